@@ -1,0 +1,47 @@
+# Every target installs what it needs first, and says so. PG=16 make test: another Postgres (see scripts/roots).
+.PHONY: help demo demo-stop test test-all test-clients lint bench fuzz install schema clean setup
+SHELL := /bin/bash
+
+help:
+	@echo "make demo         a throwaway server with the extension, and the README's session on it"
+	@echo "make test         formatting, lints, all tests, on Postgres 15"
+	@echo "make test-all     the same tests on every Postgres that Debian has: 15, 17, 18"
+	@echo "make test-clients the clients of docs/clients.md: psql, psycopg, SQLAlchemy, JDBC"
+	@echo "make bench        the figures of the README"
+	@echo "make fuzz         the parsers against random input; SECONDS_EACH=60 by default"
+	@echo "make install      into the Postgres whose pg_config is on the path (or PG_CONFIG=...)"
+	@echo "make schema       writes sql/generated/ anew after a change under sql/"
+	@echo "make lint, make clean"
+
+setup:
+	@scripts/setup
+
+demo: setup
+	@scripts/install-private && scripts/demo
+
+test: setup
+	@scripts/test
+
+test-all: setup
+	@scripts/test-all
+
+test-clients: setup
+	@scripts/install-private && scripts/test-clients
+
+lint: setup
+	@scripts/lint
+
+bench: setup
+	@scripts/install-private && scripts/bench
+
+fuzz: setup
+	@scripts/fuzz
+
+schema: setup
+	@scripts/schema
+
+install:
+	@scripts/install
+
+clean:
+	@. scripts/env.sh && rm -rf "$$LUMINA_HOME" target fuzz/target

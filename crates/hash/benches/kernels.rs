@@ -1,0 +1,61 @@
+//! How long the kernels take: one to one by width, one to many by width and instruction set. `cargo bench -p lumina-hash`.
+#![allow(missing_docs)]
+
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use lumina_hash::kernel::{InstructionSet, Kernels};
+
+fn main() {
+    divan::main();
+}
+
+fn random_words(count: usize) -> Vec<u64> {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let step = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    (0..count).map(step).collect()
+}
+
+fn kernels() -> impl Iterator<Item = &'static str> {
+    InstructionSet::ALL.iter().filter(|set| set.kernels().is_some()).map(|set| match set {
+        InstructionSet::Avx512 => "avx512",
+        InstructionSet::Avx2 => "avx2",
+        InstructionSet::Neon => "neon",
+        InstructionSet::Portable => "portable",
+    })
+}
+
+fn by_name(name: &str) -> Kernels {
+    let set = match name {
+        "avx512" => InstructionSet::Avx512,
+        "avx2" => InstructionSet::Avx2,
+        "neon" => InstructionSet::Neon,
+        _ => InstructionSet::Portable,
+    };
+    set.kernels().unwrap_or(*Kernels::best())
+}
+
+/// A million rows, one radius that finds next to nothing, as a scan of a table's hashes would.
+#[divan::bench(args = kernels(), consts = [64, 128, 192, 256, 1024])]
+fn within<const BITS: usize>(bencher: Bencher, name: &str) {
+    let words = BITS / 64;
+    let rows = random_words(1_000_000 * words);
+    let kernels = by_name(name);
+    let query = random_words(words + 1)[1..].to_vec();
+    let mut hits = Vec::new();
+    bencher.counter(ItemsCount::new(1_000_000usize)).bench_local(|| {
+        hits.clear();
+        kernels.within(black_box(&query), black_box(&rows), BITS as u32 / 12, &mut hits);
+        hits.len()
+    });
+}
+
+#[divan::bench(args = [8, 16, 32, 64, 128, 512])]
+fn distance(bencher: Bencher, bytes: usize) {
+    let (a, b) = (vec![0x5a; bytes], vec![0xc3; bytes]);
+    bencher.bench(|| lumina_hash::distance(black_box(&a), black_box(&b)));
+}

@@ -1,0 +1,40 @@
+//! lumina: perceptual hashes in Postgres.
+//!
+//! This package is the part that talks to Postgres and holds no algorithm of its own; those are in `crates/`.
+//!
+//! - [`error`]: everything a user can do wrong, with its SQLSTATE and hint.
+//! - [`pg`]: the unsafe floor: datums, varlenas, catalog look-ups, and all that differs between Postgres versions.
+//! - [`types`]: `phash` and `phash_ball`: input and output, casts, comparison, distance, bands.
+//! - [`planner`]: what the planner asks: simplification of `phash_within`, selectivity, row counts.
+//!
+//! The SQL objects are written by hand in `sql/`, one topic a file, and put together here in their order.
+
+#[cfg(not(panic = "unwind"))]
+compile_error!("lumina needs panic = \"unwind\": an error must unwind to Postgres, not end the server");
+
+mod error;
+mod pg;
+mod planner;
+mod types;
+
+::pgrx::pg_module_magic!(name, version);
+
+pgrx::extension_sql_file!("../sql/phash.sql", name = "phash", bootstrap);
+pgrx::extension_sql_file!("../sql/ball.sql", name = "ball", requires = ["phash"]);
+pgrx::extension_sql_file!("../sql/operators.sql", name = "operators", requires = ["ball"]);
+pgrx::extension_sql_file!("../sql/compare.sql", name = "compare", requires = ["operators"]);
+pgrx::extension_sql_file!("../sql/casts.sql", name = "casts", requires = ["compare"]);
+pgrx::extension_sql_file!("../sql/bands.sql", name = "bands", requires = ["casts"]);
+
+#[cfg(test)]
+pub mod pg_test {
+    //! What `cargo pgrx test` asks of a library that has `#[pg_test]`s.
+
+    /// Called once before the first test.
+    pub fn setup(_options: Vec<&str>) {}
+
+    /// Settings of the test server.
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec![]
+    }
+}

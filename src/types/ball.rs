@@ -1,0 +1,56 @@
+//! `phash_ball`: every hash within a radius of a centre, the right operand of `<@`.
+
+use crate::error::{LuminaError, OrRaise};
+use crate::pg::datum::{CString, Phash, PhashBall, Raw, Varlena};
+use crate::pg::{message, version};
+use lumina_hash::MAX_BYTES;
+use lumina_hash::ball::Ball;
+use pgrx::pg_sys::{FunctionCallInfo, Oid};
+use pgrx::prelude::*;
+use std::ffi::CStr;
+
+/// Reads `<hex,radius>`. Errors: 22P02.
+#[pg_extern(sql = false)]
+fn phash_ball_in(text: &CStr, _element: Oid, _modifier: i32, fcinfo: FunctionCallInfo) -> Raw {
+    match Ball::parse(&text.to_string_lossy(), &mut [0; MAX_BYTES]) {
+        Ok(ball) => Raw(Varlena::new(&[&ball.to_binary()]).into_datum()),
+        Err(why) => Raw(version::raise_softly(&LuminaError::BallText { text: message::printable(text), why }, fcinfo)),
+    }
+}
+
+/// Writes `<hex,radius>`.
+#[pg_extern(sql = false)]
+fn phash_ball_out(ball: PhashBall<'_>) -> CString {
+    CString::new(&ball.0.to_string())
+}
+
+/// Reads the radius as an int4 and the centre's bytes. Errors: 22P03.
+#[pg_extern(sql = false)]
+fn phash_ball_recv(message: Raw, _element: Oid, _modifier: i32) -> Varlena {
+    let ball = Ball::from_binary(message::rest(message)).map_err(LuminaError::BallBinary).or_raise();
+    Varlena::new(&[&ball.to_binary()])
+}
+
+/// Writes the radius as an int4 and the centre's bytes.
+#[pg_extern(sql = false)]
+fn phash_ball_send(ball: PhashBall<'_>) -> Varlena {
+    Varlena::new(&[&ball.0.to_binary()])
+}
+
+/// The ball of all hashes within `radius` of `center`. Errors: 22003.
+#[pg_extern(sql = false)]
+fn phash_ball(center: Phash<'_>, radius: i32) -> Varlena {
+    Varlena::new(&[&Ball::new(center.0, i64::from(radius)).or_raise().to_binary()])
+}
+
+/// The centre of a ball.
+#[pg_extern(sql = false)]
+fn phash_ball_center(ball: PhashBall<'_>) -> Varlena {
+    Varlena::new(&[ball.0.center()])
+}
+
+/// The radius of a ball.
+#[pg_extern(sql = false)]
+fn phash_ball_radius(ball: PhashBall<'_>) -> i32 {
+    ball.0.radius() as i32
+}

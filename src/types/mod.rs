@@ -1,0 +1,19 @@
+//! The types that users see: `phash`, a string of bits, and `phash_ball`, a hash and a radius.
+//!
+//! - [`phash`]: text and binary input and output, type modifier.
+//! - [`ball`]: the same for balls, and how they are made.
+//! - [`distance`]: the operators `<~>`, `<@`, `@>`, `phash_within`.
+//! - [`compare`]: order, `= <> < <= > >=`, sorting, hashing.
+//! - [`cast`]: to and from bigint, bit strings and bytea.
+//! - [`bands`]: the function `phash_bands`.
+//!
+//! The functions here are declared in `sql/`, all of them STRICT and IMMUTABLE.
+
+mod ball;
+mod bands;
+mod cast;
+mod compare;
+mod distance;
+mod phash;
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;

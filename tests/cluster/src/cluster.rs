@@ -1,0 +1,224 @@
+//! The life of a server: made, started, stopped, killed, restarted, followed by a standby, removed.
+
+use crate::installation::{give, program};
+use postgres::{Client, NoTls};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long anything may take before a test fails: far more than it takes on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The port that names the socket. Each cluster has a folder of its own, so that it need not be free.
+const PORT: u16 = 5432;
+
+/// Postgres's three ways to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Waits for the sessions to end.
+    Smart,
+    /// Ends the sessions, writes a checkpoint.
+    Fast,
+    /// Ends everything at once; the next start recovers.
+    Immediate,
+}
+
+/// A server of its own, removed when dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// A new server with Postgres's own settings, but no fsync, and the extension not yet created.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with settings.
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        let cluster = Cluster::empty();
+        run(program("initdb")
+            .args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C.UTF-8", "-D"])
+            .arg(cluster.data()));
+        let folder = cluster.socket_folder();
+        cluster.configure(&[
+            ("listen_addresses", ""),
+            ("unix_socket_directories", folder.to_str().expect("a path in UTF-8")),
+            ("port", &PORT.to_string()),
+            ("fsync", "off"),
+            ("wal_level", "logical"),
+        ]);
+        cluster.configure(settings);
+        cluster.restart();
+        cluster
+    }
+
+    /// A streaming standby of this server, caught up to now.
+    pub fn standby(&self) -> Self {
+        let standby = Cluster::empty();
+        run(program("pg_basebackup")
+            .args(["--no-sync", "-R", "-X", "stream", "-c", "fast", "-U", "postgres", "-h"])
+            .arg(self.socket_folder())
+            .args(["-p", &PORT.to_string(), "-D"])
+            .arg(standby.data()));
+        let folder = standby.socket_folder();
+        standby.configure(&[("unix_socket_directories", folder.to_str().expect("a path in UTF-8"))]);
+        standby.restart();
+        standby.catch_up_with(self);
+        standby
+    }
+
+    fn empty() -> Self {
+        // Directly under /tmp: the name of a socket has room for a hundred characters.
+        let folder = tempfile::Builder::new().prefix("lumina-").tempdir_in("/tmp").expect("a temporary folder");
+        give(folder.path());
+        Cluster { folder }
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The folder of the socket: the `host` of a connection.
+    pub fn socket_folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The port of a connection.
+    pub fn port(&self) -> u16 {
+        PORT
+    }
+
+    /// What the server wrote to its log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Appends settings to postgresql.conf; they are in force after a restart or reload.
+    pub fn configure(&self, settings: &[(&str, &str)]) {
+        use std::io::Write;
+        let path = self.data().join("postgresql.conf");
+        let mut file = std::fs::OpenOptions::new().append(true).open(path).expect("postgresql.conf opens");
+        for (name, value) in settings {
+            writeln!(file, "{name} = '{}'", value.replace('\'', "''")).expect("postgresql.conf is written");
+        }
+    }
+
+    /// Starts the server, stopping it first if it runs, and waits until it takes connections.
+    pub fn restart(&self) {
+        if self.running() {
+            self.stop(Shutdown::Fast);
+        }
+        run(self.control("start").args(["-w", "-t", "120", "-l"]).arg(self.folder.path().join("log")));
+    }
+
+    /// Stops the server and waits until it is gone.
+    pub fn stop(&self, how: Shutdown) {
+        let mode = match how {
+            Shutdown::Smart => "smart",
+            Shutdown::Fast => "fast",
+            Shutdown::Immediate => "immediate",
+        };
+        run(self.control("stop").args(["-w", "-t", "120", "-m", mode]));
+    }
+
+    /// Whether the server runs.
+    pub fn running(&self) -> bool {
+        self.postmaster().is_some_and(alive)
+    }
+
+    /// Makes a standby a primary.
+    pub fn promote(&self) {
+        run(self.control("promote").args(["-w", "-t", "120"]));
+    }
+
+    /// Kills the postmaster with SIGKILL, as the kernel would, and waits until its children have noticed and gone.
+    pub fn kill(&self) {
+        let pid = self.postmaster().expect("the server runs");
+        let children = children_of(pid);
+        run(Command::new("kill").args(["-9", &pid.to_string()]));
+        wait_until("the killed server is gone", || !alive(pid) && !children.iter().any(|&child| alive(child)));
+    }
+
+    /// The postmaster's process.
+    pub fn postmaster(&self) -> Option<u32> {
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
+        file.lines().next()?.trim().parse().ok()
+    }
+
+    /// A session of the superuser in the database `postgres`.
+    pub fn connect(&self) -> Client {
+        self.connect_to("postgres", "postgres")
+    }
+
+    /// A session in a database, as a role.
+    pub fn connect_to(&self, database: &str, role: &str) -> Client {
+        let mut config = postgres::Config::new();
+        config.host_path(self.socket_folder()).port(PORT).dbname(database).user(role);
+        config.connect(NoTls).expect("a session starts")
+    }
+
+    /// Waits until this standby has replayed what the primary has written.
+    pub fn catch_up_with(&self, primary: &Cluster) {
+        let target: String =
+            primary.connect().query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).expect("LSN").get(0);
+        let mut session = self.connect();
+        wait_until("the standby has caught up", || {
+            let reached = format!("SELECT pg_last_wal_replay_lsn() >= '{target}'");
+            session.query_one(&reached, &[]).expect("the standby answers").get::<_, Option<bool>>(0) == Some(true)
+        });
+    }
+
+    fn control(&self, action: &str) -> Command {
+        let mut command = program("pg_ctl");
+        command.arg(action).arg("-s").arg("-D").arg(self.data());
+        command.env_remove("RUST_BACKTRACE"); // else every error that passes through Rust carries a backtrace
+        command
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if self.running() {
+            let stopped = self.control("stop").args(["-w", "-m", "immediate"]).output();
+            if !stopped.is_ok_and(|output| output.status.success()) {
+                eprintln!("the server in {} could not be stopped", self.data().display());
+            }
+        }
+        if std::thread::panicking() {
+            let log = self.log();
+            let last: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("the server's last words:\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
+
+/// Waits until a condition holds; panics, naming it, when that takes too long.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "still waiting after {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Runs a command to its end; panics with its output unless it succeeds.
+pub(crate) fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?} failed:\n{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// Whether a process exists; one that has ended counts until it was waited for, as it does for Postgres's lock file.
+fn alive(pid: u32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+fn children_of(pid: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}

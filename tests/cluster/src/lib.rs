@@ -1,0 +1,20 @@
+//! Throwaway Postgres clusters: real servers with lumina installed, for tests, benches and the demo.
+//!
+//! A [`Cluster`] lives in a temporary folder, listens on a Unix socket in that folder alone, and is stopped and removed
+//! when it is dropped. It can be stopped in each of Postgres's ways, killed for real, restarted, and given a standby.
+//! Sessions are [`postgres::Client`]s, as many as a test wants, or runs of `psql`.
+//!
+//! - [`installation`]: which Postgres, and the user who runs it.
+//! - [`cluster`]: the server's life.
+//! - [`psql`]: what a user types, and what comes back; dumps.
+//!
+//! Everything here panics where it fails: it is for tests alone, and a test that cannot start its server has failed.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test harness: a failure is a failed test")]
+
+pub mod cluster;
+pub mod installation;
+pub mod psql;
+
+pub use cluster::{Cluster, Shutdown};
+pub use postgres;
+pub use psql::Output;

@@ -1,0 +1,72 @@
+//! What a user types and what comes back: `tests/sql/*.sql` through psql, against `tests/expected/*.out`.
+//!
+//! Each script runs in a database of its own. Where the answers differ the new ones are left
+//! in `target/transcripts` and a diff is shown. `LUMINA_ACCEPT=1` makes them the expected ones: read them first.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use lumina_cluster::Cluster;
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn transcripts() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let results = tests.parent().unwrap().join("target/transcripts");
+    std::fs::create_dir_all(&results).unwrap();
+    let cluster = Cluster::start();
+    let mut scripts: Vec<_> =
+        std::fs::read_dir(tests.join("sql")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    scripts.sort();
+    assert!(!scripts.is_empty());
+    let mut failed = Vec::new();
+    for script in scripts {
+        let name = script.file_stem().unwrap().to_str().unwrap().to_owned();
+        cluster.sql("postgres", &format!("CREATE DATABASE {name}"));
+        let answers = cluster.transcript(&name, &std::fs::read_to_string(&script).unwrap());
+        let expected = tests.join("expected").join(name.clone() + ".out");
+        if std::env::var_os("LUMINA_ACCEPT").is_some() {
+            std::fs::write(&expected, &answers).unwrap();
+        }
+        if std::fs::read_to_string(&expected).unwrap_or_default() != answers {
+            let result = results.join(name.clone() + ".out");
+            std::fs::write(&result, &answers).unwrap();
+            let diff = Command::new("diff").arg("-u").arg(&expected).arg(&result).output().unwrap();
+            println!("{}", String::from_utf8_lossy(&diff.stdout));
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "other answers than expected: {failed:?}");
+}
+
+/// The README's session is what `make demo` prints.
+#[test]
+fn the_readme_tells_the_truth() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let readme = std::fs::read_to_string(top.join("README.md")).unwrap();
+    let session = std::fs::read_to_string(top.join("tests/expected/readme.out")).unwrap();
+    assert!(readme.contains(&session), "README.md does not hold tests/expected/readme.out");
+}
+
+/// Every object of the extension that a user can name is in the README.
+#[test]
+fn the_readme_names_every_object() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let readme = std::fs::read_to_string(top.join("README.md")).unwrap();
+    let cluster = Cluster::start();
+    cluster.sql("postgres", "CREATE EXTENSION lumina");
+    let names = cluster.sql(
+        "postgres",
+        "SELECT DISTINCT coalesce(proname, oprname, typname, opcname) FROM pg_depend d
+        LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = objid
+        LEFT JOIN pg_operator o ON d.classid = 'pg_operator'::regclass AND o.oid = objid
+        LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = objid
+        LEFT JOIN pg_opclass c ON d.classid = 'pg_opclass'::regclass AND c.oid = objid
+        WHERE d.deptype = 'e' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'lumina')
+            AND coalesce(proname, oprname, typname, opcname) IS NOT NULL",
+    );
+    let missing: Vec<_> = names
+        .lines()
+        .filter(|name| !readme.contains(&format!("`{name}")) && !readme.contains(&format!(" {name} ")))
+        .collect();
+    assert!(names.lines().count() > 40 && missing.is_empty(), "not in README.md: {missing:?}");
+}
