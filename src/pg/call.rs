@@ -26,7 +26,8 @@ impl Arguments {
         unsafe { (*(*self.0).args.as_ptr().add(index)).value }
     }
 
-    /// The payload of a `phash` or `phash_ball`; `None` where it is compressed or stored elsewhere.
+    /// The payload of a `phash` or `phash_ball`; `None` where it is compressed or stored elsewhere, which no value of a
+    /// type of storage PLAIN ever is.
     #[inline(always)]
     pub(crate) fn inline<'a>(self, index: usize) -> Option<&'a [u8]> {
         // SAFETY: the argument is a varlena, not NULL, and lives as long as the call.

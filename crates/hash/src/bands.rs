@@ -128,6 +128,19 @@ mod tests {
         assert_eq!(flips(64, 64).nth(1), Some(1));
     }
 
+    #[test]
+    fn values_of_every_cut_into_wide_bands_equal_the_naive_twin() {
+        let bytes: Vec<u8> = (0..80u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+        for bits in (8..=640).step_by(8) {
+            let hash = &bytes[..bits / 8];
+            for bands in (1..=bits / 8).filter_map(|count| Bands::new(bits, count)) {
+                for band in 0..bands.count() {
+                    assert_eq!(bands.value(hash, band), naive_value(hash, bands.range(band)), "{bands:?} {band}");
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn bands_cover_every_bit_once(bytes in 1usize..=512, share in 0.0..1.0f64) {

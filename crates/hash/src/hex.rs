@@ -40,12 +40,11 @@ pub fn decode<'a>(text: &str, buffer: &'a mut [u8; MAX_BYTES]) -> Result<&'a [u8
     match text.len() {
         0 => Err(HexError::Empty),
         digits if digits > 2 * MAX_BYTES => Err(HexError::Wide { bits: digits * 4 }),
-        digits if digits % 2 == 1 => Err(HexError::Odd { digits }),
         digits => {
             let bytes = &mut buffer[..digits / 2];
             match const_hex::decode_to_slice(text, bytes) {
                 Ok(()) => Ok(bytes),
-                Err(_) => Err(HexError::Odd { digits }), // cannot be: every character and the length were checked
+                Err(_) => Err(HexError::Odd { digits }), // every character was checked: it is their number
             }
         }
     }
