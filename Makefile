@@ -6,7 +6,7 @@ help:
 	@echo "make demo         a throwaway server with the extension, and the README's session on it"
 	@echo "make test         formatting, lints, all tests, on Postgres 15"
 	@echo "make test-all     the same tests on every Postgres that Debian has: 15, 17, 18"
-	@echo "make test-clients the clients of docs/clients.md: psql, psycopg, SQLAlchemy, JDBC"
+	@echo "make test-clients the clients of docs/clients.md: psycopg, SQLAlchemy, Django, JDBC, PostgREST"
 	@echo "make bench        the figures of the README"
 	@echo "make fuzz         the parsers against random input; SECONDS_EACH=60 by default"
 	@echo "make install      into the Postgres whose pg_config is on the path (or PG_CONFIG=...)"
