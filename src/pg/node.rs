@@ -21,6 +21,9 @@ pub(crate) enum Request {
     Simplify { planner: Planner, function: Oid, arguments: Vec<Expression> },
     /// What share of the rows, or pairs of rows, does it keep?
     Selectivity { planner: Planner, relation: i32, arguments: Vec<Expression> },
+    /// Is there an operator of an index's family that finds the same rows? `key` is the argument that the index is on;
+    /// the other arguments are all known before the index is read.
+    IndexCondition { function: Oid, family: Oid, key: usize, arguments: Vec<Expression> },
     /// How many rows does it return?
     Rows { arguments: Vec<Expression> },
     /// Something that lumina has no answer to.
@@ -51,6 +54,16 @@ impl Request {
                         arguments: expressions((*request).args),
                     }
                 }
+                NodeTag::T_SupportRequestIndexCondition => {
+                    let request: *mut pg_sys::SupportRequestIndexCondition = node.cast();
+                    let (root, index, key) = ((*request).root, (*request).index, (*request).indexarg as usize);
+                    let arguments = Expression((*request).node).arguments();
+                    let known = |argument: &Expression| pg_sys::is_pseudo_constant_for_index(root, argument.0, index);
+                    if !arguments.iter().enumerate().all(|(at, argument)| at == key || known(argument)) {
+                        return Self::Other;
+                    }
+                    Self::IndexCondition { function: (*request).funcid, family: (*request).opfamily, key, arguments }
+                }
                 NodeTag::T_SupportRequestRows => {
                     let call = Expression((*node.cast::<pg_sys::SupportRequestRows>()).node);
                     Self::Rows { arguments: call.arguments() }
@@ -68,6 +81,15 @@ impl Request {
     /// Answers [`Request::Simplify`].
     pub(crate) fn replace_by(expression: Expression) -> Raw {
         Raw(pg_sys::Datum::from(expression.0))
+    }
+
+    /// Answers [`Request::IndexCondition`] by a condition that finds exactly the same rows.
+    pub(crate) fn index_condition(request: Raw, condition: Expression) -> Raw {
+        // SAFETY: the caller has read `request` as a Request::IndexCondition; the answer is a list of conditions.
+        unsafe {
+            (*request.pointer::<pg_sys::SupportRequestIndexCondition>()).lossy = false;
+            Raw(pg_sys::Datum::from(pg_sys::lappend(std::ptr::null_mut(), condition.0.cast())))
+        }
     }
 
     /// Answers [`Request::Selectivity`].
@@ -209,40 +231,77 @@ impl Expression {
     }
 }
 
-/// The expression `hash <@ ball`, for a call of a function that lives where the operator does; `None` if there is none.
-///
-/// `ball` is the binary form of a ball.
-pub(crate) fn in_ball(function: Oid, hash: Expression, ball: Varlena) -> Option<Expression> {
-    // SAFETY: catalog look-ups by name and namespace, and the makers of two nodes; each returns InvalidOid or raises.
-    unsafe {
-        let namespace = pg_sys::get_func_namespace(function);
-        let ball_type = find(
-            pg_sys::SysCacheIdentifier::TYPENAMENSP,
-            pg_sys::Anum_pg_type_oid,
-            [name(c"phash_ball"), namespace.into(), 0.into(), 0.into()],
-        )?;
-        let hash_type = find(
-            pg_sys::SysCacheIdentifier::TYPENAMENSP,
-            pg_sys::Anum_pg_type_oid,
-            [name(c"phash"), namespace.into(), 0.into(), 0.into()],
-        )?;
-        let operator = find(
-            pg_sys::SysCacheIdentifier::OPERNAMENSP,
-            pg_sys::Anum_pg_operator_oid,
-            [name(c"<@"), hash_type.into(), ball_type.into(), namespace.into()],
-        )?;
-        let ball = pg_sys::makeConst(ball_type, -1, Oid::INVALID, -1, ball.into_datum(), false, false);
-        let clause = pg_sys::make_opclause(
-            operator,
-            pg_sys::BOOLOID,
-            false,
-            hash.0.cast(),
-            ball.cast(),
-            Oid::INVALID,
-            Oid::INVALID,
-        );
-        pg_sys::set_opfuncid(clause.cast());
-        Some(Expression(clause.cast()))
+/// The objects of the extension around a function of its own.
+pub(crate) struct Objects {
+    namespace: Oid,
+    hash: Oid,
+    ball: Oid,
+    in_ball: Oid,
+}
+
+impl Objects {
+    /// Those beside `function`; `None` where something is missing.
+    pub(crate) fn beside(function: Oid) -> Option<Self> {
+        use pg_sys::SysCacheIdentifier::{OPERNAMENSP, TYPENAMENSP};
+        // SAFETY: catalog look-ups by name and namespace with the keys of each cache.
+        unsafe {
+            let namespace = pg_sys::get_func_namespace(function);
+            let typed =
+                |name| find(TYPENAMENSP, pg_sys::Anum_pg_type_oid, [name, namespace.into(), 0.into(), 0.into()]);
+            let (hash, ball) = (typed(name(c"phash"))?, typed(name(c"phash_ball"))?);
+            let keys = [name(c"<@"), hash.into(), ball.into(), namespace.into()];
+            let in_ball = find(OPERNAMENSP, pg_sys::Anum_pg_operator_oid, keys)?;
+            Some(Objects { namespace, hash, ball, in_ball })
+        }
+    }
+
+    /// Whether `<@` is an operator of an index's family.
+    pub(crate) fn family_has_in_ball(&self, family: Oid) -> bool {
+        // SAFETY: a catalog look-up.
+        unsafe { pg_sys::op_in_opfamily(self.in_ball, family) }
+    }
+
+    /// A constant of type `phash_ball`, from its binary form.
+    pub(crate) fn ball(&self, ball: Varlena) -> Expression {
+        // SAFETY: the maker of a node; the datum lives in the planner's memory, as the node does.
+        Expression(unsafe {
+            pg_sys::makeConst(self.ball, -1, Oid::INVALID, -1, ball.into_datum(), false, false).cast()
+        })
+    }
+
+    /// The call `phash_search_ball(center, radius)`.
+    pub(crate) fn search_ball(&self, center: Expression, radius: Expression) -> Option<Expression> {
+        use pg_sys::CoercionForm::COERCE_EXPLICIT_CALL;
+        let types = [self.hash, pg_sys::INT4OID];
+        // SAFETY: a look-up by a qualified name, which no search path has a say in, and the maker of a node.
+        unsafe {
+            let mut path = std::ptr::null_mut();
+            for part in [pg_sys::get_namespace_name(self.namespace), pg_sys::pstrdup(c"phash_search_ball".as_ptr())] {
+                path = pg_sys::lappend(path, pg_sys::makeString(part).cast());
+            }
+            let function = pg_sys::LookupFuncName(path, 2, types.as_ptr(), true);
+            if function == Oid::INVALID {
+                return None;
+            }
+            let mut arguments = std::ptr::null_mut();
+            for argument in [center, radius] {
+                arguments = pg_sys::lappend(arguments, argument.0.cast());
+            }
+            let (none, explicit) = (Oid::INVALID, COERCE_EXPLICIT_CALL);
+            Some(Expression(pg_sys::makeFuncExpr(function, self.ball, arguments, none, none, explicit).cast()))
+        }
+    }
+
+    /// The expression `hash <@ ball`.
+    pub(crate) fn in_ball(&self, hash: Expression, ball: Expression) -> Expression {
+        let none = Oid::INVALID;
+        // SAFETY: the maker of a node, and the look-up of its function.
+        unsafe {
+            let (hash, ball) = (hash.0.cast(), ball.0.cast());
+            let clause = pg_sys::make_opclause(self.in_ball, pg_sys::BOOLOID, false, hash, ball, none, none);
+            pg_sys::set_opfuncid(clause.cast());
+            Expression(clause.cast())
+        }
     }
 }
 

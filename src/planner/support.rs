@@ -2,12 +2,13 @@
 //!
 //! Two things happen before a query runs. A constant of another width than the column it is compared with, which would
 //! find nothing for ever, is refused, and so is a constant radius that makes no ball. And `phash_within(h, q, r)` with a
-//! constant `q` and `r` becomes `h <@ phash_ball(q, r)`: the same plan, the same estimates, the same index.
+//! constant `q` and `r` becomes `h <@ phash_ball(q, r)`: the same plan, the same estimates, the same index. With parameters
+//! and in joins an index is asked for `h <@ phash_search_ball(q, r)`.
 
 use super::selectivity;
 use crate::error::{LuminaError, OrRaise};
 use crate::pg::datum::{PhashBall, Raw, Varlena};
-use crate::pg::node::{self, Expression, Planner, Request};
+use crate::pg::node::{Expression, Objects, Planner, Request};
 use lumina_hash::ball::{Ball, check_radius};
 use pgrx::prelude::*;
 
@@ -56,6 +57,10 @@ fn phash_within_support(request: Raw) -> Raw {
             [a, b, radius] => simplify(planner, function, a, b, radius).map_or_else(Request::pass, Request::replace_by),
             _ => Request::pass(),
         },
+        Request::IndexCondition { function, family, key, arguments } => {
+            index_condition(function, family, key, &arguments)
+                .map_or_else(Request::pass, |condition| Request::index_condition(request, condition))
+        }
         Request::Selectivity { planner, relation, arguments } => match arguments[..] {
             [a, b, radius] => {
                 let radius = radius.constant_int().and_then(|radius| u32::try_from(radius).ok());
@@ -86,7 +91,31 @@ fn simplify(
         check_radius(i64::from(radius), center.bits()).or_raise();
     }
     let ball = Ball::new(center.0, i64::from(radius)).ok()?;
-    node::in_ball(function, column, Varlena::new(&[&ball.to_binary()]))
+    let objects = Objects::beside(function)?;
+    Some(objects.in_ball(column, objects.ball(Varlena::new(&[&ball.to_binary()]))))
+}
+
+/// `key <@ phash_search_ball(center, radius)`, for an index whose family has `<@`.
+///
+/// This is the form for parameters and joins: what stands beside the key is no constant, but known before the index is
+/// read. `phash_search_ball` raises nothing, so that the same rows come back as from `phash_within` itself.
+fn index_condition(
+    function: pg_sys::Oid,
+    family: pg_sys::Oid,
+    key: usize,
+    arguments: &[Expression],
+) -> Option<Expression> {
+    let &[a, b, radius] = arguments else { return None };
+    let (key, center) = match key {
+        0 => (a, b),
+        1 => (b, a),
+        _ => return None,
+    };
+    let objects = Objects::beside(function)?;
+    if !objects.family_has_in_ball(family) {
+        return None;
+    }
+    Some(objects.in_ball(key, objects.search_ball(center, radius)?))
 }
 
 /// Refuses a constant that a column of another width can never be near. Errors: 42804.

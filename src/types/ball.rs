@@ -43,6 +43,13 @@ fn phash_ball(center: Phash<'_>, radius: i32) -> Varlena {
     Varlena::new(&[&Ball::new(center.0, i64::from(radius)).or_raise().to_binary()])
 }
 
+/// The ball that `phash_within` searches: none for a negative radius, and never wider than the hash. Raises nothing.
+#[pg_extern(sql = false)]
+fn phash_search_ball(center: Phash<'_>, radius: i32) -> Option<Varlena> {
+    let radius = i64::from(radius).min(center.bits() as i64);
+    Some(Varlena::new(&[&Ball::new(center.0, radius).ok()?.to_binary()]))
+}
+
 /// The centre of a ball.
 #[pg_extern(sql = false)]
 fn phash_ball_center(ball: PhashBall<'_>) -> Varlena {

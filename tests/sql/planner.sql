@@ -74,3 +74,18 @@ CREATE TABLE odd (h phash CHECK (NOT phash_within(h, 'abcd', 99)));
 INSERT INTO odd VALUES ('abcd');
 INSERT INTO odd VALUES ('ab');
 SELECT * FROM odd;
+
+-- With parameters and in joins phash_within asks an index whose family has <@, be the column its first argument or its
+-- second. No index has it yet: let a B-tree pretend to, and look at the plans alone.
+BEGIN;
+ALTER OPERATOR FAMILY phash_ops USING btree ADD OPERATOR 1 <@ (phash, phash_ball);
+CREATE TABLE keyed (id int, h phash(64));
+CREATE INDEX keyed_h ON keyed (h);
+SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan;
+PREPARE near(phash, int) AS SELECT id FROM keyed WHERE phash_within(h, $1, $2);
+EXPLAIN (COSTS off) EXECUTE near('c3a1f0e00f1e3c78', 3);
+EXPLAIN (COSTS off) SELECT * FROM tenth, LATERAL (SELECT * FROM keyed WHERE phash_within(tenth.h, keyed.h, 3) OFFSET 0) k;
+EXPLAIN (COSTS off) SELECT * FROM keyed WHERE phash_within(h, h, id);
+EXPLAIN (COSTS off) SELECT * FROM keyed WHERE phash_within(h, 'c3a1f0e00f1e3c78', (random() * 9)::int);
+ROLLBACK;
+SELECT phash_search_ball('c3a1', -1) AS none, phash_search_ball('c3a1', 3) AS three, phash_search_ball('c3a1', 99) AS all;
