@@ -164,7 +164,7 @@ impl Cluster {
     /// Waits until this standby has replayed what the primary has written.
     pub fn catch_up_with(&self, primary: &Cluster) {
         let target: String =
-            primary.connect().query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).expect("LSN").get(0);
+            primary.connect().query_one("SELECT pg_current_wal_flush_lsn()::text", &[]).expect("LSN").get(0);
         let mut session = self.connect();
         wait_until("the standby has caught up", || {
             let reached = format!("SELECT pg_last_wal_replay_lsn() >= '{target}'");
