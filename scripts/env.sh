@@ -22,6 +22,10 @@ if [ -z "${LUMINA_HOME:-}" ]; then
   fi
 fi
 
+if [ -e "$LUMINA_HOME" ] && [ ! -O "$LUMINA_HOME" ]; then
+  echo "lumina: $LUMINA_HOME belongs to somebody else; set LUMINA_HOME to another folder" >&2
+  exit 1
+fi
 PG_ROOT=$LUMINA_HOME/pg/$PG
 PG_CONFIG=$PG_ROOT/usr/lib/postgresql/$PG/bin/pg_config
 CARGO_PGRX=$LUMINA_HOME/tools/bin/cargo-pgrx

@@ -2,6 +2,7 @@
 //!
 //! Raised by [`OrRaise::or_raise`] at the edge to Postgres. A panic, by contrast, is a bug.
 
+use crate::pg::message::in_database_encoding;
 use lumina_hash::ball::{BallError, RadiusError};
 use lumina_hash::hex::HexError;
 use lumina_hash::width::WidthError;
@@ -36,8 +37,8 @@ pub(crate) enum LuminaError {
     BandDistance { distance: i32, bits: usize },
     #[error("cannot cast a phash of {0} bits to bigint")]
     ToBigint(usize),
-    #[error("cannot cast a phash of {bits} bits to bit({length})")]
-    ToBit { bits: usize, length: usize },
+    #[error("cannot cast a phash of {bits} bits to {type_}({length})")]
+    ToBit { type_: &'static str, bits: usize, length: usize },
     #[error("cannot cast to phash: {0}")]
     FromBytes(WidthError),
     #[error("cannot cast a bit string of {0} bits to phash")]
@@ -91,16 +92,16 @@ impl LuminaError {
                 format!("Give a distance of 0 to {}: hashes that differ in every bit share no band.", bits - 1)
             }
             Self::ToBigint(_) => "Only a phash(64) is a bigint; cast to bytea for other widths.".into(),
-            Self::ToBit { bits, .. } => format!("Cast to bit({bits}) or to bit varying: bits are never cut off."),
+            Self::ToBit { type_, bits, .. } => format!("Cast to {type_}({bits}): bits are never cut off."),
             Self::FromBit(_) => "The number of bits must be a multiple of 8, up to 4096.".into(),
         })
     }
 
     /// Raises it as an ERROR. Destructors on the way to the guard run.
     pub(crate) fn raise(&self) -> ! {
-        let mut report = ErrorReport::new(self.code(), self.to_string(), function_name!());
+        let mut report = ErrorReport::new(self.code(), in_database_encoding(self.to_string()), function_name!());
         if let Some(detail) = self.detail() {
-            report = report.set_detail(detail);
+            report = report.set_detail(in_database_encoding(detail));
         }
         if let Some(hint) = self.hint() {
             report = report.set_hint(hint);

@@ -113,6 +113,11 @@ CREATE FUNCTION phash_ball(center phash, radius int4) RETURNS phash_ball
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'phash_ball_wrapper';
 COMMENT ON FUNCTION phash_ball(phash, int4) IS 'Every hash within radius bits of center';
 
+CREATE FUNCTION phash_search_ball(center phash, radius int4) RETURNS phash_ball
+    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'phash_search_ball_wrapper';
+COMMENT ON FUNCTION phash_search_ball(phash, int4) IS
+    'The ball that phash_within searches in an index: NULL for a negative radius, never wider than the hash';
+
 CREATE FUNCTION phash_ball_center(phash_ball) RETURNS phash
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'phash_ball_center_wrapper';
 COMMENT ON FUNCTION phash_ball_center(phash_ball) IS 'Centre of a ball';
@@ -511,6 +516,12 @@ COMMENT ON FUNCTION phash_bands(phash, int4) IS 'The max_distance + 1 bands of a
 /* <begin connected objects> */
 -- src/types/phash.rs
 -- lumina::types::phash::phash_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/types/ball.rs
+-- lumina::types::ball::phash_search_ball
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 

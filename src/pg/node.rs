@@ -20,7 +20,7 @@ pub(crate) enum Request {
     /// Is there a simpler form of this call?
     Simplify { planner: Planner, function: Oid, arguments: Vec<Expression> },
     /// What share of the rows, or pairs of rows, does it keep?
-    Selectivity { planner: Planner, relation: i32, arguments: Vec<Expression> },
+    Selectivity { planner: Planner, function: Oid, relation: i32, join: Option<Join>, arguments: Vec<Expression> },
     /// Is there an operator of an index's family that finds the same rows? `key` is the argument that the index is on;
     /// the other arguments are all known before the index is read.
     IndexCondition { function: Oid, family: Oid, key: usize, arguments: Vec<Expression> },
@@ -48,9 +48,12 @@ impl Request {
                 }
                 NodeTag::T_SupportRequestSelectivity => {
                     let request: *mut pg_sys::SupportRequestSelectivity = node.cast();
+                    let join = Join { kind: (*request).jointype, special: (*request).sjinfo };
                     Self::Selectivity {
                         planner: Planner((*request).root),
+                        function: (*request).funcid,
                         relation: (*request).varRelid,
+                        join: (*request).is_join.then_some(join),
                         arguments: expressions((*request).args),
                     }
                 }
@@ -126,18 +129,75 @@ impl Planner {
         Planner(argument.pointer())
     }
 
-    /// Whether a query is being planned as it was written.
+    /// Whether a condition on `expressions` may be refused: a query is being planned, and the condition is its own.
     ///
-    /// Index predicates and constraints are simplified without one: to refuse them could make a table unusable. A branch
-    /// of a union gets conditions that were written for the whole.
-    pub(crate) fn may_refuse(self) -> bool {
-        if self.0.is_null() {
+    /// What comes from the catalog (index predicates, constraints, also where the planner only asks whether they exclude
+    /// a table) has no place in the query's text; to refuse it could make a table unusable. The branches of a union
+    /// are planned with conditions that were written for the whole, and may be about another branch.
+    pub(crate) fn may_refuse(self, expressions: &[Expression]) -> bool {
+        // SAFETY: the planner's state has a parse tree, and the state of the query around it or null; an expression is a
+        // node, in which exprLocation finds the place of its first part in the query's text, or -1.
+        unsafe {
+            if self.0.is_null() || !expressions.iter().any(|expression| pg_sys::exprLocation(expression.0) >= 0) {
+                return false;
+            }
+            let mut outer = (*self.0).parent_root;
+            while !outer.is_null() {
+                if !(*(*outer).parse).setOperations.is_null() || !(*outer).append_rel_list.is_null() {
+                    return false;
+                }
+                outer = (*outer).parent_root;
+            }
+            !expressions.iter().any(|expression| self.is_branch(*expression))
+        }
+    }
+
+    /// Whether an expression is a column of a branch of a union that was merged into this query.
+    fn is_branch(self, expression: Expression) -> bool {
+        if !expression.is(NodeTag::T_Var) {
             return false;
         }
-        // SAFETY: the planner's state of a query has its parse tree, and the state of the query around it or null.
+        // SAFETY: the tag says that it is a Var; the array, where there is one, has `simple_rel_array_size` places.
         unsafe {
-            let outer = (*self.0).parent_root;
-            outer.is_null() || (*(*outer).parse).setOperations.is_null()
+            let relation = (*expression.0.cast::<pg_sys::Var>()).varno as usize;
+            let branches = (*self.0).append_rel_array;
+            !branches.is_null()
+                && (1..(*self.0).simple_rel_array_size as usize).contains(&relation)
+                && !(*branches.add(relation)).is_null()
+        }
+    }
+}
+
+/// How two sides are joined, as an estimator is told.
+#[derive(Clone, Copy)]
+pub(crate) struct Join {
+    kind: pg_sys::JoinType::Type,
+    special: *mut pg_sys::SpecialJoinInfo,
+}
+
+impl Join {
+    /// Those of the arguments of an operator's join estimator.
+    pub(crate) fn of(kind: i16, special: Raw) -> Self {
+        Join { kind: kind as pg_sys::JoinType::Type, special: special.pointer() }
+    }
+
+    /// Where the join only asks whether there is a match (EXISTS, NOT EXISTS, IN): the rows among which it looks, and whether
+    /// `expression` is of that side.
+    pub(crate) fn looks_among(self, planner: Planner, expression: Expression) -> Option<(f64, bool)> {
+        use pg_sys::JoinType::{JOIN_ANTI, JOIN_SEMI};
+        if !(self.kind == JOIN_SEMI || self.kind == JOIN_ANTI) || self.special.is_null() {
+            return None;
+        }
+        let mut one = 0;
+        // SAFETY: the planner's state and the join's description belong together; the relations were already sized.
+        unsafe {
+            let inner = (*self.special).min_righthand;
+            let relation = match pg_sys::bms_get_singleton_member(inner, &raw mut one) {
+                true => pg_sys::find_base_rel(planner.0, one),
+                false => pg_sys::find_join_rel(planner.0, inner),
+            };
+            let is_inner = pg_sys::bms_is_subset(pg_sys::pull_varnos(planner.0, expression.0), inner);
+            relation.as_ref().map(|relation| (relation.rows, is_inner))
         }
     }
 }
@@ -152,31 +212,25 @@ impl Expression {
         !self.0.is_null() && unsafe { (*self.0).type_ } == tag
     }
 
-    /// Its value, if it is a constant and not NULL.
-    pub(crate) fn constant(self) -> Option<pg_sys::Datum> {
+    /// Whether it is of a type.
+    pub(crate) fn is_of(self, type_: Oid) -> bool {
+        // SAFETY: an expression is a node.
+        unsafe { pg_sys::exprType(self.0) == type_ }
+    }
+
+    /// Its value, if it is a constant of a type and not NULL.
+    fn constant(self, type_: Oid) -> Option<pg_sys::Datum> {
         if !self.is(NodeTag::T_Const) {
             return None;
         }
         let constant: *mut pg_sys::Const = self.0.cast();
         // SAFETY: the tag says that it is a Const.
-        unsafe { (!(*constant).constisnull).then(|| (*constant).constvalue) }
+        unsafe { ((*constant).consttype == type_ && !(*constant).constisnull).then(|| (*constant).constvalue) }
     }
 
     /// Its value as an `int4` constant.
     pub(crate) fn constant_int(self) -> Option<i32> {
-        self.constant().map(|datum| datum.value() as i32)
-    }
-
-    /// Its value as a constant of type `phash`, which the caller knows it to be of.
-    pub(crate) fn constant_hash(&self) -> Option<Phash<'_>> {
-        // SAFETY: an argument declared as `phash` is one; a constant lives as long as its node.
-        self.constant().map(|datum| unsafe { Phash::read(datum) })
-    }
-
-    /// Its value as a constant of type `phash_ball`, which the caller knows it to be of.
-    pub(crate) fn constant_ball(&self) -> Option<PhashBall<'_>> {
-        // SAFETY: an argument declared as `phash_ball` is one; a constant lives as long as its node.
-        self.constant().map(|datum| unsafe { PhashBall::read(datum) })
+        self.constant(pg_sys::INT4OID).map(|datum| datum.value() as i32)
     }
 
     /// The arguments, if it is a function call.
@@ -188,38 +242,21 @@ impl Expression {
         unsafe { expressions((*self.0.cast::<pg_sys::FuncExpr>()).args) }
     }
 
-    /// The width in bits that `expression` has for everyone who reads this query, if it may be refused for that.
+    /// The width in bits that a `phash` expression is declared with, through domains.
     ///
-    /// Not in the branches of a union: there the planner looks at a condition on the whole once more for each branch,
-    /// and another branch may be the one that it is about.
-    pub(crate) fn column_bits(self, planner: Planner) -> Option<usize> {
-        if !planner.may_refuse() {
-            return None;
-        }
-        if self.is(NodeTag::T_Var) {
-            // SAFETY: the tag says that it is a Var; the array has an entry for every relation of the query, and is
-            // null as long as no relation is a branch.
-            unsafe {
-                let relation = (*self.0.cast::<pg_sys::Var>()).varno as usize;
-                let branches = (*planner.0).append_rel_array;
-                let known = (1..(*planner.0).simple_rel_array_size as usize).contains(&relation);
-                if !branches.is_null() && known && !(*branches.add(relation)).is_null() {
-                    return None;
-                }
-            }
-        }
-        self.declared_bits()
-    }
-
-    /// The width in bits that a `phash` expression is declared with, through domains and relabellings.
+    /// A cast of a `phash(64)` to plain `phash` is a wish for any width.
     pub(crate) fn declared_bits(self) -> Option<usize> {
         let mut node = self.0;
-        // SAFETY: an expression is a node; the tag says which struct a RelabelType is. exprTypmod and
+        // SAFETY: an expression is a node; the tag says which struct a RelabelType is. exprType, exprTypmod and
         // getBaseTypeAndTypmod read expressions of any kind and the catalog.
         let modifier = unsafe {
             let mut modifier = pg_sys::exprTypmod(node);
             while modifier < 0 && (*node).type_ == NodeTag::T_RelabelType {
-                node = (*node.cast::<pg_sys::RelabelType>()).arg.cast();
+                let inner: *mut pg_sys::Node = (*node.cast::<pg_sys::RelabelType>()).arg.cast();
+                if pg_sys::exprType(inner) == pg_sys::exprType(node) {
+                    return None;
+                }
+                node = inner;
                 modifier = pg_sys::exprTypmod(node);
             }
             if modifier < 0 {
@@ -255,6 +292,34 @@ impl Objects {
         }
     }
 
+    /// Those beside the function of an operator.
+    pub(crate) fn beside_operator(operator: Oid) -> Option<Self> {
+        // SAFETY: a catalog look-up.
+        Self::beside(unsafe { pg_sys::get_opcode(operator) })
+    }
+
+    /// The value of a constant of type `phash`.
+    pub(crate) fn constant_hash<'a>(&self, expression: &'a Expression) -> Option<Phash<'a>> {
+        // SAFETY: the constant is a `phash`, and lives as long as its node.
+        expression.constant(self.hash).map(|datum| unsafe { Phash::read(datum) })
+    }
+
+    /// The value of a constant of type `phash_ball`.
+    pub(crate) fn constant_ball<'a>(&self, expression: &'a Expression) -> Option<PhashBall<'a>> {
+        // SAFETY: the constant is a `phash_ball`, and lives as long as its node.
+        expression.constant(self.ball).map(|datum| unsafe { PhashBall::read(datum) })
+    }
+
+    /// The type `phash`.
+    pub(crate) fn hash_type(&self) -> Oid {
+        self.hash
+    }
+
+    /// The type `phash_ball`.
+    pub(crate) fn ball_type(&self) -> Oid {
+        self.ball
+    }
+
     /// Whether `<@` is an operator of an index's family.
     pub(crate) fn family_has_in_ball(&self, family: Oid) -> bool {
         // SAFETY: a catalog look-up.
@@ -272,17 +337,14 @@ impl Objects {
     /// The call `phash_search_ball(center, radius)`.
     pub(crate) fn search_ball(&self, center: Expression, radius: Expression) -> Option<Expression> {
         use pg_sys::CoercionForm::COERCE_EXPLICIT_CALL;
+        use pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP;
         let types = [self.hash, pg_sys::INT4OID];
-        // SAFETY: a look-up by a qualified name, which no search path has a say in, and the maker of a node.
+        // SAFETY: a catalog look-up with the keys of its cache, which asks for no privilege on the schema, and the maker of
+        // a node.
         unsafe {
-            let mut path = std::ptr::null_mut();
-            for part in [pg_sys::get_namespace_name(self.namespace), pg_sys::pstrdup(c"phash_search_ball".as_ptr())] {
-                path = pg_sys::lappend(path, pg_sys::makeString(part).cast());
-            }
-            let function = pg_sys::LookupFuncName(path, 2, types.as_ptr(), true);
-            if function == Oid::INVALID {
-                return None;
-            }
+            let types = pg_sys::buildoidvector(types.as_ptr(), types.len() as i32);
+            let keys = [name(c"phash_search_ball"), pg_sys::Datum::from(types), self.namespace.into(), 0.into()];
+            let function = find(PROCNAMEARGSNSP, pg_sys::Anum_pg_proc_oid, keys)?;
             let mut arguments = std::ptr::null_mut();
             for argument in [center, radius] {
                 arguments = pg_sys::lappend(arguments, argument.0.cast());

@@ -5,7 +5,7 @@
 //! constant `q` and `r` becomes `h <@ phash_ball(q, r)`: the same plan, the same estimates, the same index. With parameters
 //! and in joins an index is asked for `h <@ phash_search_ball(q, r)`.
 
-use super::selectivity;
+use super::selectivity::Question;
 use crate::error::{LuminaError, OrRaise};
 use crate::pg::datum::{PhashBall, Raw, Varlena};
 use crate::pg::node::{Expression, Objects, Planner, Request};
@@ -15,12 +15,13 @@ use pgrx::prelude::*;
 /// For `<~>`.
 #[pg_extern(sql = false)]
 fn phash_distance_support(request: Raw) -> Raw {
-    if let Request::Simplify { planner, arguments, .. } = Request::read(request)
+    if let Request::Simplify { planner, function, arguments } = Request::read(request)
         && let [a, b] = arguments[..]
+        && let Some(objects) = Objects::beside(function)
     {
         for (column, constant) in [(a, b), (b, a)] {
-            if let Some(constant) = constant.constant_hash() {
-                check_width(planner, column, constant.bits());
+            if let Some(hash) = objects.constant_hash(&constant) {
+                check_width(planner, column, constant, hash.bits());
             }
         }
     }
@@ -40,11 +41,12 @@ fn phash_ball_contains_support(request: Raw) -> Raw {
 }
 
 fn check_ball(request: Raw, hash: usize, ball: usize) -> Raw {
-    if let Request::Simplify { planner, arguments, .. } = Request::read(request)
-        && let (Some(hash), Some(ball)) = (arguments.get(hash), arguments.get(ball))
-        && let Some(PhashBall(ball)) = ball.constant_ball()
+    if let Request::Simplify { planner, function, arguments } = Request::read(request)
+        && let (Some(&hash), Some(&constant)) = (arguments.get(hash), arguments.get(ball))
+        && let Some(objects) = Objects::beside(function)
+        && let Some(PhashBall(ball)) = objects.constant_ball(&constant)
     {
-        check_width(planner, *hash, ball.center().len() * 8);
+        check_width(planner, hash, constant, ball.center().len() * 8);
     }
     Request::pass()
 }
@@ -53,21 +55,24 @@ fn check_ball(request: Raw, hash: usize, ball: usize) -> Raw {
 #[pg_extern(sql = false)]
 fn phash_within_support(request: Raw) -> Raw {
     match Request::read(request) {
-        Request::Simplify { planner, function, arguments } => match arguments[..] {
-            [a, b, radius] => simplify(planner, function, a, b, radius).map_or_else(Request::pass, Request::replace_by),
-            _ => Request::pass(),
-        },
-        Request::IndexCondition { function, family, key, arguments } => {
-            index_condition(function, family, key, &arguments)
-                .map_or_else(Request::pass, |condition| Request::index_condition(request, condition))
-        }
-        Request::Selectivity { planner, relation, arguments } => match arguments[..] {
-            [a, b, radius] => {
-                let radius = radius.constant_int().and_then(|radius| u32::try_from(radius).ok());
-                Request::selectivity(request, selectivity::of_pairs(planner, relation, a, Some(b), radius))
+        Request::Simplify { planner, function, arguments } => match (&arguments[..], Objects::beside(function)) {
+            (&[a, b, radius], Some(objects)) => {
+                simplify(planner, &objects, a, b, radius).map_or_else(Request::pass, Request::replace_by)
             }
             _ => Request::pass(),
         },
+        Request::IndexCondition { function, family, key, arguments } => Objects::beside(function)
+            .and_then(|objects| index_condition(&objects, family, key, &arguments))
+            .map_or_else(Request::pass, |condition| Request::index_condition(request, condition)),
+        Request::Selectivity { planner, function, relation, join, arguments } => {
+            match (&arguments[..], Objects::beside(function)) {
+                (&[a, b, radius], Some(objects)) => {
+                    let share = Question { planner, relation, join }.of_pairs(&objects, a, b, radius);
+                    Request::selectivity(request, share)
+                }
+                _ => Request::pass(),
+            }
+        }
         _ => Request::pass(),
     }
 }
@@ -75,23 +80,19 @@ fn phash_within_support(request: Raw) -> Raw {
 /// `a <@ phash_ball(b, radius)`, or the other way round, whichever hash is constant.
 fn simplify(
     planner: Planner,
-    function: pg_sys::Oid,
+    objects: &Objects,
     a: Expression,
     b: Expression,
     radius: Expression,
 ) -> Option<Expression> {
-    let radius = radius.constant_int()?;
-    let (column, center) = match (a.constant_hash(), b.constant_hash()) {
-        (_, Some(center)) => (a, center),
-        (Some(center), None) => (b, center),
-        (None, None) => return None,
-    };
-    if planner.may_refuse() {
-        check_width(planner, column, center.bits());
-        check_radius(i64::from(radius), center.bits()).or_raise();
+    let (column, constant) = if objects.constant_hash(&b).is_some() { (a, b) } else { (b, a) };
+    let center = objects.constant_hash(&constant)?;
+    let bits = radius.constant_int()?;
+    check_width(planner, column, constant, center.bits());
+    if planner.may_refuse(&[column, constant, radius]) {
+        check_radius(i64::from(bits), center.bits()).or_raise();
     }
-    let ball = Ball::new(center.0, i64::from(radius)).ok()?;
-    let objects = Objects::beside(function)?;
+    let ball = Ball::new(center.0, i64::from(bits)).ok()?;
     Some(objects.in_ball(column, objects.ball(Varlena::new(&[&ball.to_binary()]))))
 }
 
@@ -99,19 +100,13 @@ fn simplify(
 ///
 /// This is the form for parameters and joins: what stands beside the key is no constant, but known before the index is
 /// read. `phash_search_ball` raises nothing, so that the same rows come back as from `phash_within` itself.
-fn index_condition(
-    function: pg_sys::Oid,
-    family: pg_sys::Oid,
-    key: usize,
-    arguments: &[Expression],
-) -> Option<Expression> {
+fn index_condition(objects: &Objects, family: pg_sys::Oid, key: usize, arguments: &[Expression]) -> Option<Expression> {
     let &[a, b, radius] = arguments else { return None };
     let (key, center) = match key {
         0 => (a, b),
         1 => (b, a),
         _ => return None,
     };
-    let objects = Objects::beside(function)?;
     if !objects.family_has_in_ball(family) {
         return None;
     }
@@ -119,10 +114,11 @@ fn index_condition(
 }
 
 /// Refuses a constant that a column of another width can never be near. Errors: 42804.
-fn check_width(planner: Planner, column: Expression, constant: usize) {
-    if let Some(column) = column.column_bits(planner)
-        && column != constant
+fn check_width(planner: Planner, column: Expression, constant: Expression, bits: usize) {
+    if let Some(declared) = column.declared_bits()
+        && declared != bits
+        && planner.may_refuse(&[column, constant])
     {
-        LuminaError::Constant { column, constant }.raise();
+        LuminaError::Constant { column: declared, constant: bits }.raise();
     }
 }

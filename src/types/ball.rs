@@ -4,7 +4,7 @@ use crate::error::{LuminaError, OrRaise};
 use crate::pg::datum::{CString, Phash, PhashBall, Raw, Varlena};
 use crate::pg::{message, version};
 use lumina_hash::MAX_BYTES;
-use lumina_hash::ball::Ball;
+use lumina_hash::ball::{Ball, BallError};
 use pgrx::pg_sys::{FunctionCallInfo, Oid};
 use pgrx::prelude::*;
 use std::ffi::CStr;
@@ -12,7 +12,9 @@ use std::ffi::CStr;
 /// Reads `<hex,radius>`. Errors: 22P02.
 #[pg_extern(sql = false)]
 fn phash_ball_in(text: &CStr, _element: Oid, _modifier: i32, fcinfo: FunctionCallInfo) -> Raw {
-    match Ball::parse(&text.to_string_lossy(), &mut [0; MAX_BYTES]) {
+    let mut buffer = [0; MAX_BYTES];
+    let parsed = str::from_utf8(text.to_bytes()).map_err(|_| BallError::Form);
+    match parsed.and_then(|text| Ball::parse(text, &mut buffer)) {
         Ok(ball) => Raw(Varlena::new(&[&ball.to_binary()]).into_datum()),
         Err(why) => Raw(version::raise_softly(&LuminaError::BallText { text: message::printable(text), why }, fcinfo)),
     }

@@ -55,7 +55,7 @@ fn phash_from_bit(bits: Phash<'_>) -> Varlena {
 #[pg_extern(sql = false)]
 fn phash_to_bit(hash: Phash<'_>, modifier: i32, _explicit: bool) -> Varlena {
     match usize::try_from(modifier) {
-        Ok(length) if length != hash.bits() => LuminaError::ToBit { bits: hash.bits(), length }.raise(),
+        Ok(length) if length != hash.bits() => LuminaError::ToBit { type_: "bit", bits: hash.bits(), length }.raise(),
         _ => bit_string(hash),
     }
 }
@@ -64,7 +64,9 @@ fn phash_to_bit(hash: Phash<'_>, modifier: i32, _explicit: bool) -> Varlena {
 #[pg_extern(sql = false)]
 fn phash_to_varbit(hash: Phash<'_>, modifier: i32, _explicit: bool) -> Varlena {
     match usize::try_from(modifier) {
-        Ok(length) if length < hash.bits() => LuminaError::ToBit { bits: hash.bits(), length }.raise(),
+        Ok(length) if length < hash.bits() => {
+            LuminaError::ToBit { type_: "bit varying", bits: hash.bits(), length }.raise()
+        }
         _ => bit_string(hash),
     }
 }

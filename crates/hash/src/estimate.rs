@@ -39,34 +39,104 @@ impl ColumnSample {
         let common: f64 = self.common.iter().filter(|(hash, _)| ball.contains(hash)).map(|(_, share)| share).sum();
         let bounds = self.histogram.iter().filter(|hash| ball.contains(hash)).count();
         let seen = bounds as f64 / self.histogram.len().max(1) as f64;
-        let rest = self.others() * seen.max(volume(ball.center().len() * 8, ball.radius()));
+        let width = ball.center().len();
+        let rest = self.others() * seen.max(self.share_of_width(width) * volume(width * 8, ball.radius()));
         (common + rest.max(self.share_of_one())).clamp(0.0, 1.0)
+    }
+
+    /// The share of the values that are not common ones that has this many bytes, as far as the histogram knows.
+    fn share_of_width(&self, bytes: usize) -> f64 {
+        if self.histogram.is_empty() {
+            return 1.0;
+        }
+        self.histogram.iter().filter(|hash| hash.len() == bytes).count() as f64 / self.histogram.len() as f64
     }
 
     /// The share of all pairs of a row of `self` and a row of `other` that are within `radius`.
     ///
-    /// With `other` the same column: the share of rows that a search for one of its own hashes finds.
+    /// With `other` the same column: the share of rows that a search for one of its own hashes finds. At most
+    /// [`COMPARED`] values of each list are compared, however many ANALYZE kept: planning must stay short.
     pub fn share_of_pairs(&self, other: &ColumnSample, radius: u32) -> f64 {
-        let common = |sample: &ColumnSample, ball: &Ball| -> f64 {
-            sample.common.iter().filter(|(hash, _)| ball.contains(hash)).map(|(_, share)| share).sum()
-        };
-        // A bound stands for many rows that are not equal to it: its equals on the other side, often itself, say nothing.
-        let bounds = |sample: &ColumnSample, ball: &Ball| -> f64 {
-            let near = sample.histogram.iter().filter(|hash| ***hash != *ball.center() && ball.contains(hash)).count();
-            sample.others() * (near as f64 / sample.histogram.len().max(1) as f64)
-        };
-        let around = |hash: &[u8], weight: f64, others: f64| -> f64 {
-            Ball::new(hash, i64::from(radius).min(hash.len() as i64 * 8)).map_or(0.0, |ball| {
-                let seen = bounds(other, &ball).max(others * volume(hash.len() * 8, ball.radius()));
-                weight * (common(other, &ball) + seen)
-            })
-        };
-        let each_bound = self.others() / self.histogram.len().max(1) as f64;
-        let from_common: f64 = self.common.iter().map(|(hash, share)| around(hash, *share, other.others())).sum();
-        let from_bounds: f64 = self.histogram.iter().map(|hash| around(hash, each_bound, other.others())).sum();
-        let equal = self.others() * other.others() / self.distinct.max(other.distinct).max(1.0);
-        (from_common + from_bounds + equal).clamp(0.0, 1.0)
+        let searches = self.searches(other, radius);
+        searches.iter().map(|(weight, share)| weight * share).sum::<f64>().clamp(0.0, 1.0)
     }
+
+    /// The share of rows of `self` that have one within `radius` among `rows` rows of `other`.
+    pub fn share_of_matched(&self, other: &ColumnSample, radius: u32, rows: f64) -> f64 {
+        let searches = self.searches(other, radius);
+        searches.iter().map(|(weight, share)| weight * share_of_searches(*share, rows)).sum::<f64>().clamp(0.0, 1.0)
+    }
+
+    /// For values of `self`: the share of rows that each stands for, and the share of `other` that it is near.
+    fn searches(&self, other: &ColumnSample, radius: u32) -> Vec<(f64, f64)> {
+        let (left, right) = (Weighted::of(self), Weighted::of(other));
+        let equal = other.others() / self.distinct.max(other.distinct).max(1.0);
+        let mut volumes: Vec<(usize, f64)> = Vec::new();
+        let mut random_share = |bytes: usize| match volumes.iter().find(|(known, _)| *known == bytes) {
+            Some((_, share)) => *share,
+            None => {
+                let share = other.others() * other.share_of_width(bytes) * volume(bytes * 8, radius);
+                volumes.push((bytes, share));
+                share
+            }
+        };
+        let mut searches = Vec::new();
+        for (is_bound, hash, weight) in left.values() {
+            let Ok(ball) = Ball::new(hash, i64::from(radius).min(hash.len() as i64 * 8)) else { continue };
+            // A bound stands for many rows that are not equal to it: its equals on the other side, often itself, say
+            // nothing of them.
+            let near = |list: &[(&[u8], f64)], equal: bool| -> f64 {
+                let near = list.iter().filter(|(hash, _)| (equal || *hash != ball.center()) && ball.contains(hash));
+                near.map(|(_, weight)| weight).sum()
+            };
+            let others = near(&right.bounds, !is_bound).max(random_share(hash.len()));
+            let equals = if is_bound { equal } else { 0.0 };
+            searches.push((weight, (near(&right.common, true) + others + equals).clamp(0.0, 1.0)));
+        }
+        searches
+    }
+}
+
+/// How many values of each list are compared for an estimate of pairs.
+pub const COMPARED: usize = 256;
+
+/// Values with the share of all rows that each stands for: every value, or every n-th of many.
+struct Weighted<'a> {
+    common: Vec<(&'a [u8], f64)>,
+    bounds: Vec<(&'a [u8], f64)>,
+}
+
+impl<'a> Weighted<'a> {
+    fn of(sample: &'a ColumnSample) -> Self {
+        let all: f64 = sample.common.iter().map(|(_, share)| share).sum();
+        // The most common values stand first; the rest of a long list is thinned out, and stands for itself.
+        let (first, rest) = sample.common.split_at(sample.common.len().min(COMPARED / 2));
+        let step = rest.len().div_ceil(COMPARED / 2).max(1);
+        let thinned = rest.iter().step_by(step);
+        let mut common: Vec<(&[u8], f64)> =
+            first.iter().chain(thinned).map(|(hash, share)| (&**hash, *share)).collect();
+        let (head, tail) = common.split_at_mut(first.len());
+        let kept: f64 = tail.iter().map(|(_, share)| share).sum();
+        let missing = all - head.iter().map(|(_, share)| share).sum::<f64>();
+        for (_, share) in tail {
+            *share *= missing / kept.max(f64::MIN_POSITIVE);
+        }
+        let step = sample.histogram.len().div_ceil(COMPARED).max(1);
+        let kept: Vec<&[u8]> = sample.histogram.iter().step_by(step).map(|hash| &**hash).collect();
+        let each = sample.others() / kept.len().max(1) as f64;
+        Weighted { common, bounds: kept.into_iter().map(|hash| (hash, each)).collect() }
+    }
+
+    /// All of them, and whether each is a bound.
+    fn values(&self) -> impl Iterator<Item = (bool, &'a [u8], f64)> {
+        let common = self.common.iter().map(|&(hash, weight)| (false, hash, weight));
+        common.chain(self.bounds.iter().map(|&(hash, weight)| (true, hash, weight)))
+    }
+}
+
+/// The share of searches that find something among `rows` rows, where each pair is near with probability `share`.
+pub fn share_of_searches(share: f64, rows: f64) -> f64 {
+    (1.0 - (1.0 - share.clamp(0.0, 1.0)).powf(rows.max(0.0))).clamp(0.0, 1.0)
 }
 
 /// The share of rows in a ball of `bits` and `radius` in a column of which nothing is known.
@@ -115,6 +185,49 @@ mod tests {
         assert!((0.5e-6..2e-6).contains(&pairs), "{pairs}");
         assert!((0.3..0.8).contains(&sample.share_of_pairs(&sample, 32)));
         assert_eq!(share(&ColumnSample::default(), &[0; 8], 64), 1.0);
+    }
+
+    #[test]
+    fn long_lists_are_thinned_out_and_keep_their_weight() {
+        let common: Vec<_> = random(5000, 5).into_iter().map(|hash| (hash, 0.9 / 5000.0)).collect();
+        let long = ColumnSample { distinct: 1e6, common, histogram: random(5001, 6), ..ColumnSample::default() };
+        let weighted = Weighted::of(&long);
+        assert!(weighted.common.len() <= COMPARED && weighted.bounds.len() <= COMPARED);
+        let sum: f64 = weighted.values().map(|(_, _, weight)| weight).sum();
+        assert!((sum - 1.0).abs() < 1e-9, "{sum}");
+        assert!((0.3..0.8).contains(&long.share_of_pairs(&long, 32)));
+        assert_eq!(long.share_of_pairs(&long, 64), 1.0);
+    }
+
+    #[test]
+    fn two_widths_are_never_near() {
+        let narrow = ColumnSample { distinct: 1e5, histogram: random(101, 1), ..ColumnSample::default() };
+        let wide = random(101, 2).iter().map(|hash| hash.repeat(4).into()).collect();
+        let wide = ColumnSample { distinct: 1e5, histogram: wide, ..ColumnSample::default() };
+        assert!(narrow.share_of_pairs(&wide, 40) < 1e-4);
+        assert!(share(&narrow, &[0; 32], 200) < 1e-4);
+    }
+
+    #[test]
+    fn searches_find_the_more_the_more_rows() {
+        assert_eq!(share_of_searches(0.0, 1e9), 0.0);
+        assert!((share_of_searches(0.001, 1000.0) - 0.632).abs() < 0.001);
+        assert_eq!(share_of_searches(1.0, 1.0), 1.0);
+    }
+
+    #[test]
+    fn a_popular_value_is_one_match_for_each_of_its_rows() {
+        let sample = ColumnSample {
+            distinct: 1e5,
+            common: vec![([0; 8].into(), 0.25)],
+            histogram: random(101, 3),
+            ..ColumnSample::default()
+        };
+        let fresh = ColumnSample { distinct: 1e5, histogram: random(101, 9), ..ColumnSample::default() };
+        let matched = sample.share_of_matched(&sample, 3, 1000.0);
+        assert!((0.25..0.27).contains(&matched), "{matched}");
+        assert!(sample.share_of_matched(&fresh, 3, 1000.0) < 0.02);
+        assert!(sample.share_of_matched(&fresh, 64, 10.0) > 0.99);
     }
 
     #[test]

@@ -24,6 +24,14 @@ pub enum HexError {
         /// Where it stands, in characters, from 1.
         position: usize,
     },
+    /// The same, in a text that is no UTF-8.
+    #[error("byte \\x{byte:02x} at position {position} is not a hex digit")]
+    Byte {
+        /// The first offender.
+        byte: u8,
+        /// Where it stands, in bytes, from 1.
+        position: usize,
+    },
     /// More than [`MAX_BITS`].
     #[error("it has {bits} bits, more than {MAX_BITS}")]
     Wide {
@@ -34,8 +42,20 @@ pub enum HexError {
 
 /// Reads a hash into `buffer` and returns the part of it that was filled.
 pub fn decode<'a>(text: &str, buffer: &'a mut [u8; MAX_BYTES]) -> Result<&'a [u8], HexError> {
-    if let Some((index, character)) = text.chars().enumerate().find(|(_, c)| !c.is_ascii_hexdigit()) {
-        return Err(HexError::Digit { character, position: index + 1 });
+    decode_bytes(text.as_bytes(), buffer)
+}
+
+/// [`decode`] of a text that may be no UTF-8, as databases of other encodings send it. Allocates nothing, however long
+/// the text is.
+pub fn decode_bytes<'a>(text: &[u8], buffer: &'a mut [u8; MAX_BYTES]) -> Result<&'a [u8], HexError> {
+    if let Some(index) = text.iter().position(|byte| !byte.is_ascii_hexdigit()) {
+        // What stands before it is ASCII, so that bytes are characters; of the text behind it one character is enough.
+        let character =
+            text[index..text.len().min(index + 4)].utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());
+        return Err(match character {
+            Some(character) => HexError::Digit { character, position: index + 1 },
+            None => HexError::Byte { byte: text[index], position: index + 1 },
+        });
     }
     match text.len() {
         0 => Err(HexError::Empty),
@@ -47,14 +67,6 @@ pub fn decode<'a>(text: &str, buffer: &'a mut [u8; MAX_BYTES]) -> Result<&'a [u8
                 Err(_) => Err(HexError::Odd { digits }), // every character was checked: it is their number
             }
         }
-    }
-}
-
-/// [`decode`] of a text that may be no UTF-8, as databases of other encodings send it.
-pub fn decode_bytes<'a>(text: &[u8], buffer: &'a mut [u8; MAX_BYTES]) -> Result<&'a [u8], HexError> {
-    match str::from_utf8(text) {
-        Ok(text) => decode(text, buffer),
-        Err(_) => decode(&String::from_utf8_lossy(text), buffer),
     }
 }
 
@@ -96,6 +108,9 @@ mod tests {
         assert_eq!(read("\\xab"), Err(HexError::Digit { character: '\\', position: 1 }));
         assert_eq!(read("ab cd"), Err(HexError::Digit { character: ' ', position: 3 }));
         assert_eq!(read("äb"), Err(HexError::Digit { character: 'ä', position: 1 }));
+        let bytes = |text: &[u8]| decode_bytes(text, &mut [0; MAX_BYTES]).map(<[u8]>::to_vec);
+        assert_eq!(bytes(b"ab\xe4bcdefg"), Err(HexError::Byte { byte: 0xe4, position: 3 }));
+        assert_eq!(bytes("ab日本".as_bytes()), Err(HexError::Digit { character: '日', position: 3 }));
         assert_eq!(read(&"0".repeat(1026)), Err(HexError::Wide { bits: 4104 }));
         assert_eq!(read(&"0".repeat(1024)).map(|h| h.len()), Ok(512));
     }

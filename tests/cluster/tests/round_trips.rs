@@ -79,6 +79,45 @@ fn binary_messages_of_wrong_lengths_are_refused() {
 }
 
 #[test]
+fn wrong_texts_in_other_encodings_and_of_any_length() {
+    let cluster = Cluster::start();
+    for encoding in ["LATIN1", "EUC_JP", "SQL_ASCII", "UTF8"] {
+        let database = encoding.to_lowercase();
+        cluster.sql(
+            "postgres",
+            &format!("CREATE DATABASE {database} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"),
+        );
+        let mut session = cluster.connect_to(&database, "postgres");
+        session.batch_execute("CREATE EXTENSION lumina; CREATE TABLE said (what text)").unwrap();
+        for wrong in ["'ab' || chr(233)", "chr(200) || 'b'", "repeat(chr(200), 1000000)", "repeat('a', 10000000)"] {
+            if encoding == "EUC_JP" || encoding == "SQL_ASCII" {
+                let bytes = wrong.replace("chr(200)", "E'\\xc6\\xfc'").replace("chr(233)", "E'\\xc6\\xfc'");
+                session.batch_execute(&raises(&bytes)).unwrap();
+            } else {
+                session.batch_execute(&raises(wrong)).unwrap();
+            }
+        }
+        // What was said can be stored, and read again.
+        let said: i64 = session.query_one("SELECT count(*) FROM said WHERE length(what) < 600", &[]).unwrap().get(0);
+        assert_eq!(said, 4, "{encoding}");
+        cluster.sql(&database, "SELECT * FROM said");
+    }
+}
+
+/// A block that demands 22P02 of a text, and keeps what the error said.
+fn raises(text: &str) -> String {
+    format!(
+        "DO $$ DECLARE said text; detail text; BEGIN
+            PERFORM ({text})::phash;
+            RAISE 'not refused';
+        EXCEPTION WHEN invalid_text_representation THEN
+            GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+            INSERT INTO said VALUES (said || detail);
+        END $$"
+    )
+}
+
+#[test]
 fn dump_and_restore() {
     let cluster = Cluster::start();
     cluster.sql("postgres", "CREATE SCHEMA hashing; CREATE EXTENSION lumina SCHEMA hashing");
