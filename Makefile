@@ -1,11 +1,11 @@
-# Every target installs what it needs first, and says so. PG=16 make test: another Postgres (see scripts/roots).
-.PHONY: help demo demo-stop test test-all test-clients lint bench fuzz install schema clean setup
+# Every target installs what it needs first, and says so.
+.PHONY: help demo test test-all test-clients lint bench fuzz install schema clean setup
 SHELL := /bin/bash
 
 help:
 	@echo "make demo         a throwaway server with the extension, and the README's session on it"
 	@echo "make test         formatting, lints, all tests, on Postgres 15"
-	@echo "make test-all     the same tests on every Postgres that Debian has: 15, 17, 18"
+	@echo "make test-all     the tests on Postgres 15, 16, 17 and 18, each in the Debian that has it; needs root"
 	@echo "make test-clients the clients of docs/clients.md: psycopg, SQLAlchemy, Django, JDBC, PostgREST"
 	@echo "make bench        the figures of the README"
 	@echo "make fuzz         the parsers against random input; SECONDS_EACH=60 by default"
@@ -44,4 +44,4 @@ install:
 	@scripts/install
 
 clean:
-	@. scripts/env.sh && rm -rf "$$LUMINA_HOME" target fuzz/target
+	@rm -rf target fuzz/target

@@ -46,7 +46,7 @@ pub(crate) enum LuminaError {
 }
 
 impl LuminaError {
-    fn code(&self) -> PgSqlErrorCode {
+    pub(crate) fn code(&self) -> PgSqlErrorCode {
         match self {
             Self::HashText { .. } | Self::BallText { .. } => ERRCODE_INVALID_TEXT_REPRESENTATION,
             Self::HashBinary(_) | Self::BallBinary(_) => ERRCODE_INVALID_BINARY_REPRESENTATION,
@@ -58,7 +58,7 @@ impl LuminaError {
         }
     }
 
-    fn detail(&self) -> Option<String> {
+    pub(crate) fn detail(&self) -> Option<String> {
         match self {
             Self::HashText { why, .. } => Some(sentence(why)),
             Self::BallText { why, .. } => Some(sentence(why)),
@@ -66,7 +66,7 @@ impl LuminaError {
         }
     }
 
-    fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
             Self::HashText { why: HexError::Digit { position: 2, character: 'x' | 'X' }, .. } => {
                 "Leave the prefix 0x out: a phash is written as hex digits alone.".into()

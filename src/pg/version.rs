@@ -5,24 +5,67 @@ use pgrx::pg_sys;
 
 /// Gives an input function's error to whoever asked for errors as values (Postgres 16: `pg_input_is_valid`, 17: COPY
 /// with ON_ERROR), else raises it. Returns the datum to return in the first case.
-pub(crate) fn raise_softly(error: &LuminaError, fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    #[cfg(not(feature = "pg15"))]
-    {
-        // SAFETY: fcinfo is that of the running call; its context is a node or null, and an ErrorSaveContext if its
-        // tag says so. A context that wants no details is answered by the flag alone.
-        unsafe {
-            let context = (*fcinfo).context;
-            if !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_ErrorSaveContext {
-                let context: *mut pg_sys::ErrorSaveContext = context.cast();
-                (*context).error_occurred = true;
-                if (*context).details_wanted {
-                    (*context).error_data = error.to_error_data();
-                }
-                return pg_sys::Datum::null();
-            }
-        }
-    }
-    #[cfg(feature = "pg15")]
-    let _ = fcinfo;
+#[cfg(feature = "pg15")]
+pub(crate) fn raise_softly(error: &LuminaError, _fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     error.raise()
+}
+
+/// Gives an input function's error to whoever asked for errors as values (Postgres 16: `pg_input_is_valid`, 17: COPY
+/// with ON_ERROR), else raises it. Returns the datum to return in the first case.
+#[cfg(not(feature = "pg15"))]
+pub(crate) fn raise_softly(error: &LuminaError, fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: fcinfo is that of the running call; its context is null or a node, whose tag says what it is.
+    unsafe {
+        let context = (*fcinfo).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_ErrorSaveContext {
+            error.raise()
+        }
+        save(error, context);
+    }
+    pg_sys::Datum::null()
+}
+
+/// Postgres's `errsave`: notes in `context` that there was an error and, if the caller wants to know, which one.
+///
+/// # Safety
+/// `context` is an ErrorSaveContext.
+#[cfg(not(feature = "pg15"))]
+unsafe fn save(error: &LuminaError, context: *mut pg_sys::Node) {
+    use super::message::in_database_encoding;
+    use std::ffi::{CStr, CString, c_char, c_int};
+    use std::ptr;
+
+    unsafe extern "C-unwind" {
+        // pgrx binds the first two nowhere and the others without a guard.
+        fn errcode(code: c_int) -> c_int;
+        fn errhint(format: *const c_char, ...) -> c_int;
+        fn errmsg_internal(format: *const c_char, ...) -> c_int;
+        fn errdetail_internal(format: *const c_char, ...) -> c_int;
+    }
+    const AS_IT_IS: &CStr = c"%s";
+
+    // SAFETY: as promised by the caller. Postgres opens an error that only the context hears of, or answers that the
+    // flag is all that is wanted. The parts are copied; the closure owns nothing, should one of them raise. The place
+    // in the source, which nobody is shown, is left out.
+    unsafe {
+        if !pg_sys::errsave_start(context, ptr::null()) {
+            return;
+        }
+        let code = error.code() as c_int;
+        // A part that held a zero byte would be left empty: none does, they are made of C strings and numbers.
+        let text = |part: String| CString::new(in_database_encoding(part)).unwrap_or_default();
+        let (message, detail, hint) = (text(error.to_string()), error.detail().map(text), error.hint().map(text));
+        let format = AS_IT_IS.as_ptr();
+        pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            errcode(code);
+            errmsg_internal(format, message.as_ptr());
+            if let Some(detail) = &detail {
+                errdetail_internal(format, detail.as_ptr());
+            }
+            if let Some(hint) = &hint {
+                errhint(format, hint.as_ptr());
+            }
+        });
+        pg_sys::errsave_finish(context, ptr::null(), 0, ptr::null());
+    }
 }

@@ -105,7 +105,7 @@ BEGIN;
 ALTER OPERATOR FAMILY phash_ops USING btree ADD OPERATOR 1 <@ (phash, phash_ball);
 CREATE TABLE keyed (id int, h phash(64));
 CREATE INDEX keyed_h ON keyed (h);
-SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan;
+SET seq_page_cost = 1000; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan;
 PREPARE near(phash, int) AS SELECT id FROM keyed WHERE phash_within(h, $1, $2);
 EXPLAIN (COSTS off) EXECUTE near('c3a1f0e00f1e3c78', 3);
 EXPLAIN (COSTS off) SELECT * FROM tenth, LATERAL (SELECT * FROM keyed WHERE phash_within(tenth.h, keyed.h, 3) OFFSET 0) k;

@@ -1,5 +1,6 @@
 -- The extension in a schema of its own, which is not on the search path.
 CREATE SCHEMA lumina;
+\set SHOW_CONTEXT never
 CREATE EXTENSION lumina SCHEMA lumina;
 DROP SCHEMA lumina;
 CREATE SCHEMA hashes;
@@ -21,4 +22,5 @@ SELECT pg_describe_object(classid, objid, 0) AS uncommented
 FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
     AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'lumina')
     AND classid <> 'pg_opfamily'::regclass
+    AND NOT EXISTS (SELECT FROM pg_type WHERE classid = 'pg_type'::regclass AND oid = objid AND typcategory = 'A')
     AND obj_description(objid, classid::regclass::text::name) IS NULL;

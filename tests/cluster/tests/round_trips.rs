@@ -222,6 +222,11 @@ fn a_standby_has_the_same_and_a_killed_server_keeps_it() {
 #[test]
 fn a_foreign_server_does_the_searching() {
     let cluster = filled();
+    if cluster.sql("postgres", "SELECT count(*) FROM pg_available_extensions WHERE name = 'postgres_fdw'") == "0\n" {
+        // Postgres 16 comes without contrib modules: see scripts/setup.
+        println!("skipped: this Postgres has no postgres_fdw");
+        return;
+    }
     cluster.sql("postgres", "CREATE DATABASE local");
     let folder = cluster.socket_folder().to_str().unwrap();
     cluster.sql(
