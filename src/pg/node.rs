@@ -129,16 +129,17 @@ impl Planner {
         Planner(argument.pointer())
     }
 
-    /// Whether a condition on `expressions` may be refused: a query is being planned, and the condition is its own.
+    /// Whether a condition may be refused: a query's own expressions are being prepared.
     ///
-    /// What comes from the catalog (index predicates, constraints, also where the planner only asks whether they exclude
-    /// a table) has no place in the query's text; to refuse it could make a table unusable. The branches of a union
-    /// are planned with conditions that were written for the whole, and may be about another branch.
-    pub(crate) fn may_refuse(self, expressions: &[Expression]) -> bool {
-        // SAFETY: the planner's state has a parse tree, and the state of the query around it or null; an expression is a
-        // node, in which exprLocation finds the place of its first part in the query's text, or -1.
+    /// Index predicates are simplified without a query. Later on, when the relations are known, the planner simplifies
+    /// constraints, to see whether they exclude a table, and the query's conditions once more for each branch of a union and
+    /// each partition: to refuse the former could make a table unusable, and the latter were written for the whole,
+    /// maybe about another branch. So were conditions that are pushed into the branches of a set operation.
+    pub(crate) fn may_refuse(self) -> bool {
+        // SAFETY: the planner's state of a query has its parse tree, and the state of the query around it or null; the
+        // array of its relations is null until query_planner sets it up, after the expressions were prepared.
         unsafe {
-            if self.0.is_null() || !expressions.iter().any(|expression| pg_sys::exprLocation(expression.0) >= 0) {
+            if self.0.is_null() || !(*self.0).simple_rel_array.is_null() {
                 return false;
             }
             let mut outer = (*self.0).parent_root;
@@ -148,22 +149,7 @@ impl Planner {
                 }
                 outer = (*outer).parent_root;
             }
-            !expressions.iter().any(|expression| self.is_branch(*expression))
-        }
-    }
-
-    /// Whether an expression is a column of a branch of a union that was merged into this query.
-    fn is_branch(self, expression: Expression) -> bool {
-        if !expression.is(NodeTag::T_Var) {
-            return false;
-        }
-        // SAFETY: the tag says that it is a Var; the array, where there is one, has `simple_rel_array_size` places.
-        unsafe {
-            let relation = (*expression.0.cast::<pg_sys::Var>()).varno as usize;
-            let branches = (*self.0).append_rel_array;
-            !branches.is_null()
-                && (1..(*self.0).simple_rel_array_size as usize).contains(&relation)
-                && !(*branches.add(relation)).is_null()
+            true
         }
     }
 }

@@ -21,7 +21,7 @@ fn phash_distance_support(request: Raw) -> Raw {
     {
         for (column, constant) in [(a, b), (b, a)] {
             if let Some(hash) = objects.constant_hash(&constant) {
-                check_width(planner, column, constant, hash.bits());
+                check_width(planner, column, hash.bits());
             }
         }
     }
@@ -46,7 +46,7 @@ fn check_ball(request: Raw, hash: usize, ball: usize) -> Raw {
         && let Some(objects) = Objects::beside(function)
         && let Some(PhashBall(ball)) = objects.constant_ball(&constant)
     {
-        check_width(planner, hash, constant, ball.center().len() * 8);
+        check_width(planner, hash, ball.center().len() * 8);
     }
     Request::pass()
 }
@@ -88,8 +88,8 @@ fn simplify(
     let (column, constant) = if objects.constant_hash(&b).is_some() { (a, b) } else { (b, a) };
     let center = objects.constant_hash(&constant)?;
     let bits = radius.constant_int()?;
-    check_width(planner, column, constant, center.bits());
-    if planner.may_refuse(&[column, constant, radius]) {
+    check_width(planner, column, center.bits());
+    if planner.may_refuse() {
         check_radius(i64::from(bits), center.bits()).or_raise();
     }
     let ball = Ball::new(center.0, i64::from(bits)).ok()?;
@@ -114,10 +114,10 @@ fn index_condition(objects: &Objects, family: pg_sys::Oid, key: usize, arguments
 }
 
 /// Refuses a constant that a column of another width can never be near. Errors: 42804.
-fn check_width(planner: Planner, column: Expression, constant: Expression, bits: usize) {
+fn check_width(planner: Planner, column: Expression, bits: usize) {
     if let Some(declared) = column.declared_bits()
         && declared != bits
-        && planner.may_refuse(&[column, constant])
+        && planner.may_refuse()
     {
         LuminaError::Constant { column: declared, constant: bits }.raise();
     }
