@@ -19,13 +19,13 @@ if [ -z "${LUMINA_HOME:-}" ]; then
   LUMINA_HOME=$LUMINA_TOP/target
   if [ "$(id -u)" -eq 0 ] && id "$LUMINA_RUN_AS" >/dev/null 2>&1 && ! as_server_user test -x "$LUMINA_TOP"; then
     LUMINA_HOME=/var/tmp/lumina-$(printf '%s' "$LUMINA_TOP" | cksum | cut -d' ' -f1)
+    if [ -e "$LUMINA_HOME" ] && [ ! -O "$LUMINA_HOME" ]; then # anyone can make a folder there
+      echo "lumina: $LUMINA_HOME belongs to somebody else; set LUMINA_HOME to another folder" >&2
+      exit 1
+    fi
   fi
 fi
 
-if [ -e "$LUMINA_HOME" ] && [ ! -O "$LUMINA_HOME" ]; then
-  echo "lumina: $LUMINA_HOME belongs to somebody else; set LUMINA_HOME to another folder" >&2
-  exit 1
-fi
 PG_ROOT=$LUMINA_HOME/pg/$PG
 PG_CONFIG=$PG_ROOT/usr/lib/postgresql/$PG/bin/pg_config
 CARGO_PGRX=$LUMINA_HOME/tools/bin/cargo-pgrx
