@@ -3,7 +3,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use lumina_hash::kernel::{InstructionSet, Kernels};
+use lumina_hash::kernel::{Column, InstructionSet, Join, Kernels, PADDING, Planes};
 
 fn main() {
     divan::main();
@@ -58,4 +58,19 @@ fn within<const BITS: usize>(bencher: Bencher, name: &str) {
 fn distance(bencher: Bencher, bytes: usize) {
     let (a, b) = (vec![0x5a; bytes], vec![0xc3; bytes]);
     bencher.bench(|| lumina_hash::distance(black_box(&a), black_box(&b)));
+}
+
+/// A block of rows against another: the inner loop of bulk search. Small blocks are its buckets, large ones brute force.
+#[divan::bench(args = [8, 16, 32, 64, 256, 2048], consts = [64, 256, 1024])]
+fn join<const BITS: usize>(bencher: Bencher, rows: usize) {
+    let words = random_words(BITS / 64 * (2 * rows + PADDING));
+    let planes = Planes { words: &words, stride: 2 * rows + PADDING };
+    let columns = [Column { first: 0, planes: BITS / 64, radius: 5 * BITS as u32 / 64 }];
+    let (left_rows, right_rows) = (0..rows, rows..2 * rows);
+    let join = Join { left: planes, left_rows, right: planes, right_rows, columns: &columns, ascending: false };
+    let mut pairs = Vec::with_capacity(1 << 20);
+    bencher.counter(ItemsCount::new(rows * rows)).bench_local(|| {
+        pairs.clear();
+        Kernels::best().join(black_box(&join), &mut pairs)
+    });
 }

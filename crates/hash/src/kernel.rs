@@ -10,12 +10,14 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod generic;
+mod join;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
 #[cfg(test)]
 mod tests;
 
+pub use join::{Column, Join, PADDING, Planes, RowPair};
 use std::sync::OnceLock;
 
 /// One hash that lies within the radius.
@@ -46,6 +48,7 @@ pub struct Kernels {
     set: InstructionSet,
     distance: unsafe fn(&[u8], &[u8]) -> u32,
     within: unsafe fn(&[u64], &[u64], u32, &mut Vec<Hit>),
+    join: unsafe fn(&Join<'_>, &mut Vec<RowPair>) -> usize,
 }
 
 impl InstructionSet {
@@ -62,17 +65,22 @@ impl InstructionSet {
                     && std::is_x86_feature_detected!("avx512vl")
                     && std::is_x86_feature_detected!("avx512vpopcntdq") =>
             {
-                Some(Kernels { set: self, distance: avx512::distance, within: avx512::within })
+                Some(Kernels { set: self, distance: avx512::distance, within: avx512::within, join: avx512::join })
             }
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("popcnt") => {
-                Some(Kernels { set: self, distance: avx2::distance, within: avx2::within })
+                Some(Kernels { set: self, distance: avx2::distance, within: avx2::within, join: avx2::join })
             }
             #[cfg(target_arch = "aarch64")]
             Self::Neon if std::arch::is_aarch64_feature_detected!("neon") => {
-                Some(Kernels { set: self, distance: neon::distance, within: neon::within })
+                Some(Kernels { set: self, distance: neon::distance, within: neon::within, join: neon::join })
             }
-            Self::Portable => Some(Kernels { set: self, distance: portable::distance, within: portable::within }),
+            Self::Portable => Some(Kernels {
+                set: self,
+                distance: portable::distance,
+                within: portable::within,
+                join: portable::join,
+            }),
             _ => None,
         }
     }
@@ -87,6 +95,7 @@ impl Kernels {
                 set: InstructionSet::Portable,
                 distance: portable::distance,
                 within: portable::within,
+                join: portable::join,
             })
         })
     }
@@ -112,6 +121,19 @@ impl Kernels {
         assert!(!query.is_empty() && hashes.len().is_multiple_of(query.len()), "rows of another width than the query");
         // SAFETY: a `Kernels` is made only where the CPU has its instructions; `hashes` is a whole number of rows.
         unsafe { (self.within)(query, hashes, radius, hits) }
+    }
+
+    /// Appends a [`RowPair`] for every row of the left block and row of the right block that agree in all columns, and
+    /// returns the first left row that was not compared: rows are compared whole, and only while `pairs` has room,
+    /// without growing, for as many pairs as the right block has rows. Call again with the rest after making room.
+    ///
+    /// Panics where the planes do not hold what is asked for, or `pairs` can never hold the pairs of one row.
+    #[inline]
+    pub fn join(&self, join: &Join<'_>, pairs: &mut Vec<RowPair>) -> usize {
+        assert!(join.is_sound(), "rows outside of their planes");
+        assert!(pairs.capacity() >= join.right_rows.len(), "no room for the pairs of one row");
+        // SAFETY: a `Kernels` is made only where the CPU has its instructions; every word exists.
+        unsafe { (self.join)(join, pairs) }
     }
 }
 

@@ -4,9 +4,28 @@
 
 use super::Hit;
 use super::generic::{self, Lanes};
+use super::join::{self, Join, RowPair};
 use std::arch::x86_64::*;
 
 struct Avx2;
+
+/// The ones of each word.
+///
+/// # Safety
+/// The CPU has the instructions.
+#[inline(always)]
+unsafe fn ones(bits: __m256i) -> __m256i {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let ones_of_nibble = _mm256_setr_epi8(
+            0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+        );
+        let nibble = _mm256_set1_epi8(0x0f);
+        let low = _mm256_shuffle_epi8(ones_of_nibble, _mm256_and_si256(bits, nibble));
+        let high = _mm256_shuffle_epi8(ones_of_nibble, _mm256_and_si256(_mm256_srli_epi16(bits, 4), nibble));
+        _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256())
+    }
+}
 
 impl Lanes for Avx2 {
     const LANES: usize = 4;
@@ -15,16 +34,31 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn differing(a: *const u64, b: *const u64) -> __m256i {
         // SAFETY: as the trait promises; the loads are unaligned ones.
-        unsafe {
-            let bits = _mm256_xor_si256(_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()));
-            let ones_of_nibble = _mm256_setr_epi8(
-                0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
-            );
-            let nibble = _mm256_set1_epi8(0x0f);
-            let low = _mm256_shuffle_epi8(ones_of_nibble, _mm256_and_si256(bits, nibble));
-            let high = _mm256_shuffle_epi8(ones_of_nibble, _mm256_and_si256(_mm256_srli_epi16(bits, 4), nibble));
-            _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256())
-        }
+        unsafe { ones(_mm256_xor_si256(_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(word: u64) -> __m256i {
+        // SAFETY: the CPU has the instructions.
+        unsafe { _mm256_set1_epi64x(word as i64) }
+    }
+
+    #[inline(always)]
+    unsafe fn differing_from(word: __m256i, b: *const u64) -> __m256i {
+        // SAFETY: as the trait promises; the load is an unaligned one.
+        unsafe { ones(_mm256_xor_si256(word, _mm256_loadu_si256(b.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the CPU has the instructions.
+        unsafe { _mm256_add_epi64(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the CPU has the instructions.
+        unsafe { _mm256_min_epu32(a, b) }
     }
 
     #[inline(always)]
@@ -67,4 +101,12 @@ pub(super) unsafe fn distance(a: &[u8], b: &[u8]) -> u32 {
 pub(super) unsafe fn within(query: &[u64], hashes: &[u64], radius: u32, hits: &mut Vec<Hit>) {
     // SAFETY: as promised by the caller.
     unsafe { generic::within::<Avx2>(query, hashes, radius, hits) }
+}
+
+/// # Safety
+/// As [`join::join`].
+#[target_feature(enable = "avx2,popcnt")]
+pub(super) unsafe fn join(join: &Join<'_>, pairs: &mut Vec<RowPair>) -> usize {
+    // SAFETY: as promised by the caller.
+    unsafe { join::join::<Avx2>(join, pairs) }
 }

@@ -2,6 +2,7 @@
 
 use super::Hit;
 use super::generic::{self, Lanes};
+use super::join::{self, Join, RowPair};
 use std::arch::x86_64::*;
 
 struct Avx512;
@@ -14,6 +15,30 @@ impl Lanes for Avx512 {
     unsafe fn differing(a: *const u64, b: *const u64) -> __m512i {
         // SAFETY: as the trait promises; the loads are unaligned ones.
         unsafe { _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_loadu_epi64(a.cast()), _mm512_loadu_epi64(b.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(word: u64) -> __m512i {
+        // SAFETY: the CPU has the instructions.
+        unsafe { _mm512_set1_epi64(word as i64) }
+    }
+
+    #[inline(always)]
+    unsafe fn differing_from(word: __m512i, b: *const u64) -> __m512i {
+        // SAFETY: as the trait promises; the load is an unaligned one.
+        unsafe { _mm512_popcnt_epi64(_mm512_xor_si512(word, _mm512_loadu_epi64(b.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the CPU has the instructions.
+        unsafe { _mm512_add_epi64(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the CPU has the instructions.
+        unsafe { _mm512_min_epu32(a, b) }
     }
 
     #[inline(always)]
@@ -64,4 +89,12 @@ pub(super) unsafe fn distance(a: &[u8], b: &[u8]) -> u32 {
 pub(super) unsafe fn within(query: &[u64], hashes: &[u64], radius: u32, hits: &mut Vec<Hit>) {
     // SAFETY: as promised by the caller.
     unsafe { generic::within::<Avx512>(query, hashes, radius, hits) }
+}
+
+/// # Safety
+/// As [`join::join`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq,popcnt")]
+pub(super) unsafe fn join(join: &Join<'_>, pairs: &mut Vec<RowPair>) -> usize {
+    // SAFETY: as promised by the caller.
+    unsafe { join::join::<Avx512>(join, pairs) }
 }

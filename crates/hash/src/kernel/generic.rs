@@ -13,7 +13,7 @@ use super::Hit;
 pub(super) trait Lanes {
     /// Lanes in a vector: 2, 4 or 8.
     const LANES: usize;
-    /// `LANES` counts.
+    /// `LANES` counts, or words.
     type Counts: Copy;
 
     /// The ones of `a[i] ^ b[i]`, in lane i.
@@ -21,6 +21,30 @@ pub(super) trait Lanes {
     /// # Safety
     /// The CPU has the instructions; `a` and `b` are readable for [`Lanes::LANES`] words.
     unsafe fn differing(a: *const u64, b: *const u64) -> Self::Counts;
+
+    /// `word` in every lane, for [`Lanes::differing_from`].
+    ///
+    /// # Safety
+    /// The CPU has the instructions.
+    unsafe fn splat(word: u64) -> Self::Counts;
+
+    /// The ones of `word[i] ^ b[i]`, in lane i.
+    ///
+    /// # Safety
+    /// The CPU has the instructions; `b` is readable for [`Lanes::LANES`] words.
+    unsafe fn differing_from(word: Self::Counts, b: *const u64) -> Self::Counts;
+
+    /// Lane by lane `a[i] + b[i]`.
+    ///
+    /// # Safety
+    /// The CPU has the instructions.
+    unsafe fn add(a: Self::Counts, b: Self::Counts) -> Self::Counts;
+
+    /// Lane by lane the smaller one; counts fit 32 bits.
+    ///
+    /// # Safety
+    /// The CPU has the instructions.
+    unsafe fn min(a: Self::Counts, b: Self::Counts) -> Self::Counts;
 
     /// The sums of neighbouring lanes: those of `low` in the lower half, those of `high` in the upper half.
     ///

@@ -2,6 +2,7 @@
 
 use super::Hit;
 use super::generic::{self, Lanes};
+use super::join::{self, Join, RowPair};
 use std::arch::aarch64::*;
 
 struct Neon;
@@ -17,6 +18,33 @@ impl Lanes for Neon {
             let bits = veorq_u8(vld1q_u8(a.cast()), vld1q_u8(b.cast()));
             vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(vcntq_u8(bits))))
         }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(word: u64) -> uint64x2_t {
+        // SAFETY: the CPU has the instructions.
+        unsafe { vdupq_n_u64(word) }
+    }
+
+    #[inline(always)]
+    unsafe fn differing_from(word: uint64x2_t, b: *const u64) -> uint64x2_t {
+        // SAFETY: as the trait promises; `ld1` of bytes needs no alignment.
+        unsafe {
+            let bits = veorq_u8(vreinterpretq_u8_u64(word), vld1q_u8(b.cast()));
+            vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(vcntq_u8(bits))))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: uint64x2_t, b: uint64x2_t) -> uint64x2_t {
+        // SAFETY: the CPU has the instructions.
+        unsafe { vaddq_u64(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: uint64x2_t, b: uint64x2_t) -> uint64x2_t {
+        // SAFETY: the CPU has the instructions.
+        unsafe { vreinterpretq_u64_u32(vminq_u32(vreinterpretq_u32_u64(a), vreinterpretq_u32_u64(b))) }
     }
 
     #[inline(always)]
@@ -55,4 +83,12 @@ pub(super) unsafe fn distance(a: &[u8], b: &[u8]) -> u32 {
 pub(super) unsafe fn within(query: &[u64], hashes: &[u64], radius: u32, hits: &mut Vec<Hit>) {
     // SAFETY: as promised by the caller.
     unsafe { generic::within::<Neon>(query, hashes, radius, hits) }
+}
+
+/// # Safety
+/// As [`join::join`].
+#[target_feature(enable = "neon")]
+pub(super) unsafe fn join(join: &Join<'_>, pairs: &mut Vec<RowPair>) -> usize {
+    // SAFETY: as promised by the caller.
+    unsafe { join::join::<Neon>(join, pairs) }
 }

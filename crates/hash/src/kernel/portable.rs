@@ -2,6 +2,7 @@
 
 use super::Hit;
 use super::generic::{self, Lanes};
+use super::join::{self, Join, RowPair};
 
 struct Portable;
 
@@ -14,6 +15,28 @@ impl Lanes for Portable {
         // SAFETY: as the trait promises: four words are readable, and need no alignment.
         let word = |i: usize| unsafe { a.add(i).read_unaligned() ^ b.add(i).read_unaligned() };
         std::array::from_fn(|i| u64::from(word(i).count_ones()))
+    }
+
+    #[inline(always)]
+    unsafe fn splat(word: u64) -> [u64; 4] {
+        [word; 4]
+    }
+
+    #[inline(always)]
+    unsafe fn differing_from(word: [u64; 4], b: *const u64) -> [u64; 4] {
+        // SAFETY: as the trait promises: four words are readable, and need no alignment.
+        let differing = |i: usize| unsafe { b.add(i).read_unaligned() ^ word[i] };
+        std::array::from_fn(|i| u64::from(differing(i).count_ones()))
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: [u64; 4], b: [u64; 4]) -> [u64; 4] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: [u64; 4], b: [u64; 4]) -> [u64; 4] {
+        std::array::from_fn(|i| a[i].min(b[i]))
     }
 
     #[inline(always)]
@@ -44,4 +67,11 @@ pub(super) unsafe fn distance(a: &[u8], b: &[u8]) -> u32 {
 pub(super) unsafe fn within(query: &[u64], hashes: &[u64], radius: u32, hits: &mut Vec<Hit>) {
     // SAFETY: as promised by the caller.
     unsafe { generic::within::<Portable>(query, hashes, radius, hits) }
+}
+
+/// # Safety
+/// As [`join::join`].
+pub(super) unsafe fn join(join: &Join<'_>, pairs: &mut Vec<RowPair>) -> usize {
+    // SAFETY: as promised by the caller.
+    unsafe { join::join::<Portable>(join, pairs) }
 }

@@ -106,3 +106,78 @@ proptest! {
         }
     }
 }
+
+/// A naive twin of [`Kernels::join`]: bit by bit, row by row.
+fn naive_join(join: &Join<'_>) -> Vec<RowPair> {
+    let near = |left: usize, right: usize| {
+        join.columns.iter().all(|column| {
+            let planes = column.first..column.first + column.planes;
+            let differing = planes.map(|p| join.left.word(p, left) ^ join.right.word(p, right));
+            differing.map(|bits| format!("{bits:b}").matches('1').count() as u32).sum::<u32>() <= column.radius
+        })
+    };
+    let all = join.left_rows.clone().flat_map(|left| join.right_rows.clone().map(move |right| (left, right)));
+    let wanted = all.filter(|&(left, right)| (!join.ascending || left < right) && near(left, right));
+    wanted.map(|(left, right)| RowPair { left: left as u32, right: right as u32 }).collect()
+}
+
+/// Rows of few ones, so that every radius finds some pairs and misses others, and every early exit is taken and not.
+fn planes(planes: usize, rows: usize, thin: u32, random: &mut impl FnMut() -> u64) -> (Vec<u64>, usize) {
+    let stride = rows + PADDING;
+    ((0..planes * stride).map(|_| (0..thin).fold(u64::MAX, |word, _| word & random())).collect(), stride)
+}
+
+proptest! {
+    #[test]
+    fn joins_equal_the_naive_twin(
+        seed in 1u64..,
+        shape in prop::collection::vec((1usize..=6, 0u32..200), 1..=3),
+        rows in (0usize..90, 0usize..90, 0usize..5, 0usize..5),
+        thin in 0u32..4,
+        (same, ascending, room) in (any::<bool>(), any::<bool>(), 0usize..100),
+    ) {
+        let mut state = seed;
+        let mut random = || { state ^= state << 13; state ^= state >> 7; state ^= state << 17; state };
+        let mut depth = 0;
+        let mut columns = Vec::new();
+        for &(planes, radius) in &shape {
+            columns.push(Column { first: depth, planes, radius });
+            depth += planes;
+        }
+        columns.reverse();
+        let (left_words, left_stride) = planes(depth, rows.0 + rows.2, thin, &mut random);
+        let (right_words, right_stride) = planes(depth, rows.1 + rows.3, thin, &mut random);
+        let left = Planes { words: &left_words, stride: left_stride };
+        let right = Planes { words: &right_words, stride: right_stride };
+        let left_rows = rows.2..rows.0 + rows.2;
+        let right_rows = if same { left_rows.clone() } else { rows.3..rows.1 + rows.3 };
+        let right = if same { left } else { right };
+        let join = Join { left, left_rows, right, right_rows, columns: &columns, ascending: same && ascending };
+        let naive = naive_join(&join);
+        for kernels in all_kernels() {
+            // With little room, in many parts.
+            let mut found = Vec::new();
+            let mut part = Join { ..join.clone() };
+            let mut pairs = Vec::with_capacity(join.right_rows.len() + room);
+            while !part.left_rows.is_empty() {
+                let (before, capacity) = (part.left_rows.start, pairs.capacity());
+                part.left_rows.start = kernels.join(&part, &mut pairs);
+                prop_assert!(part.left_rows.start > before && pairs.capacity() == capacity);
+                found.append(&mut pairs);
+            }
+            found.sort_unstable();
+            prop_assert_eq!(&found, &naive, "{:?}", kernels.set);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "rows outside of their planes")]
+fn a_join_never_reads_what_is_not_there() {
+    let words = [0; 10 + PADDING - 1];
+    let planes = Planes { words: &words, stride: words.len() };
+    let columns = [Column { first: 0, planes: 1, radius: 0 }];
+    let (left_rows, right_rows) = (0..1, 0..10);
+    let join = Join { left: planes, left_rows, right: planes, right_rows, columns: &columns, ascending: false };
+    Kernels::best().join(&join, &mut Vec::with_capacity(100));
+}

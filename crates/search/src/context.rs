@@ -1,0 +1,112 @@
+//! What a running search may use, and whether it is still wanted.
+//!
+//! Everything whose size comes from data is allocated here: counted against the granted memory and asked of the system
+//! in a way that can fail, since a failed allocation elsewhere would end the process.
+
+use crate::error::SearchError;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Shared by the threads of one search.
+#[derive(Debug)]
+pub struct Context {
+    limit: usize,
+    used: AtomicUsize,
+    peak: AtomicUsize,
+    cancelled: AtomicBool,
+}
+
+impl Context {
+    /// A search that may use `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Context { limit, used: AtomicUsize::new(0), peak: AtomicUsize::new(0), cancelled: AtomicBool::new(false) }
+    }
+
+    /// Asks the search to end; its threads do so within milliseconds.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// An error once the search is no longer wanted.
+    #[inline]
+    pub fn check(&self) -> Result<(), SearchError> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(SearchError::Cancelled) } else { Ok(()) }
+    }
+
+    /// Bytes granted.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes that were in use at once.
+    pub fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Counts `bytes` that are about to be allocated.
+    pub fn take(&self, bytes: usize) -> Result<(), SearchError> {
+        let needed = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if needed > self.limit {
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(SearchError::OverBudget { needed, limit: self.limit });
+        }
+        self.peak.fetch_max(needed, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Counts `bytes` that were freed.
+    pub fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// An empty vector with room for `capacity` elements, to be given back by [`Context::free`].
+    pub fn vec<T>(&self, capacity: usize) -> Result<Vec<T>, SearchError> {
+        let mut vec = Vec::new();
+        self.grow(&mut vec, capacity)?;
+        Ok(vec)
+    }
+
+    /// A vector of `length` equal elements.
+    pub fn filled<T: Copy>(&self, length: usize, value: T) -> Result<Vec<T>, SearchError> {
+        let mut vec = self.vec(length)?;
+        vec.resize(length, value);
+        Ok(vec)
+    }
+
+    /// Makes room in `vec` for `more` elements than it has.
+    pub fn grow<T>(&self, vec: &mut Vec<T>, more: usize) -> Result<(), SearchError> {
+        let before = vec.capacity();
+        let wanted = vec.len().saturating_add(more);
+        if wanted <= before {
+            return Ok(());
+        }
+        let bytes = (wanted - before).saturating_mul(size_of::<T>());
+        self.take(bytes)?;
+        if vec.try_reserve_exact(more).is_err() {
+            self.give_back(bytes);
+            return Err(SearchError::OutOfMemory { bytes: wanted.saturating_mul(size_of::<T>()) });
+        }
+        // The allocator may round up: what is freed later is what is counted now.
+        self.used.fetch_add((vec.capacity() - wanted) * size_of::<T>(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Appends to a vector that grows by half.
+    #[inline]
+    pub fn push<T>(&self, vec: &mut Vec<T>, value: T) -> Result<(), SearchError> {
+        if vec.len() == vec.capacity() {
+            self.grow(vec, (vec.len() / 2).max(1024))?;
+        }
+        vec.push(value);
+        Ok(())
+    }
+
+    /// Frees a vector.
+    pub fn free<T>(&self, vec: Vec<T>) {
+        self.give_back(vec.capacity() * size_of::<T>());
+    }
+}

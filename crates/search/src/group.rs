@@ -1,0 +1,328 @@
+//! Groups of near rows: cliques, stars, components.
+//!
+//! All three work on values (equal rows are always together) and on the pairs of values within the distance, the
+//! *edges*. Values are numbered by their first row, so that where rows come in the order of their ids, ties go to the
+//! smallest id, and the result depends neither on the order of the input nor on the number of threads.
+//!
+//! - [`clique`]: every two members are near.
+//! - [`star`]: every member is near the primary.
+//! - [`component`]: every member is near another one.
+//! - [`farthest`]: the largest distance in a group.
+//!
+//! A row is in at most one group. What is near a member of a group without being in it is listed as *also near*.
+
+mod clique;
+mod component;
+mod farthest;
+mod star;
+#[cfg(test)]
+mod tests;
+
+use crate::context::Context;
+use crate::error::SearchError;
+use crate::expand::Tally;
+use crate::search::{Batch, ValuePair};
+use crate::values::Values;
+use rayon::prelude::*;
+
+/// What makes a group of near rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// Every two members are near. Pairs are joined best first; a pair of groups is joined where all are near all.
+    Clique,
+    /// Every member is near the primary: the row with most neighbours that are in no group yet.
+    Star,
+    /// Every member is near some other one.
+    Component,
+}
+
+impl Strategy {
+    /// All of them, with their names.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("clique", Self::Clique), ("star", Self::Star), ("component", Self::Component)];
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, strategy)| *strategy)
+    }
+}
+
+/// Pairs of near values, by their distance: the sum over the columns.
+#[derive(Debug)]
+pub struct Edges {
+    /// `left << 32 | right`.
+    by_distance: Vec<Vec<u64>>,
+    tally: Tally,
+    limit: u64,
+    radii: Vec<u32>,
+}
+
+impl Edges {
+    /// None yet, and at most `limit`.
+    pub fn new(radii: &[u32], limit: u64) -> Self {
+        let most = radii.iter().map(|radius| *radius as usize).sum::<usize>();
+        Edges {
+            by_distance: (0..=most).map(|_| Vec::new()).collect(),
+            tally: Tally::new(limit, false),
+            limit,
+            radii: radii.to_vec(),
+        }
+    }
+
+    fn radii(&self) -> &[u32] {
+        &self.radii
+    }
+
+    /// How many.
+    pub fn count(&self) -> u64 {
+        self.tally.total()
+    }
+
+    /// Adds those of a batch.
+    pub fn add(&mut self, batch: &Batch, context: &Context) -> Result<(), SearchError> {
+        for (index, pair) in batch.pairs.iter().enumerate() {
+            self.tally.count(*pair, 1)?;
+            let distance: usize = batch.distances_of(index).iter().map(|distance| usize::from(*distance)).sum();
+            context.push(&mut self.by_distance[distance], u64::from(pair.left) << 32 | u64::from(pair.right))?;
+        }
+        Ok(())
+    }
+
+    /// All of them, nearest first once sorted.
+    fn iter(&self) -> impl Iterator<Item = ValuePair> + '_ {
+        self.by_distance.iter().flatten().map(|edge| ValuePair { left: (edge >> 32) as u32, right: *edge as u32 })
+    }
+
+    /// Puts those of each distance in order.
+    fn sort(&mut self, context: &Context) -> Result<(), SearchError> {
+        for edges in &mut self.by_distance {
+            edges.par_sort_unstable();
+            context.check()?;
+        }
+        Ok(())
+    }
+
+    fn free(self, context: &Context) {
+        self.by_distance.into_iter().for_each(|edges| context.free(edges));
+    }
+}
+
+/// In no group.
+const NONE: u32 = u32::MAX;
+
+/// Groups of rows.
+#[derive(Debug)]
+pub struct Groups {
+    columns: usize,
+    primaries: Vec<u32>,
+    /// `members[starts[g]..starts[g + 1]]` are the values of group g, ascending.
+    starts: Vec<u32>,
+    members: Vec<u32>,
+    farthest: Vec<u16>,
+    near_starts: Vec<u32>,
+    near: Vec<u32>,
+}
+
+/// For each value the group it is in, by any number below the number of values; and the primary, if it is known already.
+struct Assignment {
+    group_of: Vec<u32>,
+    /// By the same number; empty where primaries are still to be chosen.
+    primary_of: Vec<u32>,
+}
+
+impl Groups {
+    /// Groups values by their edges. At most `edges`' limit of rows may be also near a group. Runs on the current pool.
+    pub fn form(values: &Values, mut edges: Edges, strategy: Strategy, context: &Context) -> Result<Self, SearchError> {
+        let assignment = match strategy {
+            Strategy::Clique => {
+                edges.sort(context)?;
+                clique::assign(values, &edges, context)?
+            }
+            Strategy::Star => star::assign(values, &edges, context)?,
+            Strategy::Component => component::assign(values, &edges, context)?,
+        };
+        let mut groups = Self::number(values, assignment, context)?;
+        groups.measure(values, context)?;
+        if strategy != Strategy::Component {
+            groups.find_near(values, &edges, context)?;
+        }
+        edges.free(context);
+        Ok(groups)
+    }
+
+    /// Numbers the groups by their first members. A group of a single row is none.
+    fn number(values: &Values, assignment: Assignment, context: &Context) -> Result<Self, SearchError> {
+        let Assignment { mut group_of, primary_of } = assignment;
+        let count = values.count();
+        let mut sizes = context.filled(count, 0u32)?;
+        for (value, &group) in group_of.iter().enumerate().filter(|(_, group)| **group != NONE) {
+            sizes[group as usize] = sizes[group as usize].saturating_add(values.weight(value as u32) as u32);
+        }
+        let mut numbers = context.filled(count, NONE)?;
+        let (mut primaries, mut starts, mut groups) = (Vec::new(), Vec::new(), 0u32);
+        context.push(&mut starts, 0)?;
+        for group in &mut group_of {
+            if *group == NONE || sizes[*group as usize] < 2 {
+                *group = NONE;
+                continue;
+            }
+            let number = &mut numbers[*group as usize];
+            if *number == NONE {
+                *number = groups;
+                groups += 1;
+                context.push(&mut primaries, primary_of.get(*group as usize).copied().unwrap_or(NONE))?;
+                context.push(&mut starts, 0)?;
+            }
+            *group = *number;
+            starts[*group as usize + 1] += 1;
+        }
+        for group in 1..starts.len() {
+            starts[group] += starts[group - 1];
+        }
+        let mut members = context.filled(starts.last().map_or(0, |end| *end as usize), 0u32)?;
+        let mut next = sizes;
+        next[..groups as usize].copy_from_slice(&starts[..groups as usize]);
+        for (value, &group) in group_of.iter().enumerate().filter(|(_, group)| **group != NONE) {
+            members[next[group as usize] as usize] = value as u32;
+            next[group as usize] += 1;
+        }
+        context.free(next);
+        context.free(numbers);
+        context.free(primary_of);
+        context.free(group_of);
+        let (farthest, near_starts, near) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Groups { columns: values.widths().len(), primaries, starts, members, farthest, near_starts, near })
+    }
+
+    /// Chooses the primaries that are still open, and measures the groups.
+    fn measure(&mut self, values: &Values, context: &Context) -> Result<(), SearchError> {
+        let mut primaries = std::mem::take(&mut self.primaries);
+        let mut farthest = context.filled(primaries.len() * self.columns, 0u16)?;
+        let groups = primaries.par_iter_mut().zip(farthest.par_chunks_mut(self.columns)).enumerate();
+        groups.try_for_each(|(group, (primary, farthest))| {
+            context.check()?;
+            let members = self.values_of(group);
+            if *primary == NONE {
+                *primary = clique::medoid(values, members, context)?;
+            }
+            farthest::measure(values, members, *primary, farthest, context)
+        })?;
+        (self.primaries, self.farthest) = (primaries, farthest);
+        Ok(())
+    }
+
+    /// Lists for each group the values outside of it that are near one of its members.
+    fn find_near(&mut self, values: &Values, edges: &Edges, context: &Context) -> Result<(), SearchError> {
+        let mut group_of = context.filled(values.count(), NONE)?;
+        for group in 0..self.len() {
+            for &value in self.values_of(group) {
+                group_of[value as usize] = group as u32;
+            }
+        }
+        let mut near: Vec<u64> = Vec::new();
+        for (at, pair) in edges.iter().enumerate() {
+            if at % (1 << 20) == 0 {
+                context.check()?;
+            }
+            let (left, right) = (group_of[pair.left as usize], group_of[pair.right as usize]);
+            for (group, value) in [(left, pair.right), (right, pair.left)] {
+                if left != right && group != NONE {
+                    context.push(&mut near, u64::from(group) << 32 | u64::from(value))?;
+                }
+            }
+        }
+        context.free(group_of);
+        near.par_sort_unstable();
+        near.dedup();
+        context.check()?;
+        let mut tally = Tally::new(edges.limit, false);
+        let (mut starts, mut list) = (context.filled(self.len() + 1, 0u32)?, context.vec(near.len())?);
+        for item in &near {
+            let (group, value) = ((item >> 32) as usize, *item as u32);
+            tally.count(ValuePair { left: value, right: value }, values.weight(value))?;
+            starts[group + 1] += 1;
+            list.push(value);
+        }
+        for group in 1..starts.len() {
+            starts[group] += starts[group - 1];
+        }
+        context.free(near);
+        (self.near_starts, self.near) = (starts, list);
+        Ok(())
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.primaries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.primaries.is_empty()
+    }
+
+    fn values_of(&self, group: usize) -> &[u32] {
+        &self.members[self.starts[group] as usize..self.starts[group + 1] as usize]
+    }
+
+    /// The largest distance between two members, in each column.
+    pub fn farthest(&self, group: usize) -> &[u16] {
+        &self.farthest[group * self.columns..(group + 1) * self.columns]
+    }
+
+    /// Writes the rows of a group to `rows`, each with its distances to the primary, one a column after another, in
+    /// `distances`: the primary first, then the nearest, equally near ones in the order of rows.
+    pub fn rows(
+        &self,
+        values: &Values,
+        group: usize,
+        rows: &mut Vec<u32>,
+        distances: &mut Vec<u16>,
+        context: &Context,
+    ) -> Result<(), SearchError> {
+        let primary = self.primaries[group];
+        let first = values.members(primary).as_slice()[0];
+        let mut each = vec![0; self.columns];
+        let mut measured: Vec<(bool, u32, u32, u32)> = Vec::new();
+        for &value in self.values_of(group) {
+            let sum = values.distances(primary, value, &mut each);
+            for &row in values.members(value).as_slice() {
+                context.push(&mut measured, (row != first, sum, row, value))?;
+            }
+        }
+        measured.sort_unstable();
+        rows.clear();
+        distances.clear();
+        context.grow(rows, measured.len())?;
+        context.grow(distances, measured.len() * self.columns)?;
+        for &(_, _, row, value) in &measured {
+            values.distances(primary, value, &mut each);
+            rows.push(row);
+            distances.extend_from_slice(&each);
+        }
+        context.free(measured);
+        Ok(())
+    }
+
+    /// Writes the rows outside of a group that are near one of its members to `rows`, ascending.
+    pub fn also_near(
+        &self,
+        values: &Values,
+        group: usize,
+        rows: &mut Vec<u32>,
+        context: &Context,
+    ) -> Result<(), SearchError> {
+        rows.clear();
+        if self.near_starts.is_empty() {
+            return Ok(());
+        }
+        let range = self.near_starts[group] as usize..self.near_starts[group + 1] as usize;
+        for &value in &self.near[range] {
+            let members = values.members(value);
+            context.grow(rows, members.as_slice().len())?;
+            rows.extend_from_slice(members.as_slice());
+        }
+        rows.sort_unstable();
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! Components: what is near hangs together, however long the chain. The primary is the value with most near rows.
+
+use super::{Assignment, Edges, NONE};
+use crate::context::Context;
+use crate::error::SearchError;
+use crate::values::Values;
+
+pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Result<Assignment, SearchError> {
+    let count = values.count();
+    let mut parents = context.vec(count)?;
+    parents.extend(0..count as u32);
+    let mut near = context.filled(count, 0u32)?;
+    for (at, edge) in edges.iter().enumerate() {
+        if at % (1 << 16) == 0 {
+            context.check()?;
+        }
+        let (a, b) = (root(&mut parents, edge.left), root(&mut parents, edge.right));
+        // The smaller number is the root, whatever the order of the edges.
+        parents[a.max(b) as usize] = a.min(b);
+        for (value, other) in [(edge.left, edge.right), (edge.right, edge.left)] {
+            near[value as usize] = near[value as usize].saturating_add(values.weight(other) as u32);
+        }
+    }
+    for value in 0..count as u32 {
+        parents[value as usize] = root(&mut parents, value);
+    }
+    let mut primary_of = context.filled(count, NONE)?;
+    for (value, &group) in parents.iter().enumerate() {
+        let rows = |value: usize| u64::from(near[value]) + values.weight(value as u32);
+        let primary = &mut primary_of[group as usize];
+        if *primary == NONE || rows(value) > rows(*primary as usize) {
+            *primary = value as u32;
+        }
+    }
+    context.free(near);
+    Ok(Assignment { group_of: parents, primary_of })
+}
+
+/// The root of a value, with the path to it halved (Tarjan, van Leeuwen, "Worst-case analysis of set union algorithms",
+/// Journal of the ACM 31(2), 1984).
+fn root(parents: &mut [u32], mut value: u32) -> u32 {
+    while parents[value as usize] != value {
+        let grandparent = parents[parents[value as usize] as usize];
+        parents[value as usize] = grandparent;
+        value = grandparent;
+    }
+    value
+}

@@ -1,0 +1,80 @@
+//! Stars: the value with most near rows that are in no group yet is a primary, and takes them.
+
+use super::{Assignment, Edges, NONE};
+use crate::context::Context;
+use crate::error::SearchError;
+use crate::values::Values;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Result<Assignment, SearchError> {
+    let count = values.count();
+    let (starts, neighbours) = adjacency(count, edges, context)?;
+    let around = |value: u32| &neighbours[starts[value as usize] as usize..starts[value as usize + 1] as usize];
+    // Rows that a star around a value would have, beside that row itself.
+    let mut free = context.vec(count)?;
+    free.extend((0..count as u32).map(|value| {
+        let near: u64 = around(value).iter().map(|&other| values.weight(other)).sum();
+        near + values.weight(value) - 1
+    }));
+    let mut heap = context.vec(count)?;
+    heap.extend((0..count as u32).filter(|&v| free[v as usize] > 0).map(|v| (free[v as usize], Reverse(v))));
+    let mut heap = BinaryHeap::from(heap);
+    let mut group_of = context.filled(count, NONE)?;
+    let mut primary_of = context.filled(count, NONE)?;
+    let mut steps = 0usize;
+    while let Some((rows, Reverse(primary))) = heap.pop() {
+        steps += 1 + around(primary).len();
+        if steps > 1 << 16 {
+            context.check()?;
+            steps = 0;
+        }
+        let left = free[primary as usize];
+        if group_of[primary as usize] != NONE || left == 0 {
+            continue;
+        }
+        if left < rows {
+            // Others took some since it was put here; what it has place for was its own.
+            heap.push((left, Reverse(primary)));
+            continue;
+        }
+        primary_of[primary as usize] = primary;
+        for value in std::iter::once(primary).chain(around(primary).iter().copied()) {
+            if group_of[value as usize] == NONE {
+                group_of[value as usize] = primary;
+                steps += around(value).len();
+                for &other in around(value) {
+                    free[other as usize] -= values.weight(value);
+                }
+            }
+        }
+    }
+    context.free(heap.into_vec());
+    context.free(free);
+    context.free(neighbours);
+    context.free(starts);
+    Ok(Assignment { group_of, primary_of })
+}
+
+/// The neighbours of each value: where they begin, and the list.
+fn adjacency(count: usize, edges: &Edges, context: &Context) -> Result<(Vec<u32>, Vec<u32>), SearchError> {
+    // Counted two places further on, so that filling the list turns ends into starts.
+    let mut starts = context.filled(count + 2, 0u32)?;
+    let ends = || edges.iter().flat_map(|edge| [(edge.left, edge.right), (edge.right, edge.left)]);
+    for (value, _) in ends() {
+        starts[value as usize + 2] += 1;
+    }
+    for value in 2..starts.len() {
+        starts[value] += starts[value - 1];
+    }
+    context.check()?;
+    let mut neighbours = context.filled(2 * edges.count() as usize, 0u32)?;
+    for (value, other) in ends() {
+        let end = &mut starts[value as usize + 1];
+        neighbours[*end as usize] = other;
+        *end += 1;
+    }
+    context.check()?;
+    starts.pop();
+    Ok((starts, neighbours))
+}

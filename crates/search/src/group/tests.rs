@@ -1,0 +1,266 @@
+//! Groups against the definition, by naive twins that know nothing of values, lists or heaps.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::{Edges, Groups, Strategy};
+use crate::error::SearchError;
+use crate::search::Batch;
+use crate::tests::{Table, naive_distances, naive_near, pool, tables, unlimited, values};
+use crate::{Plan, Search, run};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// A group as users see it: the primary first, the largest distances, what is also near.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shown {
+    rows: Vec<u32>,
+    distances: Vec<u16>,
+    farthest: Vec<u16>,
+    also_near: Vec<u32>,
+}
+
+fn shown(
+    table: &Table,
+    widths: &[usize],
+    radii: &[u32],
+    strategy: Strategy,
+    threads: usize,
+) -> Result<Vec<Shown>, SearchError> {
+    let context = unlimited();
+    let values = values(table, widths, threads, &context);
+    let mut edges = Edges::new(radii, 1 << 40);
+    let search = Search { left: &values, right: None, radii };
+    let plan = pool(threads).install(|| Plan::choose(&search, &context))?;
+    let take = |batch: Batch| {
+        edges.add(&batch, &context)?;
+        batch.free(&context);
+        Ok(())
+    };
+    run(pool(threads), &context, |sink| search.run(&plan, &context, sink), take, || ())?;
+    let groups = pool(threads).install(|| Groups::form(&values, edges, strategy, &context))?;
+    let (mut rows, mut distances, mut also_near) = (Vec::new(), Vec::new(), Vec::new());
+    (0..groups.len())
+        .map(|group| {
+            groups.rows(&values, group, &mut rows, &mut distances, &context)?;
+            groups.also_near(&values, group, &mut also_near, &context)?;
+            let farthest = groups.farthest(group).to_vec();
+            Ok(Shown { rows: rows.clone(), distances: distances.clone(), farthest, also_near: also_near.clone() })
+        })
+        .collect()
+}
+
+/// The graph of rows, row by row.
+struct Naive<'a> {
+    table: &'a Table,
+    near: Vec<Vec<bool>>,
+    sums: Vec<Vec<u32>>,
+}
+
+impl<'a> Naive<'a> {
+    fn new(table: &'a Table, radii: &[u32]) -> Self {
+        let near = table.iter().map(|a| table.iter().map(|b| naive_near(a, b, radii)).collect()).collect();
+        let sum = |a, b| naive_distances(a, b).into_iter().map(u32::from).sum();
+        let sums = table.iter().map(|a| table.iter().map(|b| sum(a, b)).collect()).collect();
+        Naive { table, near, sums }
+    }
+
+    fn rows(&self) -> std::ops::Range<usize> {
+        0..self.table.len()
+    }
+
+    /// Complete linkage, in the order of distances, then of the first rows of both hashes.
+    fn cliques(&self) -> Vec<BTreeSet<usize>> {
+        let first = |row: usize| self.rows().find(|&other| self.sums[row][other] == 0).unwrap_or(row);
+        let mut pairs: Vec<(u32, usize, usize)> = Vec::new();
+        for a in self.rows() {
+            for b in a + 1..self.table.len() {
+                if self.near[a][b] {
+                    let (x, y) = (first(a), first(b));
+                    pairs.push((self.sums[a][b], x.min(y), x.max(y)));
+                }
+            }
+        }
+        pairs.sort_unstable();
+        let mut groups: Vec<BTreeSet<usize>> = Vec::new();
+        for row in self.rows().filter(|&row| first(row) == row) {
+            groups.push(self.rows().filter(|&other| first(other) == row).collect());
+        }
+        for (_, a, b) in pairs {
+            let at = |row| groups.iter().position(|group| group.contains(&row)).expect("a group");
+            let (a, b) = (at(a), at(b));
+            if a != b && groups[a].iter().all(|&x| groups[b].iter().all(|&y| self.near[x][y])) {
+                let joined = groups[b].clone();
+                groups[a].extend(joined);
+                groups.remove(b);
+            }
+        }
+        groups
+    }
+
+    /// Of the rows that are left, again and again the one that is near most others that are left.
+    fn stars(&self) -> Vec<(usize, BTreeSet<usize>)> {
+        let mut left: BTreeSet<usize> = self.rows().collect();
+        let mut stars = Vec::new();
+        loop {
+            let star =
+                |row: usize| left.iter().copied().filter(|&other| self.near[row][other]).collect::<BTreeSet<_>>();
+            let Some(best) = left.iter().copied().max_by_key(|&row| (star(row).len(), std::cmp::Reverse(row))) else {
+                return stars;
+            };
+            let star = star(best);
+            left.retain(|row| !star.contains(row));
+            stars.push((best, star));
+        }
+    }
+
+    fn components(&self) -> Vec<BTreeSet<usize>> {
+        let mut left: BTreeSet<usize> = self.rows().collect();
+        let mut components = Vec::new();
+        while let Some(row) = left.pop_first() {
+            let mut component = BTreeSet::from([row]);
+            while let Some(more) =
+                left.iter().copied().find(|&row| component.iter().any(|&in_it| self.near[in_it][row]))
+            {
+                left.remove(&more);
+                component.insert(more);
+            }
+            components.push(component);
+        }
+        components
+    }
+
+    fn shown(&self, group: &BTreeSet<usize>, primary: usize, also_near: bool) -> Shown {
+        let mut rows: Vec<usize> = group.iter().copied().collect();
+        rows.sort_by_key(|&row| (row != primary, self.sums[primary][row], row));
+        let distances = |a: usize, b: usize| naive_distances(&self.table[a], &self.table[b]);
+        let mut farthest = vec![0; self.table[0].len()];
+        for &a in group {
+            for &b in group {
+                farthest.iter_mut().zip(distances(a, b)).for_each(|(most, distance)| *most = distance.max(*most));
+            }
+        }
+        let outside = self.rows().filter(|row| !group.contains(row));
+        let near = outside.filter(|&row| also_near && group.iter().any(|&member| self.near[member][row]));
+        Shown {
+            also_near: near.map(|row| row as u32).collect(),
+            distances: rows.iter().flat_map(|&row| distances(primary, row)).collect(),
+            rows: rows.into_iter().map(|row| row as u32).collect(),
+            farthest,
+        }
+    }
+
+    fn groups(&self, strategy: Strategy) -> Vec<Shown> {
+        let first_of_least = |group: &BTreeSet<usize>, price: &dyn Fn(usize) -> i64| {
+            group.iter().copied().min_by_key(|&row| (price(row), row)).expect("a member")
+        };
+        let mut groups: Vec<(usize, BTreeSet<usize>)> = match strategy {
+            Strategy::Clique => {
+                let medoid = |group: &BTreeSet<usize>| {
+                    first_of_least(group, &|row| group.iter().map(|&other| i64::from(self.sums[row][other])).sum())
+                };
+                self.cliques().into_iter().map(|group| (medoid(&group), group)).collect()
+            }
+            Strategy::Star => self.stars(),
+            Strategy::Component => {
+                let hub = |group: &BTreeSet<usize>| {
+                    first_of_least(group, &|row| -(group.iter().filter(|&&other| self.near[row][other]).count() as i64))
+                };
+                self.components().into_iter().map(|group| (hub(&group), group)).collect()
+            }
+        };
+        groups.retain(|(_, group)| group.len() > 1);
+        groups.sort_by_key(|(_, group)| group.first().copied());
+        groups.iter().map(|(primary, group)| self.shown(group, *primary, strategy != Strategy::Component)).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn groups_equal_the_naive_twins((widths, radii, table, _) in tables(), threads in 1usize..=3) {
+        let naive = Naive::new(&table, &radii);
+        for (name, strategy) in Strategy::ALL {
+            let shown = shown(&table, &widths, &radii, strategy, threads).unwrap();
+            prop_assert_eq!(&shown, &naive.groups(strategy), "{}", name);
+        }
+    }
+
+    /// What a clique promises, whatever the order in which it was made.
+    #[test]
+    fn cliques_are_near_and_complete((widths, radii, table, _) in tables()) {
+        let naive = Naive::new(&table, &radii);
+        let groups = shown(&table, &widths, &radii, Strategy::Clique, 2).unwrap();
+        let mut group_of = vec![None; table.len()];
+        for (number, group) in groups.iter().enumerate() {
+            for &row in &group.rows {
+                prop_assert_eq!(group_of[row as usize].replace(number), None, "a row in two groups");
+            }
+            for (&a, &b) in group.rows.iter().flat_map(|a| group.rows.iter().map(move |b| (a, b))) {
+                prop_assert!(naive.near[a as usize][b as usize]);
+            }
+        }
+        let mut parts: Vec<Vec<u32>> = groups.into_iter().map(|group| group.rows).collect();
+        parts.extend((0..table.len()).filter(|&row| group_of[row].is_none()).map(|row| vec![row as u32]));
+        for (at, a) in parts.iter().enumerate() {
+            for b in &parts[at + 1..] {
+                let all_near = a.iter().all(|&x| b.iter().all(|&y| naive.near[x as usize][y as usize]));
+                prop_assert!(!all_near, "{:?} and {:?} belong together", a, b);
+            }
+        }
+    }
+}
+
+fn table_of(hashes: impl IntoIterator<Item = u64>) -> Table {
+    hashes.into_iter().map(|hash| vec![hash.to_be_bytes().to_vec()]).collect()
+}
+
+/// A chain of a hundred thousand hashes, each one bit from the next: one component, and no group of a clique is longer
+/// than three links.
+#[test]
+fn a_component_of_a_hundred_thousand() {
+    let gray = |i: u64| i ^ i >> 1;
+    let table = table_of((0..100_000).map(gray));
+    let groups = shown(&table, &[64], &[1], Strategy::Component, 2).unwrap();
+    assert_eq!(groups.len(), 1);
+    assert_eq!(groups[0].rows.len(), 100_000);
+    assert_eq!(groups[0].farthest, [17], "no two 17-bit numbers differ in more bits, and some differ in all");
+    let cliques = shown(&table, &[64], &[1], Strategy::Clique, 2).unwrap();
+    assert!(cliques.iter().all(|group| group.rows.len() == 2 && group.farthest == [1]));
+    let stars = shown(&table, &[64], &[1], Strategy::Star, 2).unwrap();
+    assert!(stars.iter().all(|group| group.farthest[0] <= 2 && group.distances.iter().all(|d| *d <= 1)));
+}
+
+/// The predecessor's worst value: 5,659 equal hashes, and a few near them.
+#[test]
+fn five_thousand_equal_hashes() {
+    let table = table_of(std::iter::repeat_n(0, 5659).chain([1, 3, 7, 0xff00]));
+    for (_, strategy) in Strategy::ALL {
+        let groups = shown(&table, &[64], &[2], strategy, 2).unwrap();
+        assert!((0..5659).all(|row| groups[0].rows.contains(&row)), "{strategy:?}");
+    }
+    // 0, 1 and 3 are near one another; 7 is near 1 and 3, and 1 is near most rows.
+    assert_eq!(shown(&table, &[64], &[2], Strategy::Star, 2).unwrap()[0].rows[0], 5659);
+    let cliques = shown(&table, &[64], &[2], Strategy::Clique, 2).unwrap();
+    assert_eq!(cliques.len(), 1);
+    assert_eq!(cliques[0].rows[5659..], [5659, 5660]);
+    assert_eq!(cliques[0].farthest, [2]);
+    assert_eq!(cliques[0].also_near, [5661]);
+}
+
+#[test]
+fn a_limit_on_edges_and_on_what_is_also_near() {
+    let context = unlimited();
+    let table = table_of(std::iter::repeat_n(0, 100).chain((0..64).map(|bit| 1u64 << bit)));
+    let values = values(&table, &[64], 2, &context);
+    let radii = [1];
+    let search = Search { left: &values, right: None, radii: &radii };
+    let plan = pool(2).install(|| Plan::choose(&search, &context)).unwrap();
+    let form = |limit| {
+        let context = unlimited();
+        let mut edges = Edges::new(&radii, limit);
+        run(pool(2), &context, |sink| search.run(&plan, &context, sink), |batch| edges.add(&batch, &context), || ())?;
+        pool(2).install(|| Groups::form(&values, edges, Strategy::Clique, &context))
+    };
+    assert!(matches!(form(63), Err(SearchError::TooManyPairs { limit: 63, .. })));
+    assert_eq!(form(64).map(|groups| groups.len()), Ok(1));
+}

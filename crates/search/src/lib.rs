@@ -1,0 +1,41 @@
+//! Exact bulk search of near hashes, on the CPU, without Postgres: all pairs of a set, one set against another, groups.
+//!
+//! A pair is two rows whose hashes are within a maximum distance in *every* column. Searches are exact: what comes back
+//! is what a comparison of every row with every other would find.
+//!
+//! - [`context`]: the memory that a search may use, and how it is cancelled.
+//! - [`values`]: rows as they come in, and the distinct values they collapse to.
+//! - [`spread`]: where bits go before a hash is cut into bands.
+//! - [`plan`]: which bands, or none: the cost model.
+//! - [`sort`]: values sorted by a band.
+//! - [`search`]: the join of the bands.
+//! - [`session`]: a search on a pool of threads, its results handed to the calling thread.
+//! - [`expand`]: pairs of values to pairs of rows, up to a limit.
+//! - [`group`]: cliques, stars and components.
+//!
+//! Called by `src/search` of the extension. Threads never see Postgres: everything that talks to it is given as a
+//! closure that runs on the calling thread.
+
+pub mod context;
+pub mod error;
+pub mod expand;
+pub mod group;
+pub mod plan;
+pub mod search;
+pub mod session;
+mod sort;
+mod spread;
+#[cfg(test)]
+mod tests;
+pub mod values;
+
+pub use context::Context;
+pub use error::{Blame, SearchError};
+pub use expand::Expansion;
+pub use plan::Plan;
+pub use search::{Batch, Search, ValuePair};
+pub use session::{Sink, run};
+pub use values::{Rows, Values};
+
+/// The most rows that a set can have.
+pub const MAX_ROWS: usize = u32::MAX as usize - 1024;

@@ -1,0 +1,327 @@
+//! How a search will be run, and what that will cost: the cost model.
+//!
+//! One column *drives*: its hashes are cut into m bands with tolerances tᵢ that form an exact cover, Σ(tᵢ + 1) = r + 1
+//! ([`lumina_hash::bands`]), and only values that agree in some band up to its tolerance are compared; or every value is
+//! compared with every other. What a band costs is the sum of
+//!
+//! - sorting the values by the band, and walking its 2^width buckets;
+//! - probing: for each of the F flips, each pair of buckets (half of them, within one set) costs a look, and each row in
+//!   them a call;
+//! - comparing: how many pairs of values lie in such pairs of buckets is estimated on a sample of the values, because
+//!   photographs are far from random; the share that random hashes would have is the least that is believed.
+//!
+//! The tolerances are given out one slot at a time to the band where the next one costs least, so that a band of bits
+//! that rarely differ gets none. The constants are nanoseconds on one core, measured (`cargo bench`); only their ratios
+//! matter for the choice.
+
+use crate::Search;
+use crate::context::Context;
+use crate::error::SearchError;
+use crate::spread::Band;
+use crate::values::Values;
+use lumina_hash::ball::volume;
+use lumina_hash::bands::Bands;
+use lumina_hash::kernel::{Column, InstructionSet, Join, Kernels, PADDING, Planes};
+
+/// Comparing one word of a pair.
+const COMPARE: f64 = 0.1;
+/// Starting to compare a row with a bucket.
+const ROW: f64 = 4.0;
+/// Looking at a pair of buckets.
+const PROBE: f64 = 2.5;
+/// Sorting a value by a band, and one word of it.
+const SORT: f64 = 12.0;
+/// A bucket, empty or not.
+const BUCKET: f64 = 1.0;
+/// Below this, nothing is worth a sample.
+const CHEAP: f64 = 300_000.0;
+/// Values in a sample.
+const SAMPLE: usize = 1024;
+/// The most flips that a band is given: far more than ever pays.
+const MAX_TOLERANCE: u32 = 5;
+/// The widest band: 2^24 buckets.
+const MAX_WIDTH: usize = 24;
+
+/// A band and how many of its bits may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tolerant {
+    pub(crate) band: Band,
+    pub(crate) tolerance: u32,
+}
+
+/// How a search is run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The column whose bands are looked at.
+    pub column: usize,
+    /// Its bands, in the order in which they are looked at; none: every pair is compared.
+    pub(crate) bands: Vec<Tolerant>,
+    /// Pairs of values that are expected to be compared.
+    pub candidates: f64,
+    /// Time expected, in nanoseconds of one core.
+    pub cost: f64,
+    /// Memory needed beside the values, in bytes.
+    pub memory: usize,
+}
+
+impl Plan {
+    /// Whether every pair is compared.
+    pub fn is_brute_force(&self) -> bool {
+        self.bands.is_empty()
+    }
+
+    /// Width and tolerance, in bits, of each band.
+    pub fn bands(&self) -> impl ExactSizeIterator<Item = (u32, u32)> {
+        self.bands.iter().map(|part| (part.band.width, part.tolerance))
+    }
+
+    /// How many buckets are looked at for a value, over all bands.
+    pub fn flips(&self) -> usize {
+        self.bands().map(|(width, tolerance)| flip_count(width as usize, tolerance)).sum()
+    }
+
+    /// The cheapest plan that fits the memory.
+    pub fn choose(search: &Search<'_>, context: &Context) -> Result<Self, SearchError> {
+        let options = options(search, false, context)?;
+        let free = context.limit().saturating_sub(context.used());
+        let least = options.iter().map(|plan| plan.memory).min().unwrap_or(0);
+        let fitting = options.into_iter().filter(|plan| plan.memory <= free);
+        fitting
+            .min_by(|a, b| a.cost.total_cmp(&b.cost))
+            .ok_or(SearchError::OverBudget { needed: context.used() + least, limit: context.limit() })
+    }
+}
+
+/// The sizes that costs depend on.
+struct Sizes {
+    left: f64,
+    right: f64,
+    /// Pairs of values in all.
+    pairs: f64,
+    /// 1, or ½ where each pair of buckets is met once.
+    share: f64,
+    planes: f64,
+    /// Rows that a set needs beside the values themselves, in bytes each.
+    row_bytes: usize,
+    slowness: f64,
+}
+
+impl Sizes {
+    fn of(search: &Search<'_>) -> Self {
+        let left = search.left.count() as f64;
+        let right = search.right.map_or(left, |right| right.count() as f64);
+        let planes = search.columns().iter().map(|column| column.planes).sum::<usize>();
+        let slowness = match Kernels::best().instruction_set() {
+            InstructionSet::Avx512 => 1.0,
+            InstructionSet::Avx2 => 3.0,
+            InstructionSet::Neon => 4.0,
+            InstructionSet::Portable => 8.0,
+        };
+        let (pairs, share) =
+            if search.right.is_some() { (left * right, 1.0) } else { (left * (left - 1.0) / 2.0, 0.5) };
+        Sizes { left, right, pairs, share, planes: planes as f64, row_bytes: planes * 8 + 4, slowness }
+    }
+
+    fn compare(&self, candidates: f64) -> f64 {
+        candidates * self.planes * COMPARE * self.slowness
+    }
+
+    /// What looking at one band costs beside comparing.
+    fn overhead(&self, width: usize, flips: f64) -> f64 {
+        let buckets = 2f64.powi(width as i32);
+        let rows = self.left + if self.share < 1.0 { 0.0 } else { self.right };
+        let sort = rows * (SORT + self.planes) + buckets * BUCKET * 2.0;
+        let full = buckets.min(self.left);
+        let met = (self.right / buckets).min(1.0);
+        sort + self.share * flips * (full * PROBE + self.left * met * ROW)
+    }
+}
+
+/// Every plan that may be the cheapest, or, where `all` are wanted, every plan there is: brute force first.
+///
+/// A plan that would not pay even on random hashes is not looked at on the sample.
+pub(crate) fn options(search: &Search<'_>, all: bool, context: &Context) -> Result<Vec<Plan>, SearchError> {
+    let sizes = Sizes::of(search);
+    let columns = search.columns();
+    let random = |column: &usize| volume(search.left.widths()[*column], columns[*column].radius);
+    let brute = Plan {
+        // The column that keeps the fewest pairs is compared first.
+        column: (0..columns.len()).min_by(|a, b| random(a).total_cmp(&random(b))).unwrap_or(0),
+        bands: Vec::new(),
+        candidates: sizes.pairs,
+        cost: sizes.compare(sizes.pairs) + (sizes.left + sizes.right) * sizes.planes,
+        memory: FOR_HITS,
+    };
+    if brute.cost < CHEAP && !all {
+        return Ok(vec![brute]);
+    }
+    let (left, right) = (Sample::of(search.left), search.right.map(Sample::of));
+    let mut cheapest = brute.cost;
+    let mut options = vec![brute];
+    for (column, shape) in columns.iter().enumerate() {
+        let bits = search.left.widths()[column];
+        let cover = Cover { sizes: &sizes, left: &left, right: right.as_ref(), column, radius: shape.radius };
+        let cuts = band_counts(bits, shape.radius).filter_map(|count| Bands::new(bits, count));
+        let mut cuts: Vec<(f64, Bands)> = cuts.filter_map(|cut| Some((cover.best(cut, false)?.cost, cut))).collect();
+        cuts.sort_by(|a, b| a.0.total_cmp(&b.0));
+        for (at_least, cut) in cuts {
+            context.check()?;
+            if at_least >= cheapest && !all {
+                break;
+            }
+            if let Some(plan) = cover.best(cut, true) {
+                cheapest = cheapest.min(plan.cost);
+                options.push(plan);
+            }
+        }
+    }
+    Ok(options)
+}
+
+/// Buffers of the threads.
+const FOR_HITS: usize = 1 << 20;
+
+/// Into how many bands it may pay to cut.
+fn band_counts(bits: usize, radius: u32) -> impl Iterator<Item = usize> {
+    let slots = radius as usize + 1;
+    let fewest = slots.div_ceil(MAX_TOLERANCE as usize + 1);
+    let most = slots.min(bits / 6).min(64);
+    let step = (most.saturating_sub(fewest) / 12).max(1);
+    (fewest..=most).step_by(step)
+}
+
+fn flip_count(width: usize, tolerance: u32) -> usize {
+    flips_by_weight(width, tolerance).sum()
+}
+
+/// C(width, i) for i = 0 … tolerance.
+fn flips_by_weight(width: usize, tolerance: u32) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some((0usize, 1usize)), move |&(i, term)| {
+        Some((i + 1, term * (width.saturating_sub(i)) / (i + 1)))
+    })
+    .take(tolerance as usize + 1)
+    .map(|(_, term)| term)
+}
+
+/// What is needed to cost the covers of one column.
+struct Cover<'a> {
+    sizes: &'a Sizes,
+    left: &'a Sample<'a>,
+    right: Option<&'a Sample<'a>>,
+    column: usize,
+    radius: u32,
+}
+
+/// The costs of one band at each tolerance.
+struct Costs {
+    band: Band,
+    /// (candidates, cost) at tolerance 0, 1, …
+    at: Vec<(f64, f64)>,
+}
+
+impl Cover<'_> {
+    /// The cheapest tolerances for a cut: on the sample, or as if the hashes were random.
+    fn best(&self, cut: Bands, sampled: bool) -> Option<Plan> {
+        let width = (self.sizes.left.max(self.sizes.right).log2().ceil() as usize + 1).clamp(6, MAX_WIDTH);
+        let slots = self.radius as usize + 1;
+        let most = ((slots as u32).div_ceil(cut.count() as u32) + 1).min(MAX_TOLERANCE);
+        let bands: Vec<Costs> =
+            (0..cut.count()).map(|band| self.costs(Band::new(cut.range(band), width), most, sampled)).collect();
+        let mut tolerances: Vec<Option<u32>> = vec![None; bands.len()];
+        let next = |tolerance: Option<u32>| tolerance.map_or(0, |t| t as usize + 1);
+        for _ in 0..slots {
+            let price = |(band, costs): (usize, &Costs)| {
+                let at = next(tolerances[band]);
+                let before = tolerances[band].map_or(0.0, |t| costs.at[t as usize].1);
+                costs.at.get(at).map(|(_, cost)| (cost - before, band))
+            };
+            let (_, band) = bands.iter().enumerate().filter_map(price).min_by(|a, b| a.0.total_cmp(&b.0))?;
+            tolerances[band] = Some(next(tolerances[band]) as u32);
+        }
+        let used = bands.iter().zip(&tolerances).filter_map(|(costs, tolerance)| Some((costs, (*tolerance)?)));
+        let (candidates, cost) = used.clone().fold((0.0, 0.0), |(candidates, cost), (costs, tolerance)| {
+            let at = costs.at[tolerance as usize];
+            (candidates + at.0, cost + at.1)
+        });
+        let bands: Vec<Tolerant> = used.map(|(costs, tolerance)| Tolerant { band: costs.band, tolerance }).collect();
+        let widest = bands.iter().map(|part| part.band.width).max().unwrap_or(0);
+        let sets = if self.right.is_some() { 2 } else { 1 };
+        let rows = self.sizes.left as usize + self.right.map_or(0, |_| self.sizes.right as usize);
+        let memory = rows * self.sizes.row_bytes + sets * (1usize << widest) * 8 + FOR_HITS;
+        Some(Plan { column: self.column, bands, candidates, cost, memory })
+    }
+
+    fn costs(&self, band: Band, most: u32, sampled: bool) -> Costs {
+        let width = band.width as usize;
+        let near = if sampled { self.left.near(self.right, self.column, band, most) } else { Vec::new() };
+        let mut flips = 0.0;
+        let mut random = 0.0;
+        let at = flips_by_weight(width, most.min(band.width)).enumerate().map(|(tolerance, more)| {
+            flips += more as f64;
+            random += more as f64 / 2f64.powi(width as i32);
+            let candidates = self.sizes.pairs * near.get(tolerance).copied().unwrap_or(0.0).max(random);
+            (candidates, self.sizes.compare(candidates) + self.sizes.overhead(width, flips))
+        });
+        Costs { band, at: at.collect() }
+    }
+}
+
+/// Some of the values, evenly taken.
+struct Sample<'a> {
+    values: &'a Values,
+    step: usize,
+    count: usize,
+}
+
+impl<'a> Sample<'a> {
+    fn of(values: &'a Values) -> Self {
+        let step = values.count().div_ceil(SAMPLE).max(1);
+        Sample { values, step, count: values.count().div_ceil(step) }
+    }
+
+    /// The values of a band in the sample.
+    fn band(&self, column: usize, band: Band) -> Vec<u64> {
+        let planes = self.values.planes();
+        let first = self.values.first_plane(column);
+        let value = |i: usize| u64::from(band.value(|plane| planes.word(first + plane, i * self.step)));
+        (0..self.count).map(value).chain([0; PADDING]).collect()
+    }
+
+    /// The share of pairs whose bands are within 0, 1, … `most` bits.
+    fn near(&self, right: Option<&Sample<'_>>, column: usize, band: Band, most: u32) -> Vec<f64> {
+        let left_words = self.band(column, band);
+        let right_words = right.map(|right| right.band(column, band));
+        let left = Planes { words: &left_words, stride: left_words.len() };
+        let right = right_words.as_ref().map_or(left, |words| Planes { words, stride: words.len() });
+        let (left_count, right_count) = (left.stride - PADDING, right.stride - PADDING);
+        let columns = [Column { first: 0, planes: 1, radius: most }];
+        let mut join = Join {
+            left,
+            left_rows: 0..left_count,
+            right,
+            right_rows: 0..right_count,
+            columns: &columns,
+            ascending: right_words.is_none(),
+        };
+        let mut counts = vec![0u64; most as usize + 1];
+        let mut pairs = Vec::with_capacity(4096 + right_count);
+        while !join.left_rows.is_empty() {
+            join.left_rows.start = Kernels::best().join(&join, &mut pairs);
+            for pair in pairs.drain(..) {
+                counts[(left.words[pair.left as usize] ^ right.words[pair.right as usize]).count_ones() as usize] += 1;
+            }
+        }
+        let pairs = if right_words.is_some() {
+            left_count * right_count
+        } else {
+            left_count * left_count.saturating_sub(1) / 2
+        };
+        counts
+            .iter()
+            .scan(0, |sum, count| {
+                *sum += count;
+                Some(*sum as f64 / pairs.max(1) as f64)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,72 @@
+//! A search on a pool of threads, while the calling thread takes its results and stays awake.
+//!
+//! The calling thread never sleeps for longer than [`TICK`]: between batches it runs a closure that may look for
+//! interrupts. Should one of its closures unwind, the search is cancelled and its threads are waited for, so that
+//! nothing that it borrowed is gone before they are.
+
+use crate::context::Context;
+use crate::error::SearchError;
+use crate::search::Batch;
+use rayon::ThreadPool;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+/// How long the calling thread sleeps at most.
+pub const TICK: Duration = Duration::from_millis(20);
+
+/// Where the threads put what they find: waits where the calling thread is behind.
+pub type Sink<'s> = dyn Fn(Batch) -> Result<(), SearchError> + Sync + 's;
+
+enum Message<R> {
+    Batch(Batch),
+    Done(Result<R, SearchError>),
+}
+
+/// Runs `job` on `pool`; on this thread `take` for each batch and `tick` at least every [`TICK`].
+pub fn run<R: Send>(
+    pool: &ThreadPool,
+    context: &Context,
+    job: impl FnOnce(&Sink<'_>) -> Result<R, SearchError> + Send,
+    mut take: impl FnMut(Batch) -> Result<(), SearchError>,
+    mut tick: impl FnMut(),
+) -> Result<R, SearchError> {
+    // A batch for each thread in making, and one on its way.
+    let (sender, receiver) = sync_channel(pool.current_num_threads());
+    pool.in_place_scope(move |scope| {
+        // Dropped in this order when this closure ends in any way: then no thread waits to send, and all soon end.
+        let receiver = receiver;
+        let mut unfinished = CancelWhenDropped { context, armed: true };
+        scope.spawn(move |_| {
+            let send = |message| sender.send(message).map_err(|_| SearchError::Cancelled);
+            let result = job(&|batch| send(Message::Batch(batch)));
+            // Nobody listens only where nobody wants to know.
+            let _ = sender.send(Message::Done(result));
+        });
+        loop {
+            match receiver.recv_timeout(TICK) {
+                Ok(Message::Batch(batch)) => take(batch)?,
+                Ok(Message::Done(result)) => {
+                    unfinished.armed = false;
+                    return result;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                // The job has panicked: the scope, when it ends, goes on with that panic.
+                Err(RecvTimeoutError::Disconnected) => return Err(SearchError::Cancelled),
+            }
+            tick();
+        }
+    })
+}
+
+struct CancelWhenDropped<'a> {
+    context: &'a Context,
+    armed: bool,
+}
+
+impl Drop for CancelWhenDropped<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.context.cancel();
+        }
+    }
+}
