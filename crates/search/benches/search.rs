@@ -1,4 +1,5 @@
 //! How long searches take without Postgres: by set, size and distance. `cargo bench -p lumina-search [-- NAME [THREADS]]`.
+//! With PLANS=1 each plan that the cost model weighs is run, to compare what it expects with what is true.
 #![allow(missing_docs, clippy::expect_used)]
 
 use lumina_search::{Context, Plan, Rows, Search, Values, run};
@@ -46,22 +47,29 @@ fn main() {
         let start = Instant::now();
         let plan = pool.install(|| Plan::choose(&search, &context)).expect("a plan");
         let planned = start.elapsed();
-        let start = Instant::now();
-        let mut pairs = 0;
-        let take = |batch: lumina_search::Batch| {
-            pairs += batch.pairs.len();
-            batch.free(&context);
-            Ok(())
+        let plans = if std::env::var_os("PLANS").is_some() {
+            pool.install(|| lumina_search::plan::options(&search, true, &context)).expect("plans")
+        } else {
+            vec![plan]
         };
-        run(&pool, &context, |sink| search.run(&plan, &context, sink), take, || ()).expect("a search");
-        let searched = start.elapsed();
-        let bands: Vec<String> = plan.bands().map(|(width, tolerance)| format!("{width}±{tolerance}")).collect();
-        println!(
-            "| {name} | {count} | {radius} | {} | {:.2e} | {collapsed:.0?} | {planned:.1?} | {searched:.0?} (expected {:.0} ms) | {pairs} | {} |",
-            if bands.is_empty() { "brute force".into() } else { bands.join(" ") },
-            plan.candidates,
-            plan.cost / 1e6 / pool.current_num_threads() as f64,
-            context.peak() >> 20,
-        );
+        for plan in plans {
+            let start = Instant::now();
+            let mut pairs = 0;
+            let take = |batch: lumina_search::Batch| {
+                pairs += batch.pairs.len();
+                batch.free(&context);
+                Ok(())
+            };
+            run(&pool, &context, |sink| search.run(&plan, &context, sink), take, || ()).expect("a search");
+            let searched = start.elapsed();
+            let bands: Vec<String> = plan.bands().map(|(width, tolerance)| format!("{width}±{tolerance}")).collect();
+            println!(
+                "| {name} | {count} | {radius} | {} | {:.2e} | {collapsed:.0?} | {planned:.1?} | {searched:.0?} (expected {:.0} ms) | {pairs} | {} |",
+                if bands.is_empty() { "brute force".into() } else { bands.join(" ") },
+                plan.candidates,
+                plan.cost / 1e6 / pool.current_num_threads() as f64,
+                context.peak() >> 20,
+            );
+        }
     }
 }

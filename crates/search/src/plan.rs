@@ -26,13 +26,13 @@ use lumina_hash::kernel::{Column, InstructionSet, Join, Kernels, PADDING, Planes
 /// Comparing one word of a pair.
 const COMPARE: f64 = 0.1;
 /// Starting to compare a row with a bucket.
-const ROW: f64 = 4.0;
+const ROW: f64 = 16.0;
 /// Looking at a pair of buckets.
-const PROBE: f64 = 2.5;
+const PROBE: f64 = 7.0;
 /// Sorting a value by a band, and one word of it.
-const SORT: f64 = 12.0;
+const SORT: f64 = 14.0;
 /// A bucket, empty or not.
-const BUCKET: f64 = 1.0;
+const BUCKET: f64 = 24.0;
 /// Below this, nothing is worth a sample.
 const CHEAP: f64 = 300_000.0;
 /// Values in a sample.
@@ -130,7 +130,7 @@ impl Sizes {
     fn overhead(&self, width: usize, flips: f64) -> f64 {
         let buckets = 2f64.powi(width as i32);
         let rows = self.left + if self.share < 1.0 { 0.0 } else { self.right };
-        let sort = rows * (SORT + self.planes) + buckets * BUCKET * 2.0;
+        let sort = rows * (SORT + self.planes) + buckets * BUCKET;
         let full = buckets.min(self.left);
         let met = (self.right / buckets).min(1.0);
         sort + self.share * flips * (full * PROBE + self.left * met * ROW)
@@ -140,7 +140,7 @@ impl Sizes {
 /// Every plan that may be the cheapest, or, where `all` are wanted, every plan there is: brute force first.
 ///
 /// A plan that would not pay even on random hashes is not looked at on the sample.
-pub(crate) fn options(search: &Search<'_>, all: bool, context: &Context) -> Result<Vec<Plan>, SearchError> {
+pub fn options(search: &Search<'_>, all: bool, context: &Context) -> Result<Vec<Plan>, SearchError> {
     let sizes = Sizes::of(search);
     let columns = search.columns();
     let random = |column: &usize| volume(search.left.widths()[*column], columns[*column].radius);

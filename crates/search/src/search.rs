@@ -13,6 +13,7 @@ use lumina_hash::kernel::{Column, Join, Kernels, RowPair};
 use lumina_hash::words::words_for;
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// What is searched: the pairs of values within `radii[c]` bits in every column c.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +49,7 @@ const TILE: usize = 2048;
 /// Pairs of rows from which on a pair of buckets is shared out to the threads.
 const SHARED: usize = 1 << 24;
 /// Pairs in a batch.
-const BATCH: usize = 16 * 1024;
+const BATCH: usize = 8192;
 /// Runs of buckets for each thread, so that all end at about the same time.
 const RUNS: usize = 16;
 
@@ -73,10 +74,31 @@ impl<'a> Search<'a> {
         }
         let mut columns = self.columns();
         columns[..=plan.column].rotate_right(1);
+        let spare = Spare::default();
+        self.passes(plan, &columns, context, sink, &spare)?;
+        for buffers in spare.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            context.free(buffers.hits);
+            if buffers.batch.pairs.is_empty() {
+                buffers.batch.free(context);
+            } else {
+                sink(buffers.batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn passes(
+        &self,
+        plan: &Plan,
+        columns: &[Column],
+        context: &Context,
+        sink: &Sink<'_>,
+        spare: &Spare,
+    ) -> Result<(), SearchError> {
         if plan.is_brute_force() {
             let left = Buckets::single(self.left);
             let right = self.right.map(Buckets::single);
-            let pass = Pass { search: self, plan, band: 0, columns: &columns, left, right, context, sink };
+            let pass = Pass { search: self, plan, band: 0, columns, left, right, context, sink, spare };
             return pass.run(&[0]);
         }
         let first_plane = self.left.first_plane(plan.column);
@@ -88,7 +110,7 @@ impl<'a> Search<'a> {
             };
             let width = part.band.width as usize;
             let flips: Vec<usize> = flips(width, part.tolerance).map(|mask| mask as usize).collect();
-            let pass = Pass { search: self, plan, band, columns: &columns, left, right, context, sink };
+            let pass = Pass { search: self, plan, band, columns, left, right, context, sink, spare };
             pass.run(&flips)?;
             pass.left.free(context);
             if let Some(right) = pass.right {
@@ -110,7 +132,18 @@ struct Pass<'p, 'a> {
     right: Option<Buckets<'a>>,
     context: &'p Context,
     sink: &'p Sink<'p>,
+    spare: &'p Spare,
 }
+
+/// What a thread fills. A batch that is not full yet is handed on to the next piece of work, since waking the calling
+/// thread for each of them would cost more than the work.
+struct Buffers {
+    hits: Vec<RowPair>,
+    batch: Batch,
+}
+
+/// Buffers that nobody uses at the moment.
+type Spare = Mutex<Vec<Buffers>>;
 
 impl<'a> Pass<'_, 'a> {
     fn right(&self) -> &Buckets<'a> {
@@ -148,21 +181,27 @@ impl<'a> Pass<'_, 'a> {
 struct Worker<'w, 'p, 'a> {
     pass: &'w Pass<'p, 'a>,
     kernels: &'static Kernels,
-    hits: Vec<RowPair>,
-    batch: Batch,
+    buffers: Buffers,
     /// Comparisons since the last look at whether the search is still wanted.
     unchecked: usize,
 }
 
 impl<'w, 'p, 'a> Worker<'w, 'p, 'a> {
     fn new(pass: &'w Pass<'p, 'a>) -> Result<Self, SearchError> {
-        let batch = Batch { pairs: Vec::new(), distances: Vec::new() };
-        let hits = pass.context.vec(2 * TILE)?;
-        Ok(Worker { pass, kernels: Kernels::best(), hits, batch, unchecked: 0 })
+        let spare = pass.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let buffers = match spare {
+            Some(buffers) => buffers,
+            None => Buffers { hits: pass.context.vec(2 * TILE)?, batch: Batch::empty() },
+        };
+        Ok(Worker { pass, kernels: Kernels::best(), buffers, unchecked: 0 })
     }
 
     /// Compares two buckets, or one with itself.
     fn compare(&mut self, left: Range<usize>, right: Range<usize>, ascending: bool) -> Result<(), SearchError> {
+        if left.len() <= TILE && right.len() <= TILE {
+            self.check_after(left.len() * right.len())?;
+            return self.tile(left, right, ascending);
+        }
         if left.len().saturating_mul(right.len()) <= SHARED {
             return self.tiles(left, right, ascending);
         }
@@ -184,13 +223,20 @@ impl<'w, 'p, 'a> Worker<'w, 'p, 'a> {
             let first = if ascending { left_start } else { right.start };
             for right_start in (first..right.end).step_by(TILE) {
                 let right_rows = right_start..right.end.min(right_start + TILE);
-                self.unchecked += left_rows.len() * right_rows.len() + 64;
-                if self.unchecked > 1 << 20 {
-                    self.pass.context.check()?;
-                    self.unchecked = 0;
-                }
+                self.check_after(left_rows.len() * right_rows.len())?;
                 self.tile(left_rows.clone(), right_rows, ascending)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Looks every million comparisons whether the search is still wanted.
+    #[inline]
+    fn check_after(&mut self, comparisons: usize) -> Result<(), SearchError> {
+        self.unchecked += comparisons + 64;
+        if self.unchecked > 1 << 20 {
+            self.unchecked = 0;
+            return self.pass.context.check();
         }
         Ok(())
     }
@@ -201,8 +247,8 @@ impl<'w, 'p, 'a> Worker<'w, 'p, 'a> {
         let (left, right) = (pass.left.planes(), pass.right().planes());
         let mut join = Join { left, left_rows, right, right_rows, columns: pass.columns, ascending };
         while !join.left_rows.is_empty() {
-            join.left_rows.start = self.kernels.join(&join, &mut self.hits);
-            if !self.hits.is_empty() {
+            join.left_rows.start = self.kernels.join(&join, &mut self.buffers.hits);
+            if !self.buffers.hits.is_empty() {
                 self.take_hits()?;
             }
         }
@@ -215,7 +261,7 @@ impl<'w, 'p, 'a> Worker<'w, 'p, 'a> {
         let pass = self.pass;
         let (left, right) = (pass.left.planes(), pass.right().planes());
         let first_plane = pass.search.left.first_plane(pass.plan.column);
-        let mut hits = std::mem::take(&mut self.hits);
+        let mut hits = std::mem::take(&mut self.buffers.hits);
         for hit in hits.drain(..) {
             let differing = |plane: usize| left.word(plane, hit.left as usize) ^ right.word(plane, hit.right as usize);
             let found_before = pass.plan.bands[..pass.band]
@@ -228,38 +274,44 @@ impl<'w, 'p, 'a> Worker<'w, 'p, 'a> {
             if pass.right.is_none() && a > b {
                 std::mem::swap(&mut a, &mut b);
             }
-            if self.batch.pairs.len() == self.batch.pairs.capacity() {
+            if self.buffers.batch.pairs.len() == self.buffers.batch.pairs.capacity() {
                 self.flush()?;
-                self.batch.pairs = pass.context.vec(BATCH)?;
-                self.batch.distances = pass.context.vec(BATCH * pass.columns.len())?;
             }
-            self.batch.pairs.push(ValuePair { left: a, right: b });
+            let batch = &mut self.buffers.batch;
+            batch.pairs.push(ValuePair { left: a, right: b });
             let mut plane = 0;
             for &bits in pass.search.left.widths() {
                 let planes = plane..plane + words_for(bits);
                 plane = planes.end;
-                self.batch.distances.push(planes.map(|plane| differing(plane).count_ones()).sum::<u32>() as u16);
+                batch.distances.push(planes.map(|plane| differing(plane).count_ones()).sum::<u32>() as u16);
             }
         }
-        self.hits = hits;
+        self.buffers.hits = hits;
         Ok(())
     }
 
+    /// Sends the batch and begins another one.
     fn flush(&mut self) -> Result<(), SearchError> {
-        if self.batch.pairs.capacity() == 0 {
-            return Ok(());
+        let (context, batch) = (self.pass.context, &mut self.buffers.batch);
+        if !batch.pairs.is_empty() {
+            (self.pass.sink)(std::mem::replace(batch, Batch::empty()))?;
         }
-        (self.pass.sink)(std::mem::replace(&mut self.batch, Batch { pairs: Vec::new(), distances: Vec::new() }))
+        batch.pairs = context.vec(BATCH)?;
+        batch.distances = context.vec(BATCH * self.pass.columns.len())?;
+        Ok(())
     }
 
-    fn finish(mut self) -> Result<(), SearchError> {
-        self.flush()?;
-        self.pass.context.free(self.hits);
+    fn finish(self) -> Result<(), SearchError> {
+        self.pass.spare.lock().unwrap_or_else(PoisonError::into_inner).push(self.buffers);
         Ok(())
     }
 }
 
 impl Batch {
+    fn empty() -> Self {
+        Batch { pairs: Vec::new(), distances: Vec::new() }
+    }
+
     /// The distances of pair `index`, one a column.
     pub fn distances_of(&self, index: usize) -> &[u16] {
         let columns = self.distances.len() / self.pairs.len();

@@ -9,12 +9,12 @@ use std::arch::x86_64::*;
 
 struct Avx2;
 
-/// The ones of each word.
+/// The ones of each byte.
 ///
 /// # Safety
 /// The CPU has the instructions.
 #[inline(always)]
-unsafe fn ones(bits: __m256i) -> __m256i {
+unsafe fn ones_of_bytes(bits: __m256i) -> __m256i {
     // SAFETY: as promised by the caller.
     unsafe {
         let ones_of_nibble = _mm256_setr_epi8(
@@ -23,7 +23,7 @@ unsafe fn ones(bits: __m256i) -> __m256i {
         let nibble = _mm256_set1_epi8(0x0f);
         let low = _mm256_shuffle_epi8(ones_of_nibble, _mm256_and_si256(bits, nibble));
         let high = _mm256_shuffle_epi8(ones_of_nibble, _mm256_and_si256(_mm256_srli_epi16(bits, 4), nibble));
-        _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256())
+        _mm256_add_epi8(low, high)
     }
 }
 
@@ -34,7 +34,9 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn differing(a: *const u64, b: *const u64) -> __m256i {
         // SAFETY: as the trait promises; the loads are unaligned ones.
-        unsafe { ones(_mm256_xor_si256(_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()))) }
+        unsafe {
+            Self::sum(ones_of_bytes(_mm256_xor_si256(_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()))))
+        }
     }
 
     #[inline(always)]
@@ -44,9 +46,21 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn differing_from(word: __m256i, b: *const u64) -> __m256i {
+    unsafe fn parts(word: __m256i, b: *const u64) -> __m256i {
         // SAFETY: as the trait promises; the load is an unaligned one.
-        unsafe { ones(_mm256_xor_si256(word, _mm256_loadu_si256(b.cast()))) }
+        unsafe { ones_of_bytes(_mm256_xor_si256(word, _mm256_loadu_si256(b.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_parts(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the CPU has the instructions.
+        unsafe { _mm256_add_epi8(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(parts: __m256i) -> __m256i {
+        // SAFETY: the CPU has the instructions.
+        unsafe { _mm256_sad_epu8(parts, _mm256_setzero_si256()) }
     }
 
     #[inline(always)]

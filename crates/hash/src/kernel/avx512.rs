@@ -24,9 +24,20 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn differing_from(word: __m512i, b: *const u64) -> __m512i {
+    unsafe fn parts(word: __m512i, b: *const u64) -> __m512i {
         // SAFETY: as the trait promises; the load is an unaligned one.
         unsafe { _mm512_popcnt_epi64(_mm512_xor_si512(word, _mm512_loadu_epi64(b.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_parts(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the CPU has the instructions.
+        unsafe { _mm512_add_epi64(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(parts: __m512i) -> __m512i {
+        parts
     }
 
     #[inline(always)]

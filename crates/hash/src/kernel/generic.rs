@@ -28,11 +28,33 @@ pub(super) trait Lanes {
     /// The CPU has the instructions.
     unsafe fn splat(word: u64) -> Self::Counts;
 
+    /// The ones of `word[i] ^ b[i]`, spread over the parts of lane i in any way that [`Lanes::sum`] can add up.
+    ///
+    /// # Safety
+    /// The CPU has the instructions; `b` is readable for [`Lanes::LANES`] words.
+    unsafe fn parts(word: Self::Counts, b: *const u64) -> Self::Counts;
+
+    /// Adds parts; a sum may be of at most 31 words.
+    ///
+    /// # Safety
+    /// The CPU has the instructions.
+    unsafe fn add_parts(a: Self::Counts, b: Self::Counts) -> Self::Counts;
+
+    /// The counts whose parts were added, lane by lane.
+    ///
+    /// # Safety
+    /// The CPU has the instructions.
+    unsafe fn sum(parts: Self::Counts) -> Self::Counts;
+
     /// The ones of `word[i] ^ b[i]`, in lane i.
     ///
     /// # Safety
     /// The CPU has the instructions; `b` is readable for [`Lanes::LANES`] words.
-    unsafe fn differing_from(word: Self::Counts, b: *const u64) -> Self::Counts;
+    #[inline(always)]
+    unsafe fn differing_from(word: Self::Counts, b: *const u64) -> Self::Counts {
+        // SAFETY: as promised by the caller.
+        unsafe { Self::sum(Self::parts(word, b)) }
+    }
 
     /// Lane by lane `a[i] + b[i]`.
     ///

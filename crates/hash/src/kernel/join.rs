@@ -195,12 +195,12 @@ unsafe fn four_planes<L: Lanes>(
         let d = L::splat(join.left.word(first + 3, row));
         while at < right.end {
             let words = join.right.words.as_ptr().wrapping_add(first * stride + at);
-            let half = L::add(L::differing_from(a, words), L::differing_from(b, words.wrapping_add(stride)));
-            if !early || L::at_most(half, radius) != 0 {
-                let c = L::differing_from(c, words.wrapping_add(2 * stride));
-                let d = L::differing_from(d, words.wrapping_add(3 * stride));
-                let mask = u64::from(L::at_most(L::add(half, L::add(c, d)), radius));
-                append(row, at, mask & before(right.end, at, L::LANES), pairs);
+            let half = L::add_parts(L::parts(a, words), L::parts(b, words.wrapping_add(stride)));
+            if !early || L::at_most(L::sum(half), radius) != 0 {
+                let c = L::parts(c, words.wrapping_add(2 * stride));
+                let d = L::parts(d, words.wrapping_add(3 * stride));
+                let counts = L::sum(L::add_parts(half, L::add_parts(c, d)));
+                append(row, at, u64::from(L::at_most(counts, radius)) & before(right.end, at, L::LANES), pairs);
             }
             at += L::LANES;
         }
@@ -233,13 +233,13 @@ unsafe fn any_columns<L: Lanes>(
         for column in columns {
             // SAFETY: the vectors begin before `right.end` and reach LANES ≤ PADDING words further: all in their plane.
             unsafe {
-                let mut sum = one_word::<L>(join, column.first, row, at);
-                for p in 1..column.planes {
+                let mut sum = some_words::<L>(join, column.first, column.planes.min(4), row, at);
+                for p in (4..column.planes).step_by(4) {
                     // A look every fourth word: where all lanes are too far already, the rest cannot bring them back.
-                    if p % 4 == 0 && u64::from(L::at_most(sum, column.radius)) & mask == 0 {
+                    if u64::from(L::at_most(sum, column.radius)) & mask == 0 {
                         break;
                     }
-                    sum = L::add(sum, one_word::<L>(join, column.first + p, row, at));
+                    sum = L::add(sum, some_words::<L>(join, column.first + p, (column.planes - p).min(4), row, at));
                 }
                 mask &= u64::from(L::at_most(sum, column.radius));
             }
@@ -252,15 +252,20 @@ unsafe fn any_columns<L: Lanes>(
     }
 }
 
-/// The ones of one word of `row` against the same word of the rows from `at`.
+/// The ones of `count` words, one to four, of `row` against the same words of the rows from `at`.
 ///
 /// # Safety
 /// The CPU has the instructions of `L`; the rows are in their blocks.
 #[inline(always)]
-unsafe fn one_word<L: Lanes>(join: &Join<'_>, plane: usize, row: usize, at: usize) -> L::Counts {
+unsafe fn some_words<L: Lanes>(join: &Join<'_>, first: usize, count: usize, row: usize, at: usize) -> L::Counts {
     // SAFETY: as promised by the caller.
     unsafe {
-        let words = join.right.words.as_ptr().wrapping_add(plane * join.right.stride + at);
-        L::differing_from(L::splat(join.left.word(plane, row)), words)
+        let mut words = join.right.words.as_ptr().wrapping_add(first * join.right.stride + at);
+        let mut sum = L::parts(L::splat(join.left.word(first, row)), words);
+        for p in 1..count {
+            words = words.wrapping_add(join.right.stride);
+            sum = L::add_parts(sum, L::parts(L::splat(join.left.word(first + p, row)), words));
+        }
+        L::sum(sum)
     }
 }

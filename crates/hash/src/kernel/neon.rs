@@ -27,12 +27,21 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn differing_from(word: uint64x2_t, b: *const u64) -> uint64x2_t {
+    unsafe fn parts(word: uint64x2_t, b: *const u64) -> uint64x2_t {
         // SAFETY: as the trait promises; `ld1` of bytes needs no alignment.
-        unsafe {
-            let bits = veorq_u8(vreinterpretq_u8_u64(word), vld1q_u8(b.cast()));
-            vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(vcntq_u8(bits))))
-        }
+        unsafe { vreinterpretq_u64_u8(vcntq_u8(veorq_u8(vreinterpretq_u8_u64(word), vld1q_u8(b.cast())))) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_parts(a: uint64x2_t, b: uint64x2_t) -> uint64x2_t {
+        // SAFETY: the CPU has the instructions.
+        unsafe { vreinterpretq_u64_u8(vaddq_u8(vreinterpretq_u8_u64(a), vreinterpretq_u8_u64(b))) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(parts: uint64x2_t) -> uint64x2_t {
+        // SAFETY: the CPU has the instructions.
+        unsafe { vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(vreinterpretq_u8_u64(parts)))) }
     }
 
     #[inline(always)]

@@ -23,10 +23,20 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    unsafe fn differing_from(word: [u64; 4], b: *const u64) -> [u64; 4] {
+    unsafe fn parts(word: [u64; 4], b: *const u64) -> [u64; 4] {
         // SAFETY: as the trait promises: four words are readable, and need no alignment.
         let differing = |i: usize| unsafe { b.add(i).read_unaligned() ^ word[i] };
         std::array::from_fn(|i| u64::from(differing(i).count_ones()))
+    }
+
+    #[inline(always)]
+    unsafe fn add_parts(a: [u64; 4], b: [u64; 4]) -> [u64; 4] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn sum(parts: [u64; 4]) -> [u64; 4] {
+        parts
     }
 
     #[inline(always)]
