@@ -1,14 +1,17 @@
-//! Everything a user can do wrong with a hash: one enum, each variant with its SQLSTATE, message and hint.
+//! Everything a user can do wrong: one enum, each variant with its SQLSTATE, message and hint.
 //!
 //! Raised by [`OrRaise::or_raise`] at the edge to Postgres. A panic, by contrast, is a bug.
 
+use crate::guc;
 use crate::pg::message::in_database_encoding;
 use lumina_hash::ball::{BallError, RadiusError};
 use lumina_hash::hex::HexError;
 use lumina_hash::width::WidthError;
+use lumina_search::SearchError;
 use pgrx::PgSqlErrorCode::{self, *};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, function_name};
+use std::collections::TryReserveError;
 
 /// What was wrong.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,56 @@ pub(crate) enum LuminaError {
     FromBytes(WidthError),
     #[error("cannot cast a bit string of {0} bits to phash")]
     FromBit(usize),
+    #[error("the inner query holds {0} statements instead of one")]
+    QueryCount(usize),
+    #[error("the inner query must be a SELECT, not {0}")]
+    QueryCommand(String),
+    #[error("the inner query {0}")]
+    QueryWrites(&'static str),
+    #[error("the columns of the inner query changed while it was prepared")]
+    QueryChanged,
+    #[error("{name} must be an array of one dimension, not of {dimensions}")]
+    ArrayShape { name: &'static str, dimensions: i32 },
+    #[error("{name} must not hold NULL")]
+    ArrayNull { name: &'static str },
+    #[error("out of memory")]
+    OutOfMemory,
+    #[error("{0} must not be NULL")]
+    ArgumentNull(&'static str),
+    #[error("max_distance holds no distance")]
+    NoDistance,
+    #[error("the inner query returns {columns} hash columns, and max_distance is {distances} numbers")]
+    DistanceCount { columns: usize, distances: usize, array: bool },
+    #[error("the inner query returns {0} columns, but must return an id and at least one hash")]
+    NoHashColumn(usize),
+    #[error("column \"{name}\" of the inner query is of type {type_}, not phash")]
+    HashColumn { name: String, type_: String },
+    #[error("column \"{name}\" of the inner query is of type {found}, not {wanted}")]
+    IdColumn { name: String, found: String, wanted: String },
+    #[error("column \"{name}\" of the inner query, the id, is of type {found}, not an integer")]
+    IdNoInteger { name: String, found: String },
+    #[error("the inner query returns a row whose id is NULL")]
+    IdNull,
+    #[error("the inner query returns the id {0} more than once")]
+    IdTwice(String),
+    #[error("column \"{name}\" of the inner query holds hashes of {one} and of {other} bits")]
+    MixedWidths { name: String, one: usize, other: usize },
+    #[error("the left query returns hashes of {left} bits where the right query returns hashes of {right} bits")]
+    DifferentWidths { left: usize, right: usize },
+    #[error("the schema of the called function lacks other parts of the extension lumina")]
+    Incomplete,
+    #[error("unknown strategy \"{0}\"")]
+    Strategy(String),
+    #[error("{threads} threads could not be started: {why}")]
+    Threads { threads: usize, why: String },
+    #[error("the search needs more than the {limit} kB of memory that {setting} allows")]
+    OverMemory { limit: usize, needed: usize, setting: &'static str },
+    #[error("more than {limit} pairs are within the distance, and {setting} allows no more")]
+    TooManyPairs { limit: u64, setting: &'static str, hashes: Vec<(String, f64)> },
+    #[error(transparent)]
+    Search(SearchError),
+    #[error("no more than {limit} searches may run at once on this server")]
+    Busy { limit: u32 },
 }
 
 impl LuminaError {
@@ -55,6 +108,26 @@ impl LuminaError {
             Self::Constant { .. } => ERRCODE_DATATYPE_MISMATCH,
             Self::Radius(_) | Self::BandDistance { .. } => ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
             Self::ToBigint(_) | Self::ToBit { .. } | Self::FromBytes(_) | Self::FromBit(_) => ERRCODE_CANNOT_COERCE,
+            Self::QueryCount(_) => ERRCODE_SYNTAX_ERROR,
+            Self::QueryCommand(_) | Self::QueryChanged => ERRCODE_FEATURE_NOT_SUPPORTED,
+            Self::QueryWrites(_) => ERRCODE_READ_ONLY_SQL_TRANSACTION,
+            Self::ArrayShape { .. } => ERRCODE_ARRAY_ELEMENT_ERROR,
+            Self::ArrayNull { .. } => ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            Self::OutOfMemory | Self::Search(SearchError::OutOfMemory { .. }) => ERRCODE_OUT_OF_MEMORY,
+            Self::ArgumentNull(_) | Self::IdNull => ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            Self::NoDistance | Self::DistanceCount { .. } | Self::Strategy(_) => ERRCODE_INVALID_PARAMETER_VALUE,
+            Self::NoHashColumn(_) | Self::HashColumn { .. } | Self::IdColumn { .. } | Self::IdNoInteger { .. } => {
+                ERRCODE_DATATYPE_MISMATCH
+            }
+            Self::IdTwice(_) => ERRCODE_UNIQUE_VIOLATION,
+            Self::MixedWidths { .. } | Self::DifferentWidths { .. } => ERRCODE_STRING_DATA_LENGTH_MISMATCH,
+            Self::Incomplete => ERRCODE_UNDEFINED_OBJECT,
+            Self::Threads { .. } => ERRCODE_INSUFFICIENT_RESOURCES,
+            Self::OverMemory { .. } | Self::TooManyPairs { .. } | Self::Busy { .. } => {
+                ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
+            }
+            Self::Search(SearchError::Cancelled) => ERRCODE_QUERY_CANCELED,
+            Self::Search(_) => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         }
     }
 
@@ -62,6 +135,15 @@ impl LuminaError {
         match self {
             Self::HashText { why, .. } => Some(sentence(why)),
             Self::BallText { why, .. } => Some(sentence(why)),
+            Self::OverMemory { needed, .. } => Some(format!("At least {} kB would be needed.", needed.div_ceil(1024))),
+            Self::TooManyPairs { hashes, .. } => {
+                if hashes.is_empty() {
+                    return None;
+                }
+                let shares = hashes.iter().map(|(hash, share)| format!("{hash}: {:.0} %", share * 100.0));
+                let shares: Vec<String> = shares.collect();
+                Some(format!("Hashes that most of the pairs found so far are of: {}.", shares.join("; ")))
+            }
             _ => None,
         }
     }
@@ -94,6 +176,41 @@ impl LuminaError {
             Self::ToBigint(_) => "Only a phash(64) is a bigint; cast to bytea for other widths.".into(),
             Self::ToBit { type_, bits, .. } => format!("Cast to {type_}({bits}): bits are never cut off."),
             Self::FromBit(_) => "The number of bits must be a multiple of 8, up to 4096.".into(),
+            Self::QueryCount(_) | Self::QueryCommand(_) | Self::QueryWrites(_) => {
+                "Give one plain SELECT, VALUES, TABLE or WITH ... SELECT.".into()
+            }
+            Self::QueryChanged => "Run the search again.".into(),
+            Self::ArrayShape { .. } | Self::ArrayNull { .. } => "Write a list of numbers, such as ARRAY[5,5].".into(),
+            Self::OutOfMemory | Self::Search(_) => "Search fewer rows at a time.".into(),
+            Self::ArgumentNull("strategy") => "If it is meant as the type of the ids, write id => NULL::text.".into(),
+            Self::ArgumentNull(_) => "Only the argument id may be NULL: it gives the type of the ids.".into(),
+            Self::NoDistance => "Give a distance for each hash column, such as ARRAY[5,5].".into(),
+            Self::DistanceCount { array: false, .. } => {
+                "Give a distance for each hash column, as an array such as ARRAY[5,5].".into()
+            }
+            Self::DistanceCount { .. } => "Give a distance for each hash column.".into(),
+            Self::NoHashColumn(_) => "Write SELECT id, hash FROM ..., with one or more hash columns.".into(),
+            Self::HashColumn { .. } => "All columns after the first are hashes: cast them to phash.".into(),
+            Self::IdColumn { .. } => "Let id be NULL of the type of the query's first column.".into(),
+            Self::IdNoInteger { found, .. } => {
+                format!("Name the type of the ids by one more argument: id => NULL::{found}.")
+            }
+            Self::IdNull => "Leave such rows out, or give them an id.".into(),
+            Self::IdTwice(_) => "Let the first column be a key; row_number() OVER () makes one.".into(),
+            Self::MixedWidths { one, .. } => {
+                format!("Compare hashes of one width: WHERE phash_bits(...) = {one}.")
+            }
+            Self::DifferentWidths { .. } => "Compare hashes of one method and size.".into(),
+            Self::Incomplete => "Create the extension anew.".into(),
+            Self::Strategy(_) => "The strategies are clique, star and component.".into(),
+            Self::Threads { .. } => "Lower lumina.search_threads.".into(),
+            Self::OverMemory { setting, .. } => format!("{}, or search fewer rows at a time.", raise_setting(setting)),
+            Self::TooManyPairs { setting, .. } => {
+                format!("Leave such hashes out, lower the distance, or {}.", lower_first(&raise_setting(setting)))
+            }
+            Self::Busy { .. } => {
+                "Wait until one has ended, or ask the superuser to raise lumina.concurrent_searches.".into()
+            }
         })
     }
 
@@ -111,6 +228,17 @@ impl LuminaError {
     }
 }
 
+/// What to do about a setting, by whose it is.
+fn raise_setting(setting: &str) -> String {
+    let superuser = if setting.ends_with("_limit") { "Ask the superuser to raise" } else { "Raise" };
+    format!("{superuser} {setting}")
+}
+
+fn lower_first(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|c| c.to_ascii_lowercase()).into_iter().chain(characters).collect()
+}
+
 fn sentence(why: &impl ToString) -> String {
     let why = why.to_string();
     let mut characters = why.chars();
@@ -121,6 +249,23 @@ fn sentence(why: &impl ToString) -> String {
 impl From<RadiusError> for LuminaError {
     fn from(why: RadiusError) -> Self {
         Self::Radius(why)
+    }
+}
+
+impl From<SearchError> for LuminaError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::OverBudget { needed, limit } => {
+                Self::OverMemory { needed, limit: limit / 1024, setting: guc::search_memory().setting }
+            }
+            error => Self::Search(error),
+        }
+    }
+}
+
+impl From<TryReserveError> for LuminaError {
+    fn from(_: TryReserveError) -> Self {
+        Self::OutOfMemory
     }
 }
 

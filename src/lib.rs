@@ -3,8 +3,10 @@
 //! This package is the part that talks to Postgres and holds no algorithm of its own; those are in `crates/`.
 //!
 //! - [`error`]: everything a user can do wrong, with its SQLSTATE and hint.
+//! - [`guc`]: the settings.
 //! - [`pg`]: the unsafe floor: datums, varlenas, catalog look-ups, and all that differs between Postgres versions.
 //! - [`types`]: `phash` and `phash_ball`: input and output, casts, comparison, distance, bands.
+//! - [`search`]: bulk search: pairs, matches, groups.
 //! - [`planner`]: what the planner asks: simplification of `phash_within`, selectivity, row counts.
 //!
 //! The SQL objects are written by hand in `sql/`, one topic a file, and put together here in their order.
@@ -13,11 +15,21 @@
 compile_error!("lumina needs panic = \"unwind\": an error must unwind to Postgres, not end the server");
 
 mod error;
+mod guc;
 mod pg;
 mod planner;
+mod search;
 mod types;
 
 ::pgrx::pg_module_magic!(name, version);
+
+/// Called once, when the library is loaded.
+#[allow(non_snake_case, reason = "Postgres's name")]
+#[allow(unsafe_code, reason = "Postgres finds it by its name")]
+#[pgrx::pg_guard]
+extern "C-unwind" fn _PG_init() {
+    guc::register();
+}
 
 pgrx::extension_sql_file!("../sql/phash.sql", name = "phash", bootstrap);
 pgrx::extension_sql_file!("../sql/ball.sql", name = "ball", requires = ["phash"]);
@@ -25,6 +37,7 @@ pgrx::extension_sql_file!("../sql/operators.sql", name = "operators", requires =
 pgrx::extension_sql_file!("../sql/compare.sql", name = "compare", requires = ["operators"]);
 pgrx::extension_sql_file!("../sql/casts.sql", name = "casts", requires = ["compare"]);
 pgrx::extension_sql_file!("../sql/bands.sql", name = "bands", requires = ["casts"]);
+pgrx::extension_sql_file!("../sql/search.sql", name = "search", requires = ["bands"]);
 
 #[cfg(test)]
 pub mod pg_test {

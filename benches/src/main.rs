@@ -1,8 +1,10 @@
 //! What the figures in the README come from: a column of `phash(64)` beside what Postgres has, on one server, in one run.
 //!
-//! `make bench`, or `cargo run -p lumina-bench -- ROWS RUNS`. Prints Markdown. Statements that are compared are run in
+//! `make bench`, or `cargo run -p lumina-bench -- ROWS RUNS`. Prints Markdown. With 0 rows only bulk search is measured. Statements that are compared are run in
 //! turn, so that a busy machine is unkind to both; the table gives the fastest and the median run of each.
 #![allow(clippy::expect_used, reason = "a program for developers: it stops where it fails")]
+
+mod bulk;
 
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::Client;
@@ -75,9 +77,18 @@ fn main() {
         ("jit", "off"),
         ("autovacuum", "off"),
     ]);
+    cluster.sql("postgres", "CREATE EXTENSION lumina");
+    if rows > 0 {
+        values(&cluster, rows, runs);
+    }
+    bulk::print(&cluster, runs as usize);
+}
+
+/// The type beside what Postgres has.
+fn values(cluster: &Cluster, rows: u64, runs: u64) {
     let mut session = cluster.connect();
     let version: String = session.query_one("SHOW server_version", &[]).expect("a version").get(0);
-    fill(&cluster, rows);
+    fill(cluster, rows);
 
     println!(
         "Postgres {version}, {rows} rows of (bigint, hash), one session, warm; {runs} runs in turn, fastest / median in ms.\n"
@@ -110,8 +121,7 @@ fn fill(cluster: &Cluster, rows: u64) {
     cluster.sql(
         "postgres",
         &format!(
-            "CREATE EXTENSION lumina;
-            CREATE TABLE as_bit AS
+            "CREATE TABLE as_bit AS
             SELECT i AS id, hashint8extended(i, 0)::bit(64) AS h FROM generate_series(1::bigint, {rows}) i;
             CREATE TABLE as_bytea AS SELECT id, int8send(h::bigint) AS h FROM as_bit;
             CREATE TABLE as_phash AS SELECT id, h::bigint::phash::phash(64) AS h FROM as_bit;

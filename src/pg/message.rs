@@ -26,6 +26,14 @@ pub(crate) fn printable(text: &CStr) -> String {
     if rest.is_empty() { printed } else { printed + "..." }
 }
 
+/// The beginning of a text, for an error message: at most 80 characters of it.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// A message that every database can hold: in ASCII, where its encoding is not UTF-8.
 pub(crate) fn in_database_encoding(message: String) -> String {
     if message.is_ascii() || is_utf8() {

@@ -69,3 +69,29 @@ unsafe fn save(error: &LuminaError, context: *mut pg_sys::Node) {
         pg_sys::errsave_finish(context, ptr::null(), 0, ptr::null());
     }
 }
+
+/// Keeps the prefix of lumina's settings to those that are defined by now: others become errors.
+pub(crate) fn reserve_settings() {
+    // SAFETY: a plain call with a static string. The same in all versions so far.
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"lumina".as_ptr()) };
+}
+
+/// The description of a column, counted from 0.
+///
+/// # Safety
+/// `description` has more than `index` columns.
+#[cfg(not(feature = "pg18"))]
+pub(super) unsafe fn attribute(description: pg_sys::TupleDesc, index: usize) -> *const pg_sys::FormData_pg_attribute {
+    // SAFETY: as promised by the caller.
+    unsafe { (*description).attrs.as_ptr().add(index) }
+}
+
+/// The description of a column, counted from 0.
+///
+/// # Safety
+/// `description` has more than `index` columns.
+#[cfg(feature = "pg18")]
+pub(super) unsafe fn attribute(description: pg_sys::TupleDesc, index: usize) -> *const pg_sys::FormData_pg_attribute {
+    // SAFETY: as promised by the caller.
+    unsafe { pg_sys::TupleDescAttr(description, index as i32) }
+}

@@ -4,7 +4,11 @@
 //! in a way that can fail, since a failed allocation elsewhere would end the process.
 
 use crate::error::SearchError;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use rayon::slice::ParallelSliceMut;
+use std::cmp::Ordering;
+use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// Shared by the threads of one search.
 #[derive(Debug)]
@@ -23,13 +27,13 @@ impl Context {
 
     /// Asks the search to end; its threads do so within milliseconds.
     pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
+        self.cancelled.store(true, Relaxed);
     }
 
     /// An error once the search is no longer wanted.
     #[inline]
     pub fn check(&self) -> Result<(), SearchError> {
-        if self.cancelled.load(Ordering::Relaxed) { Err(SearchError::Cancelled) } else { Ok(()) }
+        if self.cancelled.load(Relaxed) { Err(SearchError::Cancelled) } else { Ok(()) }
     }
 
     /// Bytes granted.
@@ -39,28 +43,28 @@ impl Context {
 
     /// Bytes in use.
     pub fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+        self.used.load(Relaxed)
     }
 
     /// The most bytes that were in use at once.
     pub fn peak(&self) -> usize {
-        self.peak.load(Ordering::Relaxed)
+        self.peak.load(Relaxed)
     }
 
     /// Counts `bytes` that are about to be allocated.
     pub fn take(&self, bytes: usize) -> Result<(), SearchError> {
-        let needed = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let needed = self.used.fetch_add(bytes, Relaxed).saturating_add(bytes);
         if needed > self.limit {
-            self.used.fetch_sub(bytes, Ordering::Relaxed);
+            self.used.fetch_sub(bytes, Relaxed);
             return Err(SearchError::OverBudget { needed, limit: self.limit });
         }
-        self.peak.fetch_max(needed, Ordering::Relaxed);
+        self.peak.fetch_max(needed, Relaxed);
         Ok(())
     }
 
     /// Counts `bytes` that were freed.
     pub fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.used.fetch_sub(bytes, Relaxed);
     }
 
     /// An empty vector with room for `capacity` elements, to be given back by [`Context::free`].
@@ -91,7 +95,7 @@ impl Context {
             return Err(SearchError::OutOfMemory { bytes: wanted.saturating_mul(size_of::<T>()) });
         }
         // The allocator may round up: what is freed later is what is counted now.
-        self.used.fetch_add((vec.capacity() - wanted) * size_of::<T>(), Ordering::Relaxed);
+        self.used.fetch_add((vec.capacity() - wanted) * size_of::<T>(), Relaxed);
         Ok(())
     }
 
@@ -103,6 +107,31 @@ impl Context {
         }
         vec.push(value);
         Ok(())
+    }
+
+    /// Runs `step` for each number of a range, looking every so often whether the search is still wanted.
+    #[inline]
+    pub fn each(&self, range: Range<usize>, mut step: impl FnMut(usize)) -> Result<(), SearchError> {
+        const STEPS: usize = 1 << 20;
+        for start in range.clone().step_by(STEPS) {
+            self.check()?;
+            for at in start..range.end.min(start + STEPS) {
+                step(at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sorts on the current thread pool.
+    pub fn sort<T: Send>(
+        &self,
+        items: &mut [T],
+        compare: impl Fn(&T, &T) -> Ordering + Sync,
+    ) -> Result<(), SearchError> {
+        // Once nobody wants the result, all are equal: then any sort is soon done.
+        let wanted = || !self.cancelled.load(Relaxed);
+        items.par_sort_unstable_by(|a, b| if wanted() { compare(a, b) } else { Ordering::Equal });
+        self.check()
     }
 
     /// Frees a vector.

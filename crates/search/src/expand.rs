@@ -53,16 +53,20 @@ impl Tally {
             }
         }
         let share = |count: u32| f64::from(count) / self.sample.len() as f64;
-        too_many(
-            self.limit,
-            counts.into_iter().map(|((right, value), n)| Blame { right, value, share: share(n) }).collect(),
-        )
+        too_many(self.limit, counts.into_iter().map(|((right, value), n)| Blame { right, value, share: share(n) }))
     }
 }
 
-fn too_many(limit: u64, mut blame: Vec<Blame>) -> SearchError {
-    blame.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.value.cmp(&b.value)).then(a.right.cmp(&b.right)));
-    blame.truncate(NAMED);
+/// Names those that take part in most pairs, but none that hardly does.
+fn too_many(limit: u64, all: impl Iterator<Item = Blame>) -> SearchError {
+    let mut blame: Vec<Blame> = Vec::with_capacity(NAMED + 1);
+    for one in all {
+        blame.push(one);
+        blame.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.value.cmp(&b.value)).then(a.right.cmp(&b.right)));
+        blame.truncate(NAMED);
+    }
+    let most = blame.first().map_or(0.0, |first| first.share);
+    blame.retain(|one| one.share > most / 10.0);
     SearchError::TooManyPairs { limit, blame }
 }
 
@@ -91,7 +95,7 @@ impl<'a> Expansion<'a> {
         if pairs > self.tally.limit {
             let share = |value: u32| equal_pairs_of(self.left.weight(value)) as f64 / pairs as f64;
             let blame = self.left.repeated().map(|value| Blame { right: false, value, share: share(value) });
-            return Err(too_many(self.tally.limit, blame.collect()));
+            return Err(too_many(self.tally.limit, blame));
         }
         for value in self.left.repeated() {
             let members = self.left.members(value);

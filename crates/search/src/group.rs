@@ -96,8 +96,7 @@ impl Edges {
     /// Puts those of each distance in order.
     fn sort(&mut self, context: &Context) -> Result<(), SearchError> {
         for edges in &mut self.by_distance {
-            edges.par_sort_unstable();
-            context.check()?;
+            context.sort(edges, u64::cmp)?;
         }
         Ok(())
     }
@@ -232,9 +231,8 @@ impl Groups {
             }
         }
         context.free(group_of);
-        near.par_sort_unstable();
+        context.sort(&mut near, u64::cmp)?;
         near.dedup();
-        context.check()?;
         let mut tally = Tally::new(edges.limit, false);
         let (mut starts, mut list) = (context.filled(self.len() + 1, 0u32)?, context.vec(near.len())?);
         for item in &near {
@@ -259,6 +257,11 @@ impl Groups {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.primaries.is_empty()
+    }
+
+    /// How many rows a group has.
+    pub fn size(&self, values: &Values, group: usize) -> u64 {
+        self.values_of(group).iter().map(|&value| values.weight(value)).sum()
     }
 
     fn values_of(&self, group: usize) -> &[u32] {

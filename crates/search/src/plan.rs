@@ -14,9 +14,9 @@
 //! that rarely differ gets none. The constants are nanoseconds on one core, measured (`cargo bench`); only their ratios
 //! matter for the choice.
 
-use crate::Search;
 use crate::context::Context;
 use crate::error::SearchError;
+use crate::search::{Search, buffers};
 use crate::spread::Band;
 use crate::values::Values;
 use lumina_hash::ball::volume;
@@ -103,6 +103,8 @@ struct Sizes {
     planes: f64,
     /// Rows that a set needs beside the values themselves, in bytes each.
     row_bytes: usize,
+    /// Bytes that the threads fill.
+    buffers: usize,
     slowness: f64,
 }
 
@@ -117,9 +119,10 @@ impl Sizes {
             InstructionSet::Neon => 4.0,
             InstructionSet::Portable => 8.0,
         };
+        let buffers = buffers(search.radii.len());
         let (pairs, share) =
             if search.right.is_some() { (left * right, 1.0) } else { (left * (left - 1.0) / 2.0, 0.5) };
-        Sizes { left, right, pairs, share, planes: planes as f64, row_bytes: planes * 8 + 4, slowness }
+        Sizes { left, right, pairs, share, planes: planes as f64, row_bytes: planes * 8 + 4, buffers, slowness }
     }
 
     fn compare(&self, candidates: f64) -> f64 {
@@ -150,7 +153,7 @@ pub fn options(search: &Search<'_>, all: bool, context: &Context) -> Result<Vec<
         bands: Vec::new(),
         candidates: sizes.pairs,
         cost: sizes.compare(sizes.pairs) + (sizes.left + sizes.right) * sizes.planes,
-        memory: FOR_HITS,
+        memory: sizes.buffers,
     };
     if brute.cost < CHEAP && !all {
         return Ok(vec![brute]);
@@ -177,9 +180,6 @@ pub fn options(search: &Search<'_>, all: bool, context: &Context) -> Result<Vec<
     }
     Ok(options)
 }
-
-/// Buffers of the threads.
-const FOR_HITS: usize = 1 << 20;
 
 /// Into how many bands it may pay to cut.
 fn band_counts(bits: usize, radius: u32) -> impl Iterator<Item = usize> {
@@ -247,7 +247,7 @@ impl Cover<'_> {
         let widest = bands.iter().map(|part| part.band.width).max().unwrap_or(0);
         let sets = if self.right.is_some() { 2 } else { 1 };
         let rows = self.sizes.left as usize + self.right.map_or(0, |_| self.sizes.right as usize);
-        let memory = rows * self.sizes.row_bytes + sets * (1usize << widest) * 8 + FOR_HITS;
+        let memory = rows * self.sizes.row_bytes + sets * (1usize << widest) * 8 + self.sizes.buffers;
         Some(Plan { column: self.column, bands, candidates, cost, memory })
     }
 

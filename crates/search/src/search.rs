@@ -49,9 +49,16 @@ const TILE: usize = 2048;
 /// Pairs of rows from which on a pair of buckets is shared out to the threads.
 const SHARED: usize = 1 << 24;
 /// Pairs in a batch.
-const BATCH: usize = 8192;
+const BATCH: usize = 4096;
 /// Runs of buckets for each thread, so that all end at about the same time.
 const RUNS: usize = 16;
+
+/// What the threads of a search fill and have on its way, in bytes.
+pub(crate) fn buffers(columns: usize) -> usize {
+    let batch = BATCH * (size_of::<ValuePair>() + columns * size_of::<u16>());
+    // One in making, one on its way, and one that the calling thread takes.
+    rayon::current_num_threads() * (2 * TILE * size_of::<RowPair>() + 2 * batch) + batch
+}
 
 impl<'a> Search<'a> {
     /// The columns as the kernels want them.
@@ -160,6 +167,7 @@ impl<'a> Pass<'_, 'a> {
                 if places.is_empty() {
                     continue;
                 }
+                worker.check_after(flips.len())?;
                 for flip in flips {
                     let other = bucket ^ flip;
                     // Within one set each pair of buckets is met twice.

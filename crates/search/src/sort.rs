@@ -47,7 +47,7 @@ impl<'a> Buckets<'a> {
         let share = buckets.div_ceil(threads);
         starts[1..].par_chunks_mut(share).enumerate().try_for_each(|(thread, counts)| {
             let first = thread * share;
-            each(0..count, context, |value| {
+            context.each(0..count, |value| {
                 if let Some(bucket) = counts.get_mut(bucket_of(value).wrapping_sub(first)) {
                     *bucket += 1;
                 }
@@ -87,7 +87,7 @@ impl<'a> Buckets<'a> {
         }
         tasks.into_par_iter().try_for_each(|(run, order, next, mut planes)| {
             let first_place = starts[run.start];
-            each(0..count, context, |value| {
+            context.each(0..count, |value| {
                 if let Some(place) = next.get_mut(bucket_of(value).wrapping_sub(run.start)) {
                     let at = (*place - first_place) as usize;
                     *place += 1;
@@ -146,15 +146,4 @@ impl<'a> Buckets<'a> {
             context.free(self.starts);
         }
     }
-}
-
-/// Runs `step` for a range, looking every million steps whether it is still wanted.
-fn each(range: Range<usize>, context: &Context, mut step: impl FnMut(usize)) -> Result<(), SearchError> {
-    for start in range.clone().step_by(1 << 20) {
-        context.check()?;
-        for at in start..range.end.min(start + (1 << 20)) {
-            step(at);
-        }
-    }
-    Ok(())
 }

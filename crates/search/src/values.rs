@@ -269,9 +269,9 @@ fn first_equal(rows: &Rows, context: &Context) -> Result<Option<Vec<AtomicU32>>,
         .into_par_iter()
         .map(|thread| {
             let mut counts = context.filled(1 << bits, 0u32)?;
-            for row in (thread * chunk).min(count)..((thread + 1) * chunk).min(count) {
+            context.each((thread * chunk).min(count)..((thread + 1) * chunk).min(count), |row| {
                 counts[part_of(key(&rows.planes, row), bits)] += 1;
-            }
+            })?;
             Ok(counts)
         })
         .collect::<Result<_, _>>()?;
@@ -338,7 +338,7 @@ impl Task<'_> {
             ends.push(next);
             next += size;
         }
-        for row in 0..rows.count {
+        context.each(0..rows.count, |row| {
             let key = key(&rows.planes, row);
             let part = part_of(key, bits).wrapping_sub(self.first);
             if let Some(end) = ends.get_mut(part) {
@@ -346,10 +346,7 @@ impl Task<'_> {
                 self.items[*end] = (key << bits >> 32 << 32) | row as u64;
                 *end += 1;
             }
-            if row % (1 << 20) == 0 {
-                context.check()?;
-            }
-        }
+        })?;
         context.free(ends);
         let (mut any, mut rest) = (false, self.items);
         for &size in self.sizes {
@@ -391,7 +388,7 @@ fn note_equal(rows: &Rows, run: &mut [u64], same_as: &[AtomicU32]) -> bool {
 fn number(same_as: Vec<AtomicU32>, context: &Context) -> Result<(Vec<u32>, Vec<u32>), SearchError> {
     let count = same_as.len();
     let mut values = 0u32;
-    for row in 0..count {
+    context.each(0..count, |row| {
         let value = match same_as[row].load(Ordering::Relaxed) {
             ITSELF => {
                 values += 1;
@@ -400,22 +397,19 @@ fn number(same_as: Vec<AtomicU32>, context: &Context) -> Result<(Vec<u32>, Vec<u
             first => same_as[first as usize].load(Ordering::Relaxed),
         };
         same_as[row].store(value, Ordering::Relaxed);
-    }
-    context.check()?;
+    })?;
     // Counted two places further on, so that filling the lists turns ends into starts.
     let mut starts = context.filled(values as usize + 2, 0u32)?;
-    for value in &same_as {
-        starts[value.load(Ordering::Relaxed) as usize + 2] += 1;
-    }
+    context.each(0..count, |row| starts[same_as[row].load(Ordering::Relaxed) as usize + 2] += 1)?;
     for value in 2..starts.len() {
         starts[value] += starts[value - 1];
     }
     let mut members = context.filled(count, 0u32)?;
-    for (row, value) in same_as.iter().enumerate() {
-        let end = &mut starts[value.load(Ordering::Relaxed) as usize + 1];
+    context.each(0..count, |row| {
+        let end = &mut starts[same_as[row].load(Ordering::Relaxed) as usize + 1];
         members[*end as usize] = row as u32;
         *end += 1;
-    }
+    })?;
     starts.pop();
     context.free(same_as);
     Ok((starts, members))

@@ -73,7 +73,7 @@ pub struct Join<'a> {
 impl Join<'_> {
     /// Whether every word that a kernel reads exists.
     pub(super) fn is_sound(&self) -> bool {
-        let planes = self.columns.iter().map(|column| column.first + column.planes).max().unwrap_or(0);
+        let planes = self.columns.iter().map(|column| column.first.saturating_add(column.planes)).max().unwrap_or(0);
         self.left.hold(planes, &self.left_rows)
             && self.right.hold(planes, &self.right_rows)
             && self.columns.iter().all(|column| column.planes > 0)

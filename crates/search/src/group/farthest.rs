@@ -73,7 +73,7 @@ fn column_of(
             let rows = |block: usize| block * TILE..members.len().min((block + 1) * TILE);
             let mut left_rows = rows(block);
             while !left_rows.is_empty() {
-                let Some(radius) = bits.checked_sub(farthest.load(Ordering::Relaxed) + 1) else { return Ok(()) };
+                let Some(radius) = bits.checked_sub(farthest.load(Ordering::Relaxed) + 1) else { break };
                 let columns = [Column { first: 0, planes, radius }];
                 let join = Join {
                     left: Planes { words: &words, stride },

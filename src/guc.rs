@@ -1,0 +1,188 @@
+//! The settings: their names, defaults and limits. Registered when the library is loaded.
+//!
+//! What one search may take is set twice: by any user for the session, and by the superuser as a limit that no session
+//! goes past. The smaller counts, and [`Bound`] says which of the two that was, so that an error can name it.
+
+use crate::pg::version::reserve_settings;
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+use std::ffi::CStr;
+use std::num::NonZero;
+
+/// Which device compares hashes in bulk searches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+#[allow(unsafe_code, reason = "the derived table of names is read by Postgres")]
+pub(crate) enum Device {
+    /// The GPU where there is one and the search is worth it, else the CPU.
+    #[name = c"auto"]
+    Auto,
+    /// The CPU.
+    #[name = c"cpu"]
+    Cpu,
+    /// The GPU.
+    #[name = c"cuda"]
+    Cuda,
+}
+
+/// The smaller of a user's setting and its limit, and the name of the one that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bound {
+    pub(crate) value: usize,
+    pub(crate) setting: &'static str,
+}
+
+/// A number that users and superusers can set.
+struct Number {
+    name: &'static CStr,
+    short: &'static CStr,
+    long: &'static CStr,
+    value: GucSetting<i32>,
+    minimum: i32,
+    maximum: i32,
+    unit: GucFlags,
+}
+
+const KILOBYTE: usize = 1024;
+const GIGABYTE_IN_KB: i32 = 1024 * 1024;
+
+static DEVICE: GucSetting<Device> = GucSetting::<Device>::new(Device::Auto);
+
+static THREADS: Number = Number {
+    name: c"lumina.search_threads",
+    short: c"How many threads a bulk search uses.",
+    long: c"0 uses as many as there are CPUs, up to lumina.search_threads_limit.",
+    value: GucSetting::<i32>::new(0),
+    minimum: 0,
+    maximum: 1024,
+    unit: GucFlags::empty(),
+};
+
+static THREADS_LIMIT: Number = Number {
+    name: c"lumina.search_threads_limit",
+    short: c"The most threads that any bulk search uses.",
+    long: c"Bounds lumina.search_threads in every session.",
+    value: GucSetting::<i32>::new(8),
+    minimum: 1,
+    maximum: 1024,
+    unit: GucFlags::empty(),
+};
+
+static MEMORY: Number = Number {
+    name: c"lumina.search_memory",
+    short: c"How much memory a bulk search uses.",
+    long: c"It holds the hashes that are searched and what is found in them; a search that needs more is refused.",
+    value: GucSetting::<i32>::new(GIGABYTE_IN_KB),
+    minimum: 1024,
+    maximum: i32::MAX,
+    unit: GucFlags::UNIT_KB,
+};
+
+static MEMORY_LIMIT: Number = Number {
+    name: c"lumina.search_memory_limit",
+    short: c"The most memory that any bulk search uses.",
+    long: c"Bounds lumina.search_memory in every session.",
+    value: GucSetting::<i32>::new(2 * GIGABYTE_IN_KB),
+    minimum: 1024,
+    maximum: i32::MAX,
+    unit: GucFlags::UNIT_KB,
+};
+
+static PAIRS: Number = Number {
+    name: c"lumina.max_pairs",
+    short: c"How many pairs a bulk search may find.",
+    long: c"A search that finds more is cancelled with an error, before its result fills the disk.",
+    value: GucSetting::<i32>::new(10_000_000),
+    minimum: 0,
+    maximum: i32::MAX,
+    unit: GucFlags::empty(),
+};
+
+static PAIRS_LIMIT: Number = Number {
+    name: c"lumina.max_pairs_limit",
+    short: c"The most pairs that any bulk search may find.",
+    long: c"Bounds lumina.max_pairs in every session.",
+    value: GucSetting::<i32>::new(100_000_000),
+    minimum: 0,
+    maximum: i32::MAX,
+    unit: GucFlags::empty(),
+};
+
+static CONCURRENT: Number = Number {
+    name: c"lumina.concurrent_searches",
+    short: c"How many bulk searches may run at once on the server.",
+    long:
+        c"One more is refused with an error. The memory and threads that searches can take are bounded by this number \
+            times lumina.search_memory_limit and lumina.search_threads_limit.",
+    value: GucSetting::<i32>::new(4),
+    minimum: 0,
+    maximum: 1000,
+    unit: GucFlags::empty(),
+};
+
+impl Number {
+    fn define(&'static self, context: GucContext) {
+        let Number { name, short, long, value, minimum, maximum, unit } = self;
+        GucRegistry::define_int_guc(name, short, long, value, *minimum, *maximum, context, *unit);
+    }
+
+    fn get(&self) -> usize {
+        usize::try_from(self.value.get()).unwrap_or_default() // no minimum is below 0
+    }
+
+    fn bound(&self, limit: &'static Number) -> Bound {
+        let smaller = if self.get() <= limit.get() { self } else { limit };
+        Bound { value: smaller.get(), setting: smaller.text() }
+    }
+
+    fn text(&self) -> &'static str {
+        self.name.to_str().unwrap_or_default() // every name is ASCII
+    }
+}
+
+/// Makes the settings known to Postgres.
+pub(crate) fn register() {
+    GucRegistry::define_enum_guc(
+        c"lumina.device",
+        c"Which device compares hashes in bulk searches.",
+        c"auto takes the GPU where there is one and the search is large enough to gain by it; cpu and cuda name one.",
+        &DEVICE,
+        GucContext::Userset,
+        GucFlags::empty(),
+    );
+    for number in [&THREADS, &MEMORY, &PAIRS] {
+        number.define(GucContext::Userset);
+    }
+    for number in [&THREADS_LIMIT, &MEMORY_LIMIT, &PAIRS_LIMIT, &CONCURRENT] {
+        number.define(GucContext::Suset);
+    }
+    reserve_settings();
+}
+
+/// `lumina.device`.
+pub(crate) fn device() -> Device {
+    DEVICE.get()
+}
+
+/// How many threads a search uses: at least one.
+pub(crate) fn search_threads() -> usize {
+    let wanted = match THREADS.get() {
+        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        set => set,
+    };
+    wanted.clamp(1, THREADS_LIMIT.get())
+}
+
+/// How much memory a search uses, in bytes.
+pub(crate) fn search_memory() -> Bound {
+    let Bound { value, setting } = MEMORY.bound(&MEMORY_LIMIT);
+    Bound { value: value.saturating_mul(KILOBYTE), setting }
+}
+
+/// How many pairs a search may find.
+pub(crate) fn max_pairs() -> Bound {
+    PAIRS.bound(&PAIRS_LIMIT)
+}
+
+/// How many searches may run at once on the server.
+pub(crate) fn concurrent_searches() -> usize {
+    CONCURRENT.get()
+}

@@ -1,0 +1,35 @@
+//! What must hold around the start of threads in a backend.
+//!
+//! A thread inherits the signal mask of the one that starts it. Postgres's handlers change its state and may only ever
+//! run on the backend's own thread, so that every other thread is started with all signals blocked.
+
+use std::mem::MaybeUninit;
+
+/// Runs `start` with all signals blocked; threads that it starts never see one. It must not call Postgres.
+pub(crate) fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
+    let _restored = Mask::block_all();
+    start()
+}
+
+/// The signal mask as it was.
+struct Mask(libc::sigset_t);
+
+impl Mask {
+    fn block_all() -> Self {
+        let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: sigfillset fills in `all`, and pthread_sigmask, which can fail for a wrong `how` alone, `before`.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            Mask(before.assume_init())
+        }
+    }
+}
+
+impl Drop for Mask {
+    fn drop(&mut self) {
+        // SAFETY: the mask is one that the system gave. This calls nothing of Postgres, so that it is right while an
+        // error unwinds as well.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}

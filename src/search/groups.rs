@@ -1,0 +1,93 @@
+//! `phash_groups`: near rows in groups.
+
+use super::input::{Distances, Set};
+use super::pairs::{blame, distances_datum, id_type, plan};
+use super::run::Run;
+use crate::error::LuminaError;
+use crate::guc;
+use crate::pg::message::shortened;
+use crate::pg::rows::{Call, Rows, set_function};
+use lumina_search::group::{Edges, Groups, Strategy};
+use lumina_search::{Context, Search};
+use pgrx::pg_sys::Datum;
+
+set_function! {
+    /// Groups by the strategy in the third argument. Errors: as `phash_pairs`; 22023 for an unknown strategy.
+    phash_groups, pg_finfo_phash_groups, |call, rows| {
+        let name = call.text(2).ok_or(LuminaError::ArgumentNull("strategy"))?.to_string_lossy().into_owned();
+        match Strategy::named(&name) {
+            Some(strategy) => form(call, strategy, rows),
+            None => Err(LuminaError::Strategy(shortened(&name))),
+        }
+    }
+}
+
+set_function! {
+    /// The same where no strategy is given: cliques.
+    phash_groups_clique, pg_finfo_phash_groups_clique, |call, rows| form(call, Strategy::Clique, rows)
+}
+
+fn form(call: Call, strategy: Strategy, rows: &mut Rows) -> Result<(), LuminaError> {
+    let distances = Distances::read(call, 1)?;
+    let mut run = Run::begin()?;
+    let id = id_type(rows.column_type(1));
+    let Some(set) = Set::read(call, 0, "query", id, &distances, &mut run)? else { return Ok(()) };
+    let radii = distances.radii(set.values.widths())?;
+    let limit = guc::max_pairs();
+    let search = Search { left: &set.values, right: None, radii: &radii };
+    let plan = plan(&search, &mut run)?;
+    let mut edges = Edges::new(&radii, limit.value as u64);
+    let blamed = |error| blame(error, &set.values, None, limit.setting);
+    let found = run.stream(
+        |context, sink| search.run(&plan, context, sink),
+        |batch| {
+            edges.add(&batch, run.context())?;
+            batch.free(run.context());
+            Ok(())
+        },
+    );
+    found.map_err(blamed)?;
+    run.phase(&format!("found {} pairs of distinct hashes", edges.count()));
+    let groups = run.job(|context, _| Groups::form(&set.values, edges, strategy, context)).map_err(blamed)?;
+    run.phase(&format!("formed {} groups", groups.len()));
+    write(&set, &groups, distances.array, &run, rows)?;
+    run.phase("wrote them");
+    run.finish("groups");
+    Ok(())
+}
+
+/// Rows of a large group.
+const LARGE: u64 = 10_000;
+
+fn write(set: &Set, groups: &Groups, array: bool, run: &Run, rows: &mut Rows) -> Result<(), LuminaError> {
+    let context = run.context();
+    let (mut members, mut distances, mut near) = (Vec::new(), Vec::new(), Vec::new());
+    for group in 0..groups.len() {
+        pgrx::check_for_interrupts!();
+        let mut list = |context: &Context| {
+            groups.rows(&set.values, group, &mut members, &mut distances, context)?;
+            groups.also_near(&set.values, group, &mut near, context)
+        };
+        // A large group takes a while to sort; a small one takes less than handing it to a thread.
+        if groups.size(&set.values, group) > LARGE {
+            run.job(|context, _| list(context))?
+        } else {
+            list(context)?
+        };
+        let farthest = groups.farthest(group);
+        rows.put(members.len(), |at, values, nulls| {
+            let each = &distances[at * farthest.len()..(at + 1) * farthest.len()];
+            values[0] = Datum::from(group as i64 + 1);
+            values[1] = set.ids.datum(members[at]);
+            values[2] = Datum::from(at == 0);
+            values[3] = distances_datum(each, array);
+            values[4] = distances_datum(farthest, array);
+            nulls[..5].fill(false);
+            if at == 0 && !near.is_empty() {
+                values[5] = set.ids.array(&near);
+                nulls[5] = false;
+            }
+        });
+    }
+    Ok(())
+}

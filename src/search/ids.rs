@@ -1,0 +1,145 @@
+//! The ids of a set's rows: `bigint`s, or values of any one type.
+
+use super::run::Run;
+use crate::error::LuminaError;
+use crate::pg::message::shortened;
+use crate::pg::query::Row;
+use crate::pg::values::Values;
+use lumina_search::{Context, SearchError};
+use pgrx::pg_sys::{Datum, Oid};
+use std::cmp::Ordering;
+
+/// One id a row.
+pub(super) enum Ids {
+    Integers(Vec<i64>),
+    Any {
+        values: Values,
+        /// Bytes of `values` that the search's memory counts already.
+        counted: usize,
+        /// Which value is the id of each row; empty while they are in the same order.
+        order: Vec<u32>,
+    },
+}
+
+/// What is known of the order of ids.
+enum Order {
+    AsItIs,
+    New(Vec<u32>),
+    /// This row's id is another's as well.
+    Twice(usize),
+}
+
+impl Ids {
+    /// None yet.
+    pub(super) fn integers() -> Self {
+        Self::Integers(Vec::new())
+    }
+
+    /// None yet, of a type that is no domain; users see them as of type `shown`, which may be a domain of it.
+    pub(super) fn of(type_: Oid, shown: Oid) -> Self {
+        Self::Any { values: Values::new(type_, shown), counted: 0, order: Vec::new() }
+    }
+
+    /// Adds that of a row, its first column, which is not NULL.
+    pub(super) fn push(&mut self, row: Row<'_>, context: &Context) -> Result<(), LuminaError> {
+        match self {
+            Self::Integers(integers) => context.push(integers, row.integer(0))?,
+            Self::Any { values, counted, .. } => {
+                values.push(row, 0)?;
+                let size = values.size();
+                if size > *counted {
+                    context.take(size - *counted)?;
+                    *counted = size;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Integers(integers) => integers.len(),
+            Self::Any { values, .. } => values.len(),
+        }
+    }
+
+    fn compare(&self, a: usize, b: usize) -> Ordering {
+        match self {
+            Self::Integers(integers) => integers[a].cmp(&integers[b]),
+            Self::Any { values, .. } => values.compare(a, b),
+        }
+    }
+
+    /// Puts the ids in order and returns that order, or `None` where they were in it already. Errors: 23505 for an id
+    /// that two rows have.
+    pub(super) fn sort(&mut self, run: &Run) -> Result<Option<Vec<u32>>, LuminaError> {
+        let found = run.job(|context, _| self.order(context))?;
+        if let Order::Twice(row) = found {
+            return Err(LuminaError::IdTwice(shortened(&self.text(row))));
+        }
+        let Order::New(order) = found else { return Ok(None) };
+        run.job(|context, _| {
+            match self {
+                Self::Integers(integers) => {
+                    let mut sorted = context.vec(order.len())?;
+                    context.each(0..order.len(), |row| sorted.push(integers[order[row] as usize]))?;
+                    context.free(std::mem::replace(integers, sorted));
+                }
+                Self::Any { order: kept, .. } => {
+                    let mut copy = context.vec(order.len())?;
+                    copy.extend_from_slice(&order);
+                    *kept = copy;
+                }
+            }
+            Ok(Some(order))
+        })
+    }
+
+    /// In which order the rows are to be put.
+    fn order(&self, context: &Context) -> Result<Order, SearchError> {
+        let count = self.len();
+        let mut ascending = true;
+        context.each(1..count.max(1), |row| ascending = ascending && self.compare(row - 1, row) == Ordering::Less)?;
+        if ascending {
+            return Ok(Order::AsItIs);
+        }
+        let mut order = context.vec(count)?;
+        order.extend(0..count as u32);
+        context.sort(&mut order, |a: &u32, b| self.compare(*a as usize, *b as usize).then(a.cmp(b)))?;
+        let mut twice = None;
+        context.each(1..count, |at| {
+            if twice.is_none() && self.compare(order[at - 1] as usize, order[at] as usize).is_eq() {
+                twice = Some(order[at] as usize);
+            }
+        })?;
+        Ok(twice.map_or(Order::New(order), Order::Twice))
+    }
+
+    fn text(&self, index: usize) -> String {
+        match self {
+            Self::Integers(integers) => integers[index].to_string(),
+            Self::Any { values, .. } => values.text(index),
+        }
+    }
+
+    /// That of a row, as Postgres passes it.
+    #[inline]
+    pub(super) fn datum(&self, row: u32) -> Datum {
+        match self {
+            Self::Integers(integers) => Datum::from(integers[row as usize]),
+            Self::Any { values, order, .. } => values.get(place(order, row)),
+        }
+    }
+
+    /// An array of those of some rows.
+    pub(super) fn array(&self, rows: &[u32]) -> Datum {
+        match self {
+            Self::Integers(integers) => crate::pg::array::int8_array(rows.iter().map(|&row| integers[row as usize])),
+            Self::Any { values, order, .. } => values.array(rows.iter().map(|&row| place(order, row))),
+        }
+    }
+}
+
+fn place(order: &[u32], row: u32) -> usize {
+    order.get(row as usize).copied().unwrap_or(row) as usize
+}

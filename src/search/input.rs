@@ -1,0 +1,183 @@
+//! A user's query, read to its end: the id of each row, then one or more hashes.
+
+use super::ids::Ids;
+use super::run::Run;
+use crate::error::LuminaError;
+use crate::pg::node::Objects;
+use crate::pg::query::{Column, Row, run_select};
+use crate::pg::rows::Call;
+use lumina_hash::ball::check_radius;
+use lumina_search::{Rows, Values};
+use pgrx::pg_sys::{INT2OID, INT4OID, INT8OID, Oid};
+use std::ffi::CStr;
+
+/// What the first column of a query must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IdType {
+    /// An integer of any size.
+    Integer,
+    /// A value of this type.
+    Of(Oid),
+    /// Anything: nobody looks at it.
+    Ignored,
+}
+
+/// A set: ids and values.
+pub(super) struct Set {
+    pub(super) ids: Ids,
+    pub(super) values: Values,
+}
+
+/// The maximum distances as the user gave them, one a hash column.
+pub(super) struct Distances {
+    pub(super) given: Vec<i32>,
+    /// Whether they are an array.
+    pub(super) array: bool,
+}
+
+impl Distances {
+    /// The argument `max_distance`, at place `index`. Errors: 22004 for NULL, 2202E, 22023 for an empty array, 22003 for
+    /// negative ones.
+    pub(super) fn read(call: Call, index: usize) -> Result<Self, LuminaError> {
+        const NAME: &str = "max_distance";
+        let array = call.is_int4s(index);
+        let given = if array { call.int4s(index, NAME)? } else { call.int4(index).map(|distance| vec![distance]) };
+        let given = given.ok_or(LuminaError::ArgumentNull(NAME))?;
+        if given.is_empty() {
+            return Err(LuminaError::NoDistance);
+        }
+        // A negative one is wrong whatever the hashes.
+        given.iter().try_for_each(|distance| check_radius(i64::from((*distance).min(0)), 0).map(drop))?;
+        Ok(Distances { given, array })
+    }
+
+    /// Checks them against the widths of the columns. Errors: 22003.
+    pub(super) fn radii(&self, widths: &[usize]) -> Result<Vec<u32>, LuminaError> {
+        let radii = self.given.iter().zip(widths).map(|(distance, bits)| check_radius(i64::from(*distance), *bits));
+        Ok(radii.collect::<Result<_, _>>()?)
+    }
+}
+
+/// The rows of a query as they come in.
+struct Reader<'a> {
+    run: &'a Run,
+    ids: Option<Ids>,
+    /// The width of each hash column; 0 while it is not known.
+    widths: Vec<usize>,
+    names: Vec<String>,
+    /// Made once all widths are known.
+    rows: Option<Rows>,
+    skipped: u64,
+}
+
+impl Set {
+    /// Reads the query in argument `index`, of which users know as `name`, and collapses it. `None` for no rows at all
+    /// with hashes.
+    pub(super) fn read(
+        call: Call,
+        index: usize,
+        name: &'static str,
+        id: IdType,
+        distances: &Distances,
+        run: &mut Run,
+    ) -> Result<Option<Self>, LuminaError> {
+        let query = call.text(index).ok_or(LuminaError::ArgumentNull(name))?;
+        let objects = Objects::beside(call.function()).ok_or(LuminaError::Incomplete)?;
+        let reader = read(&query, id, objects.hash_type(), distances, run)?;
+        let Reader { ids, rows: Some(mut rows), skipped, .. } = reader else { return Ok(None) };
+        let mut ids = ids.unwrap_or_else(Ids::integers);
+        run.phase(&format!("read {} rows and skipped {skipped} without a hash", rows.len()));
+        if id != IdType::Ignored
+            && let Some(order) = ids.sort(run)?
+        {
+            rows = run.job(|context, _| {
+                rows.reorder(&order, context)?;
+                context.free(order);
+                Ok(rows)
+            })?;
+            run.phase("sorted by id");
+        }
+        let values = run.job(|context, _| Values::collapse(rows, context))?;
+        run.phase(&format!("collapsed to {} distinct hashes", values.count()));
+        Ok(Some(Set { ids, values }))
+    }
+}
+
+fn read<'a>(
+    query: &CStr,
+    id: IdType,
+    hash_type: Oid,
+    distances: &Distances,
+    run: &'a Run,
+) -> Result<Reader<'a>, LuminaError> {
+    let begin = |columns: &[Column]| {
+        let Some((first, hashes)) = columns.split_first().filter(|(_, hashes)| !hashes.is_empty()) else {
+            return Err(LuminaError::NoHashColumn(columns.len()));
+        };
+        if let Some(other) = hashes.iter().find(|column| column.type_ != hash_type) {
+            return Err(LuminaError::HashColumn { name: other.name.clone(), type_: other.type_name() });
+        }
+        let fits = match id {
+            IdType::Integer => [INT2OID, INT4OID, INT8OID].contains(&first.type_),
+            IdType::Of(type_) => first.type_ == type_ || first.declared == type_,
+            IdType::Ignored => true,
+        };
+        if !fits {
+            let (name, found) = (first.name.clone(), first.type_name());
+            return Err(match id {
+                IdType::Of(type_) => LuminaError::IdColumn { name, found, wanted: crate::pg::query::type_name(type_) },
+                _ => LuminaError::IdNoInteger { name, found },
+            });
+        }
+        if hashes.len() != distances.given.len() {
+            return Err(LuminaError::DistanceCount {
+                columns: hashes.len(),
+                distances: distances.given.len(),
+                array: distances.array,
+            });
+        }
+        let ids = match id {
+            IdType::Integer => Some(Ids::integers()),
+            IdType::Of(shown) => Some(Ids::of(first.type_, shown)),
+            IdType::Ignored => None,
+        };
+        let widths: Vec<usize> = hashes.iter().map(|column| usize::try_from(column.modifier).unwrap_or(0)).collect();
+        for (distance, bits) in distances.given.iter().zip(&widths).filter(|(_, bits)| **bits > 0) {
+            check_radius(i64::from(*distance), *bits)?;
+        }
+        let names = hashes.iter().map(|column| column.name.clone()).collect();
+        Ok(Reader { run, ids, widths, names, rows: None, skipped: 0 })
+    };
+    run_select(query, begin, |reader, row| reader.take(row))
+}
+
+impl Reader<'_> {
+    #[inline]
+    fn take(&mut self, row: Row<'_>) -> Result<(), LuminaError> {
+        let columns = 1..self.widths.len() + 1;
+        if columns.clone().any(|column| row.is_null(column)) {
+            self.skipped += 1;
+            return Ok(());
+        }
+        for column in columns.clone() {
+            let (found, width) = (row.bytes(column).len() * 8, &mut self.widths[column - 1]);
+            if *width == 0 {
+                *width = found;
+            }
+            if found != *width {
+                let name = self.names[column - 1].clone();
+                return Err(LuminaError::MixedWidths { name, one: *width, other: found });
+            }
+        }
+        if let Some(ids) = &mut self.ids {
+            if row.is_null(0) {
+                return Err(LuminaError::IdNull);
+            }
+            ids.push(row, self.run.context())?;
+        }
+        let widths = &self.widths;
+        let rows = self.rows.get_or_insert_with(|| Rows::new(widths));
+        rows.push(columns.map(|column| row.bytes(column)), self.run.context())?;
+        Ok(())
+    }
+}

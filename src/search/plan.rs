@@ -1,0 +1,51 @@
+//! `phash_plan`: what a search would do.
+
+use super::input::{Distances, IdType, Set};
+use super::pairs::plan;
+use super::run::Run;
+use crate::error::LuminaError;
+use crate::pg::array::int4_array;
+use crate::pg::datum::Varlena;
+use crate::pg::rows::{Call, Rows, set_function};
+use lumina_search::Search;
+use pgrx::pg_sys::Datum;
+
+set_function! {
+    /// One row about how `phash_pairs` would search. Errors: as there.
+    phash_plan, pg_finfo_phash_plan, show
+}
+
+fn show(call: Call, rows: &mut Rows) -> Result<(), LuminaError> {
+    let distances = Distances::read(call, 1)?;
+    let mut run = Run::begin()?;
+    let Some(set) = Set::read(call, 0, "query", IdType::Ignored, &distances, &mut run)? else { return Ok(()) };
+    let radii = distances.radii(set.values.widths())?;
+    let search = Search { left: &set.values, right: None, radii: &radii };
+    let plan = plan(&search, &mut run)?;
+    let method = if plan.is_brute_force() { "brute force" } else { "bands" };
+    let threads = run.threads();
+    rows.put(1, |_, values, nulls| {
+        let float = |number: f64| Datum::from(number.to_bits());
+        let column = (!plan.is_brute_force()).then_some(plan.column as i32 + 1);
+        let answers = [
+            Some(Datum::from(set.values.rows() as i64)),
+            Some(Datum::from(set.values.count() as i64)),
+            Some(Varlena::new(&[method.as_bytes()]).into_datum()),
+            column.map(Datum::from),
+            column.map(|_| int4_array(plan.bands().map(|(width, _)| width as i32))),
+            column.map(|_| int4_array(plan.bands().map(|(_, tolerance)| tolerance as i32))),
+            Some(Datum::from(plan.flips() as i64)),
+            Some(float(plan.candidates.round())),
+            Some(float((plan.cost / 1e6 / threads as f64 * 1000.0).round() / 1000.0)),
+            Some(Datum::from((run.context().used() + plan.memory) as i64)),
+            Some(Datum::from(threads as i32)),
+            Some(Varlena::new(&[b"cpu"]).into_datum()),
+        ];
+        for ((value, null), answer) in values.iter_mut().zip(nulls).zip(answers) {
+            if let Some(answer) = answer {
+                (*value, *null) = (answer, false);
+            }
+        }
+    });
+    Ok(())
+}

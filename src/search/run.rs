@@ -1,0 +1,111 @@
+//! The threads of a search, while this backend stays awake: it looks for interrupts every few milliseconds, and takes
+//! what the threads have found.
+
+use crate::error::LuminaError;
+use crate::guc::{self, Device};
+use crate::pg::slot::Slot;
+use crate::pg::threads::with_signals_blocked;
+use lumina_search::{Batch, Context, SearchError, Sink};
+use pgrx::{PgLogLevel, PgSqlErrorCode, ereport};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::cell::OnceCell;
+use std::time::Instant;
+
+/// A search that is running: its place among the searches of the server, its threads, its memory.
+pub(super) struct Run {
+    context: Context,
+    threads: usize,
+    pool: OnceCell<ThreadPool>,
+    began: Instant,
+    phase_began: Instant,
+    _slot: Slot,
+}
+
+/// Enough for rayon's recursion, which goes as deep as the logarithm of the work.
+const STACK: usize = 1 << 20;
+
+impl Run {
+    /// Takes a slot. Errors: 53400, where too many searches run.
+    pub(super) fn begin() -> Result<Self, LuminaError> {
+        let slot = Slot::take()?;
+        if guc::device() == Device::Cuda {
+            ereport!(
+                PgLogLevel::NOTICE,
+                PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+                "this build searches on the CPU alone; lumina.device = cuda has no effect"
+            );
+        }
+        let threads = guc::search_threads();
+        let now = Instant::now();
+        let context = Context::new(guc::search_memory().value);
+        Ok(Run { context, threads, pool: OnceCell::new(), began: now, phase_began: now, _slot: slot })
+    }
+
+    /// The memory and the cancel flag.
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// How many threads.
+    pub(super) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// The threads, started when they are first needed: not while a query is read. Errors: 53000.
+    fn pool(&self) -> Result<&ThreadPool, LuminaError> {
+        if let Some(pool) = self.pool.get() {
+            return Ok(pool);
+        }
+        let threads = self.threads;
+        let pool = with_signals_blocked(|| {
+            let builder = ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK);
+            builder.thread_name(|thread| format!("lumina {thread}")).build()
+        });
+        let pool = pool.map_err(|error| LuminaError::Threads { threads, why: error.to_string() })?;
+        Ok(self.pool.get_or_init(|| pool))
+    }
+
+    /// Says, at level DEBUG1, how long the phase took that ends now.
+    pub(super) fn phase(&mut self, what: &str) {
+        let milliseconds = self.phase_began.elapsed().as_secs_f64() * 1e3;
+        pgrx::debug1!("lumina: {what} in {milliseconds:.1} ms, {} kB in use", self.context.used() / 1024);
+        self.phase_began = Instant::now();
+    }
+
+    /// Says, at level DEBUG1, how long all of it took.
+    pub(super) fn finish(mut self, what: &str) {
+        self.phase_began = self.began;
+        pgrx::debug1!("lumina: at most {} kB were in use", self.context.peak() / 1024);
+        self.phase(&format!("{what}, all phases together,"));
+    }
+
+    /// Runs `job` on the threads; `take` is given what it sends.
+    pub(super) fn stream<R: Send>(
+        &self,
+        job: impl FnOnce(&Context, &Sink<'_>) -> Result<R, SearchError> + Send,
+        take: impl FnMut(Batch) -> Result<(), SearchError>,
+    ) -> Result<R, LuminaError> {
+        let context = &self.context;
+        let result = lumina_search::run(
+            self.pool()?,
+            context,
+            |sink| job(context, sink),
+            take,
+            || {
+                pgrx::check_for_interrupts!();
+            },
+        );
+        Ok(result?)
+    }
+
+    /// Runs `job` on the threads.
+    pub(super) fn job<R: Send>(
+        &self,
+        job: impl FnOnce(&Context, &Sink<'_>) -> Result<R, SearchError> + Send,
+    ) -> Result<R, LuminaError> {
+        self.stream(job, |batch| {
+            batch.free(&self.context);
+            Ok(())
+        })
+    }
+}
