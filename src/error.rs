@@ -64,8 +64,12 @@ pub(crate) enum LuminaError {
     ArgumentNull(&'static str),
     #[error("max_distance holds no distance")]
     NoDistance,
-    #[error("the inner query returns {columns} hash columns, and max_distance is {distances} numbers")]
+    #[error("max_distance holds {distances} for {columns} hash columns of the inner query")]
     DistanceCount { columns: usize, distances: usize, array: bool },
+    #[error("max_distance {0} is negative")]
+    DistanceNegative(i32),
+    #[error("max_distance {distance} is larger than the {bits} bits of the hash")]
+    DistanceLarge { distance: i32, bits: usize },
     #[error("the inner query returns {0} columns, but must return an id and at least one hash")]
     NoHashColumn(usize),
     #[error("column \"{name}\" of the inner query is of type {type_}, not phash")]
@@ -106,7 +110,9 @@ impl LuminaError {
             Self::ModifierCount | Self::Modifier(_) => ERRCODE_INVALID_PARAMETER_VALUE,
             Self::Width { .. } | Self::Distance { .. } => ERRCODE_STRING_DATA_LENGTH_MISMATCH,
             Self::Constant { .. } => ERRCODE_DATATYPE_MISMATCH,
-            Self::Radius(_) | Self::BandDistance { .. } => ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+            Self::Radius(_) | Self::BandDistance { .. } | Self::DistanceNegative(_) | Self::DistanceLarge { .. } => {
+                ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE
+            }
             Self::ToBigint(_) | Self::ToBit { .. } | Self::FromBytes(_) | Self::FromBit(_) => ERRCODE_CANNOT_COERCE,
             Self::QueryCount(_) => ERRCODE_SYNTAX_ERROR,
             Self::QueryCommand(_) | Self::QueryChanged => ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -137,8 +143,9 @@ impl LuminaError {
             Self::BallText { why, .. } => Some(sentence(why)),
             Self::OverMemory { needed, .. } => Some(format!("At least {} kB would be needed.", needed.div_ceil(1024))),
             Self::TooManyPairs { hashes, .. } => {
-                if hashes.is_empty() {
-                    return None;
+                let most = hashes.iter().map(|(_, share)| *share).fold(0.0, f64::max);
+                if most < 0.05 {
+                    return Some("No hash takes part in many of them: the distance is large for such hashes.".into());
                 }
                 let shares = hashes.iter().map(|(hash, share)| format!("{hash}: {:.0} %", share * 100.0));
                 let shares: Vec<String> = shares.collect();
@@ -184,6 +191,8 @@ impl LuminaError {
             Self::OutOfMemory | Self::Search(_) => "Search fewer rows at a time.".into(),
             Self::ArgumentNull("strategy") => "If it is meant as the type of the ids, write id => NULL::text.".into(),
             Self::ArgumentNull(_) => "Only the argument id may be NULL: it gives the type of the ids.".into(),
+            Self::DistanceNegative(_) => "Give a distance of 0 for equal hashes.".into(),
+            Self::DistanceLarge { bits, .. } => format!("Give a distance of 0 to {bits}."),
             Self::NoDistance => "Give a distance for each hash column, such as ARRAY[5,5].".into(),
             Self::DistanceCount { array: false, .. } => {
                 "Give a distance for each hash column, as an array such as ARRAY[5,5].".into()

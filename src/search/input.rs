@@ -46,16 +46,21 @@ impl Distances {
         if given.is_empty() {
             return Err(LuminaError::NoDistance);
         }
-        // A negative one is wrong whatever the hashes.
-        given.iter().try_for_each(|distance| check_radius(i64::from((*distance).min(0)), 0).map(drop))?;
-        Ok(Distances { given, array })
+        match given.iter().find(|distance| **distance < 0) {
+            Some(&negative) => Err(LuminaError::DistanceNegative(negative)),
+            None => Ok(Distances { given, array }),
+        }
     }
 
     /// Checks them against the widths of the columns. Errors: 22003.
     pub(super) fn radii(&self, widths: &[usize]) -> Result<Vec<u32>, LuminaError> {
-        let radii = self.given.iter().zip(widths).map(|(distance, bits)| check_radius(i64::from(*distance), *bits));
-        Ok(radii.collect::<Result<_, _>>()?)
+        self.given.iter().zip(widths).map(|(&distance, &bits)| radius(distance, bits)).collect()
     }
+}
+
+/// A distance that is not negative, checked against the width of a hash.
+fn radius(distance: i32, bits: usize) -> Result<u32, LuminaError> {
+    check_radius(i64::from(distance), bits).map_err(|_| LuminaError::DistanceLarge { distance, bits })
 }
 
 /// The rows of a query as they come in.
@@ -143,7 +148,7 @@ fn read<'a>(
         };
         let widths: Vec<usize> = hashes.iter().map(|column| usize::try_from(column.modifier).unwrap_or(0)).collect();
         for (distance, bits) in distances.given.iter().zip(&widths).filter(|(_, bits)| **bits > 0) {
-            check_radius(i64::from(*distance), *bits)?;
+            radius(*distance, *bits)?;
         }
         let names = hashes.iter().map(|column| column.name.clone()).collect();
         Ok(Reader { run, ids, widths, names, rows: None, skipped: 0 })

@@ -160,5 +160,7 @@ pub(super) fn blame(
         let hashes: Vec<String> = (0..values.widths().len()).map(column).collect();
         (hashes.join(", "), blame.share)
     };
-    LuminaError::TooManyPairs { limit, setting, hashes: blame.iter().map(text).collect() }
+    let mut hashes: Vec<(String, f64)> = blame.iter().map(text).collect();
+    hashes.dedup_by(|b, a| a.0 == b.0); // the same one on both sides
+    LuminaError::TooManyPairs { limit, setting, hashes }
 }

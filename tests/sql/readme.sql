@@ -7,7 +7,8 @@ SELECT id, dhash <~> 'c3a1f0e00f1e3c78' AS distance FROM photos ORDER BY distanc
 
 SELECT id FROM photos WHERE phash_within(dhash, 'c3a1f0e00f1e3c78', 5) ORDER BY id;
 
-SELECT a.id, b.id, a.dhash <~> b.dhash AS distance
-FROM photos a JOIN photos b ON a.id < b.id AND phash_within(a.dhash, b.dhash, 5) ORDER BY 1, 2;
+SELECT * FROM phash_pairs('SELECT id, dhash FROM photos', 5) ORDER BY a, b;       -- every near pair of the table
+
+SELECT * FROM phash_groups('SELECT id, dhash FROM photos', 5);                    -- near-duplicates, the one to keep first
 
 SELECT id FROM photos WHERE phash_within(dhash, 'c3a1', 5);    -- a mistake is an error, not an empty result

@@ -63,15 +63,15 @@ impl<'a> Buckets<'a> {
         let mut order = context.filled(count, 0u32)?;
         let mut next = context.vec(buckets)?;
         next.extend_from_slice(&starts[..buckets]);
-        // Runs of buckets with about as many values.
+        // Runs of buckets with about as many values; what is behind the last one is empty.
         let cuts: Vec<usize> = (0..=threads)
             .map(|thread| starts.partition_point(|start| (*start as usize) < count * thread / threads).min(buckets))
             .collect();
         let mut tasks = Vec::with_capacity(threads);
         let (mut rest_order, mut rest_next) = (&mut order[..], &mut next[..]);
         let mut rest_planes: Vec<&mut [u64]> = words.chunks_mut(stride).collect();
-        for (thread, pair) in cuts.windows(2).enumerate() {
-            let run = if thread + 1 == threads { pair[0]..buckets } else { pair[0]..pair[1] };
+        for pair in cuts.windows(2) {
+            let run = pair[0]..pair[1];
             let places = starts[run.end] as usize - starts[run.start] as usize;
             let (task_order, after) = std::mem::take(&mut rest_order).split_at_mut(places);
             rest_order = after;

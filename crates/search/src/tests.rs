@@ -64,6 +64,7 @@ fn found_pairs(search: &Search<'_>, plan: &Plan, threads: usize, context: &Conte
         expansion.equals(|a, b| pairs.push((a, b, zeros.clone())))?;
     }
     let take = |batch: Batch| {
+        assert!(search.right.is_some() || batch.pairs.iter().all(|pair| pair.left < pair.right));
         expansion.batch(&batch, |a, b, distances| pairs.push((a, b, distances.to_vec())))?;
         batch.free(context);
         Ok(())

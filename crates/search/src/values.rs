@@ -414,3 +414,26 @@ fn number(same_as: Vec<AtomicU32>, context: &Context) -> Result<(Vec<u32>, Vec<u
     context.free(same_as);
     Ok((starts, members))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Different rows with one key, which no test can hope to meet by chance: each finds its own equals.
+    #[test]
+    fn rows_that_share_a_key_by_chance() {
+        let words = [5u64, 7, 5, 9, 7, 5, 1];
+        let context = Context::new(1 << 20);
+        let mut rows = Rows::new(&[64]);
+        for word in words {
+            assert_eq!(rows.push([&word.to_be_bytes()[..]], &context), Ok(()));
+        }
+        let same_as: Vec<AtomicU32> = words.iter().map(|_| AtomicU32::new(ITSELF)).collect();
+        let mut run: Vec<u64> = (0..words.len() as u64).map(|row| 3 << 32 | row).collect();
+        assert!(note_equal(&rows, &mut run, &same_as));
+        let same_as: Vec<u32> = same_as.into_iter().map(AtomicU32::into_inner).collect();
+        assert_eq!(same_as, [ITSELF, ITSELF, 0, ITSELF, 1, 0, ITSELF]);
+        let mut different: Vec<u64> = vec![0, 1, 3, 6];
+        assert!(!note_equal(&rows, &mut different, &[const { AtomicU32::new(ITSELF) }; 7]));
+    }
+}

@@ -171,6 +171,43 @@ proptest! {
     }
 }
 
+/// All the bits in which two rows differ may stand in one word, the first or the last: nothing may be given up for that.
+#[test]
+fn a_pair_that_differs_in_one_word_alone() {
+    for kernels in all_kernels() {
+        for planes in 1..=9 {
+            for (plane, ones) in
+                [(0, 0), (0, 1), (0, 31), (0, 48), (planes / 2, 40), (planes - 1, 49), (planes - 1, 64)]
+            {
+                // One row that is near, among others that differ in every bit.
+                let stride = 21 + PADDING;
+                let mut words = vec![u64::MAX; planes * stride];
+                for p in 0..planes {
+                    words[p * stride] = 0;
+                    words[p * stride + 13] = 0;
+                }
+                words[plane * stride + 13] = if ones == 0 { 0 } else { u64::MAX >> (64 - ones) };
+                let hashes = Planes { words: &words, stride };
+                for radius in [ones.max(1) - 1, ones, ones + 1] {
+                    let columns = [Column { first: 0, planes, radius }];
+                    let (left_rows, right_rows) = (0..1, 1..21);
+                    let join = Join {
+                        left: hashes,
+                        left_rows,
+                        right: hashes,
+                        right_rows,
+                        columns: &columns,
+                        ascending: false,
+                    };
+                    let mut pairs = Vec::with_capacity(64);
+                    kernels.join(&join, &mut pairs);
+                    assert_eq!(pairs, naive_join(&join), "{:?} {planes} {plane} {ones} {radius}", kernels.set);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 #[should_panic(expected = "rows outside of their planes")]
 fn a_join_never_reads_what_is_not_there() {
