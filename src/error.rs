@@ -64,7 +64,7 @@ pub(crate) enum LuminaError {
     ArgumentNull(&'static str),
     #[error("max_distance holds no distance")]
     NoDistance,
-    #[error("max_distance holds {distances} for {columns} hash columns of the inner query")]
+    #[error("max_distance and the hash columns of the inner query differ in number: {distances} and {columns}")]
     DistanceCount { columns: usize, distances: usize, array: bool },
     #[error("max_distance {0} is negative")]
     DistanceNegative(i32),
@@ -98,7 +98,7 @@ pub(crate) enum LuminaError {
     TooManyPairs { limit: u64, setting: &'static str, hashes: Vec<(String, f64)> },
     #[error(transparent)]
     Search(SearchError),
-    #[error("no more than {limit} searches may run at once on this server")]
+    #[error("all places for bulk searches on this server are taken: {limit}")]
     Busy { limit: u32 },
 }
 
@@ -143,13 +143,12 @@ impl LuminaError {
             Self::BallText { why, .. } => Some(sentence(why)),
             Self::OverMemory { needed, .. } => Some(format!("At least {} kB would be needed.", needed.div_ceil(1024))),
             Self::TooManyPairs { hashes, .. } => {
-                let most = hashes.iter().map(|(_, share)| *share).fold(0.0, f64::max);
-                if most < 0.05 {
-                    return Some("No hash takes part in many of them: the distance is large for such hashes.".into());
-                }
-                let shares = hashes.iter().map(|(hash, share)| format!("{hash}: {:.0} %", share * 100.0));
-                let shares: Vec<String> = shares.collect();
-                Some(format!("Hashes that most of the pairs found so far are of: {}.", shares.join("; ")))
+                let percent = |(hash, share): &(String, f64)| match share * 100.0 {
+                    large @ 5.0.. => format!("{hash}: {large:.0} %"),
+                    small => format!("{hash}: {small:.1} %"),
+                };
+                let shares: Vec<String> = hashes.iter().map(percent).collect();
+                Some(format!("Hashes that take part in most of the pairs found so far: {}.", shares.join("; ")))
             }
             _ => None,
         }

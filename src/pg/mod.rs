@@ -7,6 +7,7 @@
 //! - [`message`]: texts and binary messages from a client.
 //! - [`node`]: what the planner's expression trees say about an argument; catalog look-ups.
 //! - [`query`]: runs a user's query and hands over its rows.
+//! - [`report`]: messages that are no errors.
 //! - [`rows`]: functions that return a set of rows.
 //! - [`slot`]: how many searches run at once on the server.
 //! - [`statistics`]: what ANALYZE stored of a column.
@@ -26,6 +27,7 @@ pub(crate) mod datum;
 pub(crate) mod message;
 pub(crate) mod node;
 pub(crate) mod query;
+pub(crate) mod report;
 pub(crate) mod rows;
 pub(crate) mod slot;
 pub(crate) mod sort;

@@ -96,7 +96,11 @@ impl Rows {
             let info: *mut ReturnSetInfo = (*call.0).resultinfo.cast();
             let description = (*info).setDesc;
             let width = (*description).natts as usize;
-            let (values, nulls) = (vec![Datum::null(); width * BATCH], vec![false; width * BATCH]);
+            let (mut values, mut nulls) = (Vec::new(), Vec::new());
+            values.try_reserve_exact(width * BATCH).or_raise();
+            nulls.try_reserve_exact(width * BATCH).or_raise();
+            values.resize(width * BATCH, Datum::null());
+            nulls.resize(width * BATCH, false);
             Rows { store: (*info).setResult, description, width, values, nulls, memory: new_memory(c"lumina rows") }
         }
     }

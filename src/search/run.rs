@@ -3,10 +3,11 @@
 
 use crate::error::LuminaError;
 use crate::guc::{self, Device};
+use crate::pg::report::say;
 use crate::pg::slot::Slot;
 use crate::pg::threads::with_signals_blocked;
 use lumina_search::{Batch, Context, SearchError, Sink};
-use pgrx::{PgLogLevel, PgSqlErrorCode, ereport};
+use pgrx::PgLogLevel;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::cell::OnceCell;
 use std::time::Instant;
@@ -29,11 +30,7 @@ impl Run {
     pub(super) fn begin() -> Result<Self, LuminaError> {
         let slot = Slot::take()?;
         if guc::device() == Device::Cuda {
-            ereport!(
-                PgLogLevel::NOTICE,
-                PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
-                "this build searches on the CPU alone; lumina.device = cuda has no effect"
-            );
+            say(PgLogLevel::NOTICE, "this build searches on the CPU alone; lumina.device = cuda has no effect");
         }
         let threads = guc::search_threads();
         let now = Instant::now();
@@ -68,14 +65,15 @@ impl Run {
     /// Says, at level DEBUG1, how long the phase took that ends now.
     pub(super) fn phase(&mut self, what: &str) {
         let milliseconds = self.phase_began.elapsed().as_secs_f64() * 1e3;
-        pgrx::debug1!("lumina: {what} in {milliseconds:.1} ms, {} kB in use", self.context.used() / 1024);
+        let used = self.context.used() / 1024;
+        say(PgLogLevel::DEBUG1, &format!("lumina: {what} in {milliseconds:.1} ms, {used} kB in use"));
         self.phase_began = Instant::now();
     }
 
     /// Says, at level DEBUG1, how long all of it took.
     pub(super) fn finish(mut self, what: &str) {
         self.phase_began = self.began;
-        pgrx::debug1!("lumina: at most {} kB were in use", self.context.peak() / 1024);
+        say(PgLogLevel::DEBUG1, &format!("lumina: at most {} kB were in use", self.context.peak() / 1024));
         self.phase(&format!("{what}, all phases together,"));
     }
 

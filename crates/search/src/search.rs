@@ -49,7 +49,7 @@ const TILE: usize = 2048;
 /// Pairs of rows from which on a pair of buckets is shared out to the threads.
 const SHARED: usize = 1 << 24;
 /// Pairs in a batch.
-const BATCH: usize = 4096;
+const BATCH: usize = 2048;
 /// Runs of buckets for each thread, so that all end at about the same time.
 const RUNS: usize = 16;
 

@@ -1,6 +1,6 @@
 //! The life of a server: made, started, stopped, killed, restarted, followed by a standby, removed.
 
-use crate::installation::{give, program};
+use crate::installation::{give, program, system_program};
 use postgres::{Client, NoTls};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -147,6 +147,13 @@ impl Cluster {
     pub fn postmaster(&self) -> Option<u32> {
         let file = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
         file.lines().next()?.trim().parse().ok()
+    }
+
+    /// Limits the address space of the postmaster, and with it of sessions that start from now on, to as many bytes: what
+    /// `ulimit -v` does.
+    pub fn limit_address_space(&self, bytes: u64) {
+        let pid = self.postmaster().expect("the server runs").to_string();
+        run(system_program("prlimit").args(["--pid", &pid, &format!("--as={bytes}:")]));
     }
 
     /// A session of the superuser in the database `postgres`.

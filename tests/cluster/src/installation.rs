@@ -16,7 +16,15 @@ pub fn programs() -> PathBuf {
 
 /// One of Postgres's programs, run as the user who runs the servers.
 pub fn program(name: &str) -> Command {
-    let path = programs().join(name);
+    as_server_user(&programs().join(name))
+}
+
+/// One of the system's programs, run as the same user.
+pub fn system_program(name: &str) -> Command {
+    as_server_user(Path::new(name))
+}
+
+fn as_server_user(path: &Path) -> Command {
     match server_user() {
         Some(user) => {
             let mut command = Command::new("runuser");
