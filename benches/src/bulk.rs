@@ -30,7 +30,7 @@ const SEARCHES: &[Search] = &[
     pairs("photo", 1, 10_000, 5),
     pairs("photo", 1, 98_932, 5),
     Search { set: "photo", words: 1, count: 98_932, distance: 5, function: "phash_groups" },
-    pairs("photo", 1, 1_000_000, 3),
+    Search { set: "photo", words: 1, count: 1_000_000, distance: 3, function: "phash_groups" },
     pairs("uniform", 1, 1_000_000, 10),
     pairs("uniform", 4, 98_932, 31),
     pairs("uniform", 4, 98_932, 90),

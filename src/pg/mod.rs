@@ -1,5 +1,6 @@
 //! The unsafe floor: the only place, with the kernels, where the extension holds raw pointers.
 //!
+//! - [`allocator`]: memory for what is too small to be asked for with care.
 //! - [`array`]: one-dimensional arrays.
 //! - [`call`]: functions that run once a row.
 //! - [`context`]: where an error happened, kept while it passes through Rust.
@@ -20,6 +21,7 @@
 //! destructor calls Postgres while an ERROR unwinds.
 #![allow(unsafe_code)]
 
+pub(crate) mod allocator;
 pub(crate) mod array;
 pub(crate) mod call;
 mod context;

@@ -3,6 +3,7 @@
 
 use crate::error::LuminaError;
 use crate::guc::{self, Device};
+use crate::pg::allocator::{hold_reserve, reserve_spent, room_for};
 use crate::pg::report::say;
 use crate::pg::slot::Slot;
 use crate::pg::threads::with_signals_blocked;
@@ -24,11 +25,16 @@ pub(super) struct Run {
 
 /// Enough for rayon's recursion, which goes as deep as the logarithm of the work.
 const STACK: usize = 1 << 20;
+/// More than the C library takes for a thread beside its stack.
+const SETUP: usize = 1 << 18;
 
 impl Run {
-    /// Takes a slot. Errors: 53400, where too many searches run.
+    /// Takes a slot. Errors: 53400, where too many searches run; 53200.
     pub(super) fn begin() -> Result<Self, LuminaError> {
         let slot = Slot::take()?;
+        if !hold_reserve() {
+            return Err(LuminaError::OutOfMemory);
+        }
         if guc::device() == Device::Cuda {
             say(PgLogLevel::NOTICE, "this build searches on the CPU alone; lumina.device = cuda has no effect");
         }
@@ -54,10 +60,17 @@ impl Run {
             return Ok(pool);
         }
         let threads = self.threads;
+        // A thread that the C library has no memory to set up ends the process.
+        if !room_for(threads * (STACK + SETUP) + SETUP) {
+            return Err(LuminaError::OutOfMemory);
+        }
         let pool = with_signals_blocked(|| {
             let builder = ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK);
             builder.thread_name(|thread| format!("lumina {thread}")).build()
         });
+        if let Ok(pool) = &pool {
+            pool.broadcast(|_| ()); // all of them are set up
+        }
         let pool = pool.map_err(|error| LuminaError::Threads { threads, why: error.to_string() })?;
         Ok(self.pool.get_or_init(|| pool))
     }
@@ -84,16 +97,14 @@ impl Run {
         take: impl FnMut(Batch) -> Result<(), SearchError>,
     ) -> Result<R, LuminaError> {
         let context = &self.context;
-        let result = lumina_search::run(
-            self.pool()?,
-            context,
-            |sink| job(context, sink),
-            take,
-            || {
-                pgrx::check_for_interrupts!();
-            },
-        );
-        Ok(result?)
+        let tick = || {
+            pgrx::check_for_interrupts!();
+            if reserve_spent() {
+                context.cancel();
+            }
+        };
+        let result = lumina_search::run(self.pool()?, context, |sink| job(context, sink), take, tick);
+        if reserve_spent() { Err(LuminaError::OutOfMemory) } else { Ok(result?) }
     }
 
     /// Runs `job` on the threads.

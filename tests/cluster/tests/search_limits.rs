@@ -390,7 +390,7 @@ fn too_little_address_space() {
         "phash_plan('TABLE random', 5)",
     ];
     let mut seen = std::collections::BTreeMap::new();
-    for megabytes in [20, 24, 28, 32, 48, 64, 96, 128, 1024] {
+    for megabytes in [4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 48, 64, 96, 128, 1024] {
         // New sessions inherit the postmaster's limit.
         cluster.limit_address_space(own + (megabytes << 20));
         for call in calls {
