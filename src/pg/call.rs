@@ -101,6 +101,13 @@ macro_rules! function {
             guard(arguments)
         }
 
+        crate::pg::call::record!($record);
+    };
+}
+
+/// Declares the record that tells Postgres a function's calling convention.
+macro_rules! record {
+    ($record:ident) => {
         #[allow(unsafe_code)]
         #[doc(hidden)]
         #[unsafe(no_mangle)]
@@ -112,3 +119,4 @@ macro_rules! function {
 }
 
 pub(crate) use function;
+pub(crate) use record;

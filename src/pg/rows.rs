@@ -171,13 +171,7 @@ macro_rules! set_function {
             unsafe { pgrx::pg_sys::panic::pgrx_extern_c_guard(|| answer(Call::new(fcinfo), body)) }
         }
 
-        #[allow(unsafe_code)]
-        #[doc(hidden)]
-        #[unsafe(no_mangle)]
-        extern "C" fn $record() -> &'static pgrx::pg_sys::Pg_finfo_record {
-            const RECORD: pgrx::pg_sys::Pg_finfo_record = pgrx::pg_sys::Pg_finfo_record { api_version: 1 };
-            &RECORD
-        }
+        crate::pg::call::record!($record);
     };
 }
 

@@ -79,11 +79,16 @@ impl Values {
     }
 
     /// An array of some of them, made in the memory of the moment.
-    pub(crate) fn array(&self, indexes: impl IntoIterator<Item = usize>) -> Datum {
-        let mut values: Vec<Datum> = indexes.into_iter().map(|index| self.get(index)).collect();
-        let (values, count) = (values.as_mut_ptr(), values.len() as c_int);
-        // SAFETY: the values are of this type, and copied.
+    pub(crate) fn array(&self, indexes: impl ExactSizeIterator<Item = usize>) -> Datum {
+        let count = indexes.len();
+        // SAFETY: palloc returns room for `count` values, or raises; at most as many, as the iterator promises, are written.
+        // They are of this type, and copied.
         unsafe {
+            let values: *mut Datum = pg_sys::palloc(count * size_of::<Datum>()).cast();
+            for (at, index) in indexes.take(count).enumerate() {
+                values.add(at).write(self.get(index));
+            }
+            let count = count as c_int;
             let length = c_int::from(self.length);
             Datum::from(pg_sys::construct_array(values, count, self.shown, length, self.by_value, self.alignment))
         }

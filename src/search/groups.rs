@@ -1,8 +1,7 @@
 //! `phash_groups`: near rows in groups.
 
-use super::input::{Distances, Set};
-use super::pairs::{blame, distances_datum, id_type, plan};
-use super::run::Run;
+use super::input::{Distances, IdType, Set};
+use super::run::{Run, blame};
 use crate::error::LuminaError;
 use crate::guc;
 use crate::pg::message::shortened;
@@ -30,14 +29,14 @@ set_function! {
 fn form(call: Call, strategy: Strategy, rows: &mut Rows) -> Result<(), LuminaError> {
     let distances = Distances::read(call, 1)?;
     let mut run = Run::begin()?;
-    let id = id_type(rows.column_type(1));
+    let id = IdType::of_result(rows.column_type(1));
     let Some(set) = Set::read(call, 0, "query", id, &distances, &mut run)? else { return Ok(()) };
     let radii = distances.radii(set.values.widths())?;
     let limit = guc::max_pairs();
     let search = Search { left: &set.values, right: None, radii: &radii };
-    let plan = plan(&search, &mut run)?;
+    let plan = run.plan(&search)?;
     let mut edges = Edges::new(&radii, limit.value as u64);
-    let blamed = |error| blame(error, &set.values, None, limit.setting);
+    let blamed = |error| blame(error, &search, limit.setting);
     let found = run.stream(
         |context, sink| search.run(&plan, context, sink),
         |batch| {
@@ -50,7 +49,7 @@ fn form(call: Call, strategy: Strategy, rows: &mut Rows) -> Result<(), LuminaErr
     run.phase(&format!("found {} pairs of distinct hashes", edges.count()));
     let groups = run.job(|context, _| Groups::form(&set.values, edges, strategy, context)).map_err(blamed)?;
     run.phase(&format!("formed {} groups", groups.len()));
-    write(&set, &groups, distances.array, &run, rows)?;
+    write(&set, &groups, &distances, &run, rows)?;
     run.phase("wrote them");
     run.finish("groups");
     Ok(())
@@ -59,7 +58,7 @@ fn form(call: Call, strategy: Strategy, rows: &mut Rows) -> Result<(), LuminaErr
 /// Rows of a large group.
 const LARGE: u64 = 10_000;
 
-fn write(set: &Set, groups: &Groups, array: bool, run: &Run, rows: &mut Rows) -> Result<(), LuminaError> {
+fn write(set: &Set, groups: &Groups, form: &Distances, run: &Run, rows: &mut Rows) -> Result<(), LuminaError> {
     let context = run.context();
     let (mut members, mut distances, mut near) = (Vec::new(), Vec::new(), Vec::new());
     for group in 0..groups.len() {
@@ -80,8 +79,8 @@ fn write(set: &Set, groups: &Groups, array: bool, run: &Run, rows: &mut Rows) ->
             values[0] = Datum::from(group as i64 + 1);
             values[1] = set.ids.datum(members[at]);
             values[2] = Datum::from(at == 0);
-            values[3] = distances_datum(each, array);
-            values[4] = distances_datum(farthest, array);
+            values[3] = form.datum(each);
+            values[4] = form.datum(farthest);
             nulls[..5].fill(false);
             if at == 0 && !near.is_empty() {
                 values[5] = set.ids.array(&near);

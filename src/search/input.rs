@@ -3,12 +3,13 @@
 use super::ids::Ids;
 use super::run::Run;
 use crate::error::LuminaError;
+use crate::pg::array::int4_array;
 use crate::pg::node::Objects;
-use crate::pg::query::{Column, Row, run_select};
+use crate::pg::query::{Column, Row, run_select, type_name};
 use crate::pg::rows::Call;
 use lumina_hash::ball::check_radius;
 use lumina_search::{Rows, Values};
-use pgrx::pg_sys::{INT2OID, INT4OID, INT8OID, Oid};
+use pgrx::pg_sys::{Datum, INT2OID, INT4OID, INT8OID, Oid};
 use std::ffi::CStr;
 
 /// What the first column of a query must be.
@@ -22,6 +23,13 @@ pub(super) enum IdType {
     Ignored,
 }
 
+impl IdType {
+    /// What the ids must be, where those of the result are of `type_`.
+    pub(super) fn of_result(type_: Oid) -> Self {
+        if type_ == INT8OID { Self::Integer } else { Self::Of(type_) }
+    }
+}
+
 /// A set: ids and values.
 pub(super) struct Set {
     pub(super) ids: Ids,
@@ -30,9 +38,9 @@ pub(super) struct Set {
 
 /// The maximum distances as the user gave them, one a hash column.
 pub(super) struct Distances {
-    pub(super) given: Vec<i32>,
+    given: Vec<i32>,
     /// Whether they are an array.
-    pub(super) array: bool,
+    array: bool,
 }
 
 impl Distances {
@@ -49,6 +57,15 @@ impl Distances {
         match given.iter().find(|distance| **distance < 0) {
             Some(&negative) => Err(LuminaError::DistanceNegative(negative)),
             None => Ok(Distances { given, array }),
+        }
+    }
+
+    /// Distances that were found, in the form in which these were given: as an `int4[]`, or the only one as an `int4`.
+    pub(super) fn datum(&self, found: &[u16]) -> Datum {
+        if self.array {
+            int4_array(found.iter().map(|bits| i32::from(*bits)))
+        } else {
+            Datum::from(i32::from(found[0]))
         }
     }
 
@@ -130,7 +147,7 @@ fn read<'a>(
         if !fits {
             let (name, found) = (first.name.clone(), first.type_name());
             return Err(match id {
-                IdType::Of(type_) => LuminaError::IdColumn { name, found, wanted: crate::pg::query::type_name(type_) },
+                IdType::Of(type_) => LuminaError::IdColumn { name, found, wanted: type_name(type_) },
                 _ => LuminaError::IdNoInteger { name, found },
             });
         }

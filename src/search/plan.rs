@@ -1,7 +1,6 @@
 //! `phash_plan`: what a search would do.
 
 use super::input::{Distances, IdType, Set};
-use super::pairs::plan;
 use super::run::Run;
 use crate::error::LuminaError;
 use crate::pg::array::int4_array;
@@ -21,7 +20,7 @@ fn show(call: Call, rows: &mut Rows) -> Result<(), LuminaError> {
     let Some(set) = Set::read(call, 0, "query", IdType::Ignored, &distances, &mut run)? else { return Ok(()) };
     let radii = distances.radii(set.values.widths())?;
     let search = Search { left: &set.values, right: None, radii: &radii };
-    let plan = plan(&search, &mut run)?;
+    let plan = run.plan(&search)?;
     let method = if plan.is_brute_force() { "brute force" } else { "bands" };
     let threads = run.threads();
     rows.put(1, |_, values, nulls| {

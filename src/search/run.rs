@@ -1,5 +1,5 @@
 //! The threads of a search, while this backend stays awake: it looks for interrupts every few milliseconds, and takes
-//! what the threads have found.
+//! what the threads have found. What all functions have in common beside: the plan, and whom to blame for too many pairs.
 
 use crate::error::LuminaError;
 use crate::guc::{self, Device};
@@ -7,7 +7,7 @@ use crate::pg::allocator::{hold_reserve, reserve_spent, room_for};
 use crate::pg::report::say;
 use crate::pg::slot::Slot;
 use crate::pg::threads::with_signals_blocked;
-use lumina_search::{Batch, Context, SearchError, Sink};
+use lumina_search::{Batch, Blame, Context, Plan, Search, SearchError, Sink};
 use pgrx::PgLogLevel;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::cell::OnceCell;
@@ -117,4 +117,26 @@ impl Run {
             Ok(())
         })
     }
+    /// The plan for a search, said at level DEBUG1.
+    pub(super) fn plan(&mut self, search: &Search<'_>) -> Result<Plan, LuminaError> {
+        let plan = self.job(|context, _| Plan::choose(search, context))?;
+        let bands: Vec<String> = plan.bands().map(|(width, tolerance)| format!("{width}±{tolerance}")).collect();
+        let method = if plan.is_brute_force() { "brute force".into() } else { format!("bands {}", bands.join(" ")) };
+        self.phase(&format!("planned {method}, {:.0} candidates", plan.candidates));
+        Ok(plan)
+    }
+}
+
+/// Puts the hashes that are to blame for too many pairs into words, and names the setting that allows no more.
+pub(super) fn blame(error: LuminaError, search: &Search<'_>, setting: &'static str) -> LuminaError {
+    let LuminaError::Search(SearchError::TooManyPairs { limit, blame }) = error else { return error };
+    let text = |blame: &Blame| {
+        let values = search.right.filter(|_| blame.right).unwrap_or(search.left);
+        let column = |column| lumina_hash::hex::to_string(&values.hash(blame.value, column));
+        let hashes: Vec<String> = (0..values.widths().len()).map(column).collect();
+        (hashes.join(", "), blame.share)
+    };
+    let mut hashes: Vec<(String, f64)> = blame.iter().map(text).collect();
+    hashes.dedup_by(|b, a| a.0 == b.0); // the same one on both sides
+    LuminaError::TooManyPairs { limit, setting, hashes }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Blame, SearchError};
 use crate::search::{Batch, ValuePair};
-use crate::values::Values;
+use crate::values::{Values, equal_pairs_of};
 use std::collections::HashMap;
 
 /// Counts pairs up to a limit, and remembers some, to tell which values most of them are of.
@@ -61,6 +61,9 @@ impl Tally {
 fn too_many(limit: u64, all: impl Iterator<Item = Blame>) -> SearchError {
     let mut blame: Vec<Blame> = Vec::with_capacity(NAMED + 1);
     for one in all {
+        if blame.get(NAMED - 1).is_some_and(|last| one.share < last.share) {
+            continue;
+        }
         blame.push(one);
         blame.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.value.cmp(&b.value)).then(a.right.cmp(&b.right)));
         blame.truncate(NAMED);
@@ -127,8 +130,4 @@ impl<'a> Expansion<'a> {
         }
         Ok(())
     }
-}
-
-fn equal_pairs_of(weight: u64) -> u64 {
-    weight * (weight - 1) / 2
 }

@@ -21,6 +21,7 @@ mod tests;
 use crate::context::Context;
 use crate::error::SearchError;
 use crate::expand::Tally;
+use crate::lists::Lists;
 use crate::search::{Batch, ValuePair};
 use crate::values::Values;
 use rayon::prelude::*;
@@ -114,12 +115,11 @@ const NONE: u32 = u32::MAX;
 pub struct Groups {
     columns: usize,
     primaries: Vec<u32>,
-    /// `members[starts[g]..starts[g + 1]]` are the values of group g, ascending.
-    starts: Vec<u32>,
-    members: Vec<u32>,
+    /// The values of each group, ascending.
+    members: Lists,
     farthest: Vec<u16>,
-    near_starts: Vec<u32>,
-    near: Vec<u32>,
+    /// The values that are also near each group, ascending; `None` where that is not asked.
+    near: Option<Lists>,
 }
 
 /// For each value the group it is in, by any number below the number of values; and the primary, if it is known already.
@@ -158,8 +158,7 @@ impl Groups {
             sizes[group as usize] = sizes[group as usize].saturating_add(values.weight(value as u32) as u32);
         }
         let mut numbers = context.filled(count, NONE)?;
-        let (mut primaries, mut starts, mut groups) = (Vec::new(), Vec::new(), 0u32);
-        context.push(&mut starts, 0)?;
+        let mut primaries = Vec::new();
         for group in &mut group_of {
             if *group == NONE || sizes[*group as usize] < 2 {
                 *group = NONE;
@@ -167,30 +166,18 @@ impl Groups {
             }
             let number = &mut numbers[*group as usize];
             if *number == NONE {
-                *number = groups;
-                groups += 1;
+                *number = primaries.len() as u32;
                 context.push(&mut primaries, primary_of.get(*group as usize).copied().unwrap_or(NONE))?;
-                context.push(&mut starts, 0)?;
             }
             *group = *number;
-            starts[*group as usize + 1] += 1;
         }
-        for group in 1..starts.len() {
-            starts[group] += starts[group - 1];
-        }
-        let mut members = context.filled(starts.last().map_or(0, |end| *end as usize), 0u32)?;
-        let mut next = sizes;
-        next[..groups as usize].copy_from_slice(&starts[..groups as usize]);
-        for (value, &group) in group_of.iter().enumerate().filter(|(_, group)| **group != NONE) {
-            members[next[group as usize] as usize] = value as u32;
-            next[group as usize] += 1;
-        }
-        context.free(next);
+        let grouped = || group_of.iter().copied().zip(0..).filter(|(group, _)| *group != NONE);
+        let members = Lists::collect(primaries.len(), grouped, context)?;
+        context.free(sizes);
         context.free(numbers);
         context.free(primary_of);
         context.free(group_of);
-        let (farthest, near_starts, near) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Groups { columns: values.widths().len(), primaries, starts, members, farthest, near_starts, near })
+        Ok(Groups { columns: values.widths().len(), primaries, members, farthest: Vec::new(), near: None })
     }
 
     /// Chooses the primaries that are still open, and measures the groups.
@@ -234,18 +221,13 @@ impl Groups {
         context.sort(&mut near, u64::cmp)?;
         near.dedup();
         let mut tally = Tally::new(edges.limit, false);
-        let (mut starts, mut list) = (context.filled(self.len() + 1, 0u32)?, context.vec(near.len())?);
         for item in &near {
-            let (group, value) = ((item >> 32) as usize, *item as u32);
+            let value = *item as u32;
             tally.count(ValuePair { left: value, right: value }, values.weight(value))?;
-            starts[group + 1] += 1;
-            list.push(value);
         }
-        for group in 1..starts.len() {
-            starts[group] += starts[group - 1];
-        }
+        let listed = || near.iter().map(|item| ((item >> 32) as u32, *item as u32));
+        self.near = Some(Lists::collect(self.len(), listed, context)?);
         context.free(near);
-        (self.near_starts, self.near) = (starts, list);
         Ok(())
     }
 
@@ -265,7 +247,7 @@ impl Groups {
     }
 
     fn values_of(&self, group: usize) -> &[u32] {
-        &self.members[self.starts[group] as usize..self.starts[group + 1] as usize]
+        self.members.of(group)
     }
 
     /// The largest distance between two members, in each column.
@@ -316,11 +298,7 @@ impl Groups {
         context: &Context,
     ) -> Result<(), SearchError> {
         rows.clear();
-        if self.near_starts.is_empty() {
-            return Ok(());
-        }
-        let range = self.near_starts[group] as usize..self.near_starts[group + 1] as usize;
-        for &value in &self.near[range] {
+        for &value in self.near.as_ref().map_or(&[][..], |near| near.of(group)) {
             let members = values.members(value);
             context.grow(rows, members.as_slice().len())?;
             rows.extend_from_slice(members.as_slice());

@@ -5,6 +5,7 @@
 //!
 //! - [`context`]: the memory that a search may use, and how it is cancelled.
 //! - [`values`]: rows as they come in, and the distinct values they collapse to.
+//! - [`lists`]: many lists in two vectors.
 //! - [`spread`]: where bits go before a hash is cut into bands.
 //! - [`plan`]: which bands, or none: the cost model.
 //! - [`sort`]: values sorted by a band.
@@ -20,6 +21,7 @@ pub mod context;
 pub mod error;
 pub mod expand;
 pub mod group;
+mod lists;
 pub mod plan;
 pub mod search;
 pub mod session;

@@ -180,7 +180,8 @@ impl<'a> Pass<'_, 'a> {
                     }
                 }
             }
-            worker.finish()
+            worker.finish();
+            Ok(())
         })
     }
 }
@@ -220,7 +221,8 @@ impl<'w, 'p, 'a> Worker<'w, 'p, 'a> {
             let start = left.start + block * step;
             let mut worker = Worker::new(pass)?;
             worker.tiles(start..left.end.min(start + step), right.clone(), ascending)?;
-            worker.finish()
+            worker.finish();
+            Ok(())
         })
     }
 
@@ -309,9 +311,9 @@ impl<'w, 'p, 'a> Worker<'w, 'p, 'a> {
         Ok(())
     }
 
-    fn finish(self) -> Result<(), SearchError> {
+    /// Hands its buffers on.
+    fn finish(self) {
         self.pass.spare.lock().unwrap_or_else(PoisonError::into_inner).push(self.buffers);
-        Ok(())
     }
 }
 

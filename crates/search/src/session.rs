@@ -33,7 +33,8 @@ pub fn run<R: Send>(
     // A batch for each thread in making, and one on its way.
     let (sender, receiver) = sync_channel(pool.current_num_threads());
     pool.in_place_scope(move |scope| {
-        // Dropped in this order when this closure ends in any way: then no thread waits to send, and all soon end.
+        // However this closure ends, the search is cancelled first, unless it is done, and then nobody listens any more:
+        // no thread waits to send, and all soon end.
         let receiver = receiver;
         let mut unfinished = CancelWhenDropped { context, armed: true };
         scope.spawn(move |_| {

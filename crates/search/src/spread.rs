@@ -2,8 +2,8 @@
 //!
 //! Neighbouring bits of a perceptual hash tell of neighbouring parts of a picture and mostly agree with one another, so
 //! that a band of neighbouring bits takes few of its values. Inside each word every fifth bit is therefore put next to
-//! one another: on photo-like hashes of 8 × 8 bits that leaves a fifth of the candidates. Hamming distance does not
-//! see it. Five has no factor in common with the widths of the pictures that hashes are made of.
+//! one another: on photo-like hashes of 8 × 8 bits that leaves a sixth of the candidates with three bands, two fifths
+//! with six. Hamming distance does not see it. Five has no factor in common with the widths of the pictures that hashes are made of.
 
 use std::ops::Range;
 

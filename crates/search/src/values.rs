@@ -6,6 +6,7 @@
 use crate::MAX_ROWS;
 use crate::context::Context;
 use crate::error::SearchError;
+use crate::lists::Lists;
 use crate::spread::{gather, spread};
 use lumina_hash::kernel::{PADDING, Planes};
 use lumina_hash::words::{word_of, words_for};
@@ -78,9 +79,8 @@ pub struct Values {
     stride: usize,
     count: usize,
     rows: usize,
-    /// `members[starts[v]..starts[v + 1]]` are the rows of value v, ascending; empty where every row is a value.
-    starts: Vec<u32>,
-    members: Vec<u32>,
+    /// The rows of each value, ascending; `None` where every row is a value.
+    members: Option<Lists>,
 }
 
 impl Values {
@@ -88,23 +88,22 @@ impl Values {
     pub fn collapse(rows: Rows, context: &Context) -> Result<Self, SearchError> {
         let same_as = first_equal(&rows, context)?;
         let Rows { widths, planes, count: row_count } = rows;
-        let (mut starts, mut members) = (Vec::new(), Vec::new());
-        let mut count = row_count;
-        if let Some(same_as) = same_as {
-            (starts, members) = number(same_as, context)?;
-            count = starts.len() - 1;
-        }
+        let members = match same_as {
+            Some(same_as) => Some(number(same_as, context)?),
+            None => None,
+        };
+        let count = members.as_ref().map_or(row_count, Lists::len);
         let stride = count + PADDING;
         let mut words = context.vec(planes.len() * stride)?;
         let shapes = widths.iter().flat_map(|&bits| (0..words_for(bits)).map(move |plane| (plane, bits)));
         for (plane, (at, bits)) in planes.into_iter().zip(shapes) {
             context.check()?;
-            let first = |value: usize| if starts.is_empty() { value } else { members[starts[value] as usize] as usize };
+            let first = |value: usize| members.as_ref().map_or(value, |members| members.of(value)[0] as usize);
             words.extend((0..count).map(|value| spread(plane[first(value)], at, bits)));
             words.resize(words.len() + PADDING, 0);
             context.free(plane);
         }
-        Ok(Values { widths, words, stride, count, rows: row_count, starts, members })
+        Ok(Values { widths, words, stride, count, rows: row_count, members })
     }
 
     /// How many values.
@@ -125,20 +124,16 @@ impl Values {
     /// The rows of a value, ascending.
     #[inline]
     pub fn members(&self, value: u32) -> Members<'_> {
-        if self.starts.is_empty() {
-            return Members::One(value);
+        match &self.members {
+            Some(members) => Members::Many(members.of(value as usize)),
+            None => Members::One(value),
         }
-        let range = self.starts[value as usize] as usize..self.starts[value as usize + 1] as usize;
-        Members::Many(&self.members[range])
     }
 
     /// How many rows a value has.
     #[inline]
     pub fn weight(&self, value: u32) -> u64 {
-        match self.members(value) {
-            Members::One(_) => 1,
-            Members::Many(rows) => rows.len() as u64,
-        }
+        self.members(value).as_slice().len() as u64
     }
 
     /// The hash of a value in a column, as bytes.
@@ -204,20 +199,27 @@ impl Values {
 
     /// Pairs of rows with equal hashes.
     pub fn equal_pairs(&self) -> u64 {
-        self.starts.windows(2).map(|pair| u64::from(pair[1] - pair[0])).map(|weight| weight * (weight - 1) / 2).sum()
+        self.members.iter().flat_map(Lists::sizes).map(equal_pairs_of).sum()
     }
 
     /// The values that several rows have.
     pub fn repeated(&self) -> impl Iterator<Item = u32> {
-        self.starts.windows(2).enumerate().filter(|(_, pair)| pair[1] - pair[0] > 1).map(|(value, _)| value as u32)
+        let sizes = self.members.iter().flat_map(Lists::sizes).enumerate();
+        sizes.filter(|(_, size)| *size > 1).map(|(value, _)| value as u32)
     }
 
     /// Frees it.
     pub fn free(self, context: &Context) {
         context.free(self.words);
-        context.free(self.starts);
-        context.free(self.members);
+        if let Some(members) = self.members {
+            members.free(context);
+        }
     }
+}
+
+/// Pairs among so many rows.
+pub(crate) fn equal_pairs_of(rows: u64) -> u64 {
+    rows * rows.saturating_sub(1) / 2
 }
 
 /// The rows of a value.
@@ -240,7 +242,7 @@ impl Members<'_> {
     }
 }
 
-/// A number that equal rows share, and that unequal rows of one word never share.
+/// A number that equal rows share, and that others hardly ever do.
 #[inline(always)]
 fn key(planes: &[Vec<u64>], row: usize) -> u64 {
     let mix = |word: u64| {
@@ -384,8 +386,8 @@ fn note_equal(rows: &Rows, run: &mut [u64], same_as: &[AtomicU32]) -> bool {
     any
 }
 
-/// Numbers the values by their first rows: where the rows of each value begin, and the rows.
-fn number(same_as: Vec<AtomicU32>, context: &Context) -> Result<(Vec<u32>, Vec<u32>), SearchError> {
+/// Numbers the values by their first rows: the rows of each.
+fn number(same_as: Vec<AtomicU32>, context: &Context) -> Result<Lists, SearchError> {
     let count = same_as.len();
     let mut values = 0u32;
     context.each(0..count, |row| {
@@ -398,21 +400,10 @@ fn number(same_as: Vec<AtomicU32>, context: &Context) -> Result<(Vec<u32>, Vec<u
         };
         same_as[row].store(value, Ordering::Relaxed);
     })?;
-    // Counted two places further on, so that filling the lists turns ends into starts.
-    let mut starts = context.filled(values as usize + 2, 0u32)?;
-    context.each(0..count, |row| starts[same_as[row].load(Ordering::Relaxed) as usize + 2] += 1)?;
-    for value in 2..starts.len() {
-        starts[value] += starts[value - 1];
-    }
-    let mut members = context.filled(count, 0u32)?;
-    context.each(0..count, |row| {
-        let end = &mut starts[same_as[row].load(Ordering::Relaxed) as usize + 1];
-        members[*end as usize] = row as u32;
-        *end += 1;
-    })?;
-    starts.pop();
+    let value_of = || same_as.iter().zip(0..).map(|(value, row)| (value.load(Ordering::Relaxed), row));
+    let members = Lists::collect(values as usize, value_of, context)?;
     context.free(same_as);
-    Ok((starts, members))
+    Ok(members)
 }
 
 #[cfg(test)]

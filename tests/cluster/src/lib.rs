@@ -7,6 +7,7 @@
 //! - [`installation`]: which Postgres, and the user who runs it.
 //! - [`cluster`]: the server's life.
 //! - [`psql`]: what a user types, and what comes back; dumps.
+//! - [`random`]: random hashes, the same ones each time.
 //!
 //! Everything here panics where it fails: it is for tests alone, and a test that cannot start its server has failed.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test harness: a failure is a failed test")]
@@ -14,7 +15,9 @@
 pub mod cluster;
 pub mod installation;
 pub mod psql;
+pub mod random;
 
 pub use cluster::{Cluster, Shutdown};
 pub use postgres;
 pub use psql::Output;
+pub use random::Random;

@@ -4,42 +4,8 @@
 //! in SQL, on Postgres's own bit strings made from the text form.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use lumina_cluster::Cluster;
+use lumina_cluster::{Cluster, Random};
 use std::fmt::Write;
-
-/// A small generator of its own, so that a failure can be repeated: the seed is in the source.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        let mixed = (self.0 ^ self.0 >> 33).wrapping_mul(0xff51afd7ed558ccd);
-        mixed ^ mixed >> 33
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn hash(&mut self, bytes: usize) -> Vec<u8> {
-        // Dark, bright and mixed ones: equal and nearly equal hashes must occur.
-        match self.below(4) {
-            0 => vec![0; bytes],
-            1 => vec![255; bytes],
-            _ => (0..bytes).map(|_| self.next() as u8).collect(),
-        }
-    }
-
-    /// A copy with some bits turned over.
-    fn near(&mut self, hash: &[u8]) -> Vec<u8> {
-        let mut copy = hash.to_vec();
-        for _ in 0..self.below(12) {
-            let bit = self.below(hash.len() as u64 * 8) as usize;
-            copy[bit / 8] ^= 0x80 >> (bit % 8);
-        }
-        copy
-    }
-}
 
 fn hex(hash: &[u8]) -> String {
     hash.iter().fold(String::new(), |mut text, byte| {

@@ -5,27 +5,12 @@
 //! made from the text form, or in Rust from the bytes that were loaded.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::explicit_write, missing_docs)]
 
-use lumina_cluster::Cluster;
+use lumina_cluster::{Cluster, Random};
 use postgres::Client;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
-
-/// A small generator of its own, so that a failure can be repeated: the seed is in the source.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        let mixed = (self.0 ^ self.0 >> 33).wrapping_mul(0xff51afd7ed558ccd);
-        mixed ^ mixed >> 33
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
 
 /// Hash columns of the table `hashes`: name and bits.
 const COLUMNS: [(&str, usize); 5] = [("h8", 8), ("h64", 64), ("h72", 72), ("h256", 256), ("h1024", 1024)];

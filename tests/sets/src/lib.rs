@@ -68,10 +68,10 @@ pub fn photo(count: usize, seed: u64) -> Vec<u64> {
 /// Flips 0 to `most` different bits.
 fn flip(hash: &mut [u64], most: usize, random: &mut Rng) {
     let bits = hash.len() * 64;
-    for bit in random.choose_multiple(0..bits, random.clone().usize(..=most)) {
+    let count = random.usize(..=most);
+    for bit in random.choose_multiple(0..bits, count) {
         hash[bit / 64] ^= 1 << (bit % 64);
     }
-    random.u64(..); // the clone drew one
 }
 
 /// The first cosine waves over 9 × 8 pixels, weaker the shorter they are: what smooth pictures are made of.

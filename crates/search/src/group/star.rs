@@ -3,14 +3,15 @@
 use super::{Assignment, Edges, NONE};
 use crate::context::Context;
 use crate::error::SearchError;
+use crate::lists::Lists;
 use crate::values::Values;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Result<Assignment, SearchError> {
     let count = values.count();
-    let (starts, neighbours) = adjacency(count, edges, context)?;
-    let around = |value: u32| &neighbours[starts[value as usize] as usize..starts[value as usize + 1] as usize];
+    let neighbours = adjacency(count, edges, context)?;
+    let around = |value: u32| neighbours.of(value as usize);
     // Rows that a star around a value would have, beside that row itself.
     let mut free = context.vec(count)?;
     free.extend((0..count as u32).map(|value| {
@@ -51,30 +52,12 @@ pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Resul
     }
     context.free(heap.into_vec());
     context.free(free);
-    context.free(neighbours);
-    context.free(starts);
+    neighbours.free(context);
     Ok(Assignment { group_of, primary_of })
 }
 
-/// The neighbours of each value: where they begin, and the list.
-fn adjacency(count: usize, edges: &Edges, context: &Context) -> Result<(Vec<u32>, Vec<u32>), SearchError> {
-    // Counted two places further on, so that filling the list turns ends into starts.
-    let mut starts = context.filled(count + 2, 0u32)?;
+/// The neighbours of each value.
+fn adjacency(count: usize, edges: &Edges, context: &Context) -> Result<Lists, SearchError> {
     let ends = || edges.iter().flat_map(|edge| [(edge.left, edge.right), (edge.right, edge.left)]);
-    for (value, _) in ends() {
-        starts[value as usize + 2] += 1;
-    }
-    for value in 2..starts.len() {
-        starts[value] += starts[value - 1];
-    }
-    context.check()?;
-    let mut neighbours = context.filled(2 * edges.count() as usize, 0u32)?;
-    for (value, other) in ends() {
-        let end = &mut starts[value as usize + 1];
-        neighbours[*end as usize] = other;
-        *end += 1;
-    }
-    context.check()?;
-    starts.pop();
-    Ok((starts, neighbours))
+    Lists::collect(count, ends, context)
 }
