@@ -1,0 +1,74 @@
+//! Dates in the names that cameras, phones, messengers and people give to files.
+//!
+//! Called by the module above with the name alone, without directories.
+
+use jiff::civil::{Date, Time};
+
+use super::scan::{self, Number};
+use super::{DateSource, Moment, PhotoDate};
+
+/// The first day in the name, with the time that follows it: `IMG_20230415_143218`, `PXL_20230415_143218123`,
+/// `20230415143218`, `2023-04-15 14.30.22`, `WhatsApp Image 2023-04-15 at 14.32.18`, `04-15-2023`.
+pub fn from_file_name(name: &str) -> Option<PhotoDate> {
+    let numbers = scan::numbers(name);
+    let moment = (0..numbers.len()).find_map(|from| moment(numbers.get(from..)?))?;
+    Some(moment.from(DateSource::FileName))
+}
+
+fn moment(numbers: &[Number<'_>]) -> Option<Moment> {
+    let first = numbers.first()?;
+    if matches!(first.len(), 14 | 17) {
+        let day = scan::day(first.part(0, 4)?, first.part(4, 6)?, first.part(6, 8)?)?;
+        return Some(at(day, compact(first, 8)?));
+    }
+    let (day, taken) = scan::day_at(numbers)?;
+    let last = numbers.get(taken.checked_sub(1)?)?;
+    let time = time_after(last.after, numbers.get(taken..).unwrap_or_default());
+    Some(time.map_or_else(|| Moment::of_day(day), |time| at(day, time)))
+}
+
+fn at(day: Date, time: Time) -> Moment {
+    Moment { at: day.to_datetime(time), offset: None, has_time: true }
+}
+
+/// The time of day that these numbers begin with, if what is between it and the day is what is put there.
+fn time_after(between: &str, numbers: &[Number<'_>]) -> Option<Time> {
+    let between = between.trim();
+    if !(matches!(between, "" | "_" | "-" | "T" | "t" | "." | "," | "--") || between.eq_ignore_ascii_case("at")) {
+        return None;
+    }
+    let first = numbers.first()?;
+    if matches!(first.len(), 6 | 9) {
+        return compact(first, 0);
+    }
+    let [hour, minute, second] = numbers.get(..3)? else { return None };
+    let separated = matches!(hour.after, ":" | "." | "-" | "_") && hour.after == minute.after;
+    if !separated || hour.len() > 2 || minute.len() != 2 || second.len() != 2 {
+        return None;
+    }
+    let hours = half_of_day(hour.value()?, second.after)?;
+    clock(hours, minute.value()?, second.value()?, 0)
+}
+
+/// `HHMMSS`, with milliseconds or without, from digit `from` on.
+fn compact(number: &Number<'_>, from: usize) -> Option<Time> {
+    let milliseconds = if number.len() == from + 9 { number.part(from + 6, from + 9)? } else { 0 };
+    let part = |skip: usize| number.part(from + skip, from + skip + 2);
+    clock(part(0)?, part(2)?, part(4)?, milliseconds)
+}
+
+/// The hour of the day, by the `PM` or `AM` that follows the time.
+fn half_of_day(hour: i16, after: &str) -> Option<i16> {
+    let mut letters = after.trim_start().chars().map(|letter| letter.to_ascii_uppercase());
+    match (letters.next(), letters.next(), letters.next().is_some_and(char::is_alphabetic)) {
+        (Some(half @ ('A' | 'P')), Some('M'), false) if (1..=12).contains(&hour) => {
+            Some(hour % 12 + if half == 'P' { 12 } else { 0 })
+        }
+        _ => Some(hour),
+    }
+}
+
+fn clock(hour: i16, minute: i16, second: i16, milliseconds: i16) -> Option<Time> {
+    let [hour, minute, second] = [hour, minute, second].map(i8::try_from);
+    Time::new(hour.ok()?, minute.ok()?, second.ok()?, i32::from(milliseconds) * 1_000_000).ok()
+}

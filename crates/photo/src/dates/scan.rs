@@ -1,0 +1,82 @@
+//! The numbers in a name, and the days that they may mean.
+//!
+//! Called by `file_name` and `directory`. A number is a run of digits as long as it goes, so that no date is ever read
+//! from within a longer one: a serial number, a resolution, a checksum.
+
+use jiff::civil::Date;
+
+use super::YEARS_OF_NAMES;
+
+/// More than a name can hold that a file system takes, and that is sensible.
+const MAX_NUMBERS: usize = 128;
+
+/// A run of digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Number<'a> {
+    /// The digits.
+    pub(super) digits: &'a str,
+    /// All that is between it and the next number, or the end.
+    pub(super) after: &'a str,
+    /// Where it begins.
+    pub(super) start: usize,
+}
+
+impl Number<'_> {
+    /// How many digits.
+    pub(super) fn len(&self) -> usize {
+        self.digits.len()
+    }
+
+    /// Digits `from` to `to` of it as a number.
+    pub(super) fn part(&self, from: usize, to: usize) -> Option<i16> {
+        self.digits.get(from..to)?.parse().ok()
+    }
+
+    /// All of it.
+    pub(super) fn value(&self) -> Option<i16> {
+        self.digits.parse().ok()
+    }
+}
+
+/// All numbers of a name, in order.
+pub(super) fn numbers(name: &str) -> Vec<Number<'_>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    let is_digit = |character: char| character.is_ascii_digit();
+    while let Some(skip) = name.get(at..).and_then(|rest| rest.find(is_digit)) {
+        let start = at + skip;
+        let rest = name.get(start..).unwrap_or_default();
+        let length = rest.find(|character| !is_digit(character)).unwrap_or(rest.len());
+        let (digits, rest) = rest.split_at(length);
+        let (after, _) = rest.split_at(rest.find(is_digit).unwrap_or(rest.len()));
+        found.push(Number { digits, after, start });
+        at = start + length + after.len();
+        if found.len() == MAX_NUMBERS {
+            break;
+        }
+    }
+    found
+}
+
+/// A day that exists, in a year of photographs.
+pub(super) fn day(year: i16, month: i16, day: i16) -> Option<Date> {
+    let found = Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok();
+    found.filter(|_| YEARS_OF_NAMES.contains(&year))
+}
+
+/// The day that begins with the first of these numbers, and how many of them it takes: `2023-04-15`, `2023_04_15`,
+/// `20230415`, `04-15-2023`.
+pub(super) fn day_at(numbers: &[Number<'_>]) -> Option<(Date, usize)> {
+    let first = numbers.first()?;
+    if first.len() == 8 {
+        return Some((day(first.part(0, 4)?, first.part(4, 6)?, first.part(6, 8)?)?, 1));
+    }
+    let [first, second, third] = numbers.get(..3)? else { return None };
+    let [a, b, c] = [first.value()?, second.value()?, third.value()?];
+    let found = match (first.len(), second.len(), third.len(), first.after, second.after) {
+        (4, 2, 2, "-", "-") | (4, 2, 2, "_", "_") | (4, 2, 2, ".", ".") => day(a, b, c)?,
+        (2, 2, 4, "-", "-") => day(c, a, b)?,
+        _ => return None,
+    };
+    Some((found, 3))
+}

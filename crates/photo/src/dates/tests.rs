@@ -1,0 +1,336 @@
+//! The table of dates, form by form.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use proptest::prelude::*;
+
+use super::*;
+
+fn civil(text: &str) -> DateTime {
+    text.parse().unwrap()
+}
+
+fn now() -> Timestamp {
+    "2025-06-01T12:00:00Z".parse().unwrap()
+}
+
+fn original(text: &str) -> Metadata {
+    Metadata { date_time_original: Some(text.to_owned()), ..Metadata::default() }
+}
+
+#[test]
+fn stamps() {
+    let hours = |hours: i32| Some(Offset::from_seconds(hours * 3600).unwrap());
+    let cases = [
+        ("2023:04:15 14:32:18", "2023-04-15T14:32:18", None, true),
+        ("2023-04-15 14:32:18", "2023-04-15T14:32:18", None, true),
+        ("2023:04:15T14:32:18", "2023-04-15T14:32:18", None, true),
+        ("2023/04/15 14:32:18", "2023-04-15T14:32:18", None, true),
+        (" 2023:04:15 14:32:18 ", "2023-04-15T14:32:18", None, true),
+        ("2023:04:15", "2023-04-15T00:00:00", None, false),
+        ("2023-04-15", "2023-04-15T00:00:00", None, false),
+        ("2023:04:15 14:32:18.25", "2023-04-15T14:32:18.25", None, true),
+        ("2023:04:15 14:32:18.012345678999", "2023-04-15T14:32:18.012345678", None, true),
+        ("2023:04:15 14:32:18.", "2023-04-15T14:32:18", None, true),
+        ("2023:04:15 14:32:18+02:00", "2023-04-15T14:32:18", hours(2), true),
+        ("2023:04:15 14:32:18.5-0800", "2023-04-15T14:32:18.5", hours(-8), true),
+        ("2023:04:15 14:32:18 +05", "2023-04-15T14:32:18", hours(5), true),
+        ("2023:04:15 14:32:18Z", "2023-04-15T14:32:18", hours(0), true),
+        ("2023:04:15 14:32:18+20:00", "2023-04-15T14:32:18", None, true),
+        ("2023:04:15 14:32:18+02:75", "2023-04-15T14:32:18", None, true),
+        ("2023:04:15 14:32:18 MEST", "2023-04-15T14:32:18", None, true),
+        ("2023:04:15 14:32:60", "2023-04-15T14:32:59", None, true),
+        ("2023:12:31 24:00:00", "2024-01-01T00:00:00", None, true),
+        ("2023:04:15 24:00:01", "2023-04-15T00:00:00", None, false),
+        ("2023:04:15 25:00:00", "2023-04-15T00:00:00", None, false),
+        ("2023:04:15   :  :  ", "2023-04-15T00:00:00", None, false),
+        ("2023:04:15 14:32", "2023-04-15T00:00:00", None, false),
+        ("2024:02:29 01:02:03", "2024-02-29T01:02:03", None, true),
+    ];
+    for (text, at, offset, has_time) in cases {
+        let found = from_exif(&original(text)).unwrap_or_else(|| panic!("{text}"));
+        assert_eq!((found.at, found.offset, found.has_time), (civil(at), offset, has_time), "{text}");
+        assert_eq!((found.source, found.confidence), (DateSource::DateTimeOriginal, 95), "{text}");
+    }
+}
+
+#[test]
+fn texts_that_are_no_stamps() {
+    let cases = [
+        "",
+        " ",
+        "0000:00:00 00:00:00",
+        "    :  :     :  :  ",
+        "2023:02:29 10:00:00",
+        "2023:13:01 10:00:00",
+        "2023:04:32",
+        "2023:04-15",
+        "2023.04",
+        "15.04.2023",
+        "1500:04:15",
+        "9999:12:31 24:00:00",
+        "2023:0é:15 10:00:00",
+        "undef",
+    ];
+    for text in cases {
+        assert_eq!(from_exif(&original(text)), None, "{text}");
+    }
+}
+
+#[test]
+fn exif_in_the_order_of_its_entries() {
+    let date = |text: &str| Some(text.to_owned());
+    let mut metadata = original("0000:00:00 00:00:00");
+    metadata.date_time = date("2023:03:03 03:03:03");
+    let found = from_exif(&metadata).unwrap();
+    assert_eq!((found.source, found.confidence), (DateSource::DateTime, 85));
+    metadata.date_time_digitized = date("2022:02:02 02:02:02");
+    let found = from_exif(&metadata).unwrap();
+    assert_eq!((found.source, found.confidence), (DateSource::DateTimeDigitized, 95));
+    assert_eq!(found.at, civil("2022-02-02T02:02:02"));
+}
+
+#[test]
+fn file_names() {
+    let cases = [
+        ("IMG_20230415_143218.jpg", "2023-04-15T14:32:18", true),
+        ("IMG20230415143218.jpg", "2023-04-15T14:32:18", true),
+        ("20230415143218123.jpg", "2023-04-15T14:32:18.123", true),
+        ("PXL_20230415_143218123.jpg", "2023-04-15T14:32:18.123", true),
+        ("PXL_20230415_143218123.PORTRAIT-01.jpg", "2023-04-15T14:32:18.123", true),
+        ("2023-04-15 14.30.22.jpg", "2023-04-15T14:30:22", true),
+        ("2023-04-15_14:30:22.jpg", "2023-04-15T14:30:22", true),
+        ("2023-04-15_143022.jpg", "2023-04-15T14:30:22", true),
+        ("2023-04-15-14-30-22.jpg", "2023-04-15T14:30:22", true),
+        ("2023_04_15_14_30_22.jpg", "2023-04-15T14:30:22", true),
+        ("20230415T143022Z.jpg", "2023-04-15T14:30:22", true),
+        ("WhatsApp Image 2023-04-15 at 14.32.18.jpeg", "2023-04-15T14:32:18", true),
+        ("WhatsApp Image 2023-04-15 at 14.32.18 (1).jpeg", "2023-04-15T14:32:18", true),
+        ("Screenshot 2023-04-15 at 2.32.18 PM.png", "2023-04-15T14:32:18", true),
+        ("Screenshot 2023-04-15 at 12.32.18\u{202F}AM.png", "2023-04-15T00:32:18", true),
+        ("Screenshot_20230415-143218.png", "2023-04-15T14:32:18", true),
+        ("Screenshot_20230415-143218_Maps.png", "2023-04-15T14:32:18", true),
+        ("IMG-20230415-WA0007.jpg", "2023-04-15T00:00:00", false),
+        ("20230415.jpg", "2023-04-15T00:00:00", false),
+        ("20230415_001.jpg", "2023-04-15T00:00:00", false),
+        ("20231225_image.png", "2023-12-25T00:00:00", false),
+        ("2023_04_15.jpg", "2023-04-15T00:00:00", false),
+        ("2023_01_15_vacation.jpg", "2023-01-15T00:00:00", false),
+        ("2023-12-25_photo.jpg", "2023-12-25T00:00:00", false),
+        ("IMG_2023-06-20.jpg", "2023-06-20T00:00:00", false),
+        ("2023.06.20.jpg", "2023-06-20T00:00:00", false),
+        ("04-15-2023.jpg", "2023-04-15T00:00:00", false),
+        ("06-20-2023_photo.jpg", "2023-06-20T00:00:00", false),
+        ("IMG_20230415_253218.jpg", "2023-04-15T00:00:00", false),
+        ("2023-06-20 25.00.00.jpg", "2023-06-20T00:00:00", false),
+        ("12345678_20230415.jpg", "2023-04-15T00:00:00", false),
+        ("2023-13-01 2023-12-01.jpg", "2023-12-01T00:00:00", false),
+        ("1920x1080 20230415.jpg", "2023-04-15T00:00:00", false),
+        ("Ferien é 2023-04-15 ü.jpg", "2023-04-15T00:00:00", false),
+    ];
+    for (name, at, has_time) in cases {
+        let found = from_file_name(name).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!((found.at, found.has_time), (civil(at), has_time), "{name}");
+        assert_eq!((found.source, found.confidence, found.offset), (DateSource::FileName, 70, None), "{name}");
+    }
+}
+
+#[test]
+fn file_names_without_a_date() {
+    let cases = [
+        "",
+        "x.jpg",
+        "IMG_2047.jpg",
+        "DSC_20230.jpg",
+        "photo_10200112.jpg",
+        "12345678.jpg",
+        "1920x1080.jpg",
+        "2023-02-29.jpg",
+        "20230229.jpg",
+        "2023-13-01.jpg",
+        "20231301.jpg",
+        "2023-04-32.jpg",
+        "120230415.jpg",
+        "202304150.jpg",
+        "2023-04-1555.jpg",
+        "12023-04-15.jpg",
+        "21010101.jpg",
+        "18991231.jpg",
+        "13-45-2023.jpg",
+        "2023-04_15.jpg",
+        "2023-04.jpg",
+        "99999999999999.jpg",
+        "2023-٠٤-١٥.jpg",
+    ];
+    for name in cases {
+        assert_eq!(from_file_name(name), None, "{name}");
+    }
+}
+
+#[test]
+fn directories() {
+    let cases = [
+        ("/a/2023-04-15/x.jpg", "2023-04-15"),
+        ("/a/2023-04-15 Birthday/x.jpg", "2023-04-15"),
+        ("/a/Birthday 2023_04_15/x.jpg", "2023-04-15"),
+        ("/a/20230415/x.jpg", "2023-04-15"),
+        ("/a/2023/04/15/x.jpg", "2023-04-15"),
+        ("/a/2023/04 April/15 Saturday/x.jpg", "2023-04-15"),
+        ("/a/2023/04-15/x.jpg", "2023-04-15"),
+        ("/a/2023/04-15 Birthday/x.jpg", "2023-04-15"),
+        ("/a/2023-04/x.jpg", "2023-04-01"),
+        ("/a/2023_04 Rome/x.jpg", "2023-04-01"),
+        ("/a/2023/04/x.jpg", "2023-04-01"),
+        ("2023/04/x.jpg", "2023-04-01"),
+        ("/a/2023/04 April/x.jpg", "2023-04-01"),
+        ("/a/2023/04-April/x.jpg", "2023-04-01"),
+        ("/a/2023/x.jpg", "2023-01-01"),
+        ("/a/2023/13/x.jpg", "2023-01-01"),
+        ("/a/2023/04-31/x.jpg", "2023-04-01"),
+        ("/a/2023-13/x.jpg", "2023-01-01"),
+        ("/a/Summer 2022/x.jpg", "2022-01-01"),
+        ("/a/Summer2022/x.jpg", "2022-01-01"),
+        ("/a/2019-2022/x.jpg", "2019-01-01"),
+        ("/a/2023/Rome/x.jpg", "2023-01-01"),
+        ("/a/2023/04/100CANON/x.jpg", "2023-04-01"),
+        ("/a/2023/1920x1080/x.jpg", "2023-01-01"),
+        ("/a/2019/2022-05/x.jpg", "2022-05-01"),
+        ("/a/2023/04/2017-02-03.jpg", "2023-04-01"),
+    ];
+    for (path, day) in cases {
+        let found = from_directory(Path::new(path)).unwrap_or_else(|| panic!("{path}"));
+        assert_eq!((found.at, found.has_time), (civil(&format!("{day}T00:00:00")), false), "{path}");
+        assert_eq!((found.source, found.confidence), (DateSource::Directory, 50), "{path}");
+    }
+}
+
+#[test]
+fn directories_without_a_date() {
+    let cases = [
+        "",
+        "/",
+        "x.jpg",
+        "2023-04-15.jpg",
+        "/a/2023-04-15.jpg",
+        "/a/IMG_2047.jpg",
+        "/a/1920x1080/x.jpg",
+        "/a/1080x1920/x.jpg",
+        "/a/1080×1920/x.jpg",
+        "/a/2000D/x.jpg",
+        "/a/2048px/x.jpg",
+        "/a/12345/x.jpg",
+        "/a/20/04/x.jpg",
+        "/a/1020/x.jpg",
+        "/a/04/15/x.jpg",
+        "..",
+    ];
+    for path in cases {
+        assert_eq!(from_directory(Path::new(path)), None, "{path}");
+    }
+}
+
+#[test]
+fn file_times() {
+    let found = from_file_time(1_681_569_138, 123_456_789).unwrap();
+    assert_eq!(found.at, civil("2023-04-15T14:32:18.123456789"));
+    assert_eq!((found.offset, found.source, found.confidence), (Some(Offset::UTC), DateSource::FileTime, 30));
+    assert_eq!(from_file_time(0, 0).unwrap().suspicious, Some(Suspicion::ClockStart));
+    assert_eq!(from_file_time(-1, 0).unwrap().suspicious, Some(Suspicion::BeforeDigital));
+    assert_eq!(from_file_time(i64::MAX, 0), None);
+    assert_eq!(from_file_time(i64::MIN, i32::MIN), None);
+    assert_eq!(from_file_time(0, i32::MAX), None);
+}
+
+#[test]
+fn suspicions() {
+    let cases = [
+        ("2023:04:15 14:32:18", None),
+        ("2000:01:01 00:00:00", Some(Suspicion::ClockStart)),
+        ("2000:01:01", Some(Suspicion::ClockStart)),
+        ("2000:01:01 00:00:01", None),
+        ("1980:01:01 00:00:00", Some(Suspicion::ClockStart)),
+        ("1970:01:01 00:00:00", Some(Suspicion::ClockStart)),
+        ("1980:01:01 00:00:05", Some(Suspicion::BeforeDigital)),
+        ("1989:12:31 23:59:59", Some(Suspicion::BeforeDigital)),
+        ("1990:01:01 00:00:00", None),
+        ("2025:06:02 01:59:59", None),
+        ("2025:06:02 02:00:01", Some(Suspicion::Future)),
+        ("2025:06:01 12:00:01Z", Some(Suspicion::Future)),
+        ("2025:06:01 14:00:00+02:00", None),
+        ("2025:06:01 14:00:01+02:00", Some(Suspicion::Future)),
+        ("2025:06:01 05:00:01-07:00", Some(Suspicion::Future)),
+        ("2099:01:01 00:00:00", Some(Suspicion::Future)),
+    ];
+    for (text, suspicious) in cases {
+        assert_eq!(best(&original(text), None, None, now()).unwrap().suspicious, suspicious, "{text}");
+    }
+}
+
+#[test]
+fn the_first_source_that_has_a_date_wins() {
+    let path = |path| Some(Path::new(path));
+    let none = Metadata::default();
+    let modified = Some((1_681_569_138, 0));
+    let source = |metadata: &Metadata, path, modified| best(metadata, path, modified, now()).map(|date| date.source);
+    let full = original("2021:01:02 03:04:05");
+    assert_eq!(source(&full, path("/2019/20200101.jpg"), modified), Some(DateSource::DateTimeOriginal));
+    assert_eq!(source(&none, path("/2019/20200101.jpg"), modified), Some(DateSource::FileName));
+    assert_eq!(source(&none, path("/2019/x.jpg"), modified), Some(DateSource::Directory));
+    assert_eq!(source(&none, path("/x/y.jpg"), modified), Some(DateSource::FileTime));
+    assert_eq!(source(&none, path("/x/y.jpg"), None), None);
+    assert_eq!(source(&none, None, None), None);
+    assert_eq!(source(&none, path(".."), None), None);
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_too_strange(text in ".{0,80}", path in "(/?[0-9xX_\\-. é]{0,12}){0,6}") {
+        check(&text, &path);
+    }
+
+    #[test]
+    fn near_misses_are_no_worse(
+        text in "[0-9]{2,5}[-:_/. x]?[0-9]{1,4}[-:_/.]?[0-9]{0,4}[ T_-]?[0-9:.]{0,12}[+\\-Z]?[0-9:]{0,6}( ?[AP]M)?",
+        path in "([0-9]{1,4}[-_x ]?[0-9]{0,4}/){0,5}[0-9]{0,8}",
+    ) {
+        check(&text, &path);
+    }
+
+    #[test]
+    fn any_file_time(seconds: i64, nanoseconds: i32) {
+        let _ = best(&Metadata::default(), None, Some((seconds, nanoseconds)), now());
+    }
+
+    #[test]
+    fn every_day_comes_back(year in 1900_i16..=2100, month in 1_i8..=12, day in 1_i8..=28, second in 0_i32..86_400) {
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let at = civil(&format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"));
+        let time = format!("{hour:02}{minute:02}{second:02}");
+        let names = [
+            format!("IMG_{year:04}{month:02}{day:02}_{time}.jpg"),
+            format!("{year:04}-{month:02}-{day:02} {hour:02}.{minute:02}.{second:02}.jpg"),
+            format!("{month:02}-{day:02}-{year:04}_{time}.jpg"),
+        ];
+        for name in names {
+            prop_assert_eq!(from_file_name(&name).map(|found| (found.at, found.has_time)), Some((at, true)));
+        }
+        let path = format!("/p/{year:04}/{month:02}/{day:02}/x.jpg");
+        prop_assert_eq!(from_directory(Path::new(&path)).map(|found| found.at.date()), Some(at.date()));
+    }
+}
+
+fn check(text: &str, path: &str) {
+    for text in [text, path] {
+        let years = [
+            from_exif(&original(text)).map(|found| found.at.year()),
+            from_file_name(text).map(|found| found.at.year()),
+            from_directory(Path::new(text)).map(|found| found.at.year()),
+        ];
+        assert!(years.into_iter().flatten().all(|year| (1826..=2101).contains(&year)), "{text}");
+        let _ = best(&original(text), Some(Path::new(path)), None, now());
+    }
+}

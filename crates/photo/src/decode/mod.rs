@@ -1,0 +1,68 @@
+//! From bytes to pixels: one file a format, each around a decoder that others keep well.
+//!
+//! Every one of them reads the header first, checks width, height and the memory that its decoder will take against the
+//! [`Limits`], and only then decodes. The estimates are upper bounds, tested by counting what is allocated. Animations
+//! give their first picture, files of several pages the first page.
+
+mod bmp;
+mod gif;
+mod jpeg;
+mod png;
+mod tiff;
+mod webp;
+
+use crate::error::PhotoError;
+use crate::format::{self, Format};
+use crate::input::guarded;
+use crate::limits::Limits;
+use crate::picture::Picture;
+use crate::raw;
+
+/// What every decoder may allocate beside what grows with the picture: tables, buffers, the state of an inflater.
+const FIXED: u64 = 1 << 20;
+
+/// The pixels of a file, and what it is. Errors: all of [`PhotoError`].
+pub fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<(Format, Picture), PhotoError> {
+    limits.check()?;
+    let format = format::detect(bytes)?;
+    let picture = guarded(format, || match format {
+        Format::Jpeg => jpeg::decode(bytes, limits),
+        Format::Png => png::decode(bytes, limits),
+        Format::Gif => gif::decode(bytes, limits),
+        Format::WebP => webp::decode(bytes, limits),
+        Format::Tiff => tiff::decode(bytes, limits),
+        Format::Bmp => bmp::decode(bytes, limits),
+        raw if raw.is_raw() => preview(bytes, raw, limits),
+        _ => Err(PhotoError::Unsupported { format, why: "no decoder is built in".into() }),
+    })?;
+    Ok((format, picture))
+}
+
+/// The largest preview of a raw file that can be decoded.
+fn preview(bytes: &[u8], format: Format, limits: &Limits<'_>) -> Result<Picture, PhotoError> {
+    let mut failed = PhotoError::NoPreview { format };
+    for range in raw::previews(bytes, format) {
+        match jpeg::decode(bytes.get(range).unwrap_or_default(), limits) {
+            // A smaller one that is whole is better than a large one that is not.
+            Ok(picture) if !picture.truncated => return Ok(picture),
+            Ok(_) => failed = PhotoError::Damaged { format, why: "its preview ends early".into() },
+            Err(error @ (PhotoError::Cancelled | PhotoError::OutOfMemory)) => return Err(error),
+            Err(error @ (PhotoError::Pixels { .. } | PhotoError::Memory { .. })) => failed = error,
+            Err(_) => {}
+        }
+    }
+    Err(failed)
+}
+
+fn damaged(format: Format, why: impl ToString) -> PhotoError {
+    PhotoError::Damaged { format, why: why.to_string() }
+}
+
+fn unsupported(format: Format, why: impl ToString) -> PhotoError {
+    PhotoError::Unsupported { format, why: why.to_string() }
+}
+
+/// Bytes of `width * height` pixels of `each` bytes.
+fn area(width: u32, height: u32, each: u64) -> u64 {
+    u64::from(width) * u64::from(height) * each
+}

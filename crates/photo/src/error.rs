@@ -1,0 +1,65 @@
+//! Why an image gives no facts.
+
+use crate::format::Format;
+
+/// Why an image could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PhotoError {
+    /// No bytes at all.
+    #[error("the image is empty")]
+    Empty,
+    /// The first bytes are not those of an image.
+    #[error("the bytes are not an image of a known format")]
+    Unknown {
+        /// What they are, where that is known: "a ZIP archive", say.
+        looks_like: Option<&'static str>,
+    },
+    /// An image whose pixels cannot be read here.
+    #[error("{format} images cannot be decoded: {why}")]
+    Unsupported {
+        /// What it is.
+        format: Format,
+        /// Which part of it is not supported.
+        why: String,
+    },
+    /// A raw file in which no preview was found that could be decoded.
+    #[error("the {format} file holds no preview that can be decoded")]
+    NoPreview {
+        /// What it is.
+        format: Format,
+    },
+    /// The bytes break the rules of their format, or end too early.
+    #[error("the {format} image is damaged: {why}")]
+    Damaged {
+        /// What it says that it is.
+        format: Format,
+        /// What the decoder said.
+        why: String,
+    },
+    /// More pixels than allowed.
+    #[error("the image has {width} x {height} pixels, more than the {limit} that are allowed")]
+    Pixels {
+        /// In pixels.
+        width: u32,
+        /// In pixels.
+        height: u32,
+        /// In pixels: width times height.
+        limit: u64,
+    },
+    /// More memory than allowed.
+    #[error("the {format} image needs {needed} bytes of memory, more than the {limit} that are allowed")]
+    Memory {
+        /// What it is.
+        format: Format,
+        /// In bytes.
+        needed: u64,
+        /// In bytes.
+        limit: u64,
+    },
+    /// The system has no memory to give.
+    #[error("out of memory")]
+    OutOfMemory,
+    /// The caller wants no result any more.
+    #[error("cancelled")]
+    Cancelled,
+}

@@ -1,0 +1,193 @@
+//! Which format a file has, by its first bytes and, for those built on TIFF, by its directories.
+//!
+//! Called wherever bytes come in, before anything else is done with them. An answer says what the file is, not that it
+//! can be read.
+
+use std::ops::Range;
+
+use super::Format;
+use crate::boxes;
+use crate::error::PhotoError;
+use crate::ifd::{self, Directory, Tiff};
+
+/// What the file is.
+///
+/// Errors: [`PhotoError::Empty`], [`PhotoError::Unknown`].
+pub fn detect(bytes: &[u8]) -> Result<Format, PhotoError> {
+    if bytes.is_empty() {
+        return Err(PhotoError::Empty);
+    }
+    by_signature(bytes)
+        .or_else(|| by_brand(bytes))
+        .or_else(|| by_directories(bytes))
+        .ok_or_else(|| PhotoError::Unknown { looks_like: looks_like(bytes) })
+}
+
+fn by_signature(bytes: &[u8]) -> Option<Format> {
+    let signatures: [(&[u8], Format); 11] = [
+        (b"\xFF\xD8\xFF", Format::Jpeg),
+        (b"\x89PNG\r\n\x1A\n", Format::Png),
+        (b"GIF87a", Format::Gif),
+        (b"GIF89a", Format::Gif),
+        (b"IIRO", Format::Orf),
+        (b"IIRS", Format::Orf),
+        (b"MMOR", Format::Orf),
+        (b"IIU\0", Format::Rw2),
+        (b"FUJIFILMCCD-RAW ", Format::Raf),
+        (b"\xFF\x0A", Format::Jxl),
+        (b"\0\0\0\x0CJXL \r\n\x87\n", Format::Jxl),
+    ];
+    if let Some((_, format)) = signatures.iter().find(|(signature, _)| bytes.starts_with(signature)) {
+        return Some(*format);
+    }
+    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+        return Some(Format::WebP);
+    }
+    is_bitmap(bytes).then_some(Format::Bmp)
+}
+
+/// Two letters are too few: the size of the header that follows must be one of those that exist.
+fn is_bitmap(bytes: &[u8]) -> bool {
+    let size = bytes.get(14..18).map(|size| ifd::Order::Little.number(size));
+    bytes.starts_with(b"BM") && matches!(size, Some(12 | 16 | 40 | 52 | 56 | 64 | 108 | 124))
+}
+
+/// ISO base media files say in their first box what they are. The major brand decides; `mif1`, which says no more than
+/// "images", lets the compatible brands decide.
+fn by_brand(bytes: &[u8]) -> Option<Format> {
+    let (major, compatible) = brands(bytes)?;
+    let mut all = compatible.clone();
+    match major {
+        b"crx " => Some(Format::Cr3),
+        b"avif" | b"avis" => Some(Format::Avif),
+        b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"hevm" | b"hevs" => Some(Format::Heic),
+        b"mif1" | b"msf1" if all.any(|brand| matches!(brand, b"avif" | b"avis")) => Some(Format::Avif),
+        b"mif1" | b"msf1" => Some(Format::Heic),
+        _ => compatible.clone().find_map(|brand| match brand {
+            b"avif" => Some(Format::Avif),
+            b"heic" | b"heix" => Some(Format::Heic),
+            _ => None,
+        }),
+    }
+}
+
+/// The major brand, and the compatible ones.
+fn brands(bytes: &[u8]) -> Option<(&[u8], impl Iterator<Item = &[u8]> + Clone)> {
+    let first = boxes::boxes(bytes, 0..bytes.len()).next()?;
+    let Range { start, end } = first.body;
+    let body = bytes.get(start..end.min(start.saturating_add(4096)))?;
+    (first.kind == *b"ftyp").then_some((body.get(..4)?, body.get(8..).unwrap_or_default().chunks_exact(4)))
+}
+
+/// What of TIFF it is.
+fn by_directories(bytes: &[u8]) -> Option<Format> {
+    const DNG_VERSION: u16 = 0xC612;
+    // The other magic numbers that `open` knows have been dealt with, and mean nothing in the other byte order.
+    if !matches!(bytes.get(..4)?, b"II*\0" | b"MM\0*" | b"II+\0" | b"MM\0+") {
+        return None;
+    }
+    if bytes.get(8..10) == Some(b"CR") {
+        return Some(Format::Cr2);
+    }
+    let first = Tiff::open(bytes).and_then(|tiff| tiff.first());
+    let raw =
+        first.and_then(|first| if first.find(DNG_VERSION).is_some() { Some(Format::Dng) } else { makers(&first) });
+    Some(raw.unwrap_or(Format::Tiff))
+}
+
+/// The raw format of the maker of the camera, where the file holds what only a sensor gives.
+///
+/// The maker's name proves nothing: film scanners and picture editors write it into plain TIFFs. Beside it, one of the
+/// file's directories must describe the data of a sensor: a colour filter array (photometric 32803, or its pattern, all
+/// that Samsung writes), linear raw (34892), or a compression of that maker's own. Sony's raw files are also known by the entry SR2Private, which nothing else has.
+fn makers(first: &Directory<'_>) -> Option<Format> {
+    const SR2_PRIVATE: u16 = 0xC634;
+    const FILTER_PATTERN: u16 = 0x828E;
+    let makers: [(&[u8], Format, &[u64]); 6] = [
+        (b"NIKON", Format::Nef, &[34713]),
+        (b"SONY", Format::Arw, &[32767]),
+        (b"PENTAX", Format::Pef, &[65535]),
+        (b"ASAHI", Format::Pef, &[65535]),
+        (b"RICOH", Format::Pef, &[65535]),
+        (b"SAMSUNG", Format::Srw, &[32769, 32770, 32772]),
+    ];
+    let make = first.find(ifd::MAKE)?.text().trim_ascii().to_ascii_uppercase();
+    let (_, format, compressions) = makers.into_iter().find(|(name, ..)| make.starts_with(name))?;
+    let of_sensor = |directory: &Directory<'_>| {
+        directory.find(FILTER_PATTERN).is_some()
+            || matches!(directory.number(ifd::PHOTOMETRIC), Some(32803 | 34892))
+            || directory.number(ifd::COMPRESSION).is_some_and(|compression| compressions.contains(&compression))
+    };
+    let found = (format == Format::Arw && first.find(SR2_PRIVATE).is_some())
+        || first.tiff().directories().iter().any(of_sensor);
+    found.then_some(format)
+}
+
+/// What bytes are that are not an image, for the message.
+fn looks_like(bytes: &[u8]) -> Option<&'static str> {
+    let signatures: [(&[u8], &str); 24] = [
+        (b"PK\x03\x04", "a ZIP archive"),
+        (b"PK\x05\x06", "a ZIP archive"),
+        (b"%PDF", "a PDF document"),
+        (b"%!PS", "a PostScript document"),
+        (b"\x1F\x8B", "gzip data"),
+        (b"BZh", "bzip2 data"),
+        (b"\xFD7zXZ\0", "xz data"),
+        (b"\x28\xB5\x2F\xFD", "Zstandard data"),
+        (b"7z\xBC\xAF\x27\x1C", "a 7-Zip archive"),
+        (b"Rar!\x1A\x07", "a RAR archive"),
+        (b"\x7FELF", "an ELF program"),
+        (b"MZ", "a Windows program"),
+        (b"8BPS", "a Photoshop document"),
+        (b"\0MRM", "a Minolta raw image"),
+        (b"FOVb", "a Sigma raw image"),
+        (b"gimp xcf", "a GIMP document"),
+        (b"\0\0\x01\0", "a Windows icon"),
+        (b"\0\0\0\x0CjP  \r\n\x87\n", "a JPEG 2000 image"),
+        (b"v/1\x01", "an OpenEXR image"),
+        (b"\x1A\x45\xDF\xA3", "a Matroska or WebM video"),
+        (b"OggS", "an Ogg file"),
+        (b"ID3", "an MP3 file"),
+        (b"\0\0\x01\xBA", "an MPEG video"),
+        (b"SQLite format 3\0", "a SQLite database"),
+    ];
+    let known = signatures.iter().find(|(signature, _)| bytes.starts_with(signature)).map(|(_, name)| *name);
+    known.or_else(|| looks_like_media(bytes)).or_else(|| looks_like_text(bytes))
+}
+
+fn looks_like_media(bytes: &[u8]) -> Option<&'static str> {
+    match (bytes.get(..4)?, bytes.get(4..8)?, bytes.get(8..12)) {
+        (_, b"ftyp" | b"moov" | b"mdat" | b"wide" | b"skip" | b"pnot", _) => Some("an MP4 or QuickTime video"),
+        (b"RIFF", _, Some(b"AVI ")) => Some("an AVI video"),
+        (b"RIFF", _, Some(b"WAVE")) => Some("a WAVE file"),
+        _ => None,
+    }
+}
+
+fn looks_like_text(bytes: &[u8]) -> Option<&'static str> {
+    let head = bytes.get(..512).unwrap_or(bytes);
+    if head.iter().all(|&byte| byte == 0) {
+        return Some("nothing but zeros");
+    }
+    let trimmed = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start().to_ascii_lowercase();
+    let has = |needle: &[u8]| trimmed.windows(needle.len()).any(|window| window == needle);
+    if trimmed.starts_with(b"<svg") || (trimmed.starts_with(b"<") && has(b"<svg")) {
+        return Some("an SVG drawing");
+    }
+    if trimmed.starts_with(b"<!doctype html") || trimmed.starts_with(b"<html") {
+        return Some("an HTML page");
+    }
+    if trimmed.starts_with(b"<?xml") {
+        return Some("an XML document");
+    }
+    // The head may end within a character.
+    let text = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none() && error.valid_up_to() > 0,
+    };
+    let controls = head.iter().any(|&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0C));
+    (text && !controls).then_some("text")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! First bytes of files, and directories that decide.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ifd::Order;
+use crate::ifd::build::{Builder, Value, ascii, boxed, long, short};
+
+fn is(bytes: &[u8], format: Format) {
+    assert_eq!(detect(bytes), Ok(format), "{bytes:?}");
+}
+
+#[test]
+fn signatures() {
+    is(b"\xFF\xD8\xFF\xE0", Format::Jpeg);
+    is(b"\x89PNG\r\n\x1A\n\0\0\0\x0DIHDR", Format::Png);
+    is(b"GIF87a..", Format::Gif);
+    is(b"GIF89a..", Format::Gif);
+    is(b"RIFF\x24\0\0\0WEBPVP8 ", Format::WebP);
+    is(b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", Format::Bmp);
+    is(b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x7C\0\0\0", Format::Bmp);
+    is(b"IIRO\x08\0\0\0", Format::Orf);
+    is(b"IIRS\x08\0\0\0", Format::Orf);
+    is(b"MMOR\0\0\0\x08", Format::Orf);
+    is(b"IIU\0\x18\0\0\0", Format::Rw2);
+    is(b"FUJIFILMCCD-RAW 0201", Format::Raf);
+    is(b"\xFF\x0A\xFA", Format::Jxl);
+    is(b"\0\0\0\x0CJXL \r\n\x87\n\0\0\0\x14ftypjxl ", Format::Jxl);
+    is(b"II*\0\x10\0\0\0CR\x02\0", Format::Cr2);
+    is(b"II*\0", Format::Tiff);
+    is(b"MM\0*\0\0\0\x08", Format::Tiff);
+    is(b"MM\0+\0\x08\0\0", Format::Tiff);
+    is(b"II+\0\x08\0\0\0", Format::Tiff);
+}
+
+fn branded(major: &[u8; 4], compatible: &[&[u8; 4]]) -> Vec<u8> {
+    let mut body = major.to_vec();
+    body.extend([0; 4]);
+    compatible.iter().for_each(|brand| body.extend(*brand));
+    boxed(b"ftyp", &body)
+}
+
+#[test]
+fn brands_of_iso_base_media() {
+    is(&branded(b"crx ", &[b"crx ", b"isom"]), Format::Cr3);
+    for brand in [b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"] {
+        is(&branded(brand, &[b"mif1"]), Format::Heic);
+    }
+    is(&branded(b"mif1", &[b"mif1", b"heic"]), Format::Heic);
+    is(&branded(b"msf1", &[]), Format::Heic);
+    is(&branded(b"mif1", &[b"mif1", b"avif", b"miaf"]), Format::Avif);
+    is(&branded(b"avif", &[b"mif1"]), Format::Avif);
+    is(&branded(b"avis", &[]), Format::Avif);
+    is(&branded(b"MiPr", &[b"heic"]), Format::Heic);
+    unknown(&branded(b"isom", &[b"mp41"]), Some("an MP4 or QuickTime video"));
+    unknown(&branded(b"qt  ", &[]), Some("an MP4 or QuickTime video"));
+}
+
+fn unknown(bytes: &[u8], looks_like: Option<&'static str>) {
+    assert_eq!(detect(bytes), Err(PhotoError::Unknown { looks_like }), "{bytes:?}");
+}
+
+#[test]
+fn what_is_no_image() {
+    assert_eq!(detect(b""), Err(PhotoError::Empty));
+    unknown(b"PK\x03\x04\x14\0", Some("a ZIP archive"));
+    unknown(b"%PDF-1.7", Some("a PDF document"));
+    unknown(b"\x1F\x8B\x08\0", Some("gzip data"));
+    unknown(b"\0MRM\0\x01\xA4\x40", Some("a Minolta raw image"));
+    unknown(b"\x7FELF\x02\x01", Some("an ELF program"));
+    unknown(b"\0\0\0\x14moov....", Some("an MP4 or QuickTime video"));
+    unknown(b"RIFF\0\0\0\0AVI LIST", Some("an AVI video"));
+    unknown(b"<svg xmlns='http://www.w3.org/2000/svg'/>", Some("an SVG drawing"));
+    unknown(b"\xEF\xBB\xBF<?xml version='1.0'?>\n<!-- x -->\n<svg/>", Some("an SVG drawing"));
+    unknown(b"<?xml version='1.0'?><plist/>", Some("an XML document"));
+    unknown(b"\n <!DOCTYPE HTML><html><body>", Some("an HTML page"));
+    unknown(b"Only some words.\n", Some("text"));
+    unknown("grüße".repeat(200).as_bytes(), Some("text"));
+    unknown(&[0; 600], Some("nothing but zeros"));
+    unknown(b"\0", Some("nothing but zeros"));
+    unknown(b"\xFF\xD8", None);
+    unknown(b"\x89PNG\n", None);
+    unknown(b"BM a letter that begins so", Some("text"));
+    unknown(b"BM\0\0\0\0\0\0\0\0\0\0\0\0\x29\0\0\0", None);
+    unknown(b"\xDE\xAD\xBE\xEF", None);
+}
+
+/// A TIFF file of this maker whose second picture, a SubIFD, is as told.
+fn of_maker(make: &str, compression: u16, photometric: u16) -> Vec<u8> {
+    let mut builder = Builder::new(Order::Little);
+    let sub = builder.directory(&[(ifd::COMPRESSION, short(compression)), (ifd::PHOTOMETRIC, short(photometric))], 0);
+    let fields = [(ifd::MAKE, ascii(make)), (ifd::PHOTOMETRIC, short(2)), (ifd::SUB_DIRECTORIES, long(sub))];
+    let first = builder.directory(&fields, 0);
+    builder.finish(42, first)
+}
+
+#[test]
+fn raw_files_by_maker_and_sensor() {
+    is(&of_maker("NIKON CORPORATION", 34713, 32803), Format::Nef);
+    is(&of_maker("NIKON CORPORATION", 1, 32803), Format::Nef);
+    is(&of_maker("NIKON", 34713, 2), Format::Nef);
+    is(&of_maker("SONY", 32767, 32803), Format::Arw);
+    is(&of_maker("SONY", 1, 32803), Format::Arw);
+    is(&of_maker("PENTAX Corporation ", 65535, 32803), Format::Pef);
+    is(&of_maker("RICOH IMAGING COMPANY, LTD.", 65535, 32803), Format::Pef);
+    is(&of_maker("SAMSUNG", 32770, 32803), Format::Srw);
+    is(&of_maker("SAMSUNG", 1, 34892), Format::Srw);
+}
+
+#[test]
+fn samsung_tells_the_pattern_of_the_filters_alone() {
+    let mut builder = Builder::new(Order::Little);
+    let pattern = Value::Byte(vec![1, 0, 2, 1]);
+    let sub = builder.directory(&[(ifd::COMPRESSION, short(32773)), (0x828E, pattern)], 0);
+    let first = builder.directory(&[(ifd::MAKE, ascii("SAMSUNG")), (ifd::SUB_DIRECTORIES, long(sub))], 0);
+    is(&builder.finish(42, first), Format::Srw);
+}
+
+#[test]
+fn tiffs_of_makers_are_tiffs() {
+    is(&of_maker("NIKON CORPORATION", 1, 2), Format::Tiff);
+    is(&of_maker("Nikon", 5, 6), Format::Tiff);
+    is(&of_maker("SONY", 1, 2), Format::Tiff);
+    is(&of_maker("SONY", 34713, 2), Format::Tiff);
+    is(&of_maker("PENTAX", 7, 6), Format::Tiff);
+    is(&of_maker("SAMSUNG", 8, 2), Format::Tiff);
+    is(&of_maker("SAMSUNG", 32773, 2), Format::Tiff);
+    is(&of_maker("Canon", 1, 32803), Format::Tiff);
+    is(&of_maker("", 1, 32803), Format::Tiff);
+}
+
+#[test]
+fn more_of_the_first_directory() {
+    let with = |fields: &[(u16, Value)]| {
+        let mut builder = Builder::new(Order::Big);
+        let first = builder.directory(fields, 0);
+        builder.finish(42, first)
+    };
+    is(&with(&[(0xC612, Value::Byte(vec![1, 4, 0, 0])), (ifd::MAKE, ascii("NIKON"))]), Format::Dng);
+    is(&with(&[(ifd::MAKE, ascii("SONY")), (0xC634, Value::Byte(vec![0; 8]))]), Format::Arw);
+    is(&with(&[(ifd::MAKE, ascii("NIKON")), (0xC634, Value::Byte(vec![0; 8]))]), Format::Tiff);
+    is(&with(&[]), Format::Tiff);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = detect(&bytes);
+        for head in [&b"II*\0\x08\0\0\0"[..], b"MM\0+\0\x08\0\0", b"\0\0\0\x18ftyp", b"RIFF", b"BM", b"<"] {
+            let _ = detect(&[head, &bytes].concat());
+        }
+    }
+}

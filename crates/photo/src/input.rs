@@ -1,0 +1,202 @@
+//! The bytes of a file, read by decoders that may be asked to stop.
+//!
+//! A decoder knows nothing of its caller: between two reads nobody can reach it. So the reader looks, every
+//! [`STRIDE`] bytes, whether the image is still wanted. Where it is not, it unwinds: decoders take an error of their
+//! reader for a file that ends early, and some go on with what they have. [`guarded`] catches it, and with it a panic
+//! of a decoder, which is its way of saying that a file is damaged in a way that its author had not thought of.
+
+use crate::error::PhotoError;
+use crate::format::Format;
+use crate::limits::{Limits, Watch};
+use std::any::Any;
+use std::cell::Cell;
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use zune_core::bytestream::{ZByteIoError, ZByteReaderTrait, ZSeekFrom};
+
+/// Bytes between two looks: the slowest decoders spend some milliseconds on as many.
+const STRIDE: usize = 16 << 10;
+
+/// What a reader unwinds with.
+struct Stop;
+
+/// Runs a decoder. Errors: its own; [`PhotoError::Cancelled`]; [`PhotoError::Damaged`] where it panicked.
+pub(crate) fn guarded<T>(format: Format, decode: impl FnOnce() -> Result<T, PhotoError>) -> Result<T, PhotoError> {
+    // What a decoder leaves behind half-done goes with its frames; the input is not looked at again.
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|payload| {
+        if payload.is::<Stop>() {
+            return Err(PhotoError::Cancelled);
+        }
+        Err(PhotoError::Damaged { format, why: panic_text(payload.as_ref()) })
+    })
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref().copied());
+    format!("the decoder failed ({})", text.unwrap_or("without a reason"))
+}
+
+/// The bytes of a file. Must be read inside [`guarded`].
+pub(crate) struct Input<'a> {
+    bytes: &'a [u8],
+    position: usize,
+    /// The position at which it looks again.
+    look_at: usize,
+    /// Bytes that are read again are looked at again.
+    looked_from: usize,
+    watch: &'a dyn Watch,
+    overrun: &'a Cell<bool>,
+}
+
+impl<'a> Input<'a> {
+    /// `overrun` is set once more is read than there is.
+    pub(crate) fn new(bytes: &'a [u8], limits: &Limits<'a>, overrun: &'a Cell<bool>) -> Self {
+        Input { bytes, position: 0, look_at: 0, looked_from: 0, watch: limits.watch, overrun }
+    }
+
+    #[inline(always)]
+    fn moved(&mut self) {
+        if self.position >= self.look_at || self.position < self.looked_from {
+            self.look();
+        }
+    }
+
+    #[cold]
+    fn look(&mut self) {
+        if self.watch.stop() {
+            resume_unwind(Box::new(Stop)); // no message, no backtrace: nobody is to see it
+        }
+        self.looked_from = self.position;
+        self.look_at = self.position.saturating_add(STRIDE);
+    }
+
+    #[inline(always)]
+    fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.position..).unwrap_or_default()
+    }
+
+    fn go_to(&mut self, position: Option<usize>) -> io::Result<u64> {
+        let position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = position;
+        self.moved();
+        Ok(position as u64)
+    }
+}
+
+impl Read for Input<'_> {
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let rest = self.rest();
+        let length = buffer.len().min(rest.len()).min(STRIDE);
+        buffer[..length].copy_from_slice(&rest[..length]);
+        if length == 0 && !buffer.is_empty() {
+            self.overrun.set(true);
+        }
+        self.consume(length);
+        Ok(length)
+    }
+}
+
+impl BufRead for Input<'_> {
+    #[inline]
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let rest = self.rest();
+        if rest.is_empty() {
+            self.overrun.set(true);
+        }
+        Ok(&rest[..rest.len().min(STRIDE)])
+    }
+
+    #[inline]
+    fn consume(&mut self, length: usize) {
+        self.position += length;
+        self.moved();
+    }
+}
+
+impl Seek for Input<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.go_to(match to {
+            SeekFrom::Start(offset) => usize::try_from(offset).ok(),
+            SeekFrom::End(offset) => self.bytes.len().checked_add_signed(offset as isize),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset as isize),
+        })
+    }
+}
+
+/// The same for the JPEG decoder, whose innermost loop reads four bytes at a time through a trait of its own.
+pub(crate) struct JpegInput<'a>(pub(crate) Input<'a>);
+
+impl ZByteReaderTrait for JpegInput<'_> {
+    #[inline(always)]
+    fn read_byte_no_error(&mut self) -> u8 {
+        let input = &mut self.0;
+        match input.bytes.get(input.position) {
+            Some(&byte) => {
+                input.position += 1;
+                input.moved();
+                byte
+            }
+            None => {
+                input.overrun.set(true);
+                0
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn read_exact_bytes(&mut self, buffer: &mut [u8]) -> Result<(), ZByteIoError> {
+        let rest = self.0.rest();
+        let Some(bytes) = rest.get(..buffer.len()) else {
+            return Err(ZByteIoError::NotEnoughBytes(rest.len(), buffer.len())); // the decoder tries byte by byte
+        };
+        buffer.copy_from_slice(bytes);
+        self.0.position += buffer.len();
+        self.0.moved();
+        Ok(())
+    }
+
+    fn read_bytes(&mut self, buffer: &mut [u8]) -> Result<usize, ZByteIoError> {
+        self.0.read(buffer).map_err(ZByteIoError::from)
+    }
+
+    fn peek_bytes(&mut self, buffer: &mut [u8]) -> Result<usize, ZByteIoError> {
+        let rest = self.0.rest();
+        let length = buffer.len().min(rest.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
+    }
+
+    fn peek_exact_bytes(&mut self, buffer: &mut [u8]) -> Result<(), ZByteIoError> {
+        match self.peek_bytes(buffer)? {
+            length if length == buffer.len() => Ok(()),
+            length => Err(ZByteIoError::NotEnoughBytes(length, buffer.len())),
+        }
+    }
+
+    #[inline(always)]
+    fn z_seek(&mut self, to: ZSeekFrom) -> Result<u64, ZByteIoError> {
+        let to = match to {
+            ZSeekFrom::Start(offset) => SeekFrom::Start(offset),
+            ZSeekFrom::End(offset) => SeekFrom::End(offset),
+            ZSeekFrom::Current(offset) => SeekFrom::Current(offset),
+        };
+        self.0.seek(to).map_err(ZByteIoError::from)
+    }
+
+    #[inline(always)]
+    fn is_eof(&mut self) -> Result<bool, ZByteIoError> {
+        Ok(self.0.position >= self.0.bytes.len())
+    }
+
+    fn z_position(&mut self) -> Result<u64, ZByteIoError> {
+        Ok(self.0.position as u64)
+    }
+
+    fn read_remaining(&mut self, sink: &mut Vec<u8>) -> Result<usize, ZByteIoError> {
+        let rest = self.0.rest();
+        sink.extend_from_slice(rest);
+        self.0.consume(rest.len());
+        Ok(rest.len())
+    }
+}

@@ -1,0 +1,196 @@
+//! What EXIF says of a photograph: camera, lens, exposure, place, dates, and how the camera was held.
+//!
+//! Called for every file that comes in, before it is decoded. Nothing here fails: a block that is broken gives what could
+//! be read of it, and a warning. Every text is short and without control characters, every number finite, so that jsonb
+//! takes them. What a hostile file can cost is bounded by the size of the blocks that are read, not by that of the file.
+
+mod block;
+mod fields;
+mod place;
+mod sensor;
+mod text;
+
+use serde::Serialize;
+
+use crate::boxes;
+use crate::format::Format;
+use crate::ifd::{self, Tiff};
+use crate::orientation::Orientation;
+use crate::{raw, segments};
+use fields::Fields;
+
+/// What EXIF says. The names of the fields are the keys of the jsonb; what a file does not say is left out.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Metadata {
+    /// The camera's maker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub make: Option<String>,
+    /// The camera.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The lens's maker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lens_make: Option<String>,
+    /// The lens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lens_model: Option<String>,
+    /// In seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exposure_time: Option<f64>,
+    /// Focal length by aperture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub f_number: Option<f64>,
+    /// The sensitivity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iso: Option<u32>,
+    /// In millimetres.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub focal_length: Option<f64>,
+    /// In millimetres, of the lens that would show as much on film of 35 mm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub focal_length_35mm: Option<u32>,
+    /// Whether it fired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flash: Option<bool>,
+    /// 1 to 8: see [`Orientation`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orientation: Option<u8>,
+    /// In pixels, as EXIF says; of a raw file, of its largest picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// In pixels, as the width.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// What wrote the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software: Option<String>,
+    /// Who took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artist: Option<String>,
+    /// Whose it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copyright: Option<String>,
+    /// When it was taken: DateTimeOriginal with its sub-seconds and offset, `2023:04:15 14:32:18.25+02:00`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date_time_original: Option<String>,
+    /// When it was digitized, in the same form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date_time_digitized: Option<String>,
+    /// When the file was changed, in the same form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date_time: Option<String>,
+    /// Where it was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gps: Option<Gps>,
+    /// What was wrong with the EXIF data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+/// A place on Earth (WGS 84).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Gps {
+    /// In degrees, north positive: -90 to 90.
+    pub latitude: f64,
+    /// In degrees, east positive: -180 to 180.
+    pub longitude: f64,
+    /// In metres above the sea.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub altitude: Option<f64>,
+}
+
+/// What the file's EXIF data says; all `None` where there is none.
+pub fn read(bytes: &[u8], format: Format) -> Metadata {
+    let block = block::of_file(bytes, format);
+    let mut metadata = block.exif.as_ref().map(|exif| describe(&Fields { exif })).unwrap_or_default();
+    metadata.warning = block.warning.or(metadata.warning);
+    if format.is_raw() {
+        let own = metadata.width.zip(metadata.height);
+        let largest = sensor::dimensions(bytes, format).into_iter().chain(own).max_by_key(|&size| area(size));
+        (metadata.width, metadata.height) = largest.unzip();
+    }
+    metadata
+}
+
+fn describe(fields: &Fields<'_>) -> Metadata {
+    let named = |tag| fields.text(tag).and_then(text::named);
+    let (gps, warning) = match place::of(fields) {
+        Ok(gps) => (gps, None),
+        Err(why) => (None, Some(format!("EXIF: {why}"))),
+    };
+    Metadata {
+        make: named(ifd::MAKE),
+        model: named(0x0110),
+        lens_make: named(0xA433),
+        lens_model: named(0xA434),
+        exposure_time: fields.exposure_time(),
+        f_number: fields.f_number(),
+        iso: fields.iso(),
+        focal_length: fields.positive(0x920A, 100_000.0),
+        focal_length_35mm: fields.number(0xA405).filter(|length| (1..65535).contains(length)),
+        flash: fields.number(0x9209).map(|flash| flash & 1 == 1),
+        orientation: fields.number(ifd::ORIENTATION).and_then(Orientation::from_exif).map(Orientation::exif),
+        width: fields.number(0xA002).or_else(|| fields.number(ifd::WIDTH)).filter(|&width| width > 0),
+        height: fields.number(0xA003).or_else(|| fields.number(ifd::HEIGHT)).filter(|&height| height > 0),
+        software: fields.text(0x0131),
+        artist: fields.text(0x013B),
+        copyright: fields.texts(0x8298),
+        date_time_original: fields.date([0x9003, 0x9291, 0x9011]),
+        date_time_digitized: fields.date([0x9004, 0x9292, 0x9012]),
+        date_time: fields.date([0x0132, 0x9290, 0x9010]),
+        gps,
+        warning,
+    }
+}
+
+/// In pixels.
+fn area((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height)
+}
+
+/// How the stored picture is to be turned: what the file says, and upright where it says nothing.
+///
+/// A raw file that says nothing of itself is asked through its largest preview, which is what is shown of it. HEIC and
+/// AVIF are upright: there the turn is a property of the picture that the decoder heeds, and EXIF's is to be ignored
+/// (ISO/IEC 23008-12, annex A).
+pub fn orientation(bytes: &[u8], format: Format) -> Orientation {
+    let own = match format {
+        Format::Heic | Format::Avif => return Orientation::Upright,
+        Format::Raf => None,
+        Format::Cr3 => block::canon(bytes, b"CMT1").and_then(of_tiff),
+        format if format.is_raw() => of_tiff(bytes),
+        _ => block::slice(bytes, format).and_then(of_tiff),
+    };
+    let of_preview = || {
+        let preview = raw::previews(bytes, format).into_iter().next()?;
+        of_tiff(segments::exif(bytes.get(preview)?)?)
+    };
+    own.or_else(of_preview).unwrap_or_default()
+}
+
+fn of_tiff(bytes: &[u8]) -> Option<Orientation> {
+    let number = Tiff::open(bytes)?.first()?.number(ifd::ORIENTATION)?;
+    Orientation::from_exif(u32::try_from(number).ok()?)
+}
+
+/// Width and height of the largest picture in a HEIC or AVIF file, in pixels, before any turn.
+///
+/// They are image spatial extents (`ispe`): of the whole picture, of the tiles that it is put together from, of its
+/// thumbnail. The whole is the largest.
+pub fn dimensions_of_heif(bytes: &[u8]) -> Option<(u32, u32)> {
+    let meta = boxes::find(bytes, 0..bytes.len(), b"meta")?;
+    // The version and flags of a full box come before the boxes in it.
+    let within = meta.start.checked_add(4)?..meta.end;
+    let properties = boxes::descend(bytes, within, &[b"iprp", b"ipco"])?;
+    boxes::boxes(bytes, properties)
+        .filter(|property| property.kind == *b"ispe")
+        .filter_map(|property| {
+            let width = u32::try_from(boxes::number(bytes, &property.body, 4, 4)?).ok()?;
+            let height = u32::try_from(boxes::number(bytes, &property.body, 8, 4)?).ok()?;
+            (width > 0 && height > 0).then_some((width, height))
+        })
+        .max_by_key(|&size| area(size))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Where a file keeps its EXIF data, and that data parsed.
+//!
+//! Called by the module above. The parser copies what it is given and allocates by what that claims, so it is given
+//! little: of containers the block, at most [`MAX_BLOCK`] bytes of it; of TIFF and raw files, which may be of any size, an
+//! excerpt: the entries of the three directories that matter, written as a small TIFF of their own. An excerpt also takes
+//! in what the parser does not read: BigTIFF, other magic numbers, Canon's three blocks.
+
+use std::io::Cursor;
+
+use exif::{Error, Exif, Reader};
+
+use crate::boxes;
+use crate::format::Format;
+use crate::ifd::{self, Directory, Order, Tiff};
+use crate::{raw, segments};
+
+/// In bytes, of one block. JPEG has room for 64 KiB.
+const MAX_BLOCK: usize = 256 << 10;
+/// Of the chunks of one file that are looked at.
+const MAX_CHUNKS: usize = 100_000;
+/// Of one directory of an excerpt.
+const MAX_ENTRIES: usize = 256;
+/// In bytes, of one value of an excerpt.
+const MAX_VALUE: usize = 1024;
+
+/// EXIF data.
+#[derive(Default)]
+pub(super) struct Block {
+    /// What could be read; `None` where there is none.
+    pub(super) exif: Option<Exif>,
+    /// What could not.
+    pub(super) warning: Option<String>,
+}
+
+/// That of a file.
+pub(super) fn of_file(bytes: &[u8], format: Format) -> Block {
+    match format {
+        Format::Heic | Format::Avif => of_heif(bytes),
+        Format::Cr3 => {
+            let directory = |kind| canon(bytes, kind).and_then(Tiff::open).and_then(|tiff| tiff.first());
+            excerpt(directory(b"CMT1"), directory(b"CMT2"), directory(b"CMT4"))
+        }
+        Format::Raf => {
+            let preview = raw::previews(bytes, format).into_iter().find_map(|range| segments::exif(bytes.get(range)?));
+            preview.map(parse).unwrap_or_default()
+        }
+        format if format == Format::Tiff || format.is_raw() => {
+            let first = Tiff::open(bytes).and_then(|tiff| tiff.first());
+            let child = |tag| first.and_then(|first| first.child(tag));
+            excerpt(first, child(ifd::EXIF_DIRECTORY), child(ifd::GPS_DIRECTORY))
+        }
+        _ => slice(bytes, format).map(parse).unwrap_or_default(),
+    }
+}
+
+/// The block in a JPEG, PNG, WebP or JPEG XL file; a TIFF file is one itself.
+pub(super) fn slice(bytes: &[u8], format: Format) -> Option<&[u8]> {
+    let found = match format {
+        Format::Jpeg => segments::exif(bytes)?,
+        Format::Png => chunk(bytes, 8, Order::Big, b"eXIf")?,
+        Format::WebP => chunk(bytes, 12, Order::Little, b"EXIF")?,
+        Format::Jxl => {
+            let body = boxes::find(bytes, 0..bytes.len(), b"Exif")?;
+            let skip = usize::try_from(boxes::number(bytes, &body, 0, 4)?).ok()?.checked_add(4)?;
+            bytes.get(body.start.checked_add(skip)?..body.end)?
+        }
+        Format::Tiff => bytes,
+        _ => return None,
+    };
+    // Some writers keep the head that the block has in JPEG.
+    Some(found.strip_prefix(b"Exif\0\0").unwrap_or(found))
+}
+
+/// One of the small TIFF structures in Canon's box in `moov`.
+pub(super) fn canon<'a>(bytes: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
+    let moov = boxes::find(bytes, 0..bytes.len(), b"moov")?;
+    let range = boxes::boxes(bytes, moov)
+        .filter(|inner| inner.kind == *b"uuid")
+        .find_map(|uuid| boxes::find(bytes, uuid.body.start.checked_add(16)?..uuid.body.end, kind))?;
+    bytes.get(range)
+}
+
+fn of_heif(bytes: &[u8]) -> Block {
+    let read = Reader::new().continue_on_error(true).read_from_container(&mut Cursor::new(bytes));
+    match read {
+        Err(Error::NotFound(_)) => Block::default(),
+        read => partial(read),
+    }
+}
+
+fn parse(block: &[u8]) -> Block {
+    let block = block.get(..MAX_BLOCK).unwrap_or(block);
+    partial(Reader::new().continue_on_error(true).read_raw(block.to_vec()))
+}
+
+fn partial(read: Result<Exif, Error>) -> Block {
+    let warn = |error: &Error| Some(format!("EXIF: {error}"));
+    match read {
+        Ok(exif) => Block { exif: Some(exif), warning: None },
+        Err(Error::PartialResult(partial)) => {
+            let (exif, errors) = partial.into_inner();
+            // Many cameras leave a number behind their last entry, and nothing is lost by it.
+            let harmless = |error: &&Error| matches!(error, Error::InvalidFormat("Unexpected next IFD"));
+            Block { exif: Some(exif), warning: errors.iter().find(|error| !harmless(error)).and_then(warn) }
+        }
+        Err(error) => Block { exif: None, warning: warn(&error) },
+    }
+}
+
+/// The first chunk of a name. PNG's (big-endian) are length, name, body, checksum; WebP's (little-endian) are name, length,
+/// body, and a byte to make that even.
+fn chunk<'a>(bytes: &'a [u8], start: usize, order: Order, name: &[u8; 4]) -> Option<&'a [u8]> {
+    let mut at = start;
+    for _ in 0..MAX_CHUNKS {
+        let body = at.checked_add(8)?;
+        let (first, second) = bytes.get(at..body)?.split_at(4);
+        let (found, length) = if order == Order::Big { (second, first) } else { (first, second) };
+        let length = usize::try_from(order.number(length)).ok()?;
+        let end = body.checked_add(length)?;
+        if found == name {
+            return bytes.get(body..end.min(bytes.len()));
+        }
+        at = end.checked_add(if order == Order::Big { 4 } else { length % 2 })?;
+    }
+    None
+}
+
+/// An entry of an excerpt.
+struct Item {
+    tag: u16,
+    kind: u16,
+    count: usize,
+    value: Vec<u8>,
+}
+
+/// The three directories as a TIFF of their own, parsed.
+fn excerpt(main: Option<Directory<'_>>, exif: Option<Directory<'_>>, gps: Option<Directory<'_>>) -> Block {
+    let Some(main) = main else {
+        return Block { exif: None, warning: Some("EXIF: the first directory cannot be read".to_owned()) };
+    };
+    let order = main.tiff().order();
+    let below = |directory: Option<Directory<'_>>| {
+        directory.filter(|directory| directory.tiff().order() == order).map(|directory| items(&directory))
+    };
+    let (mut main, exif, gps) = (items(&main), below(exif), below(gps));
+    let pointers = usize::from(exif.is_some()) + usize::from(gps.is_some());
+    let mut next = 8 + table_length(main.len() + pointers);
+    for (tag, items) in [(ifd::EXIF_DIRECTORY, &exif), (ifd::GPS_DIRECTORY, &gps)] {
+        if let Some(items) = items {
+            main.push(Item { tag, kind: 4, count: 1, value: encoded(order, next, 4) });
+            next += table_length(items.len());
+        }
+    }
+    let mut tables = if order == Order::Big { b"MM".to_vec() } else { b"II".to_vec() };
+    tables.extend(encoded(order, 42, 2));
+    tables.extend(encoded(order, 8, 4));
+    let mut values = Vec::new();
+    for items in [Some(main), exif, gps].into_iter().flatten() {
+        table(&items, order, next, &mut tables, &mut values);
+    }
+    tables.append(&mut values);
+    partial(Reader::new().continue_on_error(true).read_raw(tables))
+}
+
+/// Those entries that the parser knows the types of and that are small; the pointers are written anew.
+fn items(directory: &Directory<'_>) -> Vec<Item> {
+    const INTEROPERABILITY: u16 = 0xA005;
+    let pointers = [ifd::EXIF_DIRECTORY, ifd::GPS_DIRECTORY, ifd::SUB_DIRECTORIES, INTEROPERABILITY];
+    directory
+        .entries()
+        .filter(|entry| (1..=12).contains(&entry.kind) && !pointers.contains(&entry.tag))
+        .filter(|entry| entry.value.len() <= MAX_VALUE)
+        .take(MAX_ENTRIES)
+        .map(|entry| Item { tag: entry.tag, kind: entry.kind, count: entry.count(), value: entry.value.to_vec() })
+        .collect()
+}
+
+/// In bytes, of a directory without its values.
+fn table_length(entries: usize) -> usize {
+    2 + 12 * entries + 4
+}
+
+/// Writes a directory; its long values go to `values`, which will begin at `values_at`.
+fn table(items: &[Item], order: Order, values_at: usize, tables: &mut Vec<u8>, values: &mut Vec<u8>) {
+    tables.extend(encoded(order, items.len(), 2));
+    for item in items {
+        tables.extend(encoded(order, usize::from(item.tag), 2));
+        tables.extend(encoded(order, usize::from(item.kind), 2));
+        tables.extend(encoded(order, item.count, 4));
+        if item.value.len() <= 4 {
+            tables.extend(item.value.iter().copied().chain(std::iter::repeat(0)).take(4));
+        } else {
+            tables.extend(encoded(order, values_at + values.len(), 4));
+            values.extend_from_slice(&item.value);
+        }
+    }
+    tables.extend([0; 4]);
+}
+
+/// The last `length` bytes of a number.
+fn encoded(order: Order, number: usize, length: usize) -> Vec<u8> {
+    let little = number.to_le_bytes().into_iter().take(length);
+    if order == Order::Big { little.rev().collect() } else { little.collect() }
+}

@@ -1,0 +1,108 @@
+//! Single fields of EXIF data as values that can be used: what is impossible is left out.
+//!
+//! Called by the modules beside this one. Tags are looked for in the EXIF directory and then in the first one, where raw
+//! files of TIFF/EP (ISO 12234-2) have them.
+
+use exif::{Context, Exif, In, Tag, Value};
+
+use super::text;
+
+/// The fields of the primary picture.
+pub(super) struct Fields<'a> {
+    pub(super) exif: &'a Exif,
+}
+
+impl Fields<'_> {
+    /// Of the EXIF directory or the first one.
+    fn value(&self, tag: u16) -> Option<&Value> {
+        self.value_in(Context::Exif, tag).or_else(|| self.value_in(Context::Tiff, tag))
+    }
+
+    /// Of one directory.
+    pub(super) fn value_in(&self, context: Context, tag: u16) -> Option<&Value> {
+        self.exif.get_field(Tag(context, tag), In::PRIMARY).map(|field| &field.value)
+    }
+
+    /// The first text that is not blank.
+    pub(super) fn text(&self, tag: u16) -> Option<String> {
+        match self.value(tag)? {
+            Value::Ascii(parts) => parts.iter().find_map(|part| text::clean(part)),
+            Value::Byte(bytes) | Value::Undefined(bytes, _) => text::clean(bytes),
+            _ => None,
+        }
+    }
+
+    /// All texts: EXIF's copyright is that of the photographer and that of the editor.
+    pub(super) fn texts(&self, tag: u16) -> Option<String> {
+        match self.value(tag)? {
+            Value::Ascii(parts) => {
+                let parts: Vec<_> = parts.iter().filter_map(|part| text::clean(part)).take(2).collect();
+                text::clean(parts.join("; ").as_bytes())
+            }
+            _ => self.text(tag),
+        }
+    }
+
+    /// A whole number.
+    pub(super) fn number(&self, tag: u16) -> Option<u32> {
+        let value = self.value(tag)?;
+        value.get_uint(0).or_else(|| match value {
+            Value::SShort(values) => u32::try_from(*values.first()?).ok(),
+            Value::SLong(values) => u32::try_from(*values.first()?).ok(),
+            _ => None,
+        })
+    }
+
+    /// A number, finite.
+    fn real(&self, tag: u16) -> Option<f64> {
+        let value = self.value(tag)?;
+        let number = match value {
+            Value::Rational(values) => values.first()?.to_f64(),
+            Value::SRational(values) => values.first()?.to_f64(),
+            Value::Float(values) => f64::from(*values.first()?),
+            Value::Double(values) => *values.first()?,
+            _ => f64::from(value.get_uint(0)?),
+        };
+        number.is_finite().then_some(number)
+    }
+
+    /// A number above zero, at most `most`.
+    pub(super) fn positive(&self, tag: u16, most: f64) -> Option<f64> {
+        self.real(tag).filter(|&number| number > 0.0 && number <= most)
+    }
+
+    /// In seconds: ExposureTime, or ShutterSpeedValue, which is its logarithm.
+    pub(super) fn exposure_time(&self) -> Option<f64> {
+        let speed = || self.real(0x9201).filter(|speed| speed.abs() < 20.0);
+        self.positive(0x829A, 1_000_000.0).or_else(|| Some((-speed()?).exp2()))
+    }
+
+    /// FNumber, or ApertureValue, which is twice its logarithm.
+    pub(super) fn f_number(&self) -> Option<f64> {
+        let aperture = || self.real(0x9202).filter(|aperture| *aperture > 0.0 && *aperture < 20.0);
+        self.positive(0x829D, 1000.0).or_else(|| Some((aperture()? / 2.0).exp2()))
+    }
+
+    /// PhotographicSensitivity has 16 bits; sensitivities beyond are in the entries that came later. The last entry is that
+    /// of Panasonic's raw files.
+    pub(super) fn iso(&self) -> Option<u32> {
+        let plausible = |&iso: &u32| (1..=10_000_000).contains(&iso) && iso != 65535;
+        [0x8827, 0x8833, 0x8832, 0x8831, 0x0017].into_iter().find_map(|tag| self.number(tag).filter(plausible))
+    }
+
+    /// A date in one text with its sub-seconds and its offset from UTC, each by its tag. `None` for a blank one and for
+    /// one of zeros.
+    pub(super) fn date(&self, [date, fraction, offset]: [u16; 3]) -> Option<String> {
+        let mut text = self.text(date).filter(|text| text.contains(|digit| matches!(digit, '1'..='9')))?;
+        if text.len() == "2023:04:15 14:32:18".len() {
+            let digits = |text: &String| text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit());
+            if let Some(fraction) = self.text(fraction).filter(digits) {
+                text.push('.');
+                text.push_str(&fraction);
+            }
+            let signed = |text: &String| text.len() <= 6 && text.starts_with(['+', '-', 'Z']);
+            text.push_str(&self.text(offset).filter(signed).unwrap_or_default());
+        }
+        Some(text)
+    }
+}

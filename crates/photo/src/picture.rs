@@ -1,0 +1,59 @@
+//! Pixels: rows from the top, without gaps.
+
+/// A decoded picture, as it is stored: not turned by its orientation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// In pixels, at least 1.
+    pub width: u32,
+    /// In pixels, at least 1.
+    pub height: u32,
+    /// `width * height` of them.
+    pub pixels: Pixels,
+    /// The file ends, or breaks, before its last pixel; what is missing is grey.
+    pub truncated: bool,
+}
+
+/// The samples, 8 bits each. Transparency is left out, as Pillow does it: the colour under it counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pixels {
+    /// One sample a pixel.
+    Grey(Vec<u8>),
+    /// Red, green, blue.
+    Rgb(Vec<u8>),
+}
+
+impl Pixels {
+    /// Samples of a pixel: 1 or 3.
+    pub fn channels(&self) -> usize {
+        match self {
+            Self::Grey(_) => 1,
+            Self::Rgb(_) => 3,
+        }
+    }
+
+    /// All samples.
+    pub fn samples(&self) -> &[u8] {
+        match self {
+            Self::Grey(samples) | Self::Rgb(samples) => samples,
+        }
+    }
+}
+
+/// Keeps the first `to` of every `from` samples, in place.
+pub(crate) fn drop_channels(samples: &mut Vec<u8>, from: usize, to: usize) {
+    let pixels = samples.len() / from;
+    for pixel in 1..pixels {
+        samples.copy_within(pixel * from..pixel * from + to, pixel * to);
+    }
+    samples.truncate(pixels * to);
+}
+
+/// Red, green and blue of a pixel of CMYK: Pillow's `cmyk2rgb`.
+pub(crate) fn cmyk_to_rgb([c, m, y, k]: [u8; 4]) -> [u8; 3] {
+    let white = 255 - i32::from(k);
+    [c, m, y].map(|ink| {
+        let product = i32::from(ink) * white + 128;
+        let scaled = ((product >> 8) + product) >> 8; // product / 255, rounded
+        (white - scaled).clamp(0, 255) as u8
+    })
+}

@@ -1,0 +1,63 @@
+//! The segments of a JPEG file before its first scan (ITU-T T.81, annex B): its frame header and its EXIF block.
+//!
+//! Called by `metadata` and `raw`, which look at many candidates; nothing is decoded here.
+
+/// More than any camera writes before the first scan.
+const MAX_SEGMENTS: usize = 1024;
+/// Bytes 0xFF before one marker, of which the standard allows any number.
+const MAX_FILL: usize = 64;
+
+/// What a frame header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// The marker's second byte: 0xC0 for baseline.
+    pub(crate) process: u8,
+    /// In pixels.
+    pub(crate) width: u32,
+    /// In pixels.
+    pub(crate) height: u32,
+}
+
+impl Frame {
+    /// Whether it is a picture to be looked at: baseline, extended or progressive with Huffman codes. The data of raw
+    /// sensors is stored lossless (0xC3).
+    pub(crate) fn is_picture(&self) -> bool {
+        matches!(self.process, 0xC0..=0xC2) && self.width > 0 && self.height > 0
+    }
+}
+
+/// The frame header.
+pub(crate) fn frame(bytes: &[u8]) -> Option<Frame> {
+    let (process, body) = segments(bytes).find(|(marker, _)| is_frame(*marker))?;
+    let pair = |at: usize| Some(u32::from(*body.get(at)?) << 8 | u32::from(*body.get(at + 1)?));
+    Some(Frame { process, height: pair(1)?, width: pair(3)? })
+}
+
+/// The EXIF block: a TIFF structure.
+pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    segments(bytes).filter(|(marker, _)| *marker == 0xE1).find_map(|(_, body)| body.strip_prefix(b"Exif\0\0"))
+}
+
+/// Markers and what follows their lengths. The last one may be cut short by the end of the bytes.
+fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = bytes.strip_prefix(&[0xFF, 0xD8]).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let after_first = rest.strip_prefix(&[0xFF])?;
+        let marker_at = after_first.iter().take(MAX_FILL).position(|&byte| byte != 0xFF)? + 1;
+        let marker = *rest.get(marker_at)?;
+        if matches!(marker, 0x00 | 0x01 | 0xD0..=0xDA) {
+            return None;
+        }
+        let after = rest.get(marker_at + 1..)?;
+        let length = usize::from(*after.first()?) << 8 | usize::from(*after.get(1)?);
+        let end = length.min(after.len());
+        let body = after.get(2..end)?;
+        rest = after.get(end..)?;
+        Some((marker, body))
+    })
+    .take(MAX_SEGMENTS)
+}
+
+fn is_frame(marker: u8) -> bool {
+    matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC)
+}

@@ -1,0 +1,65 @@
+//! How sharp a picture is: the variance of its Laplacian.
+//!
+//! Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000: blur takes the high frequencies that
+//! the Laplacian answers to. The grey picture is brought to [`SIDE`] pixels on its longer side first, never enlarged, so
+//! that pictures of different resolution can be compared; the kernel is that of the four neighbours, the variance that of
+//! all pixels that have four.
+
+use crate::lanczos::Resize;
+use crate::strip::Strip;
+
+/// Pixels of the longer side at which it is measured.
+pub const SIDE: usize = 512;
+
+/// The picture on its way to the size at which it is measured.
+pub(crate) struct Sharpness {
+    resize: Resize,
+    width: usize,
+}
+
+fn target((width, height): (usize, usize)) -> (usize, usize) {
+    let longer = width.max(height);
+    if longer <= SIDE {
+        return (width, height);
+    }
+    let scaled = |side: usize| ((side * SIDE + longer / 2) / longer).max(1);
+    (scaled(width), scaled(height))
+}
+
+/// Bytes that it takes.
+pub(crate) fn memory(from: (usize, usize)) -> usize {
+    Resize::memory(from, target(from))
+}
+
+impl Sharpness {
+    pub(crate) fn new(from: (usize, usize)) -> Self {
+        let to = target(from);
+        Sharpness { resize: Resize::new(from, to), width: to.0 }
+    }
+
+    pub(crate) fn take(&mut self, strip: &Strip<'_>) {
+        self.resize.take(strip);
+    }
+
+    /// In grey levels squared; 0 for pictures of less than three pixels a side.
+    pub(crate) fn variance(self) -> f64 {
+        let width = self.width;
+        let pixels = self.resize.into_pixels();
+        let rows: Vec<&[u8]> = pixels.chunks_exact(width).collect();
+        let (mut count, mut sum, mut squares) = (0i64, 0i64, 0i64);
+        for three in rows.windows(3) {
+            for x in 1..width.saturating_sub(1) {
+                let at = |row: usize, x: usize| i64::from(three[row][x]);
+                let laplacian = at(0, x) + at(2, x) + at(1, x - 1) + at(1, x + 1) - 4 * at(1, x);
+                count += 1;
+                sum += laplacian;
+                squares += laplacian * laplacian;
+            }
+        }
+        if count == 0 {
+            return 0.0;
+        }
+        let (count, sum, squares) = (count as f64, sum as f64, squares as f64);
+        (squares / count - (sum / count) * (sum / count)).max(0.0)
+    }
+}

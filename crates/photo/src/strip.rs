@@ -1,0 +1,160 @@
+//! A picture as its orientation shows it, eight rows at a time: what all hashes are made from in one pass.
+//!
+//! Turned pictures are never made whole; the eight rows of a strip stay in the cache while every hash takes its share.
+
+use crate::orientation::Orientation;
+use crate::picture::Picture;
+#[cfg(test)]
+use crate::picture::Pixels;
+use crate::simd::fastest;
+
+/// Rows of a strip: as many as there are 32-bit lanes in a vector of AVX2.
+pub(crate) const ROWS: usize = 8;
+
+/// A picture under an orientation.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    samples: &'a [u8],
+    pub(crate) channels: usize,
+    /// Of the picture as shown.
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    /// The place of a shown pixel: `start + x * across + y * down`, in pixels of the stored picture.
+    start: usize,
+    across: isize,
+    down: isize,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(picture: &'a Picture, orientation: Orientation) -> Self {
+        let (w, h) = (picture.width as usize, picture.height as usize);
+        let row = w as isize;
+        let (start, across, down) = match orientation {
+            Orientation::Upright => (0, 1, row),
+            Orientation::FlipHorizontal => (w - 1, -1, row),
+            Orientation::Rotate180 => (w * h - 1, -1, -row),
+            Orientation::FlipVertical => (w * (h - 1), 1, -row),
+            Orientation::Transpose => (0, row, 1),
+            Orientation::Rotate90 => (w * (h - 1), -row, 1),
+            Orientation::Transverse => (w * h - 1, -row, -1),
+            Orientation::Rotate270 => (w - 1, row, -1),
+        };
+        let (width, height) = if orientation.swaps_sides() { (h, w) } else { (w, h) };
+        let samples = picture.pixels.samples();
+        View { samples, channels: picture.pixels.channels(), width, height, start, across, down }
+    }
+
+    /// The rows from `y` on, at most [`ROWS`], one after the other.
+    pub(crate) fn rows<'s>(&'s self, y: usize, scratch: &'s mut [u8]) -> &'s [u8] {
+        let count = ROWS.min(self.height - y);
+        let length = self.width * self.channels;
+        if self.across == 1 && self.down == self.width as isize {
+            return &self.samples[y * length..(y + count) * length];
+        }
+        for row in 0..count {
+            let first = self.start.wrapping_add_signed(self.down * (y + row) as isize);
+            let target = &mut scratch[row * length..(row + 1) * length];
+            match self.channels {
+                1 => self.gather::<1>(first, target),
+                _ => self.gather::<3>(first, target),
+            }
+        }
+        &scratch[..count * length]
+    }
+
+    fn gather<const CHANNELS: usize>(&self, first: usize, target: &mut [u8]) {
+        let mut place = first;
+        for pixel in target.chunks_exact_mut(CHANNELS) {
+            pixel.copy_from_slice(&self.samples[place * CHANNELS..][..CHANNELS]);
+            place = place.wrapping_add_signed(self.across);
+        }
+    }
+}
+
+/// What is made of the samples of a strip, row after row.
+pub(crate) struct Strip<'a> {
+    /// The row that it begins at.
+    pub(crate) y: usize,
+    /// 1 to [`ROWS`].
+    pub(crate) count: usize,
+    pub(crate) width: usize,
+    pub(crate) channels: usize,
+    /// As stored: `channels` a pixel.
+    pub(crate) samples: &'a [u8],
+    /// Grey, one a pixel.
+    pub(crate) grey: &'a [u8],
+    /// Grey, the [`ROWS`] pixels of a column together; rows past `count` hold what was there before.
+    pub(crate) columns: &'a [[u8; ROWS]],
+}
+
+/// Buffers that are used again for each strip.
+pub(crate) struct Buffers {
+    scratch: Vec<u8>,
+    grey: Vec<u8>,
+    columns: Vec<[u8; ROWS]>,
+}
+
+impl Buffers {
+    /// Bytes that they take.
+    pub(crate) fn memory(width: usize) -> usize {
+        width * ROWS * 5
+    }
+
+    pub(crate) fn new(view: &View<'_>) -> Self {
+        let width = view.width;
+        Buffers {
+            scratch: vec![0; width * ROWS * view.channels],
+            grey: vec![0; width * ROWS],
+            columns: vec![[0; ROWS]; width],
+        }
+    }
+
+    /// The strip that begins at row `y`.
+    pub(crate) fn strip<'s>(&'s mut self, view: &'s View<'_>, y: usize) -> Strip<'s> {
+        let samples = view.rows(y, &mut self.scratch);
+        let count = ROWS.min(view.height - y);
+        let grey: &[u8] = if view.channels == 1 {
+            samples
+        } else {
+            grey(samples, &mut self.grey[..count * view.width]);
+            &self.grey[..count * view.width]
+        };
+        columns(grey, &mut self.columns);
+        Strip { y, count, width: view.width, channels: view.channels, samples, grey, columns: &self.columns }
+    }
+}
+
+fastest! {
+    /// Pillow's conversion to mode L: ITU-R BT.601 in 16 bits behind the point, rounded.
+    fn grey(rgb: &[u8], grey: &mut [u8]) {
+        for (pixel, grey) in rgb.chunks_exact(3).zip(grey) {
+            let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
+            *grey = ((19595 * r + 38470 * g + 7471 * b + 32768) >> 16) as u8;
+        }
+    }
+}
+
+fastest! {
+    /// Rows to columns.
+    pub(crate) fn columns(rows: &[u8], columns: &mut [[u8; ROWS]]) {
+        let width = columns.len();
+        for (lane, row) in rows.chunks_exact(width).enumerate() {
+            for (column, &grey) in columns.iter_mut().zip(row) {
+                column[lane] = grey;
+            }
+        }
+    }
+}
+
+/// The grey picture as a whole, for tests.
+#[cfg(test)]
+pub(crate) fn grey_of(picture: &Picture, orientation: Orientation) -> Picture {
+    let view = View::new(picture, orientation);
+    let mut buffers = Buffers::new(&view);
+    let mut all = Vec::new();
+    for y in (0..view.height).step_by(ROWS) {
+        all.extend_from_slice(buffers.strip(&view, y).grey);
+    }
+    let (width, height) = (view.width as u32, view.height as u32);
+    Picture { width, height, pixels: Pixels::Grey(all), truncated: false }
+}

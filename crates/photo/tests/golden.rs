@@ -1,0 +1,237 @@
+//! Hashes against those that Python's libraries print for the same files: `golden/make.py` writes the tables.
+//!
+//! The small pictures of `golden/images` come with the sources. Photographs and wallpapers do not: those tests say that
+//! they are skipped where the folder is missing (`LUMINA_PHOTOS`, `LUMINA_WALLPAPERS`).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+use lumina_photo::hash::{Wanted, dihedral, make};
+use lumina_photo::{Format, Limits, Method, Orientation, Patient, Picture, Pixels, Recipe, decode, metadata};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, watch: &Patient };
+
+/// The forms of pdqhash's table, in the order of its columns: the reference names turns against the clock and mirrors
+/// by the axis that stays.
+const FORMS: [(&str, Orientation); 7] = [
+    ("rotate90", Orientation::Rotate270),
+    ("rotate180", Orientation::Rotate180),
+    ("rotate270", Orientation::Rotate90),
+    ("flipx", Orientation::FlipVertical),
+    ("flipy", Orientation::FlipHorizontal),
+    ("flipplus1", Orientation::Transpose),
+    ("flipminus1", Orientation::Transverse),
+];
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// The rows of a table, by the names of its columns.
+fn table(name: &str) -> Vec<BTreeMap<String, String>> {
+    let text = std::fs::read_to_string(golden().join(name)).expect("the table is part of the sources");
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    let names: Vec<&str> = lines.next().expect("a head").split('\t').collect();
+    let row = |line: &str| names.iter().map(|name| name.to_string()).zip(line.split('\t').map(Into::into)).collect();
+    lines.map(row).collect()
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes)[..8])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    lumina_hash::hex::to_string(bytes)
+}
+
+/// Bits in which two hashes in hex differ.
+fn distance(a: &str, b: &str) -> u32 {
+    let digit = |c: char| c.to_digit(16).expect("a hex digit");
+    assert_eq!(a.len(), b.len(), "{a} and {b}");
+    a.chars().zip(b.chars()).map(|(a, b)| (digit(a) ^ digit(b)).count_ones()).sum()
+}
+
+fn recipe(column: &str) -> Option<Recipe> {
+    let split = column.find(|c: char| c.is_ascii_digit()).unwrap_or(column.len());
+    let size = column[split..].parse().unwrap_or(8);
+    let recipe = Recipe::new(Method::from_name(&column[..split])?, size).expect("a size of the table");
+    Some(recipe)
+}
+
+/// What a file came to, beside its row.
+struct Outcome {
+    /// Pillow's pixels are ours.
+    same_pixels: bool,
+    /// Bits of difference by column.
+    bits: BTreeMap<String, u32>,
+    quality: (i32, i32),
+}
+
+fn rgb(picture: &Picture) -> Vec<u8> {
+    match &picture.pixels {
+        Pixels::Rgb(samples) => samples.clone(),
+        Pixels::Grey(samples) => samples.iter().flat_map(|&grey| [grey; 3]).collect(),
+    }
+}
+
+fn outcome(row: &BTreeMap<String, String>, bytes: &[u8], picture: &Picture, format: Format) -> Outcome {
+    // Pillow turns TIFF files by their orientation as it reads them, and no others.
+    let turned = if row["format"] == "TIFF" { metadata::orientation(bytes, format) } else { Orientation::Upright };
+    let columns: Vec<&String> = row.keys().filter(|name| recipe(name).is_some() && row[*name] != "-").collect();
+    let recipes = columns.iter().filter_map(|name| recipe(name)).collect();
+    let wanted = Wanted { recipes, sharpness: true };
+    let made = make(picture, turned, &wanted, format, &LIMITS).expect("hashes");
+    let found = columns.iter().zip(&made.hashes);
+    let mut bits: BTreeMap<String, u32> =
+        found.map(|(name, hash)| (name.to_string(), distance(&hex(hash), &row[*name]))).collect();
+    if row.contains_key("rotate90") && row["rotate90"] != "-" {
+        let eight = dihedral(picture, turned, Recipe::standard(Method::Pdq), format, &LIMITS).unwrap();
+        for (name, form) in FORMS {
+            let hash = &eight[usize::from(form.exif() - 1)];
+            bits.insert(name.into(), distance(&hex(hash), &row[name]));
+        }
+    }
+    let quality = (made.pdq_quality.unwrap_or_default().into(), row["quality"].parse().unwrap_or(0));
+    let same_pixels = turned != Orientation::Upright || digest(&rgb(picture)) == row["rgb"];
+    Outcome { same_pixels, bits, quality }
+}
+
+/// Files whose pixels are ours for a reason, with that reason, and whether the hashes agree none the less.
+const EXCEPTIONS: [(&str, &str); 10] = [
+    ("bmp-rgb16", "5 and 6 bits are brought to 8 with rounding; Pillow cuts off"),
+    (
+        "png-grey16",
+        "16 bits of grey are cut to their higher 8; Pillow clips them, so that all but the darkest are white",
+    ),
+    ("tiff-grey16", "as png-grey16"),
+    ("tiff-rgba-premultiplied", "alpha is dropped and not divided out"),
+    ("tiff-bilevel-group3", "unsupported: the crate tiff does not know the compression"),
+    ("tiff-palette", "unsupported: the crate tiff does not know palettes"),
+    ("jpeg-96x96", "another inverse DCT than libjpeg-turbo's"),
+    ("jpeg-cmyk", "as jpeg-96x96"),
+    ("jpeg-ycck", "as jpeg-96x96"),
+    ("jpeg-q30", "as jpeg-96x96"),
+];
+
+/// Hashes of more than 64 bits where two frequencies are zero, or equal, in exact arithmetic: the order of additions in
+/// the FFT that SciPy was built with decides which of them is larger.
+const DCT_TIES: [&str; 2] = ["ties-level", "ties-two-values"];
+
+fn excepted<'a>(path: &str, list: impl IntoIterator<Item = &'a str>) -> bool {
+    list.into_iter().any(|name| path.trim_start_matches("images/").starts_with(name))
+}
+
+#[test]
+fn hashes_of_small_pictures() {
+    let mut failures = Vec::new();
+    let rows = table("golden.tsv");
+    assert!(rows.len() > 100);
+    let mut unlike = 0;
+    for row in &rows {
+        let path = &row["path"];
+        let bytes = std::fs::read(golden().join(path)).expect(path);
+        if excepted(path, EXCEPTIONS.map(|(name, _)| name)) {
+            unlike += 1;
+            continue;
+        }
+        let (format, picture) = match decode(&bytes, &LIMITS) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                failures.push(format!("{path}: {error}"));
+                continue;
+            }
+        };
+        let outcome = outcome(row, &bytes, &picture, format);
+        let tied = |name: &str| name == "dct16" && excepted(path, DCT_TIES);
+        let wrong: Vec<_> = outcome.bits.iter().filter(|(name, bits)| **bits > 0 && !tied(name)).collect();
+        let lossy = path.contains("jpeg");
+        if !(outcome.same_pixels || lossy) || !wrong.is_empty() || outcome.quality.0 != outcome.quality.1 {
+            let pixels = if outcome.same_pixels { "same pixels" } else { "OTHER PIXELS" };
+            failures.push(format!("{path} ({}): {pixels}, {wrong:?}, {:?}", row["mode"], outcome.quality));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {} files:\n{}", failures.len(), rows.len(), failures.join("\n"));
+    assert!(unlike <= 14, "{unlike} exceptions");
+}
+
+/// 16 bits of grey have the hashes of their higher 8.
+#[test]
+fn sixteen_bits_of_grey() {
+    let read = |name: &str| decode(&std::fs::read(golden().join("images").join(name)).unwrap(), &LIMITS).unwrap().1;
+    let (png, tiff) = (read("png-grey16.png"), read("tiff-grey16.tiff"));
+    for picture in [png, tiff] {
+        let Pixels::Grey(samples) = &picture.pixels else { panic!("grey") };
+        assert!(samples.iter().any(|&grey| grey < 64) && samples.iter().any(|&grey| (100..200).contains(&grey)));
+    }
+}
+
+/// What the files of a folder came to, against a table.
+fn folder(name: &str, variable: &str, usual: &str) {
+    let root = std::env::var_os(variable).map(PathBuf::from);
+    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(usual));
+    if !root.is_dir() {
+        println!("skipped: {} is no folder (set {variable})", root.display());
+        return;
+    }
+    let rows = table(name);
+    let (mut lossless, mut jpegs, mut missing) = (0, 0, 0);
+    let mut jpeg_bits: Vec<u32> = Vec::new();
+    let mut pdq_bits = Vec::new();
+    let mut quality = 0;
+    let mut failures = Vec::new();
+    for row in &rows {
+        let path = &row["path"];
+        let Ok(bytes) = std::fs::read(root.join(path)) else {
+            missing += 1;
+            continue;
+        };
+        assert_eq!(hex(&Sha256::digest(&bytes)), row["sha256"], "{path} is another file");
+        let (format, picture) = decode(&bytes, &LIMITS).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let outcome = outcome(row, &bytes, &picture, format);
+        pdq_bits.push(outcome.bits["pdq"]);
+        quality = quality.max((outcome.quality.0 - outcome.quality.1).abs());
+        let bits: Vec<u32> = ["ahash8", "dhash8", "dct8", "whash8"].map(|name| outcome.bits[name]).to_vec();
+        if outcome.same_pixels {
+            lossless += 1;
+            if outcome.bits.values().any(|&bits| bits > 0) {
+                failures.push(format!("{path}: same pixels, {:?}", outcome.bits));
+            }
+        } else if row["format"] == "JPEG" || row["format"] == "MPO" {
+            jpegs += 1;
+            if bits.iter().any(|&bits| bits > 0) || outcome.bits["pdq"] > 0 {
+                println!("{path}: another inverse DCT: {:?}", outcome.bits);
+            }
+            jpeg_bits.extend(bits);
+        } else {
+            failures.push(format!("{path} ({}): other pixels, {:?}", row["format"], outcome.bits));
+        }
+    }
+    let share = |bits: &[u32], within: u32| {
+        bits.iter().filter(|&&bits| bits <= within).count() as f64 / bits.len().max(1) as f64
+    };
+    println!(
+        "{}: {missing} missing; {lossless} with the same pixels; {jpegs} JPEG, of whose hashes {:.4} are identical and \
+         {:.4} within 2 bits; PDQ identical in {:.4}, within 10 in {:.4}; quality within {quality}",
+        root.display(),
+        share(&jpeg_bits, 0),
+        share(&jpeg_bits, 2),
+        share(&pdq_bits, 0),
+        share(&pdq_bits, 10),
+    );
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(lossless + jpegs >= 60, "only {lossless} and {jpegs} files");
+    assert!(share(&jpeg_bits, 0) >= 0.9 && share(&jpeg_bits, 2) >= 0.99);
+    assert!(share(&pdq_bits, 10) >= 0.99 && quality <= 1);
+}
+
+#[test]
+fn hashes_of_photographs() {
+    folder("photos.tsv", "LUMINA_PHOTOS", "../../../shared/photos");
+}
+
+#[test]
+fn hashes_of_wallpapers() {
+    folder("wallpapers.tsv", "LUMINA_WALLPAPERS", "../../target/wallpapers");
+}
