@@ -7,6 +7,8 @@ use crate::pg::message::in_database_encoding;
 use lumina_hash::ball::{BallError, RadiusError};
 use lumina_hash::hex::HexError;
 use lumina_hash::width::WidthError;
+use lumina_photo::PhotoError;
+use lumina_photo::hash::SizeError;
 use lumina_search::SearchError;
 use pgrx::PgSqlErrorCode::{self, *};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -98,6 +100,16 @@ pub(crate) enum LuminaError {
     TooManyPairs { limit: u64, setting: &'static str, hashes: Vec<(String, f64)> },
     #[error(transparent)]
     Search(SearchError),
+    #[error("unknown method \"{0}\"")]
+    Method(String),
+    #[error(transparent)]
+    HashSize(SizeError),
+    #[error("{0}")]
+    Image(PhotoError),
+    #[error("the image has {width} x {height} pixels, more than the {limit} that {setting} allows")]
+    ImagePixels { width: u32, height: u32, limit: u64, setting: &'static str },
+    #[error("the image needs {needed} kB of memory, more than the {limit} kB that {setting} allows")]
+    ImageMemory { needed: u64, limit: u64, setting: &'static str },
     #[error("all places for bulk searches on this server are taken: {limit}")]
     Busy { limit: u32 },
 }
@@ -128,6 +140,16 @@ impl LuminaError {
             Self::IdTwice(_) => ERRCODE_UNIQUE_VIOLATION,
             Self::MixedWidths { .. } | Self::DifferentWidths { .. } => ERRCODE_STRING_DATA_LENGTH_MISMATCH,
             Self::Incomplete => ERRCODE_UNDEFINED_OBJECT,
+            Self::Method(_) | Self::HashSize(_) => ERRCODE_INVALID_PARAMETER_VALUE,
+            Self::Image(error) => match error {
+                PhotoError::Empty | PhotoError::Unknown { .. } => ERRCODE_INVALID_BINARY_REPRESENTATION,
+                PhotoError::Unsupported { .. } | PhotoError::NoPreview { .. } => ERRCODE_FEATURE_NOT_SUPPORTED,
+                PhotoError::Damaged { .. } => ERRCODE_DATA_EXCEPTION,
+                PhotoError::Pixels { .. } | PhotoError::Memory { .. } => ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                PhotoError::OutOfMemory => ERRCODE_OUT_OF_MEMORY,
+                PhotoError::Cancelled => ERRCODE_QUERY_CANCELED,
+            },
+            Self::ImagePixels { .. } | Self::ImageMemory { .. } => ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             Self::Threads { .. } => ERRCODE_INSUFFICIENT_RESOURCES,
             Self::OverMemory { .. } | Self::TooManyPairs { .. } | Self::Busy { .. } => {
                 ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
@@ -140,6 +162,7 @@ impl LuminaError {
     pub(crate) fn detail(&self) -> Option<String> {
         match self {
             Self::HashText { why, .. } => Some(sentence(why)),
+            Self::Image(PhotoError::Unknown { looks_like: Some(what) }) => Some(format!("They look like {what}.")),
             Self::BallText { why, .. } => Some(sentence(why)),
             Self::OverMemory { needed, .. } => Some(format!("At least {} kB would be needed.", needed.div_ceil(1024))),
             Self::TooManyPairs { hashes, .. } => {
@@ -216,6 +239,28 @@ impl LuminaError {
             Self::TooManyPairs { setting, .. } => {
                 format!("Leave such hashes out, lower the distance, or {}.", lower_first(&raise_setting(setting)))
             }
+            Self::Method(_) => "The methods are ahash, dhash, dct (also phash), whash, median, block and pdq.".into(),
+            Self::HashSize(SizeError::Size { method: lumina_photo::Method::Pdq, .. }) => {
+                "PDQ has 256 bits: leave size out, or give 16.".into()
+            }
+            Self::HashSize(SizeError::Size { .. }) => {
+                "Give 4, 8, 12, or another multiple of 4 up to 64: the hash has size * size bits.".into()
+            }
+            Self::HashSize(SizeError::PowerOfTwo { .. }) => "Give 4, 8, 16, 32 or 64.".into(),
+            Self::Image(PhotoError::Unsupported { .. }) => {
+                "image_info reads what its metadata say; convert it to JPEG or PNG for a hash.".into()
+            }
+            Self::Image(PhotoError::NoPreview { .. }) => {
+                "image_info reads what its metadata say; export it as JPEG for a hash.".into()
+            }
+            Self::Image(PhotoError::Damaged { .. }) => "Replace the image by a copy that is whole.".into(),
+            Self::Image(PhotoError::Empty | PhotoError::Unknown { .. }) => {
+                "Images are JPEG, PNG, GIF, WebP, TIFF, BMP, and raw files of cameras.".into()
+            }
+            Self::Image(_) => "Scale the image down, or end sessions that take much memory.".into(),
+            Self::ImagePixels { setting, .. } | Self::ImageMemory { setting, .. } => {
+                format!("{}, or scale the image down.", raise_setting(setting))
+            }
             Self::Busy { .. } => {
                 "Wait until one has ended, or ask the superuser to raise lumina.concurrent_searches.".into()
             }
@@ -267,6 +312,28 @@ impl From<SearchError> for LuminaError {
                 Self::OverMemory { needed, limit: limit / 1024, setting: guc::search_memory().setting }
             }
             error => Self::Search(error),
+        }
+    }
+}
+
+impl From<SizeError> for LuminaError {
+    fn from(error: SizeError) -> Self {
+        Self::HashSize(error)
+    }
+}
+
+impl From<PhotoError> for LuminaError {
+    fn from(error: PhotoError) -> Self {
+        match error {
+            PhotoError::Pixels { width, height, limit } => {
+                Self::ImagePixels { width, height, limit, setting: guc::max_image_pixels().setting }
+            }
+            PhotoError::Memory { needed, limit, .. } => Self::ImageMemory {
+                needed: needed.div_ceil(1024),
+                limit: limit / 1024,
+                setting: guc::image_memory().setting,
+            },
+            error => Self::Image(error),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The settings: their names, defaults and limits. Registered when the library is loaded.
 //!
-//! What one search may take is set twice: by any user for the session, and by the superuser as a limit that no session
+//! What one search, or one image, may take is set twice: by any user for the session, and by the superuser as a limit that no session
 //! goes past. The smaller counts, and [`Bound`] says which of the two that was, so that an error can name it.
 
 use crate::pg::version::reserve_settings;
@@ -118,6 +118,46 @@ static CONCURRENT: Number = Number {
     unit: GucFlags::empty(),
 };
 
+static IMAGE_PIXELS: Number = Number {
+    name: c"lumina.max_image_pixels",
+    short: c"How many pixels an image may have.",
+    long: c"Width times height. An image that has more is refused before any of it is decoded.",
+    value: GucSetting::<i32>::new(200_000_000),
+    minimum: 1,
+    maximum: i32::MAX,
+    unit: GucFlags::empty(),
+};
+
+static IMAGE_PIXELS_LIMIT: Number = Number {
+    name: c"lumina.max_image_pixels_limit",
+    short: c"The most pixels that any image may have.",
+    long: c"Bounds lumina.max_image_pixels in every session.",
+    value: GucSetting::<i32>::new(1_000_000_000),
+    minimum: 1,
+    maximum: i32::MAX,
+    unit: GucFlags::empty(),
+};
+
+static IMAGE_MEMORY: Number = Number {
+    name: c"lumina.image_memory",
+    short: c"How much memory decoding and hashing an image uses.",
+    long: c"Beside the bytes of the image itself. An image that needs more is refused before any of it is decoded.",
+    value: GucSetting::<i32>::new(GIGABYTE_IN_KB),
+    minimum: 1024,
+    maximum: i32::MAX,
+    unit: GucFlags::UNIT_KB,
+};
+
+static IMAGE_MEMORY_LIMIT: Number = Number {
+    name: c"lumina.image_memory_limit",
+    short: c"The most memory that decoding and hashing any image uses.",
+    long: c"Bounds lumina.image_memory in every session.",
+    value: GucSetting::<i32>::new(2 * GIGABYTE_IN_KB),
+    minimum: 1024,
+    maximum: i32::MAX,
+    unit: GucFlags::UNIT_KB,
+};
+
 impl Number {
     fn define(&'static self, context: GucContext) {
         let Number { name, short, long, value, minimum, maximum, unit } = self;
@@ -148,10 +188,10 @@ pub(crate) fn register() {
         GucContext::Userset,
         GucFlags::empty(),
     );
-    for number in [&THREADS, &MEMORY, &PAIRS] {
+    for number in [&THREADS, &MEMORY, &PAIRS, &IMAGE_PIXELS, &IMAGE_MEMORY] {
         number.define(GucContext::Userset);
     }
-    for number in [&THREADS_LIMIT, &MEMORY_LIMIT, &PAIRS_LIMIT, &CONCURRENT] {
+    for number in [&THREADS_LIMIT, &MEMORY_LIMIT, &PAIRS_LIMIT, &CONCURRENT, &IMAGE_PIXELS_LIMIT, &IMAGE_MEMORY_LIMIT] {
         number.define(GucContext::Suset);
     }
     reserve_settings();
@@ -173,8 +213,21 @@ pub(crate) fn search_threads() -> usize {
 
 /// How much memory a search uses, in bytes.
 pub(crate) fn search_memory() -> Bound {
-    let Bound { value, setting } = MEMORY.bound(&MEMORY_LIMIT);
+    in_bytes(MEMORY.bound(&MEMORY_LIMIT))
+}
+
+fn in_bytes(Bound { value, setting }: Bound) -> Bound {
     Bound { value: value.saturating_mul(KILOBYTE), setting }
+}
+
+/// How many pixels an image may have.
+pub(crate) fn max_image_pixels() -> Bound {
+    IMAGE_PIXELS.bound(&IMAGE_PIXELS_LIMIT)
+}
+
+/// How much memory decoding and hashing an image uses, in bytes.
+pub(crate) fn image_memory() -> Bound {
+    in_bytes(IMAGE_MEMORY.bound(&IMAGE_MEMORY_LIMIT))
 }
 
 /// How many pairs a search may find.

@@ -7,6 +7,7 @@
 //! - [`pg`]: the unsafe floor: datums, varlenas, catalog look-ups, and all that differs between Postgres versions.
 //! - [`types`]: `phash` and `phash_ball`: input and output, casts, comparison, distance, bands.
 //! - [`search`]: bulk search: pairs, matches, groups.
+//! - [`image`]: hashes of images, and what else is known of them.
 //! - [`planner`]: what the planner asks: simplification of `phash_within`, selectivity, row counts.
 //!
 //! The SQL objects are written by hand in `sql/`, one topic a file, and put together here in their order.
@@ -16,6 +17,7 @@ compile_error!("lumina needs panic = \"unwind\": an error must unwind to Postgre
 
 mod error;
 mod guc;
+mod image;
 mod pg;
 mod planner;
 mod search;
@@ -38,6 +40,7 @@ pgrx::extension_sql_file!("../sql/compare.sql", name = "compare", requires = ["o
 pgrx::extension_sql_file!("../sql/casts.sql", name = "casts", requires = ["compare"]);
 pgrx::extension_sql_file!("../sql/bands.sql", name = "bands", requires = ["casts"]);
 pgrx::extension_sql_file!("../sql/search.sql", name = "search", requires = ["bands"]);
+pgrx::extension_sql_file!("../sql/image.sql", name = "image", requires = ["search"]);
 
 #[cfg(test)]
 pub mod pg_test {

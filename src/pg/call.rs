@@ -4,7 +4,7 @@
 //! splits a function in two: `now` answers the common case in a few instructions, and must neither panic nor call
 //! Postgres; where it has no answer (`None`) the `guarded` half runs, under pgrx's guard, where it may do both.
 
-use super::datum::{Phash, PhashBall, inline_payload};
+use super::datum::{Phash, PhashBall, inline_payload, payload};
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 
 /// The arguments of a STRICT function: none is NULL.
@@ -56,6 +56,22 @@ impl Arguments {
     pub(crate) fn ball<'a>(self, index: usize) -> PhashBall<'a> {
         // SAFETY: the argument is a `phash_ball`, not NULL, and lives as long as the call.
         unsafe { PhashBall::read(self.datum(index)) }
+    }
+
+    /// The payload of a varlena, wherever it is stored.
+    pub(crate) fn bytes<'a>(self, index: usize) -> &'a [u8] {
+        // SAFETY: the argument is a varlena, not NULL, and lives as long as the call.
+        unsafe { payload(self.datum(index)) }
+    }
+
+    /// A `bool`.
+    pub(crate) fn bool(self, index: usize) -> bool {
+        self.datum(index).value() as u8 != 0
+    }
+
+    /// The call itself.
+    pub(crate) fn call(self) -> FunctionCallInfo {
+        self.0
     }
 
     /// An `int4`.

@@ -82,6 +82,11 @@ impl CString {
             CString(pg_sys::Datum::from(string))
         }
     }
+
+    /// The value as Postgres passes it.
+    pub(crate) fn into_datum(self) -> pg_sys::Datum {
+        self.0
+    }
 }
 
 /// The payload of a varlena that is stored in place, with a header of one byte or four; else `None`.

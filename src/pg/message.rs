@@ -42,6 +42,14 @@ pub(crate) fn in_database_encoding(message: String) -> String {
     message.chars().map(|c| if c.is_ascii() { c.to_string() } else { c.escape_unicode().to_string() }).collect()
 }
 
+/// A text that every database can hold: where its encoding is not UTF-8, a question mark for what is not ASCII.
+pub(crate) fn in_plain_encoding(text: String) -> String {
+    if text.is_ascii() || is_utf8() {
+        return text;
+    }
+    text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
+}
+
 /// All that is left of the message that a receive function was given, and marks it as read.
 pub(crate) fn rest<'a>(message: Raw) -> &'a [u8] {
     let buffer: pg_sys::StringInfo = message.pointer();

@@ -5,9 +5,12 @@
 //! - [`call`]: functions that run once a row.
 //! - [`context`]: where an error happened, kept while it passes through Rust.
 //! - [`datum`]: hashes and balls as function arguments and results.
+//! - [`interrupts`]: interrupts in the middle of somebody else's code.
+//! - [`jsonb`]: values of that type.
 //! - [`message`]: texts and binary messages from a client.
 //! - [`node`]: what the planner's expression trees say about an argument; catalog look-ups.
 //! - [`query`]: runs a user's query and hands over its rows.
+//! - [`record`]: functions that return one row of several columns.
 //! - [`report`]: messages that are no errors.
 //! - [`rows`]: functions that return a set of rows.
 //! - [`slot`]: how many searches run at once on the server.
@@ -26,9 +29,12 @@ pub(crate) mod array;
 pub(crate) mod call;
 mod context;
 pub(crate) mod datum;
+pub(crate) mod interrupts;
+pub(crate) mod jsonb;
 pub(crate) mod message;
 pub(crate) mod node;
 pub(crate) mod query;
+pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod rows;
 pub(crate) mod slot;

@@ -50,6 +50,17 @@ impl Call {
         self.datum(index).map(|number| number.value() as i32)
     }
 
+    /// The payload of a varlena; nothing for NULL.
+    pub(crate) fn bytes<'a>(self, index: usize) -> &'a [u8] {
+        // SAFETY: the argument is a varlena, which lives as long as the call.
+        self.datum(index).map_or(&[], |varlena| unsafe { super::datum::payload(varlena) })
+    }
+
+    /// A `bool`; false for NULL.
+    pub(crate) fn bool(self, index: usize) -> bool {
+        self.datum(index).is_some_and(|value| value.value() as u8 != 0)
+    }
+
     /// The function that is called.
     pub(crate) fn function(self) -> Oid {
         // SAFETY: the call is running, and knows its function.

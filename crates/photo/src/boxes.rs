@@ -58,8 +58,11 @@ fn header(bytes: &[u8], at: usize, end: usize) -> Option<(FileBox, usize)> {
         1 => (usize::try_from(number(bytes, &all, 8, 8)?).ok()?, 16),
         size => (usize::try_from(size).ok()?, 8),
     };
-    let next = at.checked_add(size)?.min(end);
+    let next = at.saturating_add(size).min(end);
     let start = at.checked_add(head)?;
-    // A box shorter than its own head would be read for ever.
+    // What is shorter than its own head is no box, and nothing after it can be found.
     (start <= next).then_some((FileBox { kind, body: start..next }, next))
 }
+
+#[cfg(test)]
+mod tests;

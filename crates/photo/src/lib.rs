@@ -1,9 +1,22 @@
 //! From the bytes of an image file to facts, without Postgres: pixels, orientation, perceptual hashes, sharpness, EXIF
 //! facts, dates.
+//!
+//! - [`format`]: what a file is, by its content.
+//! - [`limits`]: what reading it may take, and whether it is still wanted; [`input`]: the bytes as decoders read them.
+//! - [`decode`](mod@decode): pixels, one file a format; [`picture`]: what they are kept in.
+//! - [`orientation`], [`strip`], [`simd`]: a picture as it is shown, eight rows at a time.
+//! - [`lanczos`]: resizing with Pillow's bits.
+//! - [`hash`], [`sharpness`]: what is made of the rows.
+//! - [`metadata`], [`dates`]: what EXIF and names say; [`raw`]: previews in raw files. Below them [`boxes`], [`ifd`] and
+//!   [`segments`] read the structures of ISO base media files, TIFF and JPEG.
+//!
+//! Called by `src/image` of the extension. Bytes are hostile: nothing here panics on them past
+//! [`decode`](mod@decode), what they claim is checked before it is allocated, and whoever waits can stop it.
 
 mod boxes;
 pub mod dates;
 pub mod decode;
+mod dimensions;
 pub mod error;
 pub mod format;
 pub mod hash;
@@ -21,6 +34,7 @@ mod simd;
 mod strip;
 
 pub use decode::decode;
+pub use dimensions::dimensions;
 pub use error::PhotoError;
 pub use format::Format;
 pub use hash::{Made, Method, Recipe, Wanted};

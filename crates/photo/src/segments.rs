@@ -61,3 +61,6 @@ fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
 fn is_frame(marker: u8) -> bool {
     matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC)
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,3 +111,10 @@ fn many_large_directories_cost_little() {
     assert!(Tiff::open(&bytes).unwrap().directories().len() <= MAX_DIRECTORIES);
     assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
 }
+
+#[test]
+fn a_long_chain_is_followed_so_far() {
+    let mut builder = Builder::new(Order::Big);
+    let first = (0..1000).fold(0, |next, _| builder.directory(&[(ORIENTATION, short(1))], next));
+    assert_eq!(Tiff::open(&builder.finish(42, first)).unwrap().directories().len(), MAX_DIRECTORIES);
+}

@@ -296,13 +296,13 @@ fn hostile_data_costs_little() {
     }
     let mut large = block.clone();
     large.resize(60_000_000, 0);
-    let png = [&b"\x89PNG\r\n\x1A\n"[..], &chunk_of_png(b"eXIf", &large)].concat();
     let small = [&b"\x89PNG\r\n\x1A\n"[..], &chunk_of_png(b"tEXt", b"").repeat(1_000_000)].concat();
     let mut texts = b"MM\0*\0\0\0\x08\0\xC8".to_vec();
     for tag in 0..200_u16 {
         texts.extend([&(ifd::MAKE + tag).to_be_bytes()[..], &[0, 2], &50_000_000_u32.to_be_bytes(), &[0; 4]].concat());
     }
     texts.resize(60_000_000, 0);
+    let png = [&b"\x89PNG\r\n\x1A\n"[..], &chunk_of_png(b"eXIf", &texts)].concat();
     let files = [
         (Format::Jpeg, jpeg_with_exif(&block, 8, 8)),
         (Format::Tiff, large),

@@ -1,0 +1,64 @@
+//! Width and height of a picture by its header, without decoding it.
+
+use crate::format::Format;
+use crate::ifd::{self, Tiff};
+use crate::{metadata, segments};
+
+/// In pixels, as stored; `None` where the header says nothing of the kind, or the format has none that is read here: of
+/// raw files it is the metadata that knows the sensor.
+pub fn dimensions(bytes: &[u8], format: Format) -> Option<(u32, u32)> {
+    let found = match format {
+        Format::Jpeg => segments::frame(bytes).map(|frame| (frame.width, frame.height)),
+        Format::Png => Some((big(bytes, 16)?, big(bytes, 20)?)),
+        Format::Gif => Some((little(bytes, 6)?, little(bytes, 8)?)),
+        Format::Bmp => bmp(bytes),
+        Format::WebP => webp(bytes),
+        Format::Tiff => tiff(bytes),
+        Format::Heic | Format::Avif => metadata::dimensions_of_heif(bytes),
+        _ => None,
+    };
+    found.filter(|&(width, height)| width > 0 && height > 0)
+}
+
+fn at<const LENGTH: usize>(bytes: &[u8], offset: usize) -> Option<[u8; LENGTH]> {
+    bytes.get(offset..)?.first_chunk().copied()
+}
+
+/// Four bytes, the highest first.
+fn big(bytes: &[u8], offset: usize) -> Option<u32> {
+    at(bytes, offset).map(u32::from_be_bytes)
+}
+
+/// Two bytes, the lowest first.
+fn little(bytes: &[u8], offset: usize) -> Option<u32> {
+    at(bytes, offset).map(u16::from_le_bytes).map(u32::from)
+}
+
+fn bmp(bytes: &[u8]) -> Option<(u32, u32)> {
+    let header = at(bytes, 14).map(u32::from_le_bytes)?;
+    if header == 12 {
+        return Some((little(bytes, 18)?, little(bytes, 20)?));
+    }
+    let side = |offset| at(bytes, offset).map(i32::from_le_bytes);
+    // Negative heights are of pictures stored from the top.
+    Some((u32::try_from(side(18)?).ok()?, side(22)?.unsigned_abs()))
+}
+
+fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
+    let three = |offset| at::<3>(bytes, offset).map(|[a, b, c]| u32::from_le_bytes([a, b, c, 0]) + 1);
+    match &at::<4>(bytes, 12)? {
+        b"VP8X" => Some((three(24)?, three(27)?)),
+        b"VP8L" => {
+            let bits = at(bytes, 21).map(u32::from_le_bytes)?;
+            Some(((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1))
+        }
+        b"VP8 " => Some((little(bytes, 26)? & 0x3fff, little(bytes, 28)? & 0x3fff)),
+        _ => None,
+    }
+}
+
+fn tiff(bytes: &[u8]) -> Option<(u32, u32)> {
+    let page = Tiff::open(bytes)?.first()?;
+    let side = |tag| u32::try_from(page.number(tag)?).ok();
+    Some((side(ifd::WIDTH)?, side(ifd::HEIGHT)?))
+}

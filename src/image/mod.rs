@@ -1,0 +1,47 @@
+//! Images given as `bytea`: their hashes, and what their metadata say. The work is done in `lumina-photo`.
+//!
+//! - [`hash`]: `image_phash`, `image_pdq`, `image_phashes`, `image_phash_dihedral`.
+//! - [`info`]: the function `image_info`.
+//!
+//! All of it runs on the backend's own thread, within the limits of the settings, and looks for interrupts as it goes.
+
+mod hash;
+mod info;
+
+use crate::error::LuminaError;
+use crate::guc;
+use crate::pg::interrupts::Waiting;
+use lumina_photo::{Format, Limits, Orientation, PhotoError, Picture, metadata};
+
+/// The limits that the settings give.
+fn limits(waiting: &Waiting) -> Limits<'_> {
+    Limits { pixels: guc::max_image_pixels().value as u64, memory: guc::image_memory().value as u64, watch: waiting }
+}
+
+/// An image, decoded.
+struct Decoded {
+    format: Format,
+    picture: Picture,
+    /// As the file has it.
+    stored: Orientation,
+    /// What is to be shown.
+    shown: Orientation,
+}
+
+/// Decodes an image; one that ends early is refused. Its orientation counts if `orient` says so.
+fn decode(bytes: &[u8], orient: bool, limits: &Limits<'_>) -> Result<Decoded, PhotoError> {
+    let (format, picture) = lumina_photo::decode(bytes, limits)?;
+    if picture.truncated {
+        return Err(PhotoError::Damaged { format, why: "it ends before its last pixel".into() });
+    }
+    let stored = metadata::orientation(bytes, format);
+    let shown = if orient { stored } else { Orientation::Upright };
+    Ok(Decoded { format, picture, stored, shown })
+}
+
+/// Runs `work` within the limits of the settings; an interrupt stops it.
+fn within_limits<R>(work: impl FnOnce(&Limits<'_>) -> Result<R, PhotoError>) -> Result<R, LuminaError> {
+    let waiting = Waiting::begin()?;
+    let result = work(&limits(&waiting));
+    waiting.end(result)
+}
