@@ -1,5 +1,5 @@
 # Every target installs what it needs first, and says so.
-.PHONY: help demo test test-all test-clients lint bench fuzz install schema clean setup
+.PHONY: help demo test test-all test-clients lint bench bench-images fuzz install schema clean setup
 SHELL := /bin/bash
 
 help:
@@ -8,6 +8,7 @@ help:
 	@echo "make test-all     the tests on Postgres 15, 16, 17 and 18, each in the Debian that has it; needs root"
 	@echo "make test-clients the clients of docs/clients.md: psycopg, SQLAlchemy, Django, JDBC, PostgREST"
 	@echo "make bench        the figures of the README"
+	@echo "make bench-images decoding and hashing of real pictures"
 	@echo "make fuzz         the parsers against random input; SECONDS_EACH=60 by default"
 	@echo "make install      into the Postgres whose pg_config is on the path (or PG_CONFIG=...)"
 	@echo "make schema       writes sql/generated/ anew after a change under sql/"
@@ -33,6 +34,9 @@ lint: setup
 
 bench: setup
 	@scripts/install-private && scripts/bench
+
+bench-images: setup
+	@scripts/bench-images
 
 fuzz: setup
 	@scripts/fuzz

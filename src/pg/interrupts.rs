@@ -4,11 +4,17 @@
 //! where it is raised, the decoder is told to stop, and once it has, the interrupt goes on.
 
 use super::allocator::{hold_reserve, reserve_spent, room_for};
+use super::threads::{room_for_threads, with_signals_blocked};
 use crate::error::LuminaError;
 use lumina_photo::Watch;
 use std::any::Any;
 use std::cell::RefCell;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread::Builder;
+
+/// Stack of a decoder that runs aside, in bytes: what Rust gives a thread by itself.
+const STACK: usize = 2 << 20;
 
 /// This backend, waiting for an image.
 pub(crate) struct Waiting {
@@ -51,5 +57,12 @@ impl Watch for Waiting {
 
     fn room_for(&self, bytes: usize) -> bool {
         room_for(bytes)
+    }
+
+    fn spawn(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        if !room_for_threads(1, STACK) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        with_signals_blocked(|| Builder::new().name("lumina decoder".into()).stack_size(STACK).spawn(work).map(drop))
     }
 }

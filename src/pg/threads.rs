@@ -3,7 +3,17 @@
 //! A thread inherits the signal mask of the one that starts it. Postgres's handlers change its state and may only ever
 //! run on the backend's own thread, so that every other thread is started with all signals blocked.
 
+use super::allocator::room_for;
 use std::mem::MaybeUninit;
+
+/// More than the C library takes for a thread beside its stack.
+const SETUP: usize = 1 << 18;
+
+/// Whether the system has memory for threads with stacks of `stack` bytes: one that the C library has no memory to set up
+/// ends the process.
+pub(crate) fn room_for_threads(threads: usize, stack: usize) -> bool {
+    room_for(threads * (stack + SETUP) + SETUP)
+}
 
 /// Runs `start` with all signals blocked; threads that it starts never see one. It must not call Postgres.
 pub(crate) fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {

@@ -3,10 +3,10 @@
 
 use crate::error::LuminaError;
 use crate::guc::{self, Device};
-use crate::pg::allocator::{hold_reserve, reserve_spent, room_for};
+use crate::pg::allocator::{hold_reserve, reserve_spent};
 use crate::pg::report::say;
 use crate::pg::slot::Slot;
-use crate::pg::threads::with_signals_blocked;
+use crate::pg::threads::{room_for_threads, with_signals_blocked};
 use lumina_search::{Batch, Blame, Context, Plan, Search, SearchError, Sink};
 use pgrx::PgLogLevel;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -25,8 +25,6 @@ pub(super) struct Run {
 
 /// Enough for rayon's recursion, which goes as deep as the logarithm of the work.
 const STACK: usize = 1 << 20;
-/// More than the C library takes for a thread beside its stack.
-const SETUP: usize = 1 << 18;
 
 impl Run {
     /// Takes a slot. Errors: 53400, where too many searches run; 53200.
@@ -60,8 +58,7 @@ impl Run {
             return Ok(pool);
         }
         let threads = self.threads;
-        // A thread that the C library has no memory to set up ends the process.
-        if !room_for(threads * (STACK + SETUP) + SETUP) {
+        if !room_for_threads(threads, STACK) {
             return Err(LuminaError::OutOfMemory);
         }
         let pool = with_signals_blocked(|| {

@@ -186,7 +186,12 @@ impl ZByteReaderTrait for JpegInput<'_> {
 
     #[inline(always)]
     fn is_eof(&mut self) -> Result<bool, ZByteIoError> {
-        Ok(self.0.position >= self.0.bytes.len())
+        // The decoder asks where pixels are still to come: after the end marker it does not.
+        let ended = self.0.position >= self.0.bytes.len();
+        if ended {
+            self.0.overrun.set(true);
+        }
+        Ok(ended)
     }
 
     fn z_position(&mut self) -> Result<u64, ZByteIoError> {

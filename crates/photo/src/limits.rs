@@ -6,6 +6,11 @@
 
 use crate::error::PhotoError;
 use crate::format::Format;
+use std::io;
+use std::thread;
+
+/// Values between two looks where little is done with each.
+pub(crate) const AT_ONCE: usize = 1 << 24;
 
 /// The caller, asked every few milliseconds while an image is read.
 pub trait Watch {
@@ -16,6 +21,12 @@ pub trait Watch {
     fn room_for(&self, bytes: usize) -> bool {
         let _ = bytes;
         true
+    }
+
+    /// Starts a thread that computes and calls nothing of the caller's; it may outlive the call that it was started for,
+    /// by seconds. A caller that handles signals blocks them in it. Errors: the system starts none.
+    fn spawn(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        thread::Builder::new().name("lumina decoder".into()).spawn(work).map(drop)
     }
 }
 
@@ -65,11 +76,46 @@ impl Limits<'_> {
         }
     }
 
-    /// `length` zeros, asked of the system in a way that can fail. Errors: [`PhotoError::OutOfMemory`].
+    /// `length` zeros, asked of the system in a way that can fail; it may take half a second to give them.
+    /// Errors: [`PhotoError::OutOfMemory`], [`PhotoError::Cancelled`].
     pub(crate) fn zeros<T: Copy + Default>(&self, length: usize) -> Result<Vec<T>, PhotoError> {
         let mut zeros = Vec::new();
         zeros.try_reserve_exact(length).map_err(|_| PhotoError::OutOfMemory)?;
-        zeros.resize(length, T::default());
+        while zeros.len() < length {
+            self.check()?;
+            zeros.resize(length.min(zeros.len() + AT_ONCE), T::default());
+        }
         Ok(zeros)
+    }
+
+    /// The parts, one after the other, asked of the system in a way that can fail. Errors: [`PhotoError::OutOfMemory`].
+    pub(crate) fn joined(&self, parts: &[&[u8]]) -> Result<Vec<u8>, PhotoError> {
+        let mut joined = Vec::new();
+        let length = parts.iter().map(|part| part.len()).sum();
+        joined.try_reserve_exact(length).map_err(|_| PhotoError::OutOfMemory)?;
+        parts.iter().for_each(|part| joined.extend_from_slice(part));
+        Ok(joined)
+    }
+}
+
+/// Looks at the watch after every so many values, however they come in rows.
+pub(crate) struct Pace<'a> {
+    limits: &'a Limits<'a>,
+    values: usize,
+}
+
+impl<'a> Pace<'a> {
+    pub(crate) fn new(limits: &'a Limits<'a>) -> Self {
+        Pace { limits, values: 0 }
+    }
+
+    /// `values` more are about to be made. Errors: [`PhotoError::Cancelled`].
+    pub(crate) fn go_on(&mut self, values: usize) -> Result<(), PhotoError> {
+        self.values += values;
+        if self.values < 1 << 18 {
+            return Ok(());
+        }
+        self.values = 0;
+        self.limits.check()
     }
 }

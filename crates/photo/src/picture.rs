@@ -39,15 +39,6 @@ impl Pixels {
     }
 }
 
-/// Keeps the first `to` of every `from` samples, in place.
-pub(crate) fn drop_channels(samples: &mut Vec<u8>, from: usize, to: usize) {
-    let pixels = samples.len() / from;
-    for pixel in 1..pixels {
-        samples.copy_within(pixel * from..pixel * from + to, pixel * to);
-    }
-    samples.truncate(pixels * to);
-}
-
 /// Red, green and blue of a pixel of CMYK: Pillow's `cmyk2rgb`.
 pub(crate) fn cmyk_to_rgb([c, m, y, k]: [u8; 4]) -> [u8; 3] {
     let white = 255 - i32::from(k);

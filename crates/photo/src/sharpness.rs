@@ -6,6 +6,7 @@
 //! all pixels that have four.
 
 use crate::lanczos::Resize;
+use crate::simd::fastest;
 use crate::strip::Strip;
 
 /// Pixels of the longer side at which it is measured.
@@ -46,20 +47,33 @@ impl Sharpness {
         let width = self.width;
         let pixels = self.resize.into_pixels();
         let rows: Vec<&[u8]> = pixels.chunks_exact(width).collect();
-        let (mut count, mut sum, mut squares) = (0i64, 0i64, 0i64);
+        let (mut count, mut sum, mut squares) = (0, 0, 0);
         for three in rows.windows(3) {
-            for x in 1..width.saturating_sub(1) {
-                let at = |row: usize, x: usize| i64::from(three[row][x]);
-                let laplacian = at(0, x) + at(2, x) + at(1, x - 1) + at(1, x + 1) - 4 * at(1, x);
-                count += 1;
-                sum += laplacian;
-                squares += laplacian * laplacian;
-            }
+            let mut sums = (0, 0);
+            laplacian(three[0], three[1], three[2], &mut sums);
+            count += width.saturating_sub(2);
+            sum += i64::from(sums.0);
+            squares += i64::from(sums.1);
         }
         if count == 0 {
             return 0.0;
         }
         let (count, sum, squares) = (count as f64, sum as f64, squares as f64);
         (squares / count - (sum / count) * (sum / count)).max(0.0)
+    }
+}
+
+fastest! {
+    /// The sum of the Laplacian at the pixels of a row, and of its squares: of [`SIDE`] pixels both fit into 32 bits.
+    fn laplacian(above: &[u8], row: &[u8], below: &[u8], sums: &mut (i32, i32)) {
+        let (mut sum, mut squares) = (0, 0);
+        let neighbours = row.windows(3).zip(above[1..].iter().zip(&below[1..]));
+        for (three, (&above, &below)) in neighbours {
+            let [left, here, right] = [three[0], three[1], three[2]].map(i32::from);
+            let laplacian = i32::from(above) + i32::from(below) + left + right - 4 * here;
+            sum += laplacian;
+            squares += laplacian * laplacian;
+        }
+        *sums = (sum, squares);
     }
 }

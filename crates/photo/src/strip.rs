@@ -6,10 +6,18 @@ use crate::orientation::Orientation;
 use crate::picture::Picture;
 #[cfg(test)]
 use crate::picture::Pixels;
-use crate::simd::fastest;
+use crate::simd::rgb;
 
 /// Rows of a strip: as many as there are 32-bit lanes in a vector of AVX2.
 pub(crate) const ROWS: usize = 8;
+
+/// Pixels of a row that lie together in a [`Tile`].
+pub(crate) const ACROSS: usize = 8;
+
+/// A square of a strip's grey pixels, row after row: a vector of AVX-512, and a line of the cache.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Tile(pub(crate) [[u8; ACROSS]; ROWS]);
 
 /// A picture under an orientation.
 #[derive(Clone, Copy)]
@@ -83,30 +91,26 @@ pub(crate) struct Strip<'a> {
     pub(crate) samples: &'a [u8],
     /// Grey, one a pixel.
     pub(crate) grey: &'a [u8],
-    /// Grey, the [`ROWS`] pixels of a column together; rows past `count` hold what was there before.
-    pub(crate) columns: &'a [[u8; ROWS]],
+    /// Grey, in tiles; rows past `count` hold what was there before, pixels past `width` are 0.
+    pub(crate) tiles: &'a [Tile],
 }
 
 /// Buffers that are used again for each strip.
 pub(crate) struct Buffers {
     scratch: Vec<u8>,
     grey: Vec<u8>,
-    columns: Vec<[u8; ROWS]>,
+    tiles: Vec<Tile>,
 }
 
 impl Buffers {
     /// Bytes that they take.
     pub(crate) fn memory(width: usize) -> usize {
-        width * ROWS * 5
+        width * ROWS * 5 + size_of::<Tile>()
     }
 
     pub(crate) fn new(view: &View<'_>) -> Self {
         let width = view.width;
-        Buffers {
-            scratch: vec![0; width * ROWS * view.channels],
-            grey: vec![0; width * ROWS],
-            columns: vec![[0; ROWS]; width],
-        }
+        Buffers { scratch: vec![0; width * ROWS * view.channels], grey: vec![0; width * ROWS], tiles: no_tiles(width) }
     }
 
     /// The strip that begins at row `y`.
@@ -116,32 +120,28 @@ impl Buffers {
         let grey: &[u8] = if view.channels == 1 {
             samples
         } else {
-            grey(samples, &mut self.grey[..count * view.width]);
+            rgb::grey(samples, &mut self.grey[..count * view.width]);
             &self.grey[..count * view.width]
         };
-        columns(grey, &mut self.columns);
-        Strip { y, count, width: view.width, channels: view.channels, samples, grey, columns: &self.columns }
+        tiles(grey, view.width, &mut self.tiles);
+        Strip { y, count, width: view.width, channels: view.channels, samples, grey, tiles: &self.tiles }
     }
 }
 
-fastest! {
-    /// Pillow's conversion to mode L: ITU-R BT.601 in 16 bits behind the point, rounded.
-    fn grey(rgb: &[u8], grey: &mut [u8]) {
-        for (pixel, grey) in rgb.chunks_exact(3).zip(grey) {
-            let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
-            *grey = ((19595 * r + 38470 * g + 7471 * b + 32768) >> 16) as u8;
+/// Tiles for a strip of a width, all black.
+pub(crate) fn no_tiles(width: usize) -> Vec<Tile> {
+    vec![Tile([[0; ACROSS]; ROWS]); width.div_ceil(ACROSS)]
+}
+
+/// Rows of `width` pixels to tiles.
+pub(crate) fn tiles(rows: &[u8], width: usize, tiles: &mut [Tile]) {
+    for (lane, row) in rows.chunks_exact(width).enumerate() {
+        let (eights, rest) = row.as_chunks();
+        for (tile, eight) in tiles.iter_mut().zip(eights) {
+            tile.0[lane] = *eight;
         }
-    }
-}
-
-fastest! {
-    /// Rows to columns.
-    pub(crate) fn columns(rows: &[u8], columns: &mut [[u8; ROWS]]) {
-        let width = columns.len();
-        for (lane, row) in rows.chunks_exact(width).enumerate() {
-            for (column, &grey) in columns.iter_mut().zip(row) {
-                column[lane] = grey;
-            }
+        if let Some(tile) = tiles.get_mut(eights.len()) {
+            tile.0[lane][..rest.len()].copy_from_slice(rest);
         }
     }
 }

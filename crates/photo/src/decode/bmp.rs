@@ -1,11 +1,11 @@
 //! Windows bitmaps, by the crate `image`.
 
-use super::{FIXED, area, damaged, unsupported};
+use super::{FIXED, area, damaged, drop_channels, unsupported};
 use crate::error::PhotoError;
 use crate::format::Format;
 use crate::input::Input;
 use crate::limits::Limits;
-use crate::picture::{Picture, Pixels, drop_channels};
+use crate::picture::{Picture, Pixels};
 use image::codecs::bmp::BmpDecoder;
 use image::{ColorType, ImageDecoder, ImageError};
 use std::cell::Cell;
@@ -28,7 +28,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     let mut samples = limits.zeros(area(width, height, from as u64) as usize)?;
     decoder.read_image(&mut samples).map_err(error)?;
     if from != to {
-        drop_channels(&mut samples, from, to);
+        drop_channels(&mut samples, from, to, limits)?;
     }
     let pixels = if to == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
     Ok(Picture { width, height, pixels, truncated: false })

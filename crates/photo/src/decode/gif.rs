@@ -4,17 +4,23 @@ use super::{FIXED, area, damaged};
 use crate::error::PhotoError;
 use crate::format::Format;
 use crate::input::Input;
-use crate::limits::Limits;
+use crate::limits::{Limits, Pace};
 use crate::picture::{Picture, Pixels};
 use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 use std::cell::Cell;
 use std::num::NonZero;
 
+/// A profile, or XMP data, of more bytes is refused.
+const METADATA: u64 = 1 << 20;
+
 pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
     let overrun = Cell::new(false);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
-    options.set_memory_limit(MemoryLimit::Bytes(NonZero::new(limits.memory).unwrap_or(NonZero::<u64>::MIN)));
+    // It keeps a colour profile and XMP data, in lists that double.
+    options.set_memory_limit(MemoryLimit::Bytes(NonZero::new(METADATA).unwrap_or(NonZero::<u64>::MIN)));
+    let metadata = 4 * METADATA.min(bytes.len() as u64);
+    limits.allow_memory(Format::Gif, metadata + FIXED)?;
     let mut decoder = options.read_info(Input::new(bytes, limits, &overrun)).map_err(error)?;
     let screen = (u32::from(decoder.width()), u32::from(decoder.height()));
     limits.allow_pixels(screen.0, screen.1)?;
@@ -30,36 +36,44 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         return Err(damaged(Format::Gif, "it has no width or no height"));
     }
     let local = frame.palette.clone();
-    let needed = area(width, height, 1 + 3) + (frame_width * frame_height) as u64 + FIXED;
-    limits.allow_memory(Format::Gif, needed)?;
+    let channels = if local.is_some() || decoder.global_palette().is_some() { 3 } else { 1 };
+    let needed = area(width, height, channels) + (frame_width * frame_height) as u64 + u64::from(width) + metadata;
+    limits.allow_memory(Format::Gif, needed + FIXED)?;
     let mut stored: Vec<u8> = limits.zeros(frame_width * frame_height)?;
     decoder.read_into_buffer(&mut stored).map_err(error)?;
 
-    let mut indices = limits.zeros(area(width, height, 1) as usize)?;
-    indices.fill(background);
-    let rows = indices.chunks_exact_mut(width as usize).skip(top);
-    for (row, read) in rows.zip(stored.chunks_exact(frame_width)) {
-        row[left..left + frame_width].copy_from_slice(read);
+    let colours = local.as_deref().or_else(|| decoder.global_palette()).map(colours);
+    let mut samples: Vec<u8> = limits.zeros(area(width, height, channels) as usize)?;
+    let mut indices = vec![background; width as usize];
+    let mut pace = Pace::new(limits);
+    let mut frame_rows = stored.chunks_exact(frame_width);
+    for (y, row) in samples.chunks_exact_mut(width as usize * channels as usize).enumerate() {
+        pace.go_on(row.len())?;
+        let frame_row = if y < top { None } else { frame_rows.next() };
+        match frame_row {
+            Some(read) => indices[left..left + frame_width].copy_from_slice(read),
+            None => indices.fill(background),
+        }
+        match &colours {
+            None => row.copy_from_slice(&indices),
+            Some(colours) => {
+                for (sample, &index) in row.chunks_exact_mut(3).zip(&indices) {
+                    sample.copy_from_slice(&colours[usize::from(index)]);
+                }
+            }
+        }
     }
-    let palette = local.or_else(|| decoder.global_palette().map(<[u8]>::to_vec));
-    let pixels = match palette {
-        None => Pixels::Grey(indices),
-        Some(palette) => Pixels::Rgb(coloured(&indices, &palette, limits)?),
-    };
+    let pixels = if channels == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
     Ok(Picture { width, height, pixels, truncated: false })
 }
 
-/// Looks every index up. Those past the end of the palette are black, as in Pillow.
-fn coloured(indices: &[u8], palette: &[u8], limits: &Limits<'_>) -> Result<Vec<u8>, PhotoError> {
+/// The palette as a table. Colours past its end are black, as in Pillow.
+fn colours(palette: &[u8]) -> [[u8; 3]; 256] {
     let mut colours = [[0; 3]; 256];
     for (colour, entry) in colours.iter_mut().zip(palette.chunks_exact(3)) {
         colour.copy_from_slice(entry);
     }
-    let mut samples: Vec<u8> = limits.zeros(3 * indices.len())?;
-    for (sample, &index) in samples.chunks_exact_mut(3).zip(indices) {
-        sample.copy_from_slice(&colours[usize::from(index)]);
-    }
-    Ok(samples)
+    colours
 }
 
 fn error(error: DecodingError) -> PhotoError {

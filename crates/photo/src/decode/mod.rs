@@ -4,6 +4,7 @@
 //! [`Limits`], and only then decodes. The estimates are upper bounds, tested by counting what is allocated. Animations
 //! give their first picture, files of several pages the first page.
 
+mod aside;
 mod bmp;
 mod gif;
 mod jpeg;
@@ -14,7 +15,7 @@ mod webp;
 use crate::error::PhotoError;
 use crate::format::{self, Format};
 use crate::input::guarded;
-use crate::limits::Limits;
+use crate::limits::{AT_ONCE, Limits};
 use crate::picture::Picture;
 use crate::raw;
 
@@ -52,6 +53,19 @@ fn preview(bytes: &[u8], format: Format, limits: &Limits<'_>) -> Result<Picture,
         }
     }
     Err(failed)
+}
+
+/// Keeps the first `to` of every `from` samples, in place. Errors: [`PhotoError::Cancelled`].
+fn drop_channels(samples: &mut Vec<u8>, from: usize, to: usize, limits: &Limits<'_>) -> Result<(), PhotoError> {
+    let pixels = samples.len() / from;
+    for start in (0..pixels).step_by(AT_ONCE) {
+        limits.check()?;
+        for pixel in start.max(1)..pixels.min(start + AT_ONCE) {
+            samples.copy_within(pixel * from..pixel * from + to, pixel * to);
+        }
+    }
+    samples.truncate(pixels * to);
+    Ok(())
 }
 
 fn damaged(format: Format, why: impl ToString) -> PhotoError {

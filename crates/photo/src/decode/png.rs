@@ -4,9 +4,9 @@ use super::{FIXED, area, damaged, unsupported};
 use crate::error::PhotoError;
 use crate::format::Format;
 use crate::input::Input;
-use crate::limits::Limits;
-use crate::picture::{Picture, Pixels, drop_channels};
-use png::{ColorType, Decoder, DecodingError, Transformations};
+use crate::limits::{Limits, Pace};
+use crate::picture::{Picture, Pixels};
+use png::{ColorType, Decoder, DecodingError, InterlaceInfo, Transformations, expand_interlaced_row};
 use std::cell::Cell;
 
 /// For chunks other than the picture: a palette, its transparency; all others are skipped.
@@ -22,10 +22,11 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     let (width, height, interlaced) = (info.width, info.height, info.interlaced);
     limits.allow_pixels(width, height)?;
     let row = info.raw_row_length() as u64;
-    let whole = if interlaced { 4 } else { 3 };
-    // Rows as they are stored, filtered and expanded, and what the inflater looks back to.
-    limits.allow_memory(Format::Png, area(width, height, whole) + 16 * row + CHUNKS as u64 + FIXED)?;
-    decoder.set_limits(png::Limits { bytes: CHUNKS });
+    // Rows as they are stored and as they are expanded, the latter twice with 8 and once with 16 bits.
+    let rows = 4 * row + 16 * u64::from(width);
+    let working = rows + CHUNKS as u64 + FIXED;
+    limits.allow_memory(Format::Png, working)?;
+    decoder.set_limits(png::Limits { bytes: CHUNKS + rows as usize });
 
     let mut reader = decoder.read_info().map_err(error)?;
     let (colours, _) = reader.output_color_type();
@@ -36,30 +37,42 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         ColorType::Rgba => (4, 3),
         ColorType::Indexed => return Err(unsupported(Format::Png, "a palette that cannot be expanded")),
     };
-    let (pixels, row) = (area(width, height, 1) as usize, width as usize * from);
-    let mut samples = if interlaced {
-        let mut samples = limits.zeros(pixels * from)?;
-        reader.next_frame(&mut samples).map_err(error)?;
-        drop_channels(&mut samples, from, to);
-        samples
-    } else {
-        let mut samples: Vec<u8> = limits.zeros(pixels * to)?;
-        for stored in samples.chunks_exact_mut(width as usize * to) {
-            let read = reader.next_row().map_err(error)?.ok_or_else(|| damaged(Format::Png, "rows are missing"))?;
-            let read = read.data().get(..row).ok_or_else(|| damaged(Format::Png, "a row is too short"))?;
-            if from == to {
-                stored.copy_from_slice(read);
-            } else {
-                for (stored, read) in stored.chunks_exact_mut(to).zip(read.chunks_exact(from)) {
-                    stored.copy_from_slice(&read[..to]);
-                }
-            }
+    limits.allow_memory(Format::Png, area(width, height, to as u64) + working)?;
+    let stride = width as usize * to;
+    let mut pace = Pace::new(limits);
+    let mut samples: Vec<u8> = limits.zeros(area(width, height, to as u64) as usize)?;
+    if interlaced {
+        let mut kept: Vec<u8> = limits.zeros(stride)?;
+        // Rows of seven pictures, each with pixels that the ones before it have not.
+        while let Some(row) = reader.next_interlaced_row().map_err(error)? {
+            pace.go_on(row.data().len())?;
+            let InterlaceInfo::Adam7(place) = row.interlace() else { break };
+            let stored = row.data();
+            let kept =
+                kept.get_mut(..stored.len() / from * to).ok_or_else(|| damaged(Format::Png, "a row is too long"))?;
+            keep(stored, from, kept, to);
+            expand_interlaced_row(&mut samples, stride, kept, place, 8 * to as u8);
         }
-        samples
-    };
-    samples.shrink_to_fit();
+    } else {
+        for target in samples.chunks_exact_mut(stride) {
+            pace.go_on(stride)?;
+            let row = reader.next_row().map_err(error)?.ok_or_else(|| damaged(Format::Png, "rows are missing"))?;
+            let stored = row.data().get(..width as usize * from);
+            keep(stored.ok_or_else(|| damaged(Format::Png, "a row is too short"))?, from, target, to);
+        }
+    }
     let pixels = if to == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
     Ok(Picture { width, height, pixels, truncated: false })
+}
+
+/// Copies the first `to` of every `from` samples.
+fn keep(stored: &[u8], from: usize, kept: &mut [u8], to: usize) {
+    if from == to {
+        return kept.copy_from_slice(stored);
+    }
+    for (kept, stored) in kept.chunks_exact_mut(to).zip(stored.chunks_exact(from)) {
+        kept.copy_from_slice(&stored[..to]);
+    }
 }
 
 fn error(error: DecodingError) -> PhotoError {

@@ -1,11 +1,16 @@
 //! TIFF, by the crate of that name: its first page, strip by strip or tile by tile, so that only one of them is held
 //! beside the picture.
+//!
+//! Strips in JPEG are decoded by [`jpeg`](super::jpeg) and not by the crate, whose way with them cannot be stopped and
+//! allocates what they say of themselves.
 
-use super::{FIXED, area, damaged, jpeg, unsupported};
+use super::jpeg::Part;
+use super::{FIXED, area, damaged, unsupported};
 use crate::error::PhotoError;
 use crate::format::Format;
+use crate::ifd;
 use crate::input::Input;
-use crate::limits::Limits;
+use crate::limits::{Limits, Pace};
 use crate::picture::{Picture, Pixels, cmyk_to_rgb};
 use std::cell::Cell;
 use tiff::ColorType;
@@ -13,8 +18,14 @@ use tiff::TiffError;
 use tiff::decoder::{ChunkType, Decoder, Limits as DecoderLimits};
 use tiff::tags::Tag;
 
-/// One value of a tag, and all of them: what is longer is no image of a camera or a scanner.
-const TAGS: usize = 16 << 20;
+/// What the crate holds of one value of a tag while it reads it, in bytes.
+const VALUE: usize = 32;
+/// The values of one tag, as the crate holds them: what is longer is no image of a camera or a scanner.
+const VALUES: usize = 64 << 20;
+/// Those of most files: of their entries, and of the tags that are longest where none are long.
+const FEW: usize = 1 << 12;
+/// Strips and tiles count as so many values, at least: each has a decoder of its own.
+const SMALLEST: usize = 1 << 12;
 /// Compression by JPEG (TIFF Technical Note 2).
 const JPEG: u16 = 7;
 
@@ -28,13 +39,61 @@ enum Colours {
 
 type TiffDecoder<'a> = Decoder<Input<'a>>;
 
+/// Tags that the crate reads of a page.
+const READ: [u64; 19] = [256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 338, 339, 347, 530];
+
+/// Bytes that the longest tag of the first page takes while it is read. The crate allocates what a tag claims before it
+/// reads it, and only then can it be told of limits. Errors: a tag claims more than there is, or more than [`VALUES`].
+fn longest(bytes: &[u8]) -> Result<usize, PhotoError> {
+    let damaged = |why| Err(damaged(Format::Tiff, why));
+    let Some(order) = bytes.get(..2).and_then(ifd::Order::of) else { return damaged("it has no header") };
+    let number = |at: u64, width: usize| {
+        let at = usize::try_from(at).ok()?;
+        Some(order.number(bytes.get(at..at.checked_add(width)?)?))
+    };
+    let big = number(2, 2) == Some(43);
+    let (width, record, first) = if big { (8, 20, number(8, 8)) } else { (4, 12, number(4, 4)) };
+    let (Some(first), count_width) = (first, if big { 8 } else { 2 }) else { return damaged("it has no page") };
+    let count = number(first, count_width).unwrap_or(0);
+    let mut longest = FEW as u64;
+    let mut next = first.saturating_add(count_width as u64);
+    for _ in 0..count {
+        let at = next;
+        let (Some(tag), Some(kind)) = (number(at, 2), number(at.saturating_add(2), 2)) else { break };
+        let Some(count) = number(at.saturating_add(4), width) else { break };
+        // The crate takes 12 bytes for an entry of a type that it does not know, also where entries have 20.
+        next = at.saturating_add(if matches!(kind, 1..=13 | 16..=18) { record } else { 12 });
+        if !READ.contains(&tag) {
+            continue;
+        }
+        let unit = match kind {
+            2 => return damaged("a tag is a text where it should be a number"),
+            3 | 8 => 2,
+            4 | 9 | 11 | 13 => 4,
+            5 | 10 | 12 | 16 | 17 | 18 => 8,
+            _ => 1,
+        };
+        if count.saturating_mul(unit) > bytes.len() as u64 {
+            return damaged("a tag is longer than the file");
+        }
+        longest = longest.max(count);
+    }
+    match longest as usize * VALUE {
+        longest if longest <= VALUES => Ok(longest),
+        _ => damaged("one of its tags is too large"),
+    }
+}
+
 pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
     let overrun = Cell::new(false);
+    let longest = longest(bytes)?;
     let mut decoder_limits = DecoderLimits::default();
-    decoder_limits.ifd_value_size = TAGS;
-    decoder_limits.decoding_buffer_size = usize::try_from(limits.memory).unwrap_or(usize::MAX);
-    decoder_limits.intermediate_buffer_size = decoder_limits.decoding_buffer_size;
-    limits.allow_memory(Format::Tiff, 4 * TAGS as u64)?;
+    decoder_limits.ifd_value_size = longest;
+    decoder_limits.decoding_buffer_size = longest;
+    decoder_limits.intermediate_buffer_size = usize::MAX; // not allocated: what is stored is read as it is decoded
+    // The entries of a page; a tag as it is read, the offsets and lengths of strips, and the same in numbers.
+    let tags = (bytes.len() as u64).min(1 << 16) * 8 + 2 * longest as u64;
+    limits.allow_memory(Format::Tiff, tags + FIXED)?;
     let mut decoder = Decoder::new(Input::new(bytes, limits, &overrun)).map_err(error)?.with_limits(decoder_limits);
     let (width, height) = decoder.dimensions().map_err(error)?;
     if width == 0 || height == 0 {
@@ -45,15 +104,19 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     let colours = colours(colour_type, &mut decoder)?;
     let channels = if matches!(colours, Colours::Grey) { 1 } else { 3 };
     let chunk = decoder.chunk_dimensions();
-    let sample_bytes = u64::from(colour_type.bit_depth()).div_ceil(8) * u64::from(colour_type.num_samples());
-    let chunk_bytes = area(chunk.0, chunk.1, sample_bytes);
-    check_jpeg_chunks(bytes, &mut decoder, chunk)?;
-    // A strip or tile as it is stored, decoded, and, of those in JPEG, once more; and the lists of where they are.
-    let needed = area(width, height, channels) + 3 * chunk_bytes + 2 * bytes.len() as u64 + 4 * TAGS as u64 + FIXED;
+    // A strip ends with the page, whatever its height; of a tile the decoder keeps what is on the page.
+    let (across, down) = (chunk.0.min(width), chunk.1.min(height));
+    let pixel_bits = u64::from(colour_type.bit_depth()) * u64::from(colour_type.num_samples());
+    // A strip or tile, and one row of it with all that is left out; of bits that are few, not less than the picture's.
+    let chunk_bytes = (u64::from(across) * pixel_bits).div_ceil(8) * u64::from(down);
+    let row_bytes = 4 * u64::from(chunk.0) * pixel_bits.div_ceil(8);
+    let held = area(width, height, channels) + tags;
+    let needed = held.saturating_add(chunk_bytes).saturating_add(row_bytes).saturating_add(FIXED);
     limits.allow_memory(Format::Tiff, needed)?;
 
+    let jpegs = Jpegs::of(&mut decoder, bytes, chunk, held)?;
     let mut samples = limits.zeros(area(width, height, channels) as usize)?;
-    let mut page = Page { width: width as usize, height: height as usize, channels: channels as usize, chunk };
+    let mut page = Page { width: width as usize, height: height as usize, channels: channels as usize, chunk, jpegs };
     page.read(&mut decoder, colour_type, &colours, &mut samples, limits)?;
     let pixels = if channels == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
     Ok(Picture { width, height, pixels, truncated: false })
@@ -76,39 +139,89 @@ fn colours(colour_type: ColorType, decoder: &mut TiffDecoder<'_>) -> Result<Colo
     }
 }
 
-/// The decoder allocates what the JPEG in a strip says of its size, before it looks whether the strip has that size.
-fn check_jpeg_chunks(bytes: &[u8], decoder: &mut TiffDecoder<'_>, chunk: (u32, u32)) -> Result<(), PhotoError> {
-    if decoder.find_tag_unsigned::<u16>(Tag::Compression).map_err(error)? != Some(JPEG) {
-        return Ok(());
-    }
-    let (offsets, lengths) = match decoder.get_chunk_type() {
-        ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts),
-        ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts),
-    };
-    let offsets = decoder.get_tag_u64_vec(offsets).map_err(error)?;
-    let lengths = decoder.get_tag_u64_vec(lengths).map_err(error)?;
-    for (&offset, &length) in offsets.iter().zip(&lengths) {
-        let part = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..));
-        let part = part.ok_or_else(|| damaged(Format::Tiff, "a strip lies outside of the file"))?;
-        let part = &part[..part.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
-        let size = jpeg::size(part).map_err(|_| damaged(Format::Tiff, "a strip in JPEG is damaged"))?;
-        if size.0 > chunk.0 || size.1 > chunk.1 {
-            return Err(damaged(Format::Tiff, "a strip in JPEG is larger than it should be"));
+/// Strips or tiles in JPEG.
+struct Jpegs<'a> {
+    bytes: &'a [u8],
+    tables: Vec<u8>,
+    offsets: Vec<u64>,
+    lengths: Vec<u64>,
+    /// Black is the highest value.
+    inverted: bool,
+    largest: (u32, u32),
+    held: u64,
+}
+
+impl<'a> Jpegs<'a> {
+    /// `None` where the page has another compression.
+    fn of(
+        decoder: &mut TiffDecoder<'_>,
+        bytes: &'a [u8],
+        largest: (u32, u32),
+        held: u64,
+    ) -> Result<Option<Self>, PhotoError> {
+        if decoder.find_tag_unsigned::<u16>(Tag::Compression).map_err(error)? != Some(JPEG) {
+            return Ok(None);
         }
+        if decoder.colortype().map_err(error)?.bit_depth() != 8 {
+            return Err(unsupported(Format::Tiff, "JPEG of samples that have not 8 bits"));
+        }
+        let (offsets, lengths) = match decoder.get_chunk_type() {
+            ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts),
+            ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts),
+        };
+        let tables = decoder.find_tag(Tag::JPEGTables).map_err(error)?;
+        let photometric = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).map_err(error)?;
+        Ok(Some(Jpegs {
+            bytes,
+            tables: tables.map(|tables| tables.into_u8_vec()).transpose().map_err(error)?.unwrap_or_default(),
+            offsets: decoder.get_tag_u64_vec(offsets).map_err(error)?,
+            lengths: decoder.get_tag_u64_vec(lengths).map_err(error)?,
+            inverted: photometric == Some(0),
+            largest,
+            held,
+        }))
     }
-    Ok(())
+
+    /// Samples of a strip or tile of at least that width and height, and the bytes of a row.
+    fn decode(
+        &self,
+        index: usize,
+        (width, height): (u32, u32),
+        each: usize,
+        limits: &Limits<'_>,
+    ) -> Result<(Vec<u8>, usize), PhotoError> {
+        let damaged = |why| damaged(Format::Tiff, why);
+        let outside = || damaged("a strip lies outside of the file");
+        let (&offset, &length) = self.offsets.get(index).zip(self.lengths.get(index)).ok_or_else(outside)?;
+        let stored = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..)).ok_or_else(outside)?;
+        let stored = &stored[..stored.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
+        let part = Part { tables: &self.tables, bytes: stored, largest: self.largest, held: self.held };
+        let mut decoded = part.components(limits).map_err(|error| match error {
+            PhotoError::Damaged { why, .. } => PhotoError::Damaged { format: Format::Tiff, why },
+            PhotoError::Unsupported { why, .. } => PhotoError::Unsupported { format: Format::Tiff, why },
+            error => error,
+        })?;
+        if decoded.width < width || decoded.height < height || decoded.channels as usize != each || decoded.truncated {
+            return Err(damaged("a strip in JPEG is less than it should be"));
+        }
+        if self.inverted {
+            decoded.samples.iter_mut().for_each(|sample| *sample = !*sample);
+        }
+        Ok((decoded.samples, decoded.width as usize * each))
+    }
 }
 
 /// Where strips and tiles go.
-struct Page {
+struct Page<'a> {
     width: usize,
     height: usize,
     channels: usize,
     /// Width and height of a strip or tile.
     chunk: (u32, u32),
+    jpegs: Option<Jpegs<'a>>,
 }
 
-impl Page {
+impl Page<'_> {
     fn read(
         &mut self,
         decoder: &mut TiffDecoder<'_>,
@@ -127,24 +240,39 @@ impl Page {
             return Err(unsupported(Format::Tiff, "planes of such colours"));
         }
         let mut buffer: Vec<u8> = Vec::new();
+        let mut length;
+        let mut pace = Pace::new(limits);
         for chunk in 0..each_plane * planes {
-            limits.check()?;
+            pace.go_on(SMALLEST)?;
             let index = u32::try_from(chunk).map_err(|_| damaged(Format::Tiff, "it has too many strips"))?;
-            let layout = decoder.image_chunk_buffer_layout(index).map_err(error)?;
-            if layout.len > buffer.len() {
-                buffer = limits.zeros(layout.len)?;
-            }
-            decoder.read_chunk_bytes(index, &mut buffer[..layout.len]).map_err(error)?;
-            let (plane, place) = (chunk / each_plane, chunk % each_plane);
-            let (left, top) = (place % across * chunk_width, place / across * chunk_height);
             let (width, height) = decoder.chunk_data_dimensions(index);
-            let stride = layout.row_stride.map_or(layout.len, |stride| stride.get()).max(1);
             let reads = Samples {
                 depth: usize::from(colour_type.bit_depth()),
                 each: if planes > 1 || planar { 1 } else { stored },
             };
-            let rows = buffer[..layout.len].chunks(stride).take((height as usize).min(self.height - top));
+            let stride = match &self.jpegs {
+                Some(jpegs) => {
+                    drop(std::mem::take(&mut buffer)); // before the next one is made
+                    let (samples, stride) = jpegs.decode(chunk, (width, height), reads.each, limits)?;
+                    (buffer, length) = (samples, usize::MAX);
+                    stride
+                }
+                None => {
+                    let layout = decoder.image_chunk_buffer_layout(index).map_err(error)?;
+                    if layout.len > buffer.len() {
+                        buffer = limits.zeros(layout.len)?;
+                    }
+                    decoder.read_chunk_bytes(index, &mut buffer[..layout.len]).map_err(error)?;
+                    length = layout.len;
+                    layout.row_stride.map_or(layout.len, |stride| stride.get()).max(1)
+                }
+            };
+            let (plane, place) = (chunk / each_plane, chunk % each_plane);
+            let (left, top) = (place % across * chunk_width, place / across * chunk_height);
+            let read = &buffer[..length.min(buffer.len())];
+            let rows = read.chunks(stride).take((height as usize).min(self.height - top));
             for (y, row) in rows.enumerate() {
+                pace.go_on(row.len())?;
                 let at = ((top + y) * self.width + left) * self.channels;
                 let room = (width as usize).min(self.width - left) * self.channels;
                 let target = &mut samples[at..at + room];

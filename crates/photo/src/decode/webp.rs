@@ -1,70 +1,189 @@
 //! WebP, by image-webp: of an animation the first frame, on its canvas.
+//!
+//! The container is walked here first, as the decoder will walk it, for the size that the first picture's own header
+//! says: a canvas may say otherwise, and the decoder allocates before it compares. A large picture is decoded [`aside`]:
+//! the decoder of lossy pictures reads all of its input before it begins, and a lossless picture of one colour takes no
+//! input at all.
+//!
+//! What the Huffman codes of a lossless picture take has to be read out of it: [`codes`].
 
-use super::{FIXED, area, damaged, unsupported};
+mod codes;
+
+use super::{FIXED, area, aside, damaged, drop_channels, unsupported};
 use crate::error::PhotoError;
 use crate::format::Format;
 use crate::input::Input;
 use crate::limits::Limits;
-use crate::picture::{Picture, Pixels, drop_channels};
+use crate::picture::{Picture, Pixels};
 use image_webp::{DecodingError, WebPDecoder};
 use std::cell::Cell;
 
-/// Chunks looked at in search of the first picture.
-const CHUNKS: usize = 1 << 12;
+/// What a partition of a lossy picture may claim to be long, in bytes; room is made for it before it is read.
+const PARTITION: u64 = 1 << 24;
 
-/// Width and height of every picture that is decoded for the first frame, by the headers of its own chunk: a canvas may
-/// say otherwise, and the decoder allocates before it compares.
-fn stored_sizes(bytes: &[u8], sizes: &mut Vec<(u32, u32)>) {
-    let mut rest = bytes;
-    for _ in 0..CHUNKS {
-        let Some((&header, body)) = rest.split_first_chunk::<8>() else { return };
-        let [a, b, c, d, length @ ..] = header;
-        let length = u32::from_le_bytes(length) as usize;
-        let chunk = &body[..length.min(body.len())];
-        match &[a, b, c, d] {
-            b"VP8 " => {
-                if let Some(&[_, _, _, _, _, _, w0, w1, h0, h1]) = chunk.first_chunk::<10>() {
-                    let side = |low, high| u32::from(u16::from_le_bytes([low, high]) & 0x3fff);
-                    sizes.push((side(w0, w1), side(h0, h1)));
+/// A picture in a chunk of its own.
+#[derive(Clone, Copy)]
+struct Stored<'a> {
+    width: u32,
+    height: u32,
+    kind: Kind<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind<'a> {
+    /// With the chunk of its alpha, if that comes with it.
+    Lossy(Option<&'a [u8]>),
+    /// With its bits behind width and height.
+    Lossless(&'a [u8]),
+}
+
+impl<'a> Stored<'a> {
+    fn of(kind: [u8; 4], chunk: &'a [u8]) -> Option<Self> {
+        if &kind == b"VP8 " {
+            let &[_, _, _, _, _, _, w0, w1, h0, h1] = chunk.first_chunk::<10>()?;
+            let side = |low, high| u32::from(u16::from_le_bytes([low, high]) & 0x3fff);
+            return Some(Stored { width: side(w0, w1), height: side(h0, h1), kind: Kind::Lossy(None) });
+        }
+        let (&[_, bits @ ..], rest) = chunk.split_first_chunk::<5>().filter(|_| &kind == b"VP8L")?;
+        let bits = u32::from_le_bytes(bits);
+        Some(Stored { width: (bits & 0x3fff) + 1, height: ((bits >> 14) & 0x3fff) + 1, kind: Kind::Lossless(rest) })
+    }
+
+    fn is_lossy(&self) -> bool {
+        matches!(self.kind, Kind::Lossy(_))
+    }
+}
+
+/// A chunk: its kind, its bytes as far as they are there, and what follows it.
+fn chunk(bytes: &[u8]) -> Option<([u8; 4], &[u8], &[u8])> {
+    let (&[a, b, c, d, length @ ..], body) = bytes.split_first_chunk::<8>()?;
+    let length = u32::from_le_bytes(length) as usize;
+    let rest = body.get(length.saturating_add(length & 1)..).unwrap_or_default();
+    Some(([a, b, c, d], &body[..length.min(body.len())], rest))
+}
+
+/// The pictures that may be decoded as the first: that of the first frame, or the first of each kind outside of frames.
+fn stored<'a>(bytes: &'a [u8], animated: bool, limits: &Limits<'_>) -> Result<Vec<Stored<'a>>, PhotoError> {
+    let mut found: Vec<Stored<'_>> = Vec::new();
+    let mut alpha = None;
+    let mut rest = bytes.get(12..).unwrap_or_default();
+    let mut chunks = 0u32;
+    while let Some((kind, body, after)) = chunk(rest) {
+        if chunks.is_multiple_of(1 << 12) {
+            limits.check()?;
+        }
+        match &kind {
+            b"ANMF" if animated => return Ok(body.get(16..).and_then(first_of_frame).into_iter().collect()),
+            b"VP8 " | b"VP8L" if !animated => {
+                let known = |stored: &Stored<'_>| found.iter().any(|found| found.is_lossy() == stored.is_lossy());
+                found.extend(Stored::of(kind, body).filter(|stored| !known(stored)));
+                if chunks == 0 {
+                    return Ok(found); // a simple file: what follows does not count
                 }
-                return;
             }
-            b"VP8L" => {
-                if let Some(&[_, bits @ ..]) = chunk.first_chunk::<5>() {
-                    let bits = u32::from_le_bytes(bits);
-                    sizes.push(((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1));
-                }
-                return;
-            }
-            b"ANMF" => return stored_sizes(chunk.get(16..).unwrap_or_default(), sizes),
+            b"ALPH" if alpha.is_none() => alpha = Some(body),
             _ => {}
         }
-        rest = body.get(length.saturating_add(length & 1)..).unwrap_or_default();
+        chunks = chunks.wrapping_add(1);
+        rest = after;
     }
+    for stored in &mut found {
+        if let Kind::Lossy(of) = &mut stored.kind {
+            *of = alpha;
+        }
+    }
+    Ok(found)
+}
+
+/// The picture of a frame: its first chunk, or the second, after its alpha; the decoder takes that one for a lossy
+/// picture, whatever its name.
+fn first_of_frame(frame: &[u8]) -> Option<Stored<'_>> {
+    let (kind, body, after) = chunk(frame)?;
+    if &kind == b"ALPH" {
+        let lossy = Stored::of(*b"VP8 ", chunk(after)?.1)?;
+        return Some(Stored { kind: Kind::Lossy(Some(body)), ..lossy });
+    }
+    Stored::of(kind, body)
+}
+
+/// What decoding one of the pictures takes beside the file and the output, in bytes.
+fn working_memory(
+    (width, height): (u32, u32),
+    stored: &Stored<'_>,
+    animated: bool,
+    limits: &Limits<'_>,
+) -> Result<u64, PhotoError> {
+    let pixels = area(stored.width.next_multiple_of(16), stored.height.next_multiple_of(16), 1);
+    // A lossless picture, and at most two transforms and the groups of codes for every 4 x 4 pixels of it; also where a
+    // frame is larger than its picture, which is found out too late.
+    let canvas = area(width, height, 1).max(pixels);
+    let lossless = canvas * 4 + canvas * 3 / 4 + canvas / 8;
+    let memory = match stored.kind {
+        Kind::Lossless(bits) => lossless + codes::memory(bits, (stored.width, stored.height), limits)?,
+        // Planes of brightness and colour, and the state of every block of 16 x 16.
+        Kind::Lossy(alpha) => {
+            let planes = pixels * 3 / 2 + pixels / 4 + if animated { canvas * 4 } else { 0 };
+            let alpha = match alpha {
+                None => 0,
+                // A lossless picture, of which one channel is kept.
+                Some(&[kind, ref bits @ ..]) if kind & 3 == 1 => {
+                    lossless + canvas + codes::memory(bits, (width, height), limits)?
+                }
+                Some(_) => canvas,
+            };
+            planes + alpha
+        }
+    };
+    Ok(memory + if animated { area(width, height, 4) } else { 0 })
 }
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
     let overrun = Cell::new(false);
-    let mut decoder = WebPDecoder::new(Input::new(bytes, limits, &overrun)).map_err(error)?;
-    let (width, height) = decoder.dimensions();
-    let mut sizes = vec![(width, height)];
-    stored_sizes(bytes.get(12..).unwrap_or_default(), &mut sizes);
-    let mut needed = bytes.len() as u64 + FIXED;
-    for &(width, height) in &sizes {
+    let decoder = WebPDecoder::new(Input::new(bytes, limits, &overrun)).map_err(error)?;
+    let (size, animated) = (decoder.dimensions(), decoder.is_animated());
+    let channels = if decoder.has_alpha() { 4 } else { 3 };
+    drop(decoder);
+    let stored = stored(bytes, animated, limits)?;
+    for (width, height) in [size].into_iter().chain(stored.iter().map(|stored| (stored.width, stored.height))) {
         if width == 0 || height == 0 {
             return Err(damaged(Format::WebP, "it has no width or no height"));
         }
         limits.allow_pixels(width, height)?;
-        // The output, a canvas or the planes of lossy pictures, alpha, transforms and their tables.
-        needed += area(width.next_multiple_of(16), height.next_multiple_of(16), 8);
     }
-    limits.allow_memory(Format::WebP, needed)?;
-    decoder.set_memory_limit(limits.memory.try_into().unwrap_or(usize::MAX));
+    // The decoder compares them too, but only after it has made room for either.
+    let fits = |stored: &Stored<'_>| match animated {
+        false => (stored.width, stored.height) == size,
+        true => stored.width <= size.0 && stored.height <= size.1,
+    };
+    if stored.is_empty() || !stored.iter().all(fits) {
+        return Err(damaged(Format::WebP, "its picture has not the size of its canvas"));
+    }
+    // The decoder copies what it reads of a lossy picture, through a list that doubles; and a thread has its own copy.
+    let large = area(size.0, size.1, 1) > aside::LARGE;
+    let lossy = stored.iter().any(Stored::is_lossy);
+    let copies =
+        bytes.len() as u64 * (u64::from(large) + if lossy { 3 } else { 0 }) + if lossy { PARTITION } else { 0 };
+    let output = area(size.0, size.1, channels) + copies + FIXED;
+    limits.allow_memory(Format::WebP, output)?;
+    let mut working = 0;
+    for stored in &stored {
+        working = working.max(working_memory(size, stored, animated, limits)?);
+    }
+    limits.allow_memory(Format::WebP, output + working)?;
+    if large { aside::run(Format::WebP, limits.joined(&[bytes])?, limits, picture) } else { picture(bytes, limits) }
+}
+
+/// Decodes a file that has been checked.
+fn picture(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
+    let overrun = Cell::new(false);
+    let mut decoder = WebPDecoder::new(Input::new(bytes, limits, &overrun)).map_err(error)?;
+    let (width, height) = decoder.dimensions();
     let channels = if decoder.has_alpha() { 4 } else { 3 };
     let mut samples = limits.zeros(area(width, height, channels) as usize)?;
     decoder.read_image(&mut samples).map_err(error)?;
+    drop(decoder);
     if channels == 4 {
-        drop_channels(&mut samples, 4, 3);
+        drop_channels(&mut samples, 4, 3, limits)?;
     }
     Ok(Picture { width, height, pixels: Pixels::Rgb(samples), truncated: false })
 }

@@ -5,8 +5,8 @@
 //! which strips keep.
 
 use super::{Hash, pack};
-use crate::simd::fastest;
-use crate::strip::Strip;
+use crate::simd::{fastest, rgb};
+use crate::strip::{ROWS, Strip};
 use std::f32::consts::PI;
 use std::ops::Range;
 
@@ -40,13 +40,13 @@ pub(super) struct Median {
     down: Vec<(usize, Vec<f32>)>,
     /// `size` rows of sums.
     sums: Vec<f32>,
-    grey: Vec<u8>,
+    /// The grey of a strip.
     floats: Vec<f32>,
 }
 
 impl Median {
     pub(super) fn memory((width, height): (usize, usize), size: usize) -> usize {
-        (size * width + 7 * height + 7 * width + 2 * width) * size_of::<f32>() + size * 64
+        (size * width + 7 * height + 7 * width + ROWS * width) * size_of::<f32>() + size * 64
     }
 
     pub(super) fn new((width, height): (usize, usize), size: usize) -> Self {
@@ -56,30 +56,25 @@ impl Median {
             as_it_is: width == size && height == size,
             down: weights(height, size),
             sums: vec![0.0; size * width],
-            grey: vec![0; width],
-            floats: vec![0.0; width],
+            floats: vec![0.0; ROWS * width],
         }
     }
 
     pub(super) fn take(&mut self, strip: &Strip<'_>) {
-        let row_length = self.width * strip.channels;
-        for (row, samples) in strip.samples.chunks_exact(row_length).enumerate() {
-            let y = strip.y + row;
-            if strip.channels == 1 {
-                self.grey.copy_from_slice(samples);
-            } else {
-                grey_709(samples, &mut self.grey);
-            }
-            if self.as_it_is {
-                let target = &mut self.sums[y * self.width..(y + 1) * self.width];
-                target.iter_mut().zip(&self.grey).for_each(|(sum, &grey)| *sum = f32::from(grey));
-                continue;
-            }
-            self.floats.iter_mut().zip(&self.grey).for_each(|(float, &grey)| *float = f32::from(grey));
-            for ((first, weights), sums) in self.down.iter().zip(self.sums.chunks_exact_mut(self.width)) {
-                if let Some(&weight) = y.checked_sub(*first).and_then(|index| weights.get(index)) {
-                    add_weighted(&self.floats, weight, sums);
-                }
+        let (width, end) = (self.width, strip.y + strip.count);
+        if strip.channels == 1 {
+            self.floats.iter_mut().zip(strip.samples).for_each(|(float, &grey)| *float = f32::from(grey));
+        } else {
+            rgb::grey_709(strip.samples, &mut self.floats[..strip.count * width]);
+        }
+        if self.as_it_is {
+            self.sums[strip.y * width..end * width].copy_from_slice(&self.floats[..strip.count * width]);
+            return;
+        }
+        for ((first, weights), sums) in self.down.iter().zip(self.sums.chunks_exact_mut(width)) {
+            let (from, to) = (strip.y.max(*first), end.min(first + weights.len()));
+            if from < to {
+                add_weighted(&self.floats[(from - strip.y) * width..], &weights[from - first..to - first], sums);
             }
         }
     }
@@ -89,15 +84,21 @@ impl Median {
         let pixels: Vec<u8> = if self.as_it_is {
             self.sums.iter().map(|&sum| nearest(sum)).collect()
         } else {
-            let across = weights(self.width, self.size);
-            let row = |sums: &[f32]| {
-                let pixel = |(first, weights): &(usize, Vec<f32>)| {
-                    let pairs = weights.iter().zip(&sums[*first..]);
-                    nearest(pairs.fold(0.0, |total, (weight, sum)| total + sum * weight))
-                };
-                across.iter().map(pixel).collect::<Vec<u8>>()
-            };
-            self.sums.chunks_exact(self.width).flat_map(row).collect()
+            let mut pixels = vec![0; self.size * self.size];
+            let mut totals = vec![0.0; self.size];
+            for (x, (first, weights)) in weights(self.width, self.size).into_iter().enumerate() {
+                // All rows take turns, so that no addition waits for the one before it.
+                totals.fill(0.0);
+                for (place, weight) in (first..).zip(weights) {
+                    for (total, sum) in totals.iter_mut().zip(self.sums[place..].iter().step_by(self.width)) {
+                        *total += sum * weight;
+                    }
+                }
+                for (row, total) in totals.iter().enumerate() {
+                    pixels[row * self.size + x] = nearest(*total);
+                }
+            }
+            pixels
         };
         let mut sorted = pixels.clone();
         sorted.sort_unstable();
@@ -108,19 +109,27 @@ impl Median {
 }
 
 fastest! {
-    /// The crate image's grey: ITU-R BT.709 in ten-thousandths, cut off.
-    fn grey_709(rgb: &[u8], grey: &mut [u8]) {
-        for (pixel, grey) in rgb.chunks_exact(3).zip(grey) {
-            let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
-            *grey = ((2126 * r + 7152 * g + 722 * b) / 10000) as u8;
-        }
-    }
-}
-
-fastest! {
-    fn add_weighted(row: &[f32], weight: f32, sums: &mut [f32]) {
-        for (sum, &sample) in sums.iter_mut().zip(row) {
-            *sum += sample * weight;
+    /// Adds weighted rows, one after the other, so that sums are loaded and stored once.
+    fn add_weighted(rows: &[f32], weights: &[f32], sums: &mut [f32]) {
+        const AT_ONCE: usize = 64; // sums that stay in registers
+        let width = sums.len();
+        for (x, sums) in (0..).step_by(AT_ONCE).zip(sums.chunks_mut(AT_ONCE)) {
+            let rows = weights.iter().zip(rows.chunks_exact(width));
+            if let Some(all) = sums.first_chunk_mut::<AT_ONCE>() {
+                let mut kept = *all;
+                for (weight, row) in rows {
+                    for (sum, sample) in kept.iter_mut().zip(&row[x..x + AT_ONCE]) {
+                        *sum += sample * weight;
+                    }
+                }
+                *all = kept;
+            } else {
+                for (weight, row) in rows {
+                    for (sum, sample) in sums.iter_mut().zip(&row[x..]) {
+                        *sum += sample * weight;
+                    }
+                }
+            }
         }
     }
 }
@@ -199,7 +208,7 @@ impl Block {
             if self.channels == 1 {
                 self.brightness.iter_mut().zip(samples).for_each(|(sum, &sample)| *sum = sample.into());
             } else {
-                add_channels(samples, &mut self.brightness);
+                rgb::sum(samples, &mut self.brightness);
             }
             let share = self.down[strip.y + row];
             let band = share.near * self.size..(share.near + 1) * self.size;
@@ -247,14 +256,6 @@ impl Block {
             let median = sorted[sorted.len() / 2];
             blocks.iter().map(move |&block| block > median || (block - median).abs() < 0.001 && median > middle)
         }))
-    }
-}
-
-fastest! {
-    fn add_channels(rgb: &[u8], sums: &mut [u32]) {
-        for (pixel, sum) in rgb.chunks_exact(3).zip(sums) {
-            *sum = u32::from(pixel[0]) + u32::from(pixel[1]) + u32::from(pixel[2]);
-        }
     }
 }
 

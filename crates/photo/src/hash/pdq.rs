@@ -9,9 +9,11 @@
 
 use super::Hash;
 use crate::orientation::Orientation;
-use crate::simd::fastest;
+use crate::simd::columns::{Column, Down, means_across, means_at, to_columns};
+use crate::simd::rgb;
 use crate::strip::{ROWS, Strip};
 use std::f64::consts::PI;
+use std::sync::LazyLock;
 
 /// The hash has as many bits as a square of this side has places.
 pub(super) const SIZE: usize = 16;
@@ -30,191 +32,32 @@ fn middles(length: usize) -> [usize; SIDE] {
     std::array::from_fn(|part| ((part as f64 + 0.5) * length as f64 / SIDE as f64) as usize)
 }
 
-/// A box filter over rows that come one after the other, along their columns.
-struct Columns {
-    window: usize,
-    width: usize,
-    /// The last `window` rows, in a ring.
-    ring: Vec<f32>,
-    sums: Vec<f32>,
-    /// Rows taken, and rows given.
-    taken: usize,
-    given: usize,
-}
-
-impl Columns {
-    fn new(width: usize, height: usize) -> Self {
-        let window = window(height);
-        Columns { window, width, ring: vec![0.0; window * width], sums: vec![0.0; width], taken: 0, given: 0 }
-    }
-
-    /// Rows that a result is behind the last one that it needs.
-    fn lag(&self) -> usize {
-        self.window / 2
-    }
-
-    /// Takes a row; `result` is filled where there is one now.
-    fn take(&mut self, row: &[f32], result: &mut [f32]) -> bool {
-        let slot = &mut self.ring[self.taken % self.window * self.width..][..self.width];
-        let full = self.taken >= self.window;
-        add_row(row, full, slot, &mut self.sums);
-        self.taken += 1;
-        if self.taken <= self.lag() {
-            return false;
-        }
-        divide_row(&self.sums, self.taken.min(self.window) as f32, result);
-        self.given += 1;
-        true
-    }
-
-    /// Gives the results that are left once all rows were taken.
-    fn rest(&mut self, height: usize, result: &mut [f32]) -> bool {
-        if self.given == height {
-            return false;
-        }
-        // The window holds the rows from `left` on; the oldest one leaves.
-        let left = self.given + self.lag() - self.window;
-        let slot = &self.ring[left % self.window * self.width..][..self.width];
-        subtract_row(slot, &mut self.sums);
-        divide_row(&self.sums, (height - left - 1) as f32, result);
-        self.given += 1;
-        true
-    }
-}
-
-fastest! {
-    /// Adds a row to the sums, takes the oldest one away where the window is `full`, and keeps the row in its place.
-    fn add_row(row: &[f32], full: bool, slot: &mut [f32], sums: &mut [f32]) {
-        if full {
-            for ((sum, slot), &sample) in sums.iter_mut().zip(slot).zip(row) {
-                *sum = *sum + sample - *slot;
-                *slot = sample;
-            }
-        } else {
-            for ((sum, slot), &sample) in sums.iter_mut().zip(slot).zip(row) {
-                *sum += sample;
-                *slot = sample;
-            }
-        }
-    }
-}
-
-fastest! {
-    fn subtract_row(row: &[f32], sums: &mut [f32]) {
-        for (sum, &sample) in sums.iter_mut().zip(row) {
-            *sum -= sample;
-        }
-    }
-}
-
-fastest! {
-    fn divide_row(sums: &[f32], count: f32, result: &mut [f32]) {
-        for (result, &sum) in result.iter_mut().zip(sums) {
-            *result = sum / count;
-        }
-    }
-}
-
-/// The luminance of pdqhash: a double, cut to single precision.
-#[inline(always)]
-fn luminance(r: u8, g: u8, b: u8) -> f32 {
-    (f64::from(r) * 0.299 + f64::from(g) * 0.587 + f64::from(b) * 0.114) as f32
-}
-
-fastest! {
-    fn luminances(rgb: &[u8], result: &mut [f32]) {
-        for (pixel, result) in rgb.chunks_exact(3).zip(result) {
-            *result = luminance(pixel[0], pixel[1], pixel[2]);
-        }
-    }
-}
-
-fastest! {
-    fn floats(grey: &[u8], result: &mut [f32]) {
-        for (&grey, result) in grey.iter().zip(result) {
-            *result = f32::from(grey);
-        }
-    }
-}
-
-fastest! {
-    /// The sums of a window along each of eight rows: eight chains of additions that do not wait for one another.
-    /// `sums[i]` is the sum of the window around place `i`; what it is divided by follows from the place.
-    fn row_sums(rows: &[f32], window: usize, sums: &mut [f32]) {
-        let width = rows.len() / ROWS;
-        let ahead = window / 2;
-        let mut running = [0f32; ROWS];
-        for x in 0..width + ahead {
-            if x < width {
-                for row in 0..ROWS {
-                    running[row] += rows[row * width + x];
-                }
-            }
-            if x >= window {
-                for row in 0..ROWS {
-                    running[row] -= rows[row * width + x - window];
-                }
-            }
-            if x >= ahead {
-                for row in 0..ROWS {
-                    sums[row * width + x - ahead] = running[row];
-                }
-            }
-        }
-    }
-}
-
-/// How many pixels the window around `x` holds.
-fn count(x: usize, width: usize, window: usize) -> usize {
-    (x + window / 2 + 1).min(width) - (x + window / 2 + 1).saturating_sub(window)
-}
-
-/// Divides a row of sums by how many each is of.
-fn divide_sums(sums: &mut [f32], window: usize) {
-    let width = sums.len();
-    let (before, behind) = (window, window / 2);
-    let edge = |x: usize| x + behind + 1 < before || x + behind + 1 > width;
-    let first = (0..width).find(|&x| !edge(x)).unwrap_or(width);
-    let last = (first..width).rev().find(|&x| !edge(x)).map_or(first, |x| x + 1);
-    for x in (0..first).chain(last..width) {
-        sums[x] /= count(x, width, window) as f32;
-    }
-    divide_all(&mut sums[first..last], window as f32);
-}
-
-fastest! {
-    fn divide_all(sums: &mut [f32], count: f32) {
-        for sum in sums {
-            *sum /= count;
-        }
-    }
-}
+/// Pixels of eight rows that are made columns at once: they stay in the nearest cache.
+const BLOCK: usize = 128;
 
 /// A picture on its way to 64 x 64 samples.
+///
+/// Box filters down the columns are behind: a mean is there once the last row of its window is. Rows are counted from the
+/// first one that has come; below the last row of the picture come rows of zeros, until the last mean is there.
 pub(crate) struct Pdq {
     width: usize,
     height: usize,
     channels: usize,
     /// The picture has 64 x 64 pixels and is taken as it is.
     as_it_is: bool,
-    /// Eight rows of luminance, and of sums along them.
-    luminance: Vec<f32>,
-    sums: Vec<f32>,
-    first: Columns,
-    /// Rows out of the first filter, until there are eight.
-    waiting: Vec<f32>,
-    waits: usize,
-    second_sums: Vec<f32>,
-    second: Columns,
+    /// Eight rows of luminance, and of means of them.
+    luminance: Vec<Column>,
+    means: Vec<Column>,
+    first: Down,
+    second: Down,
     middles: ([usize; SIDE], [usize; SIDE]),
-    /// The second filter's rows, counted.
-    finished: usize,
     samples: Box<[[f32; SIDE]; SIDE]>,
 }
 
 impl Pdq {
     pub(super) fn memory((width, height): (usize, usize)) -> usize {
-        (width * (4 * ROWS + window(height) + 2) + (window(height) + 2 + SIDE) * SIDE) * size_of::<f32>()
+        let filters = Down::memory(width, window(height)) + Down::memory(SIDE, window(height));
+        2 * width * size_of::<Column>() + filters + SIDE * SIDE * size_of::<f32>()
     }
 
     pub(super) fn new((width, height): (usize, usize), channels: usize) -> Self {
@@ -223,15 +66,11 @@ impl Pdq {
             height,
             channels,
             as_it_is: width == SIDE && height == SIDE,
-            luminance: vec![0.0; ROWS * width],
-            sums: vec![0.0; ROWS * width],
-            first: Columns::new(width, height),
-            waiting: vec![0.0; ROWS * width],
-            waits: 0,
-            second_sums: vec![0.0; ROWS * width],
-            second: Columns::new(SIDE, height),
+            luminance: vec![[0.0; ROWS]; width],
+            means: vec![[0.0; ROWS]; width],
+            first: Down::new(width, height, window(height)),
+            second: Down::new(SIDE, height, window(height)),
             middles: (middles(width), middles(height)),
-            finished: 0,
             samples: Box::new([[0.0; SIDE]; SIDE]),
         }
     }
@@ -242,69 +81,54 @@ impl Pdq {
     }
 
     pub(super) fn take(&mut self, strip: &Strip<'_>) {
-        let width = self.width;
-        let target = &mut self.luminance[..strip.count * width];
-        if self.channels == 1 {
-            floats(strip.samples, target)
-        } else {
-            luminances(strip.samples, target)
+        let mut rows = [[0.0; BLOCK]; ROWS];
+        for (block, columns) in self.luminance.chunks_mut(BLOCK).enumerate() {
+            let length = columns.len();
+            for (row, samples) in rows.iter_mut().zip(strip.samples.chunks_exact(self.width * self.channels)) {
+                let samples = &samples[block * BLOCK * self.channels..][..length * self.channels];
+                if self.channels == 1 {
+                    row.iter_mut().zip(samples).for_each(|(sample, &grey)| *sample = f32::from(grey));
+                } else {
+                    rgb::luminance(samples, &mut row[..length]);
+                }
+            }
+            to_columns(&rows, columns);
         }
         if self.as_it_is {
-            for (y, row) in target.chunks_exact(width).enumerate() {
-                self.samples[strip.y + y].copy_from_slice(row);
+            for (lane, y) in (strip.y..strip.y + strip.count).enumerate() {
+                self.samples[y] = std::array::from_fn(|x| self.luminance[x][lane]);
             }
             return;
         }
-        row_sums(&self.luminance, window(width), &mut self.sums);
-        for row in 0..strip.count {
-            let sums = &mut self.sums[row * width..(row + 1) * width];
-            divide_sums(sums, window(width));
-            let result = &mut self.waiting[self.waits * width..(self.waits + 1) * width];
-            if self.first.take(sums, result) {
-                self.waits += 1;
-                if self.waits == ROWS {
-                    self.second_pass();
-                }
-            }
-        }
+        means_across(&self.luminance, window(self.width), &mut self.means);
+        self.down(strip.y);
         if strip.y + strip.count == self.height {
-            let width = self.width;
-            while self.first.rest(self.height, &mut self.waiting[self.waits * width..(self.waits + 1) * width]) {
-                self.waits += 1;
-                if self.waits == ROWS {
-                    self.second_pass();
+            let lag = window(self.height) / 2;
+            for y in (strip.y + ROWS..self.height + 2 * lag).step_by(ROWS) {
+                self.means.fill([0.0; ROWS]);
+                self.down(y);
+            }
+        }
+    }
+
+    /// The means of the rows from `y` on go down the columns, along the rows and down the columns once more. Only 64
+    /// places of a row are wanted from its second filter on.
+    fn down(&mut self, y: usize) {
+        let (window, lag) = ((window(self.width), window(self.height)), (window(self.height) / 2) as isize);
+        clear(&mut self.means, y as isize, self.height);
+        self.first.means(y as isize, &mut self.means);
+        let mut wanted = [[0.0; ROWS]; SIDE];
+        means_at(&self.means, window.0, &self.middles.0, &mut wanted);
+        let y = y as isize - lag;
+        clear(&mut wanted, y, self.height);
+        self.second.means(y, &mut wanted);
+        for (lane, row) in (y - lag..).take(ROWS).enumerate() {
+            for (sample, &middle) in self.samples.iter_mut().zip(&self.middles.1) {
+                if middle as isize == row {
+                    *sample = std::array::from_fn(|x| wanted[x][lane]);
                 }
             }
-            self.second_pass();
-            let mut row = [0.0; SIDE];
-            while self.second.rest(self.height, &mut row) {
-                self.keep(&row);
-            }
         }
-    }
-
-    /// Along the waiting rows once more; only 64 places of each are wanted from here on.
-    fn second_pass(&mut self) {
-        let (width, window) = (self.width, window(self.width));
-        row_sums(&self.waiting, window, &mut self.second_sums);
-        for row in 0..std::mem::take(&mut self.waits) {
-            let sums = &self.second_sums[row * width..(row + 1) * width];
-            let wanted = self.middles.0.map(|x| sums[x] / count(x, width, window) as f32);
-            let mut result = [0.0; SIDE];
-            if self.second.take(&wanted, &mut result) {
-                self.keep(&result);
-            }
-        }
-    }
-
-    /// Keeps a finished row wherever it is one of the 64.
-    fn keep(&mut self, row: &[f32; SIDE]) {
-        for (sample, &middle) in self.samples.iter_mut().zip(&self.middles.1) {
-            if middle == self.finished {
-                *sample = *row;
-            }
-        }
-        self.finished += 1;
     }
 
     /// The samples that the transform is given, row by row.
@@ -341,14 +165,19 @@ fn quality(samples: &[[f32; SIDE]; SIDE]) -> u8 {
 /// Frequencies 1 to 16 of both sides.
 type Frequencies = [[f32; SIZE]; SIZE];
 
-/// D A D' with the 16 x 64 matrix D of the cosines.
-fn transform(samples: &[[f32; SIDE]; SIDE]) -> Frequencies {
+/// The cosines of the transform.
+static COSINES: LazyLock<[[f32; SIDE]; SIZE]> = LazyLock::new(|| {
     let scale = (2.0 / SIDE as f64).sqrt() as f32;
     let cosine = |i: usize, j: usize| {
         let angle = (PI / 2.0 / SIDE as f64) * (i + 1) as f64 * (2 * j + 1) as f64;
         (f64::from(scale) * angle.cos()) as f32
     };
-    let matrix: [[f32; SIDE]; SIZE] = std::array::from_fn(|i| std::array::from_fn(|j| cosine(i, j)));
+    std::array::from_fn(|i| std::array::from_fn(|j| cosine(i, j)))
+});
+
+/// D A D' with the 16 x 64 matrix D of the cosines.
+fn transform(samples: &[[f32; SIDE]; SIDE]) -> Frequencies {
+    let matrix = &*COSINES;
     let half: [[f32; SIDE]; SIZE] = std::array::from_fn(|i| {
         let mut sums = [0f32; SIDE];
         for (weight, row) in matrix[i].iter().zip(samples) {
@@ -360,6 +189,17 @@ fn transform(samples: &[[f32; SIDE]; SIDE]) -> Frequencies {
     });
     let dot = |a: &[f32; SIDE], b: &[f32; SIDE]| a.iter().zip(b).fold(0f32, |sum, (a, b)| sum + a * b);
     std::array::from_fn(|i| std::array::from_fn(|j| dot(&half[i], &matrix[j])))
+}
+
+/// Rows outside of the picture, of those from `first` on, become 0.
+fn clear(columns: &mut [Column], first: isize, height: usize) {
+    let inside: [bool; ROWS] = std::array::from_fn(|lane| (0..height as isize).contains(&(first + lane as isize)));
+    if inside == [true; ROWS] {
+        return;
+    }
+    for column in columns {
+        *column = std::array::from_fn(|lane| if inside[lane] { column[lane] } else { 0.0 });
+    }
 }
 
 /// What a picture came to.

@@ -1,0 +1,65 @@
+//! A decoder on a thread of its own, for those that cannot be stopped.
+//!
+//! A decoder is stopped through its reader. Some read all of their input first and then compute for seconds, or compute
+//! much out of a few bytes: WebP of both kinds (image-webp), JPEG in several scans (zune-jpeg, which transforms all
+//! coefficients at the end). Measured on one slow core, 8 million pixels of these take 0.1 to 0.4 s. So a larger picture
+//! of them is decoded by a thread that has its own copy of the file, while the caller's thread goes on asking its watch.
+//! Once the result is no longer wanted, the thread is left alone: it ends at its next read or with its picture, whichever
+//! is first, and frees what it holds. Small pictures are decoded at once, without a thread.
+//!
+//! The thread touches nothing of the caller, nor of Postgres: [`Watch::spawn`](crate::limits::Watch::spawn) starts it,
+//! which is where signals are blocked.
+
+use crate::error::PhotoError;
+use crate::format::Format;
+use crate::input::guarded;
+use crate::limits::{Limits, Watch};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+/// Pixels that the slowest decoder makes in less than half a second.
+pub(super) const LARGE: u64 = 8_000_000;
+/// Between two looks at the caller's watch.
+const LOOK: Duration = Duration::from_millis(4);
+
+/// The watch of the thread: the caller's, as far as it is told.
+struct Told(Arc<AtomicBool>);
+
+impl Watch for Told {
+    fn stop(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What `decode` makes of `bytes`, in another thread. Errors: those of `decode`; [`PhotoError::Cancelled`];
+/// [`PhotoError::OutOfMemory`] where no thread can be started.
+pub(super) fn run<T: Send + 'static>(
+    format: Format,
+    bytes: Vec<u8>,
+    limits: &Limits<'_>,
+    decode: impl FnOnce(&[u8], &Limits<'_>) -> Result<T, PhotoError> + Send + 'static,
+) -> Result<T, PhotoError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Told(Arc::clone(&stop));
+    let (pixels, memory) = (limits.pixels, limits.memory);
+    let (sender, receiver) = sync_channel(1);
+    let work = move || {
+        let result = guarded(format, || decode(&bytes, &Limits { pixels, memory, watch: &told }));
+        drop(bytes); // before the caller goes on and counts what is left
+        let _ = sender.send(result); // nobody may be there any more
+    };
+    limits.watch.spawn(Box::new(work)).map_err(|_| PhotoError::OutOfMemory)?;
+    loop {
+        match receiver.recv_timeout(LOOK) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Disconnected) => return Err(super::damaged(format, "the decoder failed")),
+            Err(RecvTimeoutError::Timeout) if limits.watch.stop() => {
+                stop.store(true, Ordering::Relaxed);
+                return Err(PhotoError::Cancelled);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! How soon a decode ends once nobody wants it.
+
+use crate::build::{Bmp, Png, gif, gif_frame, gif_zeros, golden, zeros};
+use crate::counted::{MEMORY, PIXELS, Remembers, alone, live};
+use crate::jpegs::Jpeg;
+use crate::tiffs::{LENGTHS, OFFSETS, PHOTOMETRIC, Tag, one_strip, page, tiff, tiles};
+use crate::webps;
+use lumina_photo::{Limits, PhotoError, Watch, decode};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::path::PathBuf;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Every look is one at which a decode can end, the first as well as the last.
+#[test]
+fn at_every_look() {
+    let _alone = alone();
+    for (name, bytes) in golden() {
+        let all = Remembers::default();
+        let whole = decode(&bytes, &Limits { pixels: PIXELS, memory: MEMORY, watch: &all });
+        assert!(all.looks.get() > 1, "{name}");
+        for look in 0..all.looks.get() {
+            let watch = Remembers { stop_at: Some(look), ..Remembers::default() };
+            let result = decode(&bytes, &Limits { pixels: PIXELS, memory: MEMORY, watch: &watch });
+            assert_eq!(result.err(), Some(PhotoError::Cancelled), "{name} at look {look}");
+        }
+        assert!(whole == decode(&bytes, &Limits { pixels: PIXELS, memory: MEMORY, watch: &all }), "{name}");
+    }
+}
+
+/// A watch that keeps the threads it starts, or starts none.
+#[derive(Default)]
+struct Threads {
+    started: RefCell<Vec<JoinHandle<()>>>,
+    refuses: bool,
+    looks: Cell<u64>,
+    stop_at: Option<u64>,
+}
+
+impl Watch for Threads {
+    fn stop(&self) -> bool {
+        self.looks.set(self.looks.get() + 1);
+        self.stop_at.is_some_and(|look| self.looks.get() > look)
+    }
+
+    fn spawn(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        if self.refuses {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.started.borrow_mut().push(thread::Builder::new().spawn(work)?);
+        Ok(())
+    }
+}
+
+fn watched(watch: &Threads) -> Limits<'_> {
+    Limits { pixels: PIXELS, memory: MEMORY, watch }
+}
+
+/// Large pictures of decoders that cannot be stopped have a thread of their own, which ends, and frees what it holds, also
+/// where nobody waits for it.
+#[test]
+fn threads_end() {
+    let _alone = alone();
+    let three: &[_] = &[(1, 1); 3];
+    let webp = |side| webps::riff(&[webps::flat(side, side, true)]);
+    let jpeg = |side| Jpeg::new(0xc2, side, side, three).progressive(3);
+    for (large, small) in [(webp(3000), webp(500)), (jpeg(3000), jpeg(500))] {
+        let usual = Threads::default();
+        assert!(decode(&small, &watched(&usual)).is_ok() && usual.started.borrow().is_empty());
+        assert!(decode(&large, &watched(&usual)).is_ok());
+        assert_eq!(usual.started.borrow().len(), 1);
+        let none = Threads { refuses: true, ..Threads::default() };
+        assert!(decode(&small, &watched(&none)).is_ok());
+        assert_eq!(decode(&large, &watched(&none)).err(), Some(PhotoError::OutOfMemory));
+        usual.started.take().into_iter().for_each(|thread| thread.join().unwrap());
+
+        let before = live();
+        let mut left_alone = 0;
+        for look in 0..usual.looks.get().min(12) {
+            let watch = Threads { stop_at: Some(look), ..Threads::default() };
+            let result = decode(&large, &watched(&watch));
+            // A machine that is faster the second time has fewer looks.
+            assert!(result.as_ref().err().is_none_or(|error| *error == PhotoError::Cancelled));
+            left_alone += usize::from(result.is_err()) * watch.started.borrow().len();
+            drop(result);
+            watch.started.into_inner().into_iter().for_each(|thread| thread.join().unwrap());
+        }
+        assert!(left_alone > 0);
+        assert!(live() < before + (64 << 10), "{} bytes were left", live() - before);
+    }
+}
+
+/// Says stop from some moment on.
+struct Until {
+    moment: Instant,
+    /// The longest time between two looks, and when the last one was.
+    gap: Cell<Duration>,
+    last: Cell<Instant>,
+}
+
+impl Until {
+    fn after(time: Duration) -> Self {
+        let now = Instant::now();
+        Until { moment: now + time, gap: Cell::default(), last: Cell::new(now) }
+    }
+}
+
+impl Watch for Until {
+    fn stop(&self) -> bool {
+        let now = Instant::now();
+        self.gap.set(self.gap.get().max(now - self.last.replace(now)));
+        now >= self.moment
+    }
+}
+
+/// The longest time in which nobody could have stopped the decode of `bytes`, and what the whole took.
+fn longest_gap(bytes: &[u8]) -> (Duration, Duration, Option<PhotoError>) {
+    let watch = Until::after(Duration::from_secs(60));
+    let start = Instant::now();
+    watch.last.set(start);
+    let result = decode(bytes, &Limits { pixels: PIXELS, memory: MEMORY, watch: &watch });
+    let end = Instant::now();
+    (watch.gap.get().max(end - watch.last.get()), end - start, result.err())
+}
+
+/// The slowest files that the usual limits accept.
+fn slowest() -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut add = |name: &str, bytes: Vec<u8>| files.push((name.into(), bytes));
+    let (three, half): (&[_], &[_]) = (&[(1, 1); 3], &[(2, 2), (1, 1), (1, 1)]);
+    add("JPEG 14000 x 14000, 4:4:4", Jpeg::new(0xc0, 14000, 14000, three).grey());
+    add("JPEG 14000 x 14000, 4:2:0", Jpeg::new(0xc0, 14000, 14000, half).grey());
+    let mut cut = Jpeg::new(0xc0, 14000, 14000, three).grey();
+    cut.truncate(2000);
+    add("JPEG 14000 x 14000, cut", cut.clone());
+    add("JPEG 14000 x 14000, ends early", [cut, vec![0xff, 0xd9]].concat());
+    add("JPEG 10500 x 10500, one scan a component", Jpeg::new(0xc0, 10500, 10500, three).one_by_one());
+    add("JPEG 10500 x 10500, 4 progressive scans", Jpeg::new(0xc2, 10500, 10500, three).progressive(3));
+    add("JPEG 13000 x 13000, 4:2:0, progressive", Jpeg::new(0xc2, 13000, 13000, half).progressive(3));
+    add("JPEG 10500 x 10500, 90 progressive scans", Jpeg::new(0xc2, 10500, 10500, three).progressive(90));
+    add("JPEG 2000 x 1990, 90 progressive scans", Jpeg::new(0xc2, 2000, 1990, three).progressive(90));
+    for (interlaced, name) in [(false, "plain"), (true, "interlaced")] {
+        let png = |depth, colour| Png { width: 14000, height: 14000, depth, colour, interlaced };
+        add(&format!("PNG 14000 x 14000, RGBA16, {name}"), png(16, 6).black(&[]));
+        add(&format!("PNG 14000 x 14000, 1 bit, {name}"), png(1, 0).black(&[]));
+    }
+    let strip = zeros(13000 * 13000 * 3);
+    add("TIFF 13000 x 13000, one strip, deflate", one_strip(13000, 13000, 8, 3, &strip));
+    let mut tags = page(12000, 12000, 8, 4);
+    tags[4] = Tag::Values(PHOTOMETRIC, vec![5]);
+    let strip = zeros(12000 * 12000 * 4);
+    tags.push(Tag::Values(OFFSETS, vec![8]));
+    tags.push(Tag::Values(LENGTHS, vec![strip.len() as u32]));
+    tags.push(Tag::Values(317, vec![2])); // each sample is a difference
+    add("TIFF 12000 x 12000, CMYK, one strip, deflate, predictor", tiff(&tags, &strip));
+    add("TIFF 14000 x 14000, one strip, PackBits", one_strip(14000, 14000, 32773, 1, &[129, 0].repeat(1531250)));
+    add("TIFF 8000 x 8000, JPEG", one_strip(8000, 8000, 7, 3, &Jpeg::new(0xc0, 8000, 8000, three).grey()));
+    add(
+        "TIFF 8000 x 8000, progressive",
+        one_strip(8000, 8000, 7, 3, &Jpeg::new(0xc2, 8000, 8000, three).progressive(3)),
+    );
+    add("TIFF 14000 x 14000, tiles of 16 x 16", tiles((14000, 14000), (16, 16), 8, 3, &zeros(16 * 16 * 3)));
+    for interlaced in [false, true] {
+        let png = Png { width: 1, height: 100_000_000, depth: 8, colour: 0, interlaced };
+        add(&format!("PNG 1 x 100000000, interlaced: {interlaced}"), png.black(&[]));
+    }
+    add("TIFF 1400 x 1400, tiles of 1 x 1", tiles((1400, 1400), (1, 1), 1, 1, &[0]));
+    for (filters, name) in [(false, "plain"), (true, "filtered")] {
+        add(&format!("WebP 10000 x 10000, lossless, {name}"), webps::riff(&[webps::flat(10000, 10000, filters)]));
+        add(&format!("WebP 2000 x 1999, lossless, {name}"), webps::riff(&[webps::flat(2000, 1999, filters)]));
+    }
+    add("GIF 65535 x 3000", [gif(65535, 3000), gif_frame(65535, 3000, &gif_zeros(65535 * 3000))].concat());
+    let bmp = |bits, compression| Bmp { width: 14025, height: 14000, bits, compression, colours: 2 };
+    let rle = [[255, 1].repeat(55 * 14000), vec![0, 1]].concat();
+    add("BMP 14025 x 14000, RLE8", bmp(8, 1).file(&[0; 8], &rle));
+    add("BMP 14025 x 14000, 1 bit", bmp(1, 0).file(&[0; 8], &vec![0; 1756 * 14000]));
+    let folder = std::env::var_os("LUMINA_LARGE").map(PathBuf::from);
+    for entry in folder.into_iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()) {
+        let path = entry.unwrap().path();
+        add(&path.file_name().unwrap().to_string_lossy(), std::fs::read(&path).unwrap());
+    }
+    files
+}
+
+/// A table of the longest times between two looks: `cargo test --release -- --ignored --nocapture slowest`.
+#[test]
+#[ignore = "takes minutes and measures time"]
+fn slowest_files_can_be_stopped() {
+    let _alone = alone();
+    let mut worst = Duration::ZERO;
+    let wanted = std::env::var("LUMINA_SLOWEST").unwrap_or_default();
+    for (name, bytes) in slowest().into_iter().filter(|(name, _)| name.contains(&wanted)) {
+        let (gap, time, error) = longest_gap(&bytes);
+        println!(
+            "{name}\t{} kB\t{time:.2?}\t{gap:.3?}\t{}",
+            bytes.len() >> 10,
+            error.map_or("ok".into(), |e| e.to_string())
+        );
+        worst = worst.max(gap);
+        for part in [4, 2] {
+            let watch = Until::after(time / part);
+            let result = decode(&bytes, &Limits { pixels: PIXELS, memory: MEMORY, watch: &watch });
+            let late = Instant::now().saturating_duration_since(watch.moment);
+            worst = worst.max(late);
+            let late = if late.is_zero() { "it was over before".into() } else { format!("{late:.3?} later") };
+            println!("  stopped after {:.2?}: {late}, {:?}", time / part, result.as_ref().err());
+        }
+    }
+    println!("worst: {worst:?}");
+    assert!(worst < Duration::from_secs(1), "{worst:?}");
+}
