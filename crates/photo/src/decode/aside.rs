@@ -5,7 +5,8 @@
 //! coefficients at the end). Measured on one slow core, 8 million pixels of these take 0.1 to 0.4 s. So a larger picture
 //! of them is decoded by a thread that has its own copy of the file, while the caller's thread goes on asking its watch.
 //! Once the result is no longer wanted, the thread is left alone: it ends at its next read or with its picture, whichever
-//! is first, and frees what it holds. Small pictures are decoded at once, without a thread.
+//! is first, and frees what it holds. The next large picture waits until it has: whoever cancels often holds the memory of
+//! one picture, not of many. Small pictures are decoded at once, without a thread.
 //!
 //! The thread touches nothing of the caller, nor of Postgres: [`Watch::spawn`](crate::limits::Watch::spawn) starts it,
 //! which is where signals are blocked.
@@ -15,14 +16,28 @@ use crate::format::Format;
 use crate::input::guarded;
 use crate::limits::{Limits, Watch};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 /// Pixels that the slowest decoder makes in less than half a second.
 pub(super) const LARGE: u64 = 8_000_000;
 /// Between two looks at the caller's watch.
 const LOOK: Duration = Duration::from_millis(4);
+
+/// Threads that were left alone and have not ended.
+static LEFT: AtomicUsize = AtomicUsize::new(0);
+
+/// Who has given up on a decoder first: its caller, or itself, by ending.
+struct Ending(AtomicBool);
+
+impl Ending {
+    /// Called once on either side; whether the other side has been here.
+    fn second(&self) -> bool {
+        self.0.swap(true, Ordering::AcqRel)
+    }
+}
 
 /// The watch of the thread: the caller's, as far as it is told.
 struct Told(Arc<AtomicBool>);
@@ -41,14 +56,24 @@ pub(super) fn run<T: Send + 'static>(
     limits: &Limits<'_>,
     decode: impl FnOnce(&[u8], &Limits<'_>) -> Result<T, PhotoError> + Send + 'static,
 ) -> Result<T, PhotoError> {
+    while LEFT.load(Ordering::Acquire) > 0 {
+        limits.check()?;
+        thread::sleep(LOOK);
+    }
     let stop = Arc::new(AtomicBool::new(false));
+    let ending = Arc::new(Ending(AtomicBool::new(false)));
+    let ended = Arc::clone(&ending);
     let told = Told(Arc::clone(&stop));
     let (pixels, memory) = (limits.pixels, limits.memory);
     let (sender, receiver) = sync_channel(1);
     let work = move || {
         let result = guarded(format, || decode(&bytes, &Limits { pixels, memory, watch: &told }));
         drop(bytes); // before the caller goes on and counts what is left
-        let _ = sender.send(result); // nobody may be there any more
+        let unwanted = sender.send(result).err(); // nobody may be there any more
+        drop(unwanted);
+        if ended.second() {
+            LEFT.fetch_sub(1, Ordering::AcqRel);
+        }
     };
     limits.watch.spawn(Box::new(work)).map_err(|_| PhotoError::OutOfMemory)?;
     loop {
