@@ -29,16 +29,6 @@ const LOOK: Duration = Duration::from_millis(4);
 /// Threads that were left alone and have not ended.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
 
-/// Who has given up on a decoder first: its caller, or itself, by ending.
-struct Ending(AtomicBool);
-
-impl Ending {
-    /// Called once on either side; whether the other side has been here.
-    fn second(&self) -> bool {
-        self.0.swap(true, Ordering::AcqRel)
-    }
-}
-
 /// The watch of the thread: the caller's, as far as it is told.
 struct Told(Arc<AtomicBool>);
 
@@ -61,8 +51,9 @@ pub(super) fn run<T: Send + 'static>(
         thread::sleep(LOOK);
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let ending = Arc::new(Ending(AtomicBool::new(false)));
-    let ended = Arc::clone(&ending);
+    // Set by the caller as it leaves and by the thread as it ends: whoever is second knows of the other.
+    let parted = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&parted);
     let told = Told(Arc::clone(&stop));
     let (pixels, memory) = (limits.pixels, limits.memory);
     let (sender, receiver) = sync_channel(1);
@@ -71,7 +62,7 @@ pub(super) fn run<T: Send + 'static>(
         drop(bytes); // before the caller goes on and counts what is left
         let unwanted = sender.send(result).err(); // nobody may be there any more
         drop(unwanted);
-        if ended.second() {
+        if ended.swap(true, Ordering::AcqRel) {
             LEFT.fetch_sub(1, Ordering::AcqRel);
         }
     };
@@ -82,6 +73,10 @@ pub(super) fn run<T: Send + 'static>(
             Err(RecvTimeoutError::Disconnected) => return Err(super::damaged(format, "the decoder failed")),
             Err(RecvTimeoutError::Timeout) if limits.watch.stop() => {
                 stop.store(true, Ordering::Relaxed);
+                LEFT.fetch_add(1, Ordering::AcqRel);
+                if parted.swap(true, Ordering::AcqRel) {
+                    LEFT.fetch_sub(1, Ordering::AcqRel); // it ended in between, and counts no more
+                }
                 return Err(PhotoError::Cancelled);
             }
             Err(RecvTimeoutError::Timeout) => {}

@@ -36,6 +36,8 @@ struct Threads {
     refuses: bool,
     looks: Cell<u64>,
     stop_at: Option<u64>,
+    /// Bytes that were allocated when the last one started.
+    held: Cell<Option<usize>>,
 }
 
 impl Watch for Threads {
@@ -48,6 +50,7 @@ impl Watch for Threads {
         if self.refuses {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        self.held.set(Some(live()));
         self.started.borrow_mut().push(thread::Builder::new().spawn(work)?);
         Ok(())
     }
@@ -89,6 +92,27 @@ fn threads_end() {
         assert!(left_alone > 0);
         assert!(live() < before + (64 << 10), "{} bytes were left", live() - before);
     }
+}
+
+/// Whoever cancels again and again never has more than one decoder at work that nobody waits for.
+#[test]
+fn one_at_a_time() {
+    let _alone = alone();
+    let large = webps::riff(&[webps::flat(3000, 3000, true)]);
+    let before = live();
+    for _ in 0..4 {
+        let watch = Threads { stop_at: Some(3), ..Threads::default() };
+        let result = decode(&large, &watched(&watch));
+        assert_eq!(result.err(), Some(PhotoError::Cancelled));
+        // The one before has given back its picture of 27 MB by the time that this one began.
+        if let Some(held) = watch.held.get() {
+            assert!(held < before + (4 << 20), "{} bytes were held", held - before);
+        }
+    }
+    let patient = Threads::default();
+    assert!(decode(&large, &watched(&patient)).is_ok());
+    let held = patient.held.get().expect("it was decoded aside");
+    assert!(held < before + (4 << 20), "{} bytes were held", held - before);
 }
 
 /// Says stop from some moment on.
