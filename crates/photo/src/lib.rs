@@ -9,6 +9,7 @@
 //! - [`hash`], [`sharpness`]: what is made of the rows.
 //! - [`metadata`], [`dates`]: what EXIF and names say; [`raw`]: previews in raw files. Below them [`boxes`], [`ifd`] and
 //!   [`segments`] read the structures of ISO base media files, TIFF and JPEG.
+//! - [`quality`]: the score by which the best of several images is chosen.
 //!
 //! Called by `src/image` of the extension. Bytes are hostile: nothing here panics on them past
 //! [`decode`](mod@decode), what they claim is checked before it is allocated, and whoever waits can stop it.
@@ -27,6 +28,7 @@ pub mod limits;
 pub mod metadata;
 pub mod orientation;
 pub mod picture;
+pub mod quality;
 pub mod raw;
 mod segments;
 pub mod sharpness;
