@@ -6,8 +6,8 @@ use crate::error::LuminaError;
 use crate::guc;
 use crate::pg::message::shortened;
 use crate::pg::rows::{Call, Rows, set_function};
-use lumina_search::group::{Edges, Groups, Strategy};
-use lumina_search::{Context, Search};
+use lumina_search::group::{Edges, Groups, Primary, Strategy};
+use lumina_search::{Context, Rule, Search};
 use pgrx::pg_sys::Datum;
 
 set_function! {
@@ -35,19 +35,20 @@ fn form(call: Call, strategy: Strategy, rows: &mut Rows) -> Result<(), LuminaErr
     let limit = guc::max_pairs();
     let search = Search { left: &set.values, right: None, radii: &radii };
     let plan = run.plan(&search)?;
-    let mut edges = Edges::new(&radii, limit.value as u64);
+    let mut edges = Edges::new(&Rule::all(&radii), limit.value as u64);
     let blamed = |error| blame(error, &search, limit.setting);
     let found = run.stream(
         |context, sink| search.run(&plan, context, sink),
         |batch| {
-            edges.add(&batch, run.context())?;
+            edges.add(&batch, 0, run.context())?;
             batch.free(run.context());
             Ok(())
         },
     );
     found.map_err(blamed)?;
     run.phase(&format!("found {} pairs of distinct hashes", edges.count()));
-    let groups = run.job(|context, _| Groups::form(&set.values, edges, strategy, context)).map_err(blamed)?;
+    let groups =
+        run.job(|context, _| Groups::form(&set.values, edges, strategy, Primary::Central, context)).map_err(blamed)?;
     run.phase(&format!("formed {} groups", groups.len()));
     write(&set, &groups, &distances, &run, rows)?;
     run.phase("wrote them");

@@ -1,8 +1,9 @@
 //! Groups of near rows: cliques, stars, components.
 //!
-//! All three work on values (equal rows are always together) and on the pairs of values within the distance, the
+//! All three work on values (equal rows are always together) and on the pairs of values that a rule makes near, the
 //! *edges*. Values are numbered by their first row, so that where rows come in the order of their ids, ties go to the
-//! smallest id, and the result depends neither on the order of the input nor on the number of threads.
+//! smallest id; where they come best first, to the best. The result depends neither on the order in which edges come
+//! nor on the number of threads.
 //!
 //! - [`clique`]: every two members are near.
 //! - [`star`]: every member is near the primary.
@@ -22,6 +23,7 @@ use crate::context::Context;
 use crate::error::SearchError;
 use crate::expand::Tally;
 use crate::lists::Lists;
+use crate::rule::Rule;
 use crate::search::{Batch, ValuePair};
 use crate::values::Values;
 use rayon::prelude::*;
@@ -31,7 +33,7 @@ use rayon::prelude::*;
 pub enum Strategy {
     /// Every two members are near. Pairs are joined best first; a pair of groups is joined where all are near all.
     Clique,
-    /// Every member is near the primary: the row with most neighbours that are in no group yet.
+    /// Every member is near the primary.
     Star,
     /// Every member is near some other one.
     Component,
@@ -48,30 +50,36 @@ impl Strategy {
     }
 }
 
-/// Pairs of near values, by their distance: the sum over the columns.
+/// Which row of a group is its primary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Primary {
+    /// The one in the middle: of a clique the row with the smallest sum of distances to all others, of a star the one
+    /// with most neighbours that are in no group yet, of a component the one with most neighbours. Of equal ones the
+    /// first.
+    Central,
+    /// The first row, for callers that hand over rows in an order of preference, best first. Stars are made in that
+    /// order: the first row that is in no group yet and has a neighbour in no group takes all of those.
+    First,
+}
+
+/// Pairs of near values, by their distance: the sum over all columns, whether they count or not.
 #[derive(Debug)]
 pub struct Edges {
     /// `left << 32 | right`.
     by_distance: Vec<Vec<u64>>,
     tally: Tally,
     limit: u64,
-    radii: Vec<u32>,
+    rule: Rule,
 }
 
 impl Edges {
-    /// None yet, and at most `limit`.
-    pub fn new(radii: &[u32], limit: u64) -> Self {
-        let most = radii.iter().map(|radius| *radius as usize).sum::<usize>();
-        Edges {
-            by_distance: (0..=most).map(|_| Vec::new()).collect(),
-            tally: Tally::new(limit, false),
-            limit,
-            radii: radii.to_vec(),
-        }
+    /// None yet, and at most `limit`; they are to be those of `rule`.
+    pub fn new(rule: &Rule, limit: u64) -> Self {
+        Edges { by_distance: Vec::new(), tally: Tally::new(limit, false), limit, rule: rule.clone() }
     }
 
-    fn radii(&self) -> &[u32] {
-        &self.radii
+    fn rule(&self) -> &Rule {
+        &self.rule
     }
 
     /// How many.
@@ -79,18 +87,27 @@ impl Edges {
         self.tally.total()
     }
 
-    /// Adds those of a batch.
-    pub fn add(&mut self, batch: &Batch, context: &Context) -> Result<(), SearchError> {
+    /// Adds those of a batch, found by a search of the rule's alternative of that number, from 0. A pair that is also
+    /// within an earlier one is that one's and left out, so that each is held and counted once, in whatever order the
+    /// searches run: each alternative is to be searched once.
+    pub fn add(&mut self, batch: &Batch, alternative: usize, context: &Context) -> Result<(), SearchError> {
         for (index, pair) in batch.pairs.iter().enumerate() {
+            let distances = batch.distances_of(index);
+            if self.rule.within_first(alternative, distances) {
+                continue;
+            }
             self.tally.count(*pair, 1)?;
-            let distance: usize = batch.distances_of(index).iter().map(|distance| usize::from(*distance)).sum();
+            let distance: usize = distances.iter().map(|distance| usize::from(*distance)).sum();
+            if distance >= self.by_distance.len() {
+                self.by_distance.resize_with(distance + 1, Vec::new);
+            }
             context.push(&mut self.by_distance[distance], u64::from(pair.left) << 32 | u64::from(pair.right))?;
         }
         Ok(())
     }
 
     /// All of them, nearest first once sorted.
-    fn iter(&self) -> impl Iterator<Item = ValuePair> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = ValuePair> + '_ {
         self.by_distance.iter().flatten().map(|edge| ValuePair { left: (edge >> 32) as u32, right: *edge as u32 })
     }
 
@@ -131,17 +148,26 @@ struct Assignment {
 
 impl Groups {
     /// Groups values by their edges. At most `edges`' limit of rows may be also near a group. Runs on the current pool.
-    pub fn form(values: &Values, mut edges: Edges, strategy: Strategy, context: &Context) -> Result<Self, SearchError> {
+    pub fn form(
+        values: &Values,
+        mut edges: Edges,
+        strategy: Strategy,
+        primary: Primary,
+        context: &Context,
+    ) -> Result<Self, SearchError> {
         let assignment = match strategy {
             Strategy::Clique => {
                 edges.sort(context)?;
                 clique::assign(values, &edges, context)?
             }
-            Strategy::Star => star::assign(values, &edges, context)?,
-            Strategy::Component => component::assign(values, &edges, context)?,
+            Strategy::Star => match primary {
+                Primary::Central => star::assign(values, &edges, context)?,
+                Primary::First => star::assign_in_order(values, &edges, context)?,
+            },
+            Strategy::Component => component::assign(values, &edges, primary, context)?,
         };
         let mut groups = Self::number(values, assignment, context)?;
-        groups.measure(values, context)?;
+        groups.measure(values, primary, context)?;
         if strategy != Strategy::Component {
             groups.find_near(values, &edges, context)?;
         }
@@ -181,7 +207,7 @@ impl Groups {
     }
 
     /// Chooses the primaries that are still open, and measures the groups.
-    fn measure(&mut self, values: &Values, context: &Context) -> Result<(), SearchError> {
+    fn measure(&mut self, values: &Values, which: Primary, context: &Context) -> Result<(), SearchError> {
         let mut primaries = std::mem::take(&mut self.primaries);
         let mut farthest = context.filled(primaries.len() * self.columns, 0u16)?;
         let groups = primaries.par_iter_mut().zip(farthest.par_chunks_mut(self.columns)).enumerate();
@@ -189,7 +215,11 @@ impl Groups {
             context.check()?;
             let members = self.values_of(group);
             if *primary == NONE {
-                *primary = clique::medoid(values, members, context)?;
+                *primary = match which {
+                    Primary::Central => clique::medoid(values, members, context)?,
+                    // Values are numbered by their first rows.
+                    Primary::First => members[0],
+                };
             }
             farthest::measure(values, members, *primary, farthest, context)
         })?;

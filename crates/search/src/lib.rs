@@ -1,7 +1,8 @@
 //! Exact bulk search of near hashes, on the CPU, without Postgres: all pairs of a set, one set against another, groups.
 //!
 //! A pair is two rows whose hashes are within a maximum distance in *every* column. Searches are exact: what comes back
-//! is what a comparison of every row with every other would find.
+//! is what a comparison of every row with every other would find. Groups are made by a rule, which may have several
+//! such distances to choose from.
 //!
 //! - [`context`]: the memory that a search may use, and how it is cancelled.
 //! - [`values`]: rows as they come in, and the distinct values they collapse to.
@@ -12,6 +13,7 @@
 //! - [`search`]: the join of the bands.
 //! - [`session`]: a search on a pool of threads, its results handed to the calling thread.
 //! - [`expand`]: pairs of values to pairs of rows, up to a limit.
+//! - [`rule`]: what makes two values near, with alternatives: the pairs of several searches.
 //! - [`group`]: cliques, stars and components.
 //!
 //! Called by `src/search` of the extension. Threads never see Postgres: everything that talks to it is given as a
@@ -23,6 +25,7 @@ pub mod expand;
 pub mod group;
 mod lists;
 pub mod plan;
+pub mod rule;
 pub mod search;
 pub mod session;
 mod sort;
@@ -35,6 +38,7 @@ pub use context::Context;
 pub use error::{Blame, SearchError};
 pub use expand::Expansion;
 pub use plan::Plan;
+pub use rule::Rule;
 pub use search::{Batch, Search, ValuePair};
 pub use session::{Sink, run};
 pub use values::{Rows, Values};

@@ -2,7 +2,8 @@
 //!
 //! One column *drives*: its hashes are cut into m bands with tolerances tᵢ that form an exact cover, Σ(tᵢ + 1) = r + 1
 //! ([`lumina_hash::bands`]), and only values that agree in some band up to its tolerance are compared; or every value is
-//! compared with every other. What a band costs is the sum of
+//! compared with every other. A column whose radius is its width keeps no pair away: it never drives, and comparing it
+//! costs nothing. What a band costs is the sum of
 //!
 //! - sorting the values by the band, and walking its 2^width buckets;
 //! - probing: for each of the F flips, each pair of buckets (half of them, within one set) costs a look, and each row in
@@ -101,6 +102,8 @@ struct Sizes {
     /// 1, or ½ where each pair of buckets is met once.
     share: f64,
     planes: f64,
+    /// Those of the columns that count.
+    compared: f64,
     /// Rows that a set needs beside the values themselves, in bytes each.
     row_bytes: usize,
     /// Bytes that the threads fill.
@@ -112,7 +115,10 @@ impl Sizes {
     fn of(search: &Search<'_>) -> Self {
         let left = search.left.count() as f64;
         let right = search.right.map_or(left, |right| right.count() as f64);
-        let planes = search.columns().iter().map(|column| column.planes).sum::<usize>();
+        let columns = search.columns();
+        let planes = columns.iter().map(|column| column.planes).sum::<usize>();
+        let counting = columns.iter().enumerate().filter(|(column, _)| search.counts(*column));
+        let compared = counting.map(|(_, column)| column.planes).sum::<usize>().max(1);
         let slowness = match Kernels::best().instruction_set() {
             InstructionSet::Avx512 => 1.0,
             InstructionSet::Avx2 => 3.0,
@@ -122,11 +128,13 @@ impl Sizes {
         let buffers = buffers(search.radii.len());
         let (pairs, share) =
             if search.right.is_some() { (left * right, 1.0) } else { (left * (left - 1.0) / 2.0, 0.5) };
-        Sizes { left, right, pairs, share, planes: planes as f64, row_bytes: planes * 8 + 4, buffers, slowness }
+        let row_bytes = planes * 8 + 4;
+        let (planes, compared) = (planes as f64, compared as f64);
+        Sizes { left, right, pairs, share, planes, compared, row_bytes, buffers, slowness }
     }
 
     fn compare(&self, candidates: f64) -> f64 {
-        candidates * self.planes * COMPARE * self.slowness
+        candidates * self.compared * COMPARE * self.slowness
     }
 
     /// What looking at one band costs beside comparing.
@@ -161,7 +169,7 @@ pub fn options(search: &Search<'_>, all: bool, context: &Context) -> Result<Vec<
     let (left, right) = (Sample::of(search.left), search.right.map(Sample::of));
     let mut cheapest = brute.cost;
     let mut options = vec![brute];
-    for (column, shape) in columns.iter().enumerate() {
+    for (column, shape) in columns.iter().enumerate().filter(|(column, _)| search.counts(*column)) {
         let bits = search.left.widths()[column];
         let cover = Cover { sizes: &sizes, left: &left, right: right.as_ref(), column, radius: shape.radius };
         let cuts = band_counts(bits, shape.radius).filter_map(|count| Bands::new(bits, count));

@@ -22,7 +22,8 @@ pub struct Search<'a> {
     pub left: &'a Values,
     /// What it is compared with; `None`: with itself, each pair once.
     pub right: Option<&'a Values>,
-    /// The maximum distance of each column, in bits, at most its width.
+    /// The maximum distance of each column, in bits. Where that is its width or more, the column does not count: it is
+    /// not compared, but its distances are reported like those of the others.
     pub radii: &'a [u32],
 }
 
@@ -72,6 +73,18 @@ impl<'a> Search<'a> {
         self.left.widths().iter().zip(self.radii).map(column).collect()
     }
 
+    /// Whether a column can keep two values from being a pair.
+    pub(crate) fn counts(&self, column: usize) -> bool {
+        (self.radii[column] as usize) < self.left.widths()[column]
+    }
+
+    /// What is compared: the driving column, then the others that count.
+    fn compared(&self, driving: usize) -> Vec<Column> {
+        let columns = self.columns();
+        let others = (0..columns.len()).filter(|&column| column != driving && self.counts(column));
+        std::iter::once(driving).chain(others).map(|column| columns[column]).collect()
+    }
+
     /// Hands every pair of values to `sink`. Equal rows of one set are one value and no pair.
     ///
     /// Runs on the current thread pool.
@@ -79,8 +92,7 @@ impl<'a> Search<'a> {
         if self.left.count() == 0 || self.right.is_some_and(|right| right.count() == 0) {
             return Ok(());
         }
-        let mut columns = self.columns();
-        columns[..=plan.column].rotate_right(1);
+        let columns = self.compared(plan.column);
         let spare = Spare::default();
         self.passes(plan, &columns, context, sink, &spare)?;
         for buffers in spare.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -307,7 +319,7 @@ impl<'w, 'p, 'a> Worker<'w, 'p, 'a> {
             (self.pass.sink)(std::mem::replace(batch, Batch::empty()))?;
         }
         batch.pairs = context.vec(BATCH)?;
-        batch.distances = context.vec(BATCH * self.pass.columns.len())?;
+        batch.distances = context.vec(BATCH * self.pass.search.radii.len())?;
         Ok(())
     }
 

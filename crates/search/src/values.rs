@@ -59,14 +59,15 @@ impl Rows {
         self.count == 0
     }
 
-    /// Puts row `order[i]` in place i.
+    /// Puts row `order[i]` in place i; a row that is not in `order` is gone.
     pub fn reorder(&mut self, order: &[u32], context: &Context) -> Result<(), SearchError> {
         for plane in &mut self.planes {
-            let mut moved = context.vec(self.count)?;
+            let mut moved = context.vec(order.len())?;
             moved.extend(order.iter().map(|&row| plane[row as usize]));
             context.free(std::mem::replace(plane, moved));
             context.check()?;
         }
+        self.count = order.len();
         Ok(())
     }
 }
@@ -186,14 +187,14 @@ impl Values {
         self.differing(0..self.words.len() / self.stride, a, b)
     }
 
-    /// Whether two values are within the distance of every column.
+    /// Whether two values are within the distance of every column. One whose radius is its width is not looked at.
     #[inline]
     pub(crate) fn near(&self, a: u32, b: u32, radii: &[u32]) -> bool {
         let mut first = 0;
         self.widths.iter().zip(radii).all(|(&bits, &radius)| {
             let planes = first..first + words_for(bits);
             first = planes.end;
-            self.differing(planes, a, b) <= radius
+            radius as usize >= bits || self.differing(planes, a, b) <= radius
         })
     }
 

@@ -97,7 +97,7 @@ fn all_near(
         if at % 256 == 255 {
             context.check()?;
         }
-        if !lists.members(b).all(|y| values.near(x, y, edges.radii())) {
+        if !lists.members(b).all(|y| edges.rule().near(values, x, y)) {
             return Ok(false);
         }
     }

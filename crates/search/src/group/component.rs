@@ -1,15 +1,21 @@
-//! Components: what is near hangs together, however long the chain. The primary is the value with most near rows.
+//! Components: what is near hangs together, however long the chain. The central primary is the value with most near
+//! rows.
 
-use super::{Assignment, Edges, NONE};
+use super::{Assignment, Edges, NONE, Primary};
 use crate::context::Context;
 use crate::error::SearchError;
 use crate::values::Values;
 
-pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Result<Assignment, SearchError> {
+/// Primaries are left open where the first rows are wanted.
+pub(super) fn assign(
+    values: &Values,
+    edges: &Edges,
+    primary: Primary,
+    context: &Context,
+) -> Result<Assignment, SearchError> {
     let count = values.count();
     let mut parents = context.vec(count)?;
     parents.extend(0..count as u32);
-    let mut near = context.filled(count, 0u32)?;
     for (at, edge) in edges.iter().enumerate() {
         if at % (1 << 16) == 0 {
             context.check()?;
@@ -17,15 +23,30 @@ pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Resul
         let (a, b) = (root(&mut parents, edge.left), root(&mut parents, edge.right));
         // The smaller number is the root, whatever the order of the edges.
         parents[a.max(b) as usize] = a.min(b);
-        for (value, other) in [(edge.left, edge.right), (edge.right, edge.left)] {
-            near[value as usize] = near[value as usize].saturating_add(values.weight(other) as u32);
-        }
     }
     for value in 0..count as u32 {
         parents[value as usize] = root(&mut parents, value);
     }
-    let mut primary_of = context.filled(count, NONE)?;
-    for (value, &group) in parents.iter().enumerate() {
+    let primary_of = match primary {
+        Primary::Central => most_near(values, edges, &parents, context)?,
+        Primary::First => Vec::new(),
+    };
+    Ok(Assignment { group_of: parents, primary_of })
+}
+
+/// For each group, by its number, the value with most near rows; of equal ones the first.
+fn most_near(values: &Values, edges: &Edges, group_of: &[u32], context: &Context) -> Result<Vec<u32>, SearchError> {
+    let mut near = context.filled(values.count(), 0u32)?;
+    for (at, edge) in edges.iter().enumerate() {
+        if at % (1 << 16) == 0 {
+            context.check()?;
+        }
+        for (value, other) in [(edge.left, edge.right), (edge.right, edge.left)] {
+            near[value as usize] = near[value as usize].saturating_add(values.weight(other) as u32);
+        }
+    }
+    let mut primary_of = context.filled(values.count(), NONE)?;
+    for (value, &group) in group_of.iter().enumerate() {
         let rows = |value: usize| u64::from(near[value]) + values.weight(value as u32);
         let primary = &mut primary_of[group as usize];
         if *primary == NONE || rows(value) > rows(*primary as usize) {
@@ -33,7 +54,7 @@ pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Resul
         }
     }
     context.free(near);
-    Ok(Assignment { group_of: parents, primary_of })
+    Ok(primary_of)
 }
 
 /// The root of a value, with the path to it halved (Tarjan, van Leeuwen, "Worst-case analysis of set union algorithms",

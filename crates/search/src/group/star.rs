@@ -1,4 +1,5 @@
-//! Stars: the value with most near rows that are in no group yet is a primary, and takes them.
+//! Stars: a primary takes the near rows that are in no group yet. Primaries are central, the value with most such rows
+//! first, or come in the order of rows.
 
 use super::{Assignment, Edges, NONE};
 use crate::context::Context;
@@ -8,6 +9,7 @@ use crate::values::Values;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+/// The value with most near rows that are in no group yet is a primary; of equal ones the first.
 pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Result<Assignment, SearchError> {
     let count = values.count();
     let neighbours = adjacency(count, edges, context)?;
@@ -54,6 +56,34 @@ pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Resul
     context.free(free);
     neighbours.free(context);
     Ok(Assignment { group_of, primary_of })
+}
+
+/// The first value that is in no group yet is a primary. One that has no neighbour left to take, and will have none
+/// later, is a group of its own: of a single row, that is none ([`super::Groups`] drops it).
+pub(super) fn assign_in_order(values: &Values, edges: &Edges, context: &Context) -> Result<Assignment, SearchError> {
+    let count = values.count();
+    let neighbours = adjacency(count, edges, context)?;
+    let mut group_of = context.filled(count, NONE)?;
+    let mut steps = 0usize;
+    for primary in 0..count as u32 {
+        if group_of[primary as usize] != NONE {
+            continue;
+        }
+        let around = neighbours.of(primary as usize);
+        steps += 1 + around.len();
+        if steps > 1 << 16 {
+            context.check()?;
+            steps = 0;
+        }
+        for &value in std::iter::once(&primary).chain(around) {
+            let group = &mut group_of[value as usize];
+            if *group == NONE {
+                *group = primary;
+            }
+        }
+    }
+    neighbours.free(context);
+    Ok(Assignment { group_of, primary_of: Vec::new() })
 }
 
 /// The neighbours of each value.

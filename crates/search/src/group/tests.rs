@@ -1,11 +1,11 @@
 //! Groups against the definition, by naive twins that know nothing of values, lists or heaps.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use super::{Edges, Groups, Strategy};
+use super::{Edges, Groups, Primary, Strategy};
 use crate::error::SearchError;
-use crate::search::Batch;
-use crate::tests::{Table, naive_distances, naive_near, pool, tables, unlimited, values};
-use crate::{Plan, Search, run};
+use crate::rule::tests::{edges_of, naive_rule, rules};
+use crate::tests::{Table, naive_distances, pool, tables, unlimited, values};
+use crate::{Plan, Rule, Search, run};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -21,22 +21,14 @@ struct Shown {
 fn shown(
     table: &Table,
     widths: &[usize],
-    radii: &[u32],
-    strategy: Strategy,
+    rule: &Rule,
+    (strategy, primary): (Strategy, Primary),
     threads: usize,
 ) -> Result<Vec<Shown>, SearchError> {
     let context = unlimited();
     let values = values(table, widths, threads, &context);
-    let mut edges = Edges::new(radii, 1 << 40);
-    let search = Search { left: &values, right: None, radii };
-    let plan = pool(threads).install(|| Plan::choose(&search, &context))?;
-    let take = |batch: Batch| {
-        edges.add(&batch, &context)?;
-        batch.free(&context);
-        Ok(())
-    };
-    run(pool(threads), &context, |sink| search.run(&plan, &context, sink), take, || ())?;
-    let groups = pool(threads).install(|| Groups::form(&values, edges, strategy, &context))?;
+    let edges = edges_of(&values, rule, 1 << 40, threads, &context)?;
+    let groups = pool(threads).install(|| Groups::form(&values, edges, strategy, primary, &context))?;
     let (mut rows, mut distances, mut also_near) = (Vec::new(), Vec::new(), Vec::new());
     (0..groups.len())
         .map(|group| {
@@ -56,8 +48,8 @@ struct Naive<'a> {
 }
 
 impl<'a> Naive<'a> {
-    fn new(table: &'a Table, radii: &[u32]) -> Self {
-        let near = table.iter().map(|a| table.iter().map(|b| naive_near(a, b, radii)).collect()).collect();
+    fn new(table: &'a Table, rule: &Rule) -> Self {
+        let near = table.iter().map(|a| table.iter().map(|b| naive_rule(a, b, rule)).collect()).collect();
         let sum = |a, b| naive_distances(a, b).into_iter().map(u32::from).sum();
         let sums = table.iter().map(|a| table.iter().map(|b| sum(a, b)).collect()).collect();
         Naive { table, near, sums }
@@ -112,6 +104,21 @@ impl<'a> Naive<'a> {
         }
     }
 
+    /// The first row in no star that has a neighbour in none, which may be an equal row, takes all those neighbours.
+    fn stars_in_order(&self) -> Vec<(usize, BTreeSet<usize>)> {
+        let mut left: BTreeSet<usize> = self.rows().collect();
+        let mut stars = Vec::new();
+        let star = |row: usize, left: &BTreeSet<usize>| {
+            left.iter().copied().filter(|&other| self.near[row][other]).collect::<BTreeSet<_>>()
+        };
+        while let Some(first) = left.iter().copied().find(|&row| star(row, &left).len() > 1) {
+            let star = star(first, &left);
+            left.retain(|row| !star.contains(row));
+            stars.push((first, star));
+        }
+        stars
+    }
+
     fn components(&self) -> Vec<BTreeSet<usize>> {
         let mut left: BTreeSet<usize> = self.rows().collect();
         let mut components = Vec::new();
@@ -148,7 +155,7 @@ impl<'a> Naive<'a> {
         }
     }
 
-    fn groups(&self, strategy: Strategy) -> Vec<Shown> {
+    fn groups(&self, strategy: Strategy, primary: Primary) -> Vec<Shown> {
         let first_of_least = |group: &BTreeSet<usize>, price: &dyn Fn(usize) -> i64| {
             group.iter().copied().min_by_key(|&row| (price(row), row)).expect("a member")
         };
@@ -159,6 +166,7 @@ impl<'a> Naive<'a> {
                 };
                 self.cliques().into_iter().map(|group| (medoid(&group), group)).collect()
             }
+            Strategy::Star if primary == Primary::First => self.stars_in_order(),
             Strategy::Star => self.stars(),
             Strategy::Component => {
                 let hub = |group: &BTreeSet<usize>| {
@@ -168,9 +176,23 @@ impl<'a> Naive<'a> {
             }
         };
         groups.retain(|(_, group)| group.len() > 1);
+        if primary == Primary::First && strategy != Strategy::Star {
+            groups.iter_mut().for_each(|(primary, group)| *primary = group.first().copied().expect("a member"));
+        }
         groups.sort_by_key(|(_, group)| group.first().copied());
         groups.iter().map(|(primary, group)| self.shown(group, *primary, strategy != Strategy::Component)).collect()
     }
+}
+
+fn equal_the_naive_twins(widths: &[usize], rule: &Rule, table: &Table, threads: usize) -> Result<(), TestCaseError> {
+    let naive = Naive::new(table, rule);
+    for (name, strategy) in Strategy::ALL {
+        for primary in [Primary::Central, Primary::First] {
+            let shown = shown(table, widths, rule, (strategy, primary), threads).unwrap();
+            prop_assert_eq!(&shown, &naive.groups(strategy, primary), "{} {:?}", name, primary);
+        }
+    }
+    Ok(())
 }
 
 proptest! {
@@ -178,18 +200,34 @@ proptest! {
 
     #[test]
     fn groups_equal_the_naive_twins((widths, radii, table, _) in tables(), threads in 1usize..=3) {
-        let naive = Naive::new(&table, &radii);
-        for (name, strategy) in Strategy::ALL {
-            let shown = shown(&table, &widths, &radii, strategy, threads).unwrap();
-            prop_assert_eq!(&shown, &naive.groups(strategy), "{}", name);
+        equal_the_naive_twins(&widths, &Rule::all(&radii), &table, threads)?;
+    }
+
+    #[test]
+    fn groups_of_rules_with_alternatives_equal_the_naive_twins(
+        (widths, rule, table) in rules(),
+        threads in 1usize..=3,
+    ) {
+        equal_the_naive_twins(&widths, &rule, &table, threads)?;
+    }
+
+    /// What stars in order promise: the primary is the first row of its star and near all of it.
+    #[test]
+    fn stars_in_order_have_their_best_row_in_the_middle((widths, rule, table) in rules()) {
+        let naive = Naive::new(&table, &rule);
+        let kind = (Strategy::Star, Primary::First);
+        for group in shown(&table, &widths, &rule, kind, 2).unwrap() {
+            prop_assert_eq!(Some(&group.rows[0]), group.rows.iter().min());
+            prop_assert!(group.rows.iter().all(|&row| naive.near[group.rows[0] as usize][row as usize]));
         }
     }
 
     /// What a clique promises, whatever the order in which it was made.
     #[test]
     fn cliques_are_near_and_complete((widths, radii, table, _) in tables()) {
-        let naive = Naive::new(&table, &radii);
-        let groups = shown(&table, &widths, &radii, Strategy::Clique, 2).unwrap();
+        let rule = Rule::all(&radii);
+        let naive = Naive::new(&table, &rule);
+        let groups = shown(&table, &widths, &rule, (Strategy::Clique, Primary::Central), 2).unwrap();
         let mut group_of = vec![None; table.len()];
         for (number, group) in groups.iter().enumerate() {
             for &row in &group.rows {
@@ -220,13 +258,13 @@ fn table_of(hashes: impl IntoIterator<Item = u64>) -> Table {
 fn a_component_of_a_hundred_thousand() {
     let gray = |i: u64| i ^ i >> 1;
     let table = table_of((0..100_000).map(gray));
-    let groups = shown(&table, &[64], &[1], Strategy::Component, 2).unwrap();
+    let groups = shown(&table, &[64], &Rule::all(&[1]), (Strategy::Component, Primary::Central), 2).unwrap();
     assert_eq!(groups.len(), 1);
     assert_eq!(groups[0].rows.len(), 100_000);
     assert_eq!(groups[0].farthest, [17], "no two 17-bit numbers differ in more bits, and some differ in all");
-    let cliques = shown(&table, &[64], &[1], Strategy::Clique, 2).unwrap();
+    let cliques = shown(&table, &[64], &Rule::all(&[1]), (Strategy::Clique, Primary::Central), 2).unwrap();
     assert!(cliques.iter().all(|group| group.rows.len() == 2 && group.farthest == [1]));
-    let stars = shown(&table, &[64], &[1], Strategy::Star, 2).unwrap();
+    let stars = shown(&table, &[64], &Rule::all(&[1]), (Strategy::Star, Primary::Central), 2).unwrap();
     assert!(stars.iter().all(|group| group.farthest[0] <= 2 && group.distances.iter().all(|d| *d <= 1)));
 }
 
@@ -235,12 +273,12 @@ fn a_component_of_a_hundred_thousand() {
 fn five_thousand_equal_hashes() {
     let table = table_of(std::iter::repeat_n(0, 5659).chain([1, 3, 7, 0xff00]));
     for (_, strategy) in Strategy::ALL {
-        let groups = shown(&table, &[64], &[2], strategy, 2).unwrap();
+        let groups = shown(&table, &[64], &Rule::all(&[2]), (strategy, Primary::Central), 2).unwrap();
         assert!((0..5659).all(|row| groups[0].rows.contains(&row)), "{strategy:?}");
     }
     // 0, 1 and 3 are near one another; 7 is near 1 and 3, and 1 is near most rows.
-    assert_eq!(shown(&table, &[64], &[2], Strategy::Star, 2).unwrap()[0].rows[0], 5659);
-    let cliques = shown(&table, &[64], &[2], Strategy::Clique, 2).unwrap();
+    assert_eq!(shown(&table, &[64], &Rule::all(&[2]), (Strategy::Star, Primary::Central), 2).unwrap()[0].rows[0], 5659);
+    let cliques = shown(&table, &[64], &Rule::all(&[2]), (Strategy::Clique, Primary::Central), 2).unwrap();
     assert_eq!(cliques.len(), 1);
     assert_eq!(cliques[0].rows[5659..], [5659, 5660]);
     assert_eq!(cliques[0].farthest, [2]);
@@ -257,9 +295,15 @@ fn a_limit_on_edges_and_on_what_is_also_near() {
     let plan = pool(2).install(|| Plan::choose(&search, &context)).unwrap();
     let form = |limit| {
         let context = unlimited();
-        let mut edges = Edges::new(&radii, limit);
-        run(pool(2), &context, |sink| search.run(&plan, &context, sink), |batch| edges.add(&batch, &context), || ())?;
-        pool(2).install(|| Groups::form(&values, edges, Strategy::Clique, &context))
+        let mut edges = Edges::new(&Rule::all(&radii), limit);
+        run(
+            pool(2),
+            &context,
+            |sink| search.run(&plan, &context, sink),
+            |batch| edges.add(&batch, 0, &context),
+            || (),
+        )?;
+        pool(2).install(|| Groups::form(&values, edges, Strategy::Clique, Primary::Central, &context))
     };
     assert!(matches!(form(63), Err(SearchError::TooManyPairs { limit: 63, .. })));
     assert_eq!(form(64).map(|groups| groups.len()), Ok(1));
