@@ -110,6 +110,16 @@ pub(crate) enum LuminaError {
     ImagePixels { width: u32, height: u32, limit: u64, setting: &'static str },
     #[error("the image needs {needed} kB of memory, more than the {limit} kB that {setting} allows")]
     ImageMemory { needed: u64, limit: u64, setting: &'static str },
+    #[error("job {0} does not exist")]
+    JobUnknown(i64),
+    #[error("job {0} was submitted by this transaction")]
+    JobOfThisTransaction(i64),
+    #[error("job {0} belongs to another server or database")]
+    JobFenced(i64),
+    #[error("extension_version_mismatch: job {0} waits for ALTER EXTENSION lumina UPDATE")]
+    JobVersion(i64),
+    #[error("job {job} ({kind}): {message}")]
+    JobEnded { job: i64, kind: String, code: PgSqlErrorCode, message: String, hint: Option<String> },
     #[error("all places for bulk searches on this server are taken: {limit}")]
     Busy { limit: u32 },
 }
@@ -149,6 +159,11 @@ impl LuminaError {
                 PhotoError::OutOfMemory => ERRCODE_OUT_OF_MEMORY,
                 PhotoError::Cancelled => ERRCODE_QUERY_CANCELED,
             },
+            Self::JobUnknown(_) => ERRCODE_UNDEFINED_OBJECT,
+            Self::JobOfThisTransaction(_) | Self::JobFenced(_) | Self::JobVersion(_) => {
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
+            }
+            Self::JobEnded { code, .. } => *code,
             Self::ImagePixels { .. } | Self::ImageMemory { .. } => ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             Self::Threads { .. } => ERRCODE_INSUFFICIENT_RESOURCES,
             Self::OverMemory { .. } | Self::TooManyPairs { .. } | Self::Busy { .. } => {
@@ -210,6 +225,11 @@ impl LuminaError {
             }
             Self::QueryChanged => "Run the search again.".into(),
             Self::ArrayShape { .. } | Self::ArrayNull { .. } => "Write a list of numbers, such as ARRAY[5,5].".into(),
+            Self::JobUnknown(_) => "TABLE lumina.job_progress lists the jobs that you may see.".into(),
+            Self::JobOfThisTransaction(_) => "It starts at COMMIT: wait for it after that.".into(),
+            Self::JobFenced(_) => "SELECT lumina.adopt_catalog(...) lets the jobs of a catalog go on here.".into(),
+            Self::JobVersion(_) => "ALTER EXTENSION lumina UPDATE.".into(),
+            Self::JobEnded { hint, .. } => return hint.clone(),
             Self::OutOfMemory | Self::Search(_) => "Search fewer rows at a time.".into(),
             Self::ArgumentNull("strategy") => "If it is meant as the type of the ids, write id => NULL::text.".into(),
             Self::ArgumentNull(_) => "Only the argument id may be NULL: it gives the type of the ids.".into(),

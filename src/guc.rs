@@ -7,6 +7,7 @@ use crate::pg::version::reserve_settings;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use std::ffi::CStr;
 use std::num::NonZero;
+use std::time::Duration;
 
 /// Which device compares hashes in bulk searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
@@ -158,6 +159,43 @@ static IMAGE_MEMORY_LIMIT: Number = Number {
     unit: GucFlags::UNIT_KB,
 };
 
+static JOB_WORKERS: Number = Number {
+    name: c"lumina.max_job_workers",
+    short: c"How many jobs of a database run at once.",
+    long: c"Further ones wait. Each takes a place of max_worker_processes while it runs.",
+    value: GucSetting::<i32>::new(2),
+    minimum: 1,
+    maximum: 100,
+    unit: GucFlags::empty(),
+};
+
+static LAUNCHER_INTERVAL: Number = Number {
+    name: c"lumina.launcher_interval",
+    short: c"How often the launcher looks for jobs that wait or have lost their worker.",
+    long: c"The launcher is there where lumina is in shared_preload_libraries. It looks when it starts, too.",
+    value: GucSetting::<i32>::new(10),
+    minimum: 1,
+    maximum: 86_400,
+    unit: GucFlags::UNIT_S,
+};
+
+static JOB_RETENTION: Number = Number {
+    name: c"lumina.job_retention",
+    short: c"How long jobs that have ended are kept.",
+    long: c"Then they are removed with everything that is theirs, but for the one that has found a catalog's current duplicates.",
+    value: GucSetting::<i32>::new(30 * 86_400),
+    minimum: 0,
+    maximum: i32::MAX,
+    unit: GucFlags::UNIT_S,
+};
+
+/// The settings that a job runs with as they were when it was submitted: what `jobs.settings` calls them, and Postgres.
+pub(crate) const JOB_SETTINGS: [(&str, &CStr); 3] = [
+    ("search_threads", c"lumina.search_threads"),
+    ("search_memory", c"lumina.search_memory"),
+    ("max_pairs", c"lumina.max_pairs"),
+];
+
 impl Number {
     fn define(&'static self, context: GucContext) {
         let Number { name, short, long, value, minimum, maximum, unit } = self;
@@ -193,6 +231,10 @@ pub(crate) fn register() {
     }
     for number in [&THREADS_LIMIT, &MEMORY_LIMIT, &PAIRS_LIMIT, &CONCURRENT, &IMAGE_PIXELS_LIMIT, &IMAGE_MEMORY_LIMIT] {
         number.define(GucContext::Suset);
+    }
+    JOB_RETENTION.define(GucContext::Suset);
+    for number in [&JOB_WORKERS, &LAUNCHER_INTERVAL] {
+        number.define(GucContext::Sighup);
     }
     reserve_settings();
 }
@@ -238,4 +280,14 @@ pub(crate) fn max_pairs() -> Bound {
 /// How many searches may run at once on the server.
 pub(crate) fn concurrent_searches() -> usize {
     CONCURRENT.get()
+}
+
+/// How many jobs of a database run at once.
+pub(crate) fn max_job_workers() -> u32 {
+    JOB_WORKERS.get() as u32 // at most 100
+}
+
+/// How often the launcher looks for jobs.
+pub(crate) fn launcher_interval() -> Duration {
+    Duration::from_secs(LAUNCHER_INTERVAL.get() as u64)
 }

@@ -8,6 +8,8 @@
 //! - [`types`]: `phash` and `phash_ball`: input and output, casts, comparison, distance, bands.
 //! - [`search`]: bulk search: pairs, matches, groups.
 //! - [`image`]: hashes of images, and what else is known of them.
+//! - [`catalog`]: what the tables of the catalog compute of a row.
+//! - [`jobs`]: background workers and their jobs.
 //! - [`planner`]: what the planner asks: simplification of `phash_within`, selectivity, row counts.
 //!
 //! The SQL objects are written by hand in `sql/`, one topic a file, and put together here in their order.
@@ -15,9 +17,11 @@
 #[cfg(not(panic = "unwind"))]
 compile_error!("lumina needs panic = \"unwind\": an error must unwind to Postgres, not end the server");
 
+mod catalog;
 mod error;
 mod guc;
 mod image;
+mod jobs;
 mod pg;
 mod planner;
 mod search;
@@ -31,6 +35,7 @@ mod types;
 #[pgrx::pg_guard]
 extern "C-unwind" fn _PG_init() {
     guc::register();
+    pg::background::register_launcher();
 }
 
 pgrx::extension_sql_file!("../sql/phash.sql", name = "phash", bootstrap);
@@ -41,6 +46,11 @@ pgrx::extension_sql_file!("../sql/casts.sql", name = "casts", requires = ["compa
 pgrx::extension_sql_file!("../sql/bands.sql", name = "bands", requires = ["casts"]);
 pgrx::extension_sql_file!("../sql/search.sql", name = "search", requires = ["bands"]);
 pgrx::extension_sql_file!("../sql/image.sql", name = "image", requires = ["search"]);
+pgrx::extension_sql_file!("../sql/catalogs.sql", name = "catalogs", requires = ["image"]);
+pgrx::extension_sql_file!("../sql/images.sql", name = "images", requires = ["catalogs"]);
+pgrx::extension_sql_file!("../sql/jobs.sql", name = "jobs", requires = ["images"]);
+pgrx::extension_sql_file!("../sql/duplicates.sql", name = "duplicates", requires = ["jobs"]);
+pgrx::extension_sql_file!("../sql/dump.sql", name = "dump", requires = ["duplicates"]);
 
 #[cfg(test)]
 pub mod pg_test {

@@ -543,6 +543,1021 @@ COMMENT ON FUNCTION image_info(bytea) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   image
+
+-- The catalog layer: its schema, catalogs, and who may do what with them.
+--
+-- Ordinary roles read through row-level security and write through functions alone. Such a function is a C function that
+-- runs as whoever calls it, and hands on to the one of the same name with an underscore before it, which runs as the
+-- extension's owner and is told by its first argument who the caller is. Nobody else may execute those.
+-- Roles are kept by name, so that a dump can be restored into another cluster.
+
+CREATE SCHEMA lumina;
+COMMENT ON SCHEMA lumina IS 'The photo catalog of the extension lumina: images, jobs, duplicates';
+GRANT USAGE ON SCHEMA lumina TO PUBLIC;
+
+CREATE TYPE lumina.access_right AS ENUM ('read', 'curate', 'import', 'own');
+COMMENT ON TYPE lumina.access_right IS
+    'What a role may do with a catalog: read it, group and decide on duplicates, import files, or everything';
+CREATE TYPE lumina.import_mode AS ENUM ('reference', 'copy', 'move');
+COMMENT ON TYPE lumina.import_mode IS 'What an import does with files: leave them where they are, copy or move them';
+
+CREATE TABLE lumina.catalogs (
+    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE CHECK (name = btrim(name) AND name <> '' AND length(name) <= 200),
+    owner text NOT NULL,
+    destination text COLLATE "C" CHECK (destination LIKE '/%'),
+    import_mode lumina.import_mode NOT NULL DEFAULT 'reference',
+    directory_template text NOT NULL DEFAULT 'YYYY/MM-DD',
+    file_template text NOT NULL DEFAULT 'DATE_TIME_CHECKSUM',
+    settings jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(settings) = 'object'),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CHECK (import_mode = 'reference' OR destination IS NOT NULL)
+);
+COMMENT ON TABLE lumina.catalogs IS 'Catalogs of photos; each is owned by a role';
+
+CREATE TABLE lumina.catalog_grants (
+    catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
+    role text NOT NULL,
+    access lumina.access_right NOT NULL CHECK (access <> 'own'),
+    granted_by text NOT NULL,
+    granted_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (catalog, role, access)
+);
+COMMENT ON TABLE lumina.catalog_grants IS 'Which roles beside its owner may read, curate or import into a catalog';
+
+-- Whether a role is a superuser, or has the rights of the role of that name.
+CREATE FUNCTION lumina._acts_for(caller oid, role_name text) RETURNS bool
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = caller AND r.rolsuper)
+        OR EXISTS (SELECT FROM pg_catalog.pg_roles r
+            WHERE r.rolname = role_name AND pg_catalog.pg_has_role(caller, r.oid, 'USAGE'));
+END;
+REVOKE EXECUTE ON FUNCTION lumina._acts_for(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._acts_for(oid, text) IS 'Internal: whether a role is a superuser or has the rights of another';
+
+CREATE FUNCTION lumina._rights(caller oid, of_catalog int8) RETURNS lumina.access_right[]
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT CASE WHEN lumina._acts_for(caller, c.owner) THEN enum_range(NULL::lumina.access_right)
+        ELSE (SELECT array_agg(DISTINCT r.granted)
+            FROM lumina.catalog_grants g, unnest(ARRAY['read', g.access]::lumina.access_right[]) r (granted)
+            WHERE g.catalog = c.id AND lumina._acts_for(caller, g.role)) END
+    FROM lumina.catalogs c WHERE c.id = of_catalog;
+END;
+REVOKE EXECUTE ON FUNCTION lumina._rights(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._rights(oid, int8) IS 'Internal: what a role may do with a catalog; NULL for nothing';
+
+-- The catalog of that name, where the caller has that right. Whoever may not even read it is told that there is none.
+CREATE FUNCTION lumina._catalog(caller oid, catalog_name text, needed lumina.access_right) RETURNS int8
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found lumina.catalogs;
+    rights lumina.access_right[];
+    wanted text := left(catalog_name, 80);
+BEGIN
+    IF catalog_name IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'catalog must not be NULL', HINT = 'Give the name of a catalog.';
+    END IF;
+    SELECT * INTO found FROM lumina.catalogs c WHERE c.name = catalog_name;
+    rights := lumina._rights(caller, found.id);
+    IF rights IS NULL THEN
+        RAISE undefined_object USING MESSAGE = format('catalog "%s" does not exist', wanted),
+            HINT = 'TABLE lumina.catalogs lists those that you may read; SELECT lumina.create_catalog(...) makes one.';
+    ELSIF NOT needed = ANY (rights) THEN
+        RAISE insufficient_privilege USING MESSAGE = format('permission denied for catalog "%s"', wanted),
+            HINT = CASE WHEN needed = 'own' THEN format('Only its owner, "%s", may do this.', found.owner)
+                ELSE format('Its owner, "%s", can grant it: SELECT lumina.grant_catalog(%L, %L, %L).',
+                    found.owner, found.name, pg_get_userbyid(caller), needed) END;
+    END IF;
+    RETURN found.id;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._catalog(oid, text, lumina.access_right) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._catalog(oid, text, lumina.access_right) IS 'Internal: a catalog by its name, if the caller has a right';
+
+CREATE FUNCTION lumina._readable_catalogs(caller oid) RETURNS int8[]
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(array_agg(c.id), '{}') FROM lumina.catalogs c WHERE lumina._rights(caller, c.id) IS NOT NULL;
+END;
+REVOKE EXECUTE ON FUNCTION lumina._readable_catalogs(oid) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._readable_catalogs(oid) IS 'Internal: the catalogs that a role may read';
+CREATE FUNCTION lumina.readable_catalogs() RETURNS int8[]
+    STABLE PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.readable_catalogs() IS 'The ids of the catalogs that the current role may read: what row-level security asks';
+
+ALTER TABLE lumina.catalogs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.catalogs FOR SELECT USING (id = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.catalog_grants ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.catalog_grants FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+GRANT SELECT ON lumina.catalogs, lumina.catalog_grants TO PUBLIC;
+
+CREATE FUNCTION lumina._create_catalog(caller oid, catalog_name text, destination_path text) RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    made int8;
+BEGIN
+    IF catalog_name IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'the name of a catalog must not be NULL',
+            HINT = 'Write lumina.create_catalog(''holiday''), say.';
+    ELSIF catalog_name <> btrim(catalog_name) OR catalog_name = '' OR length(catalog_name) > 200 THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('"%s" cannot be the name of a catalog', left(catalog_name, 80)),
+            HINT = 'A name has 1 to 200 characters, and no space at its ends.';
+    ELSIF destination_path NOT LIKE '/%' OR '..' = ANY (string_to_array(destination_path, '/')) THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('destination "%s" is not an absolute path', left(destination_path, 80)),
+            HINT = 'Give a directory of the server, from the root, without "..".';
+    END IF;
+    INSERT INTO lumina.catalogs (name, owner, destination)
+        VALUES (catalog_name, pg_get_userbyid(caller), destination_path) RETURNING id INTO made;
+    RETURN made;
+EXCEPTION WHEN unique_violation THEN
+    RAISE duplicate_object USING MESSAGE = format('catalog "%s" exists already', left(catalog_name, 80)),
+        HINT = 'Take another name; SELECT lumina.drop_catalog(...) removes one.';
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._create_catalog(oid, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._create_catalog(oid, text, text) IS 'Internal: create_catalog for a caller';
+CREATE FUNCTION lumina.create_catalog(name text, destination text DEFAULT NULL) RETURNS int8
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+REVOKE EXECUTE ON FUNCTION lumina.create_catalog(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina.create_catalog(text, text) IS 'Makes a catalog that the current role owns; returns its id';
+
+CREATE FUNCTION lumina._drop_catalog(caller oid, catalog_name text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM lumina.catalogs WHERE id = lumina._catalog(caller, catalog_name, 'own');
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._drop_catalog(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._drop_catalog(oid, text) IS 'Internal: drop_catalog for a caller';
+CREATE FUNCTION lumina.drop_catalog(name text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.drop_catalog(text) IS 'Removes a catalog with all its rows; never touches a file; a job that runs for it ends';
+
+CREATE FUNCTION lumina._checked_grant(caller oid, catalog_name text, role_name text, access_name text, OUT of_catalog int8, OUT wanted lumina.access_right)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    of_catalog := lumina._catalog(caller, catalog_name, 'own');
+    IF access_name IS NULL OR access_name NOT IN ('read', 'curate', 'import') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('"%s" is no right that can be granted', left(access_name, 80)),
+            HINT = 'Give ''read'', ''curate'' or ''import''.';
+    ELSIF role_name IS NULL OR NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
+        RAISE undefined_object USING MESSAGE = format('role "%s" does not exist', left(role_name, 80)),
+            HINT = 'Give the name of a role as it is, without quotes around it; a right is never granted to PUBLIC.';
+    END IF;
+    wanted := access_name;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._checked_grant(oid, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._checked_grant(oid, text, text, text) IS 'Internal: checks the arguments of grant_catalog and revoke_catalog';
+
+CREATE FUNCTION lumina._grant_catalog(caller oid, catalog_name text, role_name text, access_name text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO lumina.catalog_grants (catalog, role, access, granted_by)
+        SELECT g.of_catalog, role_name, g.wanted, pg_get_userbyid(caller)
+        FROM lumina._checked_grant(caller, catalog_name, role_name, access_name) g ON CONFLICT DO NOTHING;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._grant_catalog(oid, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._grant_catalog(oid, text, text, text) IS 'Internal: grant_catalog for a caller';
+CREATE FUNCTION lumina.grant_catalog(catalog text, role text, access text) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.grant_catalog(text, text, text) IS
+    'Lets a role read, curate or import into a catalog; who may curate or import may read as well';
+
+CREATE FUNCTION lumina._revoke_catalog(caller oid, catalog_name text, role_name text, access_name text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- The role may be gone by now.
+    DELETE FROM lumina.catalog_grants g WHERE g.catalog = lumina._catalog(caller, catalog_name, 'own')
+        AND g.role = role_name AND g.access::text = access_name;
+    IF NOT FOUND THEN
+        RAISE undefined_object USING MESSAGE = format('role "%s" has no right "%s" to catalog "%s"',
+                left(role_name, 80), left(access_name, 80), left(catalog_name, 80)),
+            HINT = 'TABLE lumina.catalog_grants lists what was granted.';
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._revoke_catalog(oid, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._revoke_catalog(oid, text, text, text) IS 'Internal: revoke_catalog for a caller';
+CREATE FUNCTION lumina.revoke_catalog(catalog text, role text, access text) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.revoke_catalog(text, text, text) IS 'Takes back what grant_catalog gave';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   catalogs
+
+-- What a catalog holds: sources, images (one row a content) and their files (one row a place).
+--
+-- A hash that is not to be trusted never votes: hash_valid is false where a picture is flat, and true only where all
+-- hashes are there. Quality is computed from the row itself and stored in it, so that it can be neither stale nor absent.
+
+CREATE TYPE lumina.image_status AS ENUM ('active', 'rejected', 'archived', 'flagged');
+COMMENT ON TYPE lumina.image_status IS 'What was decided about an image; rejected ones are hidden and never grouped';
+CREATE TYPE lumina.file_state AS ENUM ('keep', 'rejected', 'trashed');
+COMMENT ON TYPE lumina.file_state IS 'What was decided about one file of an image';
+
+CREATE FUNCTION lumina.quality_format(format text) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_format';
+COMMENT ON FUNCTION lumina.quality_format(text) IS 'How well an image format keeps a picture, 0 to 100: raw 100, TIFF 90, PNG 85, JPEG 70, ...';
+CREATE FUNCTION lumina.quality_resolution(width int4, height int4) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_resolution';
+COMMENT ON FUNCTION lumina.quality_resolution(int4, int4) IS 'The score of a number of pixels, 0 to 100: 33 megapixels and more are 100';
+CREATE FUNCTION lumina.quality_size(format text, size int8) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_size';
+COMMENT ON FUNCTION lumina.quality_size(text, int8) IS 'The score of a number of bytes, 0 to 100, on the scale of its format';
+CREATE FUNCTION lumina.quality_metadata(make text, model text, lens text, focal_length float4, aperture float4,
+    exposure_time float8, iso int4, latitude float8, longitude float8) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_metadata';
+COMMENT ON FUNCTION lumina.quality_metadata(text, text, text, float4, float4, float8, int4, float8, float8) IS
+    'The score of what a camera wrote down, 0 to 100: make and model 15 each, all else 10 each';
+CREATE FUNCTION lumina.quality_score(format text, width int4, height int4, size int8, metadata float8) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_score';
+COMMENT ON FUNCTION lumina.quality_score(text, int4, int4, int8, float8) IS
+    'The quality of an image, 0 to 100: format 40 %, resolution 35 %, size 15 %, metadata 10 %';
+
+CREATE TABLE lumina.sources (
+    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
+    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
+    name text NOT NULL,
+    import_mode lumina.import_mode NOT NULL DEFAULT 'reference',
+    auto_import bool NOT NULL DEFAULT false,
+    protected bool NOT NULL DEFAULT false,
+    last_scanned_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (catalog, path),
+    UNIQUE (id, catalog)
+);
+COMMENT ON TABLE lumina.sources IS 'Directories that a catalog imports from, again and again';
+
+CREATE TABLE lumina.images (
+    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
+    sha256 bytea NOT NULL CHECK (octet_length(sha256) = 32),
+    size int8 NOT NULL CHECK (size >= 0),
+    format text NOT NULL CHECK (format = lower(format) AND format <> ''),
+    width int4 CHECK (width > 0),
+    height int4 CHECK (height > 0),
+    orientation int2 CHECK (orientation BETWEEN 1 AND 8),
+    truncated bool NOT NULL DEFAULT false,
+    captured_at timestamptz CHECK (isfinite(captured_at)),
+    date_source text,
+    date_confidence int2 CHECK (date_confidence BETWEEN 0 AND 100),
+    camera_make text,
+    camera_model text,
+    lens_model text,
+    focal_length float4 CHECK (focal_length > 0),
+    aperture float4 CHECK (aperture > 0),
+    exposure_time float8 CHECK (exposure_time > 0),
+    iso int4 CHECK (iso > 0),
+    latitude float8 CHECK (latitude BETWEEN -90 AND 90),
+    longitude float8 CHECK (longitude BETWEEN -180 AND 180),
+    metadata jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
+    ahash @extschema@.phash(64),
+    dhash @extschema@.phash(64),
+    dct @extschema@.phash(64),
+    pdq @extschema@.phash(256),
+    pdq_quality int2 CHECK (pdq_quality BETWEEN 0 AND 100),
+    hash_valid bool NOT NULL DEFAULT false,
+    sharpness float4 CHECK (sharpness >= 0),
+    quality_format float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_format(format)) STORED,
+    quality_resolution float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_resolution(width, height)) STORED,
+    quality_size float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_size(format, size)) STORED,
+    quality_metadata float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_metadata(camera_make, camera_model, lens_model,
+        focal_length, aperture, exposure_time, iso, latitude, longitude)) STORED,
+    quality_score float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_score(format, width, height, size,
+        lumina.quality_metadata(camera_make, camera_model, lens_model, focal_length, aperture, exposure_time, iso,
+            latitude, longitude))) STORED CHECK (quality_score BETWEEN 0 AND 100),
+    status lumina.image_status NOT NULL DEFAULT 'active',
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (catalog, sha256),
+    UNIQUE (catalog, id),
+    CHECK (NOT hash_valid OR (ahash IS NOT NULL AND dhash IS NOT NULL AND dct IS NOT NULL AND pdq IS NOT NULL))
+);
+COMMENT ON TABLE lumina.images IS 'One row a picture, that is a content, of a catalog: facts, hashes, quality, status';
+
+CREATE TABLE lumina.image_files (
+    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    catalog int8 NOT NULL,
+    image int8 NOT NULL,
+    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
+    managed bool NOT NULL DEFAULT false,
+    original_path text COLLATE "C" NOT NULL,
+    source int8,
+    -- Not a foreign key: a dump holds the files that a running job has imported so far, but not the job.
+    import_job int8,
+    device int8,
+    inode int8,
+    missing_since timestamptz,
+    state lumina.file_state NOT NULL DEFAULT 'keep',
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (catalog, path),
+    FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE CASCADE,
+    FOREIGN KEY (source, catalog) REFERENCES lumina.sources (id, catalog) ON DELETE SET NULL (source)
+);
+CREATE INDEX image_files_image ON lumina.image_files (image);
+COMMENT ON TABLE lumina.image_files IS 'One row a file: where an image lies; an exact duplicate is an image with two files';
+
+CREATE FUNCTION lumina._keep_original_path() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE integrity_constraint_violation USING MESSAGE = 'the original path of a file never changes',
+        HINT = 'Change path, which says where the file lies now.';
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._keep_original_path() FROM PUBLIC;
+COMMENT ON FUNCTION lumina._keep_original_path() IS 'Internal: keeps image_files.original_path as it was';
+CREATE TRIGGER keep_original_path BEFORE UPDATE OF original_path ON lumina.image_files FOR EACH ROW
+    WHEN (OLD.original_path IS DISTINCT FROM NEW.original_path) EXECUTE FUNCTION lumina._keep_original_path();
+
+ALTER TABLE lumina.sources ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.sources FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.images ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.images FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.image_files ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.image_files FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files TO PUBLIC;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   images
+
+-- Jobs: work that background workers do, inside the database, one row a job.
+--
+-- A job is submitted in its submitter's transaction, and rolled back with it. A worker that has claimed one holds a lock for
+-- as long as it lives, of a kind that SQL cannot take: a running job whose lock is free is an orphan, and the next worker
+-- that looks resumes it. Only workers change the state of a running job, under a token drawn anew at each claim.
+-- Who wants one cancelled writes a row elsewhere, so that no open transaction ever stands in a worker's way.
+
+CREATE TYPE lumina.job_state AS ENUM ('queued', 'running', 'ready', 'succeeded', 'failed', 'cancelled');
+COMMENT ON TYPE lumina.job_state IS 'queued -> running -> ready | succeeded | failed | cancelled; running -> queued where its worker was lost';
+
+CREATE FUNCTION lumina.is_job_kind(kind text) RETURNS bool
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'is_job_kind';
+COMMENT ON FUNCTION lumina.is_job_kind(text) IS 'Whether the library has jobs of this kind';
+CREATE FUNCTION lumina._job_right(kind text) RETURNS text
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'job_right';
+COMMENT ON FUNCTION lumina._job_right(text) IS 'Internal: the right to its catalog that whoever submits a job of this kind needs';
+CREATE FUNCTION lumina.library_version() RETURNS text
+    STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'library_version';
+COMMENT ON FUNCTION lumina.library_version() IS 'The version of the library that this session has loaded';
+CREATE FUNCTION lumina._home(OUT system_identifier int8, OUT database oid, OUT timeline int8, OUT directory text)
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'job_home';
+REVOKE EXECUTE ON FUNCTION lumina._home() FROM PUBLIC;
+COMMENT ON FUNCTION lumina._home() IS 'Internal: what tells this database of this cluster from every copy of it; a timeline of NULL in recovery';
+CREATE FUNCTION lumina._job_settings() RETURNS jsonb
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'job_settings';
+REVOKE EXECUTE ON FUNCTION lumina._job_settings() FROM PUBLIC;
+COMMENT ON FUNCTION lumina._job_settings() IS 'Internal: the settings of this session that a job is to run with';
+CREATE FUNCTION lumina._start_worker_at_commit(announced int8) RETURNS void
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_at_commit';
+REVOKE EXECUTE ON FUNCTION lumina._start_worker_at_commit(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._start_worker_at_commit(int8) IS 'Internal: starts a worker when the transaction commits';
+CREATE FUNCTION lumina._stop_workers_at_commit() RETURNS void
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'stop_workers_at_commit';
+REVOKE EXECUTE ON FUNCTION lumina._stop_workers_at_commit() FROM PUBLIC;
+COMMENT ON FUNCTION lumina._stop_workers_at_commit() IS 'Internal: ends the workers of this database when the transaction commits';
+CREATE FUNCTION lumina._job_alive(jobs regclass, job int8) RETURNS bool
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'job_alive';
+COMMENT ON FUNCTION lumina._job_alive(regclass, int8) IS 'Internal: whether a worker of this server holds the lock of a job';
+
+CREATE TABLE lumina.jobs (
+    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind text NOT NULL CHECK (lumina.is_job_kind(kind)),
+    catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
+    parameters jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(parameters) = 'object'),
+    settings jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(settings) = 'object'),
+    owner text NOT NULL,
+    -- Not a foreign key: it would be a cycle, which a dump cannot be restored with.
+    parent int8,
+    state lumina.job_state NOT NULL DEFAULT 'queued',
+    phase text NOT NULL DEFAULT '',
+    progress float4 NOT NULL DEFAULT 0 CHECK (progress BETWEEN 0 AND 1),
+    items_done int8 NOT NULL DEFAULT 0 CHECK (items_done >= 0),
+    items_total int8 CHECK (items_total >= items_done),
+    items_failed int8 NOT NULL DEFAULT 0 CHECK (items_failed BETWEEN 0 AND items_done),
+    bytes_done int8 NOT NULL DEFAULT 0 CHECK (bytes_done >= 0),
+    bytes_total int8 CHECK (bytes_total >= bytes_done),
+    attempts int4 NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    failures int4 NOT NULL DEFAULT 0 CHECK (failures BETWEEN 0 AND 3),
+    token uuid,
+    worker_pid int4,
+    system_identifier int8 NOT NULL,
+    database oid NOT NULL,
+    timeline int8 NOT NULL,
+    directory text NOT NULL,
+    result jsonb,
+    error_code text CHECK (error_code ~ '^[a-z_]+$'),
+    error_sqlstate text CHECK (error_sqlstate ~ '^[0-9A-Z]{5}$'),
+    error text,
+    error_hint text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    claimed_at timestamptz,
+    progress_at timestamptz,
+    ended_at timestamptz,
+    CHECK ((state IN ('succeeded', 'failed', 'cancelled')) = (ended_at IS NOT NULL)),
+    CHECK ((state = 'running') = (token IS NOT NULL)),
+    CHECK ((state = 'running') = (worker_pid IS NOT NULL)),
+    CHECK ((state IN ('failed', 'cancelled')) = (error_code IS NOT NULL)),
+    CHECK ((error_code IS NULL) = (error IS NULL) AND (error_code IS NULL) = (error_sqlstate IS NULL)),
+    CHECK (state <> 'cancelled' OR error_code = 'cancelled'),
+    CHECK (state <> 'succeeded' OR (result IS NOT NULL AND progress = 1)),
+    CHECK (state = 'queued' OR state = 'cancelled' OR attempts > 0)
+);
+CREATE UNIQUE INDEX jobs_active ON lumina.jobs (catalog, kind) WHERE state IN ('queued', 'running');
+CREATE INDEX jobs_unended ON lumina.jobs (id) WHERE state IN ('queued', 'running');
+COMMENT ON TABLE lumina.jobs IS 'Work of background workers; at most one active job of a kind in a catalog';
+
+CREATE TABLE lumina.job_cancellations (
+    job int8 PRIMARY KEY REFERENCES lumina.jobs ON DELETE CASCADE,
+    requested_by text NOT NULL,
+    requested_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE lumina.job_cancellations IS 'Who wants which job cancelled';
+
+CREATE TABLE lumina.workers_stopped (
+    is_stopped bool PRIMARY KEY DEFAULT true CHECK (is_stopped),
+    stopped_by text NOT NULL,
+    stopped_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE lumina.workers_stopped IS 'Holds a row after stop_workers() until resume_jobs(): no worker of this database takes a job';
+
+CREATE TYPE lumina.item_action AS ENUM ('reference', 'copy', 'move', 'skip');
+COMMENT ON TYPE lumina.item_action IS 'What an import does with one file';
+CREATE TYPE lumina.item_state AS ENUM ('found', 'ready', 'imported', 'skipped', 'failed');
+COMMENT ON TYPE lumina.item_state IS 'How far an import has come with one file';
+CREATE TABLE lumina.import_items (
+    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job int8 NOT NULL REFERENCES lumina.jobs ON DELETE CASCADE,
+    catalog int8 NOT NULL,
+    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%'),
+    size int8 CHECK (size >= 0),
+    sha256 bytea CHECK (octet_length(sha256) = 32),
+    action lumina.item_action,
+    state lumina.item_state NOT NULL DEFAULT 'found',
+    reason text CHECK (reason ~ '^[a-z_]+$'),
+    error text,
+    image int8,
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE SET NULL (image),
+    CHECK ((state IN ('skipped', 'failed')) = (reason IS NOT NULL))
+);
+CREATE INDEX import_items_job ON lumina.import_items (job);
+CREATE INDEX import_items_image ON lumina.import_items (image) WHERE image IS NOT NULL;
+COMMENT ON TABLE lumina.import_items IS 'One row a file that an import has found, with what became of it and why';
+
+ALTER TABLE lumina.jobs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.jobs FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.job_cancellations ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.job_cancellations FOR SELECT USING (EXISTS (SELECT FROM lumina.jobs j WHERE j.id = job));
+ALTER TABLE lumina.import_items ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.import_items FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+GRANT SELECT ON lumina.jobs, lumina.job_cancellations, lumina.workers_stopped, lumina.import_items TO PUBLIC;
+
+-- Which changes a job may go through, whoever makes them. Rows that a dump brings back are inserted, not updated.
+CREATE FUNCTION lumina._check_job_change() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF OLD.state IN ('succeeded', 'failed', 'cancelled') THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('job %s has ended and never changes', OLD.id),
+            HINT = 'SELECT lumina.retry_job(...) makes a new job of it.';
+    ELSIF (OLD.id, OLD.kind, OLD.catalog, OLD.parameters, OLD.owner, OLD.created_at)
+            IS DISTINCT FROM (NEW.id, NEW.kind, NEW.catalog, NEW.parameters, NEW.owner, NEW.created_at) THEN
+        RAISE integrity_constraint_violation USING MESSAGE = format('what job %s is never changes', OLD.id);
+    ELSIF OLD.state <> NEW.state AND (OLD.state, NEW.state) NOT IN (('queued', 'running'), ('queued', 'cancelled'),
+            ('running', 'queued'), ('running', 'ready'), ('running', 'succeeded'), ('running', 'failed'),
+            ('running', 'cancelled'), ('ready', 'queued'), ('ready', 'cancelled')) THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('job %s cannot go from %s to %s', OLD.id, OLD.state, NEW.state);
+    END IF;
+    RETURN NEW;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._check_job_change() FROM PUBLIC;
+COMMENT ON FUNCTION lumina._check_job_change() IS 'Internal: refuses changes of jobs that make no sense';
+CREATE TRIGGER check_job_change BEFORE UPDATE ON lumina.jobs FOR EACH ROW EXECUTE FUNCTION lumina._check_job_change();
+
+-- Tells listeners. Any role can listen: no paths, no names, no texts. A transaction that notifies fails if the queue is full;
+-- it is gigabytes long, and is left alone from its half on.
+CREATE FUNCTION lumina._notify_job() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF pg_notification_queue_usage() < 0.5 THEN
+        PERFORM pg_notify('lumina_jobs', json_build_object('job', NEW.id, 'kind', NEW.kind, 'state', NEW.state,
+            'progress', round(NEW.progress::numeric, 3), 'done', NEW.items_done, 'total', NEW.items_total)::text);
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._notify_job() FROM PUBLIC;
+COMMENT ON FUNCTION lumina._notify_job() IS 'Internal: notifies lumina_jobs of a change of a job';
+CREATE TRIGGER notify_new_job AFTER INSERT ON lumina.jobs FOR EACH ROW
+    WHEN (NEW.state = 'queued') EXECUTE FUNCTION lumina._notify_job();
+CREATE TRIGGER notify_job AFTER UPDATE ON lumina.jobs FOR EACH ROW
+    WHEN ((OLD.state, OLD.progress, OLD.items_done) IS DISTINCT FROM (NEW.state, NEW.progress, NEW.items_done))
+    EXECUTE FUNCTION lumina._notify_job();
+
+-- Where a job belongs: here; here after a failover, where only moves and removals of files wait for somebody to say that
+-- the old primary is gone; or elsewhere, in which case nothing happens until adopt_catalog.
+CREATE FUNCTION lumina._job_place(system_identifier int8, database oid, timeline int8, directory text) RETURNS text
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    home record;
+BEGIN
+    SELECT * INTO home FROM lumina._home() h;
+    RETURN CASE WHEN (system_identifier, database) <> (home.system_identifier, home.database) THEN 'elsewhere'
+        WHEN directory = home.directory THEN 'here'
+        WHEN timeline < home.timeline THEN 'failover'
+        ELSE 'elsewhere' END;
+END $$;
+COMMENT ON FUNCTION lumina._job_place(int8, oid, int8, text) IS 'Internal: whether a job belongs here, came here by a failover, or belongs elsewhere';
+
+CREATE FUNCTION lumina._check_version() RETURNS void
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    installed text := (SELECT extversion FROM pg_extension WHERE extname = 'lumina');
+BEGIN
+    IF installed <> lumina.library_version() THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('extension_version_mismatch: the library lumina is of version %s, the extension of version %s',
+                lumina.library_version(), installed),
+            HINT = 'ALTER EXTENSION lumina UPDATE; sessions that have loaded an older library have to connect anew.';
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._check_version() FROM PUBLIC;
+COMMENT ON FUNCTION lumina._check_version() IS 'Internal: raises where library and extension differ in version';
+
+CREATE FUNCTION lumina._submit(caller oid, of_kind text, of_catalog int8, with_parameters jsonb, of_parent int8 DEFAULT NULL)
+    RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    made int8;
+    active int8;
+BEGIN
+    PERFORM lumina._check_version();
+    BEGIN
+        INSERT INTO lumina.jobs (kind, catalog, parameters, settings, owner, parent, system_identifier, database, timeline, directory)
+            SELECT of_kind, of_catalog, with_parameters, lumina._job_settings(), pg_get_userbyid(caller), of_parent,
+                h.system_identifier, h.database, h.timeline, h.directory
+            FROM lumina._home() h RETURNING id INTO made;
+    EXCEPTION WHEN unique_violation THEN
+        SELECT j.id INTO active FROM lumina.jobs j
+            WHERE j.catalog = of_catalog AND j.kind = of_kind AND j.state IN ('queued', 'running');
+        RAISE object_in_use USING
+            MESSAGE = format('a job of kind %s is active in this catalog already: %s', of_kind, coalesce(active::text, 'a new one')),
+            HINT = format('CALL lumina.wait_for_job(%1$s) waits for it, SELECT lumina.cancel_job(%1$s) cancels it.', coalesce(active::text, '...'));
+    END;
+    PERFORM lumina._start_worker_at_commit(made);
+    RETURN made;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._submit(oid, text, int8, jsonb, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._submit(oid, text, int8, jsonb, int8) IS 'Internal: makes a job for a caller whose rights were checked';
+
+-- A job that the caller may act on: its owner, or the owner of its catalog. Others are told no more than they can read.
+CREATE FUNCTION lumina._job(caller oid, wanted int8) RETURNS lumina.jobs
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found lumina.jobs;
+    rights lumina.access_right[];
+BEGIN
+    SELECT * INTO found FROM lumina.jobs WHERE id = wanted;
+    rights := lumina._rights(caller, found.catalog);
+    IF rights IS NULL THEN
+        RAISE undefined_object USING MESSAGE = format('job %s does not exist', coalesce(wanted::text, 'NULL')),
+            HINT = 'TABLE lumina.job_progress lists the jobs that you may see.';
+    ELSIF NOT ('own' = ANY (rights) OR lumina._acts_for(caller, found.owner)) THEN
+        RAISE insufficient_privilege USING MESSAGE = format('permission denied for job %s', wanted),
+            HINT = format('Only "%s", who submitted it, and the owner of its catalog may do this.', found.owner);
+    END IF;
+    RETURN found;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._job(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._job(oid, int8) IS 'Internal: a job that the caller may act on';
+
+CREATE FUNCTION lumina._cancel_job(caller oid, wanted int8) RETURNS bool
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found lumina.jobs := lumina._job(caller, wanted);
+BEGIN
+    IF found.state IN ('succeeded', 'failed', 'cancelled') THEN
+        RETURN found.state = 'cancelled';
+    END IF;
+    INSERT INTO lumina.job_cancellations (job, requested_by) VALUES (wanted, pg_get_userbyid(caller)) ON CONFLICT DO NOTHING;
+    -- A job that nobody runs is cancelled at once. One that a worker claims at this moment is left to the worker.
+    UPDATE lumina.jobs SET state = 'cancelled', ended_at = clock_timestamp(), error_code = 'cancelled', error_sqlstate = '57014',
+            error = format('cancelled by "%s" before it ran', pg_get_userbyid(caller))
+        WHERE id = wanted AND state IN ('queued', 'ready');
+    IF NOT FOUND THEN
+        PERFORM lumina._start_worker_at_commit(NULL); -- in case its own is gone
+    END IF;
+    RETURN true;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._cancel_job(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._cancel_job(oid, int8) IS 'Internal: cancel_job for a caller';
+CREATE FUNCTION lumina.cancel_job(job int8) RETURNS bool LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.cancel_job(int8) IS
+    'Cancels a job: a running one ends within a second of the COMMIT; false for one that has ended otherwise';
+
+CREATE FUNCTION lumina._retry_job(caller oid, wanted int8) RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found lumina.jobs := lumina._job(caller, wanted);
+BEGIN
+    IF found.state NOT IN ('failed', 'cancelled') THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('job %s is %s, not failed or cancelled', wanted, found.state),
+            HINT = 'Only a job that failed or was cancelled can be tried again.';
+    END IF;
+    PERFORM lumina._catalog(caller, c.name, lumina._job_right(found.kind)::lumina.access_right) FROM lumina.catalogs c WHERE c.id = found.catalog;
+    RETURN lumina._submit(caller, found.kind, found.catalog, found.parameters, found.id);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._retry_job(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._retry_job(oid, int8) IS 'Internal: retry_job for a caller';
+CREATE FUNCTION lumina.retry_job(job int8) RETURNS int8 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.retry_job(int8) IS 'Submits a job that failed or was cancelled once more, as a new job; returns its id';
+
+CREATE FUNCTION lumina._adopt_catalog(caller oid, catalog_name text) RETURNS int4
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted int8 := lumina._catalog(caller, catalog_name, 'own');
+    adopted int4;
+BEGIN
+    UPDATE lumina.jobs j SET system_identifier = h.system_identifier, database = h.database, timeline = h.timeline,
+            directory = h.directory
+        FROM lumina._home() h
+        WHERE j.catalog = wanted AND j.state IN ('queued', 'running', 'ready')
+            AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'here';
+    GET DIAGNOSTICS adopted = ROW_COUNT;
+    IF adopted > 0 THEN
+        PERFORM lumina._start_worker_at_commit(NULL);
+    END IF;
+    RETURN adopted;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._adopt_catalog(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._adopt_catalog(oid, text) IS 'Internal: adopt_catalog for a caller';
+CREATE FUNCTION lumina.adopt_catalog(name text) RETURNS int4 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.adopt_catalog(text) IS
+    'Lets jobs go on in a copy: those that came here with a restored, cloned or copied database; returns how many';
+
+CREATE FUNCTION lumina._resume_jobs(caller oid, force bool) RETURNS int4
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    waiting int4;
+    stop lumina.workers_stopped;
+BEGIN
+    PERFORM lumina._check_version();
+    SELECT * INTO stop FROM lumina.workers_stopped;
+    IF FOUND THEN
+        IF NOT lumina._acts_for(caller, stop.stopped_by) THEN
+            RAISE insufficient_privilege USING MESSAGE = format('"%s" has stopped the workers of this database', stop.stopped_by),
+                HINT = 'Only that role or a superuser can let them go on.';
+        END IF;
+        DELETE FROM lumina.workers_stopped;
+    END IF;
+    IF force THEN
+        UPDATE lumina.jobs j SET timeline = h.timeline, directory = h.directory FROM lumina._home() h
+            WHERE j.state IN ('queued', 'running') AND 'own' = ANY (lumina._rights(caller, j.catalog))
+                AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) = 'failover';
+    END IF;
+    SELECT count(*) INTO waiting FROM lumina.jobs j
+        WHERE j.state IN ('queued', 'running') AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id)
+            AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
+    FOR i IN 1 .. waiting LOOP
+        PERFORM lumina._start_worker_at_commit(NULL);
+    END LOOP;
+    RETURN waiting;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._resume_jobs(oid, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._resume_jobs(oid, bool) IS 'Internal: resume_jobs for a caller';
+CREATE FUNCTION lumina.resume_jobs(force bool DEFAULT false) RETURNS int4 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.resume_jobs(bool) IS
+    'Starts workers for jobs that wait or have lost theirs; force: after a failover for those that move files, too; returns how many jobs';
+
+CREATE FUNCTION lumina._stop_workers(caller oid) RETURNS int4
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO lumina.workers_stopped (stopped_by) VALUES (pg_get_userbyid(caller)) ON CONFLICT DO NOTHING;
+    PERFORM lumina._stop_workers_at_commit();
+    RETURN (SELECT count(*) FROM pg_stat_activity a
+        WHERE a.backend_type = 'lumina worker' AND a.datname = current_database());
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._stop_workers(oid) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._stop_workers(oid) IS 'Internal: stop_workers for a caller';
+CREATE FUNCTION lumina.stop_workers() RETURNS int4 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+REVOKE EXECUTE ON FUNCTION lumina.stop_workers() FROM PUBLIC;
+COMMENT ON FUNCTION lumina.stop_workers() IS
+    'Ends the workers of this database at COMMIT, before DROP DATABASE, say; jobs wait until resume_jobs(); returns how many ran';
+
+CREATE PROCEDURE lumina.wait_for_job(job int8) LANGUAGE c AS 'MODULE_PATHNAME', 'wait_for_job';
+COMMENT ON PROCEDURE lumina.wait_for_job(int8) IS
+    'Returns when a job has succeeded or is ready, saying how far it is; raises its error if it failed or was cancelled';
+
+-- Ended jobs that are old enough go, with their items and their groups; not the one whose groups are shown.
+CREATE FUNCTION lumina._remove_expired_jobs() RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    removed int8;
+BEGIN
+    DELETE FROM lumina.jobs j
+        WHERE j.state IN ('succeeded', 'failed', 'cancelled')
+            AND j.ended_at < now() - current_setting('lumina.job_retention')::interval
+            AND NOT EXISTS (SELECT FROM lumina.duplicate_runs r WHERE r.job = j.id AND r.is_current);
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    RETURN removed;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._remove_expired_jobs() FROM PUBLIC;
+COMMENT ON FUNCTION lumina._remove_expired_jobs() IS 'Internal: removes jobs that ended longer ago than lumina.job_retention';
+
+CREATE VIEW lumina.job_progress WITH (security_invoker = true) AS
+SELECT j.id AS job, c.name AS catalog, j.kind, s.shown AS state, j.phase,
+    round((100 * j.progress)::numeric, 1) AS percent,
+    '[' || rpad(repeat('#', (20 * j.progress)::int4), 20, '.') || ']' AS bar,
+    j.items_done AS done, j.items_total AS total, j.items_failed AS failed,
+    round((j.items_done / nullif(t.seconds, 0))::numeric, 1) AS per_second,
+    CASE WHEN s.shown = 'running' AND j.progress >= 0.01
+        THEN make_interval(secs => round((t.seconds * (1 - j.progress) / j.progress)::numeric)::float8) END AS eta,
+    date_trunc('milliseconds', coalesce(j.ended_at, now()) - j.created_at) AS age,
+    CASE WHEN j.error IS NOT NULL THEN j.error_code || ': ' || j.error
+        WHEN pg_is_in_recovery() AND j.state IN ('queued', 'running') THEN 'this server is a standby: jobs run on the primary'
+        WHEN s.shown = 'fenced' THEN 'belongs to another server or database: SELECT lumina.adopt_catalog(...) lets it go on here'
+        WHEN j.state IN ('queued', 'running') AND x.extversion <> lumina.library_version()
+            THEN 'extension_version_mismatch: ALTER EXTENSION lumina UPDATE'
+        WHEN j.state IN ('queued', 'running') AND s.shown <> 'running' AND EXISTS (SELECT FROM lumina.workers_stopped)
+            THEN 'stop_workers() was called: SELECT lumina.resume_jobs() lets jobs go on'
+        WHEN s.shown = 'orphaned' THEN 'its worker is gone: the next one resumes it, SELECT lumina.resume_jobs() starts one'
+        WHEN j.state = 'ready' THEN 'a preview: waits for run_import'
+        ELSE '' END AS note
+FROM lumina.jobs j
+JOIN lumina.catalogs c ON c.id = j.catalog
+LEFT JOIN pg_extension x ON x.extname = 'lumina'
+CROSS JOIN LATERAL (SELECT CASE
+        WHEN j.state NOT IN ('queued', 'running') OR pg_is_in_recovery() THEN j.state::text
+        WHEN lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) = 'elsewhere' THEN 'fenced'
+        WHEN j.state = 'running' AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id) THEN 'orphaned'
+        ELSE j.state::text END AS shown) s
+CROSS JOIN LATERAL (SELECT extract(epoch FROM coalesce(j.ended_at, now()) - j.claimed_at)::float8 AS seconds) t
+ORDER BY j.id DESC;
+GRANT SELECT ON lumina.job_progress TO PUBLIC;
+COMMENT ON VIEW lumina.job_progress IS 'Every job, newest first: state (also orphaned and fenced), percent, a bar, rate, time left, what to do';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   jobs
+
+-- Duplicates: runs of the job detect_duplicates, their groups and members, and views of the current run.
+--
+-- A run is published whole, in the transaction in which its job succeeds; that also removes the groups of the run before.
+-- An image is in at most one group of a run. A group has one image with several files (exact), or several images whose
+-- hashes are equal (identical) or near.
+
+CREATE TYPE lumina.group_kind AS ENUM ('exact', 'identical', 'near');
+COMMENT ON TYPE lumina.group_kind IS 'exact: files with the same bytes; identical: pictures with equal hashes; near: with near ones';
+
+-- A pair rule as a value: alternatives, in each of which every hash must be within its distance. NULL for no such value.
+CREATE FUNCTION lumina._pair_rule(rule jsonb) RETURNS jsonb
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    alternative jsonb;
+    hash text;
+    distance jsonb;
+BEGIN
+    IF jsonb_typeof(rule) <> 'array' OR jsonb_array_length(rule) NOT BETWEEN 1 AND 8 THEN
+        RETURN NULL;
+    END IF;
+    FOR alternative IN SELECT * FROM jsonb_array_elements(rule) LOOP
+        IF jsonb_typeof(alternative) <> 'object' OR alternative = '{}' THEN
+            RETURN NULL;
+        END IF;
+        FOR hash, distance IN SELECT * FROM jsonb_each(alternative) LOOP
+            IF hash NOT IN ('ahash', 'dhash', 'dct', 'pdq') OR jsonb_typeof(distance) <> 'number' THEN
+                RETURN NULL;
+            ELSIF distance::numeric <> trunc(distance::numeric)
+                    OR distance::numeric NOT BETWEEN 0 AND (CASE hash WHEN 'pdq' THEN 255 ELSE 63 END) THEN
+                RETURN NULL;
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN rule;
+END $$;
+COMMENT ON FUNCTION lumina._pair_rule(jsonb) IS 'Internal: a pair rule if it is one, else NULL';
+
+CREATE TABLE lumina.duplicate_runs (
+    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
+    job int8 NOT NULL UNIQUE REFERENCES lumina.jobs ON DELETE CASCADE,
+    is_current bool NOT NULL,
+    rule jsonb NOT NULL CHECK (lumina._pair_rule(rule) IS NOT NULL),
+    strategy text NOT NULL CHECK (strategy IN ('clique', 'star', 'component')),
+    images int8 NOT NULL CHECK (images >= 0),
+    compared int8 NOT NULL CHECK (compared BETWEEN 0 AND images),
+    possible_pairs numeric NOT NULL CHECK (possible_pairs = compared::numeric * (compared - 1) / 2 OR compared = 0),
+    -- The search looks at every pair or says that it failed: a run that is not complete cannot be written.
+    complete bool NOT NULL CHECK (complete),
+    near_pairs int8 NOT NULL CHECK (near_pairs >= 0),
+    groups int8 NOT NULL CHECK (groups >= 0),
+    members int8 NOT NULL CHECK (members >= groups),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (id, catalog)
+);
+CREATE UNIQUE INDEX duplicate_runs_current ON lumina.duplicate_runs (catalog) WHERE is_current;
+COMMENT ON TABLE lumina.duplicate_runs IS 'Searches for duplicates that succeeded: parameters and counts; the current one of a catalog has the groups';
+
+CREATE TABLE lumina.duplicate_groups (
+    id int8 GENERATED ALWAYS AS IDENTITY,
+    run int8 NOT NULL,
+    catalog int8 NOT NULL,
+    kind lumina.group_kind NOT NULL,
+    distance int2 NOT NULL CHECK (distance BETWEEN 0 AND 64),
+    confidence int2 NOT NULL GENERATED ALWAYS AS (round(100 * (1 - distance / 64.0))::int2) STORED,
+    images int4 NOT NULL CHECK (images >= 1),
+    files int4 NOT NULL CHECK (files >= 2 OR images >= 2),
+    bytes int8 NOT NULL CHECK (bytes >= 0),
+    savings int8 NOT NULL CHECK (savings BETWEEN 0 AND bytes),
+    also_near int8[] NOT NULL DEFAULT '{}',
+    also_near_count int4 NOT NULL DEFAULT 0 CHECK (also_near_count >= cardinality(also_near)),
+    -- Numbers are never used twice; run and catalog are here for the members to refer to, in one index instead of two.
+    PRIMARY KEY (id, run, catalog),
+    FOREIGN KEY (run, catalog) REFERENCES lumina.duplicate_runs (id, catalog) ON DELETE CASCADE,
+    CHECK ((kind = 'exact') = (images = 1)),
+    CHECK (kind = 'near' OR distance = 0)
+);
+COMMENT ON TABLE lumina.duplicate_groups IS 'Groups of duplicates; distance: between the two members farthest apart, of 64 bits';
+
+CREATE TABLE lumina.duplicate_members (
+    image int8 NOT NULL,
+    run int8 NOT NULL,
+    group_id int8 NOT NULL,
+    catalog int8 NOT NULL,
+    -- Its place in the group, from the one to keep, which is 0.
+    place int4 NOT NULL CHECK (place >= 0),
+    is_primary bool NOT NULL GENERATED ALWAYS AS (place = 0) STORED,
+    distance int2 NOT NULL CHECK (distance BETWEEN 0 AND 64),
+    similarity int2 NOT NULL GENERATED ALWAYS AS (round(100 * (1 - distance / 64.0))::int2) STORED,
+    ahash_distance int2 CHECK (ahash_distance BETWEEN 0 AND 64),
+    dhash_distance int2 CHECK (dhash_distance BETWEEN 0 AND 64),
+    dct_distance int2 CHECK (dct_distance BETWEEN 0 AND 64),
+    pdq_distance int2 CHECK (pdq_distance BETWEEN 0 AND 256),
+    PRIMARY KEY (image, run),
+    UNIQUE (group_id, place),
+    FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE CASCADE,
+    FOREIGN KEY (group_id, run, catalog) REFERENCES lumina.duplicate_groups (id, run, catalog) ON DELETE CASCADE,
+    CHECK (place > 0 OR distance = 0)
+);
+COMMENT ON TABLE lumina.duplicate_members IS 'Images in groups, at most once a run; distances: to the primary, which is the one to keep';
+
+ALTER TABLE lumina.duplicate_runs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.duplicate_runs FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.duplicate_groups ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.duplicate_groups FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.duplicate_members ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.duplicate_members FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+GRANT SELECT ON lumina.duplicate_runs, lumina.duplicate_groups, lumina.duplicate_members TO PUBLIC;
+
+CREATE FUNCTION lumina._detect_duplicates(caller oid, catalog_name text, max_distance int4, strategy text, rule_name text)
+    RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted int8 := lumina._catalog(caller, catalog_name, 'curate');
+    rule jsonb;
+BEGIN
+    IF strategy IS NULL OR strategy NOT IN ('clique', 'star', 'component') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown strategy "%s"', left(strategy, 80)),
+            HINT = 'The strategies are clique, star and component.';
+    ELSIF rule_name = 'consensus' THEN
+        IF max_distance NOT BETWEEN 0 AND 63 THEN
+            RAISE numeric_value_out_of_range USING MESSAGE = format('max_distance %s is not between 0 and 63', max_distance),
+                HINT = 'Within 5 bits of 64 pictures look alike; beyond 10 hardly any do.';
+        END IF;
+        rule := jsonb_build_array(jsonb_build_object('ahash', coalesce(max_distance, 5), 'dhash', coalesce(max_distance, 5)));
+    ELSIF max_distance IS NOT NULL THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'max_distance goes with the rule consensus alone',
+            HINT = 'Leave it out: other rules hold their own distances.';
+    ELSIF rule_name = 'verified' THEN
+        rule := '[{"dhash": 12, "pdq": 100}, {"dct": 14, "pdq": 100}]';
+    ELSE
+        BEGIN
+            rule := lumina._pair_rule(rule_name::jsonb);
+        EXCEPTION WHEN invalid_text_representation THEN
+            rule := NULL;
+        END;
+        IF rule IS NULL THEN
+            RAISE invalid_parameter_value USING MESSAGE = format('"%s" is no pair rule', left(rule_name, 80)),
+                HINT = 'Give consensus, verified, or alternatives such as [{"dhash": 3}, {"ahash": 8, "pdq": 60}]: '
+                    'hashes ahash, dhash, dct, pdq, each with a distance below its width.';
+        END IF;
+    END IF;
+    RETURN lumina._submit(caller, 'detect_duplicates', wanted, jsonb_build_object('rule', rule, 'strategy', strategy));
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text) IS 'Internal: detect_duplicates for a caller';
+CREATE FUNCTION lumina.detect_duplicates(catalog text, max_distance int4 DEFAULT NULL, strategy text DEFAULT 'clique',
+        rule text DEFAULT 'consensus') RETURNS int8
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text) IS
+    'Submits a job that groups the duplicates of a catalog and replaces the groups it had; returns the job''s id';
+
+CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
+SELECT g.catalog, g.id AS group_id, g.kind, f.image, f.id AS file, f.path, k.path AS keep, m.distance, m.similarity, i.size
+FROM lumina.duplicate_runs r
+JOIN lumina.duplicate_groups g ON g.run = r.id
+JOIN lumina.duplicate_members m ON m.group_id = g.id
+JOIN lumina.images i ON i.id = m.image
+JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
+CROSS JOIN LATERAL (SELECT kf.id, kf.path FROM lumina.duplicate_members km
+    JOIN lumina.image_files kf ON kf.image = km.image AND kf.state = 'keep' AND kf.missing_since IS NULL
+    WHERE km.group_id = g.id AND km.place = 0 ORDER BY kf.id LIMIT 1) k
+WHERE r.is_current AND f.id <> k.id;
+GRANT SELECT ON lumina.image_duplicates TO PUBLIC;
+COMMENT ON VIEW lumina.image_duplicates IS 'One row a redundant file: exact and near ones together, with the file to keep instead';
+
+CREATE VIEW lumina.duplicate_statistics WITH (security_invoker = true) AS
+SELECT c.name AS catalog, r.id AS run, r.job, r.created_at, r.rule, r.strategy, r.images, r.compared, r.near_pairs,
+    count(g.id) AS groups,
+    count(g.id) FILTER (WHERE g.kind = 'exact') AS exact,
+    count(g.id) FILTER (WHERE g.kind = 'identical') AS identical,
+    count(g.id) FILTER (WHERE g.kind = 'near') AS near,
+    coalesce(sum(g.images), 0) AS members,
+    coalesce(sum(greatest(g.files - 1, 0)), 0) AS redundant_files,
+    coalesce(sum(g.savings), 0) AS savings,
+    pg_size_pretty(coalesce(sum(g.savings), 0)) AS win_back
+FROM lumina.duplicate_runs r
+JOIN lumina.catalogs c ON c.id = r.catalog
+LEFT JOIN lumina.duplicate_groups g ON g.run = r.id
+WHERE r.is_current
+GROUP BY c.name, r.id;
+GRANT SELECT ON lumina.duplicate_statistics TO PUBLIC;
+COMMENT ON VIEW lumina.duplicate_statistics IS 'One row a catalog: its current run, how many groups of which kind, and the bytes to win back';
+
+-- The catalog of that name that the current role may read; an error where there is none.
+CREATE FUNCTION lumina._readable_catalog(caller oid, catalog_name text) RETURNS int8
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT lumina._catalog(caller, catalog_name, 'read');
+END;
+REVOKE EXECUTE ON FUNCTION lumina._readable_catalog(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._readable_catalog(oid, text) IS 'Internal: readable_catalog for a caller';
+CREATE FUNCTION lumina.readable_catalog(name text) RETURNS int8
+    STABLE PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.readable_catalog(text) IS 'The id of the catalog of that name; an error where the current role may not read one';
+
+CREATE FUNCTION lumina.duplicates(catalog text, OUT group_id int8, OUT kind lumina.group_kind, OUT keep text,
+        OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8, OUT also_near text[])
+    RETURNS SETOF record STABLE ROWS 1000 LANGUAGE sql
+BEGIN ATOMIC
+    SELECT g.id, g.kind, f.paths[1], f.paths[2:], f.distances[2:], g.confidence, pg_size_pretty(g.savings), g.savings,
+        n.paths || CASE WHEN g.also_near_count > cardinality(g.also_near)
+            THEN ARRAY[format('... and %s more', g.also_near_count - cardinality(g.also_near))] ELSE '{}' END
+    FROM lumina.duplicate_groups g
+    CROSS JOIN LATERAL (
+        SELECT array_agg(coalesce(p.path, format('(image %s has no file)', m.image)) ORDER BY m.place, p.id) AS paths,
+            array_agg(m.distance ORDER BY m.place, p.id) AS distances
+        FROM lumina.duplicate_members m
+        LEFT JOIN lumina.image_files p ON p.image = m.image AND p.state = 'keep' AND p.missing_since IS NULL
+        WHERE m.group_id = g.id) f
+    CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(p.path ORDER BY a.place), '{}') AS paths
+        FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
+        CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image ORDER BY q.id LIMIT 1) p) n
+    WHERE g.run = (SELECT r.id FROM lumina.duplicate_runs r WHERE r.is_current AND r.catalog = lumina.readable_catalog(duplicates.catalog))
+    ORDER BY g.savings DESC, g.id;
+END;
+COMMENT ON FUNCTION lumina.duplicates(text) IS
+    'The current groups of a catalog, most bytes first: the file to keep, the others with their distances, and what else is near';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   duplicates
+
+-- What pg_dump writes of the catalog layer. Jobs that have not ended are left out: nothing of them goes on elsewhere.
+
+SELECT pg_catalog.pg_extension_config_dump('lumina.catalogs', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.catalogs_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.catalog_grants', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.sources', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.sources_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.images', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.images_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.image_files', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.image_files_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.jobs', $$WHERE state NOT IN ('queued', 'running')$$);
+SELECT pg_catalog.pg_extension_config_dump('lumina.jobs_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.job_cancellations',
+    $$WHERE job IN (SELECT id FROM lumina.jobs WHERE state NOT IN ('queued', 'running'))$$);
+SELECT pg_catalog.pg_extension_config_dump('lumina.import_items',
+    $$WHERE job IN (SELECT id FROM lumina.jobs WHERE state NOT IN ('queued', 'running'))$$);
+SELECT pg_catalog.pg_extension_config_dump('lumina.import_items_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.duplicate_runs', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.duplicate_runs_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.duplicate_groups', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.duplicate_groups_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.duplicate_members', '');
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/types/ball.rs
 -- lumina::types::ball::phash_ball
 -- Skipped due to `#[pgrx(sql = false)]`

@@ -69,6 +69,18 @@ impl Arguments {
         self.datum(index).value() as u8 != 0
     }
 
+    /// The arguments of a function that is not STRICT, of which each may be NULL.
+    pub(crate) fn nullable(self) -> super::rows::Call {
+        // SAFETY: as promised when these were made, but for NULLs, which a `Call` looks for.
+        unsafe { super::rows::Call::new(self.0) }
+    }
+
+    /// The row that this call returns; its declaration gives it columns of these types. `None` is NULL.
+    pub(crate) fn record<const COLUMNS: usize>(self, columns: [Option<Datum>; COLUMNS]) -> Datum {
+        // SAFETY: as promised when these were made, and by the caller.
+        unsafe { super::record::record(self.0, columns) }
+    }
+
     /// The call itself.
     pub(crate) fn call(self) -> FunctionCallInfo {
         self.0

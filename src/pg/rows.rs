@@ -50,6 +50,21 @@ impl Call {
         self.datum(index).map(|number| number.value() as i32)
     }
 
+    /// An `int8`.
+    pub(crate) fn int8(self, index: usize) -> Option<i64> {
+        self.datum(index).map(|number| number.value() as i64)
+    }
+
+    /// A `float8`.
+    pub(crate) fn float8(self, index: usize) -> Option<f64> {
+        self.datum(index).map(|number| f64::from_bits(number.value() as u64))
+    }
+
+    /// Whether an argument is NULL.
+    pub(crate) fn is_null(self, index: usize) -> bool {
+        self.datum(index).is_none()
+    }
+
     /// The payload of a varlena; nothing for NULL.
     pub(crate) fn bytes<'a>(self, index: usize) -> &'a [u8] {
         // SAFETY: the argument is a varlena, which lives as long as the call.

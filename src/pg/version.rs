@@ -95,3 +95,49 @@ pub(super) unsafe fn attribute(description: pg_sys::TupleDesc, index: usize) -> 
     // SAFETY: as promised by the caller.
     unsafe { pg_sys::TupleDescAttr(description, index as i32) }
 }
+
+/// Sets the handler of a signal in this process.
+///
+/// # Safety
+/// `handler` is safe to run whenever the signal comes.
+#[cfg(not(feature = "pg18"))]
+pub(super) unsafe fn set_signal_handler(signal: i32, handler: pg_sys::pqsigfunc) {
+    // SAFETY: as promised by the caller.
+    unsafe { pg_sys::pqsignal(signal, handler) };
+}
+
+/// Sets the handler of a signal in this process.
+///
+/// # Safety
+/// `handler` is safe to run whenever the signal comes.
+#[cfg(feature = "pg18")]
+pub(super) unsafe fn set_signal_handler(signal: i32, handler: pg_sys::pqsigfunc) {
+    // SAFETY: as promised by the caller.
+    unsafe { pg_sys::pqsignal_be(signal, handler) };
+}
+
+/// What is known of a process of the server, by its place in this session's copy of the list, counted from 1.
+///
+/// # Safety
+/// `place` is at most `pgstat_fetch_stat_numbackends()`.
+#[cfg(feature = "pg15")]
+pub(super) unsafe fn backend_entry(place: i32) -> *const pg_sys::PgBackendStatus {
+    // SAFETY: as promised by the caller.
+    unsafe { pg_sys::pgstat_fetch_stat_beentry(place) }
+}
+
+/// What is known of a process of the server, by its place in this session's copy of the list, counted from 1.
+///
+/// # Safety
+/// `place` is at most `pgstat_fetch_stat_numbackends()`.
+#[cfg(not(feature = "pg15"))]
+pub(super) unsafe fn backend_entry(place: i32) -> *const pg_sys::PgBackendStatus {
+    // SAFETY: as promised by the caller; a local entry begins with what is known of the process.
+    unsafe { pg_sys::pgstat_get_local_beentry_by_index(place).cast() }
+}
+
+/// Takes the time-outs that Postgres 17 and later have away from a background worker.
+pub(crate) fn set_newer_timeouts(_set: impl Fn(&std::ffi::CStr, &str)) {
+    #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+    _set(c"transaction_timeout", "0");
+}

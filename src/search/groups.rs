@@ -59,7 +59,7 @@ fn form(call: Call, strategy: Strategy, rows: &mut Rows) -> Result<(), LuminaErr
 /// Rows of a large group.
 const LARGE: u64 = 10_000;
 
-fn write(set: &Set, groups: &Groups, form: &Distances, run: &Run, rows: &mut Rows) -> Result<(), LuminaError> {
+fn write(set: &Set, groups: &Groups, form: &Distances, run: &Run<'_>, rows: &mut Rows) -> Result<(), LuminaError> {
     let context = run.context();
     let (mut members, mut distances, mut near) = (Vec::new(), Vec::new(), Vec::new());
     for group in 0..groups.len() {

@@ -72,7 +72,7 @@ impl Ids {
 
     /// Puts the ids in order and returns that order, or `None` where they were in it already. Errors: 23505 for an id
     /// that two rows have.
-    pub(super) fn sort(&mut self, run: &Run) -> Result<Option<Vec<u32>>, LuminaError> {
+    pub(super) fn sort(&mut self, run: &Run<'_>) -> Result<Option<Vec<u32>>, LuminaError> {
         let found = run.job(|context, _| self.order(context))?;
         if let Order::Twice(row) = found {
             return Err(LuminaError::IdTwice(shortened(&self.text(row))));

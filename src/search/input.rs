@@ -82,7 +82,7 @@ fn radius(distance: i32, bits: usize) -> Result<u32, LuminaError> {
 
 /// The rows of a query as they come in.
 struct Reader<'a> {
-    run: &'a Run,
+    run: &'a Run<'a>,
     ids: Option<Ids>,
     /// The width of each hash column; 0 while it is not known.
     widths: Vec<usize>,
@@ -101,7 +101,7 @@ impl Set {
         name: &'static str,
         id: IdType,
         distances: &Distances,
-        run: &mut Run,
+        run: &mut Run<'_>,
     ) -> Result<Option<Self>, LuminaError> {
         let query = call.text(index).ok_or(LuminaError::ArgumentNull(name))?;
         let objects = Objects::beside(call.function()).ok_or(LuminaError::Incomplete)?;
@@ -130,7 +130,7 @@ fn read<'a>(
     id: IdType,
     hash_type: Oid,
     distances: &Distances,
-    run: &'a Run,
+    run: &'a Run<'a>,
 ) -> Result<Reader<'a>, LuminaError> {
     let begin = |columns: &[Column]| {
         let Some((first, hashes)) = columns.split_first().filter(|(_, hashes)| !hashes.is_empty()) else {

@@ -14,4 +14,4 @@ mod ids;
 mod input;
 mod pairs;
 mod plan;
-mod run;
+pub(crate) mod run;

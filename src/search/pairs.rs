@@ -83,7 +83,7 @@ fn write(
     left: &Set,
     right: Option<&Set>,
     distances: &Distances,
-    mut run: Run,
+    mut run: Run<'_>,
     rows: &mut Rows,
 ) -> Result<(), LuminaError> {
     let radii = distances.radii(left.values.widths())?;

@@ -14,8 +14,10 @@ use std::cell::OnceCell;
 use std::time::Instant;
 
 /// A search that is running: its place among the searches of the server, its threads, its memory.
-pub(super) struct Run {
+pub(crate) struct Run<'a> {
     context: Context,
+    /// Called now and then: whether the search is not wanted any more.
+    watch: Option<&'a dyn Fn() -> bool>,
     threads: usize,
     pool: OnceCell<ThreadPool>,
     began: Instant,
@@ -26,10 +28,20 @@ pub(super) struct Run {
 /// Enough for rayon's recursion, which goes as deep as the logarithm of the work.
 const STACK: usize = 1 << 20;
 
-impl Run {
+impl Run<'static> {
     /// Takes a slot. Errors: 53400, where too many searches run; 53200.
-    pub(super) fn begin() -> Result<Self, LuminaError> {
-        let slot = Slot::take()?;
+    pub(crate) fn begin() -> Result<Self, LuminaError> {
+        Self::with(Slot::take()?, None)
+    }
+}
+
+impl<'a> Run<'a> {
+    /// The same for a search that no transaction is around. `watch` is called now and then, and stops the search by true.
+    pub(crate) fn begin_for_session(watch: &'a dyn Fn() -> bool) -> Result<Self, LuminaError> {
+        Self::with(Slot::take_for_session()?, Some(watch))
+    }
+
+    fn with(slot: Slot, watch: Option<&'a dyn Fn() -> bool>) -> Result<Self, LuminaError> {
         if !hold_reserve() {
             return Err(LuminaError::OutOfMemory);
         }
@@ -39,16 +51,16 @@ impl Run {
         let threads = guc::search_threads();
         let now = Instant::now();
         let context = Context::new(guc::search_memory().value);
-        Ok(Run { context, threads, pool: OnceCell::new(), began: now, phase_began: now, _slot: slot })
+        Ok(Run { context, watch, threads, pool: OnceCell::new(), began: now, phase_began: now, _slot: slot })
     }
 
     /// The memory and the cancel flag.
-    pub(super) fn context(&self) -> &Context {
+    pub(crate) fn context(&self) -> &Context {
         &self.context
     }
 
     /// How many threads.
-    pub(super) fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         self.threads
     }
 
@@ -73,7 +85,7 @@ impl Run {
     }
 
     /// Says, at level DEBUG1, how long the phase took that ends now.
-    pub(super) fn phase(&mut self, what: &str) {
+    pub(crate) fn phase(&mut self, what: &str) {
         let milliseconds = self.phase_began.elapsed().as_secs_f64() * 1e3;
         let used = self.context.used() / 1024;
         say(PgLogLevel::DEBUG1, &format!("lumina: {what} in {milliseconds:.1} ms, {used} kB in use"));
@@ -81,31 +93,33 @@ impl Run {
     }
 
     /// Says, at level DEBUG1, how long all of it took.
-    pub(super) fn finish(mut self, what: &str) {
+    pub(crate) fn finish(mut self, what: &str) {
         self.phase_began = self.began;
         say(PgLogLevel::DEBUG1, &format!("lumina: at most {} kB were in use", self.context.peak() / 1024));
         self.phase(&format!("{what}, all phases together,"));
     }
 
     /// Runs `job` on the threads; `take` is given what it sends.
-    pub(super) fn stream<R: Send>(
+    pub(crate) fn stream<R: Send>(
         &self,
         job: impl FnOnce(&Context, &Sink<'_>) -> Result<R, SearchError> + Send,
         take: impl FnMut(Batch) -> Result<(), SearchError>,
     ) -> Result<R, LuminaError> {
         let context = &self.context;
-        let tick = || {
-            pgrx::check_for_interrupts!();
-            if reserve_spent() {
-                context.cancel();
-            }
-        };
-        let result = lumina_search::run(self.pool()?, context, |sink| job(context, sink), take, tick);
+        let result = lumina_search::run(self.pool()?, context, |sink| job(context, sink), take, || self.tick());
         if reserve_spent() { Err(LuminaError::OutOfMemory) } else { Ok(result?) }
     }
 
+    /// Looks for interrupts, and whether the search is still wanted: if not, it is cancelled.
+    pub(crate) fn tick(&self) {
+        pgrx::check_for_interrupts!();
+        if reserve_spent() || self.watch.is_some_and(|watch| watch()) {
+            self.context.cancel();
+        }
+    }
+
     /// Runs `job` on the threads.
-    pub(super) fn job<R: Send>(
+    pub(crate) fn job<R: Send>(
         &self,
         job: impl FnOnce(&Context, &Sink<'_>) -> Result<R, SearchError> + Send,
     ) -> Result<R, LuminaError> {
@@ -115,7 +129,7 @@ impl Run {
         })
     }
     /// The plan for a search, said at level DEBUG1.
-    pub(super) fn plan(&mut self, search: &Search<'_>) -> Result<Plan, LuminaError> {
+    pub(crate) fn plan(&mut self, search: &Search<'_>) -> Result<Plan, LuminaError> {
         let plan = self.job(|context, _| Plan::choose(search, context))?;
         let bands: Vec<String> = plan.bands().map(|(width, tolerance)| format!("{width}±{tolerance}")).collect();
         let method = if plan.is_brute_force() { "brute force".into() } else { format!("bands {}", bands.join(" ")) };
@@ -125,7 +139,7 @@ impl Run {
 }
 
 /// Puts the hashes that are to blame for too many pairs into words, and names the setting that allows no more.
-pub(super) fn blame(error: LuminaError, search: &Search<'_>, setting: &'static str) -> LuminaError {
+pub(crate) fn blame(error: LuminaError, search: &Search<'_>, setting: &'static str) -> LuminaError {
     let LuminaError::Search(SearchError::TooManyPairs { limit, blame }) = error else { return error };
     let text = |blame: &Blame| {
         let values = search.right.filter(|_| blame.right).unwrap_or(search.left);

@@ -1,0 +1,108 @@
+//! The kind `detect_duplicates`: groups the images of a catalog, and puts the groups in the place of those it had.
+//!
+//! Read in one transaction, as the submitter; compared and grouped in none; written in one, together with the end of the job.
+//! In that one the images of all groups are looked at once more: where one has changed since it was read, the job
+//! begins anew.
+//!
+//! - [`rule`]: the pair rule as the job's parameters have it.
+//! - [`input`]: the images of a catalog, best first.
+//! - [`form`]: groups of images.
+//! - [`output`]: groups into tables.
+
+mod form;
+mod input;
+mod output;
+mod rule;
+
+use super::job::{Job, Progress};
+use super::kinds::Kind;
+use super::stop::{Failure, Stop};
+use crate::search::run::Run;
+use form::Formed;
+use input::Images;
+use lumina_search::Rows;
+use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
+use rule::Parameters;
+use std::cell::RefCell;
+
+/// How often the job begins anew where images change under it.
+const TRIES: usize = 5;
+
+/// `detect_duplicates`.
+pub(super) struct DetectDuplicates;
+
+impl Kind for DetectDuplicates {
+    fn name(&self) -> &'static str {
+        "detect_duplicates"
+    }
+
+    fn right(&self) -> &'static str {
+        "curate"
+    }
+
+    fn run(&self, job: &Job) -> Result<(), Stop> {
+        let parameters = Parameters::read(&job.parameters)?;
+        for _ in 0..TRIES {
+            let (images, formed) = compute(job, &parameters)?;
+            phase(job, "writing", 0.8, images.all.len())?;
+            let mut changed = false;
+            let written = job.finish(|| {
+                changed = output::have_changed(&images, &formed)?;
+                if changed { Err(Stop::Gone) } else { output::write(job, &parameters, &images, &formed) }
+            });
+            if !changed {
+                return written;
+            }
+        }
+        Err(Stop::Failed(Failure::new(
+            "images_changed",
+            ERRCODE_T_R_SERIALIZATION_FAILURE,
+            format!("images changed {TRIES} times while they were compared"),
+            "SELECT lumina.retry_job(...) submits it once more.",
+        )))
+    }
+}
+
+fn phase(job: &Job, phase: &'static str, share: f32, images: usize) -> Result<(), Stop> {
+    let total = images as i64;
+    job.phase(Progress { phase, share, done: (images as f64 * f64::from(share)) as i64, total })
+}
+
+/// Reads and groups the images; no transaction is open at its end, or but for the reading.
+fn compute(job: &Job, parameters: &Parameters) -> Result<(Images, Formed), Stop> {
+    let stopped: RefCell<Option<Stop>> = RefCell::new(None);
+    // Whether the search is to stop: why, is kept for when it has.
+    let watch = || match job.look() {
+        Ok(()) => false,
+        Err(stop) => {
+            *stopped.borrow_mut() = Some(stop);
+            true
+        }
+    };
+    let mut run = loop {
+        match Run::begin_for_session(&watch) {
+            Ok(run) => break run,
+            // All places for searches are taken: the job waits for one.
+            Err(crate::error::LuminaError::Busy { .. }) => {
+                job.look()?;
+                crate::pg::background::sleep(std::time::Duration::from_millis(100));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let found = search(job, parameters, &mut run);
+    drop(run);
+    match stopped.into_inner() {
+        Some(stop) => Err(stop),
+        None => found,
+    }
+}
+
+fn search(job: &Job, parameters: &Parameters, run: &mut Run<'_>) -> Result<(Images, Formed), Stop> {
+    let mut images = input::read(job, parameters, run)?;
+    phase(job, "comparing", 0.2, images.all.len())?;
+    let rows = std::mem::replace(&mut images.rows, Rows::new(&[]));
+    let formed = form::form(job, rows, &images, parameters, run)?;
+    let formed = formed.add_exact(&images, parameters.hashes.len());
+    Ok((images, formed))
+}

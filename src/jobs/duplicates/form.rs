@@ -1,0 +1,129 @@
+//! Groups of images: by the search of `lumina_search`, and of files with the same bytes.
+
+use super::input::Images;
+use super::phase;
+use super::rule::Parameters;
+use crate::error::LuminaError;
+use crate::guc;
+use crate::jobs::job::Job;
+use crate::jobs::stop::Stop;
+use crate::search::run::{Run, blame};
+use lumina_search::group::{Edges, Groups, Primary};
+use lumina_search::{Rows, Search, Values};
+
+/// A group. Its members begin where those of the group before end.
+pub(super) struct Group {
+    /// Between the two members farthest apart, of 64 bits.
+    pub(super) distance: i16,
+    /// Where its members end.
+    pub(super) end: usize,
+    /// What is near a member, but in no group with it: as many as are kept, and how many there are.
+    pub(super) also_near: Vec<u32>,
+    pub(super) also_near_count: usize,
+}
+
+/// All groups. Members and others are images, by their places.
+pub(super) struct Formed {
+    pub(super) groups: Vec<Group>,
+    /// The members of all groups, one after the other; of each group the one to keep comes first.
+    pub(super) members: Vec<u32>,
+    /// The distances of each member to the first of its group, in each hash of the rule.
+    pub(super) distances: Vec<u16>,
+    /// Pairs of different hashes that are near, and of images whose hashes are equal.
+    pub(super) near_pairs: u64,
+}
+
+/// Of what is also near, at least as many are kept, and else as many as the group has members: the run is to take room in
+/// proportion to its members.
+const KEPT: usize = 16;
+
+impl Formed {
+    /// No groups of near images.
+    pub(super) fn none() -> Self {
+        Formed { groups: Vec::new(), members: Vec::new(), distances: Vec::new(), near_pairs: 0 }
+    }
+
+    /// Adds a group for each image that has several files, and is in no group yet.
+    pub(super) fn add_exact(mut self, images: &Images, hashes: usize) -> Self {
+        let mut grouped = vec![false; images.all.len()];
+        self.members.iter().for_each(|member| grouped[*member as usize] = true);
+        for (place, _) in images.all.iter().enumerate().filter(|(place, image)| image.files > 1 && !grouped[*place]) {
+            self.members.push(place as u32);
+            self.distances.extend(std::iter::repeat_n(0, hashes));
+            let end = self.members.len();
+            self.groups.push(Group { distance: 0, end, also_near: Vec::new(), also_near_count: 0 });
+        }
+        self
+    }
+}
+
+/// Groups the rows, which are those of `images.compared`.
+pub(super) fn form(
+    job: &Job,
+    rows: Rows,
+    images: &Images,
+    parameters: &Parameters,
+    run: &mut Run<'_>,
+) -> Result<Formed, Stop> {
+    let rule = parameters.near();
+    if rows.is_empty() {
+        return Ok(Formed::none());
+    }
+    let values = run.job(|context, _| Values::collapse(rows, context))?;
+    let limit = guc::max_pairs();
+    let mut edges = Edges::new(&rule, limit.value as u64);
+    for (alternative, radii) in rule.alternatives().iter().enumerate() {
+        let search = Search { left: &values, right: None, radii };
+        let plan = run.plan(&search)?;
+        let found = run.stream(
+            |context, sink| search.run(&plan, context, sink),
+            |batch| {
+                edges.add(&batch, alternative, run.context())?;
+                batch.free(run.context());
+                Ok(())
+            },
+        );
+        found.map_err(|error| blame(error, &search, limit.setting))?;
+    }
+    let near_pairs = edges.count() + values.equal_pairs();
+    phase(job, "grouping", 0.6, images.all.len())?;
+    let groups = run.job(|context, _| Groups::form(&values, edges, parameters.strategy, Primary::First, context));
+    let search = Search { left: &values, right: None, radii: &rule.alternatives()[0] };
+    let groups = groups.map_err(|error| blame(error, &search, limit.setting))?;
+    Ok(list(&groups, &values, images, parameters, near_pairs, run)?)
+}
+
+fn list(
+    groups: &Groups,
+    values: &Values,
+    images: &Images,
+    parameters: &Parameters,
+    near_pairs: u64,
+    run: &Run<'_>,
+) -> Result<Formed, LuminaError> {
+    let context = run.context();
+    let mut formed = Formed { near_pairs, ..Formed::none() };
+    let (mut members, mut distances, mut near) = (Vec::new(), Vec::new(), Vec::new());
+    for group in 0..groups.len() {
+        run.tick();
+        groups.rows(values, group, &mut members, &mut distances, context)?;
+        groups.also_near(values, group, &mut near, context)?;
+        let image = |row: &u32| images.compared[*row as usize];
+        for row in &members {
+            context.push(&mut formed.members, image(row))?;
+        }
+        for distance in &distances {
+            context.push(&mut formed.distances, *distance)?;
+        }
+        context.push(
+            &mut formed.groups,
+            Group {
+                distance: parameters.distance(groups.farthest(group)),
+                end: formed.members.len(),
+                also_near: near.iter().take(KEPT.max(members.len())).map(image).collect(),
+                also_near_count: near.len(),
+            },
+        )?;
+    }
+    Ok(formed)
+}

@@ -1,0 +1,186 @@
+//! The images of a catalog, in the order in which they are preferred: the best one first, and so the one to keep of a group.
+//!
+//! Both queries are plain scans, whose rows come at once: between them the job looks whether it is still wanted. What they
+//! would sort, count and join is done here.
+
+use super::rule::Parameters;
+use crate::error::LuminaError;
+use crate::jobs::job::Job;
+use crate::jobs::stop::Stop;
+use crate::pg::query::{Column, Row, run_select};
+use crate::pg::transaction::{self, Extension, as_role, attempt, hold_extension};
+use crate::search::run::Run;
+use lumina_search::Rows;
+use std::cell::Cell;
+use std::cmp::Reverse;
+use std::ffi::CString;
+
+/// What an image is preferred by: the greater first.
+type Preference = (i32, Reverse<i64>, i64, Reverse<i64>);
+
+/// An image.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Image {
+    pub(super) id: i64,
+    /// In bytes.
+    pub(super) size: i64,
+    /// How many files it has.
+    pub(super) files: u32,
+    /// Which transaction has written its row: another one later means that it has changed.
+    pub(super) written: u32,
+    /// In hundredths.
+    quality: i32,
+    /// Whether its hashes are to be trusted.
+    valid: bool,
+    /// In microseconds; the latest there are for unknown.
+    captured: i64,
+}
+
+impl Image {
+    /// Better, then older, then larger, then the smaller id.
+    fn preference(&self) -> Preference {
+        (self.quality, Reverse(self.captured), self.size, Reverse(self.id))
+    }
+}
+
+/// The images with at least one file that is there: without any there is nothing to keep and nothing to remove.
+pub(super) struct Images {
+    /// Best first. An image is known by its place here.
+    pub(super) all: Vec<Image>,
+    /// The image of each row that is compared, ascending.
+    pub(super) compared: Vec<u32>,
+    /// What is compared: the hashes that the rule names, of images whose hashes are to be trusted.
+    pub(super) rows: Rows,
+}
+
+/// Columns before the hashes.
+const FIRST_HASH: usize = 6;
+
+/// Reads the images, as whoever submitted the job.
+pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<Images, Stop> {
+    let columns: Vec<String> = parameters.hashes.iter().map(|(name, _)| format!("i.{name}")).collect();
+    let widths: Vec<usize> = parameters.hashes.iter().map(|(_, width)| *width).collect();
+    // Names are ours, and the catalog is a number.
+    let images = format!(
+        "SELECT i.id, i.size, i.xmin::pg_catalog.text::pg_catalog.int8, (i.quality_score * 100)::pg_catalog.int4,
+            i.hash_valid::pg_catalog.int4, (pg_catalog.date_part('epoch', i.captured_at) * 1000000)::pg_catalog.int8, {}
+        FROM lumina.images i WHERE i.catalog = {} AND i.status <> 'rejected'",
+        columns.join(", "),
+        job.catalog
+    );
+    let files = format!(
+        "SELECT f.image FROM lumina.image_files f
+        WHERE f.catalog = {} AND f.state = 'keep' AND f.missing_since IS NULL",
+        job.catalog
+    );
+    let stopped = Cell::new(None);
+    let read = attempt(|| {
+        transaction::run(|| {
+            if hold_extension(true) != Extension::Held {
+                return Err(Stop::Gone);
+            }
+            let begin = |_: &[Column]| Ok(Found { all: Vec::new(), hashes: Rows::new(&widths) });
+            let look = || match job.look_within() {
+                Ok(()) => Ok(()),
+                Err(stop) => {
+                    stopped.set(Some(stop));
+                    Err(LuminaError::Search(lumina_search::SearchError::Cancelled))
+                }
+            };
+            as_role(job.role, || {
+                let found = run_select(&text(images), begin, |found, row| {
+                    look()?;
+                    found.take(row, &widths, run)
+                })?;
+                let files = run_select(
+                    &text(files),
+                    |_: &[Column]| Ok(Vec::new()),
+                    |files, row| {
+                        look()?;
+                        Ok(run.context().push(files, row.integer(0))?)
+                    },
+                )?;
+                Ok((found, files))
+            })
+        })
+    });
+    if let Some(stop) = stopped.take() {
+        return Err(stop);
+    }
+    let (found, files) = read??;
+    Ok(found.arrange(files, run)?)
+}
+
+/// A statement, which holds no zero byte.
+fn text(statement: String) -> CString {
+    CString::new(statement).unwrap_or_default()
+}
+
+/// What was read, in the order in which it came.
+struct Found {
+    all: Vec<Image>,
+    /// The hashes of every image; nothing but zeros where they are not to be trusted.
+    hashes: Rows,
+}
+
+impl Found {
+    fn take(&mut self, row: Row<'_>, widths: &[usize], run: &Run<'_>) -> Result<(), LuminaError> {
+        const NONE: [u8; 32] = [0; 32];
+        let context = run.context();
+        let image = Image {
+            id: row.integer(0),
+            size: row.integer(1),
+            files: 0,
+            written: row.integer(2) as u32,
+            quality: row.integer(3) as i32,
+            valid: row.integer(4) != 0,
+            captured: if row.is_null(5) { i64::MAX } else { row.integer(5) },
+        };
+        context.push(&mut self.all, image)?;
+        if image.valid {
+            // They are all there, by a constraint of the table.
+            let columns = FIRST_HASH..FIRST_HASH + widths.len();
+            self.hashes.push(columns.map(|column| row.bytes(column)), context)?;
+        } else {
+            self.hashes.push(widths.iter().map(|width| &NONE[..width / 8]), context)?;
+        }
+        Ok(())
+    }
+
+    /// Counts the files of each image, and puts the images into order.
+    fn arrange(self, mut files: Vec<i64>, run: &Run<'_>) -> Result<Images, LuminaError> {
+        let Found { mut all, mut hashes } = self;
+        run.job(|context, _| {
+            context.sort(&mut files, i64::cmp)?;
+            let mut order = context.vec(all.len())?;
+            order.extend(0..all.len() as u32);
+            context.sort(&mut order, |a: &u32, b| all[*a as usize].id.cmp(&all[*b as usize].id))?;
+            let mut at = 0;
+            for &image in &order {
+                let image = &mut all[image as usize];
+                while at < files.len() && files[at] < image.id {
+                    at += 1;
+                }
+                while at < files.len() && files[at] == image.id {
+                    at += 1;
+                    image.files = image.files.saturating_add(1);
+                }
+            }
+            context.free(files);
+            order.retain(|image| all[*image as usize].files > 0);
+            let preference = |image: &u32| all[*image as usize].preference();
+            context.sort(&mut order, |a: &u32, b| preference(b).cmp(&preference(a)))?;
+            let mut sorted = context.vec(order.len())?;
+            sorted.extend(order.iter().map(|image| all[*image as usize]));
+            context.free(std::mem::take(&mut all));
+            let mut compared = context.vec(sorted.len())?;
+            compared.extend((0..sorted.len() as u32).filter(|place| sorted[*place as usize].valid));
+            let mut valid = context.vec(compared.len())?;
+            valid.extend(compared.iter().map(|place| order[*place as usize]));
+            hashes.reorder(&valid, context)?;
+            context.free(valid);
+            context.free(order);
+            Ok(Images { all: sorted, compared, rows: hashes })
+        })
+    }
+}

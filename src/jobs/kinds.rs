@@ -1,0 +1,30 @@
+//! The kinds of jobs.
+
+use super::duplicates::DetectDuplicates;
+use super::job::Job;
+use super::stop::Stop;
+
+/// What a kind of job is.
+pub(super) trait Kind: Sync {
+    /// What SQL calls it.
+    fn name(&self) -> &'static str;
+
+    /// The right to the catalog that whoever submits it needs, when it is submitted and whenever it is claimed.
+    fn right(&self) -> &'static str;
+
+    /// Whether it moves or removes files: after a failover it then waits for `resume_jobs(force => true)`.
+    fn moves_files(&self) -> bool {
+        false
+    }
+
+    /// Does the work, from whatever batches are committed already, to the last line: [`Job::finish`].
+    fn run(&self, job: &Job) -> Result<(), Stop>;
+}
+
+/// All of them.
+static KINDS: &[&dyn Kind] = &[&DetectDuplicates];
+
+/// The one of that name.
+pub(super) fn named(name: &str) -> Option<&'static dyn Kind> {
+    KINDS.iter().find(|kind| kind.name() == name).copied()
+}

@@ -1,0 +1,53 @@
+//! The launcher: where the library is preloaded, jobs go on by themselves after whatever happened.
+//!
+//! It is connected to no database, so that it is in the way of none. When it starts, every `lumina.launcher_interval`, and
+//! whenever it is woken (by a worker that dies with a job), it has a worker look into each database. A worker that finds
+//! nothing is gone within milliseconds.
+
+use crate::guc;
+use crate::pg::background::{self, sleep, start_worker};
+use crate::pg::databases;
+use crate::pg::report::say;
+use crate::pg::transaction::{self, Caught, attempt};
+use pgrx::PgLogLevel;
+use pgrx::pg_sys::{Datum, Oid};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How long it waits before it asks again, where all places for background workers were taken.
+const FULL: Duration = Duration::from_millis(250);
+
+/// What the launcher starts with.
+#[allow(unsafe_code, reason = "Postgres finds it by its name")]
+#[pgrx::pg_guard]
+#[unsafe(no_mangle)]
+extern "C-unwind" fn lumina_launcher(_argument: Datum) {
+    background::set_up(Oid::INVALID);
+    let mut due = VecDeque::new();
+    let mut round: Option<Instant> = None;
+    loop {
+        let interval = guc::launcher_interval();
+        if round.is_none_or(|began| began.elapsed() >= interval) {
+            due = databases();
+            round = Some(Instant::now());
+        }
+        while due.front().is_some_and(|database| start_worker(*database, 0)) {
+            due.pop_front();
+        }
+        let left = interval.saturating_sub(round.map_or(Duration::ZERO, |began| began.elapsed()));
+        if sleep(if due.is_empty() { left } else { FULL.min(left) }) {
+            round = None;
+        }
+    }
+}
+
+fn databases() -> VecDeque<Oid> {
+    let found = attempt(|| transaction::run(|| Ok::<_, Caught>(databases::connectable())));
+    match found.and_then(|found| found) {
+        Ok(found) => found.into(),
+        Err(caught) => {
+            say(PgLogLevel::WARNING, &format!("lumina: the launcher could not list databases: {}", caught.message));
+            VecDeque::new()
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The process that runs jobs: started for a database when a transaction that submitted one commits, by the launcher, or by
+//! `resume_jobs`. It runs jobs, one after the other, until there is none left, and ends.
+
+use super::claim;
+use super::job::Job;
+use super::kinds;
+use super::stop::Stop;
+use crate::guc;
+use crate::pg::background::{self, set, set_busy, sleep};
+use crate::pg::lock::{self, Attempt, Lock};
+use crate::pg::report::say;
+use crate::pg::statement;
+use crate::pg::transaction::{self, Caught, Extension, attempt, hold_extension};
+use pgrx::PgLogLevel;
+use pgrx::pg_sys::{Datum, Oid};
+use std::time::{Duration, Instant};
+
+/// How often a worker tries to write that its job has failed: the disk may be full.
+const TRIES: u32 = 10;
+
+/// What a worker starts with. `argument` is the database's OID.
+#[allow(unsafe_code, reason = "Postgres finds it by its name")]
+#[pgrx::pg_guard]
+#[unsafe(no_mangle)]
+extern "C-unwind" fn lumina_worker(argument: Datum) {
+    background::set_up(Oid::from(argument.value() as u32));
+    set_environment();
+    if let Err(caught) = work() {
+        say(PgLogLevel::WARNING, &format!("lumina: a worker ends: {}", caught.message));
+    }
+}
+
+/// A worker's own settings, whatever the database's are.
+fn set_environment() {
+    for (name, value) in [
+        (c"search_path", "pg_catalog, pg_temp"),
+        (c"default_transaction_isolation", "read committed"),
+        (c"default_transaction_read_only", "off"),
+        (c"default_transaction_deferrable", "off"),
+        (c"statement_timeout", "0"),
+        (c"lock_timeout", "0"),
+        (c"idle_in_transaction_session_timeout", "0"),
+        (c"row_security", "on"),
+        (c"session_replication_role", "origin"),
+        (c"max_parallel_workers_per_gather", "0"),
+        (c"jit", "off"),
+        (c"DateStyle", "ISO, YMD"),
+        (c"IntervalStyle", "postgres"),
+        (c"bytea_output", "hex"),
+    ] {
+        set(name, value);
+    }
+    crate::pg::version::set_newer_timeouts(set);
+    if background::commits_lazily() {
+        set(c"synchronous_commit", "on");
+    }
+}
+
+fn work() -> Result<(), Caught> {
+    let submitted = background::transaction_to_await();
+    attempt(|| {
+        transaction::run(|| {
+            background::wake_launcher_at_exit();
+            transaction::wait_for(submitted);
+            Ok::<_, Caught>(())
+        })
+    })??;
+    // Whoever finds all places taken may leave: those who have them look for jobs once more after giving theirs back.
+    while claim::is_there_one()? && take_place() {
+        let claimed = claim::claim()?;
+        if let Some(job) = &claimed {
+            set_busy(true);
+            run(job);
+            set_busy(false);
+            background::report(None);
+        }
+        lock::release_all();
+        if claimed.is_none() {
+            break;
+        }
+    }
+    remove_expired()
+}
+
+/// A place among the workers of this database, until all locks are released.
+fn take_place() -> bool {
+    (0..guc::max_job_workers()).any(|place| Lock::worker(place).try_for_session() == Attempt::Taken)
+}
+
+/// Runs a job to its end. The caller releases its lock.
+fn run(job: &Job) {
+    let began = Instant::now();
+    background::report(Some(&format!("{} (job {})", job.kind, job.id)));
+    let Some(kind) = kinds::named(&job.kind) else { return };
+    let stop = match attempt(|| kind.run(job)) {
+        Ok(Ok(())) => {
+            let seconds = began.elapsed().as_secs_f64();
+            say(PgLogLevel::LOG, &format!("lumina: job {} ({}) has succeeded in {seconds:.3} s", job.id, job.kind));
+            return;
+        }
+        Ok(Err(stop)) => stop,
+        Err(caught) => Stop::from(caught),
+    };
+    match &stop {
+        Stop::Gone => say(PgLogLevel::LOG, &format!("lumina: job {} ({}) is gone", job.id, job.kind)),
+        Stop::Cancelled(by) => {
+            say(PgLogLevel::LOG, &format!("lumina: job {} ({}) was cancelled {by}", job.id, job.kind))
+        }
+        Stop::Failed(why) => {
+            let message = format!("lumina: job {} ({}) has failed: {}", job.id, job.kind, why.message);
+            say(PgLogLevel::WARNING, &message);
+        }
+    }
+    for _ in 0..TRIES {
+        if job.end(&stop) {
+            return;
+        }
+        // Where it cannot be written in the end the job is left an orphan, and is tried again.
+        if attempt(|| sleep(Duration::from_secs(1))).is_err() {
+            return;
+        }
+    }
+}
+
+/// Removes what has been kept for long enough.
+fn remove_expired() -> Result<(), Caught> {
+    attempt(|| {
+        transaction::run(|| {
+            if hold_extension(false) == Extension::Held {
+                statement::any("SELECT lumina._remove_expired_jobs()", &[]); // and nothing where it is to be dropped
+            }
+            Ok::<_, Caught>(())
+        })
+    })?
+}

@@ -1,0 +1,131 @@
+//! Locks of our own in Postgres's lock table: no shared memory, and whoever dies gives back what it held in the same instant.
+//!
+//! They are advisory locks of kinds that SQL, whose own are of kinds 1 and 2, can neither take nor wait for.
+
+use pgrx::pg_sys::{self, LOCKMODE, LOCKTAG, LockAcquireResult, LockTagType, Oid};
+
+/// "Lu": a place among the bulk searches of the server.
+const SEARCH: u16 = 0x4c75;
+/// A place among the workers of a database.
+const WORKER: u16 = 0x4c76;
+/// The life of the worker of a job.
+const JOB: u16 = 0x4c77;
+
+const EXCLUSIVE: LOCKMODE = pg_sys::ExclusiveLock as LOCKMODE;
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    Taken,
+    /// Taken, and held already: it is counted twice.
+    Again,
+    /// Somebody else has it.
+    Busy,
+}
+
+/// What is locked.
+#[derive(Clone, Copy)]
+pub(crate) struct Lock(LOCKTAG);
+
+impl Lock {
+    /// A place among the bulk searches of the server, of whichever database.
+    pub(crate) fn search(place: u32) -> Self {
+        Self::advisory(Oid::INVALID, 0, place, SEARCH)
+    }
+
+    /// A place among the workers of this database.
+    pub(crate) fn worker(place: u32) -> Self {
+        Self::advisory(database(), 0, place, WORKER)
+    }
+
+    /// The life of the worker of a job, which the table of jobs tells from those of an extension that is created anew.
+    /// Jobs whose numbers differ by a multiple of 2³² share one: the later waits until the earlier has ended.
+    pub(crate) fn job(table: Oid, job: i64) -> Self {
+        Self::advisory(database(), table.to_u32(), job as u32, JOB)
+    }
+
+    /// The extension itself, as DROP EXTENSION locks it before anything else.
+    pub(crate) fn extension(extension: Oid) -> Self {
+        Lock(LOCKTAG {
+            locktag_field1: database().to_u32(),
+            locktag_field2: pg_sys::ExtensionRelationId.to_u32(),
+            locktag_field3: extension.to_u32(),
+            locktag_field4: 0,
+            locktag_type: LockTagType::LOCKTAG_OBJECT as u8,
+            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        })
+    }
+
+    fn advisory(database: Oid, group: u32, number: u32, kind: u16) -> Self {
+        Lock(LOCKTAG {
+            locktag_field1: database.to_u32(),
+            locktag_field2: group,
+            locktag_field3: number,
+            locktag_field4: kind,
+            locktag_type: LockTagType::LOCKTAG_ADVISORY as u8,
+            locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+        })
+    }
+
+    /// Tries to take it for this transaction.
+    pub(crate) fn try_for_transaction(self) -> Attempt {
+        self.attempt(EXCLUSIVE, false)
+    }
+
+    /// Tries to take it until it is released, or this process ends.
+    pub(crate) fn try_for_session(self) -> Attempt {
+        self.attempt(EXCLUSIVE, true)
+    }
+
+    /// Shares it with others for this transaction, unless somebody wants it alone.
+    pub(crate) fn try_share(self) -> bool {
+        self.attempt(pg_sys::AccessShareLock as LOCKMODE, false) != Attempt::Busy
+    }
+
+    /// Shares it with others for this transaction; waits for whoever wants it alone.
+    pub(crate) fn share(self) {
+        // SAFETY: a plain call, which can be interrupted.
+        unsafe { pg_sys::LockAcquire(&raw const self.0, pg_sys::AccessShareLock as LOCKMODE, false, false) };
+    }
+
+    /// Gives back what `try_for_transaction` took.
+    pub(crate) fn release_in_transaction(self) {
+        // SAFETY: a plain call, with the resource owner of the moment, as when it was taken.
+        unsafe { pg_sys::LockRelease(&raw const self.0, EXCLUSIVE, false) };
+    }
+
+    /// Gives back what `try_for_session` took.
+    pub(crate) fn release_in_session(self) {
+        // SAFETY: a plain call.
+        unsafe { pg_sys::LockRelease(&raw const self.0, EXCLUSIVE, true) };
+    }
+
+    /// Whether anybody holds it. Takes nothing itself, so that it is in nobody's way.
+    pub(crate) fn is_held(self) -> bool {
+        // SAFETY: a plain look at the lock table. Nobody waits for our locks, so that whoever asks for one has it.
+        unsafe { pg_sys::LockWaiterCount(&raw const self.0) > 0 }
+    }
+
+    fn attempt(self, mode: LOCKMODE, session: bool) -> Attempt {
+        // SAFETY: a plain call, which waits for nobody.
+        match unsafe { pg_sys::LockAcquire(&raw const self.0, mode, session, true) } {
+            LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => Attempt::Busy,
+            LockAcquireResult::LOCKACQUIRE_ALREADY_HELD | LockAcquireResult::LOCKACQUIRE_ALREADY_CLEAR => {
+                Attempt::Again
+            }
+            _ => Attempt::Taken,
+        }
+    }
+}
+
+/// Gives back every lock of ours that this session holds.
+pub(crate) fn release_all() {
+    // SAFETY: a plain call; what transactions hold of these kinds is gone with them.
+    unsafe { pg_sys::LockReleaseAll(pg_sys::USER_LOCKMETHOD as u16, true) };
+}
+
+/// The database of this session.
+pub(crate) fn database() -> Oid {
+    // SAFETY: a plain read of what is set when a session starts.
+    unsafe { pg_sys::MyDatabaseId }
+}

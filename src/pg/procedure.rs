@@ -1,0 +1,64 @@
+//! Procedures that wait: outside of a transaction block they give up their transaction while they do.
+
+use super::rows::Call;
+use crate::error::{LuminaError, OrRaise};
+use pgrx::pg_sys::{self, CallContext, Datum, FunctionCallInfo, NodeTag};
+
+/// A procedure that is called.
+pub(crate) struct Procedure {
+    call: Call,
+    /// Called outside of a transaction block: its transactions are its own.
+    free: bool,
+}
+
+impl Procedure {
+    /// An argument of type `bigint`.
+    pub(crate) fn int8(&self, index: usize) -> Option<i64> {
+        self.call.int8(index)
+    }
+
+    /// Ends the transaction and begins another, if it may.
+    pub(crate) fn let_go(&self) {
+        if self.free {
+            // SAFETY: SPI is connected, by `call`, for a caller that allows it.
+            unsafe { pg_sys::SPI_commit() };
+        }
+    }
+}
+
+/// Runs the body of a procedure.
+///
+/// # Safety
+/// `fcinfo` is that of the running call.
+pub(crate) unsafe fn call(fcinfo: FunctionCallInfo, body: fn(&Procedure) -> Result<(), LuminaError>) -> Datum {
+    // SAFETY: as promised by the caller; the tag says whether the context is that of a CALL. What is connected is finished,
+    // or left to the abort.
+    unsafe {
+        let context = (*fcinfo).context;
+        let free = !context.is_null()
+            && (*context).type_ == NodeTag::T_CallContext
+            && !(*context.cast::<CallContext>()).atomic;
+        pg_sys::SPI_connect_ext(if free { pg_sys::SPI_OPT_NONATOMIC as i32 } else { 0 });
+        body(&Procedure { call: Call::new(fcinfo), free }).or_raise();
+        pg_sys::SPI_finish();
+    }
+    Datum::null()
+}
+
+/// Declares `$name`, a procedure, and the record that tells Postgres its calling convention, `$record`.
+macro_rules! procedure {
+    ($(#[$doc:meta])* $name:ident, $record:ident, $body:expr $(,)?) => {
+        $(#[$doc])*
+        #[allow(unsafe_code)]
+        #[unsafe(no_mangle)]
+        unsafe extern "C-unwind" fn $name(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
+            // SAFETY: called by Postgres alone, as the declaration in sql/ has it; the closure owns nothing that an error
+            // would leave behind.
+            unsafe { pgrx::pg_sys::panic::pgrx_extern_c_guard(|| crate::pg::procedure::call(fcinfo, $body)) }
+        }
+
+        crate::pg::call::record!($record);
+    };
+}
+
+pub(crate) use procedure;

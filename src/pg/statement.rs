@@ -1,0 +1,61 @@
+//! Fixed statements of our own: schema-qualified, with arguments, never put together from data.
+
+use pgrx::datum::DatumWithOid;
+use pgrx::spi::{Spi, SpiError, SpiHeapTupleData};
+use pgrx::{FromDatum, IntoDatum};
+
+/// An argument of a statement.
+pub(crate) type Argument<'a> = DatumWithOid<'a>;
+
+/// A row of a statement's result.
+pub(crate) struct Record<'a>(SpiHeapTupleData<'a>);
+
+impl Record<'_> {
+    /// A column, counted from 1; `None` for NULL.
+    pub(crate) fn get<T: IntoDatum + FromDatum>(&self, column: usize) -> Option<T> {
+        ours(self.0.get::<T>(column))
+    }
+
+    /// A column that is never NULL.
+    pub(crate) fn known<T: IntoDatum + FromDatum>(&self, column: usize) -> T {
+        match self.get(column) {
+            Some(value) => value,
+            None => panic!("column {column} of a statement of ours is NULL"),
+        }
+    }
+}
+
+/// What a mistake in our own statement comes to.
+fn ours<T>(result: Result<T, SpiError>) -> T {
+    result.unwrap_or_else(|error| panic!("a statement of ours failed: {error}"))
+}
+
+/// Runs a statement, and reads its rows. Errors within it are raised.
+pub(crate) fn rows<T>(sql: &str, arguments: &[Argument<'_>], mut read: impl FnMut(&Record<'_>) -> T) -> Vec<T> {
+    Spi::connect_mut(|client| {
+        let table = ours(client.update(sql, None, arguments));
+        table.map(|row| read(&Record(row))).collect()
+    })
+}
+
+/// Runs a SELECT on the snapshot of the moment, without ever changing anything: on a standby, too.
+pub(crate) fn read<T>(sql: &str, arguments: &[Argument<'_>], mut read: impl FnMut(&Record<'_>) -> T) -> Vec<T> {
+    Spi::connect(|client| {
+        let table = ours(client.select(sql, None, arguments));
+        table.map(|row| read(&Record(row))).collect()
+    })
+}
+
+/// Runs a statement that returns at most one row.
+pub(crate) fn row<T>(sql: &str, arguments: &[Argument<'_>], read: impl FnMut(&Record<'_>) -> T) -> Option<T> {
+    rows(sql, arguments, read).pop()
+}
+
+/// Runs a statement, and says whether it changed or found any row.
+pub(crate) fn any(sql: &str, arguments: &[Argument<'_>]) -> bool {
+    Spi::connect_mut(|client| {
+        ours(client.update(sql, None, arguments));
+        // SAFETY: what SPI has just set.
+        unsafe { (&raw const pgrx::pg_sys::SPI_processed).read() > 0 }
+    })
+}
