@@ -3,7 +3,13 @@
 -- Ordinary roles read through row-level security and write through functions alone. Such a function is a C function that
 -- runs as whoever calls it, and hands on to the one of the same name with an underscore before it, which runs as the
 -- extension's owner and is told by its first argument who the caller is. Nobody else may execute those.
--- Roles are kept by name, so that a dump can be restored into another cluster.
+-- Roles are kept by name, so that a dump can be restored into another cluster: who is given the name of a role that was
+-- dropped gets its catalogs.
+
+-- Everything is named with its schema, but operators and types of Postgres's own: they are found in pg_catalog alone,
+-- whatever others have put into the schema that the extension is created in.
+
+SET LOCAL search_path = pg_catalog, pg_temp;
 
 CREATE SCHEMA lumina;
 COMMENT ON SCHEMA lumina IS 'The photo catalog of the extension lumina: images, jobs, duplicates';
@@ -66,25 +72,25 @@ COMMENT ON FUNCTION lumina._rights(oid, int8) IS 'Internal: what a role may do w
 CREATE FUNCTION lumina._catalog(caller oid, catalog_name text, needed lumina.access_right) RETURNS int8
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found lumina.catalogs;
+    target lumina.catalogs;
     rights lumina.access_right[];
     wanted text := left(catalog_name, 80);
 BEGIN
     IF catalog_name IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'catalog must not be NULL', HINT = 'Give the name of a catalog.';
     END IF;
-    SELECT * INTO found FROM lumina.catalogs c WHERE c.name = catalog_name;
-    rights := lumina._rights(caller, found.id);
+    SELECT * INTO target FROM lumina.catalogs c WHERE c.name = catalog_name;
+    rights := lumina._rights(caller, target.id);
     IF rights IS NULL THEN
         RAISE undefined_object USING MESSAGE = format('catalog "%s" does not exist', wanted),
             HINT = 'TABLE lumina.catalogs lists those that you may read; SELECT lumina.create_catalog(...) makes one.';
     ELSIF NOT needed = ANY (rights) THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for catalog "%s"', wanted),
-            HINT = CASE WHEN needed = 'own' THEN format('Only its owner, "%s", may do this.', found.owner)
+            HINT = CASE WHEN needed = 'own' THEN format('Only its owner, "%s", may do this.', target.owner)
                 ELSE format('Its owner, "%s", can grant it: SELECT lumina.grant_catalog(%L, %L, %L).',
-                    found.owner, found.name, pg_get_userbyid(caller), needed) END;
+                    target.owner, target.name, pg_get_userbyid(caller), needed) END;
     END IF;
-    RETURN found.id;
+    RETURN target.id;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._catalog(oid, text, lumina.access_right) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._catalog(oid, text, lumina.access_right) IS 'Internal: a catalog by its name, if the caller has a right';
@@ -137,8 +143,10 @@ COMMENT ON FUNCTION lumina.create_catalog(text, text) IS 'Makes a catalog that t
 
 CREATE FUNCTION lumina._drop_catalog(caller oid, catalog_name text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target int8 := lumina._catalog(caller, catalog_name, 'own');
 BEGIN
-    DELETE FROM lumina.catalogs WHERE id = lumina._catalog(caller, catalog_name, 'own');
+    DELETE FROM lumina.catalogs WHERE id = target;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._drop_catalog(oid, text) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._drop_catalog(oid, text) IS 'Internal: drop_catalog for a caller';
@@ -149,10 +157,13 @@ CREATE FUNCTION lumina._checked_grant(caller oid, catalog_name text, role_name t
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     of_catalog := lumina._catalog(caller, catalog_name, 'own');
-    IF access_name IS NULL OR access_name NOT IN ('read', 'curate', 'import') THEN
+    IF role_name IS NULL OR access_name IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'role and access must not be NULL',
+            HINT = 'Write lumina.grant_catalog(''holiday'', ''alice'', ''read''), say.';
+    ELSIF access_name NOT IN ('read', 'curate', 'import') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('"%s" is no right that can be granted', left(access_name, 80)),
             HINT = 'Give ''read'', ''curate'' or ''import''.';
-    ELSIF role_name IS NULL OR NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
+    ELSIF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
         RAISE undefined_object USING MESSAGE = format('role "%s" does not exist', left(role_name, 80)),
             HINT = 'Give the name of a role as it is, without quotes around it; a right is never granted to PUBLIC.';
     END IF;
@@ -177,9 +188,11 @@ COMMENT ON FUNCTION lumina.grant_catalog(text, text, text) IS
 
 CREATE FUNCTION lumina._revoke_catalog(caller oid, catalog_name text, role_name text, access_name text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target int8 := lumina._catalog(caller, catalog_name, 'own');
 BEGIN
     -- The role may be gone by now.
-    DELETE FROM lumina.catalog_grants g WHERE g.catalog = lumina._catalog(caller, catalog_name, 'own')
+    DELETE FROM lumina.catalog_grants g WHERE g.catalog = target
         AND g.role = role_name AND g.access::text = access_name;
     IF NOT FOUND THEN
         RAISE undefined_object USING MESSAGE = format('role "%s" has no right "%s" to catalog "%s"',

@@ -14,6 +14,8 @@ DECLARE
     alternative jsonb;
     hash text;
     distance jsonb;
+    checked jsonb := '[]';
+    radii jsonb;
 BEGIN
     IF jsonb_typeof(rule) <> 'array' OR jsonb_array_length(rule) NOT BETWEEN 1 AND 8 THEN
         RETURN NULL;
@@ -22,6 +24,7 @@ BEGIN
         IF jsonb_typeof(alternative) <> 'object' OR alternative = '{}' THEN
             RETURN NULL;
         END IF;
+        radii := '{}';
         FOR hash, distance IN SELECT * FROM jsonb_each(alternative) LOOP
             IF hash NOT IN ('ahash', 'dhash', 'dct', 'pdq') OR jsonb_typeof(distance) <> 'number' THEN
                 RETURN NULL;
@@ -29,16 +32,18 @@ BEGIN
                     OR distance::numeric NOT BETWEEN 0 AND (CASE hash WHEN 'pdq' THEN 255 ELSE 63 END) THEN
                 RETURN NULL;
             END IF;
+            radii := jsonb_set(radii, ARRAY[hash], to_jsonb(distance::int4));
         END LOOP;
+        checked := checked || jsonb_build_array(radii);
     END LOOP;
-    RETURN rule;
+    RETURN checked;
 END $$;
-COMMENT ON FUNCTION lumina._pair_rule(jsonb) IS 'Internal: a pair rule if it is one, else NULL';
+COMMENT ON FUNCTION lumina._pair_rule(jsonb) IS 'Internal: a pair rule, its distances as integers, if it is one, else NULL';
 
 CREATE TABLE lumina.duplicate_runs (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
-    job int8 NOT NULL UNIQUE REFERENCES lumina.jobs ON DELETE CASCADE,
+    job int8 NOT NULL UNIQUE,
     is_current bool NOT NULL,
     rule jsonb NOT NULL CHECK (lumina._pair_rule(rule) IS NOT NULL),
     strategy text NOT NULL CHECK (strategy IN ('clique', 'star', 'component')),
@@ -51,7 +56,8 @@ CREATE TABLE lumina.duplicate_runs (
     groups int8 NOT NULL CHECK (groups >= 0),
     members int8 NOT NULL CHECK (members >= groups),
     created_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (id, catalog)
+    UNIQUE (id, catalog),
+    FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX duplicate_runs_current ON lumina.duplicate_runs (catalog) WHERE is_current;
 COMMENT ON TABLE lumina.duplicate_runs IS 'Searches for duplicates that succeeded: parameters and counts; the current one of a catalog has the groups';
@@ -114,7 +120,10 @@ DECLARE
     wanted int8 := lumina._catalog(caller, catalog_name, 'curate');
     rule jsonb;
 BEGIN
-    IF strategy IS NULL OR strategy NOT IN ('clique', 'star', 'component') THEN
+    IF strategy IS NULL OR rule_name IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'strategy and rule must not be NULL',
+            HINT = 'Leave them out for clique and consensus.';
+    ELSIF strategy NOT IN ('clique', 'star', 'component') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown strategy "%s"', left(strategy, 80)),
             HINT = 'The strategies are clique, star and component.';
     ELSIF rule_name = 'consensus' THEN
@@ -131,7 +140,7 @@ BEGIN
     ELSE
         BEGIN
             rule := lumina._pair_rule(rule_name::jsonb);
-        EXCEPTION WHEN invalid_text_representation THEN
+        EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
             rule := NULL;
         END;
         IF rule IS NULL THEN
@@ -150,17 +159,24 @@ CREATE FUNCTION lumina.detect_duplicates(catalog text, max_distance int4 DEFAULT
 COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text) IS
     'Submits a job that groups the duplicates of a catalog and replaces the groups it had; returns the job''s id';
 
-CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
-SELECT g.catalog, g.id AS group_id, g.kind, f.image, f.id AS file, f.path, k.path AS keep, m.distance, m.similarity, i.size
+-- What is there of the current groups: images that are not rejected, with the files that they have. Images and files may
+-- have gone since the run; the first that is left of a group is the one to keep.
+CREATE VIEW lumina._current_files WITH (security_invoker = true) AS
+SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.id AS file, f.path,
+    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep
 FROM lumina.duplicate_runs r
 JOIN lumina.duplicate_groups g ON g.run = r.id
-JOIN lumina.duplicate_members m ON m.group_id = g.id
-JOIN lumina.images i ON i.id = m.image
+JOIN lumina.duplicate_members m ON m.group_id = g.id AND m.run = g.run
+JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
 JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
-CROSS JOIN LATERAL (SELECT kf.id, kf.path FROM lumina.duplicate_members km
-    JOIN lumina.image_files kf ON kf.image = km.image AND kf.state = 'keep' AND kf.missing_since IS NULL
-    WHERE km.group_id = g.id AND km.place = 0 ORDER BY kf.id LIMIT 1) k
-WHERE r.is_current AND f.id <> k.id;
+WHERE r.is_current
+WINDOW w AS (PARTITION BY g.id ORDER BY m.place, f.id);
+GRANT SELECT ON lumina._current_files TO PUBLIC;
+COMMENT ON VIEW lumina._current_files IS 'Internal: the files of current groups, the one to keep of each group first';
+
+CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
+SELECT catalog, group_id, kind, image, file, path, keep, distance, similarity, size
+FROM lumina._current_files WHERE file_place > 1;
 GRANT SELECT ON lumina.image_duplicates TO PUBLIC;
 COMMENT ON VIEW lumina.image_duplicates IS 'One row a redundant file: exact and near ones together, with the file to keep instead';
 
@@ -196,24 +212,25 @@ COMMENT ON FUNCTION lumina.readable_catalog(text) IS 'The id of the catalog of t
 
 CREATE FUNCTION lumina.duplicates(catalog text, OUT group_id int8, OUT kind lumina.group_kind, OUT keep text,
         OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8, OUT also_near text[])
-    RETURNS SETOF record STABLE ROWS 1000 LANGUAGE sql
-BEGIN ATOMIC
-    SELECT g.id, g.kind, f.paths[1], f.paths[2:], f.distances[2:], g.confidence, pg_size_pretty(g.savings), g.savings,
+    RETURNS SETOF record STABLE ROWS 1000 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    -- First of all, and not where the first row is looked for: a catalog that is not there is an error, not an empty result.
+    wanted int8 := lumina.readable_catalog(duplicates.catalog);
+BEGIN
+    RETURN QUERY
+    SELECT g.id, g.kind, f.keep, f.others, f.distances, g.confidence, pg_size_pretty(f.savings), f.savings,
         n.paths || CASE WHEN g.also_near_count > cardinality(g.also_near)
             THEN ARRAY[format('... and %s more', g.also_near_count - cardinality(g.also_near))] ELSE '{}' END
-    FROM lumina.duplicate_groups g
-    CROSS JOIN LATERAL (
-        SELECT array_agg(coalesce(p.path, format('(image %s has no file)', m.image)) ORDER BY m.place, p.id) AS paths,
-            array_agg(m.distance ORDER BY m.place, p.id) AS distances
-        FROM lumina.duplicate_members m
-        LEFT JOIN lumina.image_files p ON p.image = m.image AND p.state = 'keep' AND p.missing_since IS NULL
-        WHERE m.group_id = g.id) f
+    FROM (SELECT c.group_id, c.keep, array_agg(c.path ORDER BY c.file_place) AS others,
+            array_agg(c.distance ORDER BY c.file_place) AS distances, sum(c.size)::int8 AS savings
+        FROM lumina._current_files c WHERE c.catalog = wanted AND c.file_place > 1 GROUP BY c.group_id, c.keep) f
+    JOIN lumina.duplicate_groups g ON g.id = f.group_id
     CROSS JOIN LATERAL (
         SELECT coalesce(array_agg(p.path ORDER BY a.place), '{}') AS paths
         FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
         CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image ORDER BY q.id LIMIT 1) p) n
-    WHERE g.run = (SELECT r.id FROM lumina.duplicate_runs r WHERE r.is_current AND r.catalog = lumina.readable_catalog(duplicates.catalog))
-    ORDER BY g.savings DESC, g.id;
-END;
+    ORDER BY f.savings DESC, g.id;
+END $$;
 COMMENT ON FUNCTION lumina.duplicates(text) IS
     'The current groups of a catalog, most bytes first: the file to keep, the others with their distances, and what else is near';

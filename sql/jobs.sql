@@ -29,10 +29,10 @@ CREATE FUNCTION lumina._start_worker_at_commit(announced int8) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_at_commit';
 REVOKE EXECUTE ON FUNCTION lumina._start_worker_at_commit(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._start_worker_at_commit(int8) IS 'Internal: starts a worker when the transaction commits';
-CREATE FUNCTION lumina._stop_workers_at_commit() RETURNS void
-    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'stop_workers_at_commit';
-REVOKE EXECUTE ON FUNCTION lumina._stop_workers_at_commit() FROM PUBLIC;
-COMMENT ON FUNCTION lumina._stop_workers_at_commit() IS 'Internal: ends the workers of this database when the transaction commits';
+CREATE FUNCTION lumina._start_worker_now() RETURNS bool
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_now';
+REVOKE EXECUTE ON FUNCTION lumina._start_worker_now() FROM PUBLIC;
+COMMENT ON FUNCTION lumina._start_worker_now() IS 'Internal: starts a worker for jobs that are there already';
 CREATE FUNCTION lumina._job_alive(jobs regclass, job int8) RETURNS bool
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'job_alive';
 COMMENT ON FUNCTION lumina._job_alive(regclass, int8) IS 'Internal: whether a worker of this server holds the lock of a job';
@@ -78,7 +78,8 @@ CREATE TABLE lumina.jobs (
     CHECK ((error_code IS NULL) = (error IS NULL) AND (error_code IS NULL) = (error_sqlstate IS NULL)),
     CHECK (state <> 'cancelled' OR error_code = 'cancelled'),
     CHECK (state <> 'succeeded' OR (result IS NOT NULL AND progress = 1)),
-    CHECK (state = 'queued' OR state = 'cancelled' OR attempts > 0)
+    CHECK (state = 'queued' OR state = 'cancelled' OR attempts > 0),
+    UNIQUE (id, catalog)
 );
 CREATE UNIQUE INDEX jobs_active ON lumina.jobs (catalog, kind) WHERE state IN ('queued', 'running');
 CREATE INDEX jobs_unended ON lumina.jobs (id) WHERE state IN ('queued', 'running');
@@ -104,9 +105,9 @@ CREATE TYPE lumina.item_state AS ENUM ('found', 'ready', 'imported', 'skipped', 
 COMMENT ON TYPE lumina.item_state IS 'How far an import has come with one file';
 CREATE TABLE lumina.import_items (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    job int8 NOT NULL REFERENCES lumina.jobs ON DELETE CASCADE,
+    job int8 NOT NULL,
     catalog int8 NOT NULL,
-    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%'),
+    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
     size int8 CHECK (size >= 0),
     sha256 bytea CHECK (octet_length(sha256) = 32),
     action lumina.item_action,
@@ -115,10 +116,11 @@ CREATE TABLE lumina.import_items (
     error text,
     image int8,
     changed_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (job, path),
+    FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE,
     FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE SET NULL (image),
     CHECK ((state IN ('skipped', 'failed')) = (reason IS NOT NULL))
 );
-CREATE INDEX import_items_job ON lumina.import_items (job);
 CREATE INDEX import_items_image ON lumina.import_items (image) WHERE image IS NOT NULL;
 COMMENT ON TABLE lumina.import_items IS 'One row a file that an import has found, with what became of it and why';
 
@@ -153,12 +155,16 @@ COMMENT ON FUNCTION lumina._check_job_change() IS 'Internal: refuses changes of 
 CREATE TRIGGER check_job_change BEFORE UPDATE ON lumina.jobs FOR EACH ROW EXECUTE FUNCTION lumina._check_job_change();
 
 -- Tells listeners. Any role can listen: no paths, no names, no texts. A transaction that notifies fails if the queue is full;
--- it is gigabytes long, and is left alone from its half on.
+-- it is gigabytes long, and is left alone from its half on. One that has notified cannot be prepared: hence only at COMMIT.
+CREATE FUNCTION lumina._notify_at_commit(payload text) RETURNS void
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'notify_at_commit';
+REVOKE EXECUTE ON FUNCTION lumina._notify_at_commit(text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._notify_at_commit(text) IS 'Internal: notifies lumina_jobs when the transaction commits, not where it is prepared';
 CREATE FUNCTION lumina._notify_job() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF pg_notification_queue_usage() < 0.5 THEN
-        PERFORM pg_notify('lumina_jobs', json_build_object('job', NEW.id, 'kind', NEW.kind, 'state', NEW.state,
+        PERFORM lumina._notify_at_commit(json_build_object('job', NEW.id, 'kind', NEW.kind, 'state', NEW.state,
             'progress', round(NEW.progress::numeric, 3), 'done', NEW.items_done, 'total', NEW.items_total)::text);
     END IF;
     RETURN NULL;
@@ -217,6 +223,8 @@ BEGIN
     EXCEPTION WHEN unique_violation THEN
         SELECT j.id INTO active FROM lumina.jobs j
             WHERE j.catalog = of_catalog AND j.kind = of_kind AND j.state IN ('queued', 'running');
+        -- It may have lost its worker, or never had one: this transaction will not commit to start one.
+        PERFORM lumina._start_worker_now();
         RAISE object_in_use USING
             MESSAGE = format('a job of kind %s is active in this catalog already: %s', of_kind, coalesce(active::text, 'a new one')),
             HINT = format('CALL lumina.wait_for_job(%1$s) waits for it, SELECT lumina.cancel_job(%1$s) cancels it.', coalesce(active::text, '...'));
@@ -231,19 +239,19 @@ COMMENT ON FUNCTION lumina._submit(oid, text, int8, jsonb, int8) IS 'Internal: m
 CREATE FUNCTION lumina._job(caller oid, wanted int8) RETURNS lumina.jobs
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found lumina.jobs;
+    target lumina.jobs;
     rights lumina.access_right[];
 BEGIN
-    SELECT * INTO found FROM lumina.jobs WHERE id = wanted;
-    rights := lumina._rights(caller, found.catalog);
+    SELECT * INTO target FROM lumina.jobs WHERE id = wanted;
+    rights := lumina._rights(caller, target.catalog);
     IF rights IS NULL THEN
         RAISE undefined_object USING MESSAGE = format('job %s does not exist', coalesce(wanted::text, 'NULL')),
             HINT = 'TABLE lumina.job_progress lists the jobs that you may see.';
-    ELSIF NOT ('own' = ANY (rights) OR lumina._acts_for(caller, found.owner)) THEN
+    ELSIF NOT ('own' = ANY (rights) OR lumina._acts_for(caller, target.owner)) THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for job %s', wanted),
-            HINT = format('Only "%s", who submitted it, and the owner of its catalog may do this.', found.owner);
+            HINT = format('Only "%s", who submitted it, and the owner of its catalog may do this.', target.owner);
     END IF;
-    RETURN found;
+    RETURN target;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._job(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._job(oid, int8) IS 'Internal: a job that the caller may act on';
@@ -251,19 +259,20 @@ COMMENT ON FUNCTION lumina._job(oid, int8) IS 'Internal: a job that the caller m
 CREATE FUNCTION lumina._cancel_job(caller oid, wanted int8) RETURNS bool
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found lumina.jobs := lumina._job(caller, wanted);
+    target lumina.jobs := lumina._job(caller, wanted);
 BEGIN
-    IF found.state IN ('succeeded', 'failed', 'cancelled') THEN
-        RETURN found.state = 'cancelled';
+    IF target.state IN ('succeeded', 'failed', 'cancelled') THEN
+        RETURN target.state = 'cancelled';
     END IF;
     INSERT INTO lumina.job_cancellations (job, requested_by) VALUES (wanted, pg_get_userbyid(caller)) ON CONFLICT DO NOTHING;
-    -- A job that nobody runs is cancelled at once. One that a worker claims at this moment is left to the worker.
-    UPDATE lumina.jobs SET state = 'cancelled', ended_at = clock_timestamp(), error_code = 'cancelled', error_sqlstate = '57014',
-            error = format('cancelled by "%s" before it ran', pg_get_userbyid(caller))
-        WHERE id = wanted AND state IN ('queued', 'ready');
-    IF NOT FOUND THEN
-        PERFORM lumina._start_worker_at_commit(NULL); -- in case its own is gone
-    END IF;
+    -- A job that nobody runs is cancelled at once. One that a worker runs, or claims at this moment, is left to the worker.
+    UPDATE lumina.jobs j SET state = 'cancelled', token = NULL, worker_pid = NULL, ended_at = clock_timestamp(),
+            error_code = 'cancelled', error_sqlstate = '57014',
+            error = format('cancelled by "%s" while no worker ran it', pg_get_userbyid(caller)),
+            error_hint = 'SELECT lumina.retry_job(...) submits it once more.'
+        WHERE j.id = wanted AND (j.state IN ('queued', 'ready')
+            OR j.state = 'running' AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id));
+    PERFORM lumina._start_worker_at_commit(NULL);
     RETURN true;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._cancel_job(oid, int8) FROM PUBLIC;
@@ -275,14 +284,14 @@ COMMENT ON FUNCTION lumina.cancel_job(int8) IS
 CREATE FUNCTION lumina._retry_job(caller oid, wanted int8) RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found lumina.jobs := lumina._job(caller, wanted);
+    target lumina.jobs := lumina._job(caller, wanted);
 BEGIN
-    IF found.state NOT IN ('failed', 'cancelled') THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('job %s is %s, not failed or cancelled', wanted, found.state),
+    IF target.state NOT IN ('failed', 'cancelled') THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('job %s is %s, not failed or cancelled', wanted, target.state),
             HINT = 'Only a job that failed or was cancelled can be tried again.';
     END IF;
-    PERFORM lumina._catalog(caller, c.name, lumina._job_right(found.kind)::lumina.access_right) FROM lumina.catalogs c WHERE c.id = found.catalog;
-    RETURN lumina._submit(caller, found.kind, found.catalog, found.parameters, found.id);
+    PERFORM lumina._catalog(caller, c.name, lumina._job_right(target.kind)::lumina.access_right) FROM lumina.catalogs c WHERE c.id = target.catalog;
+    RETURN lumina._submit(caller, target.kind, target.catalog, target.parameters, target.id);
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._retry_job(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._retry_job(oid, int8) IS 'Internal: retry_job for a caller';
@@ -333,9 +342,9 @@ BEGIN
                 AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) = 'failover';
     END IF;
     SELECT count(*) INTO waiting FROM lumina.jobs j
-        WHERE j.state IN ('queued', 'running') AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id)
+        WHERE lumina._rights(caller, j.catalog) IS NOT NULL AND j.state IN ('queued', 'running') AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id)
             AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
-    FOR i IN 1 .. waiting LOOP
+    FOR i IN 1 .. least(waiting, current_setting('lumina.max_job_workers')::int4) LOOP
         PERFORM lumina._start_worker_at_commit(NULL);
     END LOOP;
     RETURN waiting;
@@ -349,8 +358,8 @@ COMMENT ON FUNCTION lumina.resume_jobs(bool) IS
 CREATE FUNCTION lumina._stop_workers(caller oid) RETURNS int4
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- Workers look for this row at least twice a second, and before they take a job.
     INSERT INTO lumina.workers_stopped (stopped_by) VALUES (pg_get_userbyid(caller)) ON CONFLICT DO NOTHING;
-    PERFORM lumina._stop_workers_at_commit();
     RETURN (SELECT count(*) FROM pg_stat_activity a
         WHERE a.backend_type = 'lumina worker' AND a.datname = current_database());
 END $$;
@@ -359,7 +368,7 @@ COMMENT ON FUNCTION lumina._stop_workers(oid) IS 'Internal: stop_workers for a c
 CREATE FUNCTION lumina.stop_workers() RETURNS int4 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 REVOKE EXECUTE ON FUNCTION lumina.stop_workers() FROM PUBLIC;
 COMMENT ON FUNCTION lumina.stop_workers() IS
-    'Ends the workers of this database at COMMIT, before DROP DATABASE, say; jobs wait until resume_jobs(); returns how many ran';
+    'Ends the workers of this database within a second of the COMMIT, before DROP DATABASE, say; jobs wait until resume_jobs(); returns how many ran';
 
 CREATE PROCEDURE lumina.wait_for_job(job int8) LANGUAGE c AS 'MODULE_PATHNAME', 'wait_for_job';
 COMMENT ON PROCEDURE lumina.wait_for_job(int8) IS
@@ -390,7 +399,8 @@ SELECT j.id AS job, c.name AS catalog, j.kind, s.shown AS state, j.phase,
     CASE WHEN s.shown = 'running' AND j.progress >= 0.01
         THEN make_interval(secs => round((t.seconds * (1 - j.progress) / j.progress)::numeric)::float8) END AS eta,
     date_trunc('milliseconds', coalesce(j.ended_at, now()) - j.created_at) AS age,
-    CASE WHEN j.error IS NOT NULL THEN j.error_code || ': ' || j.error
+    CASE WHEN j.state = 'cancelled' THEN j.error
+        WHEN j.error IS NOT NULL THEN j.error_code || ': ' || j.error
         WHEN pg_is_in_recovery() AND j.state IN ('queued', 'running') THEN 'this server is a standby: jobs run on the primary'
         WHEN s.shown = 'fenced' THEN 'belongs to another server or database: SELECT lumina.adopt_catalog(...) lets it go on here'
         WHEN j.state IN ('queued', 'running') AND x.extversion <> lumina.library_version()

@@ -232,6 +232,7 @@ impl LuminaError {
             Self::JobEnded { hint, .. } => return hint.clone(),
             Self::OutOfMemory | Self::Search(_) => "Search fewer rows at a time.".into(),
             Self::ArgumentNull("strategy") => "If it is meant as the type of the ids, write id => NULL::text.".into(),
+            Self::ArgumentNull("job") => "Give the number of a job: TABLE lumina.job_progress lists them.".into(),
             Self::ArgumentNull(_) => "Only the argument id may be NULL: it gives the type of the ids.".into(),
             Self::DistanceNegative(_) => "Give a distance of 0 for equal hashes.".into(),
             Self::DistanceLarge { bits, .. } => format!("Give a distance of 0 to {bits}."),

@@ -552,7 +552,13 @@ COMMENT ON FUNCTION image_info(bytea) IS
 -- Ordinary roles read through row-level security and write through functions alone. Such a function is a C function that
 -- runs as whoever calls it, and hands on to the one of the same name with an underscore before it, which runs as the
 -- extension's owner and is told by its first argument who the caller is. Nobody else may execute those.
--- Roles are kept by name, so that a dump can be restored into another cluster.
+-- Roles are kept by name, so that a dump can be restored into another cluster: who is given the name of a role that was
+-- dropped gets its catalogs.
+
+-- Everything is named with its schema, but operators and types of Postgres's own: they are found in pg_catalog alone,
+-- whatever others have put into the schema that the extension is created in.
+
+SET LOCAL search_path = pg_catalog, pg_temp;
 
 CREATE SCHEMA lumina;
 COMMENT ON SCHEMA lumina IS 'The photo catalog of the extension lumina: images, jobs, duplicates';
@@ -615,25 +621,25 @@ COMMENT ON FUNCTION lumina._rights(oid, int8) IS 'Internal: what a role may do w
 CREATE FUNCTION lumina._catalog(caller oid, catalog_name text, needed lumina.access_right) RETURNS int8
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found lumina.catalogs;
+    target lumina.catalogs;
     rights lumina.access_right[];
     wanted text := left(catalog_name, 80);
 BEGIN
     IF catalog_name IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'catalog must not be NULL', HINT = 'Give the name of a catalog.';
     END IF;
-    SELECT * INTO found FROM lumina.catalogs c WHERE c.name = catalog_name;
-    rights := lumina._rights(caller, found.id);
+    SELECT * INTO target FROM lumina.catalogs c WHERE c.name = catalog_name;
+    rights := lumina._rights(caller, target.id);
     IF rights IS NULL THEN
         RAISE undefined_object USING MESSAGE = format('catalog "%s" does not exist', wanted),
             HINT = 'TABLE lumina.catalogs lists those that you may read; SELECT lumina.create_catalog(...) makes one.';
     ELSIF NOT needed = ANY (rights) THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for catalog "%s"', wanted),
-            HINT = CASE WHEN needed = 'own' THEN format('Only its owner, "%s", may do this.', found.owner)
+            HINT = CASE WHEN needed = 'own' THEN format('Only its owner, "%s", may do this.', target.owner)
                 ELSE format('Its owner, "%s", can grant it: SELECT lumina.grant_catalog(%L, %L, %L).',
-                    found.owner, found.name, pg_get_userbyid(caller), needed) END;
+                    target.owner, target.name, pg_get_userbyid(caller), needed) END;
     END IF;
-    RETURN found.id;
+    RETURN target.id;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._catalog(oid, text, lumina.access_right) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._catalog(oid, text, lumina.access_right) IS 'Internal: a catalog by its name, if the caller has a right';
@@ -686,8 +692,10 @@ COMMENT ON FUNCTION lumina.create_catalog(text, text) IS 'Makes a catalog that t
 
 CREATE FUNCTION lumina._drop_catalog(caller oid, catalog_name text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target int8 := lumina._catalog(caller, catalog_name, 'own');
 BEGIN
-    DELETE FROM lumina.catalogs WHERE id = lumina._catalog(caller, catalog_name, 'own');
+    DELETE FROM lumina.catalogs WHERE id = target;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._drop_catalog(oid, text) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._drop_catalog(oid, text) IS 'Internal: drop_catalog for a caller';
@@ -698,10 +706,13 @@ CREATE FUNCTION lumina._checked_grant(caller oid, catalog_name text, role_name t
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     of_catalog := lumina._catalog(caller, catalog_name, 'own');
-    IF access_name IS NULL OR access_name NOT IN ('read', 'curate', 'import') THEN
+    IF role_name IS NULL OR access_name IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'role and access must not be NULL',
+            HINT = 'Write lumina.grant_catalog(''holiday'', ''alice'', ''read''), say.';
+    ELSIF access_name NOT IN ('read', 'curate', 'import') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('"%s" is no right that can be granted', left(access_name, 80)),
             HINT = 'Give ''read'', ''curate'' or ''import''.';
-    ELSIF role_name IS NULL OR NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
+    ELSIF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
         RAISE undefined_object USING MESSAGE = format('role "%s" does not exist', left(role_name, 80)),
             HINT = 'Give the name of a role as it is, without quotes around it; a right is never granted to PUBLIC.';
     END IF;
@@ -726,9 +737,11 @@ COMMENT ON FUNCTION lumina.grant_catalog(text, text, text) IS
 
 CREATE FUNCTION lumina._revoke_catalog(caller oid, catalog_name text, role_name text, access_name text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target int8 := lumina._catalog(caller, catalog_name, 'own');
 BEGIN
     -- The role may be gone by now.
-    DELETE FROM lumina.catalog_grants g WHERE g.catalog = lumina._catalog(caller, catalog_name, 'own')
+    DELETE FROM lumina.catalog_grants g WHERE g.catalog = target
         AND g.role = role_name AND g.access::text = access_name;
     IF NOT FOUND THEN
         RAISE undefined_object USING MESSAGE = format('role "%s" has no right "%s" to catalog "%s"',
@@ -802,7 +815,7 @@ CREATE TABLE lumina.images (
     height int4 CHECK (height > 0),
     orientation int2 CHECK (orientation BETWEEN 1 AND 8),
     truncated bool NOT NULL DEFAULT false,
-    captured_at timestamptz CHECK (isfinite(captured_at)),
+    captured_at timestamptz CHECK (captured_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59+00'),
     date_source text,
     date_confidence int2 CHECK (date_confidence BETWEEN 0 AND 100),
     camera_make text,
@@ -916,10 +929,10 @@ CREATE FUNCTION lumina._start_worker_at_commit(announced int8) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_at_commit';
 REVOKE EXECUTE ON FUNCTION lumina._start_worker_at_commit(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._start_worker_at_commit(int8) IS 'Internal: starts a worker when the transaction commits';
-CREATE FUNCTION lumina._stop_workers_at_commit() RETURNS void
-    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'stop_workers_at_commit';
-REVOKE EXECUTE ON FUNCTION lumina._stop_workers_at_commit() FROM PUBLIC;
-COMMENT ON FUNCTION lumina._stop_workers_at_commit() IS 'Internal: ends the workers of this database when the transaction commits';
+CREATE FUNCTION lumina._start_worker_now() RETURNS bool
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_now';
+REVOKE EXECUTE ON FUNCTION lumina._start_worker_now() FROM PUBLIC;
+COMMENT ON FUNCTION lumina._start_worker_now() IS 'Internal: starts a worker for jobs that are there already';
 CREATE FUNCTION lumina._job_alive(jobs regclass, job int8) RETURNS bool
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'job_alive';
 COMMENT ON FUNCTION lumina._job_alive(regclass, int8) IS 'Internal: whether a worker of this server holds the lock of a job';
@@ -965,7 +978,8 @@ CREATE TABLE lumina.jobs (
     CHECK ((error_code IS NULL) = (error IS NULL) AND (error_code IS NULL) = (error_sqlstate IS NULL)),
     CHECK (state <> 'cancelled' OR error_code = 'cancelled'),
     CHECK (state <> 'succeeded' OR (result IS NOT NULL AND progress = 1)),
-    CHECK (state = 'queued' OR state = 'cancelled' OR attempts > 0)
+    CHECK (state = 'queued' OR state = 'cancelled' OR attempts > 0),
+    UNIQUE (id, catalog)
 );
 CREATE UNIQUE INDEX jobs_active ON lumina.jobs (catalog, kind) WHERE state IN ('queued', 'running');
 CREATE INDEX jobs_unended ON lumina.jobs (id) WHERE state IN ('queued', 'running');
@@ -991,9 +1005,9 @@ CREATE TYPE lumina.item_state AS ENUM ('found', 'ready', 'imported', 'skipped', 
 COMMENT ON TYPE lumina.item_state IS 'How far an import has come with one file';
 CREATE TABLE lumina.import_items (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    job int8 NOT NULL REFERENCES lumina.jobs ON DELETE CASCADE,
+    job int8 NOT NULL,
     catalog int8 NOT NULL,
-    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%'),
+    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
     size int8 CHECK (size >= 0),
     sha256 bytea CHECK (octet_length(sha256) = 32),
     action lumina.item_action,
@@ -1002,10 +1016,11 @@ CREATE TABLE lumina.import_items (
     error text,
     image int8,
     changed_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (job, path),
+    FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE,
     FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE SET NULL (image),
     CHECK ((state IN ('skipped', 'failed')) = (reason IS NOT NULL))
 );
-CREATE INDEX import_items_job ON lumina.import_items (job);
 CREATE INDEX import_items_image ON lumina.import_items (image) WHERE image IS NOT NULL;
 COMMENT ON TABLE lumina.import_items IS 'One row a file that an import has found, with what became of it and why';
 
@@ -1040,12 +1055,16 @@ COMMENT ON FUNCTION lumina._check_job_change() IS 'Internal: refuses changes of 
 CREATE TRIGGER check_job_change BEFORE UPDATE ON lumina.jobs FOR EACH ROW EXECUTE FUNCTION lumina._check_job_change();
 
 -- Tells listeners. Any role can listen: no paths, no names, no texts. A transaction that notifies fails if the queue is full;
--- it is gigabytes long, and is left alone from its half on.
+-- it is gigabytes long, and is left alone from its half on. One that has notified cannot be prepared: hence only at COMMIT.
+CREATE FUNCTION lumina._notify_at_commit(payload text) RETURNS void
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'notify_at_commit';
+REVOKE EXECUTE ON FUNCTION lumina._notify_at_commit(text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._notify_at_commit(text) IS 'Internal: notifies lumina_jobs when the transaction commits, not where it is prepared';
 CREATE FUNCTION lumina._notify_job() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF pg_notification_queue_usage() < 0.5 THEN
-        PERFORM pg_notify('lumina_jobs', json_build_object('job', NEW.id, 'kind', NEW.kind, 'state', NEW.state,
+        PERFORM lumina._notify_at_commit(json_build_object('job', NEW.id, 'kind', NEW.kind, 'state', NEW.state,
             'progress', round(NEW.progress::numeric, 3), 'done', NEW.items_done, 'total', NEW.items_total)::text);
     END IF;
     RETURN NULL;
@@ -1104,6 +1123,8 @@ BEGIN
     EXCEPTION WHEN unique_violation THEN
         SELECT j.id INTO active FROM lumina.jobs j
             WHERE j.catalog = of_catalog AND j.kind = of_kind AND j.state IN ('queued', 'running');
+        -- It may have lost its worker, or never had one: this transaction will not commit to start one.
+        PERFORM lumina._start_worker_now();
         RAISE object_in_use USING
             MESSAGE = format('a job of kind %s is active in this catalog already: %s', of_kind, coalesce(active::text, 'a new one')),
             HINT = format('CALL lumina.wait_for_job(%1$s) waits for it, SELECT lumina.cancel_job(%1$s) cancels it.', coalesce(active::text, '...'));
@@ -1118,19 +1139,19 @@ COMMENT ON FUNCTION lumina._submit(oid, text, int8, jsonb, int8) IS 'Internal: m
 CREATE FUNCTION lumina._job(caller oid, wanted int8) RETURNS lumina.jobs
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found lumina.jobs;
+    target lumina.jobs;
     rights lumina.access_right[];
 BEGIN
-    SELECT * INTO found FROM lumina.jobs WHERE id = wanted;
-    rights := lumina._rights(caller, found.catalog);
+    SELECT * INTO target FROM lumina.jobs WHERE id = wanted;
+    rights := lumina._rights(caller, target.catalog);
     IF rights IS NULL THEN
         RAISE undefined_object USING MESSAGE = format('job %s does not exist', coalesce(wanted::text, 'NULL')),
             HINT = 'TABLE lumina.job_progress lists the jobs that you may see.';
-    ELSIF NOT ('own' = ANY (rights) OR lumina._acts_for(caller, found.owner)) THEN
+    ELSIF NOT ('own' = ANY (rights) OR lumina._acts_for(caller, target.owner)) THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for job %s', wanted),
-            HINT = format('Only "%s", who submitted it, and the owner of its catalog may do this.', found.owner);
+            HINT = format('Only "%s", who submitted it, and the owner of its catalog may do this.', target.owner);
     END IF;
-    RETURN found;
+    RETURN target;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._job(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._job(oid, int8) IS 'Internal: a job that the caller may act on';
@@ -1138,19 +1159,20 @@ COMMENT ON FUNCTION lumina._job(oid, int8) IS 'Internal: a job that the caller m
 CREATE FUNCTION lumina._cancel_job(caller oid, wanted int8) RETURNS bool
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found lumina.jobs := lumina._job(caller, wanted);
+    target lumina.jobs := lumina._job(caller, wanted);
 BEGIN
-    IF found.state IN ('succeeded', 'failed', 'cancelled') THEN
-        RETURN found.state = 'cancelled';
+    IF target.state IN ('succeeded', 'failed', 'cancelled') THEN
+        RETURN target.state = 'cancelled';
     END IF;
     INSERT INTO lumina.job_cancellations (job, requested_by) VALUES (wanted, pg_get_userbyid(caller)) ON CONFLICT DO NOTHING;
-    -- A job that nobody runs is cancelled at once. One that a worker claims at this moment is left to the worker.
-    UPDATE lumina.jobs SET state = 'cancelled', ended_at = clock_timestamp(), error_code = 'cancelled', error_sqlstate = '57014',
-            error = format('cancelled by "%s" before it ran', pg_get_userbyid(caller))
-        WHERE id = wanted AND state IN ('queued', 'ready');
-    IF NOT FOUND THEN
-        PERFORM lumina._start_worker_at_commit(NULL); -- in case its own is gone
-    END IF;
+    -- A job that nobody runs is cancelled at once. One that a worker runs, or claims at this moment, is left to the worker.
+    UPDATE lumina.jobs j SET state = 'cancelled', token = NULL, worker_pid = NULL, ended_at = clock_timestamp(),
+            error_code = 'cancelled', error_sqlstate = '57014',
+            error = format('cancelled by "%s" while no worker ran it', pg_get_userbyid(caller)),
+            error_hint = 'SELECT lumina.retry_job(...) submits it once more.'
+        WHERE j.id = wanted AND (j.state IN ('queued', 'ready')
+            OR j.state = 'running' AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id));
+    PERFORM lumina._start_worker_at_commit(NULL);
     RETURN true;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._cancel_job(oid, int8) FROM PUBLIC;
@@ -1162,14 +1184,14 @@ COMMENT ON FUNCTION lumina.cancel_job(int8) IS
 CREATE FUNCTION lumina._retry_job(caller oid, wanted int8) RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found lumina.jobs := lumina._job(caller, wanted);
+    target lumina.jobs := lumina._job(caller, wanted);
 BEGIN
-    IF found.state NOT IN ('failed', 'cancelled') THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('job %s is %s, not failed or cancelled', wanted, found.state),
+    IF target.state NOT IN ('failed', 'cancelled') THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('job %s is %s, not failed or cancelled', wanted, target.state),
             HINT = 'Only a job that failed or was cancelled can be tried again.';
     END IF;
-    PERFORM lumina._catalog(caller, c.name, lumina._job_right(found.kind)::lumina.access_right) FROM lumina.catalogs c WHERE c.id = found.catalog;
-    RETURN lumina._submit(caller, found.kind, found.catalog, found.parameters, found.id);
+    PERFORM lumina._catalog(caller, c.name, lumina._job_right(target.kind)::lumina.access_right) FROM lumina.catalogs c WHERE c.id = target.catalog;
+    RETURN lumina._submit(caller, target.kind, target.catalog, target.parameters, target.id);
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._retry_job(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._retry_job(oid, int8) IS 'Internal: retry_job for a caller';
@@ -1220,9 +1242,9 @@ BEGIN
                 AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) = 'failover';
     END IF;
     SELECT count(*) INTO waiting FROM lumina.jobs j
-        WHERE j.state IN ('queued', 'running') AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id)
+        WHERE lumina._rights(caller, j.catalog) IS NOT NULL AND j.state IN ('queued', 'running') AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id)
             AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
-    FOR i IN 1 .. waiting LOOP
+    FOR i IN 1 .. least(waiting, current_setting('lumina.max_job_workers')::int4) LOOP
         PERFORM lumina._start_worker_at_commit(NULL);
     END LOOP;
     RETURN waiting;
@@ -1236,8 +1258,8 @@ COMMENT ON FUNCTION lumina.resume_jobs(bool) IS
 CREATE FUNCTION lumina._stop_workers(caller oid) RETURNS int4
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- Workers look for this row at least twice a second, and before they take a job.
     INSERT INTO lumina.workers_stopped (stopped_by) VALUES (pg_get_userbyid(caller)) ON CONFLICT DO NOTHING;
-    PERFORM lumina._stop_workers_at_commit();
     RETURN (SELECT count(*) FROM pg_stat_activity a
         WHERE a.backend_type = 'lumina worker' AND a.datname = current_database());
 END $$;
@@ -1246,7 +1268,7 @@ COMMENT ON FUNCTION lumina._stop_workers(oid) IS 'Internal: stop_workers for a c
 CREATE FUNCTION lumina.stop_workers() RETURNS int4 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 REVOKE EXECUTE ON FUNCTION lumina.stop_workers() FROM PUBLIC;
 COMMENT ON FUNCTION lumina.stop_workers() IS
-    'Ends the workers of this database at COMMIT, before DROP DATABASE, say; jobs wait until resume_jobs(); returns how many ran';
+    'Ends the workers of this database within a second of the COMMIT, before DROP DATABASE, say; jobs wait until resume_jobs(); returns how many ran';
 
 CREATE PROCEDURE lumina.wait_for_job(job int8) LANGUAGE c AS 'MODULE_PATHNAME', 'wait_for_job';
 COMMENT ON PROCEDURE lumina.wait_for_job(int8) IS
@@ -1277,7 +1299,8 @@ SELECT j.id AS job, c.name AS catalog, j.kind, s.shown AS state, j.phase,
     CASE WHEN s.shown = 'running' AND j.progress >= 0.01
         THEN make_interval(secs => round((t.seconds * (1 - j.progress) / j.progress)::numeric)::float8) END AS eta,
     date_trunc('milliseconds', coalesce(j.ended_at, now()) - j.created_at) AS age,
-    CASE WHEN j.error IS NOT NULL THEN j.error_code || ': ' || j.error
+    CASE WHEN j.state = 'cancelled' THEN j.error
+        WHEN j.error IS NOT NULL THEN j.error_code || ': ' || j.error
         WHEN pg_is_in_recovery() AND j.state IN ('queued', 'running') THEN 'this server is a standby: jobs run on the primary'
         WHEN s.shown = 'fenced' THEN 'belongs to another server or database: SELECT lumina.adopt_catalog(...) lets it go on here'
         WHEN j.state IN ('queued', 'running') AND x.extversion <> lumina.library_version()
@@ -1322,6 +1345,8 @@ DECLARE
     alternative jsonb;
     hash text;
     distance jsonb;
+    checked jsonb := '[]';
+    radii jsonb;
 BEGIN
     IF jsonb_typeof(rule) <> 'array' OR jsonb_array_length(rule) NOT BETWEEN 1 AND 8 THEN
         RETURN NULL;
@@ -1330,6 +1355,7 @@ BEGIN
         IF jsonb_typeof(alternative) <> 'object' OR alternative = '{}' THEN
             RETURN NULL;
         END IF;
+        radii := '{}';
         FOR hash, distance IN SELECT * FROM jsonb_each(alternative) LOOP
             IF hash NOT IN ('ahash', 'dhash', 'dct', 'pdq') OR jsonb_typeof(distance) <> 'number' THEN
                 RETURN NULL;
@@ -1337,16 +1363,18 @@ BEGIN
                     OR distance::numeric NOT BETWEEN 0 AND (CASE hash WHEN 'pdq' THEN 255 ELSE 63 END) THEN
                 RETURN NULL;
             END IF;
+            radii := jsonb_set(radii, ARRAY[hash], to_jsonb(distance::int4));
         END LOOP;
+        checked := checked || jsonb_build_array(radii);
     END LOOP;
-    RETURN rule;
+    RETURN checked;
 END $$;
-COMMENT ON FUNCTION lumina._pair_rule(jsonb) IS 'Internal: a pair rule if it is one, else NULL';
+COMMENT ON FUNCTION lumina._pair_rule(jsonb) IS 'Internal: a pair rule, its distances as integers, if it is one, else NULL';
 
 CREATE TABLE lumina.duplicate_runs (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
-    job int8 NOT NULL UNIQUE REFERENCES lumina.jobs ON DELETE CASCADE,
+    job int8 NOT NULL UNIQUE,
     is_current bool NOT NULL,
     rule jsonb NOT NULL CHECK (lumina._pair_rule(rule) IS NOT NULL),
     strategy text NOT NULL CHECK (strategy IN ('clique', 'star', 'component')),
@@ -1359,7 +1387,8 @@ CREATE TABLE lumina.duplicate_runs (
     groups int8 NOT NULL CHECK (groups >= 0),
     members int8 NOT NULL CHECK (members >= groups),
     created_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (id, catalog)
+    UNIQUE (id, catalog),
+    FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX duplicate_runs_current ON lumina.duplicate_runs (catalog) WHERE is_current;
 COMMENT ON TABLE lumina.duplicate_runs IS 'Searches for duplicates that succeeded: parameters and counts; the current one of a catalog has the groups';
@@ -1422,7 +1451,10 @@ DECLARE
     wanted int8 := lumina._catalog(caller, catalog_name, 'curate');
     rule jsonb;
 BEGIN
-    IF strategy IS NULL OR strategy NOT IN ('clique', 'star', 'component') THEN
+    IF strategy IS NULL OR rule_name IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'strategy and rule must not be NULL',
+            HINT = 'Leave them out for clique and consensus.';
+    ELSIF strategy NOT IN ('clique', 'star', 'component') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown strategy "%s"', left(strategy, 80)),
             HINT = 'The strategies are clique, star and component.';
     ELSIF rule_name = 'consensus' THEN
@@ -1439,7 +1471,7 @@ BEGIN
     ELSE
         BEGIN
             rule := lumina._pair_rule(rule_name::jsonb);
-        EXCEPTION WHEN invalid_text_representation THEN
+        EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
             rule := NULL;
         END;
         IF rule IS NULL THEN
@@ -1458,17 +1490,24 @@ CREATE FUNCTION lumina.detect_duplicates(catalog text, max_distance int4 DEFAULT
 COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text) IS
     'Submits a job that groups the duplicates of a catalog and replaces the groups it had; returns the job''s id';
 
-CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
-SELECT g.catalog, g.id AS group_id, g.kind, f.image, f.id AS file, f.path, k.path AS keep, m.distance, m.similarity, i.size
+-- What is there of the current groups: images that are not rejected, with the files that they have. Images and files may
+-- have gone since the run; the first that is left of a group is the one to keep.
+CREATE VIEW lumina._current_files WITH (security_invoker = true) AS
+SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.id AS file, f.path,
+    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep
 FROM lumina.duplicate_runs r
 JOIN lumina.duplicate_groups g ON g.run = r.id
-JOIN lumina.duplicate_members m ON m.group_id = g.id
-JOIN lumina.images i ON i.id = m.image
+JOIN lumina.duplicate_members m ON m.group_id = g.id AND m.run = g.run
+JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
 JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
-CROSS JOIN LATERAL (SELECT kf.id, kf.path FROM lumina.duplicate_members km
-    JOIN lumina.image_files kf ON kf.image = km.image AND kf.state = 'keep' AND kf.missing_since IS NULL
-    WHERE km.group_id = g.id AND km.place = 0 ORDER BY kf.id LIMIT 1) k
-WHERE r.is_current AND f.id <> k.id;
+WHERE r.is_current
+WINDOW w AS (PARTITION BY g.id ORDER BY m.place, f.id);
+GRANT SELECT ON lumina._current_files TO PUBLIC;
+COMMENT ON VIEW lumina._current_files IS 'Internal: the files of current groups, the one to keep of each group first';
+
+CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
+SELECT catalog, group_id, kind, image, file, path, keep, distance, similarity, size
+FROM lumina._current_files WHERE file_place > 1;
 GRANT SELECT ON lumina.image_duplicates TO PUBLIC;
 COMMENT ON VIEW lumina.image_duplicates IS 'One row a redundant file: exact and near ones together, with the file to keep instead';
 
@@ -1504,25 +1543,26 @@ COMMENT ON FUNCTION lumina.readable_catalog(text) IS 'The id of the catalog of t
 
 CREATE FUNCTION lumina.duplicates(catalog text, OUT group_id int8, OUT kind lumina.group_kind, OUT keep text,
         OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8, OUT also_near text[])
-    RETURNS SETOF record STABLE ROWS 1000 LANGUAGE sql
-BEGIN ATOMIC
-    SELECT g.id, g.kind, f.paths[1], f.paths[2:], f.distances[2:], g.confidence, pg_size_pretty(g.savings), g.savings,
+    RETURNS SETOF record STABLE ROWS 1000 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    -- First of all, and not where the first row is looked for: a catalog that is not there is an error, not an empty result.
+    wanted int8 := lumina.readable_catalog(duplicates.catalog);
+BEGIN
+    RETURN QUERY
+    SELECT g.id, g.kind, f.keep, f.others, f.distances, g.confidence, pg_size_pretty(f.savings), f.savings,
         n.paths || CASE WHEN g.also_near_count > cardinality(g.also_near)
             THEN ARRAY[format('... and %s more', g.also_near_count - cardinality(g.also_near))] ELSE '{}' END
-    FROM lumina.duplicate_groups g
-    CROSS JOIN LATERAL (
-        SELECT array_agg(coalesce(p.path, format('(image %s has no file)', m.image)) ORDER BY m.place, p.id) AS paths,
-            array_agg(m.distance ORDER BY m.place, p.id) AS distances
-        FROM lumina.duplicate_members m
-        LEFT JOIN lumina.image_files p ON p.image = m.image AND p.state = 'keep' AND p.missing_since IS NULL
-        WHERE m.group_id = g.id) f
+    FROM (SELECT c.group_id, c.keep, array_agg(c.path ORDER BY c.file_place) AS others,
+            array_agg(c.distance ORDER BY c.file_place) AS distances, sum(c.size)::int8 AS savings
+        FROM lumina._current_files c WHERE c.catalog = wanted AND c.file_place > 1 GROUP BY c.group_id, c.keep) f
+    JOIN lumina.duplicate_groups g ON g.id = f.group_id
     CROSS JOIN LATERAL (
         SELECT coalesce(array_agg(p.path ORDER BY a.place), '{}') AS paths
         FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
         CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image ORDER BY q.id LIMIT 1) p) n
-    WHERE g.run = (SELECT r.id FROM lumina.duplicate_runs r WHERE r.is_current AND r.catalog = lumina.readable_catalog(duplicates.catalog))
-    ORDER BY g.savings DESC, g.id;
-END;
+    ORDER BY f.savings DESC, g.id;
+END $$;
 COMMENT ON FUNCTION lumina.duplicates(text) IS
     'The current groups of a catalog, most bytes first: the file to keep, the others with their distances, and what else is near';
 /* </end connected objects> */

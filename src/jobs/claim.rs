@@ -3,7 +3,7 @@
 //! First the lock of the job, then the row: whoever holds the lock knows that no other worker is alive for it, so that a job
 //! that is running all the same is an orphan.
 
-use super::job::{Job, cancelled, write_end};
+use super::job::{ALL, Job, Last, cancelled, refuse, write_end};
 use super::kinds;
 use super::stop::Failure;
 use crate::guc;
@@ -11,49 +11,57 @@ use crate::pg::background;
 use crate::pg::lock::{Attempt, Lock};
 use crate::pg::report::say;
 use crate::pg::statement::{self, Argument, Record};
-use crate::pg::transaction::{self, Caught, Extension, attempt, hold_extension};
+use crate::pg::transaction::{self, Caught, Tables, attempt, hold};
 use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys::Oid;
 use pgrx::{JsonB, PgLogLevel, Uuid};
 use serde_json::Value;
+use std::time::Duration;
 
-/// The most failures of a job: claims since the last batch that it has committed.
+/// The most failures of a job: claims since the last batch that it has committed, but for those of workers that were told
+/// to end.
 const FAILURES: i32 = 3;
+/// How long a worker that has no job yet waits for somebody who changes or drops the tables. Others come after it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Jobs of this database that are queued, or running and of no worker that is alive. `None` where nothing is to be done.
-fn candidates() -> Result<Vec<i64>, Caught> {
+/// Jobs of this database that are queued, or running and of no worker that is alive, oldest first.
+fn candidates() -> Result<Candidates, Caught> {
     attempt(|| transaction::run(|| Ok::<_, Caught>(find_candidates())))?
 }
 
-fn find_candidates() -> Vec<i64> {
-    if hold_extension(true) != Extension::Held {
-        return Vec::new();
+/// Jobs that may be had, and the table that they are in.
+#[derive(Default)]
+struct Candidates {
+    table: Oid,
+    jobs: Vec<i64>,
+}
+
+/// Whether library and extension are of one version: else the tables may be others than this library knows.
+pub(super) fn is_of_one_version() -> bool {
+    let version =
+        statement::read("SELECT x.extversion FROM pg_catalog.pg_extension x WHERE x.extname = 'lumina'", &[], |row| {
+            row.known::<String>(1)
+        });
+    let library = env!("CARGO_PKG_VERSION");
+    let Some(version) = version.into_iter().next().filter(|version| version != library) else { return true };
+    let message = format!(
+        "extension_version_mismatch: the library lumina is of version {library}, the extension of version {version}; \
+         jobs wait for ALTER EXTENSION lumina UPDATE"
+    );
+    say(PgLogLevel::WARNING, &message);
+    false
+}
+
+fn find_candidates() -> Candidates {
+    if hold(&ALL, true, PATIENCE) != Tables::Held || !is_of_one_version() {
+        return Candidates::default();
     }
-    let (version, stopped) = statement::read(
-        "SELECT x.extversion, EXISTS (SELECT FROM lumina.workers_stopped)
-            FROM pg_catalog.pg_extension x WHERE x.extname = 'lumina'",
-        &[],
-        |row| (row.known::<String>(1), row.known::<bool>(2)),
-    )
-    .pop()
-    .unwrap_or_default();
-    if version != env!("CARGO_PKG_VERSION") {
-        // The tables may be others than this library knows.
-        let library = env!("CARGO_PKG_VERSION");
-        let message = format!(
-            "extension_version_mismatch: the library lumina is of version {library}, the extension of version {version}; \
-             jobs wait for ALTER EXTENSION lumina UPDATE"
-        );
-        say(PgLogLevel::WARNING, &message);
-        return Vec::new();
-    }
-    if stopped {
-        return Vec::new();
-    }
-    let jobs = transaction::relation(c"jobs");
+    transaction::refresh_snapshot();
+    let table = transaction::relation(c"jobs");
     let found = statement::read(
         "SELECT j.id, j.kind, lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory)
-            FROM lumina.jobs j WHERE j.state IN ('queued', 'running') ORDER BY j.id",
+            FROM lumina.jobs j WHERE j.state IN ('queued', 'running')
+                AND NOT EXISTS (SELECT FROM lumina.workers_stopped) ORDER BY j.id",
         &[],
         |row| (row.known::<i64>(1), row.known::<String>(2), row.known::<String>(3)),
     );
@@ -62,41 +70,45 @@ fn find_candidates() -> Vec<i64> {
         "failover" => kinds::named(kind).is_some_and(|kind| !kind.moves_files()),
         _ => false,
     };
-    let free = |job: &i64| !Lock::job(jobs, *job).is_held();
-    found.into_iter().filter(|(_, kind, place)| claimable(kind, place)).map(|(job, ..)| job).filter(free).collect()
+    let free = |job: &i64| !Lock::job(table, *job).is_held();
+    let claimable = found.into_iter().filter(|(_, kind, place)| claimable(kind, place));
+    Candidates { table, jobs: claimable.map(|(job, ..)| job).filter(free).collect() }
 }
 
 /// Whether there is a job to be taken.
 pub(super) fn is_there_one() -> Result<bool, Caught> {
-    candidates().map(|jobs| !jobs.is_empty())
+    candidates().map(|candidates| !candidates.jobs.is_empty())
 }
 
 /// Takes the oldest job that can be had, with its lock.
 pub(super) fn claim() -> Result<Option<Job>, Caught> {
-    for id in candidates()? {
-        let taken = attempt(|| {
-            transaction::run(|| {
-                if hold_extension(true) != Extension::Held {
-                    return Ok(None);
-                }
-                let lock = Lock::job(transaction::relation(c"jobs"), id);
-                if lock.try_for_session() != Attempt::Taken {
-                    return Ok(None);
-                }
-                // What its last worker has committed is seen from here on.
-                transaction::refresh_snapshot();
-                let job = take(id);
-                if job.is_none() {
-                    lock.release_in_session();
-                }
-                Ok::<_, Caught>(job)
-            })
-        })??;
-        if let Some(job) = taken {
-            return Ok(Some(job));
+    let Candidates { table, jobs } = candidates()?;
+    for id in jobs {
+        let lock = Lock::job(table, id);
+        if lock.try_for_session() != Attempt::Taken {
+            continue;
         }
+        match attempt(|| transaction::run(|| Ok::<_, Caught>(try_claim(table, id)))) {
+            Ok(Ok(Some(job))) => return Ok(Some(job)),
+            Ok(Ok(None)) => (),
+            // The other ones are not to wait for it.
+            Ok(Err(caught)) | Err(caught) => {
+                say(PgLogLevel::WARNING, &format!("lumina: job {id} could not be claimed: {}", caught.message));
+            }
+        }
+        lock.release_in_session();
     }
     Ok(None)
+}
+
+/// Makes a job, whose lock this worker has, its own.
+fn try_claim(table: Oid, id: i64) -> Option<Job> {
+    if hold(&ALL, true, PATIENCE) != Tables::Held || transaction::relation(c"jobs") != table {
+        return None;
+    }
+    // What its last worker has committed is seen from here on.
+    transaction::refresh_snapshot();
+    take(id)
 }
 
 /// A job's row, as it was found.
@@ -121,23 +133,24 @@ impl Found {
             catalog: row.known(3),
             parameters: row.known::<JsonB>(4).0,
             settings: row.known::<JsonB>(5).0,
-            owner: row.known(6),
+            owner: row.utf8(6).unwrap_or_default(),
             role: row.get(7),
             failures: row.known(8),
             rights: row.get(9).unwrap_or_default(),
-            cancelled_by: row.get(10),
+            cancelled_by: row.utf8(10),
         }
     }
 }
 
 /// Makes a job this worker's own. `None` where it is none to take, or has ended with this.
 fn take(id: i64) -> Option<Job> {
+    // Whoever wants it cancelled refers to the row by a foreign key, which this lock lets be.
     let found = statement::row(
-        "SELECT j.state::text, j.kind, j.catalog, j.parameters, j.settings, j.owner, r.oid, j.failures,
-                lumina._rights(r.oid, j.catalog)::text[],
-                (SELECT c.requested_by FROM lumina.job_cancellations c WHERE c.job = j.id)
+        "SELECT j.state::text, j.kind, j.catalog, j.parameters, j.settings, pg_catalog.convert_to(j.owner, 'UTF8'), r.oid,
+                j.failures, lumina._rights(r.oid, j.catalog)::text[],
+                (SELECT pg_catalog.convert_to(c.requested_by, 'UTF8') FROM lumina.job_cancellations c WHERE c.job = j.id)
             FROM lumina.jobs j LEFT JOIN pg_catalog.pg_roles r ON r.rolname = j.owner
-            WHERE j.id = $1 AND j.state IN ('queued', 'running') FOR UPDATE OF j SKIP LOCKED",
+            WHERE j.id = $1 AND j.state IN ('queued', 'running') FOR NO KEY UPDATE OF j SKIP LOCKED",
         &[id.into()],
         Found::read,
     )?;
@@ -152,46 +165,26 @@ fn take(id: i64) -> Option<Job> {
         write_end(id, "cancelled", &cancelled(&format!("by \"{role}\"")));
         return None;
     }
-    let refused = refuse(&found);
-    let token = start(id, refused.is_none());
-    let (Some(role), None) = (found.role, &refused) else {
-        if let Some(failure) = refused {
-            say(PgLogLevel::WARNING, &format!("lumina: job {id} ({}) has failed: {}", found.kind, failure.message));
-            write_end(id, "failed", &failure);
-        }
-        return None;
+    let refused = if found.failures >= FAILURES {
+        let message = format!("lost its worker {FAILURES} times without getting any further");
+        let hint = "The server's log says what ended them; SELECT lumina.retry_job(...) submits it once more.";
+        Some(Failure::new("worker_lost", ERRCODE_OPERATOR_INTERVENTION, message, hint))
+    } else {
+        refuse(&found.kind, &found.owner, found.role.is_some(), &found.rights)
     };
+    let token = start(id, refused.is_none());
+    if let Some(failure) = refused {
+        say(PgLogLevel::WARNING, &format!("lumina: job {id} ({}) has failed: {}", found.kind, failure.message));
+        write_end(id, "failed", &failure);
+        return None;
+    }
     for (name, setting) in guc::JOB_SETTINGS {
         if let Some(value) = found.settings.get(name).and_then(Value::as_i64) {
             background::set(setting, &value.to_string());
         }
     }
-    Some(Job::new(id, found.catalog, found.kind, found.parameters, role, token))
-}
-
-/// Why a job cannot be run (again), if it cannot.
-fn refuse(found: &Found) -> Option<Failure> {
-    let Found { kind, owner, role, failures, rights, .. } = found;
-    let Some(known) = kinds::named(kind) else {
-        let message = format!("this library has no jobs of the kind \"{kind}\"");
-        return Some(Failure::new("unknown_kind", ERRCODE_FEATURE_NOT_SUPPORTED, message, "Install a newer library."));
-    };
-    if *failures >= FAILURES {
-        let message = format!("lost its worker {failures} times without getting any further");
-        let hint = "The server's log says what ended them; SELECT lumina.retry_job(...) submits it once more.";
-        return Some(Failure::new("worker_lost", ERRCODE_OPERATOR_INTERVENTION, message, hint));
-    }
-    if role.is_none() {
-        let message = format!("the role \"{owner}\", who submitted the job, does not exist any more");
-        let hint = "Submit it as another role.";
-        return Some(Failure::new("role_missing", ERRCODE_UNDEFINED_OBJECT, message, hint));
-    }
-    if !rights.iter().any(|right| right == known.right()) {
-        let message = format!("the role \"{owner}\" has no right to {} in this catalog any more", known.right());
-        let hint = "The catalog's owner can grant it anew: SELECT lumina.grant_catalog(...).";
-        return Some(Failure::new("permission_denied", ERRCODE_INSUFFICIENT_PRIVILEGE, message, hint));
-    }
-    None
+    let Found { catalog, kind, parameters, owner, role, .. } = found;
+    Some(Job { id, catalog, kind, parameters, owner, role: role?, token, last: Last::default() })
 }
 
 /// Starts a queued job under a new token, which tells this claim from every other.
@@ -207,7 +200,7 @@ fn start(id: i64, counts: bool) -> Uuid {
     let started = statement::row(
         "UPDATE lumina.jobs SET state = 'running', token = pg_catalog.gen_random_uuid(), worker_pid = $2, timeline = $3,
             directory = $4, attempts = attempts + 1, failures = failures + $5, phase = 'starting', progress = 0,
-            items_done = 0, items_total = NULL, bytes_done = 0, bytes_total = NULL,
+            items_done = 0, items_failed = 0, items_total = NULL, bytes_done = 0, bytes_total = NULL,
             claimed_at = pg_catalog.clock_timestamp() WHERE id = $1 RETURNING token",
         &arguments,
         |row| row.known::<Uuid>(1),

@@ -47,7 +47,7 @@ impl Kind for DetectDuplicates {
             phase(job, "writing", 0.8, images.all.len())?;
             let mut changed = false;
             let written = job.finish(|| {
-                changed = output::have_changed(&images, &formed)?;
+                changed = output::have_changed(job, &images, &formed)?;
                 if changed { Err(Stop::Gone) } else { output::write(job, &parameters, &images, &formed) }
             });
             if !changed {

@@ -3,21 +3,44 @@
 //! Everything is written in short transactions that first find the job running under this worker's token; whoever does not
 //! find it so stops without a word. Cancellation is looked for at least twice a second, wherever [`Job::look`] is called.
 
+use super::kinds;
 use super::stop::{Failure, Stop};
+use crate::pg::message::in_plain_encoding;
 use crate::pg::statement::{self, Argument};
-use crate::pg::transaction::{self, Extension, attempt, hold_extension};
+use crate::pg::transaction::{self, Tables, attempt, hold, try_hold};
+use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys::Oid;
 use pgrx::{JsonB, Uuid};
 use serde_json::Value;
 use std::cell::Cell;
+use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 /// How often a running job looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(400);
 /// How often it says, at most, how far it is.
 const TELL: Duration = Duration::from_secs(1);
+/// For how long a job waits for somebody who changes or drops the tables: until it is told to end.
+const PATIENCE: Duration = Duration::MAX;
 /// How often a transaction that met a deadlock is run again.
 const TRIES: usize = 5;
+
+/// What tells whether a job is still wanted.
+const WANTED: [&CStr; 3] = [c"jobs", c"job_cancellations", c"workers_stopped"];
+/// Everything that a worker reads or writes.
+pub(super) const ALL: [&CStr; 11] = [
+    c"catalogs",
+    c"catalog_grants",
+    c"jobs",
+    c"job_cancellations",
+    c"workers_stopped",
+    c"images",
+    c"image_files",
+    c"duplicate_runs",
+    c"duplicate_groups",
+    c"duplicate_members",
+    c"duplicate_groups_id_seq",
+];
 
 /// A job that this worker has claimed.
 pub(super) struct Job {
@@ -26,10 +49,23 @@ pub(super) struct Job {
     pub(super) kind: String,
     pub(super) parameters: Value,
     /// Who submitted it.
+    pub(super) owner: String,
     pub(super) role: Oid,
     pub(super) token: Uuid,
+    pub(super) last: Last,
+}
+
+/// When a job has last looked and told.
+#[derive(Debug)]
+pub(super) struct Last {
     looked: Cell<Instant>,
     told: Cell<Option<Instant>>,
+}
+
+impl Default for Last {
+    fn default() -> Self {
+        Last { looked: Cell::new(Instant::now()), told: Cell::new(None) }
+    }
 }
 
 /// How far a job is.
@@ -44,13 +80,9 @@ pub(super) struct Progress {
 }
 
 impl Job {
-    pub(super) fn new(id: i64, catalog: i64, kind: String, parameters: Value, role: Oid, token: Uuid) -> Self {
-        Job { id, catalog, kind, parameters, role, token, looked: Cell::new(Instant::now()), told: Cell::new(None) }
-    }
-
     /// A phase begins: says so, whenever it was last said how far the job is.
     pub(super) fn phase(&self, progress: Progress) -> Result<(), Stop> {
-        self.told.set(Some(Instant::now()));
+        self.last.told.set(Some(Instant::now()));
         self.write(|| {
             let arguments: [Argument<'_>; 6] = [
                 self.id.into(),
@@ -72,26 +104,44 @@ impl Job {
     /// Says how far the job is, at most once a second.
     #[expect(dead_code, reason = "for kinds that work in batches")]
     pub(super) fn progress(&self, progress: Progress) -> Result<(), Stop> {
-        if self.told.get().is_none_or(|told| told.elapsed() >= TELL) { self.phase(progress) } else { self.look() }
+        if self.last.told.get().is_none_or(|told| told.elapsed() >= TELL) { self.phase(progress) } else { self.look() }
     }
 
     /// Whether the job is still wanted. To be called wherever it computes; looks at the tables now and then.
     pub(super) fn look(&self) -> Result<(), Stop> {
-        if self.looked.get().elapsed() < LOOK {
+        if self.last.looked.get().elapsed() < LOOK {
             return Ok(());
         }
         attempt(|| transaction::run(|| self.check(false)))??;
-        self.looked.set(Instant::now());
+        self.last.looked.set(Instant::now());
         Ok(())
     }
 
     /// The same within a transaction, whoever it acts as: on what is committed by now.
     pub(super) fn look_within(&self) -> Result<(), Stop> {
-        if self.looked.get().elapsed() < LOOK {
+        if self.last.looked.get().elapsed() < LOOK {
             return Ok(());
         }
-        self.looked.set(Instant::now());
+        self.look_within_now()
+    }
+
+    fn look_within_now(&self) -> Result<(), Stop> {
+        self.last.looked.set(Instant::now());
         transaction::as_self(|| transaction::on_latest_snapshot(|| self.check(false)))
+    }
+
+    /// Whether whoever submitted the job may still have it done. In a transaction.
+    pub(super) fn check_rights(&self) -> Result<(), Stop> {
+        let rights = statement::read(
+            "SELECT lumina._rights($1, $2)::text[], EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = $1)",
+            &[self.role.into(), self.catalog.into()],
+            |row| (row.get::<Vec<String>>(1).unwrap_or_default(), row.known::<bool>(2)),
+        );
+        let (rights, is_there) = rights.into_iter().next().unwrap_or_default();
+        match refuse(&self.kind, &self.owner, is_there, &rights) {
+            Some(failure) => Err(Stop::Failed(failure)),
+            None => Ok(()),
+        }
     }
 
     /// One transaction: `work`, under the job's token, after another look whether the job is wanted. Nothing of it stays
@@ -128,21 +178,29 @@ impl Job {
 
     /// Looks whether the job is still this worker's, and wanted. In a transaction.
     fn check(&self, wait: bool) -> Result<(), Stop> {
-        match hold_extension(wait) {
-            Extension::Held => (),
-            Extension::Busy => return Ok(()),
-            Extension::Gone => return Err(Stop::Gone),
+        let held = if wait { hold(&ALL, true, PATIENCE) } else { try_hold(&WANTED, false) };
+        match held {
+            Tables::Held if wait => transaction::refresh_snapshot(), // others may have committed meanwhile
+            Tables::Held => (),
+            Tables::Busy => return Ok(()),
+            Tables::Gone => return Err(Stop::Gone),
         }
+        self.is_wanted()
+    }
+
+    fn is_wanted(&self) -> Result<(), Stop> {
         let wanted = statement::read(
-            "SELECT c.requested_by FROM lumina.jobs j LEFT JOIN lumina.job_cancellations c ON c.job = j.id
+            "SELECT pg_catalog.convert_to(c.requested_by, 'UTF8'), EXISTS (SELECT FROM lumina.workers_stopped)
+                FROM lumina.jobs j LEFT JOIN lumina.job_cancellations c ON c.job = j.id
                 WHERE j.id = $1 AND j.token = $2 AND j.state = 'running'",
             &[self.id.into(), self.token.into()],
-            |row| row.get::<String>(1),
+            |row| (row.utf8(1), row.known::<bool>(2)),
         );
         match wanted.into_iter().next() {
             None => Err(Stop::Gone),
-            Some(Some(role)) => Err(Stop::Cancelled(format!("by \"{role}\""))),
-            Some(None) => Ok(()),
+            Some((Some(role), _)) => Err(Stop::Cancelled(format!("by \"{role}\""))),
+            Some((None, true)) => Err(Stop::Stopped),
+            Some((None, false)) => Ok(()),
         }
     }
 
@@ -150,7 +208,10 @@ impl Job {
     /// The catalog is locked first, so that nothing that matters to results changes meanwhile.
     pub(super) fn finish(&self, mut work: impl FnMut() -> Result<Value, Stop>) -> Result<(), Stop> {
         self.write_with(Some(self.catalog), || {
+            self.check_rights()?;
             let result = work()?;
+            // Once more: who cancels until this moment is not told of a success.
+            self.look_within_now()?;
             let ended = statement::any(
                 "UPDATE lumina.jobs SET state = 'succeeded', phase = 'done', progress = 1, items_done = coalesce(items_total, 0),
                     failures = 0, result = $3, token = NULL, worker_pid = NULL,
@@ -166,18 +227,72 @@ impl Job {
     pub(super) fn end(&self, stop: &Stop) -> bool {
         let (state, failure) = match stop {
             Stop::Gone => return true,
+            Stop::Stopped => {
+                let written = attempt(|| {
+                    transaction::run(|| {
+                        give_back();
+                        Ok::<_, Stop>(())
+                    })
+                });
+                return matches!(written, Ok(Ok(())));
+            }
             Stop::Cancelled(by) => ("cancelled", cancelled(by)),
             Stop::Failed(failure) => ("failed", failure.clone()),
         };
         let write = || {
             let token = "SELECT FROM lumina.jobs WHERE id = $1 AND token = $2 FOR NO KEY UPDATE";
-            if hold_extension(true) == Extension::Held && statement::any(token, &[self.id.into(), self.token.into()]) {
+            if hold(&ALL, true, PATIENCE) == Tables::Held && statement::any(token, &[self.id.into(), self.token.into()])
+            {
                 write_end(self.id, state, &failure);
             }
             Ok::<_, Stop>(())
         };
         matches!(attempt(|| transaction::run(write)), Ok(Ok(())))
     }
+}
+
+thread_local! {
+    /// The job that this worker has, and its token.
+    static MINE: Cell<Option<(i64, Uuid)>> = const { Cell::new(None) };
+}
+
+/// Makes known which job [`give_back`] is about.
+pub(super) fn set_mine(job: Option<&Job>) {
+    MINE.set(job.map(|job| (job.id, job.token)));
+}
+
+/// Puts the job of this worker back into the queue, as a worker does that is told to end: this counts for no failure. Waits for
+/// nobody: what cannot be written leaves an orphan. In a transaction.
+pub(super) fn give_back() {
+    if let Some((id, token)) = MINE.take()
+        && try_hold(&ALL, true) == Tables::Held
+    {
+        statement::any(
+            "UPDATE lumina.jobs SET state = 'queued', token = NULL, worker_pid = NULL, failures = greatest(failures - 1, 0)
+                WHERE id = (SELECT j.id FROM lumina.jobs j WHERE j.id = $1 AND j.token = $2 AND j.state = 'running'
+                    FOR NO KEY UPDATE SKIP LOCKED)",
+            &[id.into(), token.into()],
+        );
+    }
+}
+
+/// Why a job of this kind cannot be run for this role, if it cannot.
+pub(super) fn refuse(kind: &str, owner: &str, is_there: bool, rights: &[String]) -> Option<Failure> {
+    let Some(kind_known) = kinds::named(kind) else {
+        let message = format!("this library has no jobs of the kind \"{kind}\"");
+        return Some(Failure::new("unknown_kind", ERRCODE_FEATURE_NOT_SUPPORTED, message, "Install a newer library."));
+    };
+    if !is_there {
+        let message = format!("the role \"{owner}\", who submitted the job, does not exist any more");
+        return Some(Failure::new("role_missing", ERRCODE_UNDEFINED_OBJECT, message, "Submit it as another role."));
+    }
+    let needed = kind_known.right();
+    if !rights.iter().any(|right| right == needed) {
+        let message = format!("the role \"{owner}\" has no right to {needed} in this catalog any more");
+        let hint = "The catalog's owner can grant it anew: SELECT lumina.grant_catalog(...).";
+        return Some(Failure::new("permission_denied", ERRCODE_INSUFFICIENT_PRIVILEGE, message, hint));
+    }
+    None
 }
 
 /// Writes that a job, which the caller has locked, has ended, and why.
@@ -187,8 +302,8 @@ pub(super) fn write_end(id: i64, state: &'static str, failure: &Failure) {
         state.into(),
         failure.code.into(),
         sqlstate_text(failure.sqlstate as i32).into(),
-        failure.message.as_str().into(),
-        failure.hint.as_deref().into(),
+        in_plain_encoding(failure.message.clone()).into(),
+        failure.hint.clone().map(in_plain_encoding).into(),
     ];
     statement::any(
         "UPDATE lumina.jobs SET state = $2::lumina.job_state, error_code = $3, error_sqlstate = $4, error = $5,
@@ -201,7 +316,7 @@ pub(super) fn write_end(id: i64, state: &'static str, failure: &Failure) {
 pub(super) fn cancelled(by: &str) -> Failure {
     Failure {
         code: "cancelled",
-        sqlstate: pgrx::PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
+        sqlstate: ERRCODE_QUERY_CANCELED,
         message: format!("cancelled {by}"),
         hint: Some("SELECT lumina.retry_job(...) submits it once more.".into()),
     }

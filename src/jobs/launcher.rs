@@ -5,7 +5,7 @@
 //! nothing is gone within milliseconds.
 
 use crate::guc;
-use crate::pg::background::{self, sleep, start_worker};
+use crate::pg::background::{self, WORKER, processes, sleep, start_worker};
 use crate::pg::databases;
 use crate::pg::report::say;
 use crate::pg::transaction::{self, Caught, attempt};
@@ -14,8 +14,11 @@ use pgrx::pg_sys::{Datum, Oid};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How long it waits before it asks again, where all places for background workers were taken.
-const FULL: Duration = Duration::from_millis(250);
+/// How long it waits before it asks for more.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Workers that it starts at a time.
+const AT_ONCE: usize = 2;
 
 /// What the launcher starts with.
 #[allow(unsafe_code, reason = "Postgres finds it by its name")]
@@ -31,11 +34,21 @@ extern "C-unwind" fn lumina_launcher(_argument: Datum) {
             due = databases();
             round = Some(Instant::now());
         }
-        while due.front().is_some_and(|database| start_worker(*database, 0)) {
+        // A few at a time: places for background workers are others' as well. Where there are workers enough for all jobs that
+        // may run at once, one more would find nothing to do, or wait for what they wait for.
+        let mut started = 0;
+        while started < AT_ONCE
+            && let Some(&database) = due.front()
+        {
+            let there = processes(WORKER, Some(database)).len();
+            if there <= guc::max_job_workers() as usize && !start_worker(database, 0) {
+                break;
+            }
             due.pop_front();
+            started += 1;
         }
         let left = interval.saturating_sub(round.map_or(Duration::ZERO, |began| began.elapsed()));
-        if sleep(if due.is_empty() { left } else { FULL.min(left) }) {
+        if sleep(if due.is_empty() { left } else { PAUSE.min(left) }) {
             round = None;
         }
     }

@@ -11,6 +11,8 @@ pub(super) enum Stop {
     Failed(Failure),
     /// Somebody does not want it done: who, or what.
     Cancelled(String),
+    /// The workers of this database are to stop: the job waits for them to go on.
+    Stopped,
     /// The job is another worker's, or gone, with its catalog or the whole extension: there is nothing to write, and nobody to tell.
     Gone,
 }

@@ -2,18 +2,18 @@
 
 use super::kinds;
 use crate::guc;
-use crate::pg::background::{WORKER, processes, signal, start_worker};
+use crate::pg::background::start_worker;
 use crate::pg::call::function;
 use crate::pg::datum::Varlena;
 use crate::pg::home::Home;
 use crate::pg::jsonb::jsonb;
 use crate::pg::lock::{Lock, database};
 use crate::pg::report::{say, say_with_hint};
-use crate::pg::transaction::{after_commit, before_commit, in_block, top_number};
+use crate::pg::transaction::{at_abort, before_commit, in_block, top_number};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
 use serde_json::{Map, Value};
-use std::cell::Cell;
+use std::ffi::CString;
 
 function! {
     /// `is_job_kind(text)`.
@@ -82,18 +82,24 @@ function! {
 
 function! {
     /// `_start_worker_at_commit(bigint)`: starts a worker when this transaction commits; says so, in a transaction block, of
-    /// a job that was submitted.
+    /// a job that was submitted. Given NULL it is for a job that was there before, and starts a worker at ROLLBACK as well: one
+    /// may have passed by what this transaction had locked.
     start_worker_at_commit, pg_finfo_start_worker_at_commit,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         before_commit(start_at_commit);
-        if let Some(job) = arguments.nullable().int8(0)
-            && in_block()
-        {
-            say(PgLogLevel::NOTICE, &format!("job {job} starts at COMMIT"));
+        match arguments.nullable().int8(0) {
+            Some(job) if in_block() => say(PgLogLevel::NOTICE, &format!("job {job} starts at COMMIT")),
+            Some(_) => (),
+            None => at_abort(start_at_abort),
         }
         Datum::null()
     },
+}
+
+/// A worker may have passed by what this transaction had locked.
+fn start_at_abort() {
+    start_worker(database(), 0);
 }
 
 fn start_at_commit() {
@@ -107,17 +113,19 @@ fn start_at_commit() {
 }
 
 function! {
-    /// `_stop_workers_at_commit()`: ends all workers of this database when this transaction commits.
-    stop_workers_at_commit, pg_finfo_stop_workers_at_commit,
+    /// `_notify_at_commit(text)`.
+    notify_at_commit, pg_finfo_notify_at_commit,
     now: |_| None::<Datum>,
-    guarded: |_| {
-        // The list is made now: after the commit nothing may fail.
-        WORKERS.set(processes(WORKER, true));
-        after_commit(|| WORKERS.take().into_iter().for_each(|pid| signal(pid, libc::SIGTERM)));
+    guarded: |arguments: Arguments| {
+        // A text of Postgres holds no zero byte.
+        crate::pg::transaction::notify_at_commit(CString::new(arguments.bytes(0)).unwrap_or_default());
         Datum::null()
     },
 }
 
-thread_local! {
-    static WORKERS: Cell<Vec<i32>> = const { Cell::new(Vec::new()) };
+function! {
+    /// `_start_worker_now()`: for jobs that are there already, whatever becomes of this transaction.
+    start_worker_now, pg_finfo_start_worker_now,
+    now: |_| None::<Datum>,
+    guarded: |_| Datum::from(start_worker(database(), 0)),
 }

@@ -4,7 +4,8 @@
 
 use super::job::sqlstate_code;
 use crate::error::LuminaError;
-use crate::pg::background::sleep;
+use crate::pg::background::{sleep, start_worker};
+use crate::pg::lock::database;
 use crate::pg::procedure::Procedure;
 use crate::pg::report::say;
 use crate::pg::statement::{self, Record};
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// How long it sleeps between two looks.
 const LOOK: Duration = Duration::from_millis(50);
+/// After how long it has a worker started for a job that nobody runs, and how often.
+const START: Duration = Duration::from_secs(1);
 /// How often it says how far the job is, at most.
 const TELL: Duration = Duration::from_secs(1);
 
@@ -43,8 +46,8 @@ impl Seen {
             percent: row.known(3),
             done: row.known(4),
             total: row.get(5),
-            note: row.known(6),
-            error: row.get::<String>(7).map(|error| (row.known(8), error, row.get(9))),
+            note: row.utf8(6).unwrap_or_default(),
+            error: row.utf8(7).map(|error| (row.known(8), error, row.utf8(9))),
             kind: row.known(10),
             transaction: row.known::<i64>(11) as u32,
         }
@@ -54,12 +57,16 @@ impl Seen {
 fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
     let job = procedure.int8(0).ok_or(LuminaError::ArgumentNull("job"))?;
     let mut told: Option<(Instant, String)> = None;
+    let mut started = Instant::now();
     loop {
         let seen = on_latest_snapshot(|| {
             statement::read(
-                "SELECT p.state, p.phase, p.percent::float8, p.done, p.total, p.note, j.error, j.error_sqlstate, j.error_hint,
-                    p.kind, j.xmin::text::int8
-                    FROM lumina.job_progress p JOIN lumina.jobs j ON j.id = p.job WHERE p.job = $1",
+                // As the caller, under the caller's search path: nothing may be found by it.
+                "SELECT p.state, p.phase, p.percent::pg_catalog.float8, p.done, p.total,
+                    pg_catalog.convert_to(p.note, 'UTF8'), pg_catalog.convert_to(j.error, 'UTF8'), j.error_sqlstate,
+                    pg_catalog.convert_to(j.error_hint, 'UTF8'), p.kind, j.xmin::pg_catalog.text::pg_catalog.int8
+                    FROM lumina.job_progress p JOIN lumina.jobs j ON j.id OPERATOR(pg_catalog.=) p.job
+                    WHERE p.job OPERATOR(pg_catalog.=) $1",
                 &[job.into()],
                 Seen::read,
             )
@@ -77,6 +84,12 @@ fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
         }
         if seen.note.starts_with("extension_version_mismatch") {
             return Err(LuminaError::JobVersion(job));
+        }
+        // A job that waits where no worker is, or whose worker is gone, is started by whoever waits for it.
+        let idle = seen.state == "orphaned" || seen.state == "queued";
+        if idle && seen.note.is_empty() | (seen.state == "orphaned") && started.elapsed() >= START {
+            start_worker(database(), 0);
+            started = Instant::now();
         }
         let text = match seen.total {
             Some(total) => format!("{} {}, {:.0} %, {} of {total}", seen.state, seen.phase, seen.percent, seen.done),

@@ -2,7 +2,7 @@
 //! `resume_jobs`. It runs jobs, one after the other, until there is none left, and ends.
 
 use super::claim;
-use super::job::Job;
+use super::job::{ALL, Job, give_back, set_mine};
 use super::kinds;
 use super::stop::Stop;
 use crate::guc;
@@ -10,13 +10,16 @@ use crate::pg::background::{self, set, set_busy, sleep};
 use crate::pg::lock::{self, Attempt, Lock};
 use crate::pg::report::say;
 use crate::pg::statement;
-use crate::pg::transaction::{self, Caught, Extension, attempt, hold_extension};
+use crate::pg::transaction::{self, Caught, Tables, attempt, try_hold};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
 use std::time::{Duration, Instant};
 
 /// How often a worker tries to write that its job has failed: the disk may be full.
 const TRIES: u32 = 10;
+
+/// How often a worker tries to claim a job that somebody else has locked, before it leaves it to the next one.
+const IN_VAIN: u32 = 10;
 
 /// What a worker starts with. `argument` is the database's OID.
 #[allow(unsafe_code, reason = "Postgres finds it by its name")]
@@ -33,6 +36,8 @@ extern "C-unwind" fn lumina_worker(argument: Datum) {
 /// A worker's own settings, whatever the database's are.
 fn set_environment() {
     for (name, value) in [
+        (c"role", "none"),
+        (c"exit_on_error", "off"),
         (c"search_path", "pg_catalog, pg_temp"),
         (c"default_transaction_isolation", "read committed"),
         (c"default_transaction_read_only", "off"),
@@ -51,32 +56,42 @@ fn set_environment() {
         set(name, value);
     }
     crate::pg::version::set_newer_timeouts(set);
-    if background::commits_lazily() {
-        set(c"synchronous_commit", "on");
-    }
+    background::commit_durably();
 }
 
 fn work() -> Result<(), Caught> {
     let submitted = background::transaction_to_await();
     attempt(|| {
         transaction::run(|| {
-            background::wake_launcher_at_exit();
+            background::at_exit(give_back);
             transaction::wait_for(submitted);
             Ok::<_, Caught>(())
         })
     })??;
     // Whoever finds all places taken may leave: those who have them look for jobs once more after giving theirs back.
+    let mut in_vain = 0;
     while claim::is_there_one()? && take_place() {
+        background::forget_cancel();
         let claimed = claim::claim()?;
-        if let Some(job) = &claimed {
-            set_busy(true);
-            run(job);
-            set_busy(false);
-            background::report(None);
+        match &claimed {
+            Some(job) => {
+                set_mine(Some(job));
+                set_busy(true);
+                let ran = attempt(|| run(job));
+                set_busy(false);
+                set_mine(None);
+                background::report(None);
+                ran?;
+                in_vain = 0;
+            }
+            None => in_vain += 1,
         }
         lock::release_all();
+        if in_vain == IN_VAIN {
+            break; // somebody has locked the row of the only job there is
+        }
         if claimed.is_none() {
-            break;
+            attempt(|| sleep(Duration::from_millis(100)))?;
         }
     }
     remove_expired()
@@ -102,6 +117,7 @@ fn run(job: &Job) {
         Err(caught) => Stop::from(caught),
     };
     match &stop {
+        Stop::Stopped => say(PgLogLevel::LOG, &format!("lumina: job {} ({}) waits for resume_jobs", job.id, job.kind)),
         Stop::Gone => say(PgLogLevel::LOG, &format!("lumina: job {} ({}) is gone", job.id, job.kind)),
         Stop::Cancelled(by) => {
             say(PgLogLevel::LOG, &format!("lumina: job {} ({}) was cancelled {by}", job.id, job.kind))
@@ -116,9 +132,7 @@ fn run(job: &Job) {
             return;
         }
         // Where it cannot be written in the end the job is left an orphan, and is tried again.
-        if attempt(|| sleep(Duration::from_secs(1))).is_err() {
-            return;
-        }
+        sleep(Duration::from_secs(1));
     }
 }
 
@@ -126,8 +140,8 @@ fn run(job: &Job) {
 fn remove_expired() -> Result<(), Caught> {
     attempt(|| {
         transaction::run(|| {
-            if hold_extension(false) == Extension::Held {
-                statement::any("SELECT lumina._remove_expired_jobs()", &[]); // and nothing where it is to be dropped
+            if try_hold(&ALL, true) == Tables::Held && claim::is_of_one_version() {
+                statement::any("SELECT lumina._remove_expired_jobs()", &[]);
             }
             Ok::<_, Caught>(())
         })

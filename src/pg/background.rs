@@ -1,8 +1,8 @@
 //! Background workers: how they are started, what they set up, how they wait and end.
 
-use crate::pg::lock::database;
 use crate::pg::version::{backend_entry, set_signal_handler};
 use pgrx::pg_sys::{self, BackgroundWorker, BgWorkerStartTime, Datum, GucContext, GucSource, Oid};
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
@@ -94,12 +94,12 @@ pub(crate) fn set(name: &CStr, value: &str) {
     unsafe { pg_sys::SetConfigOption(name.as_ptr(), value.as_ptr(), context, source) };
 }
 
-/// Whether transactions of this session may be lost although they were committed, or are on this server alone where others
-/// are to have them.
-pub(crate) fn commits_lazily() -> bool {
+/// Has what this session commits last, at least here: on the standbys as well, where the server asks for that.
+pub(crate) fn commit_durably() {
     // SAFETY: a plain read of a setting.
     let level = unsafe { (&raw const pg_sys::synchronous_commit).read() };
-    level < pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_REMOTE_FLUSH as c_int
+    let strictest = level == pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_REMOTE_APPLY as c_int;
+    set(c"synchronous_commit", if strictest { "remote_apply" } else { "on" });
 }
 
 /// Sleeps until the latch is set, but no longer than `at_most`; ends the process when the postmaster dies. Looks for
@@ -141,10 +141,10 @@ pub(crate) fn report(activity: Option<&str>) {
     }
 }
 
-/// The processes of one kind: of this database, or of any.
-pub(crate) fn processes(kind: &CStr, of_this_database: bool) -> Vec<i32> {
+/// The processes of one kind: of one database, or of any.
+pub(crate) fn processes(kind: &CStr, of: Option<Oid>) -> Vec<i32> {
     let mut found = Vec::new();
-    // SAFETY: Postgres keeps a local copy of the list until the transaction ends; entries are read while it is there.
+    // SAFETY: Postgres keeps a local copy of the list until it is told to forget it; entries are read while it is there.
     unsafe {
         pg_sys::pgstat_clear_backend_activity_snapshot();
         for number in 1..=pg_sys::pgstat_fetch_stat_numbackends() {
@@ -154,11 +154,12 @@ pub(crate) fn processes(kind: &CStr, of_this_database: bool) -> Vec<i32> {
             }
             let pid = (*entry).st_procpid;
             let name = pg_sys::GetBackgroundWorkerTypeByPid(pid);
-            let ours = !of_this_database || (*entry).st_databaseid == database();
-            if ours && !name.is_null() && CStr::from_ptr(name) == kind {
+            let wanted = of.is_none_or(|database| (*entry).st_databaseid == database);
+            if wanted && !name.is_null() && CStr::from_ptr(name) == kind {
                 found.push(pid);
             }
         }
+        pg_sys::pgstat_clear_backend_activity_snapshot();
     }
     found
 }
@@ -176,16 +177,48 @@ pub(crate) fn signal(pid: i32, signal: c_int) {
 static LAUNCHER_PID: AtomicI32 = AtomicI32::new(0);
 static BUSY: AtomicBool = AtomicBool::new(false);
 
-/// Tells whether this worker has a job. Should it die with one, the launcher, if there is one, is woken to find it.
+/// Tells whether this worker has a job.
 pub(crate) fn set_busy(busy: bool) {
     BUSY.store(busy, Ordering::Release);
 }
 
-/// Has the launcher woken when this process ends while it has a job. Called once.
-pub(crate) fn wake_launcher_at_exit() {
-    LAUNCHER_PID.store(processes(LAUNCHER, false).first().copied().unwrap_or_default(), Ordering::Release);
-    // SAFETY: called after the session's own locks are released, and before this process is taken off the list of all.
-    unsafe { pg_sys::on_shmem_exit(Some(wake_launcher), Datum::null()) };
+thread_local! {
+    static GIVE_BACK: Cell<Option<fn()>> = const { Cell::new(None) };
+}
+
+/// Should this process be told to end while it has a job, has `give_back` called, in a transaction, and then the launcher
+/// woken, if there is one. An error in `give_back` ends the process a little sooner. Called once, in a transaction.
+pub(crate) fn at_exit(give_back: fn()) {
+    GIVE_BACK.set(Some(give_back));
+    LAUNCHER_PID.store(processes(LAUNCHER, None).first().copied().unwrap_or_default(), Ordering::Release);
+    // SAFETY: the first is called before Postgres gives up this session's transaction and locks, as its own clean-up of
+    // temporary tables is; the second afterwards, and before this process is taken off the list of all.
+    unsafe {
+        pg_sys::before_shmem_exit(Some(give_job_back), Datum::null());
+        pg_sys::on_shmem_exit(Some(wake_launcher), Datum::null());
+    }
+}
+
+/// # Safety
+/// Called by Postgres while the process exits.
+unsafe extern "C-unwind" fn give_job_back(_code: c_int, _argument: Datum) {
+    let act = || {
+        if let Some(give_back) = GIVE_BACK.take()
+            && BUSY.load(Ordering::Acquire)
+        {
+            // SAFETY: as Postgres does it for its own: whatever transaction there was ends, and one of ours begins.
+            unsafe {
+                pg_sys::AbortOutOfAnyTransaction();
+                pg_sys::StartTransactionCommand();
+                pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+                give_back();
+                pg_sys::PopActiveSnapshot();
+                pg_sys::CommitTransactionCommand();
+            }
+        }
+    };
+    // SAFETY: the closure owns nothing that an error would leave behind.
+    unsafe { pg_sys::panic::pgrx_extern_c_guard(act) };
 }
 
 /// # Safety
@@ -196,4 +229,10 @@ unsafe extern "C-unwind" fn wake_launcher(_code: c_int, _argument: Datum) {
         // SIGUSR1 wakes every process of Postgres, and means nothing by itself.
         signal(launcher, libc::SIGUSR1);
     }
+}
+
+/// Takes back what was meant to cancel something that is done.
+pub(crate) fn forget_cancel() {
+    // SAFETY: a plain write, which the signal handler may do at the same moment: then it is meant for what comes next.
+    unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) };
 }

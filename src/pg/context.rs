@@ -66,6 +66,11 @@ pub(super) fn keep<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Forgets the error that was on its way out: whoever calls this has caught it.
+pub(super) fn forget() {
+    UNWINDING.take();
+}
+
 /// Takes [`note`] off the stack of callbacks, and puts [`add`] there for an error on its way out.
 struct Off {
     previous: *mut ErrorContextCallback,

@@ -17,7 +17,8 @@ pub(crate) fn connectable() -> Vec<Oid> {
             }
             let header = (*row).t_data;
             let fixed: *const FormData_pg_database = header.cast::<u8>().add(usize::from((*header).t_hoff)).cast();
-            if (*fixed).datallowconn {
+            // A limit of -2 says that dropping it was interrupted.
+            if (*fixed).datallowconn && (*fixed).datconnlimit != -2 {
                 found.push((*fixed).oid);
             }
         }

@@ -44,18 +44,6 @@ impl Lock {
         Self::advisory(database(), table.to_u32(), job as u32, JOB)
     }
 
-    /// The extension itself, as DROP EXTENSION locks it before anything else.
-    pub(crate) fn extension(extension: Oid) -> Self {
-        Lock(LOCKTAG {
-            locktag_field1: database().to_u32(),
-            locktag_field2: pg_sys::ExtensionRelationId.to_u32(),
-            locktag_field3: extension.to_u32(),
-            locktag_field4: 0,
-            locktag_type: LockTagType::LOCKTAG_OBJECT as u8,
-            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
-        })
-    }
-
     fn advisory(database: Oid, group: u32, number: u32, kind: u16) -> Self {
         Lock(LOCKTAG {
             locktag_field1: database.to_u32(),
@@ -69,23 +57,12 @@ impl Lock {
 
     /// Tries to take it for this transaction.
     pub(crate) fn try_for_transaction(self) -> Attempt {
-        self.attempt(EXCLUSIVE, false)
+        self.attempt(false)
     }
 
     /// Tries to take it until it is released, or this process ends.
     pub(crate) fn try_for_session(self) -> Attempt {
-        self.attempt(EXCLUSIVE, true)
-    }
-
-    /// Shares it with others for this transaction, unless somebody wants it alone.
-    pub(crate) fn try_share(self) -> bool {
-        self.attempt(pg_sys::AccessShareLock as LOCKMODE, false) != Attempt::Busy
-    }
-
-    /// Shares it with others for this transaction; waits for whoever wants it alone.
-    pub(crate) fn share(self) {
-        // SAFETY: a plain call, which can be interrupted.
-        unsafe { pg_sys::LockAcquire(&raw const self.0, pg_sys::AccessShareLock as LOCKMODE, false, false) };
+        self.attempt(true)
     }
 
     /// Gives back what `try_for_transaction` took.
@@ -106,9 +83,9 @@ impl Lock {
         unsafe { pg_sys::LockWaiterCount(&raw const self.0) > 0 }
     }
 
-    fn attempt(self, mode: LOCKMODE, session: bool) -> Attempt {
+    fn attempt(self, session: bool) -> Attempt {
         // SAFETY: a plain call, which waits for nobody.
-        match unsafe { pg_sys::LockAcquire(&raw const self.0, mode, session, true) } {
+        match unsafe { pg_sys::LockAcquire(&raw const self.0, EXCLUSIVE, session, true) } {
             LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => Attempt::Busy,
             LockAcquireResult::LOCKACQUIRE_ALREADY_HELD | LockAcquireResult::LOCKACQUIRE_ALREADY_CLEAR => {
                 Attempt::Again

@@ -16,6 +16,12 @@ impl Record<'_> {
         ours(self.0.get::<T>(column))
     }
 
+    /// A text that the statement has made UTF-8 by `convert_to(..., 'UTF8')`: names and messages are in the encoding of the
+    /// database, whichever that is. `None` for NULL.
+    pub(crate) fn utf8(&self, column: usize) -> Option<String> {
+        self.get::<Vec<u8>>(column).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// A column that is never NULL.
     pub(crate) fn known<T: IntoDatum + FromDatum>(&self, column: usize) -> T {
         match self.get(column) {

@@ -3,13 +3,14 @@
 //! A worker has no transaction but for the moments in which it reads or writes: it holds no snapshot, and no lock on a table,
 //! while it computes. [`run`] is one transaction; an error in it unwinds to [`attempt`], which aborts it.
 
-use super::lock::Lock;
+use super::background::sleep;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::CaughtError;
-use pgrx::pg_sys::{self, Oid, XactEvent};
+use pgrx::pg_sys::{self, Oid, SubXactEvent, XactEvent};
 use std::cell::RefCell;
-use std::ffi::c_void;
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
 
 /// An error that was caught, after its transaction was aborted.
 #[derive(Debug)]
@@ -21,11 +22,21 @@ pub(crate) struct Caught {
 
 /// Runs `work`, in or between whose transactions an error may be raised. What it leaves half done must not be used again.
 pub(crate) fn attempt<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
-    let caught = std::panic::catch_unwind(AssertUnwindSafe(work));
-    let Err(payload) = caught else { return caught.map_err(|_| unreachable!("checked")) };
-    // SAFETY: the error has been copied and taken off Postgres's stack where it was caught; this ends its transaction.
+    // SAFETY: plain reads of where errors are caught and what is said with them, here.
+    let (callbacks, caught_at) =
+        unsafe { ((&raw const pg_sys::error_context_stack).read(), (&raw const pg_sys::PG_exception_stack).read()) };
+    let payload = match std::panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => return Ok(result),
+        Err(payload) => payload,
+    };
+    super::context::forget();
+    // SAFETY: the error has been copied and taken off Postgres's stack where it was caught; both stacks are put back to what
+    // they are here, as whoever catches an error does; then the error's transaction ends.
     unsafe {
+        pg_sys::error_context_stack = callbacks;
+        pg_sys::PG_exception_stack = caught_at;
         pg_sys::InterruptHoldoffCount = 0;
+        pg_sys::QueryCancelHoldoffCount = 0;
         pg_sys::AbortCurrentTransaction();
     }
     Err(described(payload))
@@ -114,39 +125,64 @@ pub(crate) fn on_latest_snapshot<R>(read: impl FnOnce() -> R) -> R {
     }
 }
 
-/// What became of an attempt to hold the extension.
+/// What became of an attempt to hold tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Extension {
-    /// It is there, and stays for the rest of this transaction.
+pub(crate) enum Tables {
+    /// They are there, and stay as they are for the rest of this transaction.
     Held,
-    /// Somebody is about to drop it.
+    /// Somebody is about to drop or change one.
     Busy,
-    /// There is none (any more).
+    /// One is not there (any more): the extension was dropped.
     Gone,
 }
 
-/// Locks the extension against DROP EXTENSION for the rest of this transaction, or finds it gone.
-/// DROP EXTENSION takes this lock first: whoever has it never meets a DROP half way through the tables.
-pub(crate) fn hold_extension(wait: bool) -> Extension {
-    // SAFETY: a look-up by a static name, which answers that there is none.
-    let find = || unsafe { pg_sys::get_extension_oid(c"lumina".as_ptr(), true) };
-    let extension = find();
-    if extension == Oid::INVALID {
-        return Extension::Gone;
+/// Tries to lock tables and sequences of the schema `lumina` for the rest of this transaction: all of them, or none. Whoever
+/// holds all that it needs never waits for a DROP EXTENSION that has come half way through them, and so never in a circle.
+/// No lock that others can take is in the way: those on tables need rights to them.
+pub(crate) fn try_hold(names: &[&CStr], to_write: bool) -> Tables {
+    let mode = if to_write { pg_sys::RowExclusiveLock } else { pg_sys::AccessShareLock } as pg_sys::LOCKMODE;
+    let mut held = Vec::new();
+    let mut outcome = Tables::Held;
+    for name in names {
+        let table = relation(name);
+        if table == Oid::INVALID {
+            outcome = Tables::Gone;
+            break;
+        }
+        // SAFETY: a plain call, which waits for nobody.
+        if !unsafe { pg_sys::ConditionalLockRelationOid(table, mode) } {
+            outcome = Tables::Busy;
+            break;
+        }
+        held.push(table);
+        // What was committed before the lock was ours is heard of by now.
+        if relation(name) != table {
+            outcome = Tables::Gone;
+            break;
+        }
     }
-    let lock = Lock::extension(extension);
-    if wait {
-        lock.share();
-    } else if !lock.try_share() {
-        return Extension::Busy;
+    if outcome != Tables::Held {
+        // SAFETY: locks that were just taken.
+        held.into_iter().for_each(|table| unsafe { pg_sys::UnlockRelationOid(table, mode) });
     }
-    // SAFETY: what was committed before the lock was ours is heard of here.
-    unsafe { pg_sys::AcceptInvalidationMessages() };
-    if find() == extension { Extension::Held } else { Extension::Gone }
+    outcome
+}
+
+/// The same, waiting for whoever is in the way while it holds none of them; not for longer than `patience`.
+pub(crate) fn hold(names: &[&CStr], to_write: bool, patience: Duration) -> Tables {
+    let began = Instant::now();
+    loop {
+        match try_hold(names, to_write) {
+            Tables::Busy if began.elapsed() < patience => {
+                sleep(Duration::from_millis(20));
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// A table or view of the schema `lumina`.
-pub(crate) fn relation(name: &std::ffi::CStr) -> Oid {
+pub(crate) fn relation(name: &CStr) -> Oid {
     // SAFETY: look-ups by static names, which answer that there is none.
     unsafe { pg_sys::get_relname_relid(name.as_ptr(), pg_sys::get_namespace_oid(c"lumina".as_ptr(), true)) }
 }
@@ -184,13 +220,23 @@ pub(crate) fn wait_for(number: u32) {
     }
 }
 
+unsafe extern "C-unwind" {
+    // Bound by nobody.
+    fn Async_Notify(channel: *const c_char, payload: *const c_char);
+}
+
 /// What is to happen when the running transaction ends.
 #[derive(Default)]
 struct AtEnd {
     registered: bool,
     before_commit: Vec<fn()>,
-    after_commit: Vec<fn()>,
+    at_abort: Vec<fn()>,
+    /// Payloads for [`JOBS`], each with the subtransaction that it is of.
+    notifications: Vec<(u32, CString)>,
 }
+
+/// The channel that listeners hear of jobs on.
+const JOBS: &CStr = c"lumina_jobs";
 
 thread_local! {
     static AT_END: RefCell<AtEnd> = RefCell::default();
@@ -201,16 +247,27 @@ pub(crate) fn before_commit(action: fn()) {
     at_end(|end| end.before_commit.push(action));
 }
 
-/// Has `action` called just after the running transaction has committed. It must not raise.
-pub(crate) fn after_commit(action: fn()) {
-    at_end(|end| end.after_commit.push(action));
+/// Has `action` called when the running transaction is rolled back. It must not raise.
+pub(crate) fn at_abort(action: fn()) {
+    at_end(|end| end.at_abort.push(action));
+}
+
+/// Notifies those who listen to jobs, when the running transaction commits; not where it, or the running subtransaction, is
+/// rolled back, and not where it is prepared, which a transaction that has notified cannot be.
+pub(crate) fn notify_at_commit(payload: CString) {
+    // SAFETY: a plain look.
+    let subtransaction = unsafe { pg_sys::GetCurrentSubTransactionId() };
+    at_end(|end| end.notifications.push((subtransaction, payload)));
 }
 
 fn at_end(change: impl FnOnce(&mut AtEnd)) {
     AT_END.with_borrow_mut(|end| {
         if !std::mem::replace(&mut end.registered, true) {
-            // SAFETY: a callback of ours, for the life of the session.
-            unsafe { pg_sys::RegisterXactCallback(Some(transaction_ends), std::ptr::null_mut()) };
+            // SAFETY: callbacks of ours, for the life of the session.
+            unsafe {
+                pg_sys::RegisterXactCallback(Some(transaction_ends), std::ptr::null_mut());
+                pg_sys::RegisterSubXactCallback(Some(subtransaction_ends), std::ptr::null_mut());
+            }
         }
         change(end);
     });
@@ -219,20 +276,44 @@ fn at_end(change: impl FnOnce(&mut AtEnd)) {
 /// # Safety
 /// Called by Postgres.
 unsafe extern "C-unwind" fn transaction_ends(event: XactEvent::Type, _: *mut c_void) {
-    let act = || {
-        let take = |before: bool| {
-            AT_END.with_borrow_mut(|end| {
-                std::mem::take(if before { &mut end.before_commit } else { &mut end.after_commit })
-            })
-        };
-        match event {
-            XactEvent::XACT_EVENT_PRE_COMMIT => take(true).into_iter().for_each(|action| action()),
-            XactEvent::XACT_EVENT_COMMIT => take(false).into_iter().for_each(|action| action()),
-            XactEvent::XACT_EVENT_ABORT | XactEvent::XACT_EVENT_PREPARE => {
-                take(true);
-                take(false);
+    let act = || match event {
+        XactEvent::XACT_EVENT_PRE_COMMIT => {
+            let (actions, notifications) = AT_END.with_borrow_mut(|end| {
+                (std::mem::take(&mut end.before_commit), std::mem::take(&mut end.notifications))
+            });
+            for (_, payload) in notifications {
+                // SAFETY: in a transaction still, which tells at its end; Postgres copies both. An error of it is caught by
+                // the guard: nothing of Rust is between.
+                unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| Async_Notify(JOBS.as_ptr(), payload.as_ptr())) };
             }
-            _ => (),
+            actions.into_iter().for_each(|action| action());
+        }
+        XactEvent::XACT_EVENT_COMMIT | XactEvent::XACT_EVENT_PREPARE => {
+            AT_END.with_borrow_mut(|end| *end = AtEnd { registered: true, ..AtEnd::default() });
+        }
+        XactEvent::XACT_EVENT_ABORT => {
+            let end =
+                AT_END.with_borrow_mut(|end| std::mem::replace(end, AtEnd { registered: true, ..AtEnd::default() }));
+            end.at_abort.into_iter().for_each(|action| action());
+        }
+        _ => (),
+    };
+    // SAFETY: the closure owns nothing that an error would leave behind.
+    unsafe { pg_sys::panic::pgrx_extern_c_guard(act) };
+}
+
+/// # Safety
+/// Called by Postgres.
+unsafe extern "C-unwind" fn subtransaction_ends(
+    event: SubXactEvent::Type,
+    subtransaction: u32,
+    _parent: u32,
+    _: *mut c_void,
+) {
+    let act = || {
+        if event == SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+            // Subtransactions are numbered as they begin: those that began in this one have greater numbers.
+            AT_END.with_borrow_mut(|end| end.notifications.retain(|(of, _)| *of < subtransaction));
         }
     };
     // SAFETY: the closure owns nothing that an error would leave behind.

@@ -15,6 +15,8 @@ use lumina_search::{Rows, Search, Values};
 pub(super) struct Group {
     /// Between the two members farthest apart, of 64 bits.
     pub(super) distance: i16,
+    /// Whether all hashes of the rule are equal.
+    pub(super) identical: bool,
     /// Where its members end.
     pub(super) end: usize,
     /// What is near a member, but in no group with it: as many as are kept, and how many there are.
@@ -43,7 +45,7 @@ impl Formed {
         Formed { groups: Vec::new(), members: Vec::new(), distances: Vec::new(), near_pairs: 0 }
     }
 
-    /// Adds a group for each image that has several files, and is in no group yet.
+    /// Adds a group for each image that has several files and is in no group yet: those whose hashes are not compared.
     pub(super) fn add_exact(mut self, images: &Images, hashes: usize) -> Self {
         let mut grouped = vec![false; images.all.len()];
         self.members.iter().for_each(|member| grouped[*member as usize] = true);
@@ -51,7 +53,7 @@ impl Formed {
             self.members.push(place as u32);
             self.distances.extend(std::iter::repeat_n(0, hashes));
             let end = self.members.len();
-            self.groups.push(Group { distance: 0, end, also_near: Vec::new(), also_near_count: 0 });
+            self.groups.push(Group { distance: 0, identical: true, end, also_near: Vec::new(), also_near_count: 0 });
         }
         self
     }
@@ -85,7 +87,7 @@ pub(super) fn form(
         );
         found.map_err(|error| blame(error, &search, limit.setting))?;
     }
-    let near_pairs = edges.count() + values.equal_pairs();
+    let near_pairs = edges.count() + equal_pairs(&values, images);
     phase(job, "grouping", 0.6, images.all.len())?;
     let groups = run.job(|context, _| Groups::form(&values, edges, parameters.strategy, Primary::First, context));
     let search = Search { left: &values, right: None, radii: &rule.alternatives()[0] };
@@ -102,6 +104,7 @@ fn list(
     run: &Run<'_>,
 ) -> Result<Formed, LuminaError> {
     let context = run.context();
+    let hashes = parameters.hashes.len();
     let mut formed = Formed { near_pairs, ..Formed::none() };
     let (mut members, mut distances, mut near) = (Vec::new(), Vec::new(), Vec::new());
     for group in 0..groups.len() {
@@ -109,21 +112,38 @@ fn list(
         groups.rows(values, group, &mut members, &mut distances, context)?;
         groups.also_near(values, group, &mut near, context)?;
         let image = |row: &u32| images.compared[*row as usize];
-        for row in &members {
-            context.push(&mut formed.members, image(row))?;
+        let first = formed.members.len();
+        // Rows of one image are equal, and so follow one another.
+        for (row, each) in members.iter().zip(distances.chunks_exact(hashes)) {
+            if formed.members[first..].last() != Some(&image(row)) {
+                context.push(&mut formed.members, image(row))?;
+                for distance in each {
+                    context.push(&mut formed.distances, *distance)?;
+                }
+            }
         }
-        for distance in &distances {
-            context.push(&mut formed.distances, *distance)?;
-        }
+        near.dedup_by_key(|row| image(row));
         context.push(
             &mut formed.groups,
             Group {
                 distance: parameters.distance(groups.farthest(group)),
+                identical: groups.farthest(group).iter().all(|distance| *distance == 0),
                 end: formed.members.len(),
-                also_near: near.iter().take(KEPT.max(members.len())).map(image).collect(),
+                also_near: near.iter().take(KEPT.max(formed.members.len() - first)).map(image).collect(),
                 also_near_count: near.len(),
             },
         )?;
     }
     Ok(formed)
+}
+
+/// Pairs of images whose hashes are equal.
+fn equal_pairs(values: &Values, images: &Images) -> u64 {
+    let pairs = |value| {
+        let rows = values.members(value);
+        let image = |row: &u32| images.compared[*row as usize];
+        let others = rows.as_slice().windows(2).filter(|pair| image(&pair[0]) != image(&pair[1])).count() as u64;
+        others * (others + 1) / 2
+    };
+    values.repeated().map(pairs).sum()
 }

@@ -5,15 +5,16 @@
 
 use super::rule::Parameters;
 use crate::error::LuminaError;
-use crate::jobs::job::Job;
+use crate::jobs::job::{ALL, Job};
 use crate::jobs::stop::Stop;
 use crate::pg::query::{Column, Row, run_select};
-use crate::pg::transaction::{self, Extension, as_role, attempt, hold_extension};
+use crate::pg::transaction::{self, Tables, as_role, attempt, hold};
 use crate::search::run::Run;
 use lumina_search::Rows;
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::ffi::CString;
+use std::time::Duration;
 
 /// What an image is preferred by: the greater first.
 type Preference = (i32, Reverse<i64>, i64, Reverse<i64>);
@@ -49,8 +50,19 @@ pub(super) struct Images {
     pub(super) all: Vec<Image>,
     /// The image of each row that is compared, ascending.
     pub(super) compared: Vec<u32>,
-    /// What is compared: the hashes that the rule names, of images whose hashes are to be trusted.
+    /// What is compared: the hashes that the rule names, of images whose hashes are to be trusted. An image with several files
+    /// has [`ROWS`] rows: so it makes a group by itself, of which is known what is near, where no other image is in it.
     pub(super) rows: Rows,
+}
+
+/// Rows of an image with several files.
+const ROWS: u32 = 2;
+
+impl Images {
+    /// How many images are compared.
+    pub(super) fn count_compared(&self) -> usize {
+        self.all.iter().filter(|image| image.valid).count()
+    }
 }
 
 /// Columns before the hashes.
@@ -76,9 +88,12 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
     let stopped = Cell::new(None);
     let read = attempt(|| {
         transaction::run(|| {
-            if hold_extension(true) != Extension::Held {
+            if hold(&ALL, true, Duration::MAX) != Tables::Held {
                 return Err(Stop::Gone);
             }
+            transaction::refresh_snapshot();
+            // Who may not read the catalog any more would read no images, and find no duplicates.
+            job.check_rights()?;
             let begin = |_: &[Column]| Ok(Found { all: Vec::new(), hashes: Rows::new(&widths) });
             let look = || match job.look_within() {
                 Ok(()) => Ok(()),
@@ -102,6 +117,7 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
                 )?;
                 Ok((found, files))
             })
+            .and_then(|read| job.check_rights().map(|()| read))
         })
     });
     if let Some(stop) = stopped.take() {
@@ -173,10 +189,13 @@ impl Found {
             let mut sorted = context.vec(order.len())?;
             sorted.extend(order.iter().map(|image| all[*image as usize]));
             context.free(std::mem::take(&mut all));
-            let mut compared = context.vec(sorted.len())?;
-            compared.extend((0..sorted.len() as u32).filter(|place| sorted[*place as usize].valid));
-            let mut valid = context.vec(compared.len())?;
-            valid.extend(compared.iter().map(|place| order[*place as usize]));
+            let (mut compared, mut valid) = (Vec::new(), Vec::new());
+            for (place, image) in sorted.iter().enumerate().filter(|(_, image)| image.valid) {
+                for _ in 0..image.files.min(ROWS) {
+                    context.push(&mut compared, place as u32)?;
+                    context.push(&mut valid, order[place])?;
+                }
+            }
             hashes.reorder(&valid, context)?;
             context.free(valid);
             context.free(order);

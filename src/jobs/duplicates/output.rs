@@ -15,8 +15,9 @@ const GROUPS: usize = 4096;
 const IMAGES: usize = 65_536;
 
 /// Whether one of the images that are in groups is another than it was when it was read, or is gone.
-pub(super) fn have_changed(images: &Images, formed: &Formed) -> Result<bool, Stop> {
+pub(super) fn have_changed(job: &Job, images: &Images, formed: &Formed) -> Result<bool, Stop> {
     for members in formed.members.chunks(IMAGES) {
+        job.look_within()?;
         let ids: Vec<i64> = members.iter().map(|&member| images.all[member as usize].id).collect();
         let written: Vec<i64> = members.iter().map(|&member| i64::from(images.all[member as usize].written)).collect();
         let changed = statement::read(
@@ -45,7 +46,7 @@ pub(super) fn write(job: &Job, parameters: &Parameters, images: &Images, formed:
         "UPDATE lumina.duplicate_runs SET is_current = false WHERE catalog = $1 AND is_current",
         &[catalog.into()],
     );
-    let compared = images.compared.len() as i64;
+    let compared = images.count_compared() as i64;
     let possible = i128::from(compared) * i128::from(compared - 1) / 2;
     let arguments: [Argument<'_>; 10] = [
         catalog.into(),
@@ -72,7 +73,7 @@ pub(super) fn write(job: &Job, parameters: &Parameters, images: &Images, formed:
     for groups in formed.groups.chunks(GROUPS) {
         savings += write_groups(job, parameters, images, formed, run, groups, first);
         first = groups.last().map_or(first, |group| group.end);
-        pgrx::check_for_interrupts!();
+        job.look_within()?;
     }
     Ok(json!({
         "run": run,
@@ -140,9 +141,9 @@ impl Table {
         let size = |&image: &u32| images.all[image as usize].size;
         let bytes =
             members.iter().fold(0i64, |sum, image| sum.saturating_add(files(image).saturating_mul(size(image))));
-        let kind = match (members.len(), group.distance) {
+        let kind = match (members.len(), group.identical) {
             (1, _) => "exact",
-            (_, 0) => "identical",
+            (_, true) => "identical",
             _ => "near",
         };
         let near: Vec<String> =

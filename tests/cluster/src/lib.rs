@@ -4,6 +4,7 @@
 //! when it is dropped. It can be stopped in each of Postgres's ways, killed for real, restarted, and given a standby.
 //! Sessions are [`postgres::Client`]s, as many as a test wants, or runs of `psql`.
 //!
+//! - [`catalog`]: catalogs with rows as an import would write them, and what a run left.
 //! - [`installation`]: which Postgres, and the user who runs it.
 //! - [`cluster`]: the server's life.
 //! - [`psql`]: what a user types, and what comes back; dumps.
@@ -12,6 +13,7 @@
 //! Everything here panics where it fails: it is for tests alone, and a test that cannot start its server has failed.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test harness: a failure is a failed test")]
 
+pub mod catalog;
 pub mod cluster;
 pub mod installation;
 pub mod psql;
