@@ -57,17 +57,30 @@ impl Cluster {
 
     /// A streaming standby of this server, caught up to now.
     pub fn standby(&self) -> Self {
-        let standby = Cluster::empty();
-        run(program("pg_basebackup")
-            .args(["--no-sync", "-R", "-X", "stream", "-c", "fast", "-U", "postgres", "-h"])
-            .arg(self.socket_folder())
-            .args(["-p", &PORT.to_string(), "-D"])
-            .arg(standby.data()));
-        let folder = standby.socket_folder();
-        standby.configure(&[("unix_socket_directories", folder.to_str().expect("a path in UTF-8"))]);
+        let standby = self.base_backup(&["-R"]);
         standby.restart();
         standby.catch_up_with(self);
         standby
+    }
+
+    /// A server made from a base backup of this one, which knows nothing of it.
+    pub fn copy(&self) -> Self {
+        let copy = self.base_backup(&[]);
+        copy.restart();
+        copy
+    }
+
+    fn base_backup(&self, options: &[&str]) -> Self {
+        let copy = Cluster::empty();
+        run(program("pg_basebackup")
+            .args(["--no-sync", "-X", "stream", "-c", "fast", "-U", "postgres", "-h"])
+            .arg(self.socket_folder())
+            .args(["-p", &PORT.to_string(), "-D"])
+            .arg(copy.data())
+            .args(options));
+        let folder = copy.socket_folder();
+        copy.configure(&[("unix_socket_directories", folder.to_str().expect("a path in UTF-8"))]);
+        copy
     }
 
     fn empty() -> Self {

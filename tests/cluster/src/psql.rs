@@ -59,8 +59,13 @@ impl Cluster {
 
     /// Runs one of Postgres's client programs against this server; panics unless it succeeds.
     pub fn client(&self, name: &str, arguments: &[&str]) -> String {
+        self.client_with(name, arguments, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn client_with(&self, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> String {
         let mut command = program(name);
         command.args(["-U", "postgres", "-h"]).arg(self.socket_folder()).args(["-p", &self.port().to_string()]);
-        run(command.args(arguments))
+        run(command.args(arguments).envs(environment.iter().copied()))
     }
 }
