@@ -5,6 +5,7 @@
 
 use super::kinds;
 use super::stop::{Failure, Stop};
+use crate::pg::background::sleep;
 use crate::pg::message::in_plain_encoding;
 use crate::pg::statement::{self, Argument};
 use crate::pg::transaction::{self, Tables, attempt, hold, try_hold};
@@ -112,6 +113,8 @@ impl Job {
         if self.last.looked.get().elapsed() < LOOK {
             return Ok(());
         }
+        // Not a moment's sleep: this is where the end of the postmaster is noticed.
+        attempt(|| sleep(Duration::ZERO))?;
         attempt(|| transaction::run(|| self.check(false)))??;
         self.last.looked.set(Instant::now());
         Ok(())

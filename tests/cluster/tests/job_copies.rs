@@ -77,7 +77,7 @@ fn assert_fenced(session: &mut Client) {
         let error = session.batch_execute(&format!("CALL lumina.wait_for_job({job})")).unwrap_err();
         assert_eq!(error.code(), Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE));
         let attempts = "SELECT attempts FROM lumina.jobs WHERE id = $1";
-        assert_eq!(session.query_one(attempts, &[&i64::from(job)]).unwrap().get::<_, i32>(0), 0);
+        assert_eq!(session.query_one(attempts, &[&job]).unwrap().get::<_, i32>(0), 0);
     }
     // One is adopted, the other one cancelled.
     assert_eq!(session.query_one("SELECT lumina.adopt_catalog('a')", &[]).unwrap().get::<_, i32>(0), 1);
