@@ -267,7 +267,8 @@ pub(super) fn set_mine(job: Option<&Job>) {
 /// Puts the job of this worker back into the queue, as a worker does that is told to end: this counts for no failure. Waits for
 /// nobody: what cannot be written leaves an orphan. In a transaction.
 pub(super) fn give_back() {
-    if let Some((id, token)) = MINE.take()
+    // It stays known until it is another: told to end in the middle of this, the worker tries once more on its way out.
+    if let Some((id, token)) = MINE.get()
         && try_hold(&ALL, true) == Tables::Held
     {
         statement::any(

@@ -25,7 +25,7 @@ fn wait_for_phase(session: &mut Client, job: i64, phase: &str) {
     wait_until(&format!("job {job} is {phase}"), || {
         let row = session.query_one("SELECT phase, state::text FROM lumina.jobs WHERE id = $1", &[&job]).unwrap();
         assert!(["queued", "running"].contains(&row.get(1)), "job {job} has ended before it was {phase}");
-        row.get::<_, &str>(0) == phase
+        row.get::<_, &str>(1) == "running" && row.get::<_, &str>(0) == phase
     });
 }
 
