@@ -47,6 +47,16 @@ pub fn state(session: &mut Client, job: i64) -> String {
     row.map_or_else(|| "gone".into(), |row| row.get(0))
 }
 
+/// Waits until a worker is in a phase of a job; panics if the job ends before.
+pub fn wait_for_phase(session: &mut Client, job: i64, phase: &str) {
+    wait_until(&format!("job {job} is {phase}"), || {
+        let look = "SELECT phase, state::text FROM lumina.jobs WHERE id = $1";
+        let row = session.query_one(look, &[&job]).expect("the job is there");
+        assert!(["queued", "running"].contains(&row.get(1)), "job {job} has ended before it was {phase}");
+        row.get::<_, &str>(1) == "running" && row.get::<_, &str>(0) == phase
+    });
+}
+
 /// Waits until a job has ended, and returns its state.
 pub fn wait_for_end(session: &mut Client, job: i64) -> String {
     let mut last = String::new();

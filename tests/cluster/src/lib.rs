@@ -8,6 +8,7 @@
 //! - [`installation`]: which Postgres, and the user who runs it.
 //! - [`cluster`]: the server's life.
 //! - [`psql`]: what a user types, and what comes back; dumps.
+//! - [`report`]: what tests say and are told.
 //! - [`random`]: random hashes, the same ones each time.
 //!
 //! Everything here panics where it fails: it is for tests alone, and a test that cannot start its server has failed.
@@ -18,6 +19,7 @@ pub mod cluster;
 pub mod installation;
 pub mod psql;
 pub mod random;
+pub mod report;
 
 pub use cluster::{Cluster, Shutdown};
 pub use postgres;

@@ -1,24 +1,15 @@
 //! Jobs whose ground goes away: catalog, extension and database dropped at any moment, the disk full.
 //!
 //! `LUMINA_KILLS` says how often (24 by default), `LUMINA_SEED` where the random numbers begin.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::explicit_write, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::catalog::{fill, leftovers, result, submit, wait_for_end};
 use lumina_cluster::cluster::wait_until;
+use lumina_cluster::report::{number, say};
 use lumina_cluster::{Cluster, Random, installation};
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
-
-/// Says something to those who see the tests pass, which println does not.
-fn say(what: &str) {
-    writeln!(std::io::stderr(), "{what}").unwrap();
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
 
 #[test]
 fn dropped_at_every_moment() {

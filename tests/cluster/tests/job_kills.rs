@@ -2,21 +2,16 @@
 //! right end, nothing is missing, doubled or left over, and whoever reads sees the old groups or the new ones.
 //!
 //! `LUMINA_KILLS` says how often (80 by default), `LUMINA_SEED` where the random numbers begin.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::explicit_write, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::catalog::{RESULT, fill, leftovers, result, submit, wait_for_end};
 use lumina_cluster::cluster::wait_until;
+use lumina_cluster::report::{number, say};
 use lumina_cluster::{Cluster, Random, Shutdown};
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::{Client, Config, NoTls};
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-/// Says something to those who see the tests pass, which println does not.
-fn say(what: &str) {
-    writeln!(std::io::stderr(), "{what}").unwrap();
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -76,8 +71,9 @@ fn strike(cluster: &Cluster, session: &mut Client, listener: &mut Client, job: i
             let mut heard = listener.notifications();
             let mut heard = heard.timeout_iter(Duration::from_secs(20));
             while let Ok(Some(notification)) = heard.next() {
-                let of_job = notification.payload().contains(&format!("\"job\" : {job},"));
-                if of_job && (notification.payload().contains(&wanted) || !notification.payload().contains("running")) {
+                let payload = notification.payload();
+                let of_job = payload.contains(&format!("\"job\" : {job},")) && !payload.contains("queued");
+                if of_job && (payload.contains(&wanted) || !payload.contains("running")) {
                     break;
                 }
             }
@@ -115,10 +111,6 @@ fn read_throughout(cluster: &Cluster, known: &[String], stop: &AtomicBool, reads
             reads.fetch_add(1, Ordering::AcqRel);
         }
     }
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
 #[test]

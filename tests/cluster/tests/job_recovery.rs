@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
-use lumina_cluster::catalog::{fill, leftovers, result, state, submit, wait_for_end};
+use lumina_cluster::catalog::{fill, leftovers, result, state, submit, wait_for_end, wait_for_phase};
 use lumina_cluster::cluster::wait_until;
 use postgres::Client;
 use postgres::error::SqlState;
@@ -11,14 +11,6 @@ use std::time::Duration;
 fn workers(session: &mut Client) -> i64 {
     let count = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'lumina worker'";
     session.query_one(count, &[]).unwrap().get(0)
-}
-
-fn wait_for_phase(session: &mut Client, job: i64, phase: &str) {
-    wait_until(&format!("job {job} is {phase}"), || {
-        let row = session.query_one("SELECT phase, state::text FROM lumina.jobs WHERE id = $1", &[&job]).unwrap();
-        assert!(["queued", "running"].contains(&row.get(1)), "job {job} has ended before it was {phase}");
-        row.get::<_, &str>(1) == "running" && row.get::<_, &str>(0) == phase
-    });
 }
 
 /// Holds the row of a catalog, so that its job comes to the end of its work and no further.

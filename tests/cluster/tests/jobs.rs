@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
-use lumina_cluster::catalog::{fill, leftovers, result, state, submit, wait_for_end};
+use lumina_cluster::catalog::{fill, leftovers, result, state, submit, wait_for_end, wait_for_phase};
 use lumina_cluster::cluster::wait_until;
 use postgres::Client;
 use postgres::error::SqlState;
@@ -19,14 +19,6 @@ fn submit_slow(session: &mut Client, catalog: &str) -> i64 {
     session.batch_execute("SET lumina.search_threads = 1; SET lumina.max_pairs = 100000000").unwrap();
     let rule = "[{\"dhash\": 16, \"pdq\": 10}]";
     session.query_one("SELECT lumina.detect_duplicates($1, rule => $2)", &[&catalog, &rule]).unwrap().get(0)
-}
-
-fn wait_for_phase(session: &mut Client, job: i64, phase: &str) {
-    wait_until(&format!("job {job} is {phase}"), || {
-        let row = session.query_one("SELECT phase, state::text FROM lumina.jobs WHERE id = $1", &[&job]).unwrap();
-        assert!(["queued", "running"].contains(&row.get(1)), "job {job} has ended before it was {phase}");
-        row.get::<_, &str>(1) == "running" && row.get::<_, &str>(0) == phase
-    });
 }
 
 fn error_of(result: Result<impl Sized, postgres::Error>) -> (SqlState, String, String) {

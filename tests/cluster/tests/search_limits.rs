@@ -1,13 +1,13 @@
 //! Bulk search where it must end early: cancelled in every phase, too many at once, too many pairs, too little memory.
 //!
 //! Which phase a search is in is read in the server's log, where it says at DEBUG1 which one has ended.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::explicit_write, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
+use lumina_cluster::report::say;
 use postgres::error::SqlState;
 use postgres::{Client, NoTls};
-use std::io::Write;
 use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,11 +17,6 @@ const SOON: Duration = Duration::from_secs(5);
 
 /// 64 random bits of a number.
 const HASH: &str = "('x' || substr(md5(i::text), 1, 16))::bit(64)::phash";
-
-/// Says something to those who see the tests pass, which println does not.
-fn say(what: &str) {
-    writeln!(std::io::stderr(), "{what}").unwrap();
-}
 
 fn pid(session: &mut Client) -> i32 {
     session.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0)
