@@ -1,16 +1,22 @@
 # Every target installs what it needs first, and says so.
-.PHONY: help demo test test-all test-clients lint bench bench-images fuzz install schema clean setup
+.PHONY: help demo demo-stop session test test-all test-clients lint bench bench-images bench-quality fuzz install schema docker test-docker tree clean setup
 SHELL := /bin/bash
 
 help:
-	@echo "make demo         a throwaway server with the extension, and the README's session on it"
+	@echo "make demo         real photographs imported, their duplicates in the terminal and as a page; PHOTOS=dir"
+	@echo "make demo-stop    ends the server of the demo and removes everything"
+	@echo "make session      a throwaway server with the extension, and the README's session on it"
 	@echo "make test         formatting, lints, all tests, on Postgres 15"
 	@echo "make test-all     the tests on Postgres 15, 16, 17 and 18, each in the Debian that has it; needs root"
 	@echo "make test-clients the clients of docs/clients.md: psycopg, SQLAlchemy, Django, JDBC, PostgREST"
 	@echo "make bench        the figures of the README"
 	@echo "make bench-images decoding and hashing of real pictures"
+	@echo "make bench-quality how many altered copies the pair rules find, and how often they are wrong"
 	@echo "make fuzz         the parsers against random input; SECONDS_EACH=60 by default"
 	@echo "make install      into the Postgres whose pg_config is on the path (or PG_CONFIG=...)"
+	@echo "make docker       the image lumina:15, with Docker; VARIANT=16, 17, 18 or cuda for others"
+	@echo "make test-docker  builds the image with podman and tests it; needs root"
+	@echo "make tree         the files of the extension below target/tree, for the Postgres of pg_config (or PG_CONFIG=...)"
 	@echo "make schema       writes sql/generated/ anew after a change under sql/"
 	@echo "make lint, make clean"
 
@@ -19,6 +25,12 @@ setup:
 
 demo: setup
 	@scripts/install-private && scripts/demo
+
+demo-stop:
+	@scripts/demo stop
+
+session: setup
+	@scripts/install-private && scripts/session
 
 test: setup
 	@scripts/test
@@ -38,6 +50,9 @@ bench: setup
 bench-images: setup
 	@scripts/bench-images
 
+bench-quality: setup
+	@scripts/bench-quality
+
 fuzz: setup
 	@scripts/fuzz
 
@@ -46,6 +61,15 @@ schema: setup
 
 install:
 	@scripts/install
+
+docker:
+	@docker/build $(VARIANT)
+
+test-docker:
+	@scripts/test-docker $(VARIANT)
+
+tree:
+	@docker/build-extension target/tree
 
 clean:
 	@rm -rf target fuzz/target

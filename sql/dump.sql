@@ -9,6 +9,7 @@ SELECT pg_catalog.pg_extension_config_dump('lumina.images', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.images_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.image_files', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.image_files_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.sidecars', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.jobs', $$WHERE state NOT IN ('queued', 'running')$$);
 SELECT pg_catalog.pg_extension_config_dump('lumina.jobs_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.job_cancellations',

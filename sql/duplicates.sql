@@ -113,16 +113,19 @@ ALTER TABLE lumina.duplicate_members ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.duplicate_members FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 GRANT SELECT ON lumina.duplicate_runs, lumina.duplicate_groups, lumina.duplicate_members TO PUBLIC;
 
-CREATE FUNCTION lumina._detect_duplicates(caller oid, catalog_name text, max_distance int4, strategy text, rule_name text)
+CREATE FUNCTION lumina._detect_duplicates(caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text)
     RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted int8 := lumina._catalog(caller, catalog_name, 'curate');
     rule jsonb;
 BEGIN
-    IF strategy IS NULL OR rule_name IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'strategy and rule must not be NULL',
-            HINT = 'Leave them out for clique and consensus.';
+    IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'strategy, rule and raw_jpeg must not be NULL',
+            HINT = 'Leave them out for clique, consensus and siblings.';
+    ELSIF raw_jpeg NOT IN ('siblings', 'duplicate') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown value "%s" of raw_jpeg', left(raw_jpeg, 80)),
+            HINT = 'A JPEG beside a raw file of the same name is one of its siblings, or, with duplicate, compared as any other.';
     ELSIF strategy NOT IN ('clique', 'star', 'component') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown strategy "%s"', left(strategy, 80)),
             HINT = 'The strategies are clique, star and component.';
@@ -149,14 +152,15 @@ BEGIN
                     'hashes ahash, dhash, dct, pdq, each with a distance below its width.';
         END IF;
     END IF;
-    RETURN lumina._submit(caller, 'detect_duplicates', wanted, jsonb_build_object('rule', rule, 'strategy', strategy));
+    RETURN lumina._submit(caller, 'detect_duplicates', wanted,
+        jsonb_build_object('rule', rule, 'strategy', strategy, 'raw_jpeg', raw_jpeg));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text) IS 'Internal: detect_duplicates for a caller';
+REVOKE EXECUTE ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text, text) IS 'Internal: detect_duplicates for a caller';
 CREATE FUNCTION lumina.detect_duplicates(catalog text, max_distance int4 DEFAULT NULL, strategy text DEFAULT 'clique',
-        rule text DEFAULT 'consensus') RETURNS int8
+        rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings') RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text) IS
+COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text) IS
     'Submits a job that groups the duplicates of a catalog and replaces the groups it had; returns the job''s id';
 
 -- What is there of the current groups: images that are not rejected, with the files that they have. Images and files may

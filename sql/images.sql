@@ -27,6 +27,11 @@ CREATE FUNCTION lumina.quality_score(format text, width int4, height int4, size 
 COMMENT ON FUNCTION lumina.quality_score(text, int4, int4, int8, float8) IS
     'The quality of an image, 0 to 100: format 40 %, resolution 35 %, size 15 %, metadata 10 %';
 
+CREATE FUNCTION lumina._is_raw(format text) RETURNS bool
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+RETURN format IN ('dng', 'cr2', 'cr3', 'nef', 'arw', 'orf', 'rw2', 'raf', 'pef', 'srw');
+COMMENT ON FUNCTION lumina._is_raw(text) IS 'Internal: whether a format is one of the raw files of cameras';
+
 CREATE TABLE lumina.sources (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
@@ -98,17 +103,36 @@ CREATE TABLE lumina.image_files (
     source int8,
     -- Not a foreign key: a dump holds the files that a running job has imported so far, but not the job.
     import_job int8,
+    -- What the file was when it was read: where one of these differs, an import reads it again.
+    size int8 CHECK (size >= 0),
     device int8,
     inode int8,
+    modified_at timestamptz,
+    changed_at timestamptz,
     missing_since timestamptz,
     state lumina.file_state NOT NULL DEFAULT 'keep',
     created_at timestamptz NOT NULL DEFAULT now(),
+    -- The path without its extension: a raw file and the JPEG that the camera wrote with it have the same.
+    stem text COLLATE "C" NOT NULL GENERATED ALWAYS AS (regexp_replace(path, '\.[^./]*$', '')) STORED,
     UNIQUE (catalog, path),
+    UNIQUE (id, catalog),
     FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE CASCADE,
     FOREIGN KEY (source, catalog) REFERENCES lumina.sources (id, catalog) ON DELETE SET NULL (source)
 );
 CREATE INDEX image_files_image ON lumina.image_files (image);
 COMMENT ON TABLE lumina.image_files IS 'One row a file: where an image lies; an exact duplicate is an image with two files';
+
+CREATE TABLE lumina.sidecars (
+    catalog int8 NOT NULL,
+    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
+    file int8 NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('edit', 'video')),
+    size int8 CHECK (size >= 0),
+    PRIMARY KEY (catalog, path),
+    FOREIGN KEY (file, catalog) REFERENCES lumina.image_files (id, catalog) ON DELETE CASCADE
+);
+CREATE INDEX sidecars_file ON lumina.sidecars (file);
+COMMENT ON TABLE lumina.sidecars IS 'Files that go with a photograph of the same name: edits (.xmp, .aae) and the film of a live picture (.mov, .mp4)';
 
 CREATE FUNCTION lumina._keep_original_path() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -127,4 +151,6 @@ ALTER TABLE lumina.images ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.images FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.image_files ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.image_files FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
-GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files TO PUBLIC;
+ALTER TABLE lumina.sidecars ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.sidecars FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sidecars TO PUBLIC;

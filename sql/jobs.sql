@@ -62,6 +62,8 @@ CREATE TABLE lumina.jobs (
     database oid NOT NULL,
     timeline int8 NOT NULL,
     directory text NOT NULL,
+    -- What its kind has to remember of what is done, or allowed, already.
+    checkpoint jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(checkpoint) = 'object'),
     result jsonb,
     error_code text CHECK (error_code ~ '^[a-z_]+$'),
     error_sqlstate text CHECK (error_sqlstate ~ '^[0-9A-Z]{5}$'),
@@ -115,12 +117,18 @@ CREATE TABLE lumina.import_items (
     reason text CHECK (reason ~ '^[a-z_]+$'),
     error text,
     image int8,
+    -- Of a preview: what was found, to be imported as it is where the file is still the same.
+    analysis jsonb,
     changed_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (job, path),
     FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE,
     FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE SET NULL (image),
-    CHECK ((state IN ('skipped', 'failed')) = (reason IS NOT NULL))
+    -- What is imported all the same may have a word on what is wrong with it.
+    CHECK (state <> 'found' OR reason IS NULL),
+    CHECK (state NOT IN ('skipped', 'failed') OR reason IS NOT NULL),
+    CHECK ((state = 'ready') = (analysis IS NOT NULL))
 );
+CREATE INDEX import_items_to_do ON lumina.import_items (job, id) WHERE state IN ('found', 'ready');
 CREATE INDEX import_items_image ON lumina.import_items (image) WHERE image IS NOT NULL;
 COMMENT ON TABLE lumina.import_items IS 'One row a file that an import has found, with what became of it and why';
 

@@ -7,6 +7,7 @@ use crate::pg::message::in_database_encoding;
 use lumina_hash::ball::{BallError, RadiusError};
 use lumina_hash::hex::HexError;
 use lumina_hash::width::WidthError;
+use lumina_import::Refusal;
 use lumina_photo::PhotoError;
 use lumina_photo::hash::SizeError;
 use lumina_search::SearchError;
@@ -120,6 +121,12 @@ pub(crate) enum LuminaError {
     JobVersion(i64),
     #[error("job {job} ({kind}): {message}")]
     JobEnded { job: i64, kind: String, code: PgSqlErrorCode, message: String, hint: Option<String> },
+    #[error("lumina.import_roots holds \"{0}\", which is not an absolute path")]
+    ImportRoots(String),
+    #[error("cannot import: {0}")]
+    ImportPath(Refusal),
+    #[error("a path of {0} bytes is longer than any that is imported")]
+    ImportPathLong(usize),
     #[error("all places for bulk searches on this server are taken: {limit}")]
     Busy { limit: u32 },
 }
@@ -164,6 +171,14 @@ impl LuminaError {
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
             }
             Self::JobEnded { code, .. } => *code,
+            Self::ImportRoots(_) | Self::ImportPathLong(_) => ERRCODE_INVALID_PARAMETER_VALUE,
+            Self::ImportPath(refusal) => match refusal {
+                Refusal::NotAbsolute(_) | Refusal::Dots(_) => ERRCODE_INVALID_PARAMETER_VALUE,
+                Refusal::NotFound(_) => ERRCODE_UNDEFINED_FILE,
+                Refusal::NotDirectory(_) | Refusal::Special(_) | Refusal::Link(_) => ERRCODE_WRONG_OBJECT_TYPE,
+                Refusal::Outside(_) | Refusal::Protected(_) | Refusal::Permission(_) => ERRCODE_INSUFFICIENT_PRIVILEGE,
+                Refusal::Io { .. } => ERRCODE_IO_ERROR,
+            },
             Self::ImagePixels { .. } | Self::ImageMemory { .. } => ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             Self::Threads { .. } => ERRCODE_INSUFFICIENT_RESOURCES,
             Self::OverMemory { .. } | Self::TooManyPairs { .. } | Self::Busy { .. } => {
@@ -229,6 +244,11 @@ impl LuminaError {
             Self::JobOfThisTransaction(_) => "It starts at COMMIT: wait for it after that.".into(),
             Self::JobFenced(_) => "SELECT lumina.adopt_catalog(...) lets the jobs of a catalog go on here.".into(),
             Self::JobVersion(_) => "ALTER EXTENSION lumina UPDATE.".into(),
+            Self::ImportRoots(_) => {
+                "It is a list of directories, each from the root of the file system, with commas between them.".into()
+            }
+            Self::ImportPath(refusal) => crate::catalog::paths::hint(refusal),
+            Self::ImportPathLong(_) => format!("Give a path of at most {} bytes.", crate::catalog::paths::LONGEST),
             Self::JobEnded { hint, .. } => return hint.clone(),
             Self::OutOfMemory | Self::Search(_) => "Search fewer rows at a time.".into(),
             Self::ArgumentNull("strategy") => "If it is meant as the type of the ids, write id => NULL::text.".into(),

@@ -5,7 +5,7 @@
 
 use crate::pg::version::reserve_settings;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::num::NonZero;
 use std::time::Duration;
 
@@ -159,6 +159,48 @@ static IMAGE_MEMORY_LIMIT: Number = Number {
     unit: GucFlags::UNIT_KB,
 };
 
+static IMPORT_ROOTS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+
+static IMPORT_THREADS: Number = Number {
+    name: c"lumina.import_threads",
+    short: c"How many threads read and decode files of an import.",
+    long: c"0 uses as many as there are CPUs, up to lumina.import_threads_limit.",
+    value: GucSetting::<i32>::new(0),
+    minimum: 0,
+    maximum: 1024,
+    unit: GucFlags::empty(),
+};
+
+static IMPORT_THREADS_LIMIT: Number = Number {
+    name: c"lumina.import_threads_limit",
+    short: c"The most threads that any import uses.",
+    long: c"Bounds lumina.import_threads in every session.",
+    value: GucSetting::<i32>::new(8),
+    minimum: 1,
+    maximum: 1024,
+    unit: GucFlags::empty(),
+};
+
+static IMPORT_MEMORY: Number = Number {
+    name: c"lumina.import_memory",
+    short: c"How much memory an import uses for files and their pictures.",
+    long: c"Its threads share it. A file that needs more than its share is looked at alone; one that needs more than all of it is not imported.",
+    value: GucSetting::<i32>::new(GIGABYTE_IN_KB),
+    minimum: 16 * 1024,
+    maximum: i32::MAX,
+    unit: GucFlags::UNIT_KB,
+};
+
+static IMPORT_MEMORY_LIMIT: Number = Number {
+    name: c"lumina.import_memory_limit",
+    short: c"The most memory that any import uses for files and their pictures.",
+    long: c"Bounds lumina.import_memory in every session.",
+    value: GucSetting::<i32>::new(2 * GIGABYTE_IN_KB),
+    minimum: 16 * 1024,
+    maximum: i32::MAX,
+    unit: GucFlags::UNIT_KB,
+};
+
 static JOB_WORKERS: Number = Number {
     name: c"lumina.max_job_workers",
     short: c"How many jobs of a database run at once.",
@@ -190,10 +232,13 @@ static JOB_RETENTION: Number = Number {
 };
 
 /// The settings that a job runs with as they were when it was submitted: what `jobs.settings` calls them, and Postgres.
-pub(crate) const JOB_SETTINGS: [(&str, &CStr); 3] = [
+pub(crate) const JOB_SETTINGS: [(&str, &CStr); 6] = [
     ("search_threads", c"lumina.search_threads"),
     ("search_memory", c"lumina.search_memory"),
     ("max_pairs", c"lumina.max_pairs"),
+    ("import_threads", c"lumina.import_threads"),
+    ("import_memory", c"lumina.import_memory"),
+    ("max_image_pixels", c"lumina.max_image_pixels"),
 ];
 
 impl Number {
@@ -226,13 +271,24 @@ pub(crate) fn register() {
         GucContext::Userset,
         GucFlags::empty(),
     );
-    for number in [&THREADS, &MEMORY, &PAIRS, &IMAGE_PIXELS, &IMAGE_MEMORY] {
+    GucRegistry::define_string_guc(
+        c"lumina.import_roots",
+        c"The directories of the server that may be imported from, with everything below them.",
+        c"A list of absolute paths, with commas between them. As configured for the role, the database or the server; what a \
+            session has SET does not count.",
+        &IMPORT_ROOTS,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY,
+    );
+    for number in [&THREADS, &MEMORY, &PAIRS, &IMAGE_PIXELS, &IMAGE_MEMORY, &IMPORT_THREADS, &IMPORT_MEMORY] {
         number.define(GucContext::Userset);
     }
     for number in [&THREADS_LIMIT, &MEMORY_LIMIT, &PAIRS_LIMIT, &CONCURRENT, &IMAGE_PIXELS_LIMIT, &IMAGE_MEMORY_LIMIT] {
         number.define(GucContext::Suset);
     }
-    JOB_RETENTION.define(GucContext::Suset);
+    for number in [&IMPORT_THREADS_LIMIT, &IMPORT_MEMORY_LIMIT, &JOB_RETENTION] {
+        number.define(GucContext::Suset);
+    }
     for number in [&JOB_WORKERS, &LAUNCHER_INTERVAL] {
         number.define(GucContext::Sighup);
     }
@@ -246,11 +302,25 @@ pub(crate) fn device() -> Device {
 
 /// How many threads a search uses: at least one.
 pub(crate) fn search_threads() -> usize {
-    let wanted = match THREADS.get() {
+    threads(&THREADS, &THREADS_LIMIT)
+}
+
+fn threads(wanted: &Number, limit: &Number) -> usize {
+    let wanted = match wanted.get() {
         0 => std::thread::available_parallelism().map_or(1, NonZero::get),
         set => set,
     };
-    wanted.clamp(1, THREADS_LIMIT.get())
+    wanted.clamp(1, limit.get())
+}
+
+/// How many threads an import uses: at least one.
+pub(crate) fn import_threads() -> usize {
+    threads(&IMPORT_THREADS, &IMPORT_THREADS_LIMIT)
+}
+
+/// How much memory an import uses for files and their pictures, in bytes.
+pub(crate) fn import_memory() -> Bound {
+    in_bytes(IMPORT_MEMORY.bound(&IMPORT_MEMORY_LIMIT))
 }
 
 /// How much memory a search uses, in bytes.

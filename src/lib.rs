@@ -49,8 +49,10 @@ pgrx::extension_sql_file!("../sql/image.sql", name = "image", requires = ["searc
 pgrx::extension_sql_file!("../sql/catalogs.sql", name = "catalogs", requires = ["image"]);
 pgrx::extension_sql_file!("../sql/images.sql", name = "images", requires = ["catalogs"]);
 pgrx::extension_sql_file!("../sql/jobs.sql", name = "jobs", requires = ["images"]);
-pgrx::extension_sql_file!("../sql/duplicates.sql", name = "duplicates", requires = ["jobs"]);
-pgrx::extension_sql_file!("../sql/dump.sql", name = "dump", requires = ["duplicates"]);
+pgrx::extension_sql_file!("../sql/import.sql", name = "import", requires = ["jobs"]);
+pgrx::extension_sql_file!("../sql/duplicates.sql", name = "duplicates", requires = ["import"]);
+pgrx::extension_sql_file!("../sql/page.sql", name = "page", requires = ["duplicates"]);
+pgrx::extension_sql_file!("../sql/dump.sql", name = "dump", requires = ["page"]);
 
 #[cfg(test)]
 pub mod pg_test {

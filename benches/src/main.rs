@@ -1,10 +1,12 @@
 //! What the figures in the README come from: a column of `phash(64)` beside what Postgres has, on one server, in one run.
 //!
-//! `make bench`, or `cargo run -p lumina-bench -- ROWS RUNS`. Prints Markdown. With 0 rows only bulk search is measured. Statements that are compared are run in
-//! turn, so that a busy machine is unkind to both; the table gives the fastest and the median run of each.
+//! `make bench`, or `cargo run -p lumina-bench -- ROWS RUNS`. Prints Markdown. With 0 rows only bulk search and duplicates as
+//! a job are measured. Statements that are compared are run in turn, so that a busy machine is unkind to both; the table gives
+//! the fastest and the median run of each.
 #![allow(clippy::expect_used, reason = "a program for developers: it stops where it fails")]
 
 mod bulk;
+mod catalog;
 
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::Client;
@@ -82,6 +84,7 @@ fn main() {
         values(&cluster, rows, runs);
     }
     bulk::print(&cluster, runs as usize);
+    catalog::print(&cluster, runs as usize);
 }
 
 /// The type beside what Postgres has.

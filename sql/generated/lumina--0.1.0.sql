@@ -790,6 +790,11 @@ CREATE FUNCTION lumina.quality_score(format text, width int4, height int4, size 
 COMMENT ON FUNCTION lumina.quality_score(text, int4, int4, int8, float8) IS
     'The quality of an image, 0 to 100: format 40 %, resolution 35 %, size 15 %, metadata 10 %';
 
+CREATE FUNCTION lumina._is_raw(format text) RETURNS bool
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+RETURN format IN ('dng', 'cr2', 'cr3', 'nef', 'arw', 'orf', 'rw2', 'raf', 'pef', 'srw');
+COMMENT ON FUNCTION lumina._is_raw(text) IS 'Internal: whether a format is one of the raw files of cameras';
+
 CREATE TABLE lumina.sources (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
@@ -861,17 +866,36 @@ CREATE TABLE lumina.image_files (
     source int8,
     -- Not a foreign key: a dump holds the files that a running job has imported so far, but not the job.
     import_job int8,
+    -- What the file was when it was read: where one of these differs, an import reads it again.
+    size int8 CHECK (size >= 0),
     device int8,
     inode int8,
+    modified_at timestamptz,
+    changed_at timestamptz,
     missing_since timestamptz,
     state lumina.file_state NOT NULL DEFAULT 'keep',
     created_at timestamptz NOT NULL DEFAULT now(),
+    -- The path without its extension: a raw file and the JPEG that the camera wrote with it have the same.
+    stem text COLLATE "C" NOT NULL GENERATED ALWAYS AS (regexp_replace(path, '\.[^./]*$', '')) STORED,
     UNIQUE (catalog, path),
+    UNIQUE (id, catalog),
     FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE CASCADE,
     FOREIGN KEY (source, catalog) REFERENCES lumina.sources (id, catalog) ON DELETE SET NULL (source)
 );
 CREATE INDEX image_files_image ON lumina.image_files (image);
 COMMENT ON TABLE lumina.image_files IS 'One row a file: where an image lies; an exact duplicate is an image with two files';
+
+CREATE TABLE lumina.sidecars (
+    catalog int8 NOT NULL,
+    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
+    file int8 NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('edit', 'video')),
+    size int8 CHECK (size >= 0),
+    PRIMARY KEY (catalog, path),
+    FOREIGN KEY (file, catalog) REFERENCES lumina.image_files (id, catalog) ON DELETE CASCADE
+);
+CREATE INDEX sidecars_file ON lumina.sidecars (file);
+COMMENT ON TABLE lumina.sidecars IS 'Files that go with a photograph of the same name: edits (.xmp, .aae) and the film of a live picture (.mov, .mp4)';
 
 CREATE FUNCTION lumina._keep_original_path() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -890,7 +914,9 @@ ALTER TABLE lumina.images ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.images FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.image_files ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.image_files FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
-GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files TO PUBLIC;
+ALTER TABLE lumina.sidecars ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.sidecars FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sidecars TO PUBLIC;
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -962,6 +988,8 @@ CREATE TABLE lumina.jobs (
     database oid NOT NULL,
     timeline int8 NOT NULL,
     directory text NOT NULL,
+    -- What its kind has to remember of what is done, or allowed, already.
+    checkpoint jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(checkpoint) = 'object'),
     result jsonb,
     error_code text CHECK (error_code ~ '^[a-z_]+$'),
     error_sqlstate text CHECK (error_sqlstate ~ '^[0-9A-Z]{5}$'),
@@ -1015,12 +1043,18 @@ CREATE TABLE lumina.import_items (
     reason text CHECK (reason ~ '^[a-z_]+$'),
     error text,
     image int8,
+    -- Of a preview: what was found, to be imported as it is where the file is still the same.
+    analysis jsonb,
     changed_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (job, path),
     FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE,
     FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE SET NULL (image),
-    CHECK ((state IN ('skipped', 'failed')) = (reason IS NOT NULL))
+    -- What is imported all the same may have a word on what is wrong with it.
+    CHECK (state <> 'found' OR reason IS NULL),
+    CHECK (state NOT IN ('skipped', 'failed') OR reason IS NOT NULL),
+    CHECK ((state = 'ready') = (analysis IS NOT NULL))
 );
+CREATE INDEX import_items_to_do ON lumina.import_items (job, id) WHERE state IN ('found', 'ready');
 CREATE INDEX import_items_image ON lumina.import_items (image) WHERE image IS NOT NULL;
 COMMENT ON TABLE lumina.import_items IS 'One row a file that an import has found, with what became of it and why';
 
@@ -1329,6 +1363,270 @@ COMMENT ON VIEW lumina.job_progress IS 'Every job, newest first: state (also orp
 -- requires:
 --   jobs
 
+-- Import: files of the server's file system into a catalog, by a job.
+--
+-- A file may be read where it lies under lumina.import_roots, as configured for whoever imports: for the role in this
+-- database, the role, this database, or the server. What a session has SET does not count: the job runs elsewhere, and
+-- later. Each file that is found has a row of import_items, with what became of it.
+
+CREATE FUNCTION lumina._import_roots(caller oid) RETURNS text
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(
+        (SELECT substr(s.setting, length('lumina.import_roots=') + 1)
+            FROM (SELECT r.setrole, r.setdatabase, unnest(r.setconfig) AS setting FROM pg_catalog.pg_db_role_setting r) s
+            WHERE s.setting LIKE 'lumina.import\_roots=%' AND s.setrole IN (caller, 0)
+                AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))
+            ORDER BY s.setrole <> 0 DESC, s.setdatabase <> 0 DESC LIMIT 1),
+        (SELECT g.setting FROM pg_catalog.pg_settings g WHERE g.name = 'lumina.import_roots' AND g.source = 'command line'),
+        (SELECT f.setting FROM pg_catalog.pg_file_settings f WHERE f.name = 'lumina.import_roots' AND f.error IS NULL
+            ORDER BY f.seqno DESC LIMIT 1),
+        '');
+END;
+REVOKE EXECUTE ON FUNCTION lumina._import_roots(oid) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._import_roots(oid) IS 'Internal: lumina.import_roots as it is configured for a role';
+
+CREATE FUNCTION lumina._checked_path(roots text, path text) RETURNS text
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'checked_path';
+REVOKE EXECUTE ON FUNCTION lumina._checked_path(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._checked_path(text, text) IS 'Internal: a path that may be imported, without what is idle in it; an error where it may not';
+CREATE FUNCTION lumina._path_steps(roots text, path text, OUT step text, OUT obstacle text, OUT hint text) RETURNS SETOF record
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'path_steps';
+REVOKE EXECUTE ON FUNCTION lumina._path_steps(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._path_steps(text, text) IS 'Internal: each step to a path, with what is in the way there';
+
+CREATE FUNCTION lumina._check_path(caller oid, path text) RETURNS TABLE (step text, obstacle text, hint text)
+    VOLATILE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF path IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'path must not be NULL', HINT = 'Give a directory of the server.';
+    END IF;
+    RETURN QUERY SELECT s.step, s.obstacle, s.hint FROM lumina._path_steps(lumina._import_roots(caller), path) s;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._check_path(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._check_path(oid, text) IS 'Internal: check_path for a caller';
+CREATE FUNCTION lumina.check_path(path text) RETURNS TABLE (step text, obstacle text, hint text)
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.check_path(text) IS
+    'Whether the current role may import a path of the server: each step to it, and what is in the way there; NULL where nothing is';
+
+CREATE FUNCTION lumina._import(caller oid, catalog_name text, path text, mode text, preview bool) RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted int8 := lumina._catalog(caller, catalog_name, 'import');
+    how text := coalesce(mode, (SELECT c.import_mode::text FROM lumina.catalogs c WHERE c.id = wanted));
+BEGIN
+    IF path IS NULL OR preview IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'path and preview must not be NULL',
+            HINT = 'Write lumina.import(''holiday'', ''/srv/photos''), say.';
+    ELSIF how NOT IN ('reference', 'copy', 'move') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown import mode "%s"', left(how, 80)),
+            HINT = 'The modes are reference, copy and move.';
+    ELSIF how <> 'reference' THEN
+        RAISE feature_not_supported USING MESSAGE = format('import mode "%s" is not supported yet', how),
+            HINT = 'mode => ''reference'' leaves the files where they are.';
+    ELSIF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE feature_not_supported USING MESSAGE = format('files cannot be imported into a database of encoding %s', current_setting('server_encoding')),
+            HINT = 'Names of files are UTF-8: make a database with ENCODING ''UTF8'' for the catalog.';
+    END IF;
+    RETURN lumina._submit(caller, 'import', wanted,
+        jsonb_build_object('path', lumina._checked_path(lumina._import_roots(caller), path), 'mode', how, 'preview', preview));
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._import(oid, text, text, text, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._import(oid, text, text, text, bool) IS 'Internal: import for a caller';
+CREATE FUNCTION lumina.import(catalog text, path text, mode text DEFAULT NULL, preview bool DEFAULT false) RETURNS int8
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.import(text, text, text, bool) IS
+    'Submits a job that imports the photographs of a directory of the server, or one file, or what is new or changed since; returns the job''s id';
+
+CREATE FUNCTION lumina._run_import(caller oid, wanted int8) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target lumina.jobs := lumina._job(caller, wanted);
+    active int8;
+BEGIN
+    PERFORM lumina._catalog(caller, c.name, 'import') FROM lumina.catalogs c WHERE c.id = target.catalog;
+    BEGIN
+        UPDATE lumina.jobs j SET state = 'queued', checkpoint = j.checkpoint || '{"approved": true}', result = NULL
+            WHERE j.id = wanted AND j.state = 'ready' AND j.kind = 'import';
+    EXCEPTION WHEN unique_violation THEN
+        SELECT j.id INTO active FROM lumina.jobs j
+            WHERE j.catalog = target.catalog AND j.kind = 'import' AND j.state IN ('queued', 'running');
+        RAISE object_in_use USING
+            MESSAGE = format('a job of kind import is active in this catalog already: %s', coalesce(active::text, 'a new one')),
+            HINT = 'Wait for it: CALL lumina.wait_for_job(...).';
+    END;
+    IF NOT FOUND THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('job %s is no preview of an import that is ready', wanted),
+            HINT = 'SELECT lumina.import(..., preview => true) makes one; it is ready once everything was looked at.';
+    END IF;
+    PERFORM lumina._start_worker_at_commit(wanted);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._run_import(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._run_import(oid, int8) IS 'Internal: run_import for a caller';
+CREATE FUNCTION lumina.run_import(job int8) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.run_import(int8) IS 'Imports what a preview has found; what has changed since is looked at anew';
+
+-- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls an Outcome. Returns how many failed.
+CREATE FUNCTION lumina._import_batch(of_job int8, of_catalog int8, of_source int8, outcomes jsonb, is_preview bool) RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT is_preview THEN
+        INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, captured_at, date_source,
+                date_confidence, camera_make, camera_model, lens_model, focal_length, aperture, exposure_time, iso, latitude,
+                longitude, metadata, ahash, dhash, dct, pdq, pdq_quality, hash_valid, sharpness)
+            SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.stamp->>'size')::int8, f.format, f.width, f.height, f.orientation, f.truncated,
+                f.captured_at, f.date_source, f.date_confidence, f.camera_make, f.camera_model, f.lens_model, f.focal_length,
+                f.aperture, f.exposure_time, f.iso, f.latitude, f.longitude, f.metadata,
+                f.ahash::@extschema@.phash(64), f.dhash::@extschema@.phash(64), f.dct::@extschema@.phash(64),
+                f.pdq::@extschema@.phash(256), f.pdq_quality, f.hash_valid, f.sharpness
+            FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb, facts jsonb),
+                jsonb_to_record(o.facts) f (format text, width int4, height int4, orientation int2, truncated bool,
+                    captured_at timestamptz, date_source text, date_confidence int2, camera_make text, camera_model text,
+                    lens_model text, focal_length float4, aperture float4, exposure_time float8, iso int4, latitude float8,
+                    longitude float8, metadata jsonb, ahash text, dhash text, dct text, pdq text, pdq_quality int2,
+                    hash_valid bool, sharpness float4)
+            WHERE o.state = 'image' AND jsonb_typeof(o.facts) = 'object'
+            ORDER BY o.sha256, o.item
+            ON CONFLICT (catalog, sha256) DO NOTHING;
+        -- What was at this place before is another content now, and keeps its row in images.
+        INSERT INTO lumina.image_files AS f (catalog, image, path, original_path, source, import_job, size, device, inode,
+                modified_at, changed_at)
+            SELECT of_catalog, i.id, t.path, t.path, of_source, of_job, s.size, s.device, s.inode,
+                lumina._from_micros(s.modified), lumina._from_micros(s.changed)
+            FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb)
+            JOIN lumina.import_items t ON t.id = o.item AND t.job = of_job
+            JOIN lumina.images i ON i.catalog = of_catalog AND i.sha256 = decode(o.sha256, 'hex')
+            CROSS JOIN LATERAL jsonb_to_record(o.stamp) s (size int8, device int8, inode int8, modified int8, changed int8)
+            WHERE o.state = 'image'
+            ON CONFLICT (catalog, path) DO UPDATE SET image = excluded.image, size = excluded.size, device = excluded.device,
+                inode = excluded.inode, modified_at = excluded.modified_at, changed_at = excluded.changed_at, missing_since = NULL,
+                state = CASE WHEN f.image = excluded.image THEN f.state ELSE 'keep' END;
+    END IF;
+    UPDATE lumina.import_items t SET
+            state = CASE o.state WHEN 'image' THEN CASE WHEN is_preview THEN 'ready' ELSE 'imported' END ELSE o.state END::lumina.item_state,
+            action = CASE o.state WHEN 'image' THEN 'reference' WHEN 'skipped' THEN 'skip' END::lumina.item_action,
+            size = coalesce((o.outcome->'stamp'->>'size')::int8, t.size), sha256 = decode(o.outcome->>'sha256', 'hex'),
+            -- A content that was there before: at another place, or at this one, where something else of the file has changed.
+            reason = CASE WHEN o.state <> 'image' OR o.facts IS NOT NULL THEN o.outcome->>'reason'
+                WHEN f.import_job <> of_job THEN 'same_content' ELSE 'copy' END,
+            error = o.outcome->>'error',
+            image = coalesce(i.id, CASE WHEN o.outcome->>'reason' = 'unchanged' THEN f.image END),
+            analysis = CASE WHEN is_preview AND o.state = 'image' THEN o.outcome END, changed_at = clock_timestamp()
+        FROM (SELECT (e->>'item')::int8 AS item, e->>'state' AS state, nullif(e->'facts', 'null') AS facts, e AS outcome
+            FROM jsonb_array_elements(outcomes) e) o
+        LEFT JOIN lumina.images i ON i.catalog = of_catalog AND i.sha256 = decode(o.outcome->>'sha256', 'hex')
+        LEFT JOIN lumina.image_files f ON f.catalog = of_catalog
+            AND f.path = (SELECT p.path FROM lumina.import_items p WHERE p.id = o.item)
+        WHERE t.id = o.item AND t.job = of_job;
+    IF EXISTS (SELECT FROM lumina.import_items t, jsonb_array_elements(outcomes) e
+            WHERE t.id = (e->>'item')::int8 AND t.job = of_job AND t.state = 'imported' AND t.image IS NULL) THEN
+        RAISE 'a file was to be imported whose content nobody has found';
+    END IF;
+    RETURN (SELECT count(*) FROM lumina.import_items t, jsonb_array_elements(outcomes) e
+        WHERE t.id = (e->>'item')::int8 AND t.job = of_job AND t.state = 'failed');
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._import_batch(int8, int8, int8, jsonb, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._import_batch(int8, int8, int8, jsonb, bool) IS 'Internal: writes what an import has found of some files';
+
+CREATE FUNCTION lumina._from_micros(micros int8) RETURNS timestamptz
+    IMMUTABLE STRICT LANGUAGE sql
+BEGIN ATOMIC
+    SELECT '1970-01-01 00:00:00+00'::timestamptz + micros * '1 microsecond'::interval;
+END;
+REVOKE EXECUTE ON FUNCTION lumina._from_micros(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._from_micros(int8) IS 'Internal: a time that is given in microseconds since 1970';
+
+-- What the files of a directory are beside the photographs of it, once all of them are looked at.
+CREATE FUNCTION lumina._finish_import(of_job int8, of_catalog int8, directory text, is_preview bool) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    first_path text := CASE directory WHEN '/' THEN '/' ELSE directory || '/' END COLLATE "C";
+    -- '0' is the character after '/'.
+    end_path text := CASE directory WHEN '/' THEN '0' ELSE directory || '0' END COLLATE "C";
+    missing int8;
+    linked int8;
+    result jsonb;
+BEGIN
+    IF is_preview THEN
+        RETURN (SELECT jsonb_build_object('files', count(*), 'new_files', count(*) FILTER (WHERE t.state = 'ready' AND t.reason IS DISTINCT FROM 'copy'),
+                'duplicate_files', count(*) FILTER (WHERE t.state = 'ready' AND t.reason = 'copy'),
+                'unchanged_files', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason = 'unchanged'),
+                'skipped_files', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason <> 'unchanged'),
+                'error_files', count(*) FILTER (WHERE t.state = 'failed'),
+                'total_size', coalesce(sum(t.size) FILTER (WHERE t.state = 'ready'), 0))
+            FROM lumina.import_items t WHERE t.job = of_job);
+    END IF;
+    UPDATE lumina.image_files f SET missing_since = now()
+        WHERE f.catalog = of_catalog AND f.path >= first_path AND f.path < end_path AND f.missing_since IS NULL
+            AND NOT EXISTS (SELECT FROM lumina.import_items t WHERE t.job = of_job AND t.path = f.path)
+            -- What is below a directory that could not be read is not missed.
+            AND NOT EXISTS (SELECT FROM lumina.import_items t WHERE t.job = of_job AND t.state = 'failed' AND t.size IS NULL
+                AND starts_with(f.path, t.path || '/'));
+    GET DIAGNOSTICS missing = ROW_COUNT;
+    DELETE FROM lumina.sidecars s WHERE s.catalog = of_catalog AND s.path >= first_path AND s.path < end_path;
+    -- IMG_1.CR2.xmp goes with IMG_1.CR2 alone; IMG_1.xmp with the raw file before the JPEG, a film with the JPEG before the raw file.
+    INSERT INTO lumina.sidecars (catalog, path, file, kind, size)
+        SELECT DISTINCT ON (t.path) of_catalog, t.path, f.id, CASE t.reason WHEN 'sidecar' THEN 'edit' ELSE 'video' END, t.size
+        FROM lumina.import_items t
+        CROSS JOIN LATERAL (SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS stem) s
+        JOIN lumina.image_files f ON f.catalog = of_catalog AND f.missing_since IS NULL AND (f.stem = s.stem OR f.path = s.stem)
+            AND f.path >= first_path AND f.path < end_path
+        JOIN lumina.images i ON i.id = f.image
+        WHERE t.job = of_job AND t.reason IN ('sidecar', 'video')
+        ORDER BY t.path, f.path = s.stem DESC,
+            lumina._is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path;
+    GET DIAGNOSTICS linked = ROW_COUNT;
+    UPDATE lumina.sources SET last_scanned_at = now() WHERE catalog = of_catalog AND path = directory;
+    SELECT jsonb_build_object('files', count(*), 'bytes', coalesce(sum(t.size), 0),
+            'imported', count(*) FILTER (WHERE t.state = 'imported'),
+            'images', count(*) FILTER (WHERE t.state = 'imported' AND t.reason IS DISTINCT FROM 'copy'),
+            'copies', count(*) FILTER (WHERE t.state = 'imported' AND t.reason = 'copy'),
+            'unchanged', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason = 'unchanged'),
+            'skipped', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason <> 'unchanged'),
+            'failed', count(*) FILTER (WHERE t.state = 'failed'), 'missing', missing, 'sidecars', linked)
+        INTO result FROM lumina.import_items t WHERE t.job = of_job;
+    RETURN result;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._finish_import(int8, int8, text, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._finish_import(int8, int8, text, bool) IS 'Internal: links sidecars, marks files that are gone, and counts';
+
+CREATE VIEW lumina.import_jobs_summary WITH (security_invoker = true) AS
+SELECT j.id AS job, c.name AS catalog, j.parameters->>'path' AS path, j.state, (j.parameters->>'preview')::bool AS preview,
+    n.files, n.imported, n.copies, n.ready, n.unchanged, n.skipped, n.failed, n.bytes,
+    CASE WHEN j.state = 'succeeded' THEN 100 ELSE coalesce(round(100.0 * n.bytes_done / nullif(n.bytes, 0), 2), 0) END AS progress_percent,
+    round(extract(epoch FROM coalesce(j.ended_at, now()) - j.created_at), 1) AS duration_seconds, j.created_at
+FROM lumina.jobs j
+JOIN lumina.catalogs c ON c.id = j.catalog
+CROSS JOIN LATERAL (
+    SELECT count(*) AS files, count(*) FILTER (WHERE t.state = 'imported') AS imported,
+        count(*) FILTER (WHERE t.state = 'imported' AND t.reason = 'copy') AS copies,
+        count(*) FILTER (WHERE t.state = 'ready') AS ready,
+        count(*) FILTER (WHERE t.state = 'skipped' AND t.reason = 'unchanged') AS unchanged,
+        count(*) FILTER (WHERE t.state = 'skipped' AND t.reason <> 'unchanged') AS skipped,
+        count(*) FILTER (WHERE t.state = 'failed') AS failed, coalesce(sum(t.size), 0) AS bytes,
+        coalesce(sum(t.size) FILTER (WHERE t.state <> 'found'), 0) AS bytes_done
+    FROM lumina.import_items t WHERE t.job = j.id) n
+WHERE j.kind = 'import'
+ORDER BY j.id DESC;
+GRANT SELECT ON lumina.import_jobs_summary TO PUBLIC;
+COMMENT ON VIEW lumina.import_jobs_summary IS 'One row an import, newest first: how many files, and what became of them';
+
+CREATE VIEW lumina.import_items_detail WITH (security_invoker = true) AS
+SELECT t.job, c.name AS catalog, t.path, t.size, t.action, t.state, t.reason, t.error, t.image, i.format, i.width, i.height,
+    i.captured_at, i.quality_score, (SELECT count(*) FROM lumina.image_files f WHERE f.image = t.image) AS files, t.changed_at
+FROM lumina.import_items t
+JOIN lumina.catalogs c ON c.id = t.catalog
+LEFT JOIN lumina.images i ON i.id = t.image;
+GRANT SELECT ON lumina.import_items_detail TO PUBLIC;
+COMMENT ON VIEW lumina.import_items_detail IS 'One row a file that an import has found, with what became of it, why, and its image';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   import
+
 -- Duplicates: runs of the job detect_duplicates, their groups and members, and views of the current run.
 --
 -- A run is published whole, in the transaction in which its job succeeds; that also removes the groups of the run before.
@@ -1444,16 +1742,19 @@ ALTER TABLE lumina.duplicate_members ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.duplicate_members FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 GRANT SELECT ON lumina.duplicate_runs, lumina.duplicate_groups, lumina.duplicate_members TO PUBLIC;
 
-CREATE FUNCTION lumina._detect_duplicates(caller oid, catalog_name text, max_distance int4, strategy text, rule_name text)
+CREATE FUNCTION lumina._detect_duplicates(caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text)
     RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted int8 := lumina._catalog(caller, catalog_name, 'curate');
     rule jsonb;
 BEGIN
-    IF strategy IS NULL OR rule_name IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'strategy and rule must not be NULL',
-            HINT = 'Leave them out for clique and consensus.';
+    IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'strategy, rule and raw_jpeg must not be NULL',
+            HINT = 'Leave them out for clique, consensus and siblings.';
+    ELSIF raw_jpeg NOT IN ('siblings', 'duplicate') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown value "%s" of raw_jpeg', left(raw_jpeg, 80)),
+            HINT = 'A JPEG beside a raw file of the same name is one of its siblings, or, with duplicate, compared as any other.';
     ELSIF strategy NOT IN ('clique', 'star', 'component') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown strategy "%s"', left(strategy, 80)),
             HINT = 'The strategies are clique, star and component.';
@@ -1480,14 +1781,15 @@ BEGIN
                     'hashes ahash, dhash, dct, pdq, each with a distance below its width.';
         END IF;
     END IF;
-    RETURN lumina._submit(caller, 'detect_duplicates', wanted, jsonb_build_object('rule', rule, 'strategy', strategy));
+    RETURN lumina._submit(caller, 'detect_duplicates', wanted,
+        jsonb_build_object('rule', rule, 'strategy', strategy, 'raw_jpeg', raw_jpeg));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text) IS 'Internal: detect_duplicates for a caller';
+REVOKE EXECUTE ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text, text) IS 'Internal: detect_duplicates for a caller';
 CREATE FUNCTION lumina.detect_duplicates(catalog text, max_distance int4 DEFAULT NULL, strategy text DEFAULT 'clique',
-        rule text DEFAULT 'consensus') RETURNS int8
+        rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings') RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text) IS
+COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text) IS
     'Submits a job that groups the duplicates of a catalog and replaces the groups it had; returns the job''s id';
 
 -- What is there of the current groups: images that are not rejected, with the files that they have. Images and files may
@@ -1572,6 +1874,97 @@ COMMENT ON FUNCTION lumina.duplicates(text) IS
 -- requires:
 --   duplicates
 
+-- The duplicates of a catalog as a page to look at: the groups with small pictures, and the file to keep marked.
+--
+-- Pictures are made of the files as they lie there, below the roots of the catalog's owner, and only where a file is still
+-- the content that was imported: so that whoever may read the catalog sees what is in it, and nothing else.
+
+CREATE FUNCTION lumina._page_summary(of_catalog int8) RETURNS jsonb
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT jsonb_build_object('catalog', c.name, 'generated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
+        'rule', coalesce(r.rule, '[]'), 'strategy', coalesce(r.strategy, ''), 'images', coalesce(r.images, 0),
+        'groups', count(DISTINCT f.group_id), 'redundant_files', count(f.file), 'savings', coalesce(sum(f.size), 0))
+    FROM lumina.catalogs c
+    LEFT JOIN lumina.duplicate_runs r ON r.catalog = c.id AND r.is_current
+    LEFT JOIN lumina._current_files f ON f.catalog = c.id AND f.file_place > 1
+    WHERE c.id = of_catalog
+    GROUP BY c.id, r.id;
+END;
+REVOKE EXECUTE ON FUNCTION lumina._page_summary(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._page_summary(int8) IS 'Internal: what a page of duplicates says of the whole catalog';
+
+-- Of a group with very many images only some are shown, those nearest to the one to keep.
+CREATE FUNCTION lumina._page_groups(of_catalog int8, most int4, most_images int4) RETURNS SETOF jsonb
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH images AS (
+        SELECT c.group_id, c.image, min(c.place) AS place, min(c.distance) AS distance, array_agg(c.path ORDER BY c.file_place) AS files,
+            coalesce(sum(c.size) FILTER (WHERE c.file_place > 1), 0) AS savings, count(*) AS count
+        FROM lumina._current_files c WHERE c.catalog = of_catalog GROUP BY c.group_id, c.image
+    ), groups AS (
+        SELECT i.group_id, sum(i.savings) AS savings FROM images i
+        GROUP BY i.group_id HAVING sum(i.count) > 1 ORDER BY sum(i.savings) DESC, i.group_id LIMIT most
+    )
+    SELECT jsonb_build_object('id', g.id, 'kind', g.kind, 'confidence', g.confidence, 'savings', s.savings,
+        'images', m.images, 'more_images', greatest(m.count - most_images, 0),
+        'also_near', (SELECT coalesce(jsonb_agg(p.path ORDER BY a.place), '[]')
+            FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
+            CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image ORDER BY q.id LIMIT 1) p),
+        'also_near_more', g.also_near_count - cardinality(g.also_near))
+    FROM groups s
+    JOIN lumina.duplicate_groups g ON g.id = s.group_id
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS count, jsonb_agg(jsonb_build_object('files', i.files, 'sha256', encode(x.sha256, 'hex'), 'size', x.size,
+                'format', x.format, 'width', x.width, 'height', x.height, 'raw', lumina._is_raw(x.format),
+                'captured', to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+                'camera', nullif(concat_ws(' ', CASE WHEN NOT starts_with(x.camera_model, x.camera_make) THEN x.camera_make END, x.camera_model), ''),
+                'quality', x.quality_score, 'quality_format', x.quality_format, 'quality_metadata', x.quality_metadata,
+                'distance', i.distance, 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
+                    'dct', d.dct_distance, 'pdq', d.pdq_distance)) ORDER BY i.place) FILTER (WHERE i.row <= most_images) AS images
+        FROM (SELECT i.*, row_number() OVER (ORDER BY i.place) AS row FROM images i WHERE i.group_id = g.id) i
+        JOIN lumina.images x ON x.id = i.image
+        JOIN lumina.duplicate_members d ON d.image = i.image AND d.run = g.run) m
+    ORDER BY s.savings DESC, g.id;
+END;
+REVOKE EXECUTE ON FUNCTION lumina._page_groups(int8, int4, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._page_groups(int8, int4, int4) IS 'Internal: the groups of a page of duplicates, most bytes first';
+
+CREATE FUNCTION lumina._page(of_catalog int8, roots text, most int4) RETURNS text
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'page_of_duplicates';
+REVOKE EXECUTE ON FUNCTION lumina._page(int8, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._page(int8, text, int4) IS 'Internal: makes the page of duplicates of a catalog';
+
+CREATE FUNCTION lumina._duplicates_html(caller oid, catalog_name text, max_groups int4) RETURNS text
+    VOLATILE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted int8 := lumina._catalog(caller, catalog_name, 'read');
+    owner oid := (SELECT r.oid FROM lumina.catalogs c JOIN pg_roles r ON r.rolname = c.owner WHERE c.id = wanted);
+BEGIN
+    IF max_groups IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'max_groups must not be NULL', HINT = 'Leave it out for 500.';
+    ELSIF max_groups NOT BETWEEN 1 AND 10000 THEN
+        RAISE numeric_value_out_of_range USING MESSAGE = format('max_groups %s is not between 1 and 10000', max_groups),
+            HINT = 'The page shows the groups with most bytes to win back.';
+    ELSIF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE feature_not_supported USING MESSAGE = format('no page is made in a database of encoding %s', current_setting('server_encoding')),
+            HINT = 'lumina.duplicates(...) lists the groups.';
+    END IF;
+    RETURN lumina._page(wanted, lumina._import_roots(owner), max_groups);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._duplicates_html(oid, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._duplicates_html(oid, text, int4) IS 'Internal: duplicates_html for a caller';
+CREATE FUNCTION lumina.duplicates_html(catalog text, max_groups int4 DEFAULT 500) RETURNS text
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.duplicates_html(text, int4) IS
+    'The duplicates of a catalog as one HTML page with small pictures: what to keep of each group, why, and what deleting the others wins back';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   page
+
 -- What pg_dump writes of the catalog layer. Jobs that have not ended are left out: nothing of them goes on elsewhere.
 
 SELECT pg_catalog.pg_extension_config_dump('lumina.catalogs', '');
@@ -1583,6 +1976,7 @@ SELECT pg_catalog.pg_extension_config_dump('lumina.images', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.images_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.image_files', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.image_files_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.sidecars', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.jobs', $$WHERE state NOT IN ('queued', 'running')$$);
 SELECT pg_catalog.pg_extension_config_dump('lumina.jobs_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.job_cancellations',

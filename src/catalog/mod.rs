@@ -1,5 +1,9 @@
-//! What the tables of the catalog compute of a row.
+//! What the catalog's SQL asks of this library, beside jobs.
 //!
 //! - [`quality`]: the quality of an image, and its parts.
+//! - [`paths`]: paths of the server that may be imported.
+//! - [`page`]: the page of duplicates.
 
+mod page;
+pub(crate) mod paths;
 mod quality;

@@ -64,8 +64,8 @@ impl Kind for DetectDuplicates {
 }
 
 fn phase(job: &Job, phase: &'static str, share: f32, images: usize) -> Result<(), Stop> {
-    let total = images as i64;
-    job.phase(Progress { phase, share, done: (images as f64 * f64::from(share)) as i64, total })
+    let done = (images as f64 * f64::from(share)) as i64;
+    job.phase(Progress { phase, share, done, total: Some(images as i64), ..Progress::default() })
 }
 
 /// Reads and groups the images; no transaction is open at its end, or but for the reading.

@@ -29,14 +29,21 @@ const TRIES: usize = 5;
 /// What tells whether a job is still wanted.
 const WANTED: [&CStr; 3] = [c"jobs", c"job_cancellations", c"workers_stopped"];
 /// Everything that a worker reads or writes.
-pub(super) const ALL: [&CStr; 11] = [
+pub(super) const ALL: [&CStr; 18] = [
     c"catalogs",
     c"catalog_grants",
     c"jobs",
     c"job_cancellations",
     c"workers_stopped",
+    c"sources",
+    c"sources_id_seq",
     c"images",
+    c"images_id_seq",
     c"image_files",
+    c"image_files_id_seq",
+    c"sidecars",
+    c"import_items",
+    c"import_items_id_seq",
     c"duplicate_runs",
     c"duplicate_groups",
     c"duplicate_members",
@@ -70,42 +77,67 @@ impl Default for Last {
 }
 
 /// How far a job is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Progress {
     /// What it does.
     pub(super) phase: &'static str,
     /// From 0 to 1.
     pub(super) share: f32,
     pub(super) done: i64,
-    pub(super) total: i64,
+    pub(super) total: Option<i64>,
+    /// Of those that are done.
+    pub(super) failed: i64,
+    pub(super) bytes_done: i64,
+    pub(super) bytes_total: Option<i64>,
 }
 
 impl Job {
     /// A phase begins: says so, whenever it was last said how far the job is.
     pub(super) fn phase(&self, progress: Progress) -> Result<(), Stop> {
-        self.last.told.set(Some(Instant::now()));
         self.write(|| {
-            let arguments: [Argument<'_>; 6] = [
-                self.id.into(),
-                self.token.into(),
-                progress.phase.into(),
-                progress.share.into(),
-                progress.done.into(),
-                progress.total.into(),
-            ];
-            statement::any(
-                "UPDATE lumina.jobs SET phase = $3, progress = $4, items_done = $5, items_total = $6,
-                    progress_at = pg_catalog.clock_timestamp() WHERE id = $1 AND token = $2",
-                &arguments,
-            );
+            self.tell(progress);
             Ok(())
-        })
+        })?;
+        self.last.told.set(Some(Instant::now()));
+        Ok(())
     }
 
-    /// Says how far the job is, at most once a second.
-    #[expect(dead_code, reason = "for kinds that work in batches")]
-    pub(super) fn progress(&self, progress: Progress) -> Result<(), Stop> {
-        if self.last.told.get().is_none_or(|told| told.elapsed() >= TELL) { self.phase(progress) } else { self.look() }
+    /// Writes how far the job is. In a transaction of its own.
+    fn tell(&self, progress: Progress) {
+        let arguments: [Argument<'_>; 9] = [
+            self.id.into(),
+            self.token.into(),
+            progress.phase.into(),
+            progress.share.into(),
+            progress.done.into(),
+            progress.total.into(),
+            progress.failed.into(),
+            progress.bytes_done.into(),
+            progress.bytes_total.into(),
+        ];
+        statement::any(
+            "UPDATE lumina.jobs SET phase = $3, progress = $4, items_done = $5, items_total = $6, items_failed = $7,
+                bytes_done = $8, bytes_total = $9, progress_at = pg_catalog.clock_timestamp() WHERE id = $1 AND token = $2",
+            &arguments,
+        );
+    }
+
+    /// One batch of the job's results: `work` writes it, and returns how far the job is with it, which is said at most once a second. With
+    /// that the job has got further: what it has lost workers for before counts no more.
+    pub(super) fn batch(&self, mut work: impl FnMut() -> Result<Progress, Stop>) -> Result<(), Stop> {
+        let due = self.last.told.get().is_none_or(|told| told.elapsed() >= TELL);
+        self.write(|| {
+            let progress = work()?;
+            if due {
+                self.tell(progress);
+            }
+            statement::any("UPDATE lumina.jobs SET failures = 0 WHERE id = $1 AND failures > 0", &[self.id.into()]);
+            Ok(())
+        })?;
+        if due {
+            self.last.told.set(Some(Instant::now()));
+        }
+        Ok(())
     }
 
     /// Whether the job is still wanted. To be called wherever it computes; looks at the tables now and then.
@@ -145,6 +177,11 @@ impl Job {
             Some(failure) => Err(Stop::Failed(failure)),
             None => Ok(()),
         }
+    }
+
+    /// One transaction that writes nothing: `work`, after another look whether the job is wanted.
+    pub(super) fn read<R>(&self, mut work: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
+        attempt(|| transaction::run(|| self.check(true).and_then(|()| work())))?
     }
 
     /// One transaction: `work`, under the job's token, after another look whether the job is wanted. Nothing of it stays
@@ -209,18 +246,31 @@ impl Job {
 
     /// The last transaction: `work` writes the results and returns what `jobs.result` is to hold; then the job has succeeded.
     /// The catalog is locked first, so that nothing that matters to results changes meanwhile.
-    pub(super) fn finish(&self, mut work: impl FnMut() -> Result<Value, Stop>) -> Result<(), Stop> {
+    pub(super) fn finish(&self, work: impl FnMut() -> Result<Value, Stop>) -> Result<(), Stop> {
+        self.finish_by(
+            "UPDATE lumina.jobs SET state = 'succeeded', phase = 'done', progress = 1, items_done = coalesce(items_total, 0),
+                failures = 0, result = $3, token = NULL, worker_pid = NULL,
+                ended_at = pg_catalog.clock_timestamp() WHERE id = $1 AND token = $2",
+            work,
+        )
+    }
+
+    /// The same for a preview, which then waits for somebody to say that it is to be done.
+    pub(super) fn be_ready(&self, work: impl FnMut() -> Result<Value, Stop>) -> Result<(), Stop> {
+        self.finish_by(
+            "UPDATE lumina.jobs SET state = 'ready', phase = 'ready', items_done = coalesce(items_total, 0),
+                failures = 0, result = $3, token = NULL, worker_pid = NULL WHERE id = $1 AND token = $2",
+            work,
+        )
+    }
+
+    fn finish_by(&self, end: &str, mut work: impl FnMut() -> Result<Value, Stop>) -> Result<(), Stop> {
         self.write_with(Some(self.catalog), || {
             self.check_rights()?;
             let result = work()?;
             // Once more: who cancels until this moment is not told of a success.
             self.look_within_now()?;
-            let ended = statement::any(
-                "UPDATE lumina.jobs SET state = 'succeeded', phase = 'done', progress = 1, items_done = coalesce(items_total, 0),
-                    failures = 0, result = $3, token = NULL, worker_pid = NULL,
-                    ended_at = pg_catalog.clock_timestamp() WHERE id = $1 AND token = $2",
-                &[self.id.into(), self.token.into(), JsonB(result).into()],
-            );
+            let ended = statement::any(end, &[self.id.into(), self.token.into(), JsonB(result).into()]);
             assert!(ended, "a job that is locked is there");
             Ok(())
         })

@@ -1,6 +1,7 @@
 //! The kinds of jobs.
 
 use super::duplicates::DetectDuplicates;
+use super::import::Import;
 use super::job::Job;
 use super::stop::Stop;
 
@@ -22,7 +23,7 @@ pub(super) trait Kind: Sync {
 }
 
 /// All of them.
-static KINDS: &[&dyn Kind] = &[&DetectDuplicates];
+static KINDS: &[&dyn Kind] = &[&DetectDuplicates, &Import];
 
 /// The one of that name.
 pub(super) fn named(name: &str) -> Option<&'static dyn Kind> {

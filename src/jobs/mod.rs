@@ -9,6 +9,7 @@
 //! - [`launcher`]: sends a worker to every database now and then, where the library is preloaded.
 //! - [`wait`]: the procedure `wait_for_job`.
 //! - [`duplicates`]: the kind `detect_duplicates`.
+//! - [`import`]: the kind `import`.
 //!
 //! Invariants. A worker holds the lock of its job from before it claims it until after it has ended it: a running job whose
 //! lock is free is an orphan. Every transaction that writes for a job first finds the job running under the worker's own
@@ -18,6 +19,7 @@
 
 mod claim;
 mod duplicates;
+mod import;
 mod job;
 mod kinds;
 mod launcher;

@@ -2,6 +2,7 @@
 
 use crate::error::LuminaError;
 use crate::pg::transaction::Caught;
+use lumina_import::Refusal;
 use pgrx::PgSqlErrorCode::{self, *};
 
 /// Why a job ends before it is done.
@@ -67,7 +68,14 @@ impl From<Caught> for Stop {
 impl From<LuminaError> for Stop {
     fn from(error: LuminaError) -> Self {
         let (sqlstate, message) = (error.code(), error.to_string());
-        let code = if matches!(error, LuminaError::TooManyPairs { .. }) { "too_many_pairs" } else { code_of(sqlstate) };
+        let code = match &error {
+            LuminaError::TooManyPairs { .. } => "too_many_pairs",
+            LuminaError::ImportPath(Refusal::NotFound(_)) => "source_missing",
+            LuminaError::ImportPath(Refusal::Outside(_) | Refusal::Protected(_) | Refusal::Link(_)) => {
+                "path_not_allowed"
+            }
+            _ => code_of(sqlstate),
+        };
         let hint = match (error.detail(), error.hint()) {
             (Some(detail), Some(hint)) => Some(format!("{detail} {hint}")),
             (detail, hint) => detail.or(hint),

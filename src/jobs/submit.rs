@@ -64,7 +64,14 @@ function! {
     job_settings, pg_finfo_job_settings,
     now: |_| None::<Datum>,
     guarded: |_| {
-        let values = [guc::search_threads(), guc::search_memory().value / 1024, guc::max_pairs().value];
+        let values = [
+            guc::search_threads(),
+            guc::search_memory().value / 1024,
+            guc::max_pairs().value,
+            guc::import_threads(),
+            guc::import_memory().value / 1024,
+            guc::max_image_pixels().value,
+        ];
         let pairs = guc::JOB_SETTINGS.iter().zip(values).map(|((name, _), value)| ((*name).to_owned(), value.into()));
         jsonb(&Value::Object(pairs.collect::<Map<_, _>>()))
     },

@@ -51,6 +51,7 @@ pub(crate) mod query;
 pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod rows;
+pub(crate) mod server;
 pub(crate) mod slot;
 pub(crate) mod sort;
 pub(crate) mod statement;

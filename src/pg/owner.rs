@@ -38,6 +38,7 @@ unsafe fn call_inner(fcinfo: FunctionCallInfo) -> Datum {
         let inner: FunctionCallInfo = pg_sys::palloc0(size).cast();
         (*inner).flinfo = flinfo.fn_extra.cast();
         (*inner).fncollation = outer.fncollation;
+        (*inner).resultinfo = outer.resultinfo; // of a set, which the inner one makes
         (*inner).nargs = outer.nargs + 1;
         let arguments = (*inner).args.as_mut_ptr();
         arguments.write(NullableDatum { value: Datum::from(pg_sys::GetUserId()), isnull: false });

@@ -3,8 +3,11 @@
 //! A thread inherits the signal mask of the one that starts it. Postgres's handlers change its state and may only ever
 //! run on the backend's own thread, so that every other thread is started with all signals blocked.
 
-use super::allocator::room_for;
+use super::allocator::{hold_reserve, room_for};
+use crate::error::LuminaError;
+use lumina_import::pool::{Pool, Work};
 use std::mem::MaybeUninit;
+use std::thread::Builder;
 
 /// More than the C library takes for a thread beside its stack.
 const SETUP: usize = 1 << 18;
@@ -13,6 +16,19 @@ const SETUP: usize = 1 << 18;
 /// ends the process.
 pub(crate) fn room_for_threads(threads: usize, stack: usize) -> bool {
     room_for(threads * (stack + SETUP) + SETUP)
+}
+
+/// Stack of a thread of a pool, in bytes.
+const POOL_STACK: usize = 4 << 20;
+
+/// Starts threads that read and decode files. Errors: 53000, 53200.
+pub(crate) fn start_pool<W: Work>(threads: usize, work: &W) -> Result<Pool<W>, LuminaError> {
+    if !hold_reserve() || !room_for_threads(threads, POOL_STACK) {
+        return Err(LuminaError::OutOfMemory);
+    }
+    let spawn = |work| Builder::new().name("lumina file".into()).stack_size(POOL_STACK).spawn(work);
+    let pool = with_signals_blocked(|| Pool::start(threads, work, spawn));
+    pool.map_err(|error| LuminaError::Threads { threads, why: error.to_string() })
 }
 
 /// Runs `start` with all signals blocked; threads that it starts never see one. It must not call Postgres.

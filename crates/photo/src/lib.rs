@@ -6,7 +6,7 @@
 //! - [`decode`](mod@decode): pixels, one file a format; [`picture`]: what they are kept in.
 //! - [`orientation`], [`strip`], [`simd`]: a picture as it is shown, eight rows at a time.
 //! - [`lanczos`]: resizing with Pillow's bits.
-//! - [`hash`], [`sharpness`]: what is made of the rows.
+//! - [`hash`], [`sharpness`], [`thumbnail`](mod@thumbnail): what is made of the rows.
 //! - [`metadata`], [`dates`]: what EXIF and names say; [`raw`]: previews in raw files. Below them [`boxes`], [`ifd`] and
 //!   [`segments`] read the structures of ISO base media files, TIFF and JPEG.
 //! - [`quality`]: the score by which the best of several images is chosen.
@@ -34,6 +34,7 @@ mod segments;
 pub mod sharpness;
 mod simd;
 mod strip;
+mod thumbnail;
 
 pub use decode::decode;
 pub use dimensions::dimensions;
@@ -43,3 +44,4 @@ pub use hash::{Made, Method, Recipe, Wanted};
 pub use limits::{Limits, Patient, Watch};
 pub use orientation::Orientation;
 pub use picture::{Picture, Pixels};
+pub use thumbnail::thumbnail;

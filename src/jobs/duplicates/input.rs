@@ -31,7 +31,7 @@ pub(super) struct Image {
     pub(super) written: u32,
     /// In hundredths.
     quality: i32,
-    /// Whether its hashes are to be trusted.
+    /// Whether its hashes are to be trusted, and it does not stand behind a raw file.
     valid: bool,
     /// In microseconds; the latest there are for unknown.
     captured: i64,
@@ -66,7 +66,14 @@ impl Images {
 }
 
 /// Columns before the hashes.
-const FIRST_HASH: usize = 6;
+const FIRST_HASH: usize = 7;
+
+/// Images that are no raw files and have a file beside a raw file's of the same name, where that can be compared.
+const SIBLINGS: &str = "SELECT f.image FROM lumina.image_files r
+    JOIN lumina.images ri ON ri.id = r.image AND lumina._is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected'
+    JOIN lumina.image_files f ON f.catalog = r.catalog AND f.stem = r.stem AND f.image <> r.image
+    JOIN lumina.images i ON i.id = f.image AND NOT lumina._is_raw(i.format)
+    WHERE r.state = 'keep' AND r.missing_since IS NULL AND f.state = 'keep' AND f.missing_since IS NULL AND r.catalog = ";
 
 /// Reads the images, as whoever submitted the job.
 pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<Images, Stop> {
@@ -75,7 +82,8 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
     // Names are ours, and the catalog is a number.
     let images = format!(
         "SELECT i.id, i.size, i.xmin::pg_catalog.text::pg_catalog.int8, (i.quality_score * 100)::pg_catalog.int4,
-            i.hash_valid::pg_catalog.int4, (pg_catalog.date_part('epoch', i.captured_at) * 1000000)::pg_catalog.int8, {}
+            i.hash_valid::pg_catalog.int4, (pg_catalog.date_part('epoch', i.captured_at) * 1000000)::pg_catalog.int8,
+            lumina._is_raw(i.format)::pg_catalog.int4, {}
         FROM lumina.images i WHERE i.catalog = {} AND i.status <> 'rejected'",
         columns.join(", "),
         job.catalog
@@ -94,7 +102,7 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
             transaction::refresh_snapshot();
             // Who may not read the catalog any more would read no images, and find no duplicates.
             job.check_rights()?;
-            let begin = |_: &[Column]| Ok(Found { all: Vec::new(), hashes: Rows::new(&widths) });
+            let begin = |_: &[Column]| Ok(Found { all: Vec::new(), hashes: Rows::new(&widths), has_raw: false });
             let look = || match job.look_within() {
                 Ok(()) => Ok(()),
                 Err(stop) => {
@@ -107,15 +115,20 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
                     look()?;
                     found.take(row, &widths, run)
                 })?;
-                let files = run_select(
-                    &text(files),
-                    |_: &[Column]| Ok(Vec::new()),
-                    |files, row| {
+                let ids = |query: String| {
+                    let take = |ids: &mut Vec<i64>, row: Row<'_>| {
                         look()?;
-                        Ok(run.context().push(files, row.integer(0))?)
-                    },
-                )?;
-                Ok((found, files))
+                        Ok(run.context().push(ids, row.integer(0))?)
+                    };
+                    run_select(&text(query), |_: &[Column]| Ok(Vec::new()), take)
+                };
+                let files = ids(files)?;
+                let siblings = if found.has_raw && parameters.siblings {
+                    ids(format!("{SIBLINGS}{}", job.catalog))?
+                } else {
+                    Vec::new()
+                };
+                Ok((found, files, siblings))
             })
             .and_then(|read| job.check_rights().map(|()| read))
         })
@@ -123,8 +136,8 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
     if let Some(stop) = stopped.take() {
         return Err(stop);
     }
-    let (found, files) = read??;
-    Ok(found.arrange(files, run)?)
+    let (found, files, siblings) = read??;
+    Ok(found.arrange(files, siblings, run)?)
 }
 
 /// A statement, which holds no zero byte.
@@ -137,6 +150,7 @@ struct Found {
     all: Vec<Image>,
     /// The hashes of every image; nothing but zeros where they are not to be trusted.
     hashes: Rows,
+    has_raw: bool,
 }
 
 impl Found {
@@ -152,6 +166,7 @@ impl Found {
             valid: row.integer(4) != 0,
             captured: if row.is_null(5) { i64::MAX } else { row.integer(5) },
         };
+        self.has_raw |= row.integer(6) != 0;
         context.push(&mut self.all, image)?;
         if image.valid {
             // They are all there, by a constraint of the table.
@@ -163,11 +178,14 @@ impl Found {
         Ok(())
     }
 
-    /// Counts the files of each image, and puts the images into order.
-    fn arrange(self, mut files: Vec<i64>, run: &Run<'_>) -> Result<Images, LuminaError> {
-        let Found { mut all, mut hashes } = self;
+    /// Counts the files of each image, and puts the images into order. `siblings` are not compared.
+    fn arrange(self, mut files: Vec<i64>, mut siblings: Vec<i64>, run: &Run<'_>) -> Result<Images, LuminaError> {
+        let Found { mut all, mut hashes, .. } = self;
         run.job(|context, _| {
             context.sort(&mut files, i64::cmp)?;
+            context.sort(&mut siblings, i64::cmp)?;
+            all.iter_mut().for_each(|image| image.valid &= siblings.binary_search(&image.id).is_err());
+            context.free(siblings);
             let mut order = context.vec(all.len())?;
             order.extend(0..all.len() as u32);
             context.sort(&mut order, |a: &u32, b| all[*a as usize].id.cmp(&all[*b as usize].id))?;

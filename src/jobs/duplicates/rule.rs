@@ -19,6 +19,8 @@ pub(super) struct Parameters {
     pub(super) strategy_name: String,
     /// The hashes that the rule names, in the order of [`HASHES`].
     pub(super) hashes: Vec<(&'static str, usize)>,
+    /// Whether the JPEG that a camera wrote beside a raw file stands behind that, and is not compared itself.
+    pub(super) siblings: bool,
     /// For each alternative a radius for each of `hashes`; its width where the alternative does not name it.
     alternatives: Vec<Vec<u32>>,
 }
@@ -39,11 +41,13 @@ impl Parameters {
             let radii = |alternative| hashes.iter().map(|hash| radius(alternative, hash)).collect::<Option<Vec<u32>>>();
             let alternatives = alternatives.iter().map(radii).collect::<Option<Vec<_>>>()?;
             let strategy = Strategy::named(&strategy_name)?;
+            let siblings = parameters.get("raw_jpeg").and_then(Value::as_str) != Some("duplicate");
             (!hashes.is_empty()).then(|| Parameters {
                 rule: rule.clone(),
                 strategy,
                 strategy_name,
                 hashes,
+                siblings,
                 alternatives,
             })
         };

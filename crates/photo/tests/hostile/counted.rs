@@ -123,13 +123,18 @@ pub(crate) fn outcome_within(bytes: &[u8], pixels: u64, memory: u64) -> Outcome 
 
 fn once(bytes: &[u8], pixels: u64, memory: u64) -> Outcome {
     let watch = Remembers::default();
+    let start = Instant::now();
+    let (result, peak) = measured(|| decode(bytes, &Limits { pixels, memory, watch: &watch }));
+    let time = start.elapsed();
+    Outcome { result, peak, asked: watch.asked.get(), looks: watch.looks.get(), time }
+}
+
+/// What work came to, and the bytes allocated at once for it, at most. The lock of [`alone`] must be held.
+pub(crate) fn measured<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = live();
     PEAK.store(before, Relaxed);
-    let start = Instant::now();
-    let result = decode(bytes, &Limits { pixels, memory, watch: &watch });
-    let time = start.elapsed();
-    let peak = (PEAK.load(Relaxed) - before) as u64;
-    Outcome { result, peak, asked: watch.asked.get(), looks: watch.looks.get(), time }
+    let result = work();
+    (result, (PEAK.load(Relaxed) - before) as u64)
 }
 
 /// Decodes within the usual limits, and checks what holds for all bytes. The lock of [`alone`] must be held.

@@ -6,6 +6,7 @@
 //! - [`damage`]: golden images cut short and with flipped bits; files of other kinds.
 //! - [`bombs`], [`layers`]: headers that lie, bombs of compression and of structure.
 //! - [`cancel`]: how soon a decode ends once nobody wants it.
+//! - [`thumbnails`]: what they allocate, of pictures of every shape.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
@@ -17,5 +18,6 @@ mod damage;
 mod jpegs;
 mod layers;
 mod memory;
+mod thumbnails;
 mod tiffs;
 mod webps;

@@ -25,13 +25,22 @@ pub(crate) const EXPECTED: &str = "\
     function _cancel_job(oid, bigint): nothing
     function _catalog(oid, text, lumina.access_right): nothing
     function _check_job_change(): nothing
+    function _check_path(oid, text): nothing
     function _check_version(): nothing
     function _checked_grant(oid, text, text, text): nothing
+    function _checked_path(text, text): nothing
     function _create_catalog(oid, text, text): nothing
-    function _detect_duplicates(oid, text, integer, text, text): nothing
+    function _detect_duplicates(oid, text, integer, text, text, text): nothing
     function _drop_catalog(oid, text): nothing
+    function _duplicates_html(oid, text, integer): nothing
+    function _finish_import(bigint, bigint, text, boolean): nothing
+    function _from_micros(bigint): nothing
     function _grant_catalog(oid, text, text, text): nothing
     function _home(): nothing
+    function _import(oid, text, text, text, boolean): nothing
+    function _import_batch(bigint, bigint, bigint, jsonb, boolean): nothing
+    function _import_roots(oid): nothing
+    function _is_raw(text): EXECUTE
     function _job(oid, bigint): nothing
     function _job_alive(regclass, bigint): EXECUTE
     function _job_place(bigint, oid, bigint, text): EXECUTE
@@ -40,7 +49,11 @@ pub(crate) const EXPECTED: &str = "\
     function _keep_original_path(): nothing
     function _notify_job(): nothing
     function _notify_at_commit(text): nothing
+    function _page(bigint, text, integer): nothing
+    function _page_groups(bigint, integer, integer): nothing
+    function _page_summary(bigint): nothing
     function _pair_rule(jsonb): EXECUTE
+    function _path_steps(text, text): nothing
     function _readable_catalog(oid, text): nothing
     function _readable_catalogs(oid): nothing
     function _remove_expired_jobs(): nothing
@@ -48,17 +61,21 @@ pub(crate) const EXPECTED: &str = "\
     function _retry_job(oid, bigint): nothing
     function _revoke_catalog(oid, text, text, text): nothing
     function _rights(oid, bigint): nothing
+    function _run_import(oid, bigint): nothing
     function _start_worker_at_commit(bigint): nothing
     function _start_worker_now(): nothing
     function _stop_workers(oid): nothing
     function _submit(oid, text, bigint, jsonb, bigint): nothing
     function adopt_catalog(text): EXECUTE
     function cancel_job(bigint): EXECUTE
+    function check_path(text): EXECUTE
     function create_catalog(text, text): nothing
-    function detect_duplicates(text, integer, text, text): EXECUTE
+    function detect_duplicates(text, integer, text, text, text): EXECUTE
     function drop_catalog(text): EXECUTE
     function duplicates(text): EXECUTE
+    function duplicates_html(text, integer): EXECUTE
     function grant_catalog(text, text, text): EXECUTE
+    function import(text, text, text, boolean): EXECUTE
     function is_job_kind(text): EXECUTE
     function library_version(): EXECUTE
     function quality_format(text): EXECUTE
@@ -71,6 +88,7 @@ pub(crate) const EXPECTED: &str = "\
     function resume_jobs(boolean): EXECUTE
     function retry_job(bigint): EXECUTE
     function revoke_catalog(text, text, text): EXECUTE
+    function run_import(bigint): EXECUTE
     function stop_workers(): nothing
     procedure wait_for_job(bigint): EXECUTE
     schema lumina: USAGE
@@ -92,6 +110,7 @@ pub(crate) const EXPECTED: &str = "\
     table import_items: SELECT
     table job_cancellations: SELECT
     table jobs: SELECT
+    table sidecars: SELECT
     table sources: SELECT
     table workers_stopped: SELECT
     type access_right: USAGE
@@ -105,6 +124,8 @@ pub(crate) const EXPECTED: &str = "\
     view _current_files: SELECT
     view duplicate_statistics: SELECT
     view image_duplicates: SELECT
+    view import_items_detail: SELECT
+    view import_jobs_summary: SELECT
     view job_progress: SELECT";
 
 /// Queries that are to find nothing.

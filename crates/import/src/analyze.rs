@@ -1,0 +1,169 @@
+//! From the bytes of a file to facts.
+
+use crate::facts::{Facts, Finding, Stamp};
+use jiff::Timestamp;
+use lumina_photo::dates::{self, PhotoDate};
+use lumina_photo::hash::{self, Hash};
+use lumina_photo::metadata::{self, Metadata};
+use lumina_photo::{Format, Limits, Made, Method, PhotoError, Picture, Recipe, Wanted, dimensions};
+use serde_json::{Map, Value};
+use std::fmt::Write;
+use std::path::Path;
+
+/// What is made of every picture, in this order.
+const METHODS: [Method; 4] = [Method::Average, Method::Difference, Method::Dct, Method::Pdq];
+
+/// PDQ's own measure of its hash: below, pictures of nothing in particular agree (Meta, "The TMK+PDQF Video-Hashing
+/// Algorithm and the PDQ Image-Hashing Algorithm", 2019).
+const PDQ_TRUSTED: u8 = 50;
+
+/// What could be made of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Analysis {
+    /// Facts, and a word on what is wrong with the picture, with the same in words.
+    Facts(Box<Facts>, Option<(&'static str, String)>),
+    /// None.
+    Not(Finding),
+    /// It needs more memory than it was given: so many bytes.
+    NeedsMore(u64),
+    /// Nobody wants to know any more.
+    Cancelled,
+}
+
+/// Analyzes a file. `now` is what dates are judged by.
+pub fn analyze(bytes: &[u8], path: &Path, stamp: &Stamp, now: Timestamp, limits: &Limits<'_>) -> Analysis {
+    let format = match lumina_photo::format::detect(bytes) {
+        Ok(format) => format,
+        Err(error) => return Analysis::Not(no_image(&error)),
+    };
+    let mut facts = Box::new(of_headers(bytes, format, path, stamp, now));
+    let (remark, words) = match decode(bytes, limits) {
+        Ok((picture, made)) => {
+            fill(&mut facts, &picture, &made);
+            if picture.truncated {
+                ("truncated", format!("the {format} image ends before its last pixel"))
+            } else if !facts.hash_valid {
+                ("flat", "too little is to be seen in the image for its hashes to be trusted".into())
+            } else {
+                return Analysis::Facts(facts, None);
+            }
+        }
+        Err(error @ (PhotoError::Unsupported { .. } | PhotoError::NoPreview { .. })) => {
+            ("unsupported_format", error.to_string())
+        }
+        Err(PhotoError::Cancelled) => return Analysis::Cancelled,
+        Err(PhotoError::Memory { needed, .. }) => return Analysis::NeedsMore(needed),
+        Err(error) => return Analysis::Not(failure(&error)),
+    };
+    Analysis::Facts(facts, Some((remark, words)))
+}
+
+/// What the beginning of a file says against its being an image, if anything does.
+pub fn refuse_head(head: &[u8]) -> Option<Finding> {
+    lumina_photo::format::detect(head).err().map(|error| no_image(&error))
+}
+
+fn no_image(error: &PhotoError) -> Finding {
+    match error {
+        PhotoError::Empty => failure(error),
+        _ => Finding::skipped("no_image"),
+    }
+}
+
+fn failure(error: &PhotoError) -> Finding {
+    let reason = match error {
+        PhotoError::Empty => "empty",
+        PhotoError::Pixels { .. } => "too_many_pixels",
+        PhotoError::OutOfMemory => "out_of_memory",
+        _ => "damaged",
+    };
+    Finding::failed(reason, error.to_string())
+}
+
+fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<(Picture, Made), PhotoError> {
+    let (format, picture) = lumina_photo::decode(bytes, limits)?;
+    let wanted = Wanted { recipes: METHODS.map(Recipe::standard).to_vec(), sharpness: true };
+    let made = hash::make(&picture, metadata::orientation(bytes, format), &wanted, format, limits)?;
+    Ok((picture, made))
+}
+
+/// What is known without decoding it.
+fn of_headers(bytes: &[u8], format: Format, path: &Path, stamp: &Stamp, now: Timestamp) -> Facts {
+    let metadata = metadata::read(bytes, format);
+    let (width, height) = dimensions(bytes, format).or(metadata.width.zip(metadata.height)).unzip();
+    let side = |length: Option<u32>| length.filter(|&length| i32::try_from(length).is_ok_and(|length| length > 0));
+    let modified = (stamp.modified.div_euclid(1_000_000), stamp.modified.rem_euclid(1_000_000) as i32 * 1000);
+    let date = dates::best(&metadata, Some(path), Some(modified), now);
+    let positive =
+        |number: Option<f64>| number.map(|number| number as f32).filter(|number| number.is_normal() && *number > 0.0);
+    Facts {
+        format: format.name().into(),
+        width: side(width).filter(|_| side(height).is_some()),
+        height: side(height).filter(|_| side(width).is_some()),
+        orientation: Some(metadata::orientation(bytes, format).exif()),
+        captured_at: date.as_ref().map(timestamp),
+        date_source: date.as_ref().map(|date| date.source.name().into()),
+        date_confidence: date.as_ref().map(|date| date.confidence),
+        camera_make: metadata.make.clone(),
+        camera_model: metadata.model.clone(),
+        lens_model: metadata.lens_model.clone(),
+        focal_length: positive(metadata.focal_length),
+        aperture: positive(metadata.f_number),
+        exposure_time: metadata.exposure_time.filter(|time| time.is_normal() && *time > 0.0),
+        iso: metadata.iso.and_then(|iso| i32::try_from(iso).ok()).filter(|&iso| iso > 0),
+        latitude: metadata.gps.map(|place| place.latitude),
+        longitude: metadata.gps.map(|place| place.longitude),
+        metadata: rest(&metadata, date.as_ref()),
+        ..Facts::default()
+    }
+}
+
+/// As Postgres reads it. A clock of which no offset is known is taken for UTC.
+fn timestamp(date: &PhotoDate) -> String {
+    date.offset.map_or_else(|| format!("{}Z", date.at), |offset| format!("{}{offset}", date.at))
+}
+
+/// What has no column of its own.
+fn rest(metadata: &Metadata, date: Option<&PhotoDate>) -> Map<String, Value> {
+    let mut rest = match serde_json::to_value(metadata) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    };
+    for column in ["make", "model", "lens_model", "focal_length", "f_number", "exposure_time", "iso", "orientation"] {
+        rest.remove(column);
+    }
+    if let Some(date) = date {
+        rest.insert("has_time".into(), date.has_time.into());
+        if let Some(suspicion) = date.suspicious {
+            rest.insert("suspicious_date".into(), suspicion.name().into());
+        }
+    }
+    rest
+}
+
+/// What is known once it is decoded.
+fn fill(facts: &mut Facts, picture: &Picture, made: &Made) {
+    // Of a raw file the picture is a preview; the size is the sensor's, where that is known.
+    if facts.width.is_none() {
+        facts.width = Some(picture.width).filter(|&width| width > 0);
+        facts.height = Some(picture.height).filter(|&height| height > 0);
+    }
+    facts.truncated = picture.truncated;
+    let degenerate = |hash: &Hash| hash.iter().all(|&byte| byte == 0) || hash.iter().all(|&byte| byte == 0xFF);
+    facts.hash_valid = made.pdq_quality.is_some_and(|quality| quality >= PDQ_TRUSTED)
+        && made.hashes.len() == METHODS.len()
+        && !made.hashes.iter().take(2).any(degenerate);
+    facts.pdq_quality = made.pdq_quality;
+    facts.sharpness = made.sharpness.map(|variance| variance as f32).filter(|variance| variance.is_finite());
+    let mut hashes = made.hashes.iter().map(|hash| hex(hash));
+    (facts.ahash, facts.dhash) = (hashes.next(), hashes.next());
+    (facts.dct, facts.pdq) = (hashes.next(), hashes.next());
+}
+
+/// Two digits a byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // to a String it cannot fail
+        text
+    })
+}

@@ -1,0 +1,139 @@
+//! Threads that work on files, while their caller stays awake: it gives out tasks, and takes what the threads have to say.
+//!
+//! Threads end when the pool is dropped, which waits for them: they look every few milliseconds whether they are to.
+
+use lumina_photo::Watch;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What threads do.
+pub trait Work: Clone + Send + 'static {
+    /// What they are given.
+    type Task: Send + 'static;
+    /// What they say.
+    type Event: Send + 'static;
+
+    /// Does a task. `None` where nobody wants to know any more.
+    fn work(&self, task: &Self::Task, caller: &Caller<Self::Event>) -> Option<Self::Event>;
+
+    /// What is said of a task that has failed in a way that nobody has thought of.
+    fn failed(task: &Self::Task) -> Self::Event;
+
+    /// Whether the system has so many bytes to give.
+    fn room_for(&self, bytes: usize) -> bool;
+}
+
+/// Whoever has started the threads, as they see it.
+#[derive(Debug)]
+pub struct Caller<E> {
+    events: Sender<E>,
+    stop: Arc<AtomicBool>,
+}
+
+impl<E> Caller<E> {
+    /// Whether nothing is wanted any more.
+    pub fn stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Says something in the middle of a task. `None` where nobody listens any more.
+    pub fn say(&self, event: E) -> Option<()> {
+        self.events.send(event).ok()
+    }
+}
+
+/// The same, for a decoder.
+pub(crate) struct Waiting<'a, W: Work>(pub(crate) &'a W, pub(crate) &'a Caller<W::Event>);
+
+impl<W: Work> Watch for Waiting<'_, W> {
+    fn stop(&self) -> bool {
+        self.1.stop()
+    }
+
+    fn room_for(&self, bytes: usize) -> bool {
+        self.0.room_for(bytes)
+    }
+}
+
+/// Threads at work.
+pub struct Pool<W: Work> {
+    tasks: Option<Sender<W::Task>>,
+    events: Receiver<W::Event>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// All threads are gone, and nobody has told them to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("all threads are gone")]
+pub struct Broken;
+
+impl<W: Work> Pool<W> {
+    /// Starts `count` threads by `start`, which blocks signals in them where its process handles any. Errors: its own.
+    pub fn start(
+        count: usize,
+        work: &W,
+        start: impl Fn(Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
+    ) -> io::Result<Self> {
+        let (tasks, queue) = channel();
+        let (said, events) = channel();
+        let queue = Arc::new(Mutex::new(queue));
+        let mut pool = Pool { tasks: Some(tasks), events, stop: Arc::default(), threads: Vec::new() };
+        for _ in 0..count {
+            let (work, queue) = (work.clone(), Arc::clone(&queue));
+            let caller = Caller { events: said.clone(), stop: Arc::clone(&pool.stop) };
+            pool.threads.push(start(Box::new(move || run(&work, &queue, &caller)))?);
+        }
+        Ok(pool)
+    }
+
+    /// Gives a task out. It waits for a thread; whoever gives out many at once has them all in memory.
+    pub fn give(&self, task: W::Task) {
+        if let Some(tasks) = &self.tasks {
+            let _ = tasks.send(task); // where no thread is left, none answers either
+        }
+    }
+
+    /// What a thread says, within some time. Errors: no thread is left.
+    pub fn event(&self, within: Duration) -> Result<Option<W::Event>, Broken> {
+        match self.events.recv_timeout(within) {
+            Ok(event) => Ok(Some(event)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(Broken),
+        }
+    }
+}
+
+impl<W: Work> Drop for Pool<W> {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.tasks = None;
+        // What was said and not heard may hold what a thread waits for.
+        self.events = channel().1;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join(); // a panic in it was caught there
+        }
+    }
+}
+
+/// What a thread does.
+fn run<W: Work>(work: &W, tasks: &Mutex<Receiver<W::Task>>, caller: &Caller<W::Event>) {
+    loop {
+        let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(task) = next else { return };
+        if caller.stop() {
+            return;
+        }
+        // Decoders are guarded by themselves; this is for what nobody has thought of.
+        let event =
+            catch_unwind(AssertUnwindSafe(|| work.work(&task, caller))).unwrap_or_else(|_| Some(W::failed(&task)));
+        if event.is_some_and(|event| caller.say(event).is_none()) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The bytes of a file, all of one moment: what is written to or cut while it is read is not believed.
+
+use crate::contents::Sha256 as Checksum;
+use crate::facts::{Finding, Stamp};
+use rustix::fs::{self, Stat};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Bytes that are read to see whether a file is an image at all.
+pub const HEAD: usize = 64 << 10;
+
+/// Bytes read at a time: between two, the caller is asked whether they are still wanted.
+const AT_ONCE: usize = 4 << 20;
+
+/// Bytes, and their checksum.
+pub type Content = (Vec<u8>, Checksum);
+
+/// A file that is open, and what it was when it was opened.
+#[derive(Debug)]
+pub struct Opened {
+    file: File,
+    /// When it was opened.
+    pub stamp: Stamp,
+}
+
+impl Stamp {
+    fn of(found: &Stat) -> Self {
+        // Within the years 1 to 9999, which every clock of ours can show.
+        let micros =
+            |seconds: i64, nanos: i64| seconds.clamp(-62_135_596_800, 253_402_300_799) * 1_000_000 + nanos / 1000;
+        Stamp {
+            size: u64::try_from(found.st_size).unwrap_or_default(),
+            device: found.st_dev as i64,
+            inode: found.st_ino as i64,
+            modified: micros(found.st_mtime, found.st_mtime_nsec as i64),
+            changed: micros(found.st_ctime, found.st_ctime_nsec as i64),
+        }
+    }
+}
+
+impl Opened {
+    /// Looks at a file that was just opened. Errors: `io_error`.
+    pub fn new(descriptor: OwnedFd) -> Result<Self, Finding> {
+        let found = fs::fstat(descriptor.as_fd()).map_err(|error| io(std::io::Error::from(error)))?;
+        Ok(Opened { file: File::from(descriptor), stamp: Stamp::of(&found) })
+    }
+
+    /// The first bytes, [`HEAD`] of them if there are as many. Errors: `io_error`.
+    pub fn head(&mut self) -> Result<Vec<u8>, Finding> {
+        let mut head = Vec::new();
+        let wanted = self.stamp.size.min(HEAD as u64);
+        (&mut self.file).take(wanted).read_to_end(&mut head).map_err(io)?;
+        Ok(head)
+    }
+
+    /// The rest, after what [`Opened::head`] has read, with it; and the SHA-256 of all. `None` where `stop` says that it is not
+    /// wanted any more. Errors: `changed_while_read`, `out_of_memory`, `io_error`.
+    pub fn all(mut self, head: Vec<u8>, stop: impl Fn() -> bool) -> Result<Option<Content>, Finding> {
+        let size = usize::try_from(self.stamp.size).map_err(|_| out_of_memory())?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(size).map_err(|_| out_of_memory())?;
+        bytes.extend_from_slice(&head);
+        drop(head);
+        let mut sum = Sha256::new();
+        sum.update(&bytes);
+        while bytes.len() < size {
+            if stop() {
+                return Ok(None);
+            }
+            let start = bytes.len();
+            bytes.resize(size.min(start + AT_ONCE), 0);
+            let mut at = start;
+            while at < bytes.len() {
+                match self.file.read(&mut bytes[at..]) {
+                    Ok(0) => return Err(changed()), // it was cut
+                    Ok(count) => at += count,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => (),
+                    Err(error) => return Err(io(error)),
+                }
+            }
+            sum.update(&bytes[start..]);
+        }
+        let after = fs::fstat(self.file.as_fd()).map_err(|error| io(std::io::Error::from(error)))?;
+        let after = Stamp::of(&after);
+        // The time of the last change of its name or rights may differ, of its bytes not.
+        if (after.size, after.modified) != (self.stamp.size, self.stamp.modified) {
+            return Err(changed());
+        }
+        Ok(Some((bytes, sum.finalize().into())))
+    }
+}
+
+fn changed() -> Finding {
+    Finding::failed("changed_while_read", "the file was written to while it was read".into())
+}
+
+fn out_of_memory() -> Finding {
+    Finding::failed("out_of_memory", "the system has no memory for the file".into())
+}
+
+fn io(error: std::io::Error) -> Finding {
+    Finding::failed("io_error", format!("the file cannot be read: {error}"))
+}

@@ -1,0 +1,283 @@
+//! Directories that may be read, and what is opened beneath them.
+//!
+//! A path is allowed where it lies under one of the roots, component by component. From `/` to the root links were
+//! resolved once, by whoever set the roots; from the root on every component is opened by itself, without following a link,
+//! so that nothing that is swapped in meanwhile leads elsewhere. What the server itself lives in is never read: each
+//! directory on the way is compared with those by device and inode, whatever it is called.
+
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+
+/// Device and inode: what a file is, whatever it is called.
+pub type Identity = (u64, u64);
+
+/// Why a path is not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It does not begin at the root of the file system.
+    #[error("\"{}\" is not an absolute path", .0.display())]
+    NotAbsolute(PathBuf),
+    /// It has `.` or `..` in it, or a zero byte.
+    #[error("\"{}\" has \"..\" or a zero byte in it", .0.display())]
+    Dots(PathBuf),
+    /// It lies under none of the roots.
+    #[error("\"{}\" is not below any of the directories that may be imported from", .0.display())]
+    Outside(PathBuf),
+    /// It is, or is below, a directory that the server lives in.
+    #[error("\"{}\" belongs to the server itself", .0.display())]
+    Protected(PathBuf),
+    /// It is a symbolic link.
+    #[error("\"{}\" is a symbolic link", .0.display())]
+    Link(PathBuf),
+    /// There is no such file or directory.
+    #[error("\"{}\" does not exist", .0.display())]
+    NotFound(PathBuf),
+    /// It is no directory, where one is needed.
+    #[error("\"{}\" is not a directory", .0.display())]
+    NotDirectory(PathBuf),
+    /// It is neither a regular file nor a directory.
+    #[error("\"{}\" is not a regular file", .0.display())]
+    Special(PathBuf),
+    /// The user who reads may not.
+    #[error("\"{}\" may not be read", .0.display())]
+    Permission(PathBuf),
+    /// Anything else that the system says.
+    #[error("\"{}\" cannot be opened: {why}", path.display())]
+    Io {
+        /// Of what.
+        path: PathBuf,
+        /// In the system's words.
+        why: String,
+    },
+}
+
+impl Refusal {
+    /// What the system's error means of a path.
+    pub(crate) fn from_errno(path: &Path, error: Errno) -> Self {
+        let path = path.to_owned();
+        match error {
+            Errno::NOENT => Self::NotFound(path),
+            Errno::LOOP => Self::Link(path),
+            Errno::NOTDIR => Self::NotDirectory(path),
+            Errno::ACCESS | Errno::PERM => Self::Permission(path),
+            Errno::NXIO | Errno::NODEV => Self::Special(path),
+            error => Self::Io { path, why: std::io::Error::from(error).to_string() },
+        }
+    }
+}
+
+/// The directories that may be read.
+#[derive(Debug, Clone, Default)]
+pub struct Roots {
+    roots: Vec<PathBuf>,
+    /// Directories that are not, with everything below.
+    protected: Vec<Identity>,
+}
+
+/// A directory that was opened.
+#[derive(Debug)]
+pub struct Directory {
+    /// As it was asked for.
+    pub path: PathBuf,
+    pub(crate) descriptor: OwnedFd,
+    pub(crate) identity: Identity,
+}
+
+/// What stands at a path.
+#[derive(Debug)]
+pub enum Place {
+    /// A directory.
+    Directory(Directory),
+    /// A regular file.
+    File,
+}
+
+impl Roots {
+    /// `roots` are absolute; `protected` are directories that are never read. What is not there protects nothing.
+    pub fn new(roots: impl IntoIterator<Item = PathBuf>, protected: impl IntoIterator<Item = PathBuf>) -> Self {
+        let identity = |path: PathBuf| fs::stat(&path).ok().map(|found| (found.st_dev, found.st_ino));
+        Roots { roots: roots.into_iter().collect(), protected: protected.into_iter().filter_map(identity).collect() }
+    }
+
+    /// The roots in a setting: absolute paths, with commas between them; one with a comma or a space at its ends stands in double
+    /// quotes, with those in it doubled. Errors: the one that is no such path.
+    pub fn parse(list: &str) -> Result<Vec<PathBuf>, String> {
+        let mut roots = Vec::new();
+        let mut rest = list.trim();
+        while !rest.is_empty() {
+            let mut path = String::new();
+            if let Some(mut quoted) = rest.strip_prefix('"') {
+                loop {
+                    let (text, after) = quoted.split_once('"').ok_or_else(|| rest.to_owned())?;
+                    path.push_str(text);
+                    quoted = after;
+                    match quoted.strip_prefix('"') {
+                        Some(after) => quoted = after,
+                        None => break,
+                    }
+                    path.push('"');
+                }
+                rest = quoted.trim_start();
+                rest = if rest.is_empty() { rest } else { rest.strip_prefix(',').ok_or_else(|| rest.to_owned())? };
+            } else {
+                let (text, after) = rest.split_once(',').unwrap_or((rest, ""));
+                path.push_str(text.trim());
+                rest = after;
+            }
+            rest = rest.trim_start();
+            let root = plain(Path::new(&path));
+            Self::check_syntax(&root).map_err(|_| path)?;
+            roots.push(root);
+        }
+        Ok(roots)
+    }
+
+    /// Whether a path is one that may be named at all: absolute, and without `..`.
+    ///
+    /// Errors: [`Refusal::NotAbsolute`], [`Refusal::Dots`].
+    pub fn check_syntax(path: &Path) -> Result<(), Refusal> {
+        if !path.is_absolute() {
+            return Err(Refusal::NotAbsolute(path.to_owned()));
+        }
+        let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        if !plain || path.as_os_str().as_encoded_bytes().contains(&0) {
+            return Err(Refusal::Dots(path.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The deepest root that a path is below, or is. Errors: [`Refusal::Outside`], and those of [`Roots::check_syntax`].
+    fn root_of(&self, path: &Path) -> Result<&Path, Refusal> {
+        Self::check_syntax(path)?;
+        let above = self.roots.iter().filter(|root| path.starts_with(root));
+        let deepest = above.max_by_key(|root| root.components().count());
+        deepest.map(PathBuf::as_path).ok_or_else(|| Refusal::Outside(path.to_owned()))
+    }
+
+    /// Opens a directory. Errors: all of [`Refusal`].
+    pub fn open_directory(&self, path: &Path) -> Result<Directory, Refusal> {
+        let root = self.root_of(path)?;
+        let resolved = std::fs::canonicalize(root).map_err(|error| refused(root, &error))?;
+        // Each is named as the user names it, in errors.
+        let mut shown = PathBuf::from("/");
+        let mut here = self.enter(fs::CWD, OsStr::new("/"), &shown)?;
+        for part in resolved.components().skip(1) {
+            shown.push(part);
+            here = self.enter(&here.0, part.as_os_str(), &shown)?;
+        }
+        let mut shown = root.to_owned();
+        for part in path.strip_prefix(root).unwrap_or(Path::new("")).components() {
+            shown.push(part);
+            here = self.enter(&here.0, part.as_os_str(), &shown)?;
+        }
+        Ok(Directory { path: path.to_owned(), descriptor: here.0, identity: here.1 })
+    }
+
+    /// One step down.
+    fn enter(&self, from: impl std::os::fd::AsFd, name: &OsStr, path: &Path) -> Result<(OwnedFd, Identity), Refusal> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = match fs::openat(&from, name, flags, Mode::empty()) {
+            Ok(opened) => opened,
+            Err(Errno::NOTDIR) => {
+                let found = fs::statat(&from, name, AtFlags::SYMLINK_NOFOLLOW);
+                let is_link = found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Symlink);
+                return Err(Refusal::from_errno(path, if is_link { Errno::LOOP } else { Errno::NOTDIR }));
+            }
+            Err(error) => return Err(Refusal::from_errno(path, error)),
+        };
+        let found = fs::fstat(&opened).map_err(|error| Refusal::from_errno(path, error))?;
+        let identity = (found.st_dev, found.st_ino);
+        if self.protected.contains(&identity) {
+            return Err(Refusal::Protected(path.to_owned()));
+        }
+        Ok((opened, identity))
+    }
+
+    /// A directory within one that is open.
+    pub(crate) fn open_within(&self, parent: &Directory, name: &OsStr) -> Result<Directory, Refusal> {
+        let path = parent.path.join(name);
+        let (descriptor, identity) = self.enter(&parent.descriptor, name, &path)?;
+        Ok(Directory { path, descriptor, identity })
+    }
+
+    /// Looks what stands at a path. Errors: all of [`Refusal`].
+    pub fn look(&self, path: &Path) -> Result<Place, Refusal> {
+        match self.open_directory(path) {
+            Ok(directory) => {
+                // It is to be listed.
+                fs::openat(
+                    &directory.descriptor,
+                    ".",
+                    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                    Mode::empty(),
+                )
+                .map_err(|error| Refusal::from_errno(path, error))?;
+                Ok(Place::Directory(directory))
+            }
+            Err(Refusal::NotDirectory(at)) if at == path => self.open_file(path).map(|_| Place::File),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Opens a regular file to read it. Never waits: not for the other end of a pipe either.
+    ///
+    /// Errors: all of [`Refusal`].
+    pub fn open_file(&self, path: &Path) -> Result<OwnedFd, Refusal> {
+        let root = self.root_of(path)?;
+        let (Some(parent), Some(name)) = (path.parent().filter(|_| path != root), path.file_name()) else {
+            return Err(Refusal::Special(path.to_owned()));
+        };
+        let parent = self.open_directory(parent)?;
+        let refused = |error| Refusal::from_errno(path, error);
+        // Looked at before it is opened: to open a device can have effects.
+        let found = fs::statat(&parent.descriptor, name, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
+        regular(path, found.st_mode)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let opened = fs::openat(&parent.descriptor, name, flags, Mode::empty()).map_err(refused)?;
+        regular(path, fs::fstat(&opened).map_err(refused)?.st_mode)?;
+        Ok(opened)
+    }
+
+    /// Each step to a path, from the first, and what is in the way at it, if anything is: up to the first that is.
+    pub fn steps(&self, path: &Path) -> Vec<(PathBuf, Option<Refusal>)> {
+        let root = match self.root_of(path) {
+            Ok(root) => root.to_owned(),
+            Err(refusal) => return vec![(path.to_owned(), Some(refusal))],
+        };
+        let below = path.strip_prefix(&root).unwrap_or(Path::new("")).components();
+        let below: Vec<OsString> = below.map(|part| part.as_os_str().to_owned()).collect();
+        let mut steps = Vec::new();
+        let mut here = root;
+        for part in std::iter::once(None).chain(below.iter().map(Some)) {
+            here.extend(part);
+            let refusal = if here == path { self.look(&here).err() } else { self.open_directory(&here).err() };
+            let stop = refusal.is_some();
+            steps.push((here.clone(), refusal));
+            if stop {
+                break;
+            }
+        }
+        steps
+    }
+}
+
+/// A path without what is idle in it: slashes that are doubled or last, and `.` between them.
+pub fn plain(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+fn refused(path: &Path, error: &std::io::Error) -> Refusal {
+    Refusal::from_errno(path, Errno::from_io_error(error).unwrap_or(Errno::IO))
+}
+
+/// Errors: [`Refusal`], where a mode is not that of a regular file.
+fn regular(path: &Path, mode: fs::RawMode) -> Result<(), Refusal> {
+    match FileType::from_raw_mode(mode) {
+        FileType::RegularFile => Ok(()),
+        FileType::Symlink => Err(Refusal::Link(path.to_owned())),
+        _ => Err(Refusal::Special(path.to_owned())),
+    }
+}

@@ -1,0 +1,86 @@
+//! A small picture of a file, for a page: only of the very content that the catalog knows.
+
+use crate::contents::Sha256;
+use crate::facts::Finding;
+use crate::pool::{Caller, Waiting, Work};
+use crate::read::Opened;
+use crate::roots::Roots;
+
+use lumina_photo::{Limits, PhotoError, metadata, thumbnail};
+use std::path::PathBuf;
+
+/// A file to show.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// By which the caller knows it.
+    pub number: usize,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its content.
+    pub sha256: Sha256,
+}
+
+/// What all of them have in common.
+#[derive(Debug, Clone)]
+pub struct Show {
+    /// Where files may lie.
+    pub roots: Roots,
+    /// In pixels, of the thumbnail's longer side.
+    pub side: u32,
+    /// Width times height of the picture, at most.
+    pub pixels: u64,
+    /// In bytes, for a file and its picture together.
+    pub memory: u64,
+    /// Whether the system has so many bytes to give.
+    pub room_for: fn(usize) -> bool,
+}
+
+impl Work for Show {
+    type Task = Task;
+    /// The number of a task, and a JPEG, or why there is none.
+    type Event = (usize, Result<Vec<u8>, String>);
+
+    fn work(&self, task: &Task, caller: &Caller<Self::Event>) -> Option<Self::Event> {
+        let shown = self.show(task, caller).transpose()?;
+        Some((task.number, shown))
+    }
+
+    fn failed(task: &Task) -> Self::Event {
+        (task.number, Err("it could not be shown".into()))
+    }
+
+    fn room_for(&self, bytes: usize) -> bool {
+        (self.room_for)(bytes)
+    }
+}
+
+impl Show {
+    /// `None` where nobody wants to know any more.
+    fn show(&self, task: &Task, caller: &Caller<<Self as Work>::Event>) -> Result<Option<Vec<u8>>, String> {
+        let words = |finding: Finding| match finding {
+            Finding::Failed { error, .. } => error,
+            _ => "it cannot be read".to_owned(),
+        };
+        let descriptor = self.roots.open_file(&task.path).map_err(|refusal| refusal.to_string())?;
+        let mut opened = Opened::new(descriptor).map_err(words)?;
+        let size = opened.stamp.size;
+        if size > self.memory {
+            return Err(format!("the file has {size} bytes, more than may be used"));
+        }
+        let head = opened.head().map_err(words)?;
+        let Some((bytes, sha256)) = opened.all(head, || caller.stop()).map_err(words)? else { return Ok(None) };
+        if sha256 != task.sha256 {
+            return Err("the file has changed since it was imported".into());
+        }
+        let watch = Waiting(self, caller);
+        let limits = Limits { pixels: self.pixels, memory: self.memory - size, watch: &watch };
+        let shown = lumina_photo::decode(&bytes, &limits).and_then(|(format, picture)| {
+            thumbnail(&picture, metadata::orientation(&bytes, format), self.side, format, &limits)
+        });
+        match shown {
+            Ok(jpeg) => Ok(Some(jpeg)),
+            Err(PhotoError::Cancelled) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}

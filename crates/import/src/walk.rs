@@ -1,0 +1,207 @@
+//! The files below a directory, one after the other: depth first, names in the order of their bytes.
+//!
+//! The order does not depend on the file system, so that a walk that was cut off goes on after the last file it came to.
+//! Links are not followed; a directory that is above itself (a bind mount can do that) is not entered again. Held at a time:
+//! the names of the directories on the way, and a descriptor of each.
+
+use crate::names::{leave_directory, leave_file};
+use crate::roots::{Directory, Refusal, Roots};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// The most names that one directory may have.
+const MOST_NAMES: usize = 2_000_000;
+
+/// The most directories in one another.
+const DEEPEST: usize = 200;
+
+/// What a walk comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A regular file that is worth a look.
+    File {
+        /// Where.
+        path: PathBuf,
+        /// In bytes, at the time.
+        size: u64,
+    },
+    /// What is left alone, with everything below it.
+    Left {
+        /// Where.
+        path: PathBuf,
+        /// In bytes, of a regular file.
+        size: Option<u64>,
+        /// A stable word.
+        reason: &'static str,
+        /// Where it could not be read: in words, why.
+        failure: Option<String>,
+    },
+}
+
+impl Entry {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::File { path, .. } | Self::Left { path, .. } => path,
+        }
+    }
+}
+
+/// A directory that is being walked.
+struct Level {
+    directory: Directory,
+    /// What is still to come, the next one last.
+    names: Vec<OsString>,
+}
+
+/// A walk.
+pub struct Walk<'a> {
+    roots: &'a Roots,
+    levels: Vec<Level>,
+    /// What to come to before anything else.
+    waiting: Option<Entry>,
+    /// Names on the way to the last entry of an earlier walk, from the level that is opened next on.
+    after: Vec<OsString>,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk of everything below `directory`; what comes up to `after`, and that itself, is passed over.
+    pub fn new(roots: &'a Roots, directory: Directory, after: Option<&Path>) -> Self {
+        let after = after.and_then(|after| after.strip_prefix(&directory.path).ok());
+        let after = after.map(|after| after.components().map(|part| part.as_os_str().to_owned()).collect());
+        let mut walk = Walk { roots, levels: Vec::new(), waiting: None, after: after.unwrap_or_default() };
+        walk.after.reverse();
+        walk.enter(directory);
+        walk
+    }
+
+    fn enter(&mut self, directory: Directory) {
+        let after = self.after.pop();
+        match names(&directory) {
+            Ok(mut names) => {
+                // The one that the earlier walk was in is entered once more, if it is a directory.
+                if let Some(after) = after {
+                    let is_below = !self.after.is_empty();
+                    names.retain(|name| if is_below { *name >= after } else { *name > after });
+                    if names.last() != Some(&after) {
+                        self.after.clear();
+                    }
+                }
+                self.levels.push(Level { directory, names });
+            }
+            Err(entry) => {
+                self.after.clear();
+                self.waiting = Some(entry);
+            }
+        }
+    }
+
+    /// What stands at a name of the directory on top.
+    fn visit(&mut self, name: &OsStr) -> Option<Entry> {
+        let top = &self.levels.last()?.directory;
+        let path = top.path.join(name);
+        let found = match fs::statat(&top.descriptor, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => found,
+            Err(rustix::io::Errno::NOENT) => return None, // gone since
+            Err(error) => return Some(failed(Refusal::from_errno(&path, error), path)),
+        };
+        let left = |path, size, reason| Some(Entry::Left { path, size, reason, failure: None });
+        let bytes = name.as_bytes();
+        match FileType::from_raw_mode(found.st_mode) {
+            FileType::RegularFile => {
+                let size = u64::try_from(found.st_size).unwrap_or_default();
+                match leave_file(bytes) {
+                    Some(leave) => left(path, Some(size), leave.reason()),
+                    None => Some(Entry::File { path, size }),
+                }
+            }
+            FileType::Directory => {
+                if let Some(leave) = leave_directory(bytes) {
+                    return left(path, None, leave.reason());
+                }
+                let identity = (found.st_dev, found.st_ino);
+                if self.levels.iter().any(|level| level.directory.identity == identity) {
+                    return left(path, None, "directory_loop");
+                }
+                if self.levels.len() >= DEEPEST {
+                    return left(path, None, "too_deep");
+                }
+                match self.roots.open_within(top, name) {
+                    Ok(directory) => {
+                        self.enter(directory);
+                        self.waiting.take()
+                    }
+                    Err(Refusal::NotFound(_)) => None,
+                    Err(refusal) => Some(failed(refusal, path)),
+                }
+            }
+            FileType::Symlink => left(path, None, "symbolic_link"),
+            _ => left(path, None, "special_file"),
+        }
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        loop {
+            if let Some(entry) = self.waiting.take() {
+                return Some(entry);
+            }
+            let Some(name) = self.levels.last_mut()?.names.pop() else {
+                self.levels.pop();
+                continue;
+            };
+            let entry = self.visit(&name);
+            if entry.is_some() {
+                return entry;
+            }
+        }
+    }
+}
+
+fn failed(refusal: Refusal, path: PathBuf) -> Entry {
+    let reason = reason(&refusal);
+    Entry::Left { path, size: None, reason, failure: Some(refusal.to_string()) }
+}
+
+/// The word for a refusal in `import_items.reason`.
+pub(crate) fn reason(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Permission(_) => "permission_denied",
+        Refusal::Protected(_) => "protected_directory",
+        Refusal::Link(_) => "symbolic_link",
+        Refusal::Special(_) => "special_file",
+        Refusal::NotFound(_) => "vanished",
+        Refusal::NotDirectory(_) => "replaced",
+        Refusal::NotAbsolute(_) | Refusal::Dots(_) | Refusal::Outside(_) => "path_not_allowed",
+        Refusal::Io { .. } => "io_error",
+    }
+}
+
+/// The names in a directory, the last one first.
+fn names(directory: &Directory) -> Result<Vec<OsString>, Entry> {
+    let path = &directory.path;
+    let refused = |error| failed(Refusal::from_errno(path, error), path.clone());
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let listed = fs::openat(&directory.descriptor, ".", flags, Mode::empty()).map_err(refused)?;
+    let mut names = Vec::new();
+    for entry in fs::Dir::new(listed).map_err(refused)? {
+        let entry = entry.map_err(refused)?;
+        let name = entry.file_name().to_bytes();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        if names.len() == MOST_NAMES || names.try_reserve(1).is_err() {
+            let failure = format!("\"{}\" has more than {MOST_NAMES} names", path.display());
+            let failure = Some(failure);
+            return Err(Entry::Left { path: path.clone(), size: None, reason: "directory_too_large", failure });
+        }
+        names.push(OsString::from_vec(name.to_vec()));
+    }
+    names.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(names)
+}

@@ -1,0 +1,118 @@
+//! The page from its first line to its last, with the groups as they come.
+
+use crate::text::{Attribute, Text};
+use crate::units::{Bytes, Count, Of};
+use crate::{Group, Kind, Page, group, words};
+use std::fmt::{self, Write};
+
+const STYLE: &str = include_str!("style.css");
+
+/// What the page may load: pictures that it brings along, and its own style.
+const POLICY: &str =
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+/// Writes a page: the beginning, each group, the end. Errors are those of what it writes to.
+pub struct Writer<'a> {
+    page: &'a Page,
+    to: &'a mut dyn Write,
+    /// Groups written.
+    groups: u64,
+    /// Bytes to win back by these.
+    savings: u64,
+}
+
+impl<'a> Writer<'a> {
+    /// Writes everything before the first group.
+    pub fn begin(page: &'a Page, to: &'a mut dyn Write) -> Result<Self, fmt::Error> {
+        head(page, to)?;
+        summary(page, to)?;
+        if page.groups_total > 0 {
+            filter(to)?;
+        }
+        to.write_str("<main>\n")?;
+        Ok(Writer { page, to, groups: 0, savings: 0 })
+    }
+
+    /// Writes a group; the one with the most bytes to win back is best given first.
+    pub fn group(&mut self, group: &Group) -> fmt::Result {
+        self.groups += 1;
+        self.savings = self.savings.saturating_add(group.savings);
+        group::write(group, self.to)
+    }
+
+    /// Writes everything after the last group, and what of the catalog's groups is not on the page.
+    pub fn end(self) -> fmt::Result {
+        let Writer { page, to, groups, savings } = self;
+        to.write_str("</main>\n<footer>\n")?;
+        let missing = page.groups_total.saturating_sub(groups);
+        if page.groups_total == 0 {
+            to.write_str("<p>There are no duplicates in this catalog.</p>\n")?;
+        } else if missing > 0 {
+            writeln!(
+                to,
+                "<p class=\"missing\"><strong>Not on this page:</strong> {}, with {} to win back. This page shows {} of {}. \
+                 All are in <code>lumina.duplicates</code>.</p>",
+                Of(missing, "more group"),
+                Bytes(page.savings.saturating_sub(savings)),
+                Count(groups),
+                Count(page.groups_total),
+            )?;
+        }
+        writeln!(
+            to,
+            "<p>Nothing was deleted, moved or changed. Made by lumina, {}.</p>\n</footer>\n</body>\n</html>",
+            Text(&page.generated)
+        )
+    }
+}
+
+fn head(page: &Page, to: &mut dyn Write) -> fmt::Result {
+    writeln!(
+        to,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n\
+         <title>Duplicates in {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>",
+        Attribute(&page.catalog) // a title holds text alone
+    )
+}
+
+fn summary(page: &Page, to: &mut dyn Write) -> fmt::Result {
+    writeln!(
+        to,
+        "<header class=\"summary\">\n<h1><span>Duplicate photos in</span> <bdi>{}</bdi></h1>\n<dl>\n\
+         <div><dt>to win back</dt><dd>{}</dd></div>\n\
+         <div><dt>redundant {}</dt><dd>{}</dd></div>\n\
+         <div><dt>{}</dt><dd>{}</dd></div>\n\
+         <div><dt>{} compared</dt><dd>{}</dd></div>\n</dl>",
+        Text(&page.catalog),
+        Bytes(page.savings),
+        if page.redundant_files == 1 { "file" } else { "files" },
+        Count(page.redundant_files),
+        if page.groups_total == 1 { "group" } else { "groups" },
+        Count(page.groups_total),
+        if page.images == 1 { "picture" } else { "pictures" },
+        Count(page.images),
+    )?;
+    if !page.rule.is_empty() {
+        to.write_str("<p>")?;
+        words::rule(&page.rule, to)?;
+        writeln!(to, " {}</p>", words::strategy(&page.strategy))?;
+    }
+    writeln!(to, "<p class=\"generated\">{}</p>\n</header>", Text(&page.generated))
+}
+
+/// Shows groups of one kind, by style alone.
+fn filter(to: &mut dyn Write) -> fmt::Result {
+    to.write_str(
+        "<fieldset class=\"filter\">\n<legend>Show</legend>\n\
+         <label><input type=\"radio\" name=\"kind\" id=\"only-all\" checked> All</label>\n",
+    )?;
+    for kind in [Kind::Exact, Kind::Identical, Kind::Near] {
+        let (name, words) = (kind.name(), words::kind(kind));
+        writeln!(to, "<label><input type=\"radio\" name=\"kind\" id=\"only-{name}\"> {words}</label>")?;
+    }
+    to.write_str("</fieldset>\n")
+}

@@ -1,0 +1,210 @@
+//! Small JPEGs to look at: of a picture as its orientation shows it, with its colours.
+//!
+//! Every sample of a thumbnail is the mean of the area that it stands for, in integers and so without error: an input
+//! pixel on a border is counted in parts. The picture is read once, in strips, and never turned as a whole. Called by
+//! `src/image` of the extension for its page of duplicates. Colour profiles are left out, as everywhere here.
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests;
+
+use crate::error::PhotoError;
+use crate::format::Format;
+use crate::limits::{Limits, Pace};
+use crate::orientation::Orientation;
+use crate::picture::Picture;
+use crate::strip::{ROWS, View};
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
+use std::io::{self, Write};
+
+/// Of 100: where thumbnails no longer get better to the eye.
+const QUALITY: u8 = 75;
+
+/// Pixels that a side of a JPEG can have.
+const LONGEST: u32 = 0xffff;
+
+/// Bytes that the encoder takes for its tables.
+const TABLES: usize = 2 << 10;
+
+/// Bytes of a thumbnail that are made room for at first.
+const USUAL: usize = 16 << 10;
+
+/// A baseline JPEG of the picture as it is shown, at most `side` pixels wide and high (65535 at most, 1 at least), never
+/// larger than the picture. RGB stays RGB, grey stays grey. `format` is named in errors.
+///
+/// Errors: [`PhotoError::Memory`], [`PhotoError::OutOfMemory`], [`PhotoError::Cancelled`].
+pub fn thumbnail(
+    picture: &Picture,
+    orientation: Orientation,
+    side: u32,
+    format: Format,
+    limits: &Limits<'_>,
+) -> Result<Vec<u8>, PhotoError> {
+    let view = View::new(picture, orientation);
+    let size = scaled((view.width, view.height), side.clamp(1, LONGEST) as usize);
+    let held = picture.pixels.samples().len() + size.0 * size.1 * view.channels + TABLES;
+    limits.allow_memory(format, (held + memory(&view, size)) as u64)?;
+    let samples = match view.channels {
+        1 => averaged::<1>(&view, size, limits)?,
+        _ => averaged::<3>(&view, size, limits)?,
+    };
+    encoded(&samples, size, Output { bytes: Vec::new(), held, format, limits, pace: Pace::new(limits), error: None })
+}
+
+/// Width and height for a picture of the width and height, the longer one at most `side`.
+fn scaled((width, height): (usize, usize), side: usize) -> (usize, usize) {
+    let longer = width.max(height);
+    if longer <= side {
+        return (width, height);
+    }
+    let scale = |length: usize| {
+        let (length, side, longer) = (length as u64, side as u64, longer as u64);
+        ((length * side + longer / 2) / longer).max(1) as usize
+    };
+    (scale(width), scale(height))
+}
+
+/// Bytes that [`averaged`] takes beside its result.
+fn memory(view: &View<'_>, size: (usize, usize)) -> usize {
+    view.width * view.channels * ROWS + size.0 * (size_of::<Span>() + 2 * view.channels * size_of::<u64>())
+}
+
+/// What a pixel of the result covers in a row. Positions are counted in parts of which a pixel of the picture has as
+/// many as the result has pixels, and a pixel of the result as many as the picture has.
+#[derive(Clone, Copy, Default)]
+struct Span {
+    /// The pixel that it begins in, and how much of it.
+    first: usize,
+    head: u64,
+    /// The pixel that it ends in, and how much of it: nothing where that is the first.
+    last: usize,
+    tail: u64,
+}
+
+/// The samples of the picture at another size, no larger in any direction.
+fn averaged<const CHANNELS: usize>(
+    view: &View<'_>,
+    size: (usize, usize),
+    limits: &Limits<'_>,
+) -> Result<Vec<u8>, PhotoError> {
+    let mut scratch = limits.zeros(view.width * CHANNELS * ROWS)?;
+    let mut spans: Vec<Span> = limits.zeros(size.0)?;
+    for (index, span) in spans.iter_mut().enumerate() {
+        *span = covered(index, view.width, size.0);
+    }
+    let mut row: Vec<[u64; CHANNELS]> = Vec::new();
+    row.try_reserve_exact(size.0).map_err(|_| PhotoError::OutOfMemory)?;
+    let mut sums: Vec<u64> = limits.zeros(size.0 * CHANNELS)?;
+    let mut result: Vec<u8> = limits.zeros(size.0 * size.1 * CHANNELS)?;
+    let mut rows_of_result = result.chunks_exact_mut(size.0 * CHANNELS);
+
+    let whole = view.width as u64 * view.height as u64;
+    let (part, all) = (size.1 as u64, view.height as u64);
+    let mut filled = 0; // of `all`
+    let mut pace = Pace::new(limits);
+    for y in (0..view.height).step_by(ROWS) {
+        for samples in view.rows(y, &mut scratch).chunks_exact(view.width * CHANNELS) {
+            pace.go_on(samples.len())?;
+            row.clear();
+            row.extend(spans.iter().map(|span| sum::<CHANNELS>(samples.as_chunks().0, span, size.0 as u64)));
+            let now = part.min(all - filled);
+            add(&mut sums, row.as_flattened(), now);
+            filled += now;
+            if filled == all {
+                for (sample, sum) in rows_of_result.next().unwrap_or_default().iter_mut().zip(&mut sums) {
+                    *sample = ((*sum + whole / 2) / whole) as u8;
+                    *sum = 0;
+                }
+                filled = part - now;
+                add(&mut sums, row.as_flattened(), filled);
+            }
+        }
+    }
+    Ok(result)
+}
+
+/// What pixel `index` of `to` covers of `from` pixels.
+fn covered(index: usize, from: usize, to: usize) -> Span {
+    let begin = index as u64 * from as u64;
+    let (end, pixel) = (begin + from as u64, to as u64);
+    let (first, last) = (begin / pixel, (end - 1) / pixel);
+    let head = end.min((first + 1) * pixel) - begin;
+    let tail = if last > first { end - last * pixel } else { 0 };
+    Span { first: first as usize, head, last: last as usize, tail }
+}
+
+/// The samples of a row under a span, each as often as it is covered; `pixel` is how much a pixel between its ends is.
+fn sum<const CHANNELS: usize>(row: &[[u8; CHANNELS]], span: &Span, pixel: u64) -> [u64; CHANNELS] {
+    let mut between = [0; CHANNELS];
+    if span.last > span.first {
+        for samples in &row[span.first + 1..span.last] {
+            for (sum, sample) in between.iter_mut().zip(samples) {
+                *sum += u64::from(*sample);
+            }
+        }
+    }
+    let (first, last) = (&row[span.first], &row[span.last]);
+    std::array::from_fn(|channel| {
+        u64::from(first[channel]) * span.head + between[channel] * pixel + u64::from(last[channel]) * span.tail
+    })
+}
+
+fn add(sums: &mut [u64], row: &[u64], weight: u64) {
+    for (sum, value) in sums.iter_mut().zip(row) {
+        *sum += value * weight;
+    }
+}
+
+/// The JPEG as it grows: every byte of it is counted before there is room for it.
+struct Output<'a> {
+    bytes: Vec<u8>,
+    /// Bytes that are in memory beside.
+    held: usize,
+    format: Format,
+    limits: &'a Limits<'a>,
+    pace: Pace<'a>,
+    /// Why it stopped.
+    error: Option<PhotoError>,
+}
+
+impl Output<'_> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), PhotoError> {
+        self.pace.go_on(64 * bytes.len())?; // a flat block of 64 samples takes less than a byte
+        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
+            let more = self.bytes.len().max(bytes.len()).max(USUAL);
+            self.limits.allow_memory(self.format, (self.held + 2 * self.bytes.len() + more) as u64)?;
+            self.bytes.try_reserve_exact(more).map_err(|_| PhotoError::OutOfMemory)?;
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl Write for Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.append(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(error) => {
+                self.error = Some(error);
+                Err(io::ErrorKind::Other.into())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn encoded(samples: &[u8], size: (usize, usize), mut output: Output<'_>) -> Result<Vec<u8>, PhotoError> {
+    let colours = if samples.len() == size.0 * size.1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+    let result =
+        JpegEncoder::new_with_quality(&mut output, QUALITY).encode(samples, size.0 as u32, size.1 as u32, colours);
+    match (output.error, result) {
+        (Some(error), _) => Err(error),
+        (None, Ok(())) => Ok(output.bytes),
+        // The encoder refuses sizes and colours that are never asked of it.
+        (None, Err(error)) => Err(PhotoError::Unsupported { format: Format::Jpeg, why: error.to_string() }),
+    }
+}

@@ -1,0 +1,84 @@
+-- The duplicates of a catalog as a page to look at: the groups with small pictures, and the file to keep marked.
+--
+-- Pictures are made of the files as they lie there, below the roots of the catalog's owner, and only where a file is still
+-- the content that was imported: so that whoever may read the catalog sees what is in it, and nothing else.
+
+CREATE FUNCTION lumina._page_summary(of_catalog int8) RETURNS jsonb
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT jsonb_build_object('catalog', c.name, 'generated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
+        'rule', coalesce(r.rule, '[]'), 'strategy', coalesce(r.strategy, ''), 'images', coalesce(r.images, 0),
+        'groups', count(DISTINCT f.group_id), 'redundant_files', count(f.file), 'savings', coalesce(sum(f.size), 0))
+    FROM lumina.catalogs c
+    LEFT JOIN lumina.duplicate_runs r ON r.catalog = c.id AND r.is_current
+    LEFT JOIN lumina._current_files f ON f.catalog = c.id AND f.file_place > 1
+    WHERE c.id = of_catalog
+    GROUP BY c.id, r.id;
+END;
+REVOKE EXECUTE ON FUNCTION lumina._page_summary(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._page_summary(int8) IS 'Internal: what a page of duplicates says of the whole catalog';
+
+-- Of a group with very many images only some are shown, those nearest to the one to keep.
+CREATE FUNCTION lumina._page_groups(of_catalog int8, most int4, most_images int4) RETURNS SETOF jsonb
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH images AS (
+        SELECT c.group_id, c.image, min(c.place) AS place, min(c.distance) AS distance, array_agg(c.path ORDER BY c.file_place) AS files,
+            coalesce(sum(c.size) FILTER (WHERE c.file_place > 1), 0) AS savings, count(*) AS count
+        FROM lumina._current_files c WHERE c.catalog = of_catalog GROUP BY c.group_id, c.image
+    ), groups AS (
+        SELECT i.group_id, sum(i.savings) AS savings FROM images i
+        GROUP BY i.group_id HAVING sum(i.count) > 1 ORDER BY sum(i.savings) DESC, i.group_id LIMIT most
+    )
+    SELECT jsonb_build_object('id', g.id, 'kind', g.kind, 'confidence', g.confidence, 'savings', s.savings,
+        'images', m.images, 'more_images', greatest(m.count - most_images, 0),
+        'also_near', (SELECT coalesce(jsonb_agg(p.path ORDER BY a.place), '[]')
+            FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
+            CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image ORDER BY q.id LIMIT 1) p),
+        'also_near_more', g.also_near_count - cardinality(g.also_near))
+    FROM groups s
+    JOIN lumina.duplicate_groups g ON g.id = s.group_id
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS count, jsonb_agg(jsonb_build_object('files', i.files, 'sha256', encode(x.sha256, 'hex'), 'size', x.size,
+                'format', x.format, 'width', x.width, 'height', x.height, 'raw', lumina._is_raw(x.format),
+                'captured', to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+                'camera', nullif(concat_ws(' ', CASE WHEN NOT starts_with(x.camera_model, x.camera_make) THEN x.camera_make END, x.camera_model), ''),
+                'quality', x.quality_score, 'quality_format', x.quality_format, 'quality_metadata', x.quality_metadata,
+                'distance', i.distance, 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
+                    'dct', d.dct_distance, 'pdq', d.pdq_distance)) ORDER BY i.place) FILTER (WHERE i.row <= most_images) AS images
+        FROM (SELECT i.*, row_number() OVER (ORDER BY i.place) AS row FROM images i WHERE i.group_id = g.id) i
+        JOIN lumina.images x ON x.id = i.image
+        JOIN lumina.duplicate_members d ON d.image = i.image AND d.run = g.run) m
+    ORDER BY s.savings DESC, g.id;
+END;
+REVOKE EXECUTE ON FUNCTION lumina._page_groups(int8, int4, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._page_groups(int8, int4, int4) IS 'Internal: the groups of a page of duplicates, most bytes first';
+
+CREATE FUNCTION lumina._page(of_catalog int8, roots text, most int4) RETURNS text
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'page_of_duplicates';
+REVOKE EXECUTE ON FUNCTION lumina._page(int8, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._page(int8, text, int4) IS 'Internal: makes the page of duplicates of a catalog';
+
+CREATE FUNCTION lumina._duplicates_html(caller oid, catalog_name text, max_groups int4) RETURNS text
+    VOLATILE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted int8 := lumina._catalog(caller, catalog_name, 'read');
+    owner oid := (SELECT r.oid FROM lumina.catalogs c JOIN pg_roles r ON r.rolname = c.owner WHERE c.id = wanted);
+BEGIN
+    IF max_groups IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'max_groups must not be NULL', HINT = 'Leave it out for 500.';
+    ELSIF max_groups NOT BETWEEN 1 AND 10000 THEN
+        RAISE numeric_value_out_of_range USING MESSAGE = format('max_groups %s is not between 1 and 10000', max_groups),
+            HINT = 'The page shows the groups with most bytes to win back.';
+    ELSIF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE feature_not_supported USING MESSAGE = format('no page is made in a database of encoding %s', current_setting('server_encoding')),
+            HINT = 'lumina.duplicates(...) lists the groups.';
+    END IF;
+    RETURN lumina._page(wanted, lumina._import_roots(owner), max_groups);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._duplicates_html(oid, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._duplicates_html(oid, text, int4) IS 'Internal: duplicates_html for a caller';
+CREATE FUNCTION lumina.duplicates_html(catalog text, max_groups int4 DEFAULT 500) RETURNS text
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.duplicates_html(text, int4) IS
+    'The duplicates of a catalog as one HTML page with small pictures: what to keep of each group, why, and what deleting the others wins back';

@@ -1,0 +1,254 @@
+//! `_page`, behind `duplicates_html`: the groups of a catalog as SQL gives them, their small pictures by threads, the page by
+//! `lumina-page`.
+
+use super::paths::{roots, text};
+use crate::error::{LuminaError, OrRaise};
+use crate::guc;
+use crate::pg::allocator::{reserve_spent, room_for};
+use crate::pg::call::function;
+use crate::pg::datum::Varlena;
+use crate::pg::statement;
+use crate::pg::threads::start_pool;
+use lumina_import::contents::from_hex;
+use lumina_import::pool::Pool;
+use lumina_import::thumbnail::{Show, Task};
+use lumina_page::{Distance, Group, Kind, Member, Page, Writer};
+use pgrx::JsonB;
+use pgrx::pg_sys::Datum;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// In pixels, of a small picture's longer side: enough for screens of twice the usual resolution.
+const SIDE: u32 = 320;
+/// Images of one group that are shown, at most.
+const MOST_IMAGES: i32 = 60;
+/// Pictures that are made before any of them is written.
+const AT_ONCE: usize = 64;
+/// How long this thread sleeps, at most.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What SQL says of the catalog.
+#[derive(Deserialize)]
+struct Summary {
+    catalog: String,
+    generated: String,
+    rule: Vec<BTreeMap<String, u16>>,
+    strategy: String,
+    images: u64,
+    groups: u64,
+    redundant_files: u64,
+    savings: u64,
+}
+
+/// What SQL says of a group.
+#[derive(Deserialize)]
+struct Found {
+    id: i64,
+    kind: String,
+    confidence: u8,
+    savings: u64,
+    images: Vec<Image>,
+    more_images: u64,
+    also_near: Vec<String>,
+    also_near_more: u64,
+}
+
+/// What SQL says of an image.
+#[derive(Deserialize)]
+struct Image {
+    files: Vec<String>,
+    sha256: String,
+    size: u64,
+    format: String,
+    raw: bool,
+    width: Option<u32>,
+    height: Option<u32>,
+    captured: Option<String>,
+    camera: Option<String>,
+    quality: f32,
+    quality_format: f32,
+    quality_metadata: f32,
+    distance: u8,
+    distances: BTreeMap<String, Option<u16>>,
+}
+
+function! {
+    /// `_page(bigint, text, int)`.
+    page_of_duplicates, pg_finfo_page_of_duplicates,
+    now: |_| None::<Datum>,
+    guarded: |arguments: Arguments| {
+        let page = make(arguments.int8(0), text(arguments.bytes(1)), arguments.int4(2)).or_raise();
+        Varlena::new(&[page.as_bytes()]).into_datum()
+    },
+}
+
+fn make(catalog: i64, setting: &str, most: i32) -> Result<String, LuminaError> {
+    let summary: Summary =
+        read("SELECT lumina._page_summary($1)", &[catalog.into()]).pop().ok_or(LuminaError::Incomplete)?;
+    let groups: Vec<Found> =
+        read("SELECT lumina._page_groups($1, $2, $3)", &[catalog.into(), most.into(), MOST_IMAGES.into()]);
+    let threads = guc::import_threads();
+    let show = Show {
+        roots: roots(setting)?,
+        side: SIDE,
+        pixels: guc::max_image_pixels().value as u64,
+        memory: (guc::image_memory().value / threads) as u64,
+        room_for,
+    };
+    let pool = start_pool(threads, &show)?;
+    let page = page_of(&summary);
+    let mut html = String::new();
+    // To a String it cannot fail.
+    let cannot = |_| LuminaError::OutOfMemory;
+    let mut writer = Writer::begin(&page, &mut html).map_err(cannot)?;
+    let mut groups = groups.into_iter().peekable();
+    while groups.peek().is_some() {
+        let (mut some, mut count) = (Vec::new(), 0);
+        while count < AT_ONCE
+            && let Some(group) = groups.next()
+        {
+            count += group.images.len();
+            some.push(group);
+        }
+        let mut pictures = pictures(&pool, &some)?.into_iter();
+        for group in some {
+            if let Some(group) = group.shown(&mut pictures) {
+                writer.group(&group).map_err(cannot)?;
+            }
+        }
+    }
+    writer.end().map_err(cannot)?;
+    Ok(html)
+}
+
+/// Rows of one column of `jsonb`, as a statement of ours makes them.
+fn read<T: for<'a> Deserialize<'a>>(statement: &str, arguments: &[statement::Argument<'_>]) -> Vec<T> {
+    statement::read(statement, arguments, |row| match serde_json::from_value(row.known::<JsonB>(1).0) {
+        Ok(value) => value,
+        Err(error) => panic!("a statement of ours returned another form than it should: {error}"),
+    })
+}
+
+/// A small picture, or why there is none, of each image of the groups, in their order.
+fn pictures(pool: &Pool<Show>, groups: &[Found]) -> Result<Vec<Result<Vec<u8>, String>>, LuminaError> {
+    let images: Vec<&Image> = groups.iter().flat_map(|group| &group.images).collect();
+    let mut pictures = vec![Err(String::new()); images.len()];
+    let mut waiting = 0;
+    for (number, image) in images.iter().enumerate() {
+        if let (Some(path), Some(sha256)) = (image.files.first(), from_hex(&image.sha256)) {
+            pool.give(Task { number, path: path.into(), sha256 });
+            waiting += 1;
+        }
+    }
+    while waiting > 0 {
+        pgrx::check_for_interrupts!();
+        if reserve_spent() {
+            return Err(LuminaError::OutOfMemory);
+        }
+        match pool.event(TICK) {
+            Ok(Some((number, picture))) => {
+                pictures[number] = picture;
+                waiting -= 1;
+            }
+            Ok(None) => (),
+            Err(broken) => return Err(LuminaError::Threads { threads: 0, why: broken.to_string() }),
+        }
+    }
+    Ok(pictures)
+}
+
+fn page_of(summary: &Summary) -> Page {
+    let distances =
+        |each: &BTreeMap<String, u16>| each.iter().map(|(hash, distance)| of_hash(hash, *distance)).collect();
+    Page {
+        catalog: summary.catalog.clone(),
+        generated: summary.generated.clone(),
+        rule: summary.rule.iter().map(distances).collect(),
+        strategy: summary.strategy.clone(),
+        images: summary.images,
+        groups_total: summary.groups,
+        redundant_files: summary.redundant_files,
+        savings: summary.savings,
+    }
+}
+
+fn of_hash(hash: &str, distance: u16) -> Distance {
+    Distance { hash: hash.to_owned(), distance, bits: if hash == "pdq" { 256 } else { 64 } }
+}
+
+impl Found {
+    /// The group with the next of `pictures`.
+    fn shown(self, pictures: &mut impl Iterator<Item = Result<Vec<u8>, String>>) -> Option<Group> {
+        let why = why(&self.images);
+        let mut members = self.images.into_iter().enumerate().map(|(place, image)| Member {
+            distance: (place > 0).then_some(image.distance),
+            distances: image
+                .distances
+                .iter()
+                .filter(|_| place > 0)
+                .filter_map(|(hash, distance)| Some(of_hash(hash, (*distance)?)))
+                .collect(),
+            files: image.files,
+            size: image.size,
+            format: image.format.to_uppercase(),
+            width: image.width,
+            height: image.height,
+            captured: image.captured,
+            camera: image.camera,
+            quality: image.quality,
+            thumbnail: pictures.next().unwrap_or_else(|| Err(String::new())),
+        });
+        Some(Group {
+            id: self.id,
+            kind: Kind::from_name(&self.kind)?,
+            confidence: self.confidence,
+            savings: self.savings,
+            keep: members.next()?,
+            why,
+            others: members.collect(),
+            others_more: self.more_images,
+            also_near: self.also_near,
+            also_near_more: self.also_near_more,
+        })
+    }
+}
+
+/// What the first image has that no other one has.
+fn why(images: &[Image]) -> Vec<String> {
+    let Some((keep, others)) = images.split_first() else { return Vec::new() };
+    if others.is_empty() {
+        return vec!["imported first".into()];
+    }
+    let pixels = |image: &Image| image.width.map(u64::from).zip(image.height.map(u64::from)).map(|(w, h)| w * h);
+    let beats = |better: &dyn Fn(&Image, &Image) -> bool| others.iter().all(|other| better(keep, other));
+    let mut reasons = Vec::new();
+    if keep.raw && beats(&|_, other| !other.raw) {
+        reasons.push("raw file");
+    } else if beats(&|keep, other| keep.quality_format > other.quality_format) {
+        reasons.push("better format");
+    }
+    if beats(&|keep, other| pixels(keep) > pixels(other)) {
+        reasons.push("more pixels");
+    }
+    if beats(&|keep, other| keep.size > other.size) {
+        reasons.push("larger file");
+    }
+    if beats(&|keep, other| keep.quality_metadata > other.quality_metadata) {
+        reasons.push("says more of how it was taken");
+    }
+    if reasons.is_empty() && beats(&|keep, other| keep.quality > other.quality) {
+        reasons.push("best quality score");
+    }
+    let is_older = |keep: &Image, other: &Image| match (&keep.captured, &other.captured) {
+        (Some(keep), Some(other)) => keep < other,
+        (keep, other) => keep.is_some() && other.is_none(),
+    };
+    if reasons.is_empty() && beats(&is_older) {
+        reasons.push("taken first");
+    }
+    if reasons.is_empty() {
+        reasons.push("as good as any");
+    }
+    reasons.into_iter().map(str::to_owned).collect()
+}

@@ -1,0 +1,107 @@
+//! The kind `import`: the photographs of a directory into a catalog.
+//!
+//! Two phases, each in batches that commit. In the first the directory is walked, and each file gets a row of `import_items`; in the
+//! second each is looked at by a pool of threads, and what is found is written. A job that is resumed goes on after the last
+//! committed batch of either: the walk has an order, and a row says what became of its file. A preview stops after the second
+//! phase with everything that was found in the rows; once approved, they are written as they are where the files have not changed.
+//!
+//! - [`scan`]: the first phase.
+//! - [`look`]: the second one: which files are given out when, and what is already known of their contents.
+//! - [`write`]: outcomes into tables.
+
+mod look;
+mod scan;
+mod write;
+
+use super::job::Job;
+use super::kinds::Kind;
+use super::stop::{Failure, Stop};
+use crate::catalog::paths;
+use crate::error::LuminaError;
+use crate::pg::statement;
+use lumina_import::Roots;
+use lumina_import::roots::Place;
+use pgrx::PgSqlErrorCode::ERRCODE_DATA_CORRUPTED;
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// `import`.
+pub(super) struct Import;
+
+impl Kind for Import {
+    fn name(&self) -> &'static str {
+        "import"
+    }
+
+    fn right(&self) -> &'static str {
+        "import"
+    }
+
+    fn run(&self, job: &Job) -> Result<(), Stop> {
+        let task = Task::begin(job)?;
+        if !task.is_scanned {
+            scan::scan(job, &task)?;
+        }
+        look::look(job, &task)?;
+        let finish = || Ok(write::finish(job, &task));
+        if task.is_preview { job.be_ready(finish) } else { job.finish(finish) }
+    }
+}
+
+/// What is to be imported.
+struct Task {
+    path: PathBuf,
+    /// As configured for whoever submitted the job, at this moment.
+    roots: Roots,
+    place: Place,
+    /// Whether what is found is only to be kept for somebody to look at.
+    is_preview: bool,
+    /// Whether it is a preview that was looked at, and is to be done.
+    is_approved: bool,
+    is_scanned: bool,
+    /// The row of `sources`, of a directory that is imported.
+    source: Option<i64>,
+}
+
+impl Task {
+    /// Looks at the job's parameters and at what stands at its path.
+    fn begin(job: &Job) -> Result<Self, Stop> {
+        let path = job.parameters.get("path").and_then(Value::as_str);
+        let Some(path) = path else {
+            let message = "the parameters of the job hold no path".to_owned();
+            return Err(Stop::Failed(Failure::new(
+                "data_corrupted",
+                ERRCODE_DATA_CORRUPTED,
+                message,
+                "Submit it anew.",
+            )));
+        };
+        let path = PathBuf::from(path);
+        let wants_preview = job.parameters.get("preview").and_then(Value::as_bool).unwrap_or(false);
+        let (setting, scanned, approved) = job.write(|| {
+            let read = statement::row(
+                "SELECT pg_catalog.convert_to(lumina._import_roots($2), 'UTF8'), j.checkpoint ? 'scanned', j.checkpoint ? 'approved'
+                    FROM lumina.jobs j WHERE j.id = $1",
+                &[job.id.into(), job.role.into()],
+                |row| (row.utf8(1).unwrap_or_default(), row.known::<bool>(2), row.known::<bool>(3)),
+            );
+            read.ok_or(Stop::Gone)
+        })?;
+        let roots = paths::roots(&setting)?;
+        let place = roots.look(&path).map_err(LuminaError::ImportPath)?;
+        let is_preview = wants_preview && !approved;
+        let mut task = Task {
+            path,
+            roots,
+            place,
+            is_preview,
+            is_approved: wants_preview && approved,
+            is_scanned: scanned,
+            source: None,
+        };
+        if matches!(task.place, Place::Directory(_)) && !is_preview {
+            task.source = job.write(|| Ok(write::source(job, &task.path)))?;
+        }
+        Ok(task)
+    }
+}

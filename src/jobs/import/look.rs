@@ -1,0 +1,315 @@
+//! The second phase of an import: threads look at the files, this thread writes what they find.
+
+use super::Task;
+use super::write::batch;
+use crate::error::LuminaError;
+use crate::guc;
+use crate::jobs::job::{Job, Progress};
+use crate::jobs::stop::{Failure, Stop};
+use crate::pg::allocator::{reserve_spent, room_for};
+use crate::pg::statement::{self, Record};
+use crate::pg::threads::start_pool;
+use jiff::Timestamp;
+use lumina_import::contents::{Contents, Sha256, from_hex};
+use lumina_import::pool::Pool;
+use lumina_import::queue::{Queue, TooLarge};
+use lumina_import::visit::{self, Event, Visit};
+use lumina_import::{Finding, Outcome, Stamp};
+use pgrx::JsonB;
+use pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How many outcomes are written at a time, at most.
+const BATCH: usize = 200;
+/// How long they are kept for, at most.
+const OFTEN: Duration = Duration::from_secs(2);
+/// How many rows are read at a time.
+const PAGE: i64 = 1000;
+/// How long this thread sleeps, at most.
+const TICK: Duration = Duration::from_millis(20);
+
+/// A file that is not done with.
+struct Pending {
+    path: PathBuf,
+    /// In bytes, as the walk has found it.
+    size: i64,
+    /// Of an approved preview: what was found then.
+    stored: Option<Outcome>,
+}
+
+/// Sums over files.
+#[derive(Debug, Clone, Copy, Default)]
+struct Totals {
+    files: i64,
+    bytes: i64,
+    failed: i64,
+}
+
+struct Look<'a> {
+    job: &'a Job,
+    task: &'a Task,
+    pool: Pool<Visit>,
+    queue: Queue,
+    contents: Contents,
+    last_item: i64,
+    pending: HashMap<i64, Pending>,
+    outcomes: Vec<Outcome>,
+    /// Of the files of `outcomes`.
+    unwritten: Totals,
+    written_at: Instant,
+    all: Totals,
+    done: Totals,
+}
+
+/// Looks at all files that have not been looked at.
+pub(super) fn look(job: &Job, task: &Task) -> Result<(), Stop> {
+    let (all, done) = job.write(|| Ok(totals(job, task)))?;
+    let mut look = Look {
+        job,
+        task,
+        pool: start(task)?,
+        queue: Queue::new(guc::import_threads(), guc::import_memory().value as u64),
+        contents: Contents::default(),
+        last_item: 0,
+        pending: HashMap::new(),
+        outcomes: Vec::new(),
+        unwritten: Totals::default(),
+        written_at: Instant::now(),
+        all,
+        done,
+    };
+    job.phase(progress(task, all, done))?;
+    if task.is_preview {
+        job.write(|| Ok(found(job)))?.into_iter().for_each(|sha256| look.contents.add(sha256));
+    }
+    look.run()
+}
+
+/// Starts the threads. Errors: 53000, 53200.
+fn start(task: &Task) -> Result<Pool<Visit>, LuminaError> {
+    let pixels = guc::max_image_pixels().value as u64;
+    let visit = Visit { roots: task.roots.clone(), pixels, now: Timestamp::now(), room_for };
+    start_pool(guc::import_threads(), &visit)
+}
+
+impl Look<'_> {
+    fn run(&mut self) -> Result<(), Stop> {
+        loop {
+            while self.queue.is_hungry() {
+                let page = self.read()?;
+                self.queue.put(page);
+            }
+            while let Some(task) = self.queue.take() {
+                self.pool.give(task);
+            }
+            if self.queue.is_empty() {
+                return self.write();
+            }
+            match self.pool.event(TICK) {
+                Ok(Some(event)) => self.take(event)?,
+                Ok(None) => (),
+                Err(broken) => {
+                    let hint = "The server's log may say more.";
+                    let failure = Failure::new("internal_error", ERRCODE_INTERNAL_ERROR, broken.to_string(), hint);
+                    return Err(Stop::Failed(failure));
+                }
+            }
+            if reserve_spent() {
+                return Err(LuminaError::OutOfMemory.into());
+            }
+            self.job.look()?;
+            let is_due = self.outcomes.len() >= BATCH || self.written_at.elapsed() >= OFTEN;
+            if is_due && !self.outcomes.is_empty() {
+                self.write()?;
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Stop> {
+        match event {
+            Event::Hashed { item, sha256, is_known } => {
+                let known = self.contents.is_known(item, &sha256) || self.catalog_has(&sha256)?;
+                if !known {
+                    self.contents.decode(item, sha256);
+                }
+                let _ = is_known.send(known); // a thread that has ended does not care
+            }
+            Event::NeedsMore(task, needed) => {
+                let item = task.item;
+                if self.queue.put_back(task, needed) == Err(TooLarge) {
+                    let allowed = guc::import_memory();
+                    let (needed, allowed, setting) = (needed / 1024, allowed.value / 1024, allowed.setting);
+                    let words = format!(
+                        "the file needs {needed} kB of memory, more than the {allowed} kB that {setting} allows"
+                    );
+                    self.end(Outcome { item, stamp: None, finding: Finding::failed("over_limit", words) });
+                }
+            }
+            Event::Done(outcome) => match self.stored(&outcome)? {
+                Stored::None => {
+                    self.queue.done();
+                    self.end(outcome);
+                }
+                Stored::Same(stored) => {
+                    self.queue.done();
+                    self.end(stored);
+                }
+                Stored::Stale(task) => self.queue.put_first(task),
+            },
+        }
+        Ok(())
+    }
+
+    /// What an approved preview has found of a file that has not changed since.
+    fn stored(&mut self, outcome: &Outcome) -> Result<Stored, Stop> {
+        let is_unchanged = matches!(&outcome.finding, Finding::Skipped { reason } if reason == "unchanged");
+        let pending = self.pending.get_mut(&outcome.item).filter(|_| is_unchanged);
+        let Some((stored, path)) = pending.and_then(|pending| Some((pending.stored.take()?, &pending.path))) else {
+            return Ok(Stored::None);
+        };
+        if let Finding::Image { sha256, facts: None, .. } = &stored.finding {
+            // The file that its content was first found in may have changed.
+            let path = path.clone();
+            let sum = from_hex(sha256).unwrap_or_default();
+            if !self.contents.is_known(outcome.item, &sum) && !self.catalog_has(&sum)? {
+                return Ok(Stored::Stale(visit::Task { item: outcome.item, path, known: None, memory: 0 }));
+            }
+        }
+        if let Finding::Image { sha256, facts: Some(_), .. } = &stored.finding {
+            self.contents.add(from_hex(sha256).unwrap_or_default());
+        }
+        Ok(Stored::Same(stored))
+    }
+
+    fn catalog_has(&self, sha256: &Sha256) -> Result<bool, Stop> {
+        self.job.read(|| {
+            let has = "SELECT 1 FROM lumina.images i WHERE i.catalog = $1 AND i.sha256 = $2";
+            Ok(statement::any(has, &[self.job.catalog.into(), sha256.as_slice().into()]))
+        })
+    }
+
+    /// A file is done with.
+    fn end(&mut self, outcome: Outcome) {
+        for outcome in self.contents.done(outcome) {
+            let pending = self.pending.remove(&outcome.item);
+            self.unwritten.files += 1;
+            self.unwritten.bytes += pending.map_or(0, |pending| pending.size);
+            self.outcomes.push(outcome);
+        }
+    }
+
+    /// The next rows of files that are to be looked at.
+    fn read(&mut self) -> Result<Vec<visit::Task>, Stop> {
+        let state = if self.task.is_approved { "('found', 'ready')" } else { "('found')" };
+        let page = format!(
+            "SELECT t.id, pg_catalog.convert_to(t.path, 'UTF8'), coalesce(t.size, 0), t.analysis, f.size, f.device, f.inode,
+                {}, {} FROM lumina.import_items t
+            LEFT JOIN lumina.image_files f ON f.catalog = t.catalog AND f.path = t.path AND f.missing_since IS NULL
+            WHERE t.job = $1 AND t.state IN {state} AND t.id > $2 ORDER BY t.id LIMIT $3",
+            micros("f.modified_at"),
+            micros("f.changed_at"),
+        );
+        let (job, last) = (self.job, self.last_item);
+        let rows = job.read(|| Ok(statement::rows(&page, &[job.id.into(), last.into(), PAGE.into()], row)))?;
+        let mut tasks = Vec::with_capacity(rows.len());
+        for (item, pending, imported) in rows {
+            self.last_item = item;
+            // Of a preview's file what was found is to be written where it is the same; of one that was imported nothing.
+            let known = pending.stored.as_ref().and_then(|stored| stored.stamp).or(imported);
+            tasks.push(visit::Task { item, path: pending.path.clone(), known, memory: 0 });
+            self.pending.insert(item, pending);
+        }
+        Ok(tasks)
+    }
+
+    /// Writes what was found since the last time.
+    fn write(&mut self) -> Result<(), Stop> {
+        let outcomes = std::mem::take(&mut self.outcomes);
+        let unwritten = std::mem::take(&mut self.unwritten);
+        let (task, all, before) = (self.task, self.all, self.done);
+        let after = |files: usize, failed: i64| {
+            let share = files as f64 / unwritten.files.max(1) as f64;
+            let bytes = before.bytes + (unwritten.bytes as f64 * share) as i64;
+            Totals { files: before.files + files as i64, bytes, failed: before.failed + failed }
+        };
+        let failed = batch(self.job, task, outcomes, |files, failed| progress(task, all, after(files, failed)))?;
+        self.done = after(unwritten.files as usize, failed);
+        if !task.is_preview {
+            self.contents.written();
+        }
+        self.written_at = Instant::now();
+        Ok(())
+    }
+}
+
+/// What an approved preview says of a file.
+enum Stored {
+    /// Nothing.
+    None,
+    /// What is to be written.
+    Same(Outcome),
+    /// What does not do any more.
+    Stale(visit::Task),
+}
+
+fn micros(column: &str) -> String {
+    format!("(pg_catalog.date_part('epoch', {column}) * 1000000)::pg_catalog.int8")
+}
+
+fn row(row: &Record<'_>) -> (i64, Pending, Option<Stamp>) {
+    let stored = row.get::<JsonB>(4).and_then(|stored| serde_json::from_value(stored.0).ok());
+    let path = PathBuf::from(row.utf8(2).unwrap_or_default());
+    let number = |column| row.get::<i64>(column);
+    let stamp = || {
+        Some(Stamp {
+            size: number(5)? as u64,
+            device: number(6)?,
+            inode: number(7)?,
+            modified: number(8)?,
+            changed: number(9)?,
+        })
+    };
+    (row.known(1), Pending { path, size: row.known(3), stored }, stamp())
+}
+
+/// All files of a job, and those that are done with. In a transaction.
+fn totals(job: &Job, task: &Task) -> (Totals, Totals) {
+    let sums = format!(
+        "SELECT pg_catalog.count(*), coalesce(pg_catalog.sum(t.size), 0)::pg_catalog.int8,
+            pg_catalog.count(*) FILTER (WHERE t.state NOT IN {0}),
+            coalesce(pg_catalog.sum(t.size) FILTER (WHERE t.state NOT IN {0}), 0)::pg_catalog.int8,
+            pg_catalog.count(*) FILTER (WHERE t.state = 'failed')
+        FROM lumina.import_items t WHERE t.job = $1",
+        if task.is_approved { "('found', 'ready')" } else { "('found')" }
+    );
+    let totals = statement::row(&sums, &[job.id.into()], |row| {
+        let all = Totals { files: row.known(1), bytes: row.known(2), failed: 0 };
+        (all, Totals { files: row.known(3), bytes: row.known(4), failed: row.known(5) })
+    });
+    totals.unwrap_or_default()
+}
+
+/// Contents that a preview has found already. In a transaction.
+fn found(job: &Job) -> Vec<Sha256> {
+    let found =
+        "SELECT t.sha256 FROM lumina.import_items t WHERE t.job = $1 AND t.state = 'ready' AND t.sha256 IS NOT NULL";
+    let read = |row: &Record<'_>| row.known::<Vec<u8>>(1).try_into().unwrap_or_default();
+    statement::rows(found, &[job.id.into()], read)
+}
+
+fn progress(task: &Task, all: Totals, done: Totals) -> Progress {
+    // What a file costs beside its bytes.
+    let weight = |totals: Totals| totals.bytes as f64 + 20_000.0 * totals.files as f64;
+    let share = if all.files == 0 { 1.0 } else { (weight(done) / weight(all)).min(1.0) };
+    Progress {
+        phase: if task.is_approved { "importing" } else { "analyzing" },
+        share: (0.01 + 0.97 * share) as f32,
+        done: done.files.min(all.files),
+        total: Some(all.files),
+        failed: done.failed.min(done.files),
+        bytes_done: done.bytes.min(all.bytes),
+        bytes_total: Some(all.bytes),
+    }
+}

@@ -1,0 +1,130 @@
+//! The first phase of an import: each file below its directory gets a row.
+
+use super::Task;
+use crate::catalog::paths::LONGEST;
+use crate::jobs::job::{Job, Progress};
+use crate::jobs::stop::Stop;
+use crate::pg::statement;
+use lumina_import::names::shown;
+use lumina_import::roots::Place;
+use lumina_import::walk::{Entry, Walk};
+use pgrx::JsonB;
+use serde_json::{Value, json};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How many rows are written at a time, at most.
+const BATCH: usize = 1000;
+/// How long they are kept for, at most.
+const OFTEN: Duration = Duration::from_secs(1);
+
+/// Walks the directory, or takes the file.
+pub(super) fn scan(job: &Job, task: &Task) -> Result<(), Stop> {
+    let mut scan = Scan { job, found: 0, bytes: 0, rows: Vec::new() };
+    scan.found = job.write(|| Ok(count(job)))?;
+    job.phase(scan.progress())?;
+    match &task.place {
+        Place::File => scan.take(&Entry::File { path: task.path.clone(), size: 0 }),
+        Place::Directory(_) => {
+            let after = job.write(|| Ok(last_path(job)))?;
+            // Opened once more: what was looked at may be long gone.
+            let directory = task.roots.open_directory(&task.path).map_err(crate::error::LuminaError::ImportPath)?;
+            let mut written = Instant::now();
+            for entry in Walk::new(&task.roots, directory, after.as_deref()) {
+                scan.take(&entry);
+                job.look()?;
+                if scan.rows.len() >= BATCH || written.elapsed() >= OFTEN {
+                    scan.write(false)?;
+                    written = Instant::now();
+                }
+            }
+        }
+    }
+    scan.write(true)
+}
+
+/// The last file that an earlier worker of this job has come to.
+fn last_path(job: &Job) -> Option<PathBuf> {
+    let last = "SELECT pg_catalog.convert_to(t.path, 'UTF8') FROM lumina.import_items t WHERE t.job = $1 ORDER BY t.id DESC LIMIT 1";
+    statement::row(last, &[job.id.into()], |row| row.utf8(1).map(PathBuf::from)).flatten()
+}
+
+fn count(job: &Job) -> i64 {
+    let count = "SELECT pg_catalog.count(*) FROM lumina.import_items t WHERE t.job = $1";
+    statement::row(count, &[job.id.into()], |row| row.known(1)).unwrap_or_default()
+}
+
+struct Scan<'a> {
+    job: &'a Job,
+    found: i64,
+    bytes: i64,
+    rows: Vec<Value>,
+}
+
+impl Scan<'_> {
+    fn take(&mut self, entry: &Entry) {
+        let path = entry.path();
+        let (size, state, reason, error) = match entry {
+            Entry::File { size, .. } => match refuse(path) {
+                None => (Some(*size), "found", None, None),
+                Some((reason, why)) => (Some(*size), "failed", Some(reason), Some(why)),
+            },
+            Entry::Left { size, reason, failure: Some(why), .. } => (*size, "failed", Some(*reason), Some(why.clone())),
+            Entry::Left { size, reason, .. } => (*size, "skipped", Some(*reason), None),
+        };
+        self.found += 1;
+        self.bytes += size.unwrap_or_default() as i64;
+        let path = kept(path);
+        self.rows.push(json!({"path": path, "size": size, "state": state, "reason": reason, "error": error}));
+    }
+
+    fn progress(&self) -> Progress {
+        let (total, bytes_total) = (Some(self.found), Some(self.bytes));
+        Progress { phase: "scanning", total, bytes_total, ..Progress::default() }
+    }
+
+    /// Writes the rows, and with the last ones that there are no more.
+    fn write(&mut self, is_last: bool) -> Result<(), Stop> {
+        let rows = Value::Array(std::mem::take(&mut self.rows));
+        self.job.batch(|| {
+            let job = self.job;
+            statement::any(
+                "INSERT INTO lumina.import_items (job, catalog, path, size, state, action, reason, error)
+                    SELECT $1, $2, e.path, e.size, e.state::lumina.item_state,
+                        (CASE e.state WHEN 'skipped' THEN 'skip' END)::lumina.item_action, e.reason, e.error
+                    FROM pg_catalog.jsonb_to_recordset($3) e (path text, size int8, state text, reason text, error text)
+                    ON CONFLICT (job, path) DO NOTHING",
+                &[job.id.into(), job.catalog.into(), JsonB(rows.clone()).into()],
+            );
+            if is_last {
+                let scanned = r#"UPDATE lumina.jobs SET checkpoint = checkpoint || '{"scanned": true}' WHERE id = $1"#;
+                statement::any(scanned, &[job.id.into()]);
+            }
+            Ok(self.progress())
+        })
+    }
+}
+
+/// Why no row of `image_files` can have this path, if none can.
+fn refuse(path: &Path) -> Option<(&'static str, String)> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.len() > LONGEST {
+        return Some(("path_too_long", format!("the path has {} bytes, more than {LONGEST}", bytes.len())));
+    }
+    let is_text = std::str::from_utf8(bytes).is_ok();
+    (!is_text).then(|| ("name_not_utf8", "the path is not UTF-8: rename the file, or its directory".to_owned()))
+}
+
+/// A path as the column of `import_items` takes it.
+fn kept(path: &Path) -> String {
+    let mut text = shown(path.as_os_str().as_bytes());
+    if text.len() > LONGEST {
+        // The beginning, and the file's name, which may be all that is different.
+        let name = shown(path.file_name().unwrap_or_default().as_bytes());
+        let end = (0..=LONGEST.saturating_sub(name.len() + 4)).rev().find(|&end| text.is_char_boundary(end));
+        text.truncate(end.unwrap_or_default());
+        text = format!("{text}.../{name}");
+    }
+    text
+}

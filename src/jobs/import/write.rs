@@ -1,0 +1,85 @@
+//! What an import has found, into tables.
+
+use super::Task;
+use crate::jobs::job::{Job, Progress, sqlstate_text};
+use crate::jobs::stop::Stop;
+use crate::pg::statement::{self, Argument};
+use lumina_import::{Finding, Outcome};
+use pgrx::JsonB;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The row of `sources` of a directory. In a transaction.
+pub(super) fn source(job: &Job, path: &Path) -> Option<i64> {
+    let name = path.file_name().map_or_else(|| "/".into(), |name| name.to_string_lossy().into_owned());
+    let path = path.to_string_lossy().into_owned();
+    let arguments: [Argument<'_>; 3] = [job.catalog.into(), path.into(), name.into()];
+    statement::any(
+        "INSERT INTO lumina.sources (catalog, path, name) VALUES ($1, $2, $3) ON CONFLICT (catalog, path) DO NOTHING",
+        &arguments,
+    );
+    let [catalog, path, _] = arguments;
+    statement::row("SELECT s.id FROM lumina.sources s WHERE s.catalog = $1 AND s.path = $2", &[catalog, path], |row| {
+        row.known(1)
+    })
+}
+
+/// One transaction for outcomes of several files; `progress` is told how many are written with it, and how many of them failed. Where a
+/// row cannot be written, every outcome gets a transaction of its own, and that one a reason. Returns how many failed.
+pub(super) fn batch(
+    job: &Job,
+    task: &Task,
+    outcomes: Vec<Outcome>,
+    progress: impl Fn(usize, i64) -> Progress,
+) -> Result<i64, Stop> {
+    let (mut written, mut failed) = (0, 0);
+    let mut write = |outcomes: &[Outcome]| {
+        let mut more = 0;
+        job.batch(|| {
+            more = write_all(job, task, outcomes);
+            Ok(progress(written + outcomes.len(), failed + more))
+        })?;
+        written += outcomes.len();
+        failed += more;
+        Ok(failed)
+    };
+    match write(&outcomes) {
+        Err(stop) if refused(&stop).is_some() => (),
+        result => return result,
+    }
+    for outcome in &outcomes {
+        let result = write(std::slice::from_ref(outcome));
+        match result.as_ref().err().and_then(refused) {
+            Some(why) => write(&[Outcome { finding: Finding::failed("not_written", why), ..outcome.clone() }])?,
+            None => result?,
+        };
+    }
+    Ok(failed)
+}
+
+/// What Postgres says against the values of a row, if that is what went wrong: class 22 or 23.
+fn refused(stop: &Stop) -> Option<String> {
+    let Stop::Failed(failure) = stop else { return None };
+    let class = sqlstate_text(failure.sqlstate as i32);
+    (class.starts_with("22") || class.starts_with("23")).then(|| failure.message.clone())
+}
+
+/// How many of them failed. In a transaction.
+fn write_all(job: &Job, task: &Task, outcomes: &[Outcome]) -> i64 {
+    if outcomes.is_empty() {
+        return 0;
+    }
+    let outcomes = serde_json::to_value(outcomes).unwrap_or_else(|_| json!([]));
+    let arguments: [Argument<'_>; 5] =
+        [job.id.into(), job.catalog.into(), task.source.into(), JsonB(outcomes).into(), task.is_preview.into()];
+    let write = "SELECT lumina._import_batch($1, $2, $3, $4, $5)";
+    statement::rows(write, &arguments, |row| row.known(1)).pop().unwrap_or_default()
+}
+
+/// What is left to be done once all files are looked at; returns what `jobs.result` is to hold. In a transaction.
+pub(super) fn finish(job: &Job, task: &Task) -> Value {
+    let path = task.path.to_string_lossy().into_owned();
+    let arguments: [Argument<'_>; 4] = [job.id.into(), job.catalog.into(), path.into(), task.is_preview.into()];
+    let finish = "SELECT lumina._finish_import($1, $2, $3, $4)";
+    statement::rows(finish, &arguments, |row| row.known::<JsonB>(1).0).pop().unwrap_or(Value::Null)
+}

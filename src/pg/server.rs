@@ -1,0 +1,51 @@
+//! Where this server lives, and as whom: directories that are never read for anybody, and what errors about files name.
+
+use pgrx::pg_sys;
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The data directory, that of the write-ahead log, the tablespaces, that of the server's log, and those of its configuration.
+pub(crate) fn own_directories() -> Vec<PathBuf> {
+    // SAFETY: a C string for the life of the process.
+    let data = path(unsafe { CStr::from_ptr((&raw const pg_sys::DataDir).read()) });
+    let mut directories = vec![data.clone(), data.join("pg_wal")];
+    if let Ok(tablespaces) = std::fs::read_dir(data.join("pg_tblspc")) {
+        directories.extend(tablespaces.flatten().map(|entry| entry.path()));
+    }
+    directories.extend(setting(c"log_directory").map(|log| data.join(log)));
+    for file in [c"config_file", c"hba_file", c"ident_file"] {
+        directories.extend(setting(file).and_then(|file| Some(data.join(file).parent()?.to_owned())));
+    }
+    directories
+}
+
+fn setting(name: &CStr) -> Option<PathBuf> {
+    // SAFETY: a look-up that answers NULL where there is no such setting; the text is copied.
+    unsafe {
+        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        (!value.is_null()).then(|| path(CStr::from_ptr(value))).filter(|path| !path.as_os_str().is_empty())
+    }
+}
+
+fn path(text: &CStr) -> PathBuf {
+    Path::new(OsStr::from_bytes(text.to_bytes())).to_owned()
+}
+
+/// Who reads the server's files, and where, for users to whom that may be news.
+pub(crate) fn who_reads() -> String {
+    let mut host = [0_u8; 256];
+    // SAFETY: the buffer is as long as said, and its last byte stays zero; the entry is read before anybody looks for another.
+    let (host, user) = unsafe {
+        libc::gethostname(host.as_mut_ptr().cast(), host.len() - 1);
+        let entry = libc::getpwuid(libc::geteuid());
+        let user = (!entry.is_null()).then(|| CStr::from_ptr((*entry).pw_name).to_string_lossy().into_owned());
+        (CStr::from_bytes_until_nul(&host).unwrap_or_default().to_string_lossy(), user)
+    };
+    match user {
+        Some(user) => {
+            format!("Paths are those of the server, on host \"{host}\", and are read there by its user \"{user}\".")
+        }
+        None => format!("Paths are those of the server, on host \"{host}\"."),
+    }
+}
