@@ -191,6 +191,10 @@ CREATE FUNCTION lumina._revoke_catalog(caller oid, catalog_name text, role_name 
 DECLARE
     target int8 := lumina._catalog(caller, catalog_name, 'own');
 BEGIN
+    IF role_name IS NULL OR access_name IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'role and access must not be NULL',
+            HINT = 'Write lumina.revoke_catalog(''holiday'', ''alice'', ''read''), say.';
+    END IF;
     -- The role may be gone by now.
     DELETE FROM lumina.catalog_grants g WHERE g.catalog = target
         AND g.role = role_name AND g.access::text = access_name;

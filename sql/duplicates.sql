@@ -179,28 +179,33 @@ GRANT SELECT ON lumina._current_files TO PUBLIC;
 COMMENT ON VIEW lumina._current_files IS 'Internal: the files of current groups, the one to keep of each group first';
 
 CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
-SELECT catalog, group_id, kind, image, file, path, keep, distance, similarity, size
-FROM lumina._current_files WHERE file_place > 1;
+SELECT c.name AS catalog, f.group_id, f.kind, f.image, f.file, f.path, f.keep, f.distance, f.similarity, f.size
+FROM lumina._current_files f
+JOIN lumina.catalogs c ON c.id = f.catalog
+WHERE f.file_place > 1;
 GRANT SELECT ON lumina.image_duplicates TO PUBLIC;
 COMMENT ON VIEW lumina.image_duplicates IS 'One row a redundant file: exact and near ones together, with the file to keep instead';
 
 CREATE VIEW lumina.duplicate_statistics WITH (security_invoker = true) AS
 SELECT c.name AS catalog, r.id AS run, r.job, r.created_at, r.rule, r.strategy, r.images, r.compared, r.near_pairs,
-    count(g.id) AS groups,
-    count(g.id) FILTER (WHERE g.kind = 'exact') AS exact,
-    count(g.id) FILTER (WHERE g.kind = 'identical') AS identical,
-    count(g.id) FILTER (WHERE g.kind = 'near') AS near,
+    count(g.group_id) AS groups,
+    count(g.group_id) FILTER (WHERE g.kind = 'exact') AS exact,
+    count(g.group_id) FILTER (WHERE g.kind = 'identical') AS identical,
+    count(g.group_id) FILTER (WHERE g.kind = 'near') AS near,
     coalesce(sum(g.images), 0) AS members,
-    coalesce(sum(greatest(g.files - 1, 0)), 0) AS redundant_files,
+    coalesce(sum(g.files - 1), 0) AS redundant_files,
     coalesce(sum(g.savings), 0) AS savings,
     pg_size_pretty(coalesce(sum(g.savings), 0)) AS win_back
 FROM lumina.duplicate_runs r
 JOIN lumina.catalogs c ON c.id = r.catalog
-LEFT JOIN lumina.duplicate_groups g ON g.run = r.id
+LEFT JOIN (SELECT f.catalog, f.group_id, f.kind, count(*) AS files, count(DISTINCT f.image) AS images,
+        sum(f.size) FILTER (WHERE f.file_place > 1) AS savings
+    FROM lumina._current_files f GROUP BY f.catalog, f.group_id, f.kind HAVING count(*) > 1) g ON g.catalog = r.catalog
 WHERE r.is_current
 GROUP BY c.name, r.id;
 GRANT SELECT ON lumina.duplicate_statistics TO PUBLIC;
-COMMENT ON VIEW lumina.duplicate_statistics IS 'One row a catalog: its current run, how many groups of which kind, and the bytes to win back';
+COMMENT ON VIEW lumina.duplicate_statistics IS
+    'One row a catalog: its current run, and what is there of its groups by now: how many of which kind, and the bytes to win back';
 
 -- The catalog of that name that the current role may read; an error where there is none.
 CREATE FUNCTION lumina._readable_catalog(caller oid, catalog_name text) RETURNS int8

@@ -63,9 +63,9 @@ CREATE TABLE lumina.images (
     camera_make text,
     camera_model text,
     lens_model text,
-    focal_length float4 CHECK (focal_length > 0),
-    aperture float4 CHECK (aperture > 0),
-    exposure_time float8 CHECK (exposure_time > 0),
+    focal_length float4 CHECK (focal_length > 0 AND focal_length < 'Infinity'),
+    aperture float4 CHECK (aperture > 0 AND aperture < 'Infinity'),
+    exposure_time float8 CHECK (exposure_time > 0 AND exposure_time < 'Infinity'),
     iso int4 CHECK (iso > 0),
     latitude float8 CHECK (latitude BETWEEN -90 AND 90),
     longitude float8 CHECK (longitude BETWEEN -180 AND 180),
@@ -76,7 +76,7 @@ CREATE TABLE lumina.images (
     pdq @extschema@.phash(256),
     pdq_quality int2 CHECK (pdq_quality BETWEEN 0 AND 100),
     hash_valid bool NOT NULL DEFAULT false,
-    sharpness float4 CHECK (sharpness >= 0),
+    sharpness float4 CHECK (sharpness >= 0 AND sharpness < 'Infinity'),
     quality_format float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_format(format)) STORED,
     quality_resolution float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_resolution(width, height)) STORED,
     quality_size float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_size(format, size)) STORED,
@@ -89,6 +89,7 @@ CREATE TABLE lumina.images (
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (catalog, sha256),
     UNIQUE (catalog, id),
+    CHECK ((width IS NULL) = (height IS NULL)),
     CHECK (NOT hash_valid OR (ahash IS NOT NULL AND dhash IS NOT NULL AND dct IS NOT NULL AND pdq IS NOT NULL))
 );
 COMMENT ON TABLE lumina.images IS 'One row a picture, that is a content, of a catalog: facts, hashes, quality, status';
@@ -99,7 +100,7 @@ CREATE TABLE lumina.image_files (
     image int8 NOT NULL,
     path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
     managed bool NOT NULL DEFAULT false,
-    original_path text COLLATE "C" NOT NULL,
+    original_path text COLLATE "C" NOT NULL CHECK (original_path LIKE '/%'),
     source int8,
     -- Not a foreign key: a dump holds the files that a running job has imported so far, but not the job.
     import_job int8,

@@ -25,10 +25,10 @@ CREATE FUNCTION lumina._job_settings() RETURNS jsonb
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'job_settings';
 REVOKE EXECUTE ON FUNCTION lumina._job_settings() FROM PUBLIC;
 COMMENT ON FUNCTION lumina._job_settings() IS 'Internal: the settings of this session that a job is to run with';
-CREATE FUNCTION lumina._start_worker_at_commit(announced int8) RETURNS void
+CREATE FUNCTION lumina._start_worker_at_commit(announced int8, quiet bool DEFAULT false) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_at_commit';
-REVOKE EXECUTE ON FUNCTION lumina._start_worker_at_commit(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._start_worker_at_commit(int8) IS 'Internal: starts a worker when the transaction commits';
+REVOKE EXECUTE ON FUNCTION lumina._start_worker_at_commit(int8, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._start_worker_at_commit(int8, bool) IS 'Internal: starts a worker when the transaction commits';
 CREATE FUNCTION lumina._start_worker_now() RETURNS bool
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_now';
 REVOKE EXECUTE ON FUNCTION lumina._start_worker_now() FROM PUBLIC;
@@ -250,10 +250,14 @@ DECLARE
     target lumina.jobs;
     rights lumina.access_right[];
 BEGIN
+    IF wanted IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'job must not be NULL',
+            HINT = 'Give the number of a job: TABLE lumina.job_progress lists them.';
+    END IF;
     SELECT * INTO target FROM lumina.jobs WHERE id = wanted;
     rights := lumina._rights(caller, target.catalog);
     IF rights IS NULL THEN
-        RAISE undefined_object USING MESSAGE = format('job %s does not exist', coalesce(wanted::text, 'NULL')),
+        RAISE undefined_object USING MESSAGE = format('job %s does not exist', wanted),
             HINT = 'TABLE lumina.job_progress lists the jobs that you may see.';
     ELSIF NOT ('own' = ANY (rights) OR lumina._acts_for(caller, target.owner)) THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for job %s', wanted),
@@ -280,7 +284,7 @@ BEGIN
             error_hint = 'SELECT lumina.retry_job(...) submits it once more.'
         WHERE j.id = wanted AND (j.state IN ('queued', 'ready')
             OR j.state = 'running' AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id));
-    PERFORM lumina._start_worker_at_commit(NULL);
+    PERFORM lumina._start_worker_at_commit(NULL, true);
     RETURN true;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._cancel_job(oid, int8) FROM PUBLIC;
@@ -415,6 +419,8 @@ SELECT j.id AS job, c.name AS catalog, j.kind, s.shown AS state, j.phase,
             THEN 'extension_version_mismatch: ALTER EXTENSION lumina UPDATE'
         WHEN j.state IN ('queued', 'running') AND s.shown <> 'running' AND EXISTS (SELECT FROM lumina.workers_stopped)
             THEN 'stop_workers() was called: SELECT lumina.resume_jobs() lets jobs go on'
+        WHEN s.shown = 'queued' AND greatest(j.created_at, j.claimed_at, j.progress_at) < now() - '2 seconds'::interval
+            THEN 'waits for a worker: SELECT lumina.resume_jobs() starts one where there is a place'
         WHEN s.shown = 'orphaned' THEN 'its worker is gone: the next one resumes it, SELECT lumina.resume_jobs() starts one'
         WHEN j.state = 'ready' THEN 'a preview: waits for run_import'
         ELSE '' END AS note

@@ -740,6 +740,10 @@ CREATE FUNCTION lumina._revoke_catalog(caller oid, catalog_name text, role_name 
 DECLARE
     target int8 := lumina._catalog(caller, catalog_name, 'own');
 BEGIN
+    IF role_name IS NULL OR access_name IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'role and access must not be NULL',
+            HINT = 'Write lumina.revoke_catalog(''holiday'', ''alice'', ''read''), say.';
+    END IF;
     -- The role may be gone by now.
     DELETE FROM lumina.catalog_grants g WHERE g.catalog = target
         AND g.role = role_name AND g.access::text = access_name;
@@ -826,9 +830,9 @@ CREATE TABLE lumina.images (
     camera_make text,
     camera_model text,
     lens_model text,
-    focal_length float4 CHECK (focal_length > 0),
-    aperture float4 CHECK (aperture > 0),
-    exposure_time float8 CHECK (exposure_time > 0),
+    focal_length float4 CHECK (focal_length > 0 AND focal_length < 'Infinity'),
+    aperture float4 CHECK (aperture > 0 AND aperture < 'Infinity'),
+    exposure_time float8 CHECK (exposure_time > 0 AND exposure_time < 'Infinity'),
     iso int4 CHECK (iso > 0),
     latitude float8 CHECK (latitude BETWEEN -90 AND 90),
     longitude float8 CHECK (longitude BETWEEN -180 AND 180),
@@ -839,7 +843,7 @@ CREATE TABLE lumina.images (
     pdq @extschema@.phash(256),
     pdq_quality int2 CHECK (pdq_quality BETWEEN 0 AND 100),
     hash_valid bool NOT NULL DEFAULT false,
-    sharpness float4 CHECK (sharpness >= 0),
+    sharpness float4 CHECK (sharpness >= 0 AND sharpness < 'Infinity'),
     quality_format float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_format(format)) STORED,
     quality_resolution float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_resolution(width, height)) STORED,
     quality_size float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_size(format, size)) STORED,
@@ -852,6 +856,7 @@ CREATE TABLE lumina.images (
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (catalog, sha256),
     UNIQUE (catalog, id),
+    CHECK ((width IS NULL) = (height IS NULL)),
     CHECK (NOT hash_valid OR (ahash IS NOT NULL AND dhash IS NOT NULL AND dct IS NOT NULL AND pdq IS NOT NULL))
 );
 COMMENT ON TABLE lumina.images IS 'One row a picture, that is a content, of a catalog: facts, hashes, quality, status';
@@ -862,7 +867,7 @@ CREATE TABLE lumina.image_files (
     image int8 NOT NULL,
     path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
     managed bool NOT NULL DEFAULT false,
-    original_path text COLLATE "C" NOT NULL,
+    original_path text COLLATE "C" NOT NULL CHECK (original_path LIKE '/%'),
     source int8,
     -- Not a foreign key: a dump holds the files that a running job has imported so far, but not the job.
     import_job int8,
@@ -951,10 +956,10 @@ CREATE FUNCTION lumina._job_settings() RETURNS jsonb
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'job_settings';
 REVOKE EXECUTE ON FUNCTION lumina._job_settings() FROM PUBLIC;
 COMMENT ON FUNCTION lumina._job_settings() IS 'Internal: the settings of this session that a job is to run with';
-CREATE FUNCTION lumina._start_worker_at_commit(announced int8) RETURNS void
+CREATE FUNCTION lumina._start_worker_at_commit(announced int8, quiet bool DEFAULT false) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_at_commit';
-REVOKE EXECUTE ON FUNCTION lumina._start_worker_at_commit(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._start_worker_at_commit(int8) IS 'Internal: starts a worker when the transaction commits';
+REVOKE EXECUTE ON FUNCTION lumina._start_worker_at_commit(int8, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._start_worker_at_commit(int8, bool) IS 'Internal: starts a worker when the transaction commits';
 CREATE FUNCTION lumina._start_worker_now() RETURNS bool
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_now';
 REVOKE EXECUTE ON FUNCTION lumina._start_worker_now() FROM PUBLIC;
@@ -1176,10 +1181,14 @@ DECLARE
     target lumina.jobs;
     rights lumina.access_right[];
 BEGIN
+    IF wanted IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'job must not be NULL',
+            HINT = 'Give the number of a job: TABLE lumina.job_progress lists them.';
+    END IF;
     SELECT * INTO target FROM lumina.jobs WHERE id = wanted;
     rights := lumina._rights(caller, target.catalog);
     IF rights IS NULL THEN
-        RAISE undefined_object USING MESSAGE = format('job %s does not exist', coalesce(wanted::text, 'NULL')),
+        RAISE undefined_object USING MESSAGE = format('job %s does not exist', wanted),
             HINT = 'TABLE lumina.job_progress lists the jobs that you may see.';
     ELSIF NOT ('own' = ANY (rights) OR lumina._acts_for(caller, target.owner)) THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for job %s', wanted),
@@ -1206,7 +1215,7 @@ BEGIN
             error_hint = 'SELECT lumina.retry_job(...) submits it once more.'
         WHERE j.id = wanted AND (j.state IN ('queued', 'ready')
             OR j.state = 'running' AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id));
-    PERFORM lumina._start_worker_at_commit(NULL);
+    PERFORM lumina._start_worker_at_commit(NULL, true);
     RETURN true;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._cancel_job(oid, int8) FROM PUBLIC;
@@ -1341,6 +1350,8 @@ SELECT j.id AS job, c.name AS catalog, j.kind, s.shown AS state, j.phase,
             THEN 'extension_version_mismatch: ALTER EXTENSION lumina UPDATE'
         WHEN j.state IN ('queued', 'running') AND s.shown <> 'running' AND EXISTS (SELECT FROM lumina.workers_stopped)
             THEN 'stop_workers() was called: SELECT lumina.resume_jobs() lets jobs go on'
+        WHEN s.shown = 'queued' AND greatest(j.created_at, j.claimed_at, j.progress_at) < now() - '2 seconds'::interval
+            THEN 'waits for a worker: SELECT lumina.resume_jobs() starts one where there is a place'
         WHEN s.shown = 'orphaned' THEN 'its worker is gone: the next one resumes it, SELECT lumina.resume_jobs() starts one'
         WHEN j.state = 'ready' THEN 'a preview: waits for run_import'
         ELSE '' END AS note
@@ -1808,28 +1819,33 @@ GRANT SELECT ON lumina._current_files TO PUBLIC;
 COMMENT ON VIEW lumina._current_files IS 'Internal: the files of current groups, the one to keep of each group first';
 
 CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
-SELECT catalog, group_id, kind, image, file, path, keep, distance, similarity, size
-FROM lumina._current_files WHERE file_place > 1;
+SELECT c.name AS catalog, f.group_id, f.kind, f.image, f.file, f.path, f.keep, f.distance, f.similarity, f.size
+FROM lumina._current_files f
+JOIN lumina.catalogs c ON c.id = f.catalog
+WHERE f.file_place > 1;
 GRANT SELECT ON lumina.image_duplicates TO PUBLIC;
 COMMENT ON VIEW lumina.image_duplicates IS 'One row a redundant file: exact and near ones together, with the file to keep instead';
 
 CREATE VIEW lumina.duplicate_statistics WITH (security_invoker = true) AS
 SELECT c.name AS catalog, r.id AS run, r.job, r.created_at, r.rule, r.strategy, r.images, r.compared, r.near_pairs,
-    count(g.id) AS groups,
-    count(g.id) FILTER (WHERE g.kind = 'exact') AS exact,
-    count(g.id) FILTER (WHERE g.kind = 'identical') AS identical,
-    count(g.id) FILTER (WHERE g.kind = 'near') AS near,
+    count(g.group_id) AS groups,
+    count(g.group_id) FILTER (WHERE g.kind = 'exact') AS exact,
+    count(g.group_id) FILTER (WHERE g.kind = 'identical') AS identical,
+    count(g.group_id) FILTER (WHERE g.kind = 'near') AS near,
     coalesce(sum(g.images), 0) AS members,
-    coalesce(sum(greatest(g.files - 1, 0)), 0) AS redundant_files,
+    coalesce(sum(g.files - 1), 0) AS redundant_files,
     coalesce(sum(g.savings), 0) AS savings,
     pg_size_pretty(coalesce(sum(g.savings), 0)) AS win_back
 FROM lumina.duplicate_runs r
 JOIN lumina.catalogs c ON c.id = r.catalog
-LEFT JOIN lumina.duplicate_groups g ON g.run = r.id
+LEFT JOIN (SELECT f.catalog, f.group_id, f.kind, count(*) AS files, count(DISTINCT f.image) AS images,
+        sum(f.size) FILTER (WHERE f.file_place > 1) AS savings
+    FROM lumina._current_files f GROUP BY f.catalog, f.group_id, f.kind HAVING count(*) > 1) g ON g.catalog = r.catalog
 WHERE r.is_current
 GROUP BY c.name, r.id;
 GRANT SELECT ON lumina.duplicate_statistics TO PUBLIC;
-COMMENT ON VIEW lumina.duplicate_statistics IS 'One row a catalog: its current run, how many groups of which kind, and the bytes to win back';
+COMMENT ON VIEW lumina.duplicate_statistics IS
+    'One row a catalog: its current run, and what is there of its groups by now: how many of which kind, and the bytes to win back';
 
 -- The catalog of that name that the current role may read; an error where there is none.
 CREATE FUNCTION lumina._readable_catalog(caller oid, catalog_name text) RETURNS int8

@@ -322,7 +322,8 @@ pub(super) fn give_back() {
         && try_hold(&ALL, true) == Tables::Held
     {
         statement::any(
-            "UPDATE lumina.jobs SET state = 'queued', token = NULL, worker_pid = NULL, failures = greatest(failures - 1, 0)
+            "UPDATE lumina.jobs SET state = 'queued', token = NULL, worker_pid = NULL, failures = greatest(failures - 1, 0),
+                phase = '', progress = 0, items_done = 0, items_failed = 0, bytes_done = 0
                 WHERE id = (SELECT j.id FROM lumina.jobs j WHERE j.id = $1 AND j.token = $2 AND j.state = 'running'
                     FOR NO KEY UPDATE SKIP LOCKED)",
             &[id.into(), token.into()],

@@ -88,13 +88,13 @@ function! {
 }
 
 function! {
-    /// `_start_worker_at_commit(bigint)`: starts a worker when this transaction commits; says so, in a transaction block, of
+    /// `_start_worker_at_commit(bigint, bool)`: starts a worker when this transaction commits; says so, in a transaction block, of
     /// a job that was submitted. Given NULL it is for a job that was there before, and starts a worker at ROLLBACK as well: one
-    /// may have passed by what this transaction had locked.
+    /// may have passed by what this transaction had locked. Where no worker can be had it warns, unless it is to be quiet.
     start_worker_at_commit, pg_finfo_start_worker_at_commit,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
-        before_commit(start_at_commit);
+        before_commit(if arguments.nullable().bool(1) { start_at_abort } else { start_at_commit });
         match arguments.nullable().int8(0) {
             Some(job) if in_block() => say(PgLogLevel::NOTICE, &format!("job {job} starts at COMMIT")),
             Some(_) => (),
@@ -104,7 +104,7 @@ function! {
     },
 }
 
-/// A worker may have passed by what this transaction had locked.
+/// A worker may have passed by what this transaction had locked; where none can be had, nothing is lost.
 fn start_at_abort() {
     start_worker(database(), 0);
 }

@@ -19,6 +19,8 @@ const LOOK: Duration = Duration::from_millis(50);
 const START: Duration = Duration::from_secs(1);
 /// How often it says how far the job is, at most.
 const TELL: Duration = Duration::from_secs(1);
+/// How often it says so again where nothing changes.
+const REMIND: Duration = Duration::from_secs(15);
 
 crate::pg::procedure::procedure! {
     /// `wait_for_job(bigint)`. Errors: that of the job; 42704, 55000.
@@ -57,7 +59,8 @@ impl Seen {
 fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
     let job = procedure.int8(0).ok_or(LuminaError::ArgumentNull("job"))?;
     let mut told: Option<(Instant, String)> = None;
-    let mut started = Instant::now();
+    let began = Instant::now();
+    let mut started = began;
     loop {
         let seen = on_latest_snapshot(|| {
             statement::read(
@@ -86,19 +89,26 @@ fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
             return Err(LuminaError::JobVersion(job));
         }
         // A job that waits where no worker is, or whose worker is gone, is started by whoever waits for it.
-        let idle = seen.state == "orphaned" || seen.state == "queued";
-        if idle && seen.note.is_empty() | (seen.state == "orphaned") && started.elapsed() >= START {
+        let idle = match seen.state.as_str() {
+            "orphaned" => true,
+            "queued" => seen.note.is_empty() || seen.note.starts_with("waits for a worker"),
+            _ => false,
+        };
+        if idle && started.elapsed() >= START {
             start_worker(database(), 0);
             started = Instant::now();
         }
         let text = match seen.total {
+            _ if !seen.note.is_empty() => format!("{}: {}", seen.state, seen.note),
             Some(total) => format!("{} {}, {:.0} %, {} of {total}", seen.state, seen.phase, seen.percent, seen.done),
-            None => format!("{} {}", seen.state, seen.note),
+            None => seen.state,
         };
-        if told.as_ref().is_none_or(|(when, before)| when.elapsed() >= TELL && *before != text) {
-            if told.is_some() {
-                say(PgLogLevel::NOTICE, &format!("job {job}: {}", text.trim_end()));
-            }
+        let due = match &told {
+            None => began.elapsed() >= TELL,
+            Some((when, before)) => when.elapsed() >= if *before == text { REMIND } else { TELL },
+        };
+        if due {
+            say(PgLogLevel::NOTICE, &format!("job {job}: {text}"));
             told = Some((Instant::now(), text));
         }
         procedure.let_go();

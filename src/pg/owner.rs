@@ -6,7 +6,6 @@
 //! SECURITY DEFINER and which nobody else may execute, with the caller as Postgres knows it at that moment.
 
 use super::call::record;
-use super::context;
 use pgrx::PgList;
 use pgrx::pg_sys::{self, Datum, FmgrInfo, FunctionCallInfo, FunctionCallInfoBaseData, NullableDatum, Oid};
 use std::ffi::{CStr, c_int};
@@ -44,7 +43,8 @@ unsafe fn call_inner(fcinfo: FunctionCallInfo) -> Datum {
         arguments.write(NullableDatum { value: Datum::from(pg_sys::GetUserId()), isnull: false });
         arguments.add(1).copy_from_nonoverlapping(outer.args.as_ptr(), count);
         let Some(function) = (*(*inner).flinfo).fn_addr else { panic!("a function without an address") };
-        let result = context::keep(|| pg_sys::ffi::pg_guard_ffi_boundary(|| function(inner)));
+        // Where in the inner function an error was raised is nothing to the caller.
+        let result = pg_sys::ffi::pg_guard_ffi_boundary(|| function(inner));
         outer.isnull = (*inner).isnull;
         result
     }

@@ -75,6 +75,10 @@ pub(super) fn form(
     let limit = guc::max_pairs();
     let mut edges = Edges::new(&rule, limit.value as u64);
     for (alternative, radii) in rule.alternatives().iter().enumerate() {
+        if alternative > 0 {
+            let share = 0.2 + 0.4 * alternative as f32 / rule.alternatives().len() as f32;
+            phase(job, "comparing", share, images.all.len())?;
+        }
         let search = Search { left: &values, right: None, radii };
         let plan = run.plan(&search)?;
         let found = run.stream(

@@ -42,6 +42,7 @@ fn furnish(session: &mut Client) {
             "CREATE ROLE curator; SELECT lumina.grant_catalog('a', 'curator', 'curate');
             INSERT INTO lumina.sources (catalog, path, name) VALUES (1, '/photos', 'all');
             UPDATE lumina.image_files SET source = 1 WHERE id % 3 = 0;
+            INSERT INTO lumina.sidecars (catalog, path, file, kind) SELECT catalog, path || '.xmp', id, 'edit' FROM lumina.image_files WHERE id <= 3;
             SELECT lumina.create_catalog('b'); SELECT lumina.create_catalog('c');
             BEGIN; SELECT lumina.detect_duplicates('b'); SELECT lumina.cancel_job(3); COMMIT;
             SELECT lumina.retry_job(3)",
