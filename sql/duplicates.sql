@@ -174,6 +174,9 @@ JOIN lumina.duplicate_members m ON m.group_id = g.id AND m.run = g.run
 JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
 JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
 WHERE r.is_current
+    -- Two names of one file are one: without the one there would be no other.
+    AND NOT EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+        AND o.id < f.id AND o.state = 'keep' AND o.missing_since IS NULL)
 WINDOW w AS (PARTITION BY g.id ORDER BY m.place, f.id);
 GRANT SELECT ON lumina._current_files TO PUBLIC;
 COMMENT ON VIEW lumina._current_files IS 'Internal: the files of current groups, the one to keep of each group first';

@@ -35,6 +35,9 @@ CREATE FUNCTION lumina._check_path(caller oid, path text) RETURNS TABLE (step te
 BEGIN
     IF path IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'path must not be NULL', HINT = 'Give a directory of the server.';
+    ELSIF NOT EXISTS (SELECT FROM lumina.catalogs c WHERE 'import' = ANY (lumina._rights(caller, c.id))) THEN
+        RAISE insufficient_privilege USING MESSAGE = 'permission denied to look at paths of the server',
+            HINT = 'Whoever may import into a catalog may: its owner grants it by lumina.grant_catalog(..., ''import'').';
     END IF;
     RETURN QUERY SELECT s.step, s.obstacle, s.hint FROM lumina._path_steps(lumina._import_roots(caller), path) s;
 END $$;
@@ -80,6 +83,7 @@ DECLARE
     target lumina.jobs := lumina._job(caller, wanted);
     active int8;
 BEGIN
+    PERFORM lumina._check_version();
     PERFORM lumina._catalog(caller, c.name, 'import') FROM lumina.catalogs c WHERE c.id = target.catalog;
     BEGIN
         UPDATE lumina.jobs j SET state = 'queued', checkpoint = j.checkpoint || '{"approved": true}', result = NULL
@@ -105,7 +109,15 @@ COMMENT ON FUNCTION lumina.run_import(int8) IS 'Imports what a preview has found
 -- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls an Outcome. Returns how many failed.
 CREATE FUNCTION lumina._import_batch(of_job int8, of_catalog int8, of_source int8, outcomes jsonb, is_preview bool) RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- The image of each place, before.
+    before jsonb := (SELECT coalesce(jsonb_object_agg(t.id, f.image), '{}')
+        FROM jsonb_array_elements(outcomes) e JOIN lumina.import_items t ON t.id = (e->>'item')::int8
+        JOIN lumina.image_files f ON f.catalog = of_catalog AND f.path = t.path);
+    failed int8;
+    is_lost bool;
 BEGIN
+    -- Items are found by their id alone: with the job as well, every batch would read all rows of the job. It is the worker that gives them.
     IF NOT is_preview THEN
         INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, captured_at, date_source,
                 date_confidence, camera_make, camera_model, lens_model, focal_length, aperture, exposure_time, iso, latitude,
@@ -130,7 +142,7 @@ BEGIN
             SELECT of_catalog, i.id, t.path, t.path, of_source, of_job, s.size, s.device, s.inode,
                 lumina._from_micros(s.modified), lumina._from_micros(s.changed)
             FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb)
-            JOIN lumina.import_items t ON t.id = o.item AND t.job = of_job
+            JOIN lumina.import_items t ON t.id = o.item
             JOIN lumina.images i ON i.catalog = of_catalog AND i.sha256 = decode(o.sha256, 'hex')
             CROSS JOIN LATERAL jsonb_to_record(o.stamp) s (size int8, device int8, inode int8, modified int8, changed int8)
             WHERE o.state = 'image'
@@ -138,13 +150,13 @@ BEGIN
                 inode = excluded.inode, modified_at = excluded.modified_at, changed_at = excluded.changed_at, missing_since = NULL,
                 state = CASE WHEN f.image = excluded.image THEN f.state ELSE 'keep' END;
     END IF;
-    UPDATE lumina.import_items t SET
+    WITH written AS (UPDATE lumina.import_items t SET
             state = CASE o.state WHEN 'image' THEN CASE WHEN is_preview THEN 'ready' ELSE 'imported' END ELSE o.state END::lumina.item_state,
             action = CASE o.state WHEN 'image' THEN 'reference' WHEN 'skipped' THEN 'skip' END::lumina.item_action,
             size = coalesce((o.outcome->'stamp'->>'size')::int8, t.size), sha256 = decode(o.outcome->>'sha256', 'hex'),
             -- A content that was there before: at another place, or at this one, where something else of the file has changed.
             reason = CASE WHEN o.state <> 'image' OR o.facts IS NOT NULL THEN o.outcome->>'reason'
-                WHEN f.import_job <> of_job THEN 'same_content' ELSE 'copy' END,
+                WHEN (before->>t.id::text)::int8 = i.id THEN 'same_content' ELSE 'copy' END,
             error = o.outcome->>'error',
             image = coalesce(i.id, CASE WHEN o.outcome->>'reason' = 'unchanged' THEN f.image END),
             analysis = CASE WHEN is_preview AND o.state = 'image' THEN o.outcome END, changed_at = clock_timestamp()
@@ -153,13 +165,13 @@ BEGIN
         LEFT JOIN lumina.images i ON i.catalog = of_catalog AND i.sha256 = decode(o.outcome->>'sha256', 'hex')
         LEFT JOIN lumina.image_files f ON f.catalog = of_catalog
             AND f.path = (SELECT p.path FROM lumina.import_items p WHERE p.id = o.item)
-        WHERE t.id = o.item AND t.job = of_job;
-    IF EXISTS (SELECT FROM lumina.import_items t, jsonb_array_elements(outcomes) e
-            WHERE t.id = (e->>'item')::int8 AND t.job = of_job AND t.state = 'imported' AND t.image IS NULL) THEN
-        RAISE 'a file was to be imported whose content nobody has found';
+        WHERE t.id = o.item RETURNING t.state, t.image)
+    SELECT count(*) FILTER (WHERE w.state = 'failed'), coalesce(bool_or(w.state = 'imported' AND w.image IS NULL), false)
+        INTO failed, is_lost FROM written w;
+    IF is_lost THEN
+        RAISE integrity_constraint_violation USING MESSAGE = 'a file was to be imported whose content nobody has found';
     END IF;
-    RETURN (SELECT count(*) FROM lumina.import_items t, jsonb_array_elements(outcomes) e
-        WHERE t.id = (e->>'item')::int8 AND t.job = of_job AND t.state = 'failed');
+    RETURN failed;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._import_batch(int8, int8, int8, jsonb, bool) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._import_batch(int8, int8, int8, jsonb, bool) IS 'Internal: writes what an import has found of some files';
@@ -167,7 +179,8 @@ COMMENT ON FUNCTION lumina._import_batch(int8, int8, int8, jsonb, bool) IS 'Inte
 CREATE FUNCTION lumina._from_micros(micros int8) RETURNS timestamptz
     IMMUTABLE STRICT LANGUAGE sql
 BEGIN ATOMIC
-    SELECT '1970-01-01 00:00:00+00'::timestamptz + micros * '1 microsecond'::interval;
+    -- In two parts: a multiple of an interval is a float8 on its way, with no room for microseconds of far times.
+    SELECT '1970-01-01 00:00:00+00'::timestamptz + micros / 1000000 * '1 second'::interval + micros % 1000000 * '1 microsecond'::interval;
 END;
 REVOKE EXECUTE ON FUNCTION lumina._from_micros(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._from_micros(int8) IS 'Internal: a time that is given in microseconds since 1970';
@@ -184,7 +197,7 @@ DECLARE
     result jsonb;
 BEGIN
     IF is_preview THEN
-        RETURN (SELECT jsonb_build_object('files', count(*), 'new_files', count(*) FILTER (WHERE t.state = 'ready' AND t.reason IS DISTINCT FROM 'copy'),
+        RETURN (SELECT jsonb_build_object('files', count(*), 'new_files', count(*) FILTER (WHERE t.state = 'ready' AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')),
                 'duplicate_files', count(*) FILTER (WHERE t.state = 'ready' AND t.reason = 'copy'),
                 'unchanged_files', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason = 'unchanged'),
                 'skipped_files', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason <> 'unchanged'),
@@ -192,30 +205,44 @@ BEGIN
                 'total_size', coalesce(sum(t.size) FILTER (WHERE t.state = 'ready'), 0))
             FROM lumina.import_items t WHERE t.job = of_job);
     END IF;
-    UPDATE lumina.image_files f SET missing_since = now()
-        WHERE f.catalog = of_catalog AND f.path >= first_path AND f.path < end_path AND f.missing_since IS NULL
-            AND NOT EXISTS (SELECT FROM lumina.import_items t WHERE t.job = of_job AND t.path = f.path)
-            -- What is below a directory that could not be read is not missed.
-            AND NOT EXISTS (SELECT FROM lumina.import_items t WHERE t.job = of_job AND t.state = 'failed' AND t.size IS NULL
-                AND starts_with(f.path, t.path || '/'));
+    -- First those of which nothing says that they are there as they were; of them few are below what was not looked into.
+    WITH gone AS MATERIALIZED (
+        SELECT f.id, f.path FROM lumina.image_files f
+        WHERE f.catalog = of_catalog AND (f.path >= first_path AND f.path < end_path OR f.path = directory) AND f.missing_since IS NULL
+            AND NOT EXISTS (SELECT FROM lumina.import_items t WHERE t.job = of_job AND t.path = f.path
+                AND (t.state = 'imported' OR t.reason IN ('unchanged', 'permission_denied', 'io_error', 'out_of_memory',
+                    'over_limit', 'changed_while_read', 'not_written', 'internal_error')))
+    )
+    UPDATE lumina.image_files f SET missing_since = now() FROM gone g
+        WHERE f.id = g.id
+            AND NOT EXISTS (SELECT FROM lumina.import_items t WHERE t.job = of_job AND t.size IS NULL
+                AND (t.state = 'failed' OR t.reason IN ('hidden', 'synology', 'too_deep', 'directory_loop'))
+                AND starts_with(g.path, t.path || '/'))
+            -- What a later import has seen, of a preview that is run late, is not for this one to judge.
+            AND NOT EXISTS (SELECT FROM lumina.jobs j JOIN lumina.import_items t ON t.job = j.id AND t.path = g.path
+                WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job);
     GET DIAGNOSTICS missing = ROW_COUNT;
-    DELETE FROM lumina.sidecars s WHERE s.catalog = of_catalog AND s.path >= first_path AND s.path < end_path;
+    DELETE FROM lumina.sidecars s WHERE s.catalog = of_catalog AND s.path >= first_path AND s.path < end_path
+        AND NOT EXISTS (SELECT FROM lumina.jobs j JOIN lumina.import_items t ON t.job = j.id AND t.path = s.path
+            WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job);
     -- IMG_1.CR2.xmp goes with IMG_1.CR2 alone; IMG_1.xmp with the raw file before the JPEG, a film with the JPEG before the raw file.
     INSERT INTO lumina.sidecars (catalog, path, file, kind, size)
         SELECT DISTINCT ON (t.path) of_catalog, t.path, f.id, CASE t.reason WHEN 'sidecar' THEN 'edit' ELSE 'video' END, t.size
         FROM lumina.import_items t
-        CROSS JOIN LATERAL (SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS stem) s
-        JOIN lumina.image_files f ON f.catalog = of_catalog AND f.missing_since IS NULL AND (f.stem = s.stem OR f.path = s.stem)
-            AND f.path >= first_path AND f.path < end_path
+        JOIN (SELECT p.id, p.image, p.path, p.stem AS key, false AS is_whole FROM lumina.image_files p
+                WHERE p.catalog = of_catalog AND p.missing_since IS NULL AND p.path >= first_path AND p.path < end_path
+            UNION ALL SELECT p.id, p.image, p.path, p.path, true FROM lumina.image_files p
+                WHERE p.catalog = of_catalog AND p.missing_since IS NULL AND p.path >= first_path AND p.path < end_path) f
+            ON f.key = regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C"
         JOIN lumina.images i ON i.id = f.image
         WHERE t.job = of_job AND t.reason IN ('sidecar', 'video')
-        ORDER BY t.path, f.path = s.stem DESC,
-            lumina._is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path;
+        ORDER BY t.path, f.is_whole DESC, lumina._is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path
+        ON CONFLICT (catalog, path) DO NOTHING;
     GET DIAGNOSTICS linked = ROW_COUNT;
     UPDATE lumina.sources SET last_scanned_at = now() WHERE catalog = of_catalog AND path = directory;
     SELECT jsonb_build_object('files', count(*), 'bytes', coalesce(sum(t.size), 0),
             'imported', count(*) FILTER (WHERE t.state = 'imported'),
-            'images', count(*) FILTER (WHERE t.state = 'imported' AND t.reason IS DISTINCT FROM 'copy'),
+            'images', count(*) FILTER (WHERE t.state = 'imported' AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')),
             'copies', count(*) FILTER (WHERE t.state = 'imported' AND t.reason = 'copy'),
             'unchanged', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason = 'unchanged'),
             'skipped', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason <> 'unchanged'),

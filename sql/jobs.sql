@@ -114,7 +114,7 @@ CREATE TABLE lumina.import_items (
     sha256 bytea CHECK (octet_length(sha256) = 32),
     action lumina.item_action,
     state lumina.item_state NOT NULL DEFAULT 'found',
-    reason text CHECK (reason ~ '^[a-z_]+$'),
+    reason text CHECK (reason ~ '^[a-z0-9_]+$'),
     error text,
     image int8,
     -- Of a preview: what was found, to be imported as it is where the file is still the same.

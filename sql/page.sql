@@ -19,40 +19,48 @@ REVOKE EXECUTE ON FUNCTION lumina._page_summary(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._page_summary(int8) IS 'Internal: what a page of duplicates says of the whole catalog';
 
 -- Of a group with very many images only some are shown, those nearest to the one to keep.
-CREATE FUNCTION lumina._page_groups(of_catalog int8, most int4, most_images int4) RETURNS SETOF jsonb
+CREATE FUNCTION lumina._page_groups(of_catalog int8, first int4, most int4, most_images int4) RETURNS SETOF jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH images AS (
-        SELECT c.group_id, c.image, min(c.place) AS place, min(c.distance) AS distance, array_agg(c.path ORDER BY c.file_place) AS files,
+        SELECT c.group_id, c.image, min(c.place) AS place, min(c.distance) AS distance, (array_agg(c.path ORDER BY c.file_place))[1:100] AS files,
             coalesce(sum(c.size) FILTER (WHERE c.file_place > 1), 0) AS savings, count(*) AS count
         FROM lumina._current_files c WHERE c.catalog = of_catalog GROUP BY c.group_id, c.image
     ), groups AS (
         SELECT i.group_id, sum(i.savings) AS savings FROM images i
-        GROUP BY i.group_id HAVING sum(i.count) > 1 ORDER BY sum(i.savings) DESC, i.group_id LIMIT most
+        GROUP BY i.group_id HAVING sum(i.count) > 1 ORDER BY sum(i.savings) DESC, i.group_id OFFSET first LIMIT most
+    ), numbered AS (
+        SELECT i.*, row_number() OVER (PARTITION BY i.group_id ORDER BY i.place) AS row, count(*) OVER (PARTITION BY i.group_id) AS of
+        FROM images i JOIN groups USING (group_id)
+    ), shown AS (
+        SELECT i.group_id, max(i.of) AS of, jsonb_agg(jsonb_build_object('files', i.files, 'more_files', i.count - cardinality(i.files),
+                'sha256', encode(x.sha256, 'hex'), 'size', x.size, 'format', x.format, 'width', x.width, 'height', x.height,
+                'raw', lumina._is_raw(x.format), 'truncated', x.truncated,
+                -- A file's time says when it was copied, mostly.
+                'captured', CASE WHEN x.date_source <> 'file_time' THEN to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END,
+                'camera', nullif(concat_ws(' ', CASE WHEN NOT starts_with(x.camera_model, x.camera_make) THEN x.camera_make END, x.camera_model), ''),
+                'quality', x.quality_score, 'quality_format', x.quality_format, 'quality_metadata', x.quality_metadata,
+                'distance', i.distance, 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
+                    'dct', d.dct_distance, 'pdq', d.pdq_distance)) ORDER BY i.place) AS images
+        FROM numbered i
+        JOIN lumina.images x ON x.id = i.image
+        JOIN lumina.duplicate_members d ON d.image = i.image AND d.group_id = i.group_id
+        WHERE i.row <= most_images
+        GROUP BY i.group_id
     )
     SELECT jsonb_build_object('id', g.id, 'kind', g.kind, 'confidence', g.confidence, 'savings', s.savings,
-        'images', m.images, 'more_images', greatest(m.count - most_images, 0),
+        'images', m.images, 'more_images', greatest(m.of - most_images, 0),
         'also_near', (SELECT coalesce(jsonb_agg(p.path ORDER BY a.place), '[]')
             FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
             CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image ORDER BY q.id LIMIT 1) p),
         'also_near_more', g.also_near_count - cardinality(g.also_near))
     FROM groups s
     JOIN lumina.duplicate_groups g ON g.id = s.group_id
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS count, jsonb_agg(jsonb_build_object('files', i.files, 'sha256', encode(x.sha256, 'hex'), 'size', x.size,
-                'format', x.format, 'width', x.width, 'height', x.height, 'raw', lumina._is_raw(x.format),
-                'captured', to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
-                'camera', nullif(concat_ws(' ', CASE WHEN NOT starts_with(x.camera_model, x.camera_make) THEN x.camera_make END, x.camera_model), ''),
-                'quality', x.quality_score, 'quality_format', x.quality_format, 'quality_metadata', x.quality_metadata,
-                'distance', i.distance, 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
-                    'dct', d.dct_distance, 'pdq', d.pdq_distance)) ORDER BY i.place) FILTER (WHERE i.row <= most_images) AS images
-        FROM (SELECT i.*, row_number() OVER (ORDER BY i.place) AS row FROM images i WHERE i.group_id = g.id) i
-        JOIN lumina.images x ON x.id = i.image
-        JOIN lumina.duplicate_members d ON d.image = i.image AND d.run = g.run) m
+    JOIN shown m ON m.group_id = s.group_id
     ORDER BY s.savings DESC, g.id;
 END;
-REVOKE EXECUTE ON FUNCTION lumina._page_groups(int8, int4, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._page_groups(int8, int4, int4) IS 'Internal: the groups of a page of duplicates, most bytes first';
+REVOKE EXECUTE ON FUNCTION lumina._page_groups(int8, int4, int4, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._page_groups(int8, int4, int4, int4) IS 'Internal: the groups of a page of duplicates, most bytes first';
 
 CREATE FUNCTION lumina._page(of_catalog int8, roots text, most int4) RETURNS text
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'page_of_duplicates';

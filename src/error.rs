@@ -125,6 +125,8 @@ pub(crate) enum LuminaError {
     ImportRoots(String),
     #[error("cannot import: {0}")]
     ImportPath(Refusal),
+    #[error("the page of duplicates would be larger than a text can be")]
+    PageTooLarge,
     #[error("a path of {0} bytes is longer than any that is imported")]
     ImportPathLong(usize),
     #[error("all places for bulk searches on this server are taken: {limit}")]
@@ -171,6 +173,7 @@ impl LuminaError {
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
             }
             Self::JobEnded { code, .. } => *code,
+            Self::PageTooLarge => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
             Self::ImportRoots(_) | Self::ImportPathLong(_) => ERRCODE_INVALID_PARAMETER_VALUE,
             Self::ImportPath(refusal) => match refusal {
                 Refusal::NotAbsolute(_) | Refusal::Dots(_) => ERRCODE_INVALID_PARAMETER_VALUE,
@@ -247,8 +250,15 @@ impl LuminaError {
             Self::ImportRoots(_) => {
                 "It is a list of directories, each from the root of the file system, with commas between them.".into()
             }
+            Self::PageTooLarge => "Ask for fewer groups: max_groups => 100.".into(),
             Self::ImportPath(refusal) => crate::catalog::paths::hint(refusal),
-            Self::ImportPathLong(_) => format!("Give a path of at most {} bytes.", crate::catalog::paths::LONGEST),
+            Self::ImportPathLong(_) => {
+                format!(
+                    "Give a path of at most {} bytes. {}",
+                    crate::catalog::paths::LONGEST,
+                    crate::pg::server::who_reads()
+                )
+            }
             Self::JobEnded { hint, .. } => return hint.clone(),
             Self::OutOfMemory | Self::Search(_) => "Search fewer rows at a time.".into(),
             Self::ArgumentNull("strategy") => "If it is meant as the type of the ids, write id => NULL::text.".into(),

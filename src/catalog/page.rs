@@ -11,7 +11,7 @@ use crate::pg::statement;
 use crate::pg::threads::start_pool;
 use lumina_import::contents::from_hex;
 use lumina_import::pool::Pool;
-use lumina_import::thumbnail::{Show, Task};
+use lumina_import::thumbnail::{Missing, Show, Task};
 use lumina_page::{Distance, Group, Kind, Member, Page, Writer};
 use pgrx::JsonB;
 use pgrx::pg_sys::Datum;
@@ -23,8 +23,10 @@ use std::time::Duration;
 const SIDE: u32 = 320;
 /// Images of one group that are shown, at most.
 const MOST_IMAGES: i32 = 60;
-/// Pictures that are made before any of them is written.
-const AT_ONCE: usize = 64;
+/// Groups that are read at a time.
+const GROUPS_AT_ONCE: i32 = 200;
+/// The longest text that Postgres returns, in bytes, but for some room.
+const LONGEST: usize = 1_000_000_000;
 /// How long this thread sleeps, at most.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -58,10 +60,12 @@ struct Found {
 #[derive(Deserialize)]
 struct Image {
     files: Vec<String>,
+    more_files: u64,
     sha256: String,
     size: u64,
     format: String,
     raw: bool,
+    truncated: bool,
     width: Option<u32>,
     height: Option<u32>,
     captured: Option<String>,
@@ -86,40 +90,50 @@ function! {
 fn make(catalog: i64, setting: &str, most: i32) -> Result<String, LuminaError> {
     let summary: Summary =
         read("SELECT lumina._page_summary($1)", &[catalog.into()]).pop().ok_or(LuminaError::Incomplete)?;
-    let groups: Vec<Found> =
-        read("SELECT lumina._page_groups($1, $2, $3)", &[catalog.into(), most.into(), MOST_IMAGES.into()]);
     let threads = guc::import_threads();
-    let show = Show {
-        roots: roots(setting)?,
-        side: SIDE,
-        pixels: guc::max_image_pixels().value as u64,
-        memory: (guc::image_memory().value / threads) as u64,
-        room_for,
-    };
+    let show = Show { roots: roots(setting)?, side: SIDE, pixels: guc::max_image_pixels().value as u64, room_for };
     let pool = start_pool(threads, &show)?;
     let page = page_of(&summary);
-    let mut html = String::new();
-    // To a String it cannot fail.
-    let cannot = |_| LuminaError::OutOfMemory;
-    let mut writer = Writer::begin(&page, &mut html).map_err(cannot)?;
-    let mut groups = groups.into_iter().peekable();
-    while groups.peek().is_some() {
-        let (mut some, mut count) = (Vec::new(), 0);
-        while count < AT_ONCE
-            && let Some(group) = groups.next()
-        {
-            count += group.images.len();
-            some.push(group);
+    let mut html = Bounded::default();
+    let mut writer = Writer::begin(&page, &mut html).map_err(too_large)?;
+    let mut first = 0;
+    while first < most {
+        let some = GROUPS_AT_ONCE.min(most - first);
+        let arguments = [catalog.into(), first.into(), some.into(), MOST_IMAGES.into()];
+        let groups: Vec<Found> = read("SELECT lumina._page_groups($1, $2, $3, $4)", &arguments);
+        if groups.is_empty() {
+            break;
         }
-        let mut pictures = pictures(&pool, &some)?.into_iter();
-        for group in some {
-            if let Some(group) = group.shown(&mut pictures) {
-                writer.group(&group).map_err(cannot)?;
+        first += some;
+        for group in groups {
+            let pictures = pictures(&pool, &group.images, threads)?;
+            if let Some(group) = group.shown(pictures) {
+                writer.group(&group).map_err(too_large)?;
             }
         }
     }
-    writer.end().map_err(cannot)?;
-    Ok(html)
+    writer.end().map_err(too_large)?;
+    Ok(html.text)
+}
+
+/// A text that grows in a way that can fail, and not beyond what Postgres can return.
+#[derive(Default)]
+struct Bounded {
+    text: String,
+}
+
+impl std::fmt::Write for Bounded {
+    fn write_str(&mut self, more: &str) -> std::fmt::Result {
+        if self.text.len() + more.len() > LONGEST || self.text.try_reserve(more.len()).is_err() {
+            return Err(std::fmt::Error);
+        }
+        self.text.push_str(more);
+        Ok(())
+    }
+}
+
+fn too_large(_: std::fmt::Error) -> LuminaError {
+    LuminaError::PageTooLarge
 }
 
 /// Rows of one column of `jsonb`, as a statement of ours makes them.
@@ -130,32 +144,58 @@ fn read<T: for<'a> Deserialize<'a>>(statement: &str, arguments: &[statement::Arg
     })
 }
 
-/// A small picture, or why there is none, of each image of the groups, in their order.
-fn pictures(pool: &Pool<Show>, groups: &[Found]) -> Result<Vec<Result<Vec<u8>, String>>, LuminaError> {
-    let images: Vec<&Image> = groups.iter().flat_map(|group| &group.images).collect();
-    let mut pictures = vec![Err(String::new()); images.len()];
+/// A small picture, or why there is none, of each image. One that needs more memory than a thread's share is made alone.
+fn pictures(pool: &Pool<Show>, images: &[Image], threads: usize) -> Result<Vec<Result<Vec<u8>, String>>, LuminaError> {
+    let mut pictures = vec![Err("it cannot be read".to_owned()); images.len()];
+    let all = guc::image_memory().value as u64;
+    let task = |number: usize, memory: u64| {
+        let image = &images[number];
+        Some(Task { number, path: image.files.first()?.into(), sha256: from_hex(&image.sha256)?, memory })
+    };
     let mut waiting = 0;
-    for (number, image) in images.iter().enumerate() {
-        if let (Some(path), Some(sha256)) = (image.files.first(), from_hex(&image.sha256)) {
-            pool.give(Task { number, path: path.into(), sha256 });
-            waiting += 1;
+    for task in (0..images.len()).filter_map(|number| task(number, all / threads as u64)) {
+        pool.give(task);
+        waiting += 1;
+    }
+    let mut large = Vec::new();
+    while waiting > 0 {
+        let (number, picture) = next(pool)?;
+        waiting -= 1;
+        match picture {
+            Err(Missing::NeedsMore) if threads > 1 => large.push(number),
+            picture => pictures[number] = picture.map_err(words),
         }
     }
-    while waiting > 0 {
+    for task in large.into_iter().filter_map(|number| task(number, all)) {
+        pool.give(task);
+        let (number, picture) = next(pool)?;
+        pictures[number] = picture.map_err(words);
+    }
+    Ok(pictures)
+}
+
+fn words(why: Missing) -> String {
+    match why {
+        Missing::Because(words) => words,
+        Missing::NeedsMore => "it needs more memory than lumina.image_memory allows".into(),
+    }
+}
+
+/// The next picture that a thread has made.
+fn next(pool: &Pool<Show>) -> Result<(usize, Result<Vec<u8>, Missing>), LuminaError> {
+    loop {
         pgrx::check_for_interrupts!();
         if reserve_spent() {
             return Err(LuminaError::OutOfMemory);
         }
         match pool.event(TICK) {
-            Ok(Some((number, picture))) => {
-                pictures[number] = picture;
-                waiting -= 1;
-            }
+            Ok(Some(made)) => return Ok(made),
             Ok(None) => (),
-            Err(broken) => return Err(LuminaError::Threads { threads: 0, why: broken.to_string() }),
+            Err(broken) => {
+                return Err(LuminaError::Threads { threads: guc::import_threads(), why: broken.to_string() });
+            }
         }
     }
-    Ok(pictures)
 }
 
 fn page_of(summary: &Summary) -> Page {
@@ -178,9 +218,10 @@ fn of_hash(hash: &str, distance: u16) -> Distance {
 }
 
 impl Found {
-    /// The group with the next of `pictures`.
-    fn shown(self, pictures: &mut impl Iterator<Item = Result<Vec<u8>, String>>) -> Option<Group> {
+    /// The group with a picture of each of its images.
+    fn shown(self, pictures: Vec<Result<Vec<u8>, String>>) -> Option<Group> {
         let why = why(&self.images);
+        let mut pictures = pictures.into_iter();
         let mut members = self.images.into_iter().enumerate().map(|(place, image)| Member {
             distance: (place > 0).then_some(image.distance),
             distances: image
@@ -189,7 +230,7 @@ impl Found {
                 .filter(|_| place > 0)
                 .filter_map(|(hash, distance)| Some(of_hash(hash, (*distance)?)))
                 .collect(),
-            files: image.files,
+            files: image.all_files(),
             size: image.size,
             format: image.format.to_uppercase(),
             width: image.width,
@@ -214,6 +255,14 @@ impl Found {
     }
 }
 
+impl Image {
+    /// The paths, and how many there are beside.
+    fn all_files(&self) -> Vec<String> {
+        let more = (self.more_files > 0).then(|| format!("... and {} more", self.more_files));
+        self.files.iter().cloned().chain(more).collect()
+    }
+}
+
 /// What the first image has that no other one has.
 fn why(images: &[Image]) -> Vec<String> {
     let Some((keep, others)) = images.split_first() else { return Vec::new() };
@@ -223,6 +272,9 @@ fn why(images: &[Image]) -> Vec<String> {
     let pixels = |image: &Image| image.width.map(u64::from).zip(image.height.map(u64::from)).map(|(w, h)| w * h);
     let beats = |better: &dyn Fn(&Image, &Image) -> bool| others.iter().all(|other| better(keep, other));
     let mut reasons = Vec::new();
+    if !keep.truncated && beats(&|_, other| other.truncated) {
+        reasons.push("the only one that is whole");
+    }
     if keep.raw && beats(&|_, other| !other.raw) {
         reasons.push("raw file");
     } else if beats(&|keep, other| keep.quality_format > other.quality_format) {

@@ -187,15 +187,15 @@ impl Job {
     /// One transaction: `work`, under the job's token, after another look whether the job is wanted. Nothing of it stays
     /// where `work` returns an error.
     pub(super) fn write<R>(&self, work: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
-        self.write_with(None, work)
+        // What is written refers to the catalog.
+        self.write_with("SELECT FROM lumina.catalogs WHERE id = $1 FOR KEY SHARE", work)
     }
 
-    fn write_with<R>(&self, catalog: Option<i64>, mut work: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
+    fn write_with<R>(&self, lock_catalog: &str, mut work: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
         let mut once = || {
             self.check(true)?;
             // The catalog first: whoever drops it comes from there to its jobs.
-            let lock = "SELECT FROM lumina.catalogs WHERE id = $1 FOR NO KEY UPDATE";
-            if catalog.is_some_and(|catalog| !statement::any(lock, &[catalog.into()])) {
+            if !statement::any(lock_catalog, &[self.catalog.into()]) {
                 return Err(Stop::Gone);
             }
             // Nobody else gets the job before this transaction has ended.
@@ -265,7 +265,7 @@ impl Job {
     }
 
     fn finish_by(&self, end: &str, mut work: impl FnMut() -> Result<Value, Stop>) -> Result<(), Stop> {
-        self.write_with(Some(self.catalog), || {
+        self.write_with("SELECT FROM lumina.catalogs WHERE id = $1 FOR NO KEY UPDATE", || {
             self.check_rights()?;
             let result = work()?;
             // Once more: who cancels until this moment is not told of a success.

@@ -2,7 +2,7 @@
 //!
 //! Two files of one content may be read at the same time: the second waits for what becomes of the first, and shares it.
 
-use crate::facts::{Finding, Outcome};
+use crate::facts::{Facts, Finding, Outcome};
 use std::collections::{HashMap, HashSet};
 
 /// A checksum.
@@ -16,8 +16,19 @@ pub struct Contents {
     of: HashMap<i64, Sha256>,
     /// Files of a content that is being decoded of another.
     waiting: HashMap<Sha256, Vec<Outcome>>,
+    /// Files that have waited in vain.
+    again: Vec<i64>,
     /// Facts of which were found, and have not been written.
     found: HashSet<Sha256>,
+}
+
+/// What is to be done now that a file is done with.
+#[derive(Debug, Default, PartialEq)]
+pub struct Done {
+    /// Outcomes that are to be written: of the file, and of those that waited for it.
+    pub write: Vec<Outcome>,
+    /// Files that are to be looked at anew, as if nothing were known: what they were told is known has not come to anything.
+    pub again: Vec<i64>,
 }
 
 impl Contents {
@@ -28,39 +39,58 @@ impl Contents {
 
     /// A content is decoded of `item`.
     pub fn decode(&mut self, item: i64, sha256: Sha256) {
+        let before = self.of.insert(item, sha256);
+        // A file that is looked at once more may be another by then.
+        if let Some(before) = before.filter(|before| *before != sha256) {
+            self.give_up(&before);
+        }
         self.decoding.insert(sha256, item);
-        self.of.insert(item, sha256);
     }
 
-    /// A file is done with: the outcomes that are to be written now, of it and of those that waited for it.
-    pub fn done(&mut self, outcome: Outcome) -> Vec<Outcome> {
-        let Some(sha256) = self.of.remove(&outcome.item) else {
-            return match &outcome.finding {
-                Finding::Image { sha256, facts: None, .. } => self.of_another(sha256.clone(), outcome),
-                _ => vec![outcome],
-            };
-        };
-        self.decoding.remove(&sha256);
-        let mut all = self.waiting.remove(&sha256).unwrap_or_default();
-        match &outcome.finding {
-            Finding::Image { facts: Some(_), .. } => {
+    /// Nobody decodes a content any more.
+    fn give_up(&mut self, sha256: &Sha256) {
+        self.decoding.remove(sha256);
+        let waiting = self.waiting.remove(sha256).unwrap_or_default();
+        self.again.extend(waiting.iter().map(|outcome| outcome.item));
+    }
+
+    /// A file is done with. `is_in_catalog` is asked of contents that nothing is known of here. Errors: its own.
+    pub fn done<E>(
+        &mut self,
+        mut outcome: Outcome,
+        is_in_catalog: impl FnOnce(&Sha256) -> Result<bool, E>,
+    ) -> Result<Done, E> {
+        let decoded = self.of.remove(&outcome.item);
+        let mut done = Done::default();
+        match content(&mut outcome) {
+            Some((sha256, Some(_))) if decoded == Some(sha256) => {
                 self.found.insert(sha256);
+                self.decoding.remove(&sha256);
+                done.write = self.waiting.remove(&sha256).unwrap_or_default();
+                done.write.insert(0, outcome);
             }
-            // What is wrong with the one is wrong with the others.
-            finding => all.iter_mut().for_each(|other| other.finding = finding.clone()),
-        }
-        all.insert(0, outcome);
-        all
-    }
-
-    fn of_another(&mut self, sha256: String, outcome: Outcome) -> Vec<Outcome> {
-        match from_hex(&sha256).filter(|sha256| self.decoding.contains_key(sha256)) {
-            Some(sha256) => {
-                self.waiting.entry(sha256).or_default().push(outcome);
-                Vec::new()
+            // Facts, if it has any, are those that a preview has found. They may be known anew by now.
+            Some((sha256, facts)) => {
+                if self.decoding.contains_key(&sha256) {
+                    *facts = None;
+                    self.waiting.entry(sha256).or_default().push(outcome);
+                } else if self.found.contains(&sha256) || is_in_catalog(&sha256)? {
+                    *facts = None;
+                    done.write.push(outcome);
+                } else if facts.is_some() {
+                    self.found.insert(sha256);
+                    done.write.push(outcome);
+                } else {
+                    done.again.push(outcome.item);
+                }
             }
-            None => vec![outcome],
+            None => done.write.push(outcome),
         }
+        if let Some(sha256) = decoded {
+            self.give_up(&sha256);
+        }
+        done.again.append(&mut self.again);
+        Ok(done)
     }
 
     /// A content of which facts are known elsewhere: of an earlier part of a preview.
@@ -71,6 +101,14 @@ impl Contents {
     /// What was found is in the catalog by now.
     pub fn written(&mut self) {
         self.found.clear();
+    }
+}
+
+/// The checksum of a picture, and where the facts of it are.
+fn content(outcome: &mut Outcome) -> Option<(Sha256, &mut Option<Box<Facts>>)> {
+    match &mut outcome.finding {
+        Finding::Image { sha256, facts, .. } => Some((from_hex(sha256)?, facts)),
+        _ => None,
     }
 }
 
@@ -91,11 +129,20 @@ pub fn from_hex(text: &str) -> Option<Sha256> {
 mod tests {
     use super::*;
     use crate::analyze::hex;
-    use crate::facts::Facts;
 
     fn image(item: i64, sum: Sha256, has_facts: bool) -> Outcome {
         let facts = has_facts.then(|| Box::new(Facts::default()));
         Outcome { item, stamp: None, finding: Finding::Image { sha256: hex(&sum), reason: None, error: None, facts } }
+    }
+
+    /// With a catalog that has nothing.
+    fn done(contents: &mut Contents, outcome: Outcome) -> (Vec<i64>, Vec<i64>) {
+        let done = contents.done(outcome, |_| Ok::<_, ()>(false)).unwrap();
+        (done.write.iter().map(|outcome| outcome.item).collect(), done.again)
+    }
+
+    fn failed(item: i64) -> Outcome {
+        Outcome { item, stamp: None, finding: Finding::failed("damaged", "so".into()) }
     }
 
     #[test]
@@ -105,27 +152,59 @@ mod tests {
         contents.decode(1, sum);
         assert!(!contents.is_known(1, &sum), "it may be looked at once more");
         assert!(contents.is_known(2, &sum));
-        assert_eq!(contents.done(image(2, sum, false)), []);
-        let done: Vec<i64> = contents.done(image(1, sum, true)).iter().map(|outcome| outcome.item).collect();
-        assert_eq!(done, [1, 2]);
+        assert_eq!(done(&mut contents, image(2, sum, false)), (vec![], vec![]));
+        assert_eq!(done(&mut contents, image(1, sum, true)), (vec![1, 2], vec![]));
         assert!(contents.is_known(3, &sum));
-        assert_eq!(contents.done(image(3, sum, false)).len(), 1);
+        assert_eq!(done(&mut contents, image(3, sum, false)), (vec![3], vec![]));
         contents.written();
         assert!(!contents.is_known(4, &sum), "the catalog is asked from here on");
+        let in_catalog = contents.done(image(5, sum, false), |asked| Ok::<_, ()>(*asked == sum)).unwrap();
+        assert_eq!((in_catalog.write.len(), in_catalog.again), (1, vec![]));
     }
 
     #[test]
-    fn what_fails_fails_for_all() {
+    fn those_who_wait_in_vain_are_looked_at_again() {
         let (mut contents, sum) = (Contents::default(), [8; 32]);
         contents.decode(1, sum);
-        assert_eq!(contents.done(image(2, sum, false)), []);
-        let failed = Finding::failed("damaged", "so".into());
-        let done = contents.done(Outcome { item: 1, stamp: None, finding: failed.clone() });
-        assert_eq!(
-            done.iter().map(|outcome| (outcome.item, &outcome.finding)).collect::<Vec<_>>(),
-            [(1, &failed), (2, &failed)]
-        );
-        assert!(!contents.is_known(3, &sum));
+        assert_eq!(done(&mut contents, image(2, sum, false)), (vec![], vec![]));
+        assert_eq!(done(&mut contents, failed(1)), (vec![1], vec![2]));
+        assert!(!contents.is_known(2, &sum));
+        // One that was told of the first, and comes when that has failed.
+        assert_eq!(done(&mut contents, image(3, sum, false)), (vec![], vec![3]));
+    }
+
+    #[test]
+    fn of_what_a_preview_has_found_one_is_the_first() {
+        let (mut contents, sum) = (Contents::default(), [5; 32]);
+        let has_facts = |done: &Done| {
+            done.write.iter().map(|o| matches!(&o.finding, Finding::Image { facts: Some(_), .. })).collect::<Vec<_>>()
+        };
+        // A copy comes before the one that was decoded then: it is looked at anew, and that one is its copy.
+        assert_eq!(done(&mut contents, image(2, sum, false)), (vec![], vec![2]));
+        contents.decode(2, sum);
+        assert_eq!(done(&mut contents, image(1, sum, true)), (vec![], vec![]));
+        let all = contents.done(image(2, sum, true), |_| Ok::<_, ()>(false)).unwrap();
+        assert_eq!(has_facts(&all), [true, false]);
+        contents.written();
+        let late = contents.done(image(3, sum, true), |_| Ok::<_, ()>(true)).unwrap();
+        assert_eq!(has_facts(&late), [false]);
+    }
+
+    #[test]
+    fn a_file_that_is_another_the_second_time_leaves_nobody_waiting() {
+        let (mut contents, was, is) = (Contents::default(), [1; 32], [2; 32]);
+        contents.decode(1, was);
+        assert_eq!(done(&mut contents, image(2, was, false)), (vec![], vec![]));
+        contents.decode(1, is);
+        assert!(!contents.is_known(3, &was) && contents.is_known(3, &is));
+        assert_eq!(done(&mut contents, image(1, is, true)), (vec![1], vec![2]));
+        // Or its new content is known.
+        let mut contents = Contents::default();
+        contents.decode(1, was);
+        assert_eq!(done(&mut contents, image(2, was, false)), (vec![], vec![]));
+        contents.add(is);
+        assert_eq!(done(&mut contents, image(1, is, false)), (vec![1], vec![2]));
+        assert!(contents.decoding.is_empty() && contents.of.is_empty() && contents.waiting.is_empty());
     }
 
     #[test]

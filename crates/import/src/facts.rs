@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a file was when it was looked at: where one of these differs, it is read again.
+/// What a file was when it was looked at: where one of these but the device differs, it is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// In bytes.
@@ -16,6 +16,14 @@ pub struct Stamp {
     pub modified: i64,
     /// When anything of it was last changed, its rights or names too, in microseconds since 1970.
     pub changed: i64,
+}
+
+impl Stamp {
+    /// Whether a file is the one that it was, unchanged. Devices are numbered anew when they are mounted, by some file systems.
+    pub fn is_same(&self, other: &Stamp) -> bool {
+        let of = |stamp: &Stamp| (stamp.size, stamp.inode, stamp.modified, stamp.changed);
+        of(self) == of(other)
+    }
 }
 
 /// What a picture is: the columns of `lumina.images`.

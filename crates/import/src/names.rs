@@ -66,9 +66,12 @@ fn extension(name: &[u8]) -> Option<&[u8]> {
 
 /// A path as a text: what is not UTF-8 in it is written as `\xNN`, and is then no path any more but says which file is meant.
 pub fn shown(path: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(path) {
+        return text.to_owned();
+    }
     let mut text = String::new();
     for chunk in path.utf8_chunks() {
-        text.push_str(chunk.valid());
+        text.push_str(&chunk.valid().replace('\\', "\\\\"));
         text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
     }
     text
@@ -104,5 +107,7 @@ mod tests {
     fn what_is_not_utf8_is_shown_as_bytes() {
         assert_eq!(shown(b"/a/caf\xe9.jpg"), "/a/caf\\xe9.jpg");
         assert_eq!(shown("/a/café".as_bytes()), "/a/café");
+        assert_eq!(shown(b"/a\\xe9/\xe9"), "/a\\\\xe9/\\xe9");
+        assert_eq!(shown(b"/a\\xe9"), "/a\\xe9", "a text is what it is");
     }
 }

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 /// What threads do.
@@ -58,7 +58,20 @@ impl<W: Work> Watch for Waiting<'_, W> {
     fn room_for(&self, bytes: usize) -> bool {
         self.0.room_for(bytes)
     }
+
+    /// A thread that the C library has no memory to set up ends the process.
+    fn spawn(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        if !self.0.room_for(ASIDE_STACK + ASIDE_SETUP) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        Builder::new().name("lumina decoder".into()).stack_size(ASIDE_STACK).spawn(work).map(drop)
+    }
 }
+
+/// Stack of a decoder that runs beside its thread, in bytes.
+const ASIDE_STACK: usize = 2 << 20;
+/// More than the C library takes for a thread beside its stack.
+const ASIDE_SETUP: usize = 1 << 19;
 
 /// Threads at work.
 pub struct Pool<W: Work> {

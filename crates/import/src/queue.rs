@@ -89,9 +89,8 @@ impl Queue {
         Ok(())
     }
 
-    /// The same, but it is to be looked at anew.
+    /// A task that was done with is to be given out once more.
     pub fn put_first(&mut self, task: Task) {
-        self.done();
         self.next.push_front(task);
     }
 

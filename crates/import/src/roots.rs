@@ -1,15 +1,19 @@
 //! Directories that may be read, and what is opened beneath them.
 //!
-//! A path is allowed where it lies under one of the roots, component by component. From `/` to the root links were
-//! resolved once, by whoever set the roots; from the root on every component is opened by itself, without following a link,
-//! so that nothing that is swapped in meanwhile leads elsewhere. What the server itself lives in is never read: each
-//! directory on the way is compared with those by device and inode, whatever it is called.
+//! A path is allowed where it lies under one of the roots, component by component. Every component is opened by itself,
+//! without following a link, so that nothing that is swapped in meanwhile leads elsewhere. On the way to a root, and there alone,
+//! a link is followed that nobody but root or the server's own user can have put there. What the server itself lives in is never
+//! read: each directory on the way is compared with those by device and inode, whatever it is called.
 
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+
+/// Links that are followed on the way to a root, at most.
+const MOST_LINKS: usize = 40;
 
 /// Device and inode: what a file is, whatever it is called.
 pub type Identity = (u64, u64);
@@ -160,20 +164,46 @@ impl Roots {
     /// Opens a directory. Errors: all of [`Refusal`].
     pub fn open_directory(&self, path: &Path) -> Result<Directory, Refusal> {
         let root = self.root_of(path)?;
-        let resolved = std::fs::canonicalize(root).map_err(|error| refused(root, &error))?;
+        let mut here = self.open_root(root)?;
         // Each is named as the user names it, in errors.
-        let mut shown = PathBuf::from("/");
-        let mut here = self.enter(fs::CWD, OsStr::new("/"), &shown)?;
-        for part in resolved.components().skip(1) {
-            shown.push(part);
-            here = self.enter(&here.0, part.as_os_str(), &shown)?;
-        }
         let mut shown = root.to_owned();
         for part in path.strip_prefix(root).unwrap_or(Path::new("")).components() {
             shown.push(part);
             here = self.enter(&here.0, part.as_os_str(), &shown)?;
         }
         Ok(Directory { path: path.to_owned(), descriptor: here.0, identity: here.1 })
+    }
+
+    /// Opens a root, through links that are trusted.
+    fn open_root(&self, root: &Path) -> Result<(OwnedFd, Identity), Refusal> {
+        let slash = || self.enter(fs::CWD, OsStr::new("/"), Path::new("/"));
+        let (mut here, mut shown) = (slash()?, PathBuf::from("/"));
+        let mut parts: Vec<OsString> = root.components().rev().map(|part| part.as_os_str().to_owned()).collect();
+        let mut links = 0;
+        while let Some(part) = parts.pop() {
+            if part == "/" {
+                (here, shown) = (slash()?, PathBuf::from("/"));
+                continue;
+            }
+            if part == "." {
+                continue;
+            }
+            shown.push(&part);
+            match self.enter(&here.0, &part, &shown) {
+                Ok(below) => here = below,
+                Err(Refusal::Link(path)) if links < MOST_LINKS && is_trusted(&here.0, &part) => {
+                    links += 1;
+                    let target = fs::readlinkat(&here.0, &part, Vec::new())
+                        .map_err(|error| Refusal::from_errno(&path, error))?;
+                    let target = Path::new(OsStr::from_bytes(target.to_bytes()));
+                    // What a link of theirs leads to may be above it.
+                    parts.extend(target.components().rev().map(|part| part.as_os_str().to_owned()));
+                    shown.pop();
+                }
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(here)
     }
 
     /// One step down.
@@ -269,8 +299,16 @@ pub fn plain(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
-fn refused(path: &Path, error: &std::io::Error) -> Refusal {
-    Refusal::from_errno(path, Errno::from_io_error(error).unwrap_or(Errno::IO))
+/// Whether nobody but root or the user of this process can have made a link, or put another in its place.
+fn is_trusted(directory: &OwnedFd, name: &OsStr) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    let is_ours = |user: u32| user == 0 || user == own;
+    let link = fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
+    let around = fs::fstat(directory);
+    match (link, around) {
+        (Ok(link), Ok(around)) => is_ours(link.st_uid) && is_ours(around.st_uid) && around.st_mode & 0o022 == 0,
+        _ => false,
+    }
 }
 
 /// Errors: [`Refusal`], where a mode is not that of a regular file.

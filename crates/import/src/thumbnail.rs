@@ -18,6 +18,17 @@ pub struct Task {
     pub path: PathBuf,
     /// Its content.
     pub sha256: Sha256,
+    /// In bytes, for the file and its picture together.
+    pub memory: u64,
+}
+
+/// Why there is no small picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// In words.
+    Because(String),
+    /// More memory would do.
+    NeedsMore,
 }
 
 /// What all of them have in common.
@@ -29,8 +40,6 @@ pub struct Show {
     pub side: u32,
     /// Width times height of the picture, at most.
     pub pixels: u64,
-    /// In bytes, for a file and its picture together.
-    pub memory: u64,
     /// Whether the system has so many bytes to give.
     pub room_for: fn(usize) -> bool,
 }
@@ -38,7 +47,7 @@ pub struct Show {
 impl Work for Show {
     type Task = Task;
     /// The number of a task, and a JPEG, or why there is none.
-    type Event = (usize, Result<Vec<u8>, String>);
+    type Event = (usize, Result<Vec<u8>, Missing>);
 
     fn work(&self, task: &Task, caller: &Caller<Self::Event>) -> Option<Self::Event> {
         let shown = self.show(task, caller).transpose()?;
@@ -46,7 +55,7 @@ impl Work for Show {
     }
 
     fn failed(task: &Task) -> Self::Event {
-        (task.number, Err("it could not be shown".into()))
+        (task.number, Err(Missing::Because("it could not be shown".into())))
     }
 
     fn room_for(&self, bytes: usize) -> bool {
@@ -55,32 +64,35 @@ impl Work for Show {
 }
 
 impl Show {
-    /// `None` where nobody wants to know any more.
-    fn show(&self, task: &Task, caller: &Caller<<Self as Work>::Event>) -> Result<Option<Vec<u8>>, String> {
+    /// Nothing where nobody wants to know any more.
+    fn show(&self, task: &Task, caller: &Caller<<Self as Work>::Event>) -> Result<Option<Vec<u8>>, Missing> {
         let words = |finding: Finding| match finding {
-            Finding::Failed { error, .. } => error,
-            _ => "it cannot be read".to_owned(),
+            Finding::Failed { error, .. } => Missing::Because(error),
+            _ => Missing::Because("it cannot be read".to_owned()),
         };
-        let descriptor = self.roots.open_file(&task.path).map_err(|refusal| refusal.to_string())?;
+        let descriptor = self.roots.open_file(&task.path).map_err(|refusal| Missing::Because(refusal.to_string()))?;
         let mut opened = Opened::new(descriptor).map_err(words)?;
         let size = opened.stamp.size;
-        if size > self.memory {
-            return Err(format!("the file has {size} bytes, more than may be used"));
+        if size > task.memory {
+            return Err(Missing::NeedsMore);
         }
         let head = opened.head().map_err(words)?;
-        let Some((bytes, sha256)) = opened.all(head, || caller.stop()).map_err(words)? else { return Ok(None) };
+        let Some((bytes, sha256)) = opened.all(head, || caller.stop()).map_err(words)? else {
+            return Ok(None);
+        };
         if sha256 != task.sha256 {
-            return Err("the file has changed since it was imported".into());
+            return Err(Missing::Because("the file has changed since it was imported".into()));
         }
         let watch = Waiting(self, caller);
-        let limits = Limits { pixels: self.pixels, memory: self.memory - size, watch: &watch };
+        let limits = Limits { pixels: self.pixels, memory: task.memory - size, watch: &watch };
         let shown = lumina_photo::decode(&bytes, &limits).and_then(|(format, picture)| {
             thumbnail(&picture, metadata::orientation(&bytes, format), self.side, format, &limits)
         });
         match shown {
             Ok(jpeg) => Ok(Some(jpeg)),
             Err(PhotoError::Cancelled) => Ok(None),
-            Err(error) => Err(error.to_string()),
+            Err(PhotoError::Memory { .. }) => Err(Missing::NeedsMore),
+            Err(error) => Err(Missing::Because(error.to_string())),
         }
     }
 }

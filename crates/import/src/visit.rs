@@ -79,7 +79,7 @@ impl Work for Visit {
             Err(finding) => return done(None, finding),
         };
         let stamp = opened.stamp;
-        if task.known == Some(stamp) {
+        if task.known.is_some_and(|known| known.is_same(&stamp)) {
             return done(Some(stamp), Finding::skipped("unchanged"));
         }
         let head = match opened.head() {

@@ -12,7 +12,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// The most names that one directory may have.
-const MOST_NAMES: usize = 2_000_000;
+const MOST_NAMES: usize = 1_000_000;
 
 /// The most directories in one another.
 const DEEPEST: usize = 200;
@@ -20,6 +20,11 @@ const DEEPEST: usize = 200;
 /// What a walk comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
+    /// A directory, whose files come next: it is for who waits that even a tree without files has something to say.
+    Directory {
+        /// Where.
+        path: PathBuf,
+    },
     /// A regular file that is worth a look.
     File {
         /// Where.
@@ -44,7 +49,7 @@ impl Entry {
     /// Where it is.
     pub fn path(&self) -> &Path {
         match self {
-            Self::File { path, .. } | Self::Left { path, .. } => path,
+            Self::Directory { path } | Self::File { path, .. } | Self::Left { path, .. } => path,
         }
     }
 }
@@ -131,7 +136,7 @@ impl<'a> Walk<'a> {
                 match self.roots.open_within(top, name) {
                     Ok(directory) => {
                         self.enter(directory);
-                        self.waiting.take()
+                        Some(self.waiting.take().unwrap_or(Entry::Directory { path }))
                     }
                     Err(Refusal::NotFound(_)) => None,
                     Err(refusal) => Some(failed(refusal, path)),
@@ -155,7 +160,12 @@ impl Iterator for Walk<'_> {
                 self.levels.pop();
                 continue;
             };
+            let depth = self.levels.len();
             let entry = self.visit(&name);
+            // Where the earlier walk was is no directory any more: what comes next is not within it.
+            if self.levels.len() == depth {
+                self.after.clear();
+            }
             if entry.is_some() {
                 return entry;
             }

@@ -7,7 +7,7 @@ use lumina_import::{Refusal, Roots};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,7 +32,8 @@ fn only(root: &Path) -> Roots {
 }
 
 fn walk(roots: &Roots, path: &Path, after: Option<&Path>) -> Vec<Entry> {
-    Walk::new(roots, roots.open_directory(path).unwrap(), after).collect()
+    let walk = Walk::new(roots, roots.open_directory(path).unwrap(), after);
+    walk.filter(|entry| !matches!(entry, Entry::Directory { .. })).collect()
 }
 
 /// What a walk came to, below `root`, with the reason where it left something alone.
@@ -42,6 +43,7 @@ fn shown(root: &Path, entries: &[Entry]) -> Vec<String> {
         match entry {
             Entry::File { .. } => path,
             Entry::Left { reason, .. } => format!("{path} {reason}"),
+            Entry::Directory { .. } => format!("{path}/"),
         }
     };
     entries.iter().map(show).collect()
@@ -139,14 +141,34 @@ fn nothing_outside_of_the_roots_is_opened() {
 }
 
 #[test]
-fn a_root_may_be_a_link_that_its_owner_has_made() {
-    let real = tree(&["1.jpg"]);
+fn a_root_may_be_a_link_that_nobody_else_has_made() {
+    let real = tree(&["album/1.jpg"]);
     let other = tempfile::tempdir().unwrap();
     let link = other.path().join("photos");
     symlink(real.path(), &link).unwrap();
+    symlink("photos/album", other.path().join("relative")).unwrap();
+    symlink("loop", other.path().join("loop")).unwrap();
     let roots = only(&link);
-    assert!(roots.open_file(&link.join("1.jpg")).is_ok());
-    assert!(matches!(roots.open_file(&real.path().join("1.jpg")), Err(Refusal::Outside(_))));
+    assert!(roots.open_file(&link.join("album/1.jpg")).is_ok());
+    assert!(matches!(roots.open_file(&real.path().join("album/1.jpg")), Err(Refusal::Outside(_))));
+    let relative = only(&other.path().join("relative"));
+    assert!(relative.open_file(&other.path().join("relative/1.jpg")).is_ok());
+    let endless = other.path().join("loop");
+    assert_eq!(only(&endless).look(&endless).map(|_| ()), Err(Refusal::Link(endless)));
+    // Where others can put links, none is followed.
+    fs::set_permissions(other.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(roots.look(&link).map(|_| ()), Err(Refusal::Link(link.clone())));
+    assert_eq!(roots.look(&link.join("album")).map(|_| ()), Err(Refusal::Link(link)));
+}
+
+#[test]
+fn a_walk_goes_on_where_the_last_directory_has_gone() {
+    let tree = tree(&["b/0.jpg", "b/y.jpg", "c.jpg"]);
+    let root = tree.path();
+    for gone in ["a/x/y.jpg", "b/0.jpg/z/y.jpg", "a/x"] {
+        let rest = walk(&only(root), root, Some(&root.join(gone)));
+        assert_eq!(shown(root, &rest), ["b/0.jpg", "b/y.jpg", "c.jpg"], "{gone}");
+    }
 }
 
 #[test]
@@ -167,12 +189,13 @@ fn what_is_swapped_during_a_walk_leads_nowhere() {
     let outside = tree(&["secret.jpg"]);
     let (root, roots) = (inside.path(), only(inside.path()));
     let mut walk = Walk::new(&roots, roots.open_directory(root).unwrap(), None);
+    assert_eq!(walk.next().unwrap(), Entry::Directory { path: root.join("a") });
     assert_eq!(walk.next().unwrap().path(), root.join("a/1.jpg"));
     // The directory that comes next becomes a link out, and the one after it moves out while it is walked.
     fs::rename(root.join("b"), root.join("was-b")).unwrap();
     symlink(outside.path(), root.join("b")).unwrap();
     let rest: Vec<Entry> = walk.collect();
-    assert_eq!(shown(root, &rest), ["b symbolic_link", "c/1.jpg"]);
+    assert_eq!(shown(root, &rest), ["b symbolic_link", "c/", "c/1.jpg"]);
     // A file that is a link by the time that it is read.
     fs::remove_file(root.join("c/1.jpg")).unwrap();
     symlink(outside.path().join("secret.jpg"), root.join("c/1.jpg")).unwrap();

@@ -5,7 +5,7 @@
 //! - `group`: the section of a group. `words`: rules and strategies, said. `units`: numbers, said. `text`: data as HTML.
 //! - `style.css`: how it looks, on a screen of any width, in light and dark, and on paper.
 //!
-//! Called by `src/image` of the extension. The page is one document that asks nobody for anything: no script, pictures as
+//! Called by `src/catalog/page.rs` of the extension. The page is one document that asks nobody for anything: no script, pictures as
 //! `data:` URIs, and a Content-Security-Policy that lets nothing else in. Whatever comes from the catalog goes through
 //! `text`: it cannot become markup, nor order the letters around it.
 

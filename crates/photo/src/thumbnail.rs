@@ -2,7 +2,7 @@
 //!
 //! Every sample of a thumbnail is the mean of the area that it stands for, in integers and so without error: an input
 //! pixel on a border is counted in parts. The picture is read once, in strips, and never turned as a whole. Called by
-//! `src/image` of the extension for its page of duplicates. Colour profiles are left out, as everywhere here.
+//! `lumina-import` for the page of duplicates. Colour profiles are left out, as everywhere here.
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail")]

@@ -1,7 +1,7 @@
 //! The images of a catalog, in the order in which they are preferred: the best one first, and so the one to keep of a group.
 //!
-//! Both queries are plain scans, whose rows come at once: between them the job looks whether it is still wanted. What they
-//! would sort, count and join is done here.
+//! The queries are plain scans, whose rows come at once: between them the job looks whether it is still wanted. What they would sort, count
+//! and join is done here; but for the pictures beside raw files, which are looked for where there are raw files at all.
 
 use super::rule::Parameters;
 use crate::error::LuminaError;
@@ -17,7 +17,10 @@ use std::ffi::CString;
 use std::time::Duration;
 
 /// What an image is preferred by: the greater first.
-type Preference = (i32, Reverse<i64>, i64, Reverse<i64>);
+type Preference = (bool, i32, Reverse<i64>, i64, Reverse<i64>);
+
+/// A file: of which image, on which device, and its number there.
+type File = (i64, i64, i64);
 
 /// An image.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +32,8 @@ pub(super) struct Image {
     pub(super) files: u32,
     /// Which transaction has written its row: another one later means that it has changed.
     pub(super) written: u32,
+    /// Whether it does not end before its last pixel.
+    whole: bool,
     /// In hundredths.
     quality: i32,
     /// Whether its hashes are to be trusted, and it does not stand behind a raw file.
@@ -38,9 +43,9 @@ pub(super) struct Image {
 }
 
 impl Image {
-    /// Better, then older, then larger, then the smaller id.
+    /// Whole, then better, then older, then larger, then the smaller id.
     fn preference(&self) -> Preference {
-        (self.quality, Reverse(self.captured), self.size, Reverse(self.id))
+        (self.whole, self.quality, Reverse(self.captured), self.size, Reverse(self.id))
     }
 }
 
@@ -66,13 +71,13 @@ impl Images {
 }
 
 /// Columns before the hashes.
-const FIRST_HASH: usize = 7;
+const FIRST_HASH: usize = 8;
 
-/// Images that are no raw files and have a file beside a raw file's of the same name, where that can be compared.
+/// Pictures that a camera has written beside a raw file, by the same name, where that can be compared.
 const SIBLINGS: &str = "SELECT f.image FROM lumina.image_files r
     JOIN lumina.images ri ON ri.id = r.image AND lumina._is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected'
     JOIN lumina.image_files f ON f.catalog = r.catalog AND f.stem = r.stem AND f.image <> r.image
-    JOIN lumina.images i ON i.id = f.image AND NOT lumina._is_raw(i.format)
+    JOIN lumina.images i ON i.id = f.image AND i.format IN ('jpeg', 'heic')
     WHERE r.state = 'keep' AND r.missing_since IS NULL AND f.state = 'keep' AND f.missing_since IS NULL AND r.catalog = ";
 
 /// Reads the images, as whoever submitted the job.
@@ -83,13 +88,13 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
     let images = format!(
         "SELECT i.id, i.size, i.xmin::pg_catalog.text::pg_catalog.int8, (i.quality_score * 100)::pg_catalog.int4,
             i.hash_valid::pg_catalog.int4, (pg_catalog.date_part('epoch', i.captured_at) * 1000000)::pg_catalog.int8,
-            lumina._is_raw(i.format)::pg_catalog.int4, {}
+            lumina._is_raw(i.format)::pg_catalog.int4, i.truncated::pg_catalog.int4, {}
         FROM lumina.images i WHERE i.catalog = {} AND i.status <> 'rejected'",
         columns.join(", "),
         job.catalog
     );
     let files = format!(
-        "SELECT f.image FROM lumina.image_files f
+        "SELECT f.image, f.device, f.inode FROM lumina.image_files f
         WHERE f.catalog = {} AND f.state = 'keep' AND f.missing_since IS NULL",
         job.catalog
     );
@@ -115,16 +120,26 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
                     look()?;
                     found.take(row, &widths, run)
                 })?;
-                let ids = |query: String| {
-                    let take = |ids: &mut Vec<i64>, row: Row<'_>| {
+                let files = run_select(
+                    &text(files),
+                    |_: &[Column]| Ok(Vec::new()),
+                    |files: &mut Vec<File>, row| {
                         look()?;
-                        Ok(run.context().push(ids, row.integer(0))?)
-                    };
-                    run_select(&text(query), |_: &[Column]| Ok(Vec::new()), take)
+                        // One that nothing is known of is a file of its own.
+                        let (device, inode) = match row.is_null(1) || row.is_null(2) {
+                            true => (i64::MIN, files.len() as i64),
+                            false => (row.integer(1), row.integer(2)),
+                        };
+                        Ok(run.context().push(files, (row.integer(0), device, inode))?)
+                    },
+                )?;
+                let siblings = format!("{SIBLINGS}{}", job.catalog);
+                let take = |ids: &mut Vec<i64>, row: Row<'_>| {
+                    look()?;
+                    Ok(run.context().push(ids, row.integer(0))?)
                 };
-                let files = ids(files)?;
                 let siblings = if found.has_raw && parameters.siblings {
-                    ids(format!("{SIBLINGS}{}", job.catalog))?
+                    run_select(&text(siblings), |_: &[Column]| Ok(Vec::new()), take)?
                 } else {
                     Vec::new()
                 };
@@ -162,6 +177,7 @@ impl Found {
             size: row.integer(1),
             files: 0,
             written: row.integer(2) as u32,
+            whole: row.integer(7) == 0,
             quality: row.integer(3) as i32,
             valid: row.integer(4) != 0,
             captured: if row.is_null(5) { i64::MAX } else { row.integer(5) },
@@ -179,10 +195,11 @@ impl Found {
     }
 
     /// Counts the files of each image, and puts the images into order. `siblings` are not compared.
-    fn arrange(self, mut files: Vec<i64>, mut siblings: Vec<i64>, run: &Run<'_>) -> Result<Images, LuminaError> {
+    fn arrange(self, mut files: Vec<File>, mut siblings: Vec<i64>, run: &Run<'_>) -> Result<Images, LuminaError> {
         let Found { mut all, mut hashes, .. } = self;
         run.job(|context, _| {
-            context.sort(&mut files, i64::cmp)?;
+            context.sort(&mut files, File::cmp)?;
+            files.dedup(); // two names of one file
             context.sort(&mut siblings, i64::cmp)?;
             all.iter_mut().for_each(|image| image.valid &= siblings.binary_search(&image.id).is_err());
             context.free(siblings);
@@ -192,10 +209,10 @@ impl Found {
             let mut at = 0;
             for &image in &order {
                 let image = &mut all[image as usize];
-                while at < files.len() && files[at] < image.id {
+                while at < files.len() && files[at].0 < image.id {
                     at += 1;
                 }
-                while at < files.len() && files[at] == image.id {
+                while at < files.len() && files[at].0 == image.id {
                     at += 1;
                     image.files = image.files.saturating_add(1);
                 }

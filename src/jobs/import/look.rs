@@ -10,7 +10,7 @@ use crate::pg::allocator::{reserve_spent, room_for};
 use crate::pg::statement::{self, Record};
 use crate::pg::threads::start_pool;
 use jiff::Timestamp;
-use lumina_import::contents::{Contents, Sha256, from_hex};
+use lumina_import::contents::{Contents, Sha256};
 use lumina_import::pool::Pool;
 use lumina_import::queue::{Queue, TooLarge};
 use lumina_import::visit::{self, Event, Visit};
@@ -105,7 +105,11 @@ impl Look<'_> {
                 self.pool.give(task);
             }
             if self.queue.is_empty() {
-                return self.write();
+                // Nothing to write is no batch: the job has not got any further by it.
+                if !self.outcomes.is_empty() {
+                    self.write()?;
+                }
+                return self.job.phase(progress(self.task, self.all, self.done));
             }
             match self.pool.event(TICK) {
                 Ok(Some(event)) => self.take(event)?,
@@ -130,7 +134,7 @@ impl Look<'_> {
     fn take(&mut self, event: Event) -> Result<(), Stop> {
         match event {
             Event::Hashed { item, sha256, is_known } => {
-                let known = self.contents.is_known(item, &sha256) || self.catalog_has(&sha256)?;
+                let known = self.contents.is_known(item, &sha256) || catalog_has(self.job, &sha256)?;
                 if !known {
                     self.contents.decode(item, sha256);
                 }
@@ -144,60 +148,40 @@ impl Look<'_> {
                     let words = format!(
                         "the file needs {needed} kB of memory, more than the {allowed} kB that {setting} allows"
                     );
-                    self.end(Outcome { item, stamp: None, finding: Finding::failed("over_limit", words) });
+                    self.end(Outcome { item, stamp: None, finding: Finding::failed("over_limit", words) })?;
                 }
             }
-            Event::Done(outcome) => match self.stored(&outcome)? {
-                Stored::None => {
-                    self.queue.done();
-                    self.end(outcome);
-                }
-                Stored::Same(stored) => {
-                    self.queue.done();
-                    self.end(stored);
-                }
-                Stored::Stale(task) => self.queue.put_first(task),
-            },
+            Event::Done(outcome) => {
+                self.queue.done();
+                let outcome = self.stored(&outcome).unwrap_or(outcome);
+                self.end(outcome)?;
+            }
         }
         Ok(())
     }
 
     /// What an approved preview has found of a file that has not changed since.
-    fn stored(&mut self, outcome: &Outcome) -> Result<Stored, Stop> {
+    fn stored(&mut self, outcome: &Outcome) -> Option<Outcome> {
         let is_unchanged = matches!(&outcome.finding, Finding::Skipped { reason } if reason == "unchanged");
-        let pending = self.pending.get_mut(&outcome.item).filter(|_| is_unchanged);
-        let Some((stored, path)) = pending.and_then(|pending| Some((pending.stored.take()?, &pending.path))) else {
-            return Ok(Stored::None);
-        };
-        if let Finding::Image { sha256, facts: None, .. } = &stored.finding {
-            // The file that its content was first found in may have changed.
-            let path = path.clone();
-            let sum = from_hex(sha256).unwrap_or_default();
-            if !self.contents.is_known(outcome.item, &sum) && !self.catalog_has(&sum)? {
-                return Ok(Stored::Stale(visit::Task { item: outcome.item, path, known: None, memory: 0 }));
-            }
-        }
-        if let Finding::Image { sha256, facts: Some(_), .. } = &stored.finding {
-            self.contents.add(from_hex(sha256).unwrap_or_default());
-        }
-        Ok(Stored::Same(stored))
-    }
-
-    fn catalog_has(&self, sha256: &Sha256) -> Result<bool, Stop> {
-        self.job.read(|| {
-            let has = "SELECT 1 FROM lumina.images i WHERE i.catalog = $1 AND i.sha256 = $2";
-            Ok(statement::any(has, &[self.job.catalog.into(), sha256.as_slice().into()]))
-        })
+        self.pending.get_mut(&outcome.item).filter(|_| is_unchanged)?.stored.take()
     }
 
     /// A file is done with.
-    fn end(&mut self, outcome: Outcome) {
-        for outcome in self.contents.done(outcome) {
+    fn end(&mut self, outcome: Outcome) -> Result<(), Stop> {
+        let job = self.job;
+        let done = self.contents.done(outcome, |sha256| catalog_has(job, sha256))?;
+        for outcome in done.write {
             let pending = self.pending.remove(&outcome.item);
             self.unwritten.files += 1;
             self.unwritten.bytes += pending.map_or(0, |pending| pending.size);
             self.outcomes.push(outcome);
         }
+        for item in done.again {
+            if let Some(pending) = self.pending.get(&item) {
+                self.queue.put_first(visit::Task { item, path: pending.path.clone(), known: None, memory: 0 });
+            }
+        }
+        Ok(())
     }
 
     /// The next rows of files that are to be looked at.
@@ -244,18 +228,14 @@ impl Look<'_> {
     }
 }
 
-/// What an approved preview says of a file.
-enum Stored {
-    /// Nothing.
-    None,
-    /// What is to be written.
-    Same(Outcome),
-    /// What does not do any more.
-    Stale(visit::Task),
+fn catalog_has(job: &Job, sha256: &Sha256) -> Result<bool, Stop> {
+    let has = "SELECT 1 FROM lumina.images i WHERE i.catalog = $1 AND i.sha256 = $2";
+    job.read(|| Ok(statement::any(has, &[job.catalog.into(), sha256.as_slice().into()])))
 }
 
 fn micros(column: &str) -> String {
-    format!("(pg_catalog.date_part('epoch', {column}) * 1000000)::pg_catalog.int8")
+    // As numeric: a float8 has no room for microseconds of far times.
+    format!("(pg_catalog.extract('epoch', {column}) * 1000000)::pg_catalog.int8")
 }
 
 fn row(row: &Record<'_>) -> (i64, Pending, Option<Stamp>) {

@@ -3,12 +3,13 @@
 use super::Task;
 use crate::catalog::paths::LONGEST;
 use crate::jobs::job::{Job, Progress};
-use crate::jobs::stop::Stop;
+use crate::jobs::stop::{Failure, Stop};
 use crate::pg::statement;
 use lumina_import::names::shown;
 use lumina_import::roots::Place;
 use lumina_import::walk::{Entry, Walk};
 use pgrx::JsonB;
+use pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_FILE;
 use serde_json::{Value, json};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,9 @@ pub(super) fn scan(job: &Job, task: &Task) -> Result<(), Stop> {
             let directory = task.roots.open_directory(&task.path).map_err(crate::error::LuminaError::ImportPath)?;
             let mut written = Instant::now();
             for entry in Walk::new(&task.roots, directory, after.as_deref()) {
-                scan.take(&entry);
+                if !matches!(entry, Entry::Directory { .. }) {
+                    scan.take(&entry);
+                }
                 job.look()?;
                 if scan.rows.len() >= BATCH || written.elapsed() >= OFTEN {
                     scan.write(false)?;
@@ -41,12 +44,26 @@ pub(super) fn scan(job: &Job, task: &Task) -> Result<(), Stop> {
             }
         }
     }
+    if scan.found == 0 && job.read(|| Ok(has_files_below(job, task)))? {
+        let message = format!("\"{}\" is empty, and was not when it was imported before", task.path.display());
+        let hint = "Is a disk not mounted? Where all is gone indeed, drop the catalog's files by a new catalog.";
+        return Err(Stop::Failed(Failure::new("source_empty", ERRCODE_UNDEFINED_FILE, message, hint)));
+    }
     scan.write(true)
+}
+
+/// Whether the catalog has files that are to be below what is imported. In a transaction.
+fn has_files_below(job: &Job, task: &Task) -> bool {
+    let below = "SELECT 1 FROM lumina.image_files f WHERE f.catalog = $1 AND f.missing_since IS NULL AND pg_catalog.starts_with(f.path, $2) LIMIT 1";
+    let path = task.path.to_string_lossy().trim_end_matches('/').to_owned() + "/";
+    statement::any(below, &[job.catalog.into(), path.into()])
 }
 
 /// The last file that an earlier worker of this job has come to.
 fn last_path(job: &Job) -> Option<PathBuf> {
-    let last = "SELECT pg_catalog.convert_to(t.path, 'UTF8') FROM lumina.import_items t WHERE t.job = $1 ORDER BY t.id DESC LIMIT 1";
+    // One that was cut would sort elsewhere: then some are come to once more.
+    let last = "SELECT pg_catalog.convert_to(t.path, 'UTF8') FROM lumina.import_items t
+        WHERE t.job = $1 AND pg_catalog.octet_length(t.path) < 2490 ORDER BY t.id DESC LIMIT 1";
     statement::row(last, &[job.id.into()], |row| row.utf8(1).map(PathBuf::from)).flatten()
 }
 
@@ -72,6 +89,7 @@ impl Scan<'_> {
             },
             Entry::Left { size, reason, failure: Some(why), .. } => (*size, "failed", Some(*reason), Some(why.clone())),
             Entry::Left { size, reason, .. } => (*size, "skipped", Some(*reason), None),
+            Entry::Directory { .. } => (None, "skipped", Some("directory"), None),
         };
         self.found += 1;
         self.bytes += size.unwrap_or_default() as i64;
@@ -119,6 +137,11 @@ fn refuse(path: &Path) -> Option<(&'static str, String)> {
 /// A path as the column of `import_items` takes it.
 fn kept(path: &Path) -> String {
     let mut text = shown(path.as_os_str().as_bytes());
+    // A doubled slash is in no path that is one: a file whose name is what this one's looks like keeps its row.
+    if std::str::from_utf8(path.as_os_str().as_bytes()).is_err() {
+        let name = text.rfind('/').unwrap_or_default();
+        text.insert(name, '/');
+    }
     if text.len() > LONGEST {
         // The beginning, and the file's name, which may be all that is different.
         let name = shown(path.file_name().unwrap_or_default().as_bytes());

@@ -82,7 +82,7 @@ pub fn result(session: &mut Client, catalog: &str) -> String {
 }
 
 /// What no moment may leave behind: groups or members of no current run, several current runs of a catalog, jobs that have
-/// lost their worker, several active jobs of a kind.
+/// lost their worker, files that an import has not looked at.
 pub fn leftovers(session: &mut Client) -> Vec<String> {
     let look = "
         SELECT 'group of an old run' FROM lumina.duplicate_groups g JOIN lumina.duplicate_runs r ON r.id = g.run WHERE NOT r.is_current
@@ -93,7 +93,9 @@ pub fn leftovers(session: &mut Client) -> Vec<String> {
         UNION ALL SELECT 'run of a job that has not succeeded' FROM lumina.duplicate_runs r JOIN lumina.jobs j ON j.id = r.job
             WHERE j.state <> 'succeeded'
         UNION ALL SELECT 'succeeded job without a run' FROM lumina.jobs j WHERE j.state = 'succeeded'
-            AND NOT EXISTS (SELECT FROM lumina.duplicate_runs r WHERE r.job = j.id)
+            AND j.kind = 'detect_duplicates' AND NOT EXISTS (SELECT FROM lumina.duplicate_runs r WHERE r.job = j.id)
+        UNION ALL SELECT 'file that is not done with, of an import that has succeeded' FROM lumina.import_items t
+            JOIN lumina.jobs j ON j.id = t.job WHERE j.kind = 'import' AND j.state = 'succeeded' AND t.state IN ('found', 'ready')
         UNION ALL SELECT 'job ' || job || ' is ' || state FROM lumina.job_progress WHERE state IN ('orphaned', 'fenced')";
     session.query(look, &[]).expect("leftovers are looked for").iter().map(|row| row.get(0)).collect()
 }

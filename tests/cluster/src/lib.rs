@@ -7,6 +7,10 @@
 //! - [`catalog`]: catalogs with rows as an import would write them, and what a run left.
 //! - [`installation`]: which Postgres, and the user who runs it.
 //! - [`cluster`]: the server's life.
+//! - [`disk`]: a disk that can be full.
+//! - [`kills`]: the ways in which jobs are ended in the middle.
+//! - [`pictures`]: a directory to import, and whether an import has found what is in it.
+//! - [`photos`]: directories of pictures that are made, and imports of them.
 //! - [`psql`]: what a user types, and what comes back; dumps.
 //! - [`report`]: what tests say and are told.
 //! - [`random`]: random hashes, the same ones each time.
@@ -16,7 +20,11 @@
 
 pub mod catalog;
 pub mod cluster;
+pub mod disk;
 pub mod installation;
+pub mod kills;
+pub mod photos;
+pub mod pictures;
 pub mod psql;
 pub mod random;
 pub mod report;

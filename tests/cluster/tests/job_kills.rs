@@ -6,40 +6,12 @@
 
 use lumina_cluster::catalog::{RESULT, fill, leftovers, result, submit, wait_for_end};
 use lumina_cluster::cluster::wait_until;
+use lumina_cluster::kills::{Hits, WAYS, connect, under_a_reader};
 use lumina_cluster::report::{number, say};
 use lumina_cluster::{Cluster, Random, Shutdown};
+use postgres::Client;
 use postgres::fallible_iterator::FallibleIterator;
-use postgres::{Client, Config, NoTls};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    KillWorker,
-    KillPostmaster,
-    TerminateBackend,
-    CancelBackend,
-    CancelJob,
-    Immediate,
-    Fast,
-}
-
-const WAYS: [Way; 7] = [
-    Way::KillWorker,
-    Way::TerminateBackend,
-    Way::CancelBackend,
-    Way::CancelJob,
-    Way::KillPostmaster,
-    Way::Immediate,
-    Way::Fast,
-];
-
-impl Way {
-    /// Whether the job is to be cancelled by it, and not to go on.
-    fn cancels(self) -> bool {
-        matches!(self, Way::CancelBackend | Way::CancelJob)
-    }
-}
 
 /// When it happens.
 #[derive(Debug, Clone, Copy)]
@@ -50,67 +22,31 @@ enum Moment {
     After(Duration),
 }
 
-/// A session, as soon as the server takes one.
-fn connect(cluster: &Cluster) -> Client {
-    let mut config = Config::new();
-    config.host_path(cluster.socket_folder()).port(cluster.port()).dbname("postgres").user("postgres");
-    let mut session = None;
-    wait_until("the server takes a session", || {
-        session = config.connect(NoTls).ok();
-        session.is_some()
-    });
-    session.unwrap()
-}
-
-/// Waits for the moment, then does it. Whether a worker was there to be hit.
-fn strike(cluster: &Cluster, session: &mut Client, listener: &mut Client, job: i64, way: Way, moment: Moment) -> bool {
-    match moment {
-        Moment::After(time) => std::thread::sleep(time), // the moment itself
-        Moment::Progress(share) => {
-            let wanted = format!("\"progress\" : {share}");
-            let mut heard = listener.notifications();
-            let mut heard = heard.timeout_iter(Duration::from_secs(20));
-            while let Ok(Some(notification)) = heard.next() {
-                let payload = notification.payload();
-                let of_job = payload.contains(&format!("\"job\" : {job},")) && !payload.contains("queued");
-                if of_job && (payload.contains(&wanted) || !payload.contains("running")) {
-                    break;
-                }
+impl Moment {
+    /// Waits for it.
+    fn wait(self, listener: &mut Client, job: i64) {
+        let share = match self {
+            Moment::After(time) => return std::thread::sleep(time), // the moment itself
+            Moment::Progress(share) => share,
+        };
+        let wanted = format!("\"progress\" : {share}");
+        let mut heard = listener.notifications();
+        let mut heard = heard.timeout_iter(Duration::from_secs(20));
+        while let Ok(Some(notification)) = heard.next() {
+            let payload = notification.payload();
+            let of_job = payload.contains(&format!("\"job\" : {job},")) && !payload.contains("queued");
+            if of_job && (payload.contains(&wanted) || !payload.contains("running")) {
+                break;
             }
         }
     }
-    let pid = "SELECT worker_pid FROM lumina.jobs WHERE id = $1 AND state = 'running'";
-    let worker = |session: &mut Client| session.query_opt(pid, &[&job]).unwrap().map(|row| row.get::<_, i32>(0));
-    match way {
-        Way::KillWorker => {
-            let Some(pid) = worker(session) else { return false };
-            std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
-        }
-        Way::TerminateBackend | Way::CancelBackend => {
-            let Some(pid) = worker(session) else { return false };
-            let function = if way == Way::CancelBackend { "pg_cancel_backend" } else { "pg_terminate_backend" };
-            session.execute(&format!("SELECT {function}($1)"), &[&pid]).unwrap();
-        }
-        Way::CancelJob => return session.query_one("SELECT lumina.cancel_job($1)", &[&job]).unwrap().get(0),
-        Way::KillPostmaster => cluster.kill(),
-        Way::Immediate => cluster.stop(Shutdown::Immediate),
-        Way::Fast => cluster.stop(Shutdown::Fast),
-    }
-    true
 }
 
-/// Looks, as fast as it can, that the catalog's groups are one of the results that there can be.
-fn read_throughout(cluster: &Cluster, known: &[String], stop: &AtomicBool, reads: &AtomicUsize) {
-    while !stop.load(Ordering::Acquire) {
-        let mut session = connect(cluster);
-        while !stop.load(Ordering::Acquire) {
-            // The server may go down at any time.
-            let Ok(row) = session.query_one(RESULT, &[&"photos"]) else { break };
-            let seen: String = row.get(0);
-            assert!(known.contains(&seen), "a reader saw {seen}, which is none of {known:?}");
-            reads.fetch_add(1, Ordering::AcqRel);
-        }
-    }
+/// Looks that the catalog's groups are one of the results that there can be.
+fn look(session: &mut Client, known: &[String]) -> Result<(), postgres::Error> {
+    let seen: String = session.query_one(RESULT, &[&"photos"])?.get(0);
+    assert!(known.contains(&seen), "a reader saw {seen}, which is none of {known:?}");
+    Ok(())
 }
 
 #[test]
@@ -137,60 +73,50 @@ fn killed_at_every_moment() {
     }
     assert_ne!(known[0], known[1]);
     let (kills, mut random) = (number("LUMINA_KILLS", 80), Random(number("LUMINA_SEED", 1)));
-    let (stop, reads) = (AtomicBool::new(false), AtomicUsize::new(0));
     let mut slowest = Duration::ZERO;
-    let mut hits = [0usize; WAYS.len()];
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(|| read_throughout(&cluster, &known, &stop, &reads));
-        for round in 0..kills {
-            let way = WAYS[round as usize % WAYS.len()];
-            let moment = match random.below(6) {
-                0 => Moment::Progress("0.000"),
-                1 => Moment::Progress("0.200"),
-                2 => Moment::Progress("0.600"),
-                3 => Moment::Progress("0.800"),
-                _ => Moment::After(took.mul_f64(random.below(1000) as f64 / 900.0)),
-            };
-            let distance = distances[random.below(2) as usize];
-            let before = result(&mut session, "photos");
-            let mut listener = connect(&cluster);
-            listener.batch_execute("LISTEN lumina_jobs").unwrap();
-            let job = submit(&mut session, "photos", distance);
-            let hit = strike(&cluster, &mut session, &mut listener, job, way, moment);
-            if !cluster.running() {
-                cluster.restart();
+    let mut hits = Hits::default();
+    let reads = under_a_reader(
+        &cluster,
+        |session| look(session, &known),
+        |is_well| {
+            for round in 0..kills {
+                let way = WAYS[round as usize % WAYS.len()];
+                let moment = match random.below(6) {
+                    0 => Moment::Progress("0.000"),
+                    1 => Moment::Progress("0.200"),
+                    2 => Moment::Progress("0.600"),
+                    3 => Moment::Progress("0.800"),
+                    _ => Moment::After(took.mul_f64(random.below(1000) as f64 / 900.0)),
+                };
+                let distance = distances[random.below(2) as usize];
+                let before = result(&mut session, "photos");
+                let mut listener = connect(&cluster);
+                listener.batch_execute("LISTEN lumina_jobs").unwrap();
+                let job = submit(&mut session, "photos", distance);
+                moment.wait(&mut listener, job);
+                let hit = way.strike(&cluster, &mut session, job);
+                session = way.recover(&cluster, &mut session, hit);
+                let up = Instant::now();
+                let end = wait_for_end(&mut session, job);
+                slowest = slowest.max(up.elapsed().saturating_sub(took));
+                hits.count(way, hit);
+                let after = result(&mut session, "photos");
+                let what = format!("round {round}: {way:?} at {moment:?}, distance {distance}: {end}");
+                let new = &known[usize::from(distance == 5)];
+                match end.as_str() {
+                    "succeeded" => assert_eq!(&after, new, "{what}"),
+                    "cancelled" if way.cancels() => assert_eq!(after, before, "{what}"),
+                    _ => panic!("{what}"),
+                }
+                assert_eq!(leftovers(&mut session), [""; 0], "{what}");
+                is_well();
             }
-            if way == Way::KillWorker {
-                // The postmaster ends all sessions; it needs a moment to notice.
-                wait_until("the server has noticed", || {
-                    session.is_closed() || session.simple_query("").is_err() || !hit
-                });
-            }
-            session = connect(&cluster);
-            let up = Instant::now();
-            let end = wait_for_end(&mut session, job);
-            slowest = slowest.max(up.elapsed().saturating_sub(took));
-            hits[round as usize % WAYS.len()] += usize::from(hit);
-            let after = result(&mut session, "photos");
-            let what = format!("round {round}: {way:?} at {moment:?}, distance {distance}: {end}");
-            let new = &known[usize::from(distance == 5)];
-            match end.as_str() {
-                "succeeded" => assert_eq!(&after, new, "{what}"),
-                "cancelled" if way.cancels() => assert_eq!(after, before, "{what}"),
-                _ => panic!("{what}"),
-            }
-            assert_eq!(leftovers(&mut session), [""; 0], "{what}");
-            assert!(!reader.is_finished(), "{what}: the reader has failed");
-        }
-        stop.store(true, Ordering::Release);
-    });
-    let told: Vec<String> = WAYS.iter().zip(hits).map(|(way, hits)| format!("{way:?} {hits}")).collect();
+        },
+    );
     say(&format!(
-        "{kills} jobs hit, a running worker by: {}; {} reads meanwhile; the slowest needed {slowest:?} more than an undisturbed one",
-        told.join(", "),
-        reads.load(Ordering::Acquire)
+        "{kills} jobs hit, a running worker by: {}; {reads} reads meanwhile; the slowest needed {slowest:?} more than an undisturbed one",
+        hits.told()
     ));
-    assert!(hits.iter().all(|hits| *hits > 0), "a way never hit a running job: {told:?}");
     assert!(!cluster.log().contains("PANIC"), "{}", cluster.log());
 }
 
@@ -214,12 +140,15 @@ fn orphans_are_found_by_the_next_job() {
         let row = session.query_one(shown, &[&job]).unwrap();
         assert_eq!(row.get::<_, &str>(0), "orphaned");
         assert!(row.get::<_, &str>(1).contains("resume_jobs"), "{}", row.get::<_, &str>(1));
+        let mut jobs = vec![job];
         if round == 0 {
-            submit(&mut session, "other", 5);
+            jobs.push(submit(&mut session, "other", 5));
         } else {
             session.query_one("SELECT lumina.resume_jobs()", &[]).unwrap();
         }
-        assert_eq!(wait_for_end(&mut session, job), "succeeded");
+        for job in jobs {
+            assert_eq!(wait_for_end(&mut session, job), "succeeded");
+        }
         assert_eq!(leftovers(&mut session), [""; 0]);
     }
     // Three workers lost without getting any further: it has failed, with a reason.

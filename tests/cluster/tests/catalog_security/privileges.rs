@@ -50,7 +50,7 @@ pub(crate) const EXPECTED: &str = "\
     function _notify_job(): nothing
     function _notify_at_commit(text): nothing
     function _page(bigint, text, integer): nothing
-    function _page_groups(bigint, integer, integer): nothing
+    function _page_groups(bigint, integer, integer, integer): nothing
     function _page_summary(bigint): nothing
     function _pair_rule(jsonb): EXECUTE
     function _path_steps(text, text): nothing
