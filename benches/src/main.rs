@@ -7,6 +7,7 @@
 
 mod bulk;
 mod catalog;
+mod import;
 
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::Client;
@@ -85,6 +86,7 @@ fn main() {
     }
     bulk::print(&cluster, runs as usize);
     catalog::print(&cluster, runs as usize);
+    import::print(runs as usize);
 }
 
 /// The type beside what Postgres has.

@@ -795,7 +795,8 @@ COMMENT ON FUNCTION lumina.quality_score(text, int4, int4, int8, float8) IS
     'The quality of an image, 0 to 100: format 40 %, resolution 35 %, size 15 %, metadata 10 %';
 
 CREATE FUNCTION lumina._is_raw(format text) RETURNS bool
-    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+    -- Not STRICT, which keeps it from being inlined.
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
 RETURN format IN ('dng', 'cr2', 'cr3', 'nef', 'arw', 'orf', 'rw2', 'raf', 'pef', 'srw');
 COMMENT ON FUNCTION lumina._is_raw(text) IS 'Internal: whether a format is one of the raw files of cameras';
 
