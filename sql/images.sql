@@ -88,7 +88,8 @@ CREATE TABLE lumina.images (
             latitude, longitude))) STORED CHECK (quality_score BETWEEN 0 AND 100),
     status lumina.image_status NOT NULL DEFAULT 'active',
     created_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (catalog, sha256),
+    -- In this order: a look-up by the content is one whatever is known of the sizes of catalogs.
+    UNIQUE (sha256, catalog),
     UNIQUE (catalog, id),
     CHECK ((width IS NULL) = (height IS NULL)),
     CHECK (NOT hash_valid OR (ahash IS NOT NULL AND dhash IS NOT NULL AND dct IS NOT NULL AND pdq IS NOT NULL))
@@ -116,7 +117,7 @@ CREATE TABLE lumina.image_files (
     created_at timestamptz NOT NULL DEFAULT now(),
     -- The path without its extension: a raw file and the JPEG that the camera wrote with it have the same.
     stem text COLLATE "C" NOT NULL GENERATED ALWAYS AS (regexp_replace(path, '\.[^./]*$', '')) STORED,
-    UNIQUE (catalog, path),
+    UNIQUE (path, catalog),
     UNIQUE (id, catalog),
     FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE CASCADE,
     FOREIGN KEY (source, catalog) REFERENCES lumina.sources (id, catalog) ON DELETE SET NULL (source)

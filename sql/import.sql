@@ -113,11 +113,12 @@ DECLARE
     -- The image of each place, before.
     before jsonb := (SELECT coalesce(jsonb_object_agg(t.id, f.image), '{}')
         FROM jsonb_array_elements(outcomes) e JOIN lumina.import_items t ON t.id = (e->>'item')::int8
-        JOIN lumina.image_files f ON f.catalog = of_catalog AND f.path = t.path);
+        CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f WHERE f.path = t.path AND f.catalog + 0 = of_catalog OFFSET 0) f);
     failed int8;
     is_lost bool;
 BEGIN
-    -- Items are found by their id alone: with the job as well, every batch would read all rows of the job. It is the worker that gives them.
+    -- A catalog that grows is a small one to the planner, until it is analyzed: joined by the catalog, each batch would read all of it. So
+    -- items are found by their id alone, images by their content, and files by their path, one by one (OFFSET 0).
     IF NOT is_preview THEN
         INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, captured_at, date_source,
                 date_confidence, camera_make, camera_model, lens_model, focal_length, aperture, exposure_time, iso, latitude,
@@ -143,7 +144,8 @@ BEGIN
                 lumina._from_micros(s.modified), lumina._from_micros(s.changed)
             FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb)
             JOIN lumina.import_items t ON t.id = o.item
-            JOIN lumina.images i ON i.catalog = of_catalog AND i.sha256 = decode(o.sha256, 'hex')
+            CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
+                WHERE i.sha256 = decode(o.sha256, 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i
             CROSS JOIN LATERAL jsonb_to_record(o.stamp) s (size int8, device int8, inode int8, modified int8, changed int8)
             WHERE o.state = 'image'
             ON CONFLICT (catalog, path) DO UPDATE SET image = excluded.image, size = excluded.size, device = excluded.device,
@@ -158,13 +160,12 @@ BEGIN
             reason = CASE WHEN o.state <> 'image' OR o.facts IS NOT NULL THEN o.outcome->>'reason'
                 WHEN (before->>t.id::text)::int8 = i.id THEN 'same_content' ELSE 'copy' END,
             error = o.outcome->>'error',
-            image = coalesce(i.id, CASE WHEN o.outcome->>'reason' = 'unchanged' THEN f.image END),
+            image = coalesce(i.id, CASE WHEN o.outcome->>'reason' = 'unchanged' THEN (before->>t.id::text)::int8 END),
             analysis = CASE WHEN is_preview AND o.state = 'image' THEN o.outcome END, changed_at = clock_timestamp()
         FROM (SELECT (e->>'item')::int8 AS item, e->>'state' AS state, nullif(e->'facts', 'null') AS facts, e AS outcome
             FROM jsonb_array_elements(outcomes) e) o
-        LEFT JOIN lumina.images i ON i.catalog = of_catalog AND i.sha256 = decode(o.outcome->>'sha256', 'hex')
-        LEFT JOIN lumina.image_files f ON f.catalog = of_catalog
-            AND f.path = (SELECT p.path FROM lumina.import_items p WHERE p.id = o.item)
+        LEFT JOIN LATERAL (SELECT i.id FROM lumina.images i
+            WHERE i.sha256 = decode(o.outcome->>'sha256', 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i ON true
         WHERE t.id = o.item RETURNING t.state, t.image)
     SELECT count(*) FILTER (WHERE w.state = 'failed'), coalesce(bool_or(w.state = 'imported' AND w.image IS NULL), false)
         INTO failed, is_lost FROM written w;

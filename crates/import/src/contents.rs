@@ -98,10 +98,45 @@ impl Contents {
         self.found.insert(sha256);
     }
 
-    /// What was found is in the catalog by now.
-    pub fn written(&mut self) {
-        self.found.clear();
+    /// What was found is in the catalog by now: these contents.
+    pub fn written(&mut self) -> impl Iterator<Item = Sha256> {
+        std::mem::take(&mut self.found).into_iter()
     }
+}
+
+/// Which contents a catalog has, but for some that it only seems to have: the first 64 bits of each checksum. Most files of an
+/// import are new, and of those the catalog need not be asked.
+#[derive(Debug, Default)]
+pub struct Sieve {
+    prefixes: HashSet<u64>,
+    is_full: bool,
+}
+
+impl Sieve {
+    /// The most contents that are kept: 200 MB of them.
+    const MOST: usize = 12_000_000;
+
+    /// The catalog has a content that begins so.
+    pub fn add(&mut self, sha256: &[u8]) {
+        self.is_full |= self.prefixes.len() >= Self::MOST || self.prefixes.try_reserve(1).is_err();
+        if !self.is_full {
+            self.prefixes.extend(prefix(sha256));
+        }
+    }
+
+    /// Whether more can be kept. If not, every content may be there.
+    pub fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Whether the catalog may have a content.
+    pub fn may_have(&self, sha256: &Sha256) -> bool {
+        self.is_full || prefix(sha256).is_none_or(|prefix| self.prefixes.contains(&prefix))
+    }
+}
+
+fn prefix(sha256: &[u8]) -> Option<u64> {
+    sha256.first_chunk().map(|bytes| u64::from_be_bytes(*bytes))
 }
 
 /// The checksum of a picture, and where the facts of it are.
@@ -156,7 +191,7 @@ mod tests {
         assert_eq!(done(&mut contents, image(1, sum, true)), (vec![1, 2], vec![]));
         assert!(contents.is_known(3, &sum));
         assert_eq!(done(&mut contents, image(3, sum, false)), (vec![3], vec![]));
-        contents.written();
+        assert_eq!(contents.written().collect::<Vec<_>>(), [sum]);
         assert!(!contents.is_known(4, &sum), "the catalog is asked from here on");
         let in_catalog = contents.done(image(5, sum, false), |asked| Ok::<_, ()>(*asked == sum)).unwrap();
         assert_eq!((in_catalog.write.len(), in_catalog.again), (1, vec![]));
@@ -185,7 +220,7 @@ mod tests {
         assert_eq!(done(&mut contents, image(1, sum, true)), (vec![], vec![]));
         let all = contents.done(image(2, sum, true), |_| Ok::<_, ()>(false)).unwrap();
         assert_eq!(has_facts(&all), [true, false]);
-        contents.written();
+        assert_eq!(contents.written().count(), 1);
         let late = contents.done(image(3, sum, true), |_| Ok::<_, ()>(true)).unwrap();
         assert_eq!(has_facts(&late), [false]);
     }
@@ -205,6 +240,17 @@ mod tests {
         contents.add(is);
         assert_eq!(done(&mut contents, image(1, is, false)), (vec![1], vec![2]));
         assert!(contents.decoding.is_empty() && contents.of.is_empty() && contents.waiting.is_empty());
+    }
+
+    #[test]
+    fn a_sieve_lets_nothing_through_that_is_there() {
+        let mut sieve = Sieve::default();
+        assert!(!sieve.may_have(&[1; 32]));
+        sieve.add(&[1; 8]);
+        assert!(sieve.may_have(&[1; 32]) && !sieve.may_have(&[2; 32]));
+        sieve.is_full = true;
+        sieve.add(&[3; 8]);
+        assert!(sieve.may_have(&[2; 32]) && !sieve.prefixes.contains(&0x0303_0303_0303_0303));
     }
 
     #[test]

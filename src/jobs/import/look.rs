@@ -10,7 +10,7 @@ use crate::pg::allocator::{reserve_spent, room_for};
 use crate::pg::statement::{self, Record};
 use crate::pg::threads::start_pool;
 use jiff::Timestamp;
-use lumina_import::contents::{Contents, Sha256};
+use lumina_import::contents::{Contents, Sha256, Sieve};
 use lumina_import::pool::Pool;
 use lumina_import::queue::{Queue, TooLarge};
 use lumina_import::visit::{self, Event, Visit};
@@ -27,6 +27,8 @@ const BATCH: usize = 200;
 const OFTEN: Duration = Duration::from_secs(2);
 /// How many rows are read at a time.
 const PAGE: i64 = 1000;
+/// The same of contents that the catalog has.
+const SIEVED: i64 = 20_000;
 /// How long this thread sleeps, at most.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -53,6 +55,7 @@ struct Look<'a> {
     pool: Pool<Visit>,
     queue: Queue,
     contents: Contents,
+    catalog: Sieve,
     last_item: i64,
     pending: HashMap<i64, Pending>,
     outcomes: Vec<Outcome>,
@@ -72,6 +75,7 @@ pub(super) fn look(job: &Job, task: &Task) -> Result<(), Stop> {
         pool: start(task)?,
         queue: Queue::new(guc::import_threads(), guc::import_memory().value as u64),
         contents: Contents::default(),
+        catalog: sieve(job)?,
         last_item: 0,
         pending: HashMap::new(),
         outcomes: Vec::new(),
@@ -134,7 +138,7 @@ impl Look<'_> {
     fn take(&mut self, event: Event) -> Result<(), Stop> {
         match event {
             Event::Hashed { item, sha256, is_known } => {
-                let known = self.contents.is_known(item, &sha256) || catalog_has(self.job, &sha256)?;
+                let known = self.contents.is_known(item, &sha256) || catalog_has(self.job, &self.catalog, &sha256)?;
                 if !known {
                     self.contents.decode(item, sha256);
                 }
@@ -168,8 +172,8 @@ impl Look<'_> {
 
     /// A file is done with.
     fn end(&mut self, outcome: Outcome) -> Result<(), Stop> {
-        let job = self.job;
-        let done = self.contents.done(outcome, |sha256| catalog_has(job, sha256))?;
+        let (job, catalog) = (self.job, &self.catalog);
+        let done = self.contents.done(outcome, |sha256| catalog_has(job, catalog, sha256))?;
         for outcome in done.write {
             let pending = self.pending.remove(&outcome.item);
             self.unwritten.files += 1;
@@ -190,7 +194,8 @@ impl Look<'_> {
         let page = format!(
             "SELECT t.id, pg_catalog.convert_to(t.path, 'UTF8'), coalesce(t.size, 0), t.analysis, f.size, f.device, f.inode,
                 {}, {} FROM lumina.import_items t
-            LEFT JOIN lumina.image_files f ON f.catalog = t.catalog AND f.path = t.path AND f.missing_since IS NULL
+            LEFT JOIN LATERAL (SELECT f.* FROM lumina.image_files f
+                WHERE f.path = t.path AND f.catalog + 0 = t.catalog AND f.missing_since IS NULL OFFSET 0) f ON true
             WHERE t.job = $1 AND t.state IN {state} AND t.id > $2 ORDER BY t.id LIMIT $3",
             micros("f.modified_at"),
             micros("f.changed_at"),
@@ -221,15 +226,33 @@ impl Look<'_> {
         let failed = batch(self.job, task, outcomes, |files, failed| progress(task, all, after(files, failed)))?;
         self.done = after(unwritten.files as usize, failed);
         if !task.is_preview {
-            self.contents.written();
+            self.contents.written().for_each(|sha256| self.catalog.add(&sha256));
         }
         self.written_at = Instant::now();
         Ok(())
     }
 }
 
-fn catalog_has(job: &Job, sha256: &Sha256) -> Result<bool, Stop> {
-    let has = "SELECT 1 FROM lumina.images i WHERE i.catalog = $1 AND i.sha256 = $2";
+/// What the catalog has by now. Nobody else imports into it meanwhile; what its owner puts there by hand is found when it is written.
+fn sieve(job: &Job) -> Result<Sieve, Stop> {
+    let page = "SELECT i.id, pg_catalog.substr(i.sha256, 1, 8) FROM lumina.images i WHERE i.catalog = $1 AND i.id > $2 ORDER BY i.id LIMIT $3";
+    let (mut sieve, mut last) = (Sieve::default(), 0_i64);
+    while !sieve.is_full() {
+        job.look()?;
+        let read = |row: &Record<'_>| (row.known::<i64>(1), row.known::<Vec<u8>>(2));
+        let rows = job.read(|| Ok(statement::rows(page, &[job.catalog.into(), last.into(), SIEVED.into()], read)))?;
+        let Some((id, _)) = rows.last() else { break };
+        last = *id;
+        rows.iter().for_each(|(_, prefix)| sieve.add(prefix));
+    }
+    Ok(sieve)
+}
+
+fn catalog_has(job: &Job, catalog: &Sieve, sha256: &Sha256) -> Result<bool, Stop> {
+    if !catalog.may_have(sha256) {
+        return Ok(false);
+    }
+    let has = "SELECT 1 FROM lumina.images i WHERE i.sha256 = $2 AND i.catalog + 0 = $1";
     job.read(|| Ok(statement::any(has, &[job.catalog.into(), sha256.as_slice().into()])))
 }
 
