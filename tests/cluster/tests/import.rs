@@ -7,6 +7,8 @@
 mod limits;
 #[path = "import/previews.rs"]
 mod previews;
+#[path = "import/real.rs"]
+mod real;
 #[path = "import/rights.rs"]
 mod rights;
 
