@@ -209,3 +209,22 @@ fn roots_that_are_taken_away() {
     import(&mut world.admin, "photos", world.a.path());
     assert_eq!(count(&mut world.admin, "lumina.images"), 1);
 }
+
+/// Who may import somewhere may look what is in the way; others are not told which paths there are.
+#[test]
+fn paths_are_looked_at_by_who_may_import() {
+    let cluster = Cluster::start_with(&[("lumina.import_roots", "/tmp")]);
+    let mut admin = cluster.connect();
+    admin.batch_execute("CREATE EXTENSION lumina; CREATE ROLE importer LOGIN; CREATE ROLE reader LOGIN").unwrap();
+    let look = "SELECT * FROM lumina.check_path('/tmp')";
+    assert_eq!(outcome(&mut admin, look), OK, "before there is any catalog");
+    make_catalog(&mut admin, "photos");
+    admin
+        .batch_execute(
+            "SELECT lumina.grant_catalog('photos', 'importer', 'import'), lumina.grant_catalog('photos', 'reader', 'read')",
+        )
+        .unwrap();
+    for (role, expected) in [("importer", OK), ("reader", NO)] {
+        assert_eq!(outcome(&mut cluster.connect_to("postgres", role), look), expected, "{role}");
+    }
+}
