@@ -122,7 +122,14 @@ impl Drop for Folder {
 fn browse(chromium: &Path, page: &Path, options: &[String]) -> String {
     let profile = Folder::new();
     let mut child = Command::new(chromium)
-        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"])
+        .args([
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+            "--no-first-run",
+        ])
         .args([
             "--disable-background-networking",
             "--disable-component-update",
