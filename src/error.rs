@@ -255,7 +255,7 @@ impl LuminaError {
             Self::ImportPathLong(_) => {
                 format!(
                     "Give a path of at most {} bytes. {}",
-                    crate::catalog::paths::LONGEST,
+                    lumina_import::names::LONGEST,
                     crate::pg::server::who_reads()
                 )
             }

@@ -12,7 +12,7 @@ use crate::pg::threads::start_pool;
 use lumina_import::contents::from_hex;
 use lumina_import::pool::Pool;
 use lumina_import::thumbnail::{Missing, Show, Task};
-use lumina_page::{Distance, Group, Kind, Member, Page, Writer};
+use lumina_page::{Distance, Group, Kind, Member, Merits, Page, Writer};
 use pgrx::JsonB;
 use pgrx::pg_sys::Datum;
 use serde::Deserialize;
@@ -220,7 +220,8 @@ fn of_hash(hash: &str, distance: u16) -> Distance {
 impl Found {
     /// The group with a picture of each of its images.
     fn shown(self, pictures: Vec<Result<Vec<u8>, String>>) -> Option<Group> {
-        let why = why(&self.images);
+        let merits: Vec<Merits> = self.images.iter().map(Image::merits).collect();
+        let why = lumina_page::why(&merits).into_iter().map(str::to_owned).collect();
         let mut pictures = pictures.into_iter();
         let mut members = self.images.into_iter().enumerate().map(|(place, image)| Member {
             distance: (place > 0).then_some(image.distance),
@@ -256,51 +257,22 @@ impl Found {
 }
 
 impl Image {
+    fn merits(&self) -> Merits {
+        Merits {
+            raw: self.raw,
+            truncated: self.truncated,
+            pixels: self.width.zip(self.height).map(|(width, height)| u64::from(width) * u64::from(height)),
+            size: self.size,
+            quality: self.quality,
+            quality_format: self.quality_format,
+            quality_metadata: self.quality_metadata,
+            captured: self.captured.clone(),
+        }
+    }
+
     /// The paths, and how many there are beside.
     fn all_files(&self) -> Vec<String> {
         let more = (self.more_files > 0).then(|| format!("... and {} more", self.more_files));
         self.files.iter().cloned().chain(more).collect()
     }
-}
-
-/// What the first image has that no other one has.
-fn why(images: &[Image]) -> Vec<String> {
-    let Some((keep, others)) = images.split_first() else { return Vec::new() };
-    if others.is_empty() {
-        return vec!["imported first".into()];
-    }
-    let pixels = |image: &Image| image.width.map(u64::from).zip(image.height.map(u64::from)).map(|(w, h)| w * h);
-    let beats = |better: &dyn Fn(&Image, &Image) -> bool| others.iter().all(|other| better(keep, other));
-    let mut reasons = Vec::new();
-    if !keep.truncated && beats(&|_, other| other.truncated) {
-        reasons.push("the only one that is whole");
-    }
-    if keep.raw && beats(&|_, other| !other.raw) {
-        reasons.push("raw file");
-    } else if beats(&|keep, other| keep.quality_format > other.quality_format) {
-        reasons.push("better format");
-    }
-    if beats(&|keep, other| pixels(keep) > pixels(other)) {
-        reasons.push("more pixels");
-    }
-    if beats(&|keep, other| keep.size > other.size) {
-        reasons.push("larger file");
-    }
-    if beats(&|keep, other| keep.quality_metadata > other.quality_metadata) {
-        reasons.push("says more of how it was taken");
-    }
-    if reasons.is_empty() && beats(&|keep, other| keep.quality > other.quality) {
-        reasons.push("best quality score");
-    }
-    let is_older = |keep: &Image, other: &Image| match (&keep.captured, &other.captured) {
-        (Some(keep), Some(other)) => keep < other,
-        (keep, other) => keep.is_some() && other.is_none(),
-    };
-    if reasons.is_empty() && beats(&is_older) {
-        reasons.push("taken first");
-    }
-    if reasons.is_empty() {
-        reasons.push("as good as any");
-    }
-    reasons.into_iter().map(str::to_owned).collect()
 }

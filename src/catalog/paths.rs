@@ -6,15 +6,13 @@ use crate::pg::datum::Varlena;
 use crate::pg::message::in_plain_encoding;
 use crate::pg::rows::{Call, Rows, set_function};
 use crate::pg::server;
+use lumina_import::names::LONGEST;
 use lumina_import::roots::plain;
 use lumina_import::{Refusal, Roots};
 use pgrx::pg_sys::Datum;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// The longest path that a column takes, in bytes.
-pub(crate) const LONGEST: usize = 2500;
 
 /// The roots of a setting's text. Errors: 22023.
 pub(crate) fn roots(setting: &str) -> Result<Roots, LuminaError> {

@@ -78,7 +78,7 @@ impl Task {
         };
         let path = PathBuf::from(path);
         let wants_preview = job.parameters.get("preview").and_then(Value::as_bool).unwrap_or(false);
-        let (setting, scanned, approved) = job.write(|| {
+        let (setting, scanned, approved) = job.read(|| {
             let read = statement::row(
                 "SELECT pg_catalog.convert_to(lumina._import_roots($2), 'UTF8'), j.checkpoint ? 'scanned', j.checkpoint ? 'approved'
                     FROM lumina.jobs j WHERE j.id = $1",

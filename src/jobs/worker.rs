@@ -110,7 +110,7 @@ fn run(job: &Job) {
     let stop = match attempt(|| kind.run(job)) {
         Ok(Ok(())) => {
             let seconds = began.elapsed().as_secs_f64();
-            say(PgLogLevel::LOG, &format!("lumina: job {} ({}) has succeeded in {seconds:.3} s", job.id, job.kind));
+            say(PgLogLevel::LOG, &format!("lumina: job {} ({}) is done in {seconds:.3} s", job.id, job.kind));
             return;
         }
         Ok(Err(stop)) => stop,

@@ -2,6 +2,9 @@
 //!
 //! A name never says what a file is: that is for its content. It only says what is left alone.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 /// Why a file or a directory is left alone by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leave {
@@ -77,6 +80,37 @@ pub fn shown(path: &[u8]) -> String {
     text
 }
 
+/// The longest path that is imported, in bytes: what columns take.
+pub const LONGEST: usize = 2500;
+
+/// Why no file with this path is imported, if none is: a stable word, and words.
+pub fn refuse(path: &Path) -> Option<(&'static str, String)> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.len() > LONGEST {
+        return Some(("path_too_long", format!("the path has {} bytes, more than {LONGEST}", bytes.len())));
+    }
+    let is_text = std::str::from_utf8(bytes).is_ok();
+    (!is_text).then(|| ("name_not_utf8", "the path is not UTF-8: rename the file, or its directory".to_owned()))
+}
+
+/// A path as a row of `import_items` has it, of at most [`LONGEST`] bytes: itself, where it can be imported; else what tells it from others.
+pub fn kept(path: &Path) -> String {
+    let mut text = shown(path.as_os_str().as_bytes());
+    // A doubled slash is in no path that is one: a file whose name is what this one's looks like keeps its row.
+    if path.to_str().is_none() {
+        let name = text.rfind('/').unwrap_or_default();
+        text.insert(name, '/');
+    }
+    if text.len() > LONGEST {
+        // The beginning, and the file's name, which may be all that is different.
+        let name = shown(path.file_name().unwrap_or_default().as_bytes());
+        let end = (0..=LONGEST.saturating_sub(name.len() + 4)).rev().find(|&end| text.is_char_boundary(end));
+        text.truncate(end.unwrap_or_default());
+        text = format!("{text}.../{name}");
+    }
+    text
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
@@ -109,5 +143,23 @@ mod tests {
         assert_eq!(shown("/a/café".as_bytes()), "/a/café");
         assert_eq!(shown(b"/a\\xe9/\xe9"), "/a\\\\xe9/\\xe9");
         assert_eq!(shown(b"/a\\xe9"), "/a\\xe9", "a text is what it is");
+    }
+
+    #[test]
+    fn every_path_has_a_row_of_its_own() {
+        use std::ffi::OsStr;
+        let path = |bytes: &'static [u8]| Path::new(OsStr::from_bytes(bytes));
+        assert_eq!(kept(path("/a/é.jpg".as_bytes())), "/a/é.jpg");
+        assert_ne!(kept(path(b"/a/\xe9.jpg")), kept(path(b"/a/\\xe9.jpg")), "what one is and the other looks like");
+        let long = |name: &str| format!("/{}/{name}", "dé/".repeat(1200));
+        let (one, other) = (long("one.jpg"), long("other.jpg"));
+        for text in [&one, &other] {
+            let row = kept(Path::new(text));
+            assert!(row.len() <= LONGEST && row.ends_with(text.rsplit('/').next().unwrap()), "{row}");
+            assert_eq!(refuse(Path::new(text)).unwrap().0, "path_too_long");
+        }
+        assert_ne!(kept(Path::new(&one)), kept(Path::new(&other)));
+        assert_eq!(refuse(path(b"/a/\xe9.jpg")).unwrap().0, "name_not_utf8");
+        assert_eq!(refuse(path(b"/a/b.jpg")), None);
     }
 }

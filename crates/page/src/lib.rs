@@ -2,6 +2,7 @@
 //! why it, and what deleting the others wins back.
 //!
 //! - [`Writer`] writes the page piece by piece, so that the pictures of one group are in memory at once and no more.
+//! - [`why`]: why an image is the one to keep.
 //! - `group`: the section of a group. `words`: rules and strategies, said. `units`: numbers, said. `text`: data as HTML.
 //! - `style.css`: how it looks, on a screen of any width, in light and dark, and on paper.
 //!
@@ -12,6 +13,7 @@
 mod group;
 mod text;
 mod units;
+mod why;
 mod words;
 mod writer;
 
@@ -19,6 +21,7 @@ mod writer;
 #[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests;
 
+pub use why::{Merits, why};
 pub use writer::Writer;
 
 /// What the page says of the catalog as a whole.

@@ -68,7 +68,7 @@ struct Look<'a> {
 
 /// Looks at all files that have not been looked at.
 pub(super) fn look(job: &Job, task: &Task) -> Result<(), Stop> {
-    let (all, done) = job.write(|| Ok(totals(job, task)))?;
+    let (all, done) = job.read(|| Ok(totals(job, task)))?;
     let mut look = Look {
         job,
         task,
@@ -86,7 +86,7 @@ pub(super) fn look(job: &Job, task: &Task) -> Result<(), Stop> {
     };
     job.phase(progress(task, all, done))?;
     if task.is_preview {
-        job.write(|| Ok(found(job)))?.into_iter().for_each(|sha256| look.contents.add(sha256));
+        job.read(|| Ok(found(job)))?.into_iter().for_each(|sha256| look.contents.add(sha256));
     }
     look.run()
 }

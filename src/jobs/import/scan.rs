@@ -1,18 +1,17 @@
 //! The first phase of an import: each file below its directory gets a row.
 
 use super::Task;
-use crate::catalog::paths::LONGEST;
+use crate::error::LuminaError;
 use crate::jobs::job::{Job, Progress};
 use crate::jobs::stop::{Failure, Stop};
 use crate::pg::statement;
-use lumina_import::names::shown;
+use lumina_import::names::{kept, refuse};
 use lumina_import::roots::Place;
 use lumina_import::walk::{Entry, Walk};
 use pgrx::JsonB;
 use pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_FILE;
 use serde_json::{Value, json};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How many rows are written at a time, at most.
@@ -23,19 +22,17 @@ const OFTEN: Duration = Duration::from_secs(1);
 /// Walks the directory, or takes the file.
 pub(super) fn scan(job: &Job, task: &Task) -> Result<(), Stop> {
     let mut scan = Scan { job, found: 0, bytes: 0, rows: Vec::new() };
-    scan.found = job.write(|| Ok(count(job)))?;
+    scan.found = job.read(|| Ok(count(job)))?;
     job.phase(scan.progress())?;
     match &task.place {
         Place::File => scan.take(&Entry::File { path: task.path.clone(), size: 0 }),
         Place::Directory(_) => {
-            let after = job.write(|| Ok(last_path(job)))?;
+            let after = job.read(|| Ok(last_path(job)))?;
             // Opened once more: what was looked at may be long gone.
-            let directory = task.roots.open_directory(&task.path).map_err(crate::error::LuminaError::ImportPath)?;
+            let directory = task.roots.open_directory(&task.path).map_err(LuminaError::ImportPath)?;
             let mut written = Instant::now();
             for entry in Walk::new(&task.roots, directory, after.as_deref()) {
-                if !matches!(entry, Entry::Directory { .. }) {
-                    scan.take(&entry);
-                }
+                scan.take(&entry);
                 job.look()?;
                 if scan.rows.len() >= BATCH || written.elapsed() >= OFTEN {
                     scan.write(false)?;
@@ -46,7 +43,7 @@ pub(super) fn scan(job: &Job, task: &Task) -> Result<(), Stop> {
     }
     if scan.found == 0 && job.read(|| Ok(has_files_below(job, task)))? {
         let message = format!("\"{}\" is empty, and was not when it was imported before", task.path.display());
-        let hint = "Is a disk not mounted? Where all is gone indeed, drop the catalog's files by a new catalog.";
+        let hint = "Is a disk not mounted? If all files are gone indeed, import into a new catalog.";
         return Err(Stop::Failed(Failure::new("source_empty", ERRCODE_UNDEFINED_FILE, message, hint)));
     }
     scan.write(true)
@@ -89,7 +86,7 @@ impl Scan<'_> {
             },
             Entry::Left { size, reason, failure: Some(why), .. } => (*size, "failed", Some(*reason), Some(why.clone())),
             Entry::Left { size, reason, .. } => (*size, "skipped", Some(*reason), None),
-            Entry::Directory { .. } => (None, "skipped", Some("directory"), None),
+            Entry::Directory { .. } => return,
         };
         self.found += 1;
         self.bytes += size.unwrap_or_default() as i64;
@@ -122,32 +119,4 @@ impl Scan<'_> {
             Ok(self.progress())
         })
     }
-}
-
-/// Why no row of `image_files` can have this path, if none can.
-fn refuse(path: &Path) -> Option<(&'static str, String)> {
-    let bytes = path.as_os_str().as_bytes();
-    if bytes.len() > LONGEST {
-        return Some(("path_too_long", format!("the path has {} bytes, more than {LONGEST}", bytes.len())));
-    }
-    let is_text = std::str::from_utf8(bytes).is_ok();
-    (!is_text).then(|| ("name_not_utf8", "the path is not UTF-8: rename the file, or its directory".to_owned()))
-}
-
-/// A path as the column of `import_items` takes it.
-fn kept(path: &Path) -> String {
-    let mut text = shown(path.as_os_str().as_bytes());
-    // A doubled slash is in no path that is one: a file whose name is what this one's looks like keeps its row.
-    if std::str::from_utf8(path.as_os_str().as_bytes()).is_err() {
-        let name = text.rfind('/').unwrap_or_default();
-        text.insert(name, '/');
-    }
-    if text.len() > LONGEST {
-        // The beginning, and the file's name, which may be all that is different.
-        let name = shown(path.file_name().unwrap_or_default().as_bytes());
-        let end = (0..=LONGEST.saturating_sub(name.len() + 4)).rev().find(|&end| text.is_char_boundary(end));
-        text.truncate(end.unwrap_or_default());
-        text = format!("{text}.../{name}");
-    }
-    text
 }

@@ -5,6 +5,8 @@
 
 #[path = "import/limits.rs"]
 mod limits;
+#[path = "import/odd.rs"]
+mod odd;
 #[path = "import/previews.rs"]
 mod previews;
 #[path = "import/real.rs"]

@@ -1,0 +1,103 @@
+//! What must not be taken for a duplicate, for gone, or for the one to keep; and rows that Postgres refuses.
+
+use super::{count, world};
+use image::ImageFormat;
+use image::imageops::FilterType;
+use lumina_cluster::catalog::wait_for_end;
+use lumina_cluster::photos::{Folder, encode, import, items, jpeg, picture, submit_import};
+use lumina_cluster::postgres::Client;
+
+/// The groups: the file to keep, and the others, without their folder.
+fn groups(session: &mut Client, folder: &Folder, rule: &str) -> Vec<(String, Vec<String>)> {
+    let submit = "SELECT lumina.detect_duplicates('photos', rule => $1)";
+    let job = session.query_one(submit, &[&rule]).unwrap().get(0);
+    assert_eq!(wait_for_end(session, job), "succeeded");
+    let name = |path: String| path.trim_start_matches(folder.text()).trim_start_matches('/').to_owned();
+    let read = "SELECT keep, others FROM lumina.duplicates('photos')";
+    let rows = session.query(read, &[]).unwrap();
+    rows.iter().map(|row| (name(row.get(0)), row.get::<_, Vec<String>>(1).into_iter().map(name).collect())).collect()
+}
+
+#[test]
+fn two_names_of_one_file_are_no_duplicates() {
+    let folder = Folder::default();
+    let bytes = jpeg(1, 200, 150);
+    let first = folder.put("a.jpg", &bytes);
+    std::fs::hard_link(&first, folder.at("b.jpg")).unwrap();
+    let (_cluster, mut session) = world();
+    import(&mut session, "photos", folder.path());
+    assert_eq!(count(&mut session, "lumina.image_files"), 2);
+    assert_eq!(groups(&mut session, &folder, "consensus"), []);
+    // A copy is one, of the one file that the two names are.
+    folder.put("c.jpg", &bytes);
+    import(&mut session, "photos", folder.path());
+    assert_eq!(groups(&mut session, &folder, "consensus"), [("a.jpg".into(), vec!["c.jpg".into()])]);
+}
+
+#[test]
+fn a_picture_that_ends_early_is_not_the_one_to_keep() {
+    let folder = Folder::default();
+    let large = picture(2, 1200, 900);
+    let bytes = encode(&large, ImageFormat::Jpeg);
+    folder.put("large.jpg", &bytes[..bytes.len() * 95 / 100]);
+    folder.put("small.jpg", encode(&large.resize_exact(400, 300, FilterType::Triangle), ImageFormat::Jpeg));
+    let (_cluster, mut session) = world();
+    import(&mut session, "photos", folder.path());
+    assert_eq!(count(&mut session, "lumina.images WHERE truncated"), 1);
+    let expected = [("small.jpg".to_owned(), vec!["large.jpg".to_owned()])];
+    assert_eq!(groups(&mut session, &folder, r#"[{"dhash": 16}]"#), expected);
+    let page: String = session.query_one("SELECT lumina.duplicates_html('photos')", &[]).unwrap().get(0);
+    assert!(page.contains("the only one that is whole"));
+}
+
+#[test]
+fn a_directory_that_is_empty_all_at_once_is_not_believed() {
+    let folder = Folder::default();
+    let photo = folder.put("disk/a.jpg", jpeg(3, 100, 80));
+    let (_cluster, mut session) = world();
+    import(&mut session, "photos", &folder.at("disk"));
+    std::fs::remove_file(photo).unwrap();
+    let job = submit_import(&mut session, "photos", &folder.at("disk"));
+    assert_eq!(wait_for_end(&mut session, job), "failed");
+    let code = "SELECT error_code FROM lumina.jobs WHERE id = $1";
+    assert_eq!(session.query_one(code, &[&job]).unwrap().get::<_, &str>(0), "source_empty");
+    assert_eq!(count(&mut session, "lumina.image_files WHERE missing_since IS NOT NULL"), 0);
+    // One that was always empty is no failure.
+    std::fs::create_dir(folder.at("new")).unwrap();
+    import(&mut session, "photos", &folder.at("new"));
+}
+
+#[test]
+fn files_below_what_is_left_alone_are_not_missed() {
+    let folder = Folder::default();
+    folder.put(".hidden/a.jpg", jpeg(4, 100, 80));
+    folder.put("b.jpg", jpeg(5, 100, 80));
+    let (_cluster, mut session) = world();
+    import(&mut session, "photos", &folder.at(".hidden"));
+    import(&mut session, "photos", folder.path());
+    assert_eq!(count(&mut session, "lumina.image_files WHERE missing_since IS NULL"), 2);
+}
+
+#[test]
+fn a_row_that_is_refused_stops_no_other() {
+    let folder = Folder::default();
+    for (name, seed, width) in [("a.jpg", 6, 100), ("b.jpg", 7, 111), ("c.jpg", 8, 100)] {
+        folder.put(name, jpeg(seed, width, 80));
+    }
+    folder.put("copy.jpg", jpeg(7, 111, 80));
+    let (_cluster, mut session) = world();
+    session.batch_execute("ALTER TABLE lumina.images ADD CONSTRAINT odd CHECK (width <> 111)").unwrap();
+    let job = import(&mut session, "photos", folder.path());
+    let found = items(&mut session, job, folder.path());
+    for (name, state) in [
+        ("a.jpg", "imported"),
+        ("b.jpg", "failed not_written"),
+        ("c.jpg", "imported"),
+        ("copy.jpg", "failed not_written"),
+    ] {
+        assert!(found[name].starts_with(state), "{name}: {}", found[name]);
+    }
+    assert_eq!(count(&mut session, "lumina.image_files"), 2);
+    let failed = "SELECT items_failed FROM lumina.jobs WHERE id = $1";
+    assert_eq!(session.query_one(failed, &[&job]).unwrap().get::<_, i64>(0), 2);
+}
