@@ -149,6 +149,8 @@ BEGIN
                 WHERE i.sha256 = decode(o.sha256, 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i
             CROSS JOIN LATERAL jsonb_to_record(o.stamp) s (size int8, device int8, inode int8, modified int8, changed int8)
             WHERE o.state = 'image'
+            -- In the order of the walk, whichever thread was first: of equal files the first is the one to keep.
+            ORDER BY o.item
             ON CONFLICT (catalog, path) DO UPDATE SET image = excluded.image, size = excluded.size, device = excluded.device,
                 inode = excluded.inode, modified_at = excluded.modified_at, changed_at = excluded.changed_at, missing_since = NULL,
                 state = CASE WHEN f.image = excluded.image THEN f.state ELSE 'keep' END;
