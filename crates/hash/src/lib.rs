@@ -10,6 +10,7 @@
 //! - [`bands`]: the pigeonhole rule: how a hash is cut, which flips of a band have to be looked at.
 //! - [`estimate`]: how many rows of a column lie in a ball.
 //! - [`kernel`]: distances, one to one and one to many, by the best instruction set of the machine.
+//! - [`spread`]: where bits go before a hash is cut into bands.
 //! - [`words`]: hashes as rows of `u64`, the form in which the kernels read many of them.
 //!
 //! Called by `src/types` and `src/planner` of the extension, and by the crates `search` and `index`.
@@ -19,6 +20,7 @@ pub mod bands;
 pub mod estimate;
 pub mod hex;
 pub mod kernel;
+pub mod spread;
 pub mod width;
 pub mod words;
 

@@ -7,7 +7,7 @@
 //! - [`context`]: the memory that a search may use, and how it is cancelled.
 //! - [`values`]: rows as they come in, and the distinct values they collapse to.
 //! - [`lists`]: many lists in two vectors.
-//! - [`spread`]: where bits go before a hash is cut into bands.
+//! - [`band`]: how a band of a hash's words is read.
 //! - [`plan`]: which bands, or none: the cost model.
 //! - [`sort`]: values sorted by a band.
 //! - [`search`]: the join of the bands.
@@ -19,6 +19,7 @@
 //! Called by `src/search` of the extension. Threads never see Postgres: everything that talks to it is given as a
 //! closure that runs on the calling thread.
 
+mod band;
 pub mod context;
 pub mod error;
 pub mod expand;
@@ -29,7 +30,6 @@ pub mod rule;
 pub mod search;
 pub mod session;
 mod sort;
-mod spread;
 #[cfg(test)]
 mod tests;
 pub mod values;

@@ -18,7 +18,7 @@
 use crate::context::Context;
 use crate::error::SearchError;
 use crate::search::{Search, buffers};
-use crate::spread::Band;
+use crate::band::Band;
 use crate::values::Values;
 use lumina_hash::ball::volume;
 use lumina_hash::bands::Bands;

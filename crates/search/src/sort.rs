@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::SearchError;
-use crate::spread::Band;
+use crate::band::Band;
 use crate::values::Values;
 use lumina_hash::kernel::{PADDING, Planes};
 use rayon::prelude::*;

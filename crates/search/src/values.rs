@@ -7,7 +7,7 @@ use crate::MAX_ROWS;
 use crate::context::Context;
 use crate::error::SearchError;
 use crate::lists::Lists;
-use crate::spread::{gather, spread};
+use lumina_hash::spread::{gather, spread};
 use lumina_hash::kernel::{PADDING, Planes};
 use lumina_hash::words::{word_of, words_for};
 use rayon::prelude::*;

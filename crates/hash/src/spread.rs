@@ -1,11 +1,9 @@
-//! Where the bits of a hash go before it is cut into bands, and how a band is read.
+//! Where the bits of a hash go before it is cut into bands.
 //!
 //! Neighbouring bits of a perceptual hash tell of neighbouring parts of a picture and mostly agree with one another, so
 //! that a band of neighbouring bits takes few of its values. Inside each word every fifth bit is therefore put next to
 //! one another: on photo-like hashes of 8 × 8 bits that leaves a sixth of the candidates with three bands, two fifths
-//! with six. Hamming distance does not see it. Five has no factor in common with the widths of the pictures that hashes are made of.
-
-use std::ops::Range;
+//! with six. Hamming distance does not see it. The index stores hashes this way: its pages depend on it. Five has no factor in common with the widths of the pictures that hashes are made of.
 
 const STRIDE: usize = 5;
 
@@ -59,45 +57,14 @@ fn look_up(tables: &[[u64; 256]; 8], word: u64) -> u64 {
 
 /// Spreads word `plane` of a hash of `bits` bits. A last word that is not full stays as it is.
 #[inline]
-pub(crate) fn spread(word: u64, plane: usize, bits: usize) -> u64 {
+pub fn spread(word: u64, plane: usize, bits: usize) -> u64 {
     if (plane + 1) * 64 <= bits { look_up(&TABLES, word) } else { word }
 }
 
 /// The inverse of [`spread`].
 #[inline]
-pub(crate) fn gather(word: u64, plane: usize, bits: usize) -> u64 {
+pub fn gather(word: u64, plane: usize, bits: usize) -> u64 {
     if (plane + 1) * 64 <= bits { look_up(&BACK, word) } else { word }
-}
-
-/// A band of at most 32 bits: where it lies in a hash's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Band {
-    plane: usize,
-    /// The first bit, counted in the plane's word.
-    start: u32,
-    /// How many bits, 0 to 32. They may reach into the next plane.
-    pub(crate) width: u32,
-}
-
-impl Band {
-    /// The first `width` ≤ 32 bits of a range of bits.
-    pub(crate) fn new(range: Range<usize>, width: usize) -> Self {
-        let width = range.len().min(width).min(32);
-        Band { plane: range.start / 64, start: (range.start % 64) as u32, width: width as u32 }
-    }
-
-    /// Its value, given how to read the words of a hash.
-    #[inline(always)]
-    pub(crate) fn value(self, word: impl Fn(usize) -> u64) -> u32 {
-        if self.width == 0 {
-            return 0;
-        }
-        let mut bits = word(self.plane) << self.start;
-        if self.start + self.width > 64 {
-            bits |= word(self.plane + 1) >> (64 - self.start);
-        }
-        (bits >> (64 - self.width)) as u32
-    }
 }
 
 #[cfg(test)]
@@ -124,13 +91,6 @@ mod tests {
             let (x, y) = (spread(a, 0, 64), spread(b, 0, 64));
             prop_assert_eq!((x ^ y).count_ones(), (a ^ b).count_ones());
             prop_assert_eq!(gather(x, 0, 64), a);
-        }
-
-        #[test]
-        fn bands_equal_the_naive_twin(words: [u64; 3], start in 0usize..160, width in 0usize..=32) {
-            let bit = |i: usize| (words[i / 64] >> (63 - i % 64) & 1) as u32;
-            let naive = (start..start + width).fold(0, |value: u32, i| value << 1 | bit(i));
-            prop_assert_eq!(Band::new(start..start + width, 32).value(|plane| words[plane]), naive);
         }
     }
 }

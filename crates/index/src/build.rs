@@ -1,0 +1,256 @@
+//! Building an index of what a table holds already: one run.
+//!
+//! Rows are kept as they come, and per band the keys are sorted and the leaves written in order. Past the memory that
+//! was granted, rows go to a *spool* that is read several times: per band, a histogram of the keys says which ranges of keys
+//! fit in memory, and each range is read, sorted and written in turn. A range of one key needs no sorting, however many
+//! rows have it.
+
+use crate::entries::{StoredTid, stored_tid};
+use crate::error::Corrupted;
+use crate::index::Index;
+use crate::layout::{Layout, MAX_WORDS, Row};
+use crate::meta::Meta;
+use crate::run::{Allocator, TreeWriter, write_roots};
+use crate::store::Store;
+
+/// Bits of a key that a histogram tells apart.
+const HISTOGRAM_BITS: u32 = 12;
+/// Words read from a spool at a time, at most.
+const CHUNK: usize = 1 << 14;
+
+/// Where rows wait that memory has no room for.
+pub trait Spool {
+    /// Adds words at the end.
+    fn write(&mut self, words: &[u64]);
+    /// Goes back to the beginning, to read.
+    fn rewind(&mut self);
+    /// Reads words; fewer than asked for only at the end.
+    fn read(&mut self, words: &mut [u64]) -> usize;
+}
+
+/// A spool in memory.
+#[derive(Debug, Default)]
+pub struct MemorySpool {
+    words: Vec<u64>,
+    at: usize,
+}
+
+impl Spool for MemorySpool {
+    fn write(&mut self, words: &[u64]) {
+        self.words.extend_from_slice(words);
+    }
+
+    fn rewind(&mut self) {
+        self.at = 0;
+    }
+
+    fn read(&mut self, words: &mut [u64]) -> usize {
+        let count = words.len().min(self.words.len() - self.at);
+        words[..count].copy_from_slice(&self.words[self.at..self.at + count]);
+        self.at += count;
+        count
+    }
+}
+
+/// What was built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Built {
+    /// Hashes.
+    pub entries: u64,
+    /// NULLs.
+    pub nulls: u64,
+    /// Blocks.
+    pub pages: u32,
+}
+
+/// An index being built, in a store without blocks that nobody else sees.
+pub struct Builder<'s, S: Store, P: Spool> {
+    index: Index<'s, S>,
+    allocator: Allocator<'s, S>,
+    generation: u64,
+    nulls: TreeWriter,
+    rows: Rows<P>,
+}
+
+/// The rows, in memory as far as there is room: each its words and its TID.
+struct Rows<P: Spool> {
+    layout: Layout,
+    stride: usize,
+    /// Rows that are sorted at a time.
+    room: usize,
+    waiting: Vec<u64>,
+    spool: P,
+    is_spooled: bool,
+    count: u64,
+}
+
+impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
+    /// Begins an index that takes `memory` bytes while it is built.
+    pub fn new(store: &'s S, layout: Layout, memory: usize, spool: P) -> Result<Self, Corrupted> {
+        let index = Index::create(store, layout);
+        let begun = Meta::update(store, |meta| {
+            meta.merging = meta.take_generation();
+            Some(meta.clone())
+        })?;
+        let meta = begun.unwrap_or_else(|| Meta::new(layout));
+        let stride = layout.words() + 1;
+        // A row as it waits, and its key and place while a band is sorted.
+        let room = (memory / (stride * 8 + 16)).clamp(1, u32::MAX as usize);
+        Ok(Builder {
+            generation: meta.merging,
+            nulls: TreeWriter::new(&layout, meta.merging, layout.null_band()),
+            allocator: Allocator::new(store, meta),
+            rows: Rows { layout, stride, room, waiting: Vec::new(), spool, is_spooled: false, count: 0 },
+            index,
+        })
+    }
+
+    /// Adds a row, or a NULL. The TID is block · 2¹⁶ + offset.
+    pub fn add(&mut self, row: Option<&Row>, tid: u64) {
+        match row {
+            Some(row) => self.rows.add(row, tid),
+            None => self.nulls.push(&mut self.allocator, &[], 0, stored_tid(tid)),
+        }
+    }
+
+    /// Writes the run.
+    pub fn finish(mut self) -> Result<Built, Corrupted> {
+        let layout = *self.index.layout();
+        let store = self.index.store();
+        self.rows.end();
+        let (mut roots, mut pages) = (Vec::new(), 0);
+        for band in 0..layout.bands() {
+            let mut tree = TreeWriter::new(&layout, self.generation, band);
+            let mut put = |row: &[u64], tid: StoredTid| {
+                let mut whole = [0; MAX_WORDS];
+                whole[..row.len()].copy_from_slice(row);
+                let rotated = layout.rotated(&whole, band);
+                let (words, half) = layout.kept(&rotated, band);
+                tree.push(&mut self.allocator, words, half, tid);
+            };
+            self.rows.sorted(band, &|| store.interrupt(), &mut put);
+            roots.push(tree.finish(&mut self.allocator));
+            pages += tree.pages;
+        }
+        roots.push(self.nulls.finish(&mut self.allocator));
+        let (entries, nulls) = (self.rows.count, self.nulls.entries);
+        let size = (pages + self.nulls.pages, entries, nulls);
+        let run = (entries + nulls > 0).then(|| write_roots(&mut self.allocator, self.generation, &roots, size));
+        self.allocator.finish();
+        Meta::update(store, |meta| {
+            meta.merging = 0;
+            meta.changes += 1;
+            meta.list(run);
+            Some(())
+        })?;
+        Ok(Built { entries, nulls, pages: store.blocks() })
+    }
+}
+
+impl<P: Spool> Rows<P> {
+    fn add(&mut self, row: &Row, tid: u64) {
+        self.waiting.extend_from_slice(&row[..self.stride - 1]);
+        self.waiting.push(tid);
+        self.count += 1;
+        if self.waiting.len() >= self.room * self.stride {
+            self.is_spooled = true;
+            self.spool.write(&self.waiting);
+            self.waiting.clear();
+        }
+    }
+
+    /// No more rows come.
+    fn end(&mut self) {
+        if self.is_spooled {
+            self.spool.write(&self.waiting);
+            self.waiting = Vec::new();
+        }
+    }
+
+    /// Hands on all rows, by the keys of a band.
+    fn sorted(&mut self, band: usize, interrupt: &dyn Fn(), put: &mut dyn FnMut(&[u64], StoredTid)) {
+        if self.is_spooled {
+            return self.sort_range(band, (0, u64::MAX), self.count, 64, interrupt, put);
+        }
+        let rows = std::mem::take(&mut self.waiting);
+        self.sort(band, &rows, interrupt, put);
+        self.waiting = rows;
+    }
+
+    fn sort(&self, band: usize, rows: &[u64], interrupt: &dyn Fn(), put: &mut dyn FnMut(&[u64], StoredTid)) {
+        let key = |row: &[u64]| self.layout.first_word(&row[..self.stride - 1], band);
+        // The rows came in the order of their TIDs, mostly.
+        let mut order: Vec<(u64, u32)> =
+            rows.chunks(self.stride).enumerate().map(|(at, row)| (key(row), at as u32)).collect();
+        interrupt();
+        order.sort_unstable();
+        interrupt();
+        for (_, at) in order {
+            let row = &rows[at as usize * self.stride..(at as usize + 1) * self.stride];
+            put(&row[..self.stride - 1], stored_tid(row[self.stride - 1]));
+        }
+    }
+
+    /// Hands on the `count` spooled rows whose keys are in a range, which has 2^`bits` keys.
+    fn sort_range(
+        &mut self,
+        band: usize,
+        (first, last): (u64, u64),
+        count: u64,
+        bits: u32,
+        interrupt: &dyn Fn(),
+        put: &mut dyn FnMut(&[u64], StoredTid),
+    ) {
+        if count <= self.room as u64 {
+            let mut rows = Vec::with_capacity(count as usize * self.stride);
+            self.read_range(band, (first, last), interrupt, |row, _| rows.extend_from_slice(row));
+            return self.sort(band, &rows, interrupt, put);
+        }
+        if bits == 0 {
+            let stride = self.stride;
+            let all = |row: &[u64], _| put(&row[..stride - 1], stored_tid(row[stride - 1]));
+            return self.read_range(band, (first, last), interrupt, all);
+        }
+        let shift = bits.saturating_sub(HISTOGRAM_BITS);
+        let mut counts = vec![0u64; 1 << (bits - shift)];
+        self.read_range(band, (first, last), interrupt, |_, key| counts[((key - first) >> shift) as usize] += 1);
+        let mut at = 0;
+        while at < counts.len() {
+            // As many buckets as fit together; one at least.
+            let (start, mut sum) = (at, counts[at]);
+            at += 1;
+            while at < counts.len() && sum + counts[at] <= self.room as u64 {
+                sum += counts[at];
+                at += 1;
+            }
+            let inner = (first + ((start as u64) << shift), first + ((at as u64 - 1) << shift) + ((1 << shift) - 1));
+            if sum > 0 {
+                self.sort_range(band, inner, sum, shift, interrupt, put);
+            }
+        }
+    }
+
+    fn read_range(
+        &mut self,
+        band: usize,
+        (first, last): (u64, u64),
+        interrupt: &dyn Fn(),
+        mut look: impl FnMut(&[u64], u64),
+    ) {
+        let mut chunk = vec![0; (CHUNK / self.stride).max(1) * self.stride];
+        self.spool.rewind();
+        loop {
+            let read = self.spool.read(&mut chunk);
+            for row in chunk[..read].chunks_exact(self.stride) {
+                let key = self.layout.first_word(&row[..self.stride - 1], band);
+                if (first..=last).contains(&key) {
+                    look(row, key);
+                }
+            }
+            interrupt();
+            if read < chunk.len() {
+                return;
+            }
+        }
+    }
+}

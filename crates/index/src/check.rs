@@ -1,0 +1,218 @@
+//! Looking at every page of an index, and describing it.
+
+use crate::entries::{Entries, tid_of};
+use crate::error::{Corrupted, Damage};
+use crate::index::Index;
+use crate::layout::{MAX_WORDS, fingerprint};
+use crate::merge::debt;
+use crate::meta::{Meta, RunRef};
+use crate::page::Kind;
+use crate::run::Root;
+use crate::store::{Lock, Store};
+use crate::view::{Stop, View};
+
+/// An entry that a check has met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckedEntry {
+    /// The band whose leaf it stands in, or [`crate::layout::Layout::null_band`] for a NULL; `None` for a row in staging, which
+    /// stands for every band.
+    pub band: Option<usize>,
+    /// What the band keeps of the row, as [`crate::layout::Layout::fingerprint`]; of band 0 for a row in staging, and 0 for a NULL.
+    pub fingerprint: u64,
+    /// The TID.
+    pub tid: u64,
+}
+
+/// A run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunStats {
+    /// Its generation.
+    pub generation: u64,
+    /// Hashes.
+    pub entries: u64,
+    /// NULLs.
+    pub nulls: u64,
+    /// Pages.
+    pub pages: u32,
+}
+
+/// An index in figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// Bits of a hash.
+    pub bits: usize,
+    /// Bands.
+    pub bands: usize,
+    /// The runs, the largest first.
+    pub runs: Vec<RunStats>,
+    /// Staging pages, of hashes and of NULLs, sealed ones too.
+    pub staging_pages: usize,
+    /// Hashes in them.
+    pub staging_entries: u64,
+    /// NULLs in them.
+    pub staging_nulls: u64,
+    /// Blocks of the file.
+    pub pages: u32,
+    /// Of these, blocks that can be taken, or could once the scans of this moment have ended.
+    pub free_pages: u32,
+    /// Entries that merges would write by now.
+    pub debt: u64,
+}
+
+impl<S: Store> Index<'_, S> {
+    /// Looks at every page that is in use, and shows every entry of every band. The first page that is not what it must be
+    /// ends the check: its sum, its place, its owner, the order of its keys, what its fences say of it.
+    ///
+    /// Inserts go on meanwhile, and flushes and merges too where a standby is what is checked: what has moved is looked at
+    /// from block 0 on again, and its entries are shown twice.
+    pub fn check(&self, each: &mut dyn FnMut(CheckedEntry)) -> Result<(), Corrupted> {
+        let mut done = Vec::new();
+        loop {
+            let view = View::new(self.store())?;
+            match self.check_view(&view, &mut done, each) {
+                Ok(()) => return Ok(()),
+                Err(Stop::Corrupted(corrupted)) => return Err(corrupted),
+                Err(Stop::Moved(block)) if Meta::load(self.store())?.changes == view.meta.changes => {
+                    return Err(Corrupted::new(block, Damage::Owner));
+                }
+                Err(Stop::Moved(_)) => self.store().interrupt(),
+            }
+        }
+    }
+
+    fn check_view(
+        &self,
+        view: &View<'_, S>,
+        done: &mut Vec<u64>,
+        each: &mut dyn FnMut(CheckedEntry),
+    ) -> Result<(), Stop> {
+        for batch in [&view.meta.staging, &view.meta.sealed] {
+            for (block, kind) in batch.pages() {
+                let copied = view.staging((block, kind), batch.generation, |entries| {
+                    let row = |at| (entries.row(at).to_vec(), tid_of(entries.tids[entries.len() - 1 - at]));
+                    (0..entries.len()).map(row).collect::<Vec<_>>()
+                })?;
+                for (words, tid) in copied {
+                    let mut row = [0; MAX_WORDS];
+                    row[..words.len()].copy_from_slice(&words);
+                    each(match kind {
+                        Kind::StagingNulls => {
+                            CheckedEntry { band: Some(self.layout().null_band()), fingerprint: 0, tid }
+                        }
+                        _ => CheckedEntry { band: None, fingerprint: self.layout().fingerprint(&row, 0), tid },
+                    });
+                }
+                self.store().interrupt();
+            }
+        }
+        for run in &view.meta.runs {
+            if done.contains(&run.generation) {
+                continue;
+            }
+            for (band, root) in view.roots(run)?.into_iter().enumerate() {
+                self.check_tree(view, run, (band, root), each)?;
+            }
+            done.push(run.generation);
+        }
+        Ok(())
+    }
+
+    fn check_tree(
+        &self,
+        view: &View<'_, S>,
+        run: &RunRef,
+        (band, root): (usize, Root),
+        each: &mut dyn FnMut(CheckedEntry),
+    ) -> Result<(), Stop> {
+        let mut waiting = Vec::new();
+        if root.block != Root::NONE {
+            waiting.push((root.block, root.level, (0, u64::MAX)));
+        }
+        let (mut leaves, mut entries) = (0, 0);
+        while let Some((block, level, (low, high))) = waiting.pop() {
+            let wrong = Corrupted::new(block, Damage::Order);
+            if level > 0 {
+                let children = view.fence(run, band, level, block, |children| {
+                    children.keys.iter().copied().zip(children.blocks.iter().copied()).collect::<Vec<_>>()
+                })?;
+                let in_order = children.is_sorted_by_key(|(key, _)| *key);
+                if !in_order || children[0].0 < low || children[children.len() - 1].0 > high {
+                    return Err(wrong.into());
+                }
+                let highs = children[1..].iter().map(|(key, _)| *key).chain([high]);
+                let below = children.iter().zip(highs).map(|((key, block), high)| (*block, level - 1, (*key, high)));
+                let from = waiting.len();
+                waiting.extend(below);
+                waiting[from..].reverse();
+                continue;
+            }
+            let found = view.leaf(run, band, block, |leaf| {
+                let keys = || (0..leaf.len()).map(|at| leaf.key(at));
+                let in_order = keys().is_sorted() && keys().all(|key| (low..=high).contains(&key));
+                if in_order { Ok(shown(&leaf, band, band == self.layout().null_band())) } else { Err(wrong) }
+            })?;
+            leaves += 1;
+            entries += found.len() as u64;
+            found.into_iter().for_each(&mut *each);
+            self.store().interrupt();
+        }
+        if leaves != root.leaves {
+            return Err(Corrupted::new(run.block, Damage::Count).into());
+        }
+        // Vacuum counts what it leaves; a crash may come before it says so.
+        let listed = if band == self.layout().null_band() { run.nulls } else { run.entries };
+        if entries > listed {
+            return Err(Corrupted::new(root.block, Damage::Count).into());
+        }
+        Ok(())
+    }
+
+    /// Runs `work` while no run and no staging page is removed or vacuumed.
+    pub fn while_settled<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
+        let store = self.store();
+        store.with_lock(Lock::Flush, true, || store.with_lock(Lock::Merge, true, work)).flatten()
+    }
+
+    /// The index in figures.
+    pub fn stats(&self) -> Result<Stats, Corrupted> {
+        let store = self.store();
+        let view = View::new(store)?;
+        let (staging_entries, staging_nulls) = self.staged(&view)?;
+        let meta = &view.meta;
+        let pages = store.blocks();
+        let mut free_pages = 0;
+        for block in 1..pages {
+            let generation = store.read(block, |page| (!page.is_new()).then(|| page.generation()));
+            free_pages += u32::from(generation.is_none_or(|generation| !meta.is_live(generation)));
+            store.interrupt();
+        }
+        let run = |run: &RunRef| RunStats {
+            generation: run.generation,
+            entries: run.entries,
+            nulls: run.nulls,
+            pages: run.pages,
+        };
+        let staging_pages = meta.staging.pages().count() + meta.sealed.pages().count();
+        Ok(Stats {
+            bits: meta.layout.bits(),
+            bands: meta.layout.bands(),
+            runs: meta.runs.iter().map(run).collect(),
+            staging_pages,
+            staging_entries,
+            staging_nulls,
+            pages,
+            free_pages,
+            debt: debt(meta),
+        })
+    }
+}
+
+/// What a check shows of a leaf.
+fn shown(leaf: &Entries<'_>, band: usize, are_nulls: bool) -> Vec<CheckedEntry> {
+    let entry = |at: usize| CheckedEntry {
+        band: Some(band),
+        fingerprint: if are_nulls { 0 } else { fingerprint(leaf.row(at), leaf.half(at)) },
+        tid: tid_of(leaf.tids[at]),
+    };
+    (0..leaf.len()).map(entry).collect()
+}

@@ -1,0 +1,135 @@
+//! What a search costs, and so how it is run.
+//!
+//! A run is searched by *probing* its bands or by a *pass* over the leaves of band 0. Probing a band of a run of n entries
+//! within tolerance t looks at the first w bits of the band, w being what tells n entries apart and no more; it reads
+//! the leaves that the flipped values lead to. A leaf is told from its neighbours by the upper bits of the band alone,
+//! so that flips of the lower bits stay in a leaf that is read anyway: of L leaves about Σ C(log₂ L, j), j ≤ t, are
+//! read, far fewer than there are probes. The constants are nanoseconds on one core with all pages in memory, measured
+//! (`cargo bench -p lumina-index`); only their ratios matter for the choice.
+
+use crate::layout::Layout;
+use crate::meta::Meta;
+
+/// Reading a page: finding it, locking it, summing it, and the kernel's pass over it.
+pub const PAGE: f64 = 600.0;
+/// Looking up one value in a leaf.
+pub const PROBE: f64 = 25.0;
+/// Comparing an entry that a probe has found.
+pub const CANDIDATE: f64 = 2.5;
+/// The share of a pass that is spent on looking for near ones before it, in searches for the nearest.
+const AHEAD: f64 = 0.125;
+
+/// What a search does.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Work {
+    /// Pages that are read.
+    pub pages: f64,
+    /// Lookups in leaves.
+    pub probes: f64,
+    /// Entries that are compared.
+    pub candidates: f64,
+    /// How many of the pages are read one after the other.
+    pub sequential: f64,
+}
+
+impl Work {
+    /// Nanoseconds of one core.
+    pub fn time(&self) -> f64 {
+        self.pages * PAGE + self.probes * PROBE + self.candidates * CANDIDATE
+    }
+
+    fn add(&mut self, other: Work) {
+        self.pages += other.pages;
+        self.probes += other.probes;
+        self.candidates += other.candidates;
+        self.sequential += other.sequential;
+    }
+}
+
+/// How a band is probed: the first `width` bits of it, up to `tolerance` of them flipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Probe {
+    pub(crate) band: usize,
+    pub(crate) width: usize,
+    pub(crate) tolerance: u32,
+}
+
+/// Σ C(n, j) for j ≤ k.
+fn ball_size(n: usize, k: u32) -> f64 {
+    let (mut sum, mut term) = (1.0, 1.0);
+    for j in 1..=(k as usize).min(n) {
+        term *= (n - j + 1) as f64 / j as f64;
+        sum += term;
+    }
+    sum
+}
+
+/// The pass over the leaves of band 0.
+pub(crate) fn pass(layout: &Layout, entries: u64) -> Work {
+    let leaves = (entries as f64 / layout.shape(0).capacity() as f64).ceil();
+    Work { pages: leaves * 1.002 + 1.0, sequential: leaves, ..Work::default() }
+}
+
+/// How to probe a run of `entries` entries within `radius`, and what that does; `None` where a pass costs no more.
+pub(crate) fn probing(layout: &Layout, entries: u64, radius: u32) -> Option<(Vec<Probe>, Work)> {
+    let most = pass(layout, entries).time();
+    let told_apart = (entries.max(2).ilog2() as usize).saturating_sub(2).max(1);
+    let mut probes = Vec::new();
+    let mut work = Work { pages: 1.0, ..Work::default() };
+    for (band, tolerance) in layout.cover(radius).enumerate() {
+        let Some(tolerance) = tolerance else { continue };
+        let width = layout.range(band).len().min(told_apart).min(32);
+        let leaves = (entries as f64 / layout.shape(band).capacity() as f64).ceil();
+        let flips = ball_size(width, tolerance);
+        let visited = ball_size(leaves.log2().ceil() as usize, tolerance).min(leaves);
+        work.add(Work {
+            pages: visited + 1.0 + visited.min(leaves / 600.0),
+            probes: flips,
+            candidates: entries as f64 * flips / (1u64 << width) as f64,
+            sequential: 0.0,
+        });
+        if tolerance as usize >= width || work.time() >= most {
+            return None;
+        }
+        probes.push(Probe { band, width, tolerance });
+    }
+    Some((probes, work))
+}
+
+/// What block 0 and the staging pages cost every search.
+fn staging(meta: &Meta) -> Work {
+    let pages = meta.staging_pages() as f64;
+    Work { pages: pages + 1.0, ..Work::default() }
+}
+
+/// What a search for everything within `radius` does.
+pub fn range(meta: &Meta, radius: u32) -> Work {
+    let mut work = staging(meta);
+    for run in &meta.runs {
+        let way = probing(&meta.layout, run.entries, radius).map(|(_, work)| work);
+        work.add(way.unwrap_or_else(|| pass(&meta.layout, run.entries)));
+    }
+    work
+}
+
+/// What a search for the nearest does until it gives the first.
+pub fn nearest(meta: &Meta) -> Work {
+    let mut work = staging(meta);
+    for run in &meta.runs {
+        work.add(pass(&meta.layout, run.entries));
+    }
+    if let Some(radius) = ahead(meta) {
+        work.add(range(meta, radius));
+    }
+    work
+}
+
+/// The radius to look within before a pass for the nearest: it costs little beside the pass, and where there are near
+/// ones, as there mostly are where people look, it finds what is wanted.
+pub(crate) fn ahead(meta: &Meta) -> Option<u32> {
+    if !meta.layout.is_exact() {
+        return None;
+    }
+    let pass: f64 = meta.runs.iter().map(|run| pass(&meta.layout, run.entries).time()).sum();
+    (0..meta.layout.bits() as u32).take_while(|radius| range(meta, *radius).time() <= pass * AHEAD).last()
+}

@@ -1,0 +1,187 @@
+//! An index in a store: creating, opening, inserting.
+//!
+//! An insert appends to the last staging page and locks nothing but that. Whoever fills a page adds the next one to the
+//! list, page and list as one change; whoever adds the page that fills the batch turns it into a run, if nobody else
+//! does so already ([`crate::flush`]), and merges runs that have become many ([`crate::merge`]).
+
+use crate::entries::{append, stored_tid};
+use crate::error::{Corrupted, Damage};
+use crate::layout::{Layout, Row};
+use crate::meta::{MAX_STAGING_PAGES, Meta};
+use crate::page::Kind;
+use crate::store::Store;
+
+/// The most entries that an insert merges: larger merges are left to vacuum.
+pub const FOREGROUND: u64 = 1 << 20;
+/// How often a hint at a free block may be wrong before the file is made longer instead.
+const PATIENCE: usize = 8;
+
+/// The staging pages that a session appended to last. Only a hint: whatever it says is looked at again.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tails {
+    hashes: Option<Tail>,
+    nulls: Option<Tail>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Tail {
+    block: u32,
+    generation: u64,
+}
+
+impl Tails {
+    fn of(&mut self, kind: Kind) -> &mut Option<Tail> {
+        if kind == Kind::StagingNulls { &mut self.nulls } else { &mut self.hashes }
+    }
+}
+
+/// What became of adding a page.
+enum Added {
+    Page(Tail),
+    /// Another session was first.
+    Late,
+    /// The block is not free.
+    Taken,
+}
+
+/// An index.
+pub struct Index<'s, S: Store> {
+    store: &'s S,
+    layout: Layout,
+}
+
+impl<S: Store> Clone for Index<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Store> Copy for Index<'_, S> {}
+
+impl<'s, S: Store> Index<'s, S> {
+    /// Makes an index without entries in a store without blocks.
+    pub fn create(store: &'s S, layout: Layout) -> Self {
+        let block = store.extend();
+        debug_assert_eq!(block, 0, "an index is made in a store without blocks");
+        let _: Option<()> = store.change(&[0], |pages| {
+            Meta::new(layout).write(pages[0]);
+            Some(())
+        });
+        Index { store, layout }
+    }
+
+    /// Opens an index.
+    pub fn open(store: &'s S) -> Result<Self, Corrupted> {
+        Ok(Index { store, layout: Meta::load(store)?.layout })
+    }
+
+    /// An index whose layout the caller knows from having opened it before: it never changes.
+    pub fn with_layout(store: &'s S, layout: Layout) -> Self {
+        Index { store, layout }
+    }
+
+    /// Its store.
+    pub fn store(&self) -> &'s S {
+        self.store
+    }
+
+    /// How hashes stand in it.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Adds a row, or a NULL. The TID is block · 2¹⁶ + offset.
+    pub fn insert(&self, tails: &mut Tails, row: Option<&Row>, tid: u64) -> Result<(), Corrupted> {
+        let (kind, words) = match row {
+            Some(row) => (Kind::Staging, &row[..self.layout.words()]),
+            None => (Kind::StagingNulls, &[][..]),
+        };
+        let mut refused = Vec::new();
+        let is_full = loop {
+            let tried = *tails.of(kind);
+            if let Some(tail) = tried
+                && self.append(tail, kind, words, tid)?
+            {
+                break false;
+            }
+            let meta = Meta::load(self.store)?;
+            let last = meta.staging.of(kind).last();
+            let last = last.map(|block| Tail { block: *block, generation: meta.staging.generation });
+            if last.is_some() && last != tried {
+                *tails.of(kind) = last;
+                continue;
+            }
+            if meta.staging.of(kind).len() >= MAX_STAGING_PAGES {
+                self.flush(true)?;
+                continue;
+            }
+            let hint = if refused.len() < PATIENCE { self.store.take_free() } else { None };
+            let block = hint.unwrap_or_else(|| self.store.extend());
+            match self.add_page(kind, block, last.map(|tail| tail.block), words, tid)? {
+                Added::Page(tail) => {
+                    *tails.of(kind) = Some(tail);
+                    break meta.staging.of(kind).len() + 1 >= crate::meta::STAGING_PAGES;
+                }
+                Added::Late => self.store.give_free(&[block]),
+                Added::Taken => refused.push(block),
+            }
+            self.store.interrupt();
+        };
+        if !refused.is_empty() {
+            self.store.give_free(&refused);
+        }
+        if is_full { self.maintain(FOREGROUND) } else { Ok(()) }
+    }
+
+    /// Adds to a staging page, if it is still one, and has room.
+    fn append(&self, tail: Tail, kind: Kind, words: &[u64], tid: u64) -> Result<bool, Corrupted> {
+        let mut failure = None;
+        let appended = self.store.change(&[tail.block], |pages| {
+            let trailer = pages[0].check(tail.block).map_err(|why| failure = Some(why)).ok()?;
+            let fits = trailer.generation == tail.generation && trailer.kind == kind && !trailer.is_sealed;
+            if !fits || !append(pages[0], trailer.count, words, stored_tid(tid)) {
+                return None;
+            }
+            pages[0].finish();
+            Some(())
+        });
+        failure.map_or(Ok(appended.is_some()), Err)
+    }
+
+    /// Adds a staging page with its first entry, unless another was added after `last`.
+    fn add_page(&self, kind: Kind, block: u32, last: Option<u32>, words: &[u64], tid: u64) -> Result<Added, Corrupted> {
+        let mut outcome = Ok(Added::Late);
+        self.store.change(&[0, block], |pages| {
+            let mut meta = Meta::read(pages[0]).map_err(|why| outcome = Err(why)).ok()?;
+            if meta.staging.of(kind).last().copied() != last || meta.staging.of(kind).len() >= MAX_STAGING_PAGES {
+                return None;
+            }
+            if !meta.is_free(pages[1], block, self.store) {
+                outcome = Ok(Added::Taken);
+                return None;
+            }
+            let generation = meta.staging.generation;
+            pages[1].begin(block, kind, generation, 0, 0);
+            if !append(pages[1], 0, words, stored_tid(tid)) {
+                outcome = Err(Corrupted::new(block, Damage::Count));
+                return None;
+            }
+            pages[1].finish();
+            meta.add_staging(kind, block);
+            meta.write(pages[0]);
+            outcome = Ok(Added::Page(Tail { block, generation }));
+            Some(())
+        });
+        outcome
+    }
+
+    /// Does what inserts leave to be done, where nobody else is at it: turns a full batch of staging pages into a run, and
+    /// merges runs of at most `most` entries together.
+    pub fn maintain(&self, most: u64) -> Result<(), Corrupted> {
+        if Meta::load(self.store)?.staging.is_full() {
+            self.flush(false)?;
+        }
+        while self.merge(most, false)? {}
+        Ok(())
+    }
+}

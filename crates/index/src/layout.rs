@@ -1,0 +1,241 @@
+//! How hashes of one width stand in the pages: the bands, the rotated hash of each, and what an entry keeps of it.
+//!
+//! A hash is spread ([`lumina_hash::spread`]) and packed into words, most significant bits first; that is its *row*. For
+//! band b the row is rotated so that the band comes first. The leaves of band 0 keep whole rows. Up to 128 bits the
+//! leaves of every other band do too; of a wider hash they keep the first 96 bits of the rotated row: enough for all but
+//! a few in a hundred of those that share a band by chance to be told from hits, for a third of the room. Such entries
+//! are *inexact*: their distance is a lower bound, and whoever is given them looks at the hash itself.
+
+use crate::page::BODY;
+use lumina_hash::bands::Bands;
+use lumina_hash::spread::spread;
+use lumina_hash::words::{pack, words_for};
+use std::ops::Range;
+use thiserror::Error;
+
+/// The widest hash, in bits.
+pub const MAX_BITS: usize = 1024;
+/// Words of the widest row.
+pub const MAX_WORDS: usize = MAX_BITS / 64;
+/// The most bands.
+pub const MAX_BANDS: usize = 64;
+
+/// A row of any width; words past the width are zero.
+pub type Row = [u64; MAX_WORDS];
+
+/// Why there is no such index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LayoutError {
+    /// Too wide, or no whole bytes.
+    #[error("hashes of {0} bits cannot be indexed")]
+    Bits(usize),
+    /// More bands than bits or than [`MAX_BANDS`], or none.
+    #[error("hashes of {bits} bits cannot be cut into {bands} bands")]
+    Bands {
+        /// The width.
+        bits: usize,
+        /// The bands that were wanted.
+        bands: usize,
+    },
+}
+
+/// What an entry of a leaf keeps beside its TID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Whole words, 0 to [`MAX_WORDS`].
+    pub words: usize,
+    /// Whether the upper half of one more word is kept.
+    pub half: bool,
+}
+
+impl Shape {
+    /// Nothing: the entries of NULLs.
+    pub const NULLS: Shape = Shape { words: 0, half: false };
+
+    /// Bytes of an entry with its TID.
+    pub fn bytes(self) -> usize {
+        self.words * 8 + usize::from(self.half) * 4 + 6
+    }
+
+    /// Entries of a full leaf.
+    pub fn capacity(self) -> usize {
+        BODY / self.bytes()
+    }
+}
+
+/// The layout of an index: frozen when it is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    bits: usize,
+    bands: Bands,
+}
+
+impl Layout {
+    /// Hashes of `bits` bits in `bands` bands, or as many as suit the width.
+    pub fn new(bits: usize, bands: Option<usize>) -> Result<Self, LayoutError> {
+        if bits == 0 || bits > MAX_BITS || !bits.is_multiple_of(8) {
+            return Err(LayoutError::Bits(bits));
+        }
+        let count = bands.unwrap_or_else(|| default_bands(bits));
+        let wrong = LayoutError::Bands { bits, bands: count };
+        let bands = Bands::new(bits, count).filter(|_| count <= MAX_BANDS).ok_or(wrong)?;
+        Ok(Layout { bits, bands })
+    }
+
+    /// Bits of a hash.
+    pub fn bits(&self) -> usize {
+        self.bits
+    }
+
+    /// How many bands.
+    pub fn bands(&self) -> usize {
+        self.bands.count()
+    }
+
+    /// Words of a row.
+    pub fn words(&self) -> usize {
+        words_for(self.bits)
+    }
+
+    /// The bits of a row that band `band` is.
+    pub fn range(&self, band: usize) -> Range<usize> {
+        self.bands.range(band)
+    }
+
+    /// The tolerance of each band for `radius`: see [`Bands::exact_cover`].
+    pub fn cover(&self, radius: u32) -> impl Iterator<Item = Option<u32>> + use<> {
+        self.bands.exact_cover(radius)
+    }
+
+    /// The number that stands for the list of NULLs where a band is asked for.
+    pub fn null_band(&self) -> usize {
+        self.bands()
+    }
+
+    /// What entries of band `band` keep.
+    pub fn shape(&self, band: usize) -> Shape {
+        match self.words() {
+            _ if band == self.null_band() => Shape::NULLS,
+            words if band == 0 || words <= 2 => Shape { words, half: false },
+            _ => Shape { words: 1, half: true },
+        }
+    }
+
+    /// Whether the entries of every band tell the distance.
+    pub fn is_exact(&self) -> bool {
+        self.words() <= 2
+    }
+
+    /// The row of a hash; `None` for a hash of another width.
+    pub fn row(&self, hash: &[u8]) -> Option<Row> {
+        if hash.len() * 8 != self.bits {
+            return None;
+        }
+        let mut row = [0; MAX_WORDS];
+        pack(hash, &mut row[..self.words()]);
+        for (plane, word) in row[..self.words()].iter_mut().enumerate() {
+            *word = spread(*word, plane, self.bits);
+        }
+        Some(row)
+    }
+
+    /// The row rotated so that `band` comes first.
+    pub fn rotated(&self, row: &Row, band: usize) -> Row {
+        let start = self.range(band).start;
+        if start == 0 {
+            return *row;
+        }
+        let mut rotated = [0; MAX_WORDS];
+        for (at, word) in rotated[..self.words()].iter_mut().enumerate() {
+            *word = self.word_at(row, (start + at * 64) % self.bits) & self.mask(at);
+        }
+        rotated
+    }
+
+    /// The first word of the row rotated so that `band` comes first: what the entries of the band are sorted by.
+    pub(crate) fn first_word(&self, row: &[u64], band: usize) -> u64 {
+        self.word_at(row, self.range(band).start) & self.mask(0)
+    }
+
+    /// A number for what an entry of `band` keeps of a row: equal for equal entries, and for others hardly ever.
+    pub fn fingerprint(&self, row: &Row, band: usize) -> u64 {
+        let rotated = self.rotated(row, band);
+        let (words, half) = self.kept(&rotated, band);
+        fingerprint(words, half)
+    }
+
+    /// What an entry of `band` keeps of the row that is given rotated: whole words, and the upper half of the next.
+    pub fn kept<'r>(&self, rotated: &'r Row, band: usize) -> (&'r [u64], u32) {
+        let shape = self.shape(band);
+        let half = if shape.half { (rotated[shape.words] >> 32) as u32 } else { 0 };
+        (&rotated[..shape.words], half)
+    }
+
+    /// The bits of word `at` of a row that are part of the hash.
+    fn mask(&self, at: usize) -> u64 {
+        let bits = self.bits - at * 64;
+        if bits >= 64 { u64::MAX } else { !(u64::MAX >> bits) }
+    }
+
+    /// At least the 64 bits (or all of them) of a row from `start`, going on at its beginning after its end.
+    fn word_at(&self, row: &[u64], start: usize) -> u64 {
+        let (word, shift) = (start / 64, start % 64);
+        let mut value = row[word] << shift;
+        if shift > 0 && word + 1 < self.words() {
+            value |= row[word + 1] >> (64 - shift);
+        }
+        let rest = self.bits - start;
+        if rest < 64 { value | row[0] >> rest } else { value }
+    }
+}
+
+/// See [`Layout::fingerprint`]: the words, folded by multiplication with the fraction of the golden ratio.
+pub(crate) fn fingerprint(words: &[u64], half: u32) -> u64 {
+    words
+        .iter()
+        .copied()
+        .chain([u64::from(half)])
+        .fold(0, |folded: u64, word| (folded.rotate_left(29) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// Bands of about 16 bits up to 64 bits, of about 21 bits up to 512, and no more than 24.
+///
+/// With 21 bits a band that may differ in two of them is looked up in about a hundred leaves of a million entries, and
+/// a hash of 256 bits stands in 12 bands: 240 bytes.
+fn default_bands(bits: usize) -> usize {
+    if bits <= 64 { (bits / 16).max(1) } else { (bits * 3 / 64).clamp(1, 24) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn bands_of_the_usual_widths() {
+        let bands = |bits| Layout::new(bits, None).map(|layout| layout.bands());
+        assert_eq!([8, 16, 64, 128, 256, 512, 1024].map(bands), [Ok(1), Ok(1), Ok(4), Ok(6), Ok(12), Ok(24), Ok(24)]);
+        assert_eq!(Layout::new(1032, None), Err(LayoutError::Bits(1032)));
+        assert_eq!(Layout::new(64, Some(0)), Err(LayoutError::Bands { bits: 64, bands: 0 }));
+        assert_eq!(Layout::new(64, Some(65)), Err(LayoutError::Bands { bits: 64, bands: 65 }));
+    }
+
+    proptest! {
+        #[test]
+        fn rotations_are_those_of_the_bits(bytes in 1usize..=128, share in 0.0..1.0f64, seed: [u8; 128]) {
+            let bits = bytes * 8;
+            let bands = 1 + (share * bits.min(MAX_BANDS) as f64) as usize % bits.min(MAX_BANDS);
+            let layout = Layout::new(bits, Some(bands)).map_err(|why| TestCaseError::fail(why.to_string()))?;
+            let Some(row) = layout.row(&seed[..bytes]) else { return Err(TestCaseError::fail("no row")) };
+            let bit = |row: &Row, i: usize| row[i / 64] >> (63 - i % 64) & 1;
+            for band in 0..bands {
+                let rotated = layout.rotated(&row, band);
+                let start = layout.range(band).start;
+                for i in 0..MAX_BITS {
+                    let expected = if i < bits { bit(&row, (start + i) % bits) } else { 0 };
+                    prop_assert_eq!(bit(&rotated, i), expected, "band {} bit {}", band, i);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A run: per band a bulk-loaded tree of leaves and fences, and one page that says where the trees begin.
+//!
+//! A run never changes once it is listed in block 0, but for vacuum taking entries out of its leaves; fences stay as they
+//! are, for a first key that is too small still leads to the right leaf.
+
+use crate::entries::{Children, FENCE_CAPACITY, LeafBuffer, StoredTid};
+use crate::error::{Corrupted, Damage};
+use crate::layout::{Layout, Shape};
+use crate::meta::{Meta, RunRef};
+use crate::page::{BODY_END, HEADER, Kind, Page};
+use crate::store::Store;
+
+/// Where the tree of a band begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Root {
+    /// The block of the uppermost page; [`Root::NONE`] for a band without entries.
+    pub(crate) block: u32,
+    /// Its level.
+    pub(crate) level: u8,
+    /// Leaves below it.
+    pub(crate) leaves: u32,
+}
+
+impl Root {
+    pub(crate) const NONE: u32 = u32::MAX;
+}
+
+/// How often a hint at a free block may be wrong before the file is made longer instead.
+const PATIENCE: usize = 32;
+
+/// Finds blocks for new pages.
+pub(crate) struct Allocator<'s, S: Store> {
+    store: &'s S,
+    /// Block 0 as it was when the generation of the new pages was taken.
+    meta: Meta,
+    /// Hints that could not be followed, to be given back.
+    refused: Vec<u32>,
+}
+
+impl<'s, S: Store> Allocator<'s, S> {
+    pub(crate) fn new(store: &'s S, meta: Meta) -> Self {
+        Allocator { store, meta, refused: Vec::new() }
+    }
+
+    /// Writes a page, as one change, to a block that was free.
+    pub(crate) fn place(&mut self, fill: impl Fn(&mut Page, u32)) -> u32 {
+        loop {
+            let hint = if self.refused.len() < PATIENCE { self.store.take_free() } else { None };
+            let block = hint.unwrap_or_else(|| self.store.extend());
+            let placed = self.store.change(&[block], |pages| {
+                if !self.meta.is_free(pages[0], block, self.store) {
+                    return None;
+                }
+                fill(pages[0], block);
+                pages[0].finish();
+                Some(())
+            });
+            match placed {
+                Some(()) => return block,
+                None => self.refused.push(block),
+            }
+        }
+    }
+
+    /// Gives back the hints that could not be followed yet.
+    pub(crate) fn finish(self) {
+        self.store.give_free(&self.refused);
+    }
+}
+
+/// Writes the tree of one band from its entries in the order of their keys.
+pub(crate) struct TreeWriter {
+    generation: u64,
+    band: u8,
+    shape: Shape,
+    leaf: LeafBuffer,
+    /// Per level the first keys and blocks of pages that no fence above has taken yet.
+    levels: Vec<Vec<(u64, u32)>>,
+    leaves: u32,
+    pub(crate) pages: u32,
+    pub(crate) entries: u64,
+}
+
+impl TreeWriter {
+    pub(crate) fn new(layout: &Layout, generation: u64, band: usize) -> Self {
+        TreeWriter {
+            generation,
+            band: band as u8,
+            shape: layout.shape(band),
+            leaf: LeafBuffer::default(),
+            levels: vec![Vec::new()],
+            leaves: 0,
+            pages: 0,
+            entries: 0,
+        }
+    }
+
+    pub(crate) fn push<S: Store>(
+        &mut self,
+        allocator: &mut Allocator<'_, S>,
+        words: &[u64],
+        half: u32,
+        tid: StoredTid,
+    ) {
+        self.leaf.push(self.shape, words, half, tid);
+        self.entries += 1;
+        if self.leaf.len() == self.shape.capacity() {
+            self.write_leaf(allocator);
+        }
+    }
+
+    fn write_leaf<S: Store>(&mut self, allocator: &mut Allocator<'_, S>) {
+        let key = self.leaf.first_key();
+        let mut page = Page::default();
+        self.leaf.drain_into(self.begin(&mut page, Kind::Leaf, 0));
+        let block = self.put(allocator, page);
+        self.leaves += 1;
+        self.levels[0].push((key, block));
+        for level in 0.. {
+            if self.levels[level].len() < FENCE_CAPACITY {
+                break;
+            }
+            self.write_fence(allocator, level);
+        }
+        allocator.store.interrupt();
+    }
+
+    fn begin<'p>(&self, page: &'p mut Page, kind: Kind, level: usize) -> &'p mut Page {
+        page.begin(0, kind, self.generation, self.band, level as u8);
+        page
+    }
+
+    fn put<S: Store>(&mut self, allocator: &mut Allocator<'_, S>, page: Page) -> u32 {
+        self.pages += 1;
+        allocator.place(|to, block| to.copy(&page, block))
+    }
+
+    /// Writes what waits at `level` into a fence of the level above.
+    fn write_fence<S: Store>(&mut self, allocator: &mut Allocator<'_, S>, level: usize) {
+        let children = std::mem::take(&mut self.levels[level]);
+        let mut page = Page::default();
+        Children::write(self.begin(&mut page, Kind::Fence, level + 1), &children);
+        let block = self.put(allocator, page);
+        if self.levels.len() == level + 1 {
+            self.levels.push(Vec::new());
+        }
+        self.levels[level + 1].push((children[0].0, block));
+    }
+
+    pub(crate) fn finish<S: Store>(&mut self, allocator: &mut Allocator<'_, S>) -> Root {
+        if self.leaf.len() > 0 {
+            self.write_leaf(allocator);
+        }
+        let mut level = 0;
+        loop {
+            let is_uppermost = level + 1 == self.levels.len();
+            match self.levels[level].as_slice() {
+                [] if is_uppermost => return Root { block: Root::NONE, level: 0, leaves: 0 },
+                [(_, block)] if is_uppermost => {
+                    return Root { block: *block, level: level as u8, leaves: self.leaves };
+                }
+                [] => {}
+                _ => self.write_fence(allocator, level),
+            }
+            level += 1;
+        }
+    }
+}
+
+/// Writes the page that says where the trees begin, and describes the run to block 0.
+pub(crate) fn write_roots<S: Store>(
+    allocator: &mut Allocator<'_, S>,
+    generation: u64,
+    roots: &[Root],
+    (pages, entries, nulls): (u32, u64, u64),
+) -> RunRef {
+    let block = allocator.place(|page, block| {
+        page.begin(block, Kind::Run, generation, 0, 0);
+        if let Some(words) = page.array_mut::<u32>(HEADER, roots.len() * 3) {
+            for (to, root) in words.chunks_mut(3).zip(roots) {
+                to.copy_from_slice(&[root.block, u32::from(root.level), root.leaves]);
+            }
+        }
+        page.extend_used(roots.len(), HEADER + roots.len() * 12, BODY_END);
+    });
+    RunRef { generation, block, pages: pages + 1, entries, nulls }
+}
+
+/// Reads that page: one root a band, and the one of the NULLs.
+pub(crate) fn read_roots(page: &Page, block: u32, count: usize, layout: &Layout) -> Result<Vec<Root>, Corrupted> {
+    if count != layout.bands() + 1 {
+        return Err(Corrupted::new(block, Damage::Count));
+    }
+    let words: &[u32] = page.array(HEADER, count * 3).ok_or(Corrupted::new(block, Damage::Count))?;
+    Ok(words.chunks(3).map(|root| Root { block: root[0], level: root[1] as u8, leaves: root[2] }).collect())
+}

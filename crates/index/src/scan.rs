@@ -1,0 +1,425 @@
+//! A search: everything within a radius, the nearest first, or both.
+//!
+//! Hits are numbers, distance · 2⁴⁸ + TID (or the TID alone where no order is asked for), and are given out rising.
+//! A *sweep* looks at the whole index and keeps the smallest of them above the *floor*, the last that was given out, as
+//! many as memory holds; when these are given out, the next sweep goes on from there. So memory is bounded, no hit is
+//! given out twice, and a sweep that meets a page that has moved can start again: a hit is right whenever it is found,
+//! because a TID that the scan may see keeps its hash and stays in the index.
+//!
+//! A search for the nearest first looks within a radius that costs little, then sweeps passes: the first keeps a few
+//! hundred, and every further one sixteen times as many. TIDs of NULLs come last, as they do in a sort.
+
+use crate::cost::{self, Probe};
+use crate::entries::{Entries, tid_of};
+use crate::error::{Corrupted, Damage};
+use crate::index::Index;
+use crate::layout::{Layout, Row};
+use crate::meta::{Meta, RunRef};
+use crate::page::Kind;
+use crate::run::Root;
+use crate::store::Store;
+use crate::view::{KeyRange, Leaves, Stop, View};
+use lumina_hash::Hit;
+use lumina_hash::bands::flips;
+use lumina_hash::kernel::Kernels;
+use std::ops::Range;
+
+/// Where the distance stands in a key.
+const DISTANCE_SHIFT: u32 = 48;
+/// What the first pass for the nearest keeps.
+const FIRST_KEPT: usize = 256;
+/// How much more each further one keeps.
+const GROWTH: usize = 16;
+
+/// In which order hits are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By distance from this row; rows of NULLs last.
+    By(Row),
+    /// In any order, NULLs among them: every distance is NULL.
+    Nothing,
+}
+
+/// What is searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Search {
+    /// Only what is within this many bits of this row.
+    pub ball: Option<(Row, u32)>,
+    /// The order. With neither, everything but NULLs is found.
+    pub order: Option<Order>,
+}
+
+/// What the sweeps of a phase look for.
+#[derive(Clone, Copy)]
+#[expect(clippy::large_enum_variant, reason = "a scan has two or three of them")]
+enum Target {
+    /// Rows within a radius.
+    Near { center: Row, radius: u32, order: Measure, may_probe: bool },
+    /// NULLs.
+    Nulls,
+}
+
+/// What hits are ordered by.
+#[derive(Clone, Copy)]
+enum Measure {
+    Tid,
+    /// The distance from the centre.
+    Distance,
+    /// The distance from another row.
+    From(Row),
+}
+
+/// Takes hits.
+trait Sink {
+    /// No hit farther than this is wanted.
+    fn radius(&self) -> u32;
+    fn hit(&mut self, key: u64);
+    /// Called now and then, with no page locked.
+    fn flush(&mut self) {}
+}
+
+/// Keeps the smallest hits above a floor.
+struct Smallest {
+    floor: Option<u64>,
+    limit: u64,
+    kept: usize,
+    keys: Vec<u64>,
+    is_full: bool,
+}
+
+impl Sink for Smallest {
+    fn radius(&self) -> u32 {
+        (self.limit >> DISTANCE_SHIFT) as u32
+    }
+
+    fn hit(&mut self, key: u64) {
+        if key > self.limit || self.floor.is_some_and(|floor| key <= floor) {
+            return;
+        }
+        self.keys.push(key);
+        if self.keys.len() >= self.kept * 2 {
+            let (_, last, _) = self.keys.select_nth_unstable(self.kept - 1);
+            self.limit = *last;
+            self.keys.truncate(self.kept);
+            self.is_full = true;
+        }
+    }
+}
+
+/// Hands TIDs on, some at a time.
+struct Stream<'f> {
+    tids: Vec<u64>,
+    each: &'f mut dyn FnMut(&[u64]),
+}
+
+impl Sink for Stream<'_> {
+    fn radius(&self) -> u32 {
+        u32::MAX
+    }
+
+    fn hit(&mut self, key: u64) {
+        self.tids.push(key);
+    }
+
+    fn flush(&mut self) {
+        if self.tids.len() >= 1024 {
+            (self.each)(&self.tids);
+            self.tids.clear();
+        }
+    }
+}
+
+/// A search in progress. It holds no page, no lock and no memory beyond its hits.
+pub struct Scan {
+    search: Search,
+    most_kept: usize,
+    kept: usize,
+    floor: Option<u64>,
+    /// The phases that are still to come, the next one last; `None` before the first.
+    phases: Option<Vec<(Target, Option<u64>)>>,
+    current: Option<Target>,
+    batch: Vec<u64>,
+    at: usize,
+}
+
+impl Scan {
+    /// A search that keeps at most `memory` bytes of hits.
+    pub fn new(search: Search, memory: usize) -> Self {
+        let most_kept = (memory / 16).max(FIRST_KEPT);
+        Scan { search, most_kept, kept: 0, floor: None, phases: None, current: None, batch: Vec::new(), at: 0 }
+    }
+
+    /// Whether hits may be none, and whoever asked has to look: wide hashes found by the first bits of a band.
+    pub fn is_inexact(&self, layout: &Layout) -> bool {
+        !layout.is_exact() && self.search.ball.is_some() && !matches!(self.search.order, Some(Order::By(_)))
+    }
+
+    /// What there is to look for, one phase after the other, the first one last; each with the floor it begins at.
+    fn plan<S: Store>(&self, index: &Index<'_, S>) -> Result<Vec<(Target, Option<u64>)>, Corrupted> {
+        let layout = index.layout();
+        let bits = layout.bits() as u32;
+        let near = |center, radius, order, may_probe| Target::Near { center, radius, order, may_probe };
+        Ok(match (self.search.ball, self.search.order) {
+            (Some((center, radius)), Some(Order::By(row))) => {
+                let order = if row == center { Measure::Distance } else { Measure::From(row) };
+                vec![(near(center, radius.min(bits), order, layout.is_exact()), None)]
+            }
+            (Some((center, radius)), _) => vec![(near(center, radius.min(bits), Measure::Tid, true), None)],
+            (None, Some(Order::By(row))) => {
+                let ahead = cost::ahead(&Meta::load(index.store())?);
+                let floor = ahead.map(|radius| ((u64::from(radius) + 1) << DISTANCE_SHIFT) - 1);
+                let mut phases = vec![(Target::Nulls, None), (near(row, bits, Measure::Distance, false), floor)];
+                phases.extend(ahead.map(|radius| (near(row, radius, Measure::Distance, true), None)));
+                phases
+            }
+            (None, order) => {
+                let all = near([0; _], bits, Measure::Tid, false);
+                let nulls = order.map(|_| (Target::Nulls, None));
+                nulls.into_iter().chain([(all, None)]).collect()
+            }
+        })
+    }
+
+    /// The next TID; `None` at the end.
+    pub fn next<S: Store>(&mut self, index: &Index<'_, S>) -> Result<Option<u64>, Corrupted> {
+        loop {
+            if let Some(key) = self.batch.get(self.at) {
+                self.at += 1;
+                return Ok(Some(key & ((1 << DISTANCE_SHIFT) - 1)));
+            }
+            let Some(target) = self.next_target(index)? else { return Ok(None) };
+            let mut sink = Smallest {
+                floor: self.floor,
+                limit: u64::MAX,
+                kept: self.kept,
+                keys: std::mem::take(&mut self.batch),
+                is_full: false,
+            };
+            sink.keys.clear();
+            sweep(index, &target, &mut sink)?;
+            sink.keys.sort_unstable();
+            sink.keys.dedup();
+            if sink.is_full {
+                // The last of them is where the next sweep goes on.
+                self.floor = Some(sink.limit);
+                self.kept = self.kept.saturating_mul(GROWTH).min(self.most_kept);
+                self.current = Some(target);
+            }
+            self.batch = sink.keys;
+            self.at = 0;
+        }
+    }
+
+    fn next_target<S: Store>(&mut self, index: &Index<'_, S>) -> Result<Option<Target>, Corrupted> {
+        if let Some(target) = self.current.take() {
+            return Ok(Some(target));
+        }
+        let mut phases = match self.phases.take() {
+            Some(phases) => phases,
+            None => self.plan(index)?,
+        };
+        let next = phases.pop();
+        self.phases = Some(phases);
+        Ok(next.map(|(target, floor)| {
+            self.floor = floor;
+            let few = matches!(target, Target::Near { order: Measure::Distance, may_probe: false, .. });
+            self.kept = if few { FIRST_KEPT } else { self.most_kept };
+            target
+        }))
+    }
+
+    /// Hands on all TIDs in batches, in no order, some of them more than once.
+    pub fn each<S: Store>(&self, index: &Index<'_, S>, each: &mut dyn FnMut(&[u64])) -> Result<(), Corrupted> {
+        let mut sink = Stream { tids: Vec::new(), each };
+        for (target, _) in self.plan(index)?.into_iter().rev() {
+            let target = match target {
+                Target::Near { center, radius, may_probe, .. } => {
+                    Target::Near { center, radius, order: Measure::Tid, may_probe }
+                }
+                Target::Nulls => Target::Nulls,
+            };
+            sweep(index, &target, &mut sink)?;
+        }
+        (sink.each)(&sink.tids);
+        Ok(())
+    }
+}
+
+/// Looks at the whole index, again where a page has moved: what was looked at and is still listed is not looked at twice.
+fn sweep<S: Store>(index: &Index<'_, S>, target: &Target, sink: &mut impl Sink) -> Result<(), Corrupted> {
+    let mut done = Vec::new();
+    loop {
+        let view = View::new(index.store())?;
+        match (Sweep { view: &view, target, hits: Vec::new() }).all(&mut done, sink) {
+            Ok(()) => return Ok(()),
+            Err(Stop::Corrupted(corrupted)) => return Err(corrupted),
+            Err(Stop::Moved(block)) => {
+                if Meta::load(index.store())?.changes == view.meta.changes {
+                    return Err(Corrupted::new(block, Damage::Owner));
+                }
+            }
+        }
+        index.store().interrupt();
+    }
+}
+
+/// One look at the index as one copy of block 0 has it.
+struct Sweep<'v, 's, S: Store> {
+    view: &'v View<'s, S>,
+    target: &'v Target,
+    hits: Vec<Hit>,
+}
+
+impl<S: Store> Sweep<'_, '_, S> {
+    fn all(&mut self, done: &mut Vec<u64>, sink: &mut impl Sink) -> Result<(), Stop> {
+        // What changes most comes first: it is the most likely to move.
+        let meta = &self.view.meta;
+        let wanted = if matches!(self.target, Target::Nulls) { Kind::StagingNulls } else { Kind::Staging };
+        for batch in [&meta.staging, &meta.sealed] {
+            for page in batch.pages().filter(|(_, kind)| *kind == wanted) {
+                self.staging(page, batch.generation, sink)?;
+            }
+        }
+        for run in meta.runs.iter().rev() {
+            if !done.contains(&run.generation) {
+                self.run(run, sink)?;
+                done.push(run.generation);
+            }
+        }
+        Ok(())
+    }
+
+    fn staging(&mut self, page: (u32, Kind), generation: u64, sink: &mut impl Sink) -> Result<(), Stop> {
+        let words = self.view.layout().words();
+        let (target, hits) = (self.target, &mut self.hits);
+        self.view.staging(page, generation, |entries| {
+            let tid = |at: usize| tid_of(entries.tids[entries.len() - 1 - at]);
+            match target {
+                Target::Nulls => (0..entries.len()).for_each(|at| sink.hit(tid(at))),
+                Target::Near { center, radius, order, .. } => {
+                    hits.clear();
+                    let radius = reach(*radius, order, sink);
+                    Kernels::best().within(&center[..words], entries.words, radius, hits);
+                    for hit in hits.iter() {
+                        sink.hit(key(order, hit.distance, entries.row(hit.row), tid(hit.row)));
+                    }
+                }
+            }
+        })?;
+        sink.flush();
+        self.view.store.interrupt();
+        Ok(())
+    }
+
+    fn run(&mut self, run: &RunRef, sink: &mut impl Sink) -> Result<(), Stop> {
+        let layout = *self.view.layout();
+        let roots = self.view.roots(run)?;
+        match self.target {
+            Target::Nulls => self.pass(run, layout.null_band(), roots[layout.null_band()], sink),
+            Target::Near { radius, may_probe: true, .. } => match cost::probing(&layout, run.entries, *radius) {
+                Some((probes, _)) => {
+                    probes.iter().try_for_each(|probe| self.probe(run, *probe, roots[probe.band], sink))
+                }
+                None => self.pass(run, 0, roots[0], sink),
+            },
+            Target::Near { .. } => self.pass(run, 0, roots[0], sink),
+        }
+    }
+
+    /// Every entry of a band: of band 0, or of the NULLs.
+    fn pass(&mut self, run: &RunRef, band: usize, root: Root, sink: &mut impl Sink) -> Result<(), Stop> {
+        let words = self.view.layout().words();
+        let mut leaves = Leaves::of(root);
+        while let Some(block) = leaves.next(self.view, run, band)? {
+            let (target, hits) = (self.target, &mut self.hits);
+            self.view.leaf(run, band, block, |entries| {
+                match target {
+                    Target::Nulls => entries.tids.iter().for_each(|tid| sink.hit(tid_of(*tid))),
+                    Target::Near { center, radius, order, .. } => {
+                        hits.clear();
+                        let radius = reach(*radius, order, sink);
+                        Kernels::best().within(&center[..words], entries.words, radius, hits);
+                        for hit in hits.iter() {
+                            sink.hit(key(order, hit.distance, entries.row(hit.row), tid_of(entries.tids[hit.row])));
+                        }
+                    }
+                }
+                Ok(())
+            })?;
+            sink.flush();
+            self.view.store.interrupt();
+        }
+        Ok(())
+    }
+
+    fn probe(&mut self, run: &RunRef, probe: Probe, root: Root, sink: &mut impl Sink) -> Result<(), Stop> {
+        let Target::Near { center, radius, order, .. } = self.target else { return Ok(()) };
+        if root.block == Root::NONE {
+            return Ok(());
+        }
+        let layout = *self.view.layout();
+        let center = layout.rotated(center, probe.band);
+        let order = match order {
+            Measure::From(row) => Measure::From(layout.rotated(row, probe.band)),
+            other => *other,
+        };
+        let (words, half) = layout.kept(&center, probe.band);
+        let hits = &mut self.hits;
+        self.view.probe(run, probe.band, root, &ranges(center[0], probe), |entries, found| {
+            near(entries, found, words, half, *radius, hits);
+            for hit in hits.iter() {
+                sink.hit(key(&order, hit.distance, entries.row(hit.row), tid_of(entries.tids[hit.row])));
+            }
+        })?;
+        sink.flush();
+        Ok(())
+    }
+}
+
+/// How far to look: hits are given out by distance from the centre alone, so what is too far for them need not be found.
+fn reach(radius: u32, order: &Measure, sink: &impl Sink) -> u32 {
+    if matches!(order, Measure::Distance) { radius.min(sink.radius()) } else { radius }
+}
+
+fn key(order: &Measure, distance: u32, row: &[u64], tid: u64) -> u64 {
+    let distance = match order {
+        Measure::Tid => return tid,
+        Measure::Distance => distance,
+        Measure::From(from) => row.iter().zip(from).map(|(a, b)| (a ^ b).count_ones()).sum(),
+    };
+    u64::from(distance) << DISTANCE_SHIFT | tid
+}
+
+/// Finds the entries among `found` within `radius`, as far as they tell.
+fn near(entries: Entries<'_>, found: Range<usize>, words: &[u64], half: u32, radius: u32, hits: &mut Vec<Hit>) {
+    hits.clear();
+    if entries.shape.half {
+        for row in found {
+            let distance = (entries.words[row] ^ words[0]).count_ones() + (entries.half(row) ^ half).count_ones();
+            if distance <= radius {
+                hits.push(Hit { row, distance });
+            }
+        }
+        return;
+    }
+    let stretch = &entries.words[found.start * words.len()..found.end * words.len()];
+    Kernels::best().within(words, stretch, radius, hits);
+    hits.iter_mut().for_each(|hit| hit.row += found.start);
+}
+
+/// The keys that a probe looks at, rising; values next to one another are one range.
+fn ranges(key: u64, probe: Probe) -> Vec<KeyRange> {
+    let shift = 64 - probe.width as u32;
+    let mut values: Vec<u64> = flips(probe.width, probe.tolerance).map(|flip| (key >> shift) ^ flip).collect();
+    values.sort_unstable();
+    let mut ranges: Vec<KeyRange> = Vec::with_capacity(values.len());
+    for value in values {
+        let first = value << shift;
+        let last = first | ((1 << shift) - 1);
+        match ranges.last_mut() {
+            Some(before) if before.1 + 1 == first => before.1 = last,
+            _ => ranges.push((first, last)),
+        }
+    }
+    ranges
+}

@@ -1,0 +1,236 @@
+//! Vacuum: entries of rows that are gone leave, and free blocks are looked for.
+//!
+//! Every copy of every entry is asked about, in every band and in staging: one band is never inferred from another, for a
+//! crash may have come in between. Staging pages first, under the lock that keeps them from becoming a run meanwhile,
+//! then the runs: what gets into them in between is too young to be among the dead, or was asked about already.
+
+use crate::entries::{Entries, LeafBuffer, append, tid_of};
+use crate::error::{Corrupted, Damage};
+use crate::index::Index;
+use crate::meta::{Meta, RunRef};
+use crate::page::{Kind, Page, Trailer};
+use crate::store::{Lock, Store};
+use crate::view::{Leaves, Stop, View};
+
+/// Staging pages from which on vacuum makes a run of them: fewer cost a search less than a run does.
+const WORTH_A_RUN: usize = 8;
+/// Blocks that are hinted at together.
+const HINTS: usize = 4096;
+
+/// What vacuum did to the entries, in each band the same but after a crash.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Vacuumed {
+    /// Rows, and NULLs, that are left.
+    pub kept: u64,
+    /// Those that left.
+    pub removed: u64,
+}
+
+/// What there is after vacuum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CleanedUp {
+    /// Blocks.
+    pub pages: u32,
+    /// Blocks that are free.
+    pub free: u32,
+    /// Rows and NULLs.
+    pub entries: u64,
+}
+
+impl<S: Store> Index<'_, S> {
+    /// Removes every entry whose TID `is_dead`. A predicate that answers no to all sees every TID at least once.
+    pub fn vacuum(&self, is_dead: &mut dyn FnMut(u64) -> bool) -> Result<Vacuumed, Corrupted> {
+        let mut done = Vacuumed::default();
+        let store = self.store();
+        store.with_lock(Lock::Flush, true, || self.vacuum_staging(is_dead, &mut done)).unwrap_or(Ok(()))?;
+        let runs = store.with_lock(Lock::Merge, true, || self.vacuum_runs(is_dead, &mut done));
+        runs.unwrap_or(Ok(()))?;
+        Ok(done)
+    }
+
+    fn vacuum_staging(&self, is_dead: &mut dyn FnMut(u64) -> bool, done: &mut Vacuumed) -> Result<(), Corrupted> {
+        let view = View::new(self.store())?;
+        let words = self.layout().words();
+        for batch in [&view.meta.staging, &view.meta.sealed] {
+            for (block, kind) in batch.pages() {
+                let tids = view.staging((block, kind), batch.generation, |entries| {
+                    entries.tids.iter().rev().map(|tid| tid_of(*tid)).collect::<Vec<_>>()
+                });
+                let dead = dead_among(&tids.map_err(Stop::settled)?, is_dead, done, true);
+                if dead.contains(&true) {
+                    // What was added since comes after what was asked about.
+                    self.rewrite(block, batch.generation, |page, old, trailer| {
+                        let entries = Entries::staging(old, block, trailer, words)?;
+                        let kept = (0..entries.len()).filter(|at| !dead.get(*at).copied().unwrap_or(false));
+                        for (count, at) in kept.enumerate() {
+                            append(page, count, entries.row(at), entries.tids[entries.len() - 1 - at]);
+                        }
+                        if trailer.is_sealed {
+                            page.seal();
+                        }
+                        Ok(())
+                    })?;
+                }
+                self.store().pause();
+            }
+        }
+        Ok(())
+    }
+
+    fn vacuum_runs(&self, is_dead: &mut dyn FnMut(u64) -> bool, done: &mut Vacuumed) -> Result<(), Corrupted> {
+        let view = View::new(self.store())?;
+        let mut changed = Vec::new();
+        for run in &view.meta.runs {
+            let mut left = *run;
+            let mut removed = 0;
+            for band in 0..=self.layout().null_band() {
+                let counts = band == 0 || band == self.layout().null_band();
+                let before = *done;
+                removed += self.vacuum_band(&view, run, band, is_dead, (done, counts)).map_err(Stop::settled)?;
+                let kept = done.kept - before.kept;
+                match band {
+                    0 => left.entries = kept,
+                    _ if counts => left.nulls = kept,
+                    _ => {}
+                }
+            }
+            if removed > 0 {
+                changed.push(left);
+            }
+        }
+        let store = self.store();
+        Meta::update(store, |meta| {
+            if changed.is_empty() {
+                return None;
+            }
+            for run in &changed {
+                let is_gone = run.entries + run.nulls == 0;
+                let listed = meta.runs.iter_mut().find(|listed| listed.generation == run.generation)?;
+                (listed.entries, listed.nulls) = (run.entries, run.nulls);
+                if is_gone {
+                    meta.runs.retain(|listed| listed.generation != run.generation);
+                    meta.retire(run.generation, store.stamp(), store);
+                }
+            }
+            meta.list(None);
+            meta.changes += 1;
+            Some(())
+        })?;
+        Ok(())
+    }
+
+    /// Returns how many entries left the band.
+    fn vacuum_band(
+        &self,
+        view: &View<'_, S>,
+        run: &RunRef,
+        band: usize,
+        is_dead: &mut dyn FnMut(u64) -> bool,
+        (done, counts): (&mut Vacuumed, bool),
+    ) -> Result<usize, Stop> {
+        let root = view.roots(run)?[band];
+        let shape = self.layout().shape(band);
+        let mut leaves = Leaves::of(root);
+        let mut removed = 0;
+        while let Some(block) = leaves.next(view, run, band)? {
+            let tids = view.leaf(run, band, block, |entries| {
+                Ok(entries.tids.iter().map(|tid| tid_of(*tid)).collect::<Vec<_>>())
+            })?;
+            let dead = dead_among(&tids, is_dead, done, counts);
+            let gone = dead.iter().filter(|dead| **dead).count();
+            if gone > 0 {
+                self.rewrite(block, run.generation, |page, old, trailer| {
+                    let entries = Entries::leaf(old, block, trailer, shape)?;
+                    let mut leaf = LeafBuffer::default();
+                    for at in (0..entries.len()).filter(|at| !dead[*at]) {
+                        leaf.push(shape, entries.row(at), entries.half(at), entries.tids[at]);
+                    }
+                    leaf.drain_into(page);
+                    Ok(())
+                })?;
+            }
+            removed += gone;
+            self.store().pause();
+        }
+        Ok(removed)
+    }
+
+    /// Writes a page anew from what it was: its owner, kind, band and level stay.
+    fn rewrite(
+        &self,
+        block: u32,
+        generation: u64,
+        fill: impl FnOnce(&mut Page, &Page, Trailer) -> Result<(), Corrupted>,
+    ) -> Result<(), Corrupted> {
+        let mut outcome = Ok(());
+        self.store().change(&[block], |pages| {
+            let old = pages[0].clone();
+            outcome = old.check(block).and_then(|trailer| {
+                if trailer.generation != generation {
+                    return Err(Corrupted::new(block, Damage::Owner));
+                }
+                pages[0].begin(block, trailer.kind, generation, trailer.band, trailer.level);
+                fill(pages[0], &old, trailer)
+            });
+            outcome.ok()?;
+            pages[0].finish();
+            Some(())
+        });
+        outcome
+    }
+
+    /// What vacuum ends with: staging pages become a run, runs that are due are merged, whatever their size, and free
+    /// blocks are hinted at.
+    pub fn clean_up(&self) -> Result<CleanedUp, Corrupted> {
+        let store = self.store();
+        if Meta::load(store)?.staging_pages() >= WORTH_A_RUN {
+            self.flush(true)?;
+        }
+        while self.merge(u64::MAX, true)? {}
+        let meta = Meta::load(store)?;
+        let pages = store.blocks();
+        let (mut free, mut hints) = (0, Vec::new());
+        for block in 1..pages {
+            if store.read(block, |page| meta.is_free(page, block, store)) {
+                free += 1;
+                hints.push(block);
+            }
+            if hints.len() == HINTS {
+                store.give_free(&hints);
+                hints.clear();
+            }
+            store.pause();
+        }
+        store.give_free(&hints);
+        let staged = self.staged(&View::new(store)?)?;
+        let nulls: u64 = meta.runs.iter().map(|run| run.nulls).sum();
+        Ok(CleanedUp { pages, free, entries: meta.entries() + nulls + staged.0 + staged.1 })
+    }
+
+    /// Hashes and NULLs in staging. Pages that become a run meanwhile are left out.
+    pub(crate) fn staged(&self, view: &View<'_, S>) -> Result<(u64, u64), Corrupted> {
+        let (mut hashes, mut nulls) = (0, 0);
+        for batch in [&view.meta.staging, &view.meta.sealed] {
+            for (block, kind) in batch.pages() {
+                let count = match view.staging((block, kind), batch.generation, |entries| entries.len() as u64) {
+                    Ok(count) => count,
+                    Err(Stop::Moved(_)) => 0,
+                    Err(Stop::Corrupted(corrupted)) => return Err(corrupted),
+                };
+                if kind == Kind::StagingNulls { nulls += count } else { hashes += count }
+            }
+        }
+        Ok((hashes, nulls))
+    }
+}
+
+/// Asks about each TID.
+fn dead_among(tids: &[u64], is_dead: &mut dyn FnMut(u64) -> bool, done: &mut Vacuumed, counts: bool) -> Vec<bool> {
+    let dead: Vec<bool> = tids.iter().map(|tid| is_dead(*tid)).collect();
+    if counts {
+        let gone = dead.iter().filter(|dead| **dead).count();
+        done.removed += gone as u64;
+        done.kept += (dead.len() - gone) as u64;
+    }
+    dead
+}

@@ -1,0 +1,242 @@
+//! An index as block 0 describes it at one moment: how pages are read, and how the trees of a run are walked.
+//!
+//! What block 0 says can be out of date a moment later. A page that has been taken for something else by then has another
+//! generation, and whoever reads it learns that it has *moved*: it starts again from block 0. That happens on a standby
+//! alone; on the server that writes, no page is taken that a scan may still be promised (see [`crate::meta`]).
+
+use crate::entries::{Children, Entries};
+use crate::error::{Corrupted, Damage};
+use crate::layout::Layout;
+use crate::meta::{Meta, RunRef};
+use crate::page::{Kind, Page, Trailer};
+use crate::run::{Root, read_roots};
+use crate::store::Store;
+use std::ops::Range;
+
+/// Why a walk ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The page at this block belongs to something else by now.
+    Moved(u32),
+    /// A page is not what it must be.
+    Corrupted(Corrupted),
+}
+
+impl From<Corrupted> for Stop {
+    fn from(corrupted: Corrupted) -> Self {
+        Stop::Corrupted(corrupted)
+    }
+}
+
+impl Stop {
+    /// Where nothing may have moved: under the lock that keeps the runs as they are.
+    pub(crate) fn settled(self) -> Corrupted {
+        match self {
+            Stop::Moved(block) => Corrupted::new(block, Damage::Owner),
+            Stop::Corrupted(corrupted) => corrupted,
+        }
+    }
+}
+
+/// What a page must be to whom it was promised.
+#[derive(Clone, Copy)]
+pub(crate) struct Promise {
+    pub(crate) generation: u64,
+    pub(crate) kind: Kind,
+    pub(crate) band: u8,
+    pub(crate) level: u8,
+}
+
+/// Keys from the first to the last, both among them.
+pub(crate) type KeyRange = (u64, u64);
+
+/// Block 0 and the length of the file, at one moment.
+pub(crate) struct View<'s, S: Store> {
+    pub(crate) store: &'s S,
+    pub(crate) meta: Meta,
+    blocks: u32,
+}
+
+impl<'s, S: Store> View<'s, S> {
+    pub(crate) fn new(store: &'s S) -> Result<Self, Corrupted> {
+        let meta = Meta::load(store)?;
+        // Every block that this copy of block 0 leads to exists by now.
+        Ok(View { store, meta, blocks: store.blocks() })
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.meta.layout
+    }
+
+    /// Reads a page that is what was promised.
+    pub(crate) fn page<R>(
+        &self,
+        block: u32,
+        promise: Promise,
+        look: impl FnOnce(&Page, Trailer) -> Result<R, Corrupted>,
+    ) -> Result<R, Stop> {
+        if block >= self.blocks {
+            return Err(Corrupted::new(block, Damage::Past).into());
+        }
+        self.store.read(block, |page| {
+            let trailer = page.check(block)?;
+            if trailer.generation != promise.generation {
+                return Err(Stop::Moved(block));
+            }
+            if (trailer.kind, trailer.band, trailer.level) != (promise.kind, promise.band, promise.level) {
+                return Err(Corrupted::new(block, Damage::Unexpected).into());
+            }
+            Ok(look(page, trailer)?)
+        })
+    }
+
+    /// The entries of a staging page.
+    pub(crate) fn staging<R>(
+        &self,
+        (block, kind): (u32, Kind),
+        generation: u64,
+        look: impl FnOnce(Entries<'_>) -> R,
+    ) -> Result<R, Stop> {
+        let promise = Promise { generation, kind, band: 0, level: 0 };
+        let words = self.layout().words();
+        self.page(block, promise, |page, trailer| Ok(look(Entries::staging(page, block, trailer, words)?)))
+    }
+
+    /// The roots of a run.
+    pub(crate) fn roots(&self, run: &RunRef) -> Result<Vec<Root>, Stop> {
+        let promise = Promise { generation: run.generation, kind: Kind::Run, band: 0, level: 0 };
+        self.page(run.block, promise, |page, trailer| read_roots(page, run.block, trailer.count, self.layout()))
+    }
+
+    /// The promise of a page of a tree.
+    fn promise(run: &RunRef, band: usize, level: u8) -> Promise {
+        let kind = if level == 0 { Kind::Leaf } else { Kind::Fence };
+        Promise { generation: run.generation, kind, band: band as u8, level }
+    }
+
+    /// Reads a leaf.
+    pub(crate) fn leaf<R>(
+        &self,
+        run: &RunRef,
+        band: usize,
+        block: u32,
+        look: impl FnOnce(Entries<'_>) -> Result<R, Corrupted>,
+    ) -> Result<R, Stop> {
+        let shape = self.layout().shape(band);
+        self.page(block, Self::promise(run, band, 0), |page, trailer| look(Entries::leaf(page, block, trailer, shape)?))
+    }
+
+    /// Reads a fence.
+    pub(crate) fn fence<R>(
+        &self,
+        run: &RunRef,
+        band: usize,
+        level: u8,
+        block: u32,
+        look: impl FnOnce(Children<'_>) -> R,
+    ) -> Result<R, Stop> {
+        self.page(block, Self::promise(run, band, level), |page, trailer| Ok(look(Children::of(page, block, trailer)?)))
+    }
+
+    /// Shows every stretch of entries of a band whose keys are in one of `ranges`, which rise and do not touch.
+    ///
+    /// Each page that leads to any of them is read once.
+    pub(crate) fn probe(
+        &self,
+        run: &RunRef,
+        band: usize,
+        root: Root,
+        ranges: &[KeyRange],
+        mut look: impl FnMut(Entries<'_>, Range<usize>),
+    ) -> Result<(), Stop> {
+        let mut waiting = vec![(root.block, root.level, 0..ranges.len())];
+        while let Some((block, level, part)) = waiting.pop() {
+            if level > 0 {
+                let below = level - 1;
+                let from = waiting.len();
+                self.fence(run, band, level, block, |children| {
+                    lead(children, &ranges[part.clone()], |block, inner| {
+                        waiting.push((block, below, part.start + inner.start..part.start + inner.end));
+                    });
+                })?;
+                waiting[from..].reverse();
+                continue;
+            }
+            self.leaf(run, band, block, |entries| {
+                let mut from = 0;
+                for (first, last) in &ranges[part] {
+                    from = entries.lower_bound(from, *first);
+                    let mut end = from;
+                    while end < entries.len() && entries.key(end) <= *last {
+                        end += 1;
+                    }
+                    if end > from {
+                        look(entries, from..end);
+                        from = end;
+                    }
+                }
+                Ok(())
+            })?;
+            self.store.interrupt();
+        }
+        Ok(())
+    }
+}
+
+/// Which children of a fence lead to keys in `ranges`: their blocks, with the ranges that each leads to.
+///
+/// A child holds keys from its own first key to the next child's, both among them, because equal keys may go on.
+fn lead(children: Children<'_>, ranges: &[KeyRange], mut child: impl FnMut(u32, Range<usize>)) {
+    let (keys, count) = (children.keys, children.keys.len());
+    let mut start = 0;
+    let mut at = 0;
+    while start < ranges.len() && at < count {
+        let first = ranges[start].0;
+        // The last child that begins below: the one before the first that does not.
+        at = at.max((at + keys[at..].partition_point(|key| *key < first)).saturating_sub(1));
+        let upper = keys.get(at + 1).copied().unwrap_or(u64::MAX);
+        let mut end = start;
+        while end < ranges.len() && ranges[end].0 <= upper {
+            end += 1;
+        }
+        if end > start {
+            child(children.blocks[at], start..end);
+        }
+        at += 1;
+        // Ranges that end below what the next child begins with are done.
+        let Some(next) = keys.get(at) else { return };
+        while start < ranges.len() && ranges[start].1 < *next {
+            start += 1;
+        }
+    }
+}
+
+/// The blocks of the leaves of a band, in order.
+pub(crate) struct Leaves {
+    /// Per level the blocks that are still to be visited, the next one last.
+    waiting: Vec<(u32, u8)>,
+}
+
+impl Leaves {
+    pub(crate) fn of(root: Root) -> Self {
+        Leaves { waiting: if root.block == Root::NONE { Vec::new() } else { vec![(root.block, root.level)] } }
+    }
+
+    /// The next one.
+    pub(crate) fn next<S: Store>(
+        &mut self,
+        view: &View<'_, S>,
+        run: &RunRef,
+        band: usize,
+    ) -> Result<Option<u32>, Stop> {
+        while let Some((block, level)) = self.waiting.pop() {
+            if level == 0 {
+                return Ok(Some(block));
+            }
+            view.fence(run, band, level, block, |children| {
+                self.waiting.extend(children.blocks.iter().rev().map(|block| (*block, level - 1)));
+            })?;
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,282 @@
+//! A store in memory that keeps the log of its changes, so that a test can go back to any of them, and that calls a hook
+//! before every operation, so that a test can let others run there, or stop. It refuses what a database would hang on:
+//! an operation while a page is locked, the two locks in the wrong order, a wait for oneself.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+pub mod rows;
+
+use lumina_index::{Lock, Page, Store};
+use std::cell::{Cell, RefCell};
+use std::sync::Mutex;
+
+/// One change, as a log keeps it.
+#[derive(Clone)]
+pub struct Change {
+    /// The pages that it wrote.
+    pub pages: Vec<(u32, Page)>,
+    /// Blocks of the file by then.
+    pub blocks: u32,
+    /// The clock by then.
+    pub clock: u64,
+}
+
+#[derive(Default)]
+struct State {
+    pages: Vec<Page>,
+    log: Vec<Change>,
+    free: Vec<u32>,
+    clock: u64,
+    /// When each running scan began.
+    scans: Vec<u64>,
+    locked: [bool; 2],
+}
+
+/// Called before every operation.
+pub type Hook = Box<dyn Fn(&Memory, Operation) + Send + Sync>;
+
+/// What is about to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Read(u32),
+    Change,
+    /// The file is made longer, a hint is taken.
+    Other,
+    /// A moment at which a statement can be cancelled.
+    Interrupt,
+    /// A lock is held elsewhere; called again and again until it is not.
+    Wait,
+}
+
+#[derive(Default)]
+pub struct Memory {
+    state: Mutex<State>,
+    hook: Option<Hook>,
+    is_logged: bool,
+}
+
+thread_local! {
+    /// Whether a page is locked here.
+    static LOOKING: Cell<bool> = const { Cell::new(false) };
+    /// The locks held here.
+    static HELD: RefCell<Vec<Lock>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `look` while nothing else may be done.
+fn with_page_locked<R>(look: impl FnOnce() -> R) -> R {
+    struct Unlock;
+    impl Drop for Unlock {
+        fn drop(&mut self) {
+            LOOKING.set(false);
+        }
+    }
+    assert!(!LOOKING.replace(true), "one page lock at a time");
+    let _unlock = Unlock;
+    look()
+}
+
+impl Memory {
+    /// One that keeps a log.
+    pub fn logged() -> Self {
+        Memory { is_logged: true, ..Memory::default() }
+    }
+
+    /// What a crash leaves: these pages, and no hints, no locks, no scans; time goes on.
+    pub fn recovered(pages: Vec<Page>, clock: u64) -> Self {
+        let state = State { pages, clock, ..State::default() };
+        Memory { state: Mutex::new(state), ..Memory::default() }
+    }
+
+    /// Another store in the same state, without hook, log and scans.
+    pub fn fork(&self) -> Self {
+        let state = self.state.lock().unwrap();
+        let fork = State {
+            pages: state.pages.clone(),
+            free: state.free.clone(),
+            clock: state.clock,
+            ..State::default()
+        };
+        Memory { state: Mutex::new(fork), ..Memory::default() }
+    }
+
+    pub fn set_hook(&mut self, hook: Option<Hook>) {
+        self.hook = hook;
+    }
+
+    /// The changes so far.
+    pub fn log(&self) -> Vec<Change> {
+        self.state.lock().unwrap().log.clone()
+    }
+
+    pub fn changes(&self) -> usize {
+        self.state.lock().unwrap().log.len()
+    }
+
+    /// Applies a change of the server that this one follows.
+    pub fn replay(&self, change: &Change) {
+        let mut state = self.state.lock().unwrap();
+        state.write(&change.pages);
+        state.clock = state.clock.max(change.clock);
+    }
+
+    /// A scan begins: what is replaced from now on is kept until it ends.
+    pub fn begin_scan(&self) -> u64 {
+        let mut state = self.state.lock().unwrap();
+        let begun = state.clock;
+        state.scans.push(begun);
+        begun
+    }
+
+    pub fn end_scan(&self, begun: u64) {
+        let mut state = self.state.lock().unwrap();
+        let at = state.scans.iter().position(|scan| *scan == begun).unwrap();
+        state.scans.swap_remove(at);
+    }
+
+    /// Overwrites bytes of a block behind the index's back.
+    pub fn damage<R>(&self, block: u32, damage: impl FnOnce(&mut Page) -> R) -> R {
+        damage(&mut self.state.lock().unwrap().pages[block as usize])
+    }
+
+    /// The file loses its end.
+    pub fn truncate(&self, blocks: u32) {
+        let mut state = self.state.lock().unwrap();
+        state.pages.truncate(blocks as usize);
+        state.free.retain(|block| *block < blocks);
+    }
+
+    pub fn page(&self, block: u32) -> Page {
+        self.state.lock().unwrap().pages[block as usize].clone()
+    }
+
+    fn before(&self, operation: Operation) {
+        assert!(!LOOKING.get(), "{operation:?} while a page is locked");
+        if let Some(hook) = &self.hook {
+            hook(self, operation);
+        } else {
+            assert_ne!(operation, Operation::Wait, "nobody else is there to give the lock back");
+        }
+    }
+}
+
+/// What a log does to pages.
+pub fn write(pages: &mut Vec<Page>, written: &[(u32, Page)]) {
+    for (block, page) in written {
+        if pages.len() <= *block as usize {
+            pages.resize(*block as usize + 1, Page::default());
+        }
+        pages[*block as usize] = page.clone();
+    }
+}
+
+impl State {
+    fn write(&mut self, written: &[(u32, Page)]) {
+        write(&mut self.pages, written);
+    }
+}
+
+impl Store for Memory {
+    fn blocks(&self) -> u32 {
+        self.state.lock().unwrap().pages.len() as u32
+    }
+
+    fn read<R>(&self, block: u32, look: impl FnOnce(&Page) -> R) -> R {
+        self.before(Operation::Read(block));
+        let page = self.state.lock().unwrap().pages[block as usize].clone();
+        with_page_locked(|| look(&page))
+    }
+
+    fn change<R>(&self, blocks: &[u32], change: impl FnOnce(&mut [&mut Page]) -> Option<R>) -> Option<R> {
+        self.before(Operation::Change);
+        assert!(blocks.len() <= 4 && blocks.is_sorted_by(|a, b| a < b), "blocks {blocks:?}");
+        let mut copies: Vec<Page> = {
+            let state = self.state.lock().unwrap();
+            blocks.iter().map(|block| state.pages[*block as usize].clone()).collect()
+        };
+        let mut pages: Vec<&mut Page> = copies.iter_mut().collect();
+        let result = with_page_locked(|| change(&mut pages))?;
+        for (page, block) in copies.iter_mut().zip(blocks) {
+            // What a log leaves out.
+            let (lower, upper) = page.room();
+            page.bytes_mut()[usize::from(lower)..usize::from(upper)].fill(0);
+            page.check(*block).unwrap();
+        }
+        let mut state = self.state.lock().unwrap();
+        let written: Vec<(u32, Page)> = blocks.iter().copied().zip(copies).collect();
+        state.write(&written);
+        if self.is_logged {
+            let change = Change { pages: written, blocks: state.pages.len() as u32, clock: state.clock };
+            state.log.push(change);
+        }
+        Some(result)
+    }
+
+    fn extend(&self) -> u32 {
+        self.before(Operation::Other);
+        let mut state = self.state.lock().unwrap();
+        state.pages.push(Page::default());
+        state.pages.len() as u32 - 1
+    }
+
+    fn take_free(&self) -> Option<u32> {
+        self.before(Operation::Other);
+        self.state.lock().unwrap().free.pop()
+    }
+
+    fn give_free(&self, blocks: &[u32]) {
+        assert!(!LOOKING.get(), "hints while a page is locked");
+        let mut state = self.state.lock().unwrap();
+        for block in blocks {
+            if !state.free.contains(block) {
+                state.free.insert(0, *block);
+            }
+        }
+    }
+
+    fn with_lock<R>(&self, lock: Lock, wait: bool, work: impl FnOnce() -> R) -> Option<R> {
+        HELD.with_borrow(|held| match lock {
+            Lock::Flush => assert!(held.is_empty(), "flush after {held:?}"),
+            Lock::Merge => assert!(!held.contains(&lock), "merge twice"),
+        });
+        let at = lock as usize;
+        loop {
+            let mut state = self.state.lock().unwrap();
+            if !state.locked[at] {
+                state.locked[at] = true;
+                break;
+            }
+            drop(state);
+            if !wait {
+                return None;
+            }
+            self.before(Operation::Wait);
+        }
+        // A session that unwinds gives its locks back.
+        struct Held<'m>(&'m Mutex<State>, usize);
+        impl Drop for Held<'_> {
+            fn drop(&mut self) {
+                HELD.with_borrow_mut(|held| held.pop());
+                if let Ok(mut state) = self.0.lock() {
+                    state.locked[self.1] = false;
+                }
+            }
+        }
+        HELD.with_borrow_mut(|held| held.push(lock));
+        let _held = Held(&self.state, at);
+        Some(work())
+    }
+
+    fn stamp(&self) -> u64 {
+        let mut state = self.state.lock().unwrap();
+        state.clock += 1;
+        state.clock
+    }
+
+    fn is_past(&self, stamp: u64) -> bool {
+        let state = self.state.lock().unwrap();
+        stamp == 0 || state.scans.iter().all(|begun| *begun >= stamp)
+    }
+
+    fn interrupt(&self) {
+        self.before(Operation::Interrupt);
+    }
+}
