@@ -149,6 +149,11 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
 
 impl<P: Spool> Rows<P> {
     fn add(&mut self, row: &Row, tid: u64) {
+        if self.waiting.capacity() - self.waiting.len() < self.stride {
+            // Doubled, but never past the room there is.
+            let most = self.room * self.stride - self.waiting.len();
+            self.waiting.reserve_exact(self.waiting.len().max(1024).min(most).max(self.stride));
+        }
         self.waiting.extend_from_slice(&row[..self.stride - 1]);
         self.waiting.push(tid);
         self.count += 1;

@@ -11,8 +11,8 @@ use crate::meta::{MAX_STAGING_PAGES, Meta};
 use crate::page::Kind;
 use crate::store::Store;
 
-/// The most entries that an insert merges: larger merges are left to vacuum.
-pub const FOREGROUND: u64 = 1 << 20;
+/// The most pages that an insert merges, a million entries of 64 bits: larger merges are left to vacuum.
+pub const FOREGROUND: u64 = 8192;
 /// How often a hint at a free block may be wrong before the file is made longer instead.
 const PATIENCE: usize = 8;
 
@@ -176,7 +176,7 @@ impl<'s, S: Store> Index<'s, S> {
     }
 
     /// Does what inserts leave to be done, where nobody else is at it: turns a full batch of staging pages into a run, and
-    /// merges runs of at most `most` entries together.
+    /// merges runs of at most `most` pages together.
     pub fn maintain(&self, most: u64) -> Result<(), Corrupted> {
         if Meta::load(self.store)?.staging.is_full() {
             self.flush(false)?;

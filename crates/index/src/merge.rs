@@ -1,31 +1,31 @@
 //! Runs become one run.
 //!
-//! Runs are in *tiers* by their size: a run of up to [`TIER`] entries is in the first, four times that in the second, and
-//! so on. When a tier has [`FAN_IN`] runs they become one, which is in the next tier or above: each entry is written once
-//! a tier, and a search looks at three runs a tier at most. A run that vacuum has left half empty is written anew.
+//! Runs are in *tiers* by their size: those that come of a batch of staging pages are in the first, those of four times the
+//! size in the second, and so on. When a tier has [`FAN_IN`] runs they become one, which is in the next tier or above: each
+//! entry is written once a tier, and a search looks at three runs a tier at most. A run that vacuum has left half empty is
+//! written anew.
 //!
 //! Bands are merged one after the other, each by a merge of the leaves in order: memory is a leaf a run. The inputs stay
 //! listed until the output is, in one change of block 0.
 
-use crate::entries::{Entries, StoredTid};
+use crate::entries::{Entries, StoredTid, staging_capacity};
 use crate::error::Corrupted;
 use crate::index::Index;
 use crate::layout::Layout;
-use crate::meta::{Meta, RunRef};
+use crate::meta::{Meta, RunRef, STAGING_PAGES};
 use crate::run::{Allocator, Root, TreeWriter, write_roots};
 use crate::store::{Lock, Store};
 use crate::view::{Leaves, Stop, View};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Entries of the largest run of the first tier: a batch of staging pages, about.
-pub(crate) const TIER: u64 = 40_000;
 /// So many runs of a tier become one.
 pub(crate) const FAN_IN: usize = 4;
 
 /// The tier of a run.
-fn tier(run: &RunRef) -> u32 {
-    ((run.entries + run.nulls) / TIER).max(1).ilog(FAN_IN as u64)
+fn tier(layout: &Layout, run: &RunRef) -> u32 {
+    let batch = (STAGING_PAGES * staging_capacity(layout.words())) as u64;
+    ((run.entries + run.nulls) / batch).max(1).ilog(FAN_IN as u64)
 }
 
 /// Whether at least half of the room of a run is empty.
@@ -35,9 +35,10 @@ fn is_sparse(layout: &Layout, run: &RunRef) -> bool {
     u64::from(run.pages) > 2 * (full + leaves(layout.null_band(), run.nulls) + 2)
 }
 
-/// The runs to merge next: of the first tier that has too many, or one that is sparse; none of more than `most` entries.
+/// The runs to merge next: of the first tier that has too many, or one that is sparse; of at most `most` pages together.
 pub(crate) fn due(meta: &Meta, most: u64) -> Option<Vec<u64>> {
-    let fits = |runs: &[&RunRef]| runs.iter().map(|run| run.entries + run.nulls).sum::<u64>() <= most;
+    let fits = |runs: &[&RunRef]| runs.iter().map(|run| u64::from(run.pages)).sum::<u64>() <= most;
+    let tier = |run: &RunRef| tier(&meta.layout, run);
     let highest = meta.runs.iter().map(tier).max()?;
     for wanted in 0..=highest {
         let runs: Vec<&RunRef> = meta.runs.iter().filter(|run| tier(run) == wanted).collect();
@@ -57,7 +58,7 @@ pub(crate) fn debt(meta: &Meta) -> u64 {
 }
 
 impl<S: Store> Index<'_, S> {
-    /// Merges runs that are due, of at most `most` entries together; false where none is, or somebody else merges and
+    /// Merges runs that are due, of at most `most` pages together; false where none is, or somebody else merges and
     /// `wait` is not set.
     pub fn merge(&self, most: u64, wait: bool) -> Result<bool, Corrupted> {
         if due(&Meta::load(self.store())?, most).is_none() {
@@ -143,11 +144,8 @@ fn merge_runs<S: Store>(
         merge_band(view, cursors.collect(), &mut tree, allocator, &mut freed)?;
         trees.push(tree.finish(allocator));
         pages += tree.pages;
-        match band {
-            0 => entries = tree.entries,
-            _ if band == layout.null_band() => nulls = tree.entries,
-            _ => {}
-        }
+        // After a crash during vacuum some bands may have more entries than others.
+        if band == layout.null_band() { nulls = tree.entries } else { entries = tree.entries.max(entries) }
     }
     let run = (entries + nulls > 0).then(|| write_roots(allocator, generation, &trees, (pages, entries, nulls)));
     Ok((run, freed))

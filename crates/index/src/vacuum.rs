@@ -56,7 +56,7 @@ impl<S: Store> Index<'_, S> {
                 let tids = view.staging((block, kind), batch.generation, |entries| {
                     entries.tids.iter().rev().map(|tid| tid_of(*tid)).collect::<Vec<_>>()
                 });
-                let dead = dead_among(&tids.map_err(Stop::settled)?, is_dead, done, true);
+                let dead = dead_among(&tids.map_err(Stop::settled)?, is_dead, done);
                 if dead.contains(&true) {
                     // What was added since comes after what was asked about.
                     self.rewrite(block, batch.generation, |page, old, trailer| {
@@ -81,20 +81,22 @@ impl<S: Store> Index<'_, S> {
         let view = View::new(self.store())?;
         let mut changed = Vec::new();
         for run in &view.meta.runs {
-            let mut left = *run;
-            let mut removed = 0;
+            let mut left = RunRef { entries: 0, nulls: 0, ..*run };
             for band in 0..=self.layout().null_band() {
-                let counts = band == 0 || band == self.layout().null_band();
-                let before = *done;
-                removed += self.vacuum_band(&view, run, band, is_dead, (done, counts)).map_err(Stop::settled)?;
-                let kept = done.kept - before.kept;
-                match band {
-                    0 => left.entries = kept,
-                    _ if counts => left.nulls = kept,
-                    _ => {}
+                let band_of = self.vacuum_band(&view, run, band, is_dead).map_err(Stop::settled)?;
+                let is_null = band == self.layout().null_band();
+                // After a crash during vacuum some bands may have more entries than others.
+                if is_null {
+                    left.nulls = band_of.kept
+                } else {
+                    left.entries = left.entries.max(band_of.kept)
+                }
+                if band == 0 || is_null {
+                    done.kept += band_of.kept;
+                    done.removed += band_of.removed;
                 }
             }
-            if removed > 0 {
+            if left != *run {
                 changed.push(left);
             }
         }
@@ -119,26 +121,23 @@ impl<S: Store> Index<'_, S> {
         Ok(())
     }
 
-    /// Returns how many entries left the band.
     fn vacuum_band(
         &self,
         view: &View<'_, S>,
         run: &RunRef,
         band: usize,
         is_dead: &mut dyn FnMut(u64) -> bool,
-        (done, counts): (&mut Vacuumed, bool),
-    ) -> Result<usize, Stop> {
+    ) -> Result<Vacuumed, Stop> {
         let root = view.roots(run)?[band];
         let shape = self.layout().shape(band);
+        let mut done = Vacuumed::default();
         let mut leaves = Leaves::of(root);
-        let mut removed = 0;
         while let Some(block) = leaves.next(view, run, band)? {
             let tids = view.leaf(run, band, block, |entries| {
                 Ok(entries.tids.iter().map(|tid| tid_of(*tid)).collect::<Vec<_>>())
             })?;
-            let dead = dead_among(&tids, is_dead, done, counts);
-            let gone = dead.iter().filter(|dead| **dead).count();
-            if gone > 0 {
+            let dead = dead_among(&tids, is_dead, &mut done);
+            if dead.contains(&true) {
                 self.rewrite(block, run.generation, |page, old, trailer| {
                     let entries = Entries::leaf(old, block, trailer, shape)?;
                     let mut leaf = LeafBuffer::default();
@@ -149,10 +148,9 @@ impl<S: Store> Index<'_, S> {
                     Ok(())
                 })?;
             }
-            removed += gone;
             self.store().pause();
         }
-        Ok(removed)
+        Ok(done)
     }
 
     /// Writes a page anew from what it was: its owner, kind, band and level stay.
@@ -187,6 +185,7 @@ impl<S: Store> Index<'_, S> {
             self.flush(true)?;
         }
         while self.merge(u64::MAX, true)? {}
+        self.forget_unfinished()?;
         let meta = Meta::load(store)?;
         let pages = store.blocks();
         let (mut free, mut hints) = (0, Vec::new());
@@ -207,6 +206,20 @@ impl<S: Store> Index<'_, S> {
         Ok(CleanedUp { pages, free, entries: meta.entries() + nulls + staged.0 + staged.1 })
     }
 
+    /// Lets go of runs that a crash or a cancelled statement left half written: while nobody holds the lock, nobody writes.
+    fn forget_unfinished(&self) -> Result<(), Corrupted> {
+        let store = self.store();
+        let forget = |lock, writing: fn(&mut Meta) -> &mut u64| {
+            let forgotten = store.with_lock(lock, false, || {
+                Meta::update(store, |meta| (std::mem::take(writing(meta)) != 0).then_some(()))
+            });
+            forgotten.unwrap_or(Ok(None))
+        };
+        forget(Lock::Flush, |meta| &mut meta.flushing)?;
+        forget(Lock::Merge, |meta| &mut meta.merging)?;
+        Ok(())
+    }
+
     /// Hashes and NULLs in staging. Pages that become a run meanwhile are left out.
     pub(crate) fn staged(&self, view: &View<'_, S>) -> Result<(u64, u64), Corrupted> {
         let (mut hashes, mut nulls) = (0, 0);
@@ -225,12 +238,10 @@ impl<S: Store> Index<'_, S> {
 }
 
 /// Asks about each TID.
-fn dead_among(tids: &[u64], is_dead: &mut dyn FnMut(u64) -> bool, done: &mut Vacuumed, counts: bool) -> Vec<bool> {
+fn dead_among(tids: &[u64], is_dead: &mut dyn FnMut(u64) -> bool, done: &mut Vacuumed) -> Vec<bool> {
     let dead: Vec<bool> = tids.iter().map(|tid| is_dead(*tid)).collect();
-    if counts {
-        let gone = dead.iter().filter(|dead| **dead).count();
-        done.removed += gone as u64;
-        done.kept += (dead.len() - gone) as u64;
-    }
+    let gone = dead.iter().filter(|dead| **dead).count();
+    done.removed += gone as u64;
+    done.kept += (dead.len() - gone) as u64;
     dead
 }
