@@ -8,6 +8,7 @@ use lumina_hash::ball::{BallError, RadiusError};
 use lumina_hash::hex::HexError;
 use lumina_hash::width::WidthError;
 use lumina_import::Refusal;
+use lumina_index::Damage;
 use lumina_photo::PhotoError;
 use lumina_photo::hash::SizeError;
 use lumina_search::SearchError;
@@ -131,6 +132,49 @@ pub(crate) enum LuminaError {
     ImportPathLong(usize),
     #[error("all places for bulk searches on this server are taken: {limit}")]
     Busy { limit: u32 },
+    #[error("index \"{index}\" is corrupted: block {block}: {damage}")]
+    IndexCorrupted { index: String, block: u32, damage: Damage },
+    #[error("index \"{index}\" is written in format {version}, which this version of lumina does not know")]
+    IndexFormat { index: String, version: u8 },
+    #[error("index \"{index}\" is corrupted: {fault} row ({},{})", tid >> 16, tid & 0xffff)]
+    IndexRow { index: String, tid: u64, fault: RowFault },
+    #[error("column \"{0}\" has no width to be indexed by")]
+    IndexNoWidth(String),
+    #[error("hashes of {bits} bits cannot be indexed: at most {most} bits")]
+    IndexWidth { bits: usize, most: usize },
+    #[error("hashes of {bits} bits cannot be cut into {bands} bands")]
+    IndexBands { bits: usize, bands: usize },
+    #[error("the operator class of index \"{0}\" is not one over hashes")]
+    IndexClass(String),
+    #[error("\"{0}\" is not a hamming index")]
+    IndexOther(String),
+    #[error("index \"{0}\" is partitioned")]
+    IndexPartitioned(String),
+    #[error("index \"{0}\" is a temporary one of another session")]
+    IndexOtherTemporary(String),
+    #[error("index \"{0}\" is not valid")]
+    IndexInvalid(String),
+    #[error("index \"{0}\" cannot be checked in a transaction that began before it was made")]
+    IndexYoung(String),
+    #[error("a hamming index cannot order by more than one distance")]
+    IndexOrders,
+    #[error("a hamming index is read with the snapshot of one moment only")]
+    IndexSnapshot,
+    #[error("a hamming index is only read forward")]
+    IndexBackward,
+    #[error("a hamming index is not read without its table")]
+    IndexOnly,
+}
+
+/// What is wrong between a row of a table and its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RowFault {
+    #[error("it lacks")]
+    Missing,
+    #[error("it has another hash for")]
+    Other,
+    #[error("its table cannot have")]
+    Impossible,
 }
 
 impl LuminaError {
@@ -187,6 +231,17 @@ impl LuminaError {
             Self::OverMemory { .. } | Self::TooManyPairs { .. } | Self::Busy { .. } => {
                 ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
             }
+            Self::IndexCorrupted { .. } | Self::IndexFormat { .. } | Self::IndexRow { .. } => ERRCODE_INDEX_CORRUPTED,
+            Self::IndexNoWidth(_) | Self::IndexClass(_) => ERRCODE_INVALID_OBJECT_DEFINITION,
+            Self::IndexWidth { .. } => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            Self::IndexBands { .. } => ERRCODE_INVALID_PARAMETER_VALUE,
+            Self::IndexOther(_) | Self::IndexPartitioned(_) => ERRCODE_WRONG_OBJECT_TYPE,
+            Self::IndexInvalid(_) | Self::IndexYoung(_) => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Self::IndexOtherTemporary(_)
+            | Self::IndexOrders
+            | Self::IndexSnapshot
+            | Self::IndexBackward
+            | Self::IndexOnly => ERRCODE_FEATURE_NOT_SUPPORTED,
             Self::Search(SearchError::Cancelled) => ERRCODE_QUERY_CANCELED,
             Self::Search(_) => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         }
@@ -312,6 +367,25 @@ impl LuminaError {
             Self::ImagePixels { setting, .. } | Self::ImageMemory { setting, .. } => {
                 format!("{}, or scale the image down.", raise_setting(setting))
             }
+            Self::IndexCorrupted { index, .. } | Self::IndexFormat { index, .. } | Self::IndexRow { index, .. } => {
+                format!("REINDEX INDEX {index};")
+            }
+            Self::IndexNoWidth(column) => format!(
+                "Index hashes of one width: USING hamming (({column}::phash(64))), or give the column the type phash(64)."
+            ),
+            Self::IndexWidth { .. } => "Index a part of them, or hashes of another size.".into(),
+            Self::IndexBands { bits, .. } => {
+                format!("Give 1 to {} bands, or leave it out for as many as suit the width.", bits.min(&64))
+            }
+            Self::IndexClass(_) => "Use phash_hamming_ops, which is the default.".into(),
+            Self::IndexOther(_) => "Give the name of an index that was made with USING hamming.".into(),
+            Self::IndexPartitioned(_) => "Give the name of the index of a partition.".into(),
+            Self::IndexOtherTemporary(_) => "Only that session can read it.".into(),
+            Self::IndexInvalid(index) => format!("REINDEX INDEX {index}; or drop it."),
+            Self::IndexYoung(_) => "Run the check in a new transaction.".into(),
+            Self::IndexOrders => "SET enable_indexscan = off.".into(),
+            Self::IndexOnly => "SET enable_indexonlyscan = off.".into(),
+            Self::IndexSnapshot | Self::IndexBackward => return None,
             Self::Busy { .. } => {
                 "Wait until one has ended, or ask the superuser to raise lumina.concurrent_searches.".into()
             }

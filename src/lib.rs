@@ -10,6 +10,7 @@
 //! - [`image`]: hashes of images, and what else is known of them.
 //! - [`catalog`]: what the tables of the catalog compute of a row.
 //! - [`jobs`]: background workers and their jobs.
+//! - [`am`]: the index access method `hamming`.
 //! - [`planner`]: what the planner asks: simplification of `phash_within`, selectivity, row counts.
 //!
 //! The SQL objects are written by hand in `sql/`, one topic a file, and put together here in their order.
@@ -17,6 +18,7 @@
 #[cfg(not(panic = "unwind"))]
 compile_error!("lumina needs panic = \"unwind\": an error must unwind to Postgres, not end the server");
 
+mod am;
 mod catalog;
 mod error;
 mod guc;
@@ -35,6 +37,7 @@ mod types;
 #[pgrx::pg_guard]
 extern "C-unwind" fn _PG_init() {
     guc::register();
+    am::register();
     pg::background::register_launcher();
 }
 
@@ -44,7 +47,8 @@ pgrx::extension_sql_file!("../sql/operators.sql", name = "operators", requires =
 pgrx::extension_sql_file!("../sql/compare.sql", name = "compare", requires = ["operators"]);
 pgrx::extension_sql_file!("../sql/casts.sql", name = "casts", requires = ["compare"]);
 pgrx::extension_sql_file!("../sql/bands.sql", name = "bands", requires = ["casts"]);
-pgrx::extension_sql_file!("../sql/search.sql", name = "search", requires = ["bands"]);
+pgrx::extension_sql_file!("../sql/hamming.sql", name = "hamming", requires = ["bands"]);
+pgrx::extension_sql_file!("../sql/search.sql", name = "search", requires = ["hamming"]);
 pgrx::extension_sql_file!("../sql/image.sql", name = "image", requires = ["search"]);
 pgrx::extension_sql_file!("../sql/catalogs.sql", name = "catalogs", requires = ["image"]);
 pgrx::extension_sql_file!("../sql/images.sql", name = "images", requires = ["catalogs"]);

@@ -93,11 +93,20 @@ fn fill(session: &mut Client, search: &Search) {
     };
     let table = format!("CREATE TABLE bulk (id bigint, h phash({}))", words * 64);
     session.batch_execute(&table).expect("a table");
-    let mut rows: CopyInWriter<'_> = session.copy_in("COPY bulk FROM STDIN").expect("COPY begins");
-    for row in 0..count {
-        let hash: String = (0..words).map(|plane| format!("{:016x}", planes[plane * count + row])).collect();
-        writeln!(rows, "{row}\t{hash}").expect("a row is sent");
-    }
-    rows.finish().expect("COPY ends");
+    copy(
+        session,
+        "bulk",
+        (0..count).map(|row| {
+            let hash: String = (0..words).map(|plane| format!("{:016x}", planes[plane * count + row])).collect();
+            format!("{row}\t{hash}\n")
+        }),
+    );
     session.batch_execute("VACUUM ANALYZE bulk").expect("vacuum");
+}
+
+/// Copies lines into a table.
+pub(crate) fn copy(session: &mut Client, table: &str, lines: impl Iterator<Item = String>) {
+    let mut rows: CopyInWriter<'_> = session.copy_in(&format!("COPY {table} FROM STDIN")).expect("COPY begins");
+    lines.for_each(|line| rows.write_all(line.as_bytes()).expect("a row is sent"));
+    rows.finish().expect("COPY ends");
 }

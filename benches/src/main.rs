@@ -1,13 +1,14 @@
 //! What the figures in the README come from: a column of `phash(64)` beside what Postgres has, on one server, in one run.
 //!
-//! `make bench`, or `cargo run -p lumina-bench -- ROWS RUNS`. Prints Markdown. With 0 rows only bulk search and duplicates as
-//! a job are measured. Statements that are compared are run in turn, so that a busy machine is unkind to both; the table gives
+//! `make bench`, or `cargo run -p lumina-bench -- ROWS RUNS`. Prints Markdown. With 0 rows the type itself is
+//! left out; a third argument (`uniform64-1000000`, say, or a part of it) measures the index on these sets and nothing else. Statements that are compared are run in turn, so that a busy machine is unkind to both; the table gives
 //! the fastest and the median run of each.
 #![allow(clippy::expect_used, reason = "a program for developers: it stops where it fails")]
 
 mod bulk;
 mod catalog;
 mod import;
+mod index;
 
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::Client;
@@ -69,8 +70,10 @@ const CONTESTS: &[Contest] = &[
 ];
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u64>().expect("a number"));
-    let (rows, runs) = (arguments.next().unwrap_or(1_000_000), arguments.next().unwrap_or(9));
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |otherwise| arguments.next().map_or(otherwise, |number| number.parse().expect("a number"));
+    let (rows, runs): (u64, u64) = (number(1_000_000), number(9));
+    let only_index = arguments.next();
     let cluster = Cluster::start_with(&[
         ("shared_buffers", "1GB"),
         ("work_mem", "1GB"),
@@ -81,6 +84,10 @@ fn main() {
         ("autovacuum", "off"),
     ]);
     cluster.sql("postgres", "CREATE EXTENSION lumina");
+    index::print(&cluster, only_index.as_deref().unwrap_or_default());
+    if only_index.is_some() {
+        return;
+    }
     if rows > 0 {
         values(&cluster, rows, runs);
     }

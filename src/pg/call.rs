@@ -92,6 +92,11 @@ impl Arguments {
         self.datum(index).value() as i32
     }
 
+    /// An `oid`, or a `regclass`.
+    pub(crate) fn oid(self, index: usize) -> pg_sys::Oid {
+        pg_sys::Oid::from_u32(self.datum(index).value() as u32)
+    }
+
     /// An `int8`.
     #[inline(always)]
     pub(crate) fn int8(self, index: usize) -> i64 {

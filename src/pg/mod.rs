@@ -8,23 +8,34 @@
 //! - [`databases`]: the databases of the server.
 //! - [`datum`]: hashes and balls as function arguments and results.
 //! - [`home`]: what tells this database from every copy of it.
+//! - [`index_scan`]: running scans of an index.
+//! - [`insertion`]: what an index keeps over the rows of a statement.
 //! - [`interrupts`]: interrupts in the middle of somebody else's code.
 //! - [`jsonb`]: values of that type.
 //! - [`lock`]: locks of our own in Postgres's lock table.
 //! - [`message`]: texts and binary messages from a client.
 //! - [`node`]: what the planner's expression trees say about an argument; catalog look-ups.
+//! - [`opclass`]: operator classes.
+//! - [`options`]: storage parameters.
 //! - [`owner`]: functions that every role calls and the owner carries out.
+//! - [`pages`]: pages of an index in shared buffers.
+//! - [`path`]: ways to read a table that the planner wants the costs of.
 //! - [`procedure`]: procedures that wait.
+//! - [`progress`]: how far a build is.
 //! - [`query`]: runs a user's query and hands over its rows.
 //! - [`record`]: functions that return one row of several columns.
+//! - [`relation`]: tables and indexes.
 //! - [`report`]: messages that are no errors.
 //! - [`rows`]: functions that return a set of rows.
 //! - [`slot`]: how many searches run at once on the server.
 //! - [`sort`]: the callbacks of a sort.
+//! - [`spool`]: words that wait on disk.
 //! - [`statement`]: fixed statements of our own.
 //! - [`statistics`]: what ANALYZE stored of a column.
+//! - [`table_scan`]: reading a table for an index of it.
 //! - [`threads`]: what must hold around the start of threads.
 //! - [`transaction`]: transactions of background workers, and the end of a session's.
+//! - [`vacuum`]: vacuum of an index.
 //! - [`values`]: values of any type, copied out of rows.
 //! - [`version`]: all that differs between Postgres versions.
 //!
@@ -40,23 +51,34 @@ mod context;
 pub(crate) mod databases;
 pub(crate) mod datum;
 pub(crate) mod home;
+pub(crate) mod index_scan;
+pub(crate) mod insertion;
 pub(crate) mod interrupts;
 pub(crate) mod jsonb;
 pub(crate) mod lock;
 pub(crate) mod message;
 pub(crate) mod node;
+pub(crate) mod opclass;
+pub(crate) mod options;
 mod owner;
+pub(crate) mod pages;
+pub(crate) mod path;
 pub(crate) mod procedure;
+pub(crate) mod progress;
 pub(crate) mod query;
 pub(crate) mod record;
+pub(crate) mod relation;
 pub(crate) mod report;
 pub(crate) mod rows;
 pub(crate) mod server;
 pub(crate) mod slot;
 pub(crate) mod sort;
+pub(crate) mod spool;
 pub(crate) mod statement;
 pub(crate) mod statistics;
+pub(crate) mod table_scan;
 pub(crate) mod threads;
 pub(crate) mod transaction;
+pub(crate) mod vacuum;
 pub(crate) mod values;
 pub(crate) mod version;

@@ -189,6 +189,12 @@ impl Join {
 }
 
 impl Expression {
+    /// # Safety
+    /// `node` is an expression of a query, alive as long as this is used.
+    pub(super) unsafe fn of(node: *mut pg_sys::Node) -> Self {
+        Expression(node)
+    }
+
     pub(super) fn pointer(self) -> *mut pg_sys::Node {
         self.0
     }
@@ -226,6 +232,19 @@ impl Expression {
         }
         // SAFETY: the tag says that it is a FuncExpr.
         unsafe { expressions((*self.0.cast::<pg_sys::FuncExpr>()).args) }
+    }
+
+    /// The function and the operands of an operator.
+    pub(crate) fn operation(self) -> Option<(Oid, Vec<Expression>)> {
+        if !self.is(NodeTag::T_OpExpr) {
+            return None;
+        }
+        let operation: *mut pg_sys::OpExpr = self.0.cast();
+        // SAFETY: the tag says that it is an OpExpr.
+        unsafe {
+            pg_sys::set_opfuncid(operation);
+            Some(((*operation).opfuncid, expressions((*operation).args)))
+        }
     }
 
     /// The width in bits that a `phash` expression is declared with, through domains.

@@ -1,4 +1,5 @@
-//! Where this server lives, and as whom: directories that are never read for anybody, and what errors about files name.
+//! Where this server lives, and as whom: directories that are never read for anybody, what errors about files name, and
+//! whether it is a standby.
 
 use pgrx::pg_sys;
 use std::ffi::{CStr, OsStr};
@@ -48,4 +49,10 @@ pub(crate) fn who_reads() -> String {
         }
         None => format!("Paths are those of the server, on host \"{host}\"."),
     }
+}
+
+/// Raises 25006 on a standby, for a function of this name.
+pub(crate) fn refuse_during_recovery(function: &'static CStr) {
+    // SAFETY: a plain call with a static string.
+    unsafe { pg_sys::PreventCommandDuringRecovery(function.as_ptr()) };
 }

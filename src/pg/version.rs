@@ -1,7 +1,7 @@
 //! All that differs between Postgres 15, 16, 17 and 18, apart from the access method's handler.
 
 use crate::error::LuminaError;
-use pgrx::pg_sys;
+use pgrx::pg_sys::{self, Oid, Relation};
 
 /// Gives an input function's error to whoever asked for errors as values (Postgres 16: `pg_input_is_valid`, 17: COPY
 /// with ON_ERROR), else raises it. Returns the datum to return in the first case.
@@ -140,4 +140,187 @@ pub(super) unsafe fn backend_entry(place: i32) -> *const pg_sys::PgBackendStatus
 pub(crate) fn set_newer_timeouts(_set: impl Fn(&std::ffi::CStr, &str)) {
     #[cfg(not(any(feature = "pg15", feature = "pg16")))]
     _set(c"transaction_timeout", "0");
+}
+
+/// Adds a block of zeros to a file, and returns its number.
+///
+/// # Safety
+/// `relation` is open, and its fork exists.
+#[cfg(feature = "pg15")]
+pub(super) unsafe fn extend(
+    relation: Relation,
+    fork: pg_sys::ForkNumber::Type,
+    strategy: pg_sys::BufferAccessStrategy,
+) -> u32 {
+    const LOCK: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
+    const NEW: u32 = u32::MAX; // P_NEW
+    // SAFETY: as promised by the caller. Nobody else extends a relation that nobody else can see.
+    unsafe {
+        let is_shared = !(*relation).rd_islocaltemp && (*relation).rd_createSubid == 0;
+        if is_shared {
+            pg_sys::LockRelationForExtension(relation, LOCK);
+        }
+        let buffer = pg_sys::ReadBufferExtended(relation, fork, NEW, pg_sys::ReadBufferMode::RBM_NORMAL, strategy);
+        if is_shared {
+            pg_sys::UnlockRelationForExtension(relation, LOCK);
+        }
+        let block = pg_sys::BufferGetBlockNumber(buffer);
+        pg_sys::ReleaseBuffer(buffer);
+        block
+    }
+}
+
+/// Adds a block of zeros to a file, and returns its number.
+///
+/// # Safety
+/// `relation` is open, and its fork exists.
+#[cfg(not(feature = "pg15"))]
+pub(super) unsafe fn extend(
+    relation: Relation,
+    fork: pg_sys::ForkNumber::Type,
+    strategy: pg_sys::BufferAccessStrategy,
+) -> u32 {
+    let which = pg_sys::BufferManagerRelation { rel: relation, ..Default::default() };
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let buffer = pg_sys::ExtendBufferedRel(which, fork, strategy, 0);
+        let block = pg_sys::BufferGetBlockNumber(buffer);
+        pg_sys::ReleaseBuffer(buffer);
+        block
+    }
+}
+
+/// Whether this transaction has made a relation, or its file.
+///
+/// # Safety
+/// `relation` is open.
+pub(super) unsafe fn is_made_here(relation: Relation) -> bool {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let file = (*relation).rd_firstRelfilenodeSubid;
+        #[cfg(not(feature = "pg15"))]
+        let file = (*relation).rd_firstRelfilelocatorSubid;
+        (*relation).rd_createSubid != 0 || file != 0
+    }
+}
+
+/// Sleeps where vacuum is to be slow, and looks for interrupts.
+pub(super) fn vacuum_delay() {
+    // SAFETY: a plain call.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::vacuum_delay_point();
+        #[cfg(feature = "pg18")]
+        pg_sys::vacuum_delay_point(false);
+    }
+}
+
+/// Counts a scan of an index in the statistics: `pgstat_count_index_scan`.
+///
+/// # Safety
+/// `index` is open.
+pub(super) unsafe fn count_scan(index: Relation) {
+    // SAFETY: as promised by the caller. Whatever asked for statistics has them afterwards.
+    unsafe {
+        if (*index).pgstat_info.is_null() {
+            if !(*index).pgstat_enabled {
+                return;
+            }
+            pg_sys::pgstat_assoc_relation(index);
+        }
+        #[cfg(feature = "pg15")]
+        {
+            (*(*index).pgstat_info).t_counts.t_numscans += 1;
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            (*(*index).pgstat_info).counts.numscans += 1;
+        }
+    }
+}
+
+/// Counts a search in what EXPLAIN shows of a scan.
+///
+/// # Safety
+/// `scan` is a running scan.
+pub(super) unsafe fn count_search(_scan: pg_sys::IndexScanDesc) {
+    #[cfg(feature = "pg18")]
+    // SAFETY: as promised by the caller; null where nobody wants to know.
+    unsafe {
+        if let Some(instrument) = (*_scan).instrument.as_mut() {
+            instrument.nsearches += 1;
+        }
+    }
+}
+
+/// The table of an index that is vacuumed; null where Postgres does not say.
+///
+/// # Safety
+/// `info` is that of a running vacuum.
+pub(super) unsafe fn vacuumed_table(_info: *const pg_sys::IndexVacuumInfo) -> Relation {
+    #[cfg(feature = "pg15")]
+    return std::ptr::null_mut();
+    #[cfg(not(feature = "pg15"))]
+    // SAFETY: as promised by the caller.
+    unsafe {
+        (*_info).heaprel
+    }
+}
+
+/// Whether a user may maintain a table: its owner and superusers, from Postgres 17 on whoever has MAINTAIN.
+///
+/// # Safety
+/// `table` exists.
+pub(super) unsafe fn may_maintain(table: Oid, user: Oid) -> bool {
+    // SAFETY: look-ups in the catalog.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let owns = pg_sys::pg_class_ownercheck(table, user);
+        #[cfg(not(feature = "pg15"))]
+        let owns = pg_sys::object_ownercheck(pg_sys::RelationRelationId, table, user);
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        let maintains = false;
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        let maintains = pg_sys::pg_class_aclcheck(table, user, pg_sys::ACL_MAINTAIN as pg_sys::AclMode)
+            == pg_sys::AclResult::ACLCHECK_OK;
+        owns || maintains
+    }
+}
+
+/// Takes the search path of the session away from functions that are run for the owner of a table, where Postgres does so too.
+pub(super) fn restrict_search_path() {
+    #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+    // SAFETY: a plain call, within a level of settings that ends.
+    unsafe {
+        pg_sys::RestrictSearchPath();
+    }
+}
+
+/// Where a parameter of a relation is put: at an offset.
+pub(super) fn parameter(
+    name: *const std::ffi::c_char,
+    type_: pg_sys::relopt_type::Type,
+    offset: i32,
+) -> pg_sys::relopt_parse_elt {
+    pg_sys::relopt_parse_elt {
+        optname: name,
+        opttype: type_,
+        offset,
+        #[cfg(feature = "pg18")]
+        isset_offset: 0, // nobody asks whether it was given
+    }
+}
+
+/// Lets the planner prefer every other path to one that costs infinitely much: Postgres 18 counts what is disabled before
+/// it compares costs, and a plain scan of the table may be disabled once.
+///
+/// # Safety
+/// `path` is being made.
+pub(super) unsafe fn disable(_path: *mut pg_sys::Path) {
+    #[cfg(feature = "pg18")]
+    // SAFETY: as promised by the caller.
+    unsafe {
+        (*_path).disabled_nodes = 2;
+    }
 }

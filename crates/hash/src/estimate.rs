@@ -37,8 +37,10 @@ impl ColumnSample {
     /// The share of all rows that lies in `ball`.
     pub fn share_in(&self, ball: &Ball) -> f64 {
         let common: f64 = self.common.iter().filter(|(hash, _)| ball.contains(hash)).map(|(_, share)| share).sum();
-        let bounds = self.histogram.iter().filter(|hash| ball.contains(hash)).count();
-        let seen = bounds as f64 / self.histogram.len().max(1) as f64;
+        // The outermost bounds are the smallest and the largest hash, and stand for nothing but themselves.
+        let inner = self.histogram.get(1..self.histogram.len().saturating_sub(1)).unwrap_or_default();
+        let bounds = inner.iter().filter(|hash| ball.contains(hash)).count();
+        let seen = bounds as f64 / inner.len().max(1) as f64;
         let width = ball.center().len();
         let rest = self.others() * seen.max(self.share_of_width(width) * volume(width * 8, ball.radius()));
         (common + rest.max(self.share_of_one())).clamp(0.0, 1.0)

@@ -5,7 +5,7 @@ use crate::error::{Corrupted, Damage};
 use crate::index::Index;
 use crate::layout::{MAX_WORDS, fingerprint};
 use crate::merge::debt;
-use crate::meta::{Meta, RunRef};
+use crate::meta::RunRef;
 use crate::page::Kind;
 use crate::run::Root;
 use crate::store::{Lock, Store};
@@ -71,12 +71,9 @@ impl<S: Store> Index<'_, S> {
             let view = View::new(self.store())?;
             match self.check_view(&view, &mut done, each) {
                 Ok(()) => return Ok(()),
-                Err(Stop::Corrupted(corrupted)) => return Err(corrupted),
-                Err(Stop::Moved(block)) if Meta::load(self.store())?.changes == view.meta.changes => {
-                    return Err(Corrupted::new(block, Damage::Owner));
-                }
-                Err(Stop::Moved(_)) => self.store().interrupt(),
+                Err(stop) => stop.moved(self.store())?,
             }
+            self.store().interrupt();
         }
     }
 

@@ -12,7 +12,7 @@ use crate::entries::{StoredTid, stored_tid, tid_of};
 use crate::error::{Corrupted, Damage};
 use crate::index::Index;
 use crate::layout::{Layout, MAX_WORDS};
-use crate::meta::{Batch, MAX_RUNS, Meta, RunRef};
+use crate::meta::{Batch, Meta, RunRef};
 use crate::page::Kind;
 use crate::run::{Allocator, TreeWriter, write_roots};
 use crate::store::{Lock, Store};
@@ -34,7 +34,7 @@ impl<S: Store> Index<'_, S> {
 
     fn flush_locked(&self) -> Result<bool, Corrupted> {
         let store = self.store();
-        if Meta::load(store)?.runs.len() + 1 >= MAX_RUNS {
+        if Meta::load(store)?.is_full() {
             self.merge_smallest()?;
         }
         let begun = Meta::update(store, |meta| {
@@ -74,6 +74,7 @@ impl<S: Store> Index<'_, S> {
         let view = View::new(store)?;
         let mut unsorted = Unsorted::default();
         for (block, kind) in batch.pages() {
+            view.exists(block)?;
             let mut outcome = Ok(());
             store.change(&[block], |pages| {
                 outcome = pages[0].check(block).and_then(|trailer| {

@@ -107,6 +107,9 @@ impl<'s, S: Store> Index<'s, S> {
             let meta = Meta::load(self.store)?;
             let last = meta.staging.of(kind).last();
             let last = last.map(|block| Tail { block: *block, generation: meta.staging.generation });
+            if let Some(tail) = last.filter(|tail| tail.block >= self.store.blocks()) {
+                return Err(Corrupted::new(tail.block, Damage::Past));
+            }
             if last.is_some() && last != tried {
                 *tails.of(kind) = last;
                 continue;

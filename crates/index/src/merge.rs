@@ -86,8 +86,9 @@ impl<S: Store> Index<'_, S> {
     /// Where the list of runs is full: the smaller half becomes one.
     pub(crate) fn merge_smallest(&self) -> Result<(), Corrupted> {
         self.merge_some(true, |meta| {
-            // The largest are first.
-            Some(meta.runs[meta.runs.len() / 2..].iter().map(|run| run.generation).collect())
+            // Not where another merge, for which this one waited, has made room. The largest are first.
+            let smallest = || meta.runs[meta.runs.len() / 2..].iter().map(|run| run.generation).collect();
+            meta.is_full().then(smallest)
         })?;
         Ok(())
     }

@@ -243,7 +243,13 @@ impl Meta {
     /// Whether a page of `generation` may be in use, as far as this copy of block 0 knows.
     pub fn is_live(&self, generation: u64) -> bool {
         generation >= self.next_generation
-            || [self.flushing, self.merging, self.staging.generation, self.sealed.generation].contains(&generation)
+            || [self.flushing, self.merging].contains(&generation)
+            || self.is_listed(generation)
+    }
+
+    /// Whether searches are led to pages of `generation`.
+    pub(crate) fn is_listed(&self, generation: u64) -> bool {
+        [self.staging.generation, self.sealed.generation].contains(&generation)
             || self.runs.iter().any(|run| run.generation == generation)
     }
 
@@ -255,6 +261,11 @@ impl Meta {
         let generation = page.generation();
         let stamp = self.retired.iter().find(|(retired, _)| *retired == generation).map(|(_, stamp)| *stamp);
         block != 0 && !self.is_live(generation) && store.is_past(stamp.unwrap_or(self.retired_before))
+    }
+
+    /// Whether the list of runs has room for one more, and no others.
+    pub(crate) fn is_full(&self) -> bool {
+        self.runs.len() + 1 >= MAX_RUNS
     }
 
     /// Hashes in runs.

@@ -11,7 +11,7 @@
 
 use crate::cost::{self, Probe};
 use crate::entries::{Entries, tid_of};
-use crate::error::{Corrupted, Damage};
+use crate::error::Corrupted;
 use crate::index::Index;
 use crate::layout::{Layout, Row};
 use crate::meta::{Meta, RunRef};
@@ -252,12 +252,7 @@ fn sweep<S: Store>(index: &Index<'_, S>, target: &Target, sink: &mut impl Sink) 
         let view = View::new(index.store())?;
         match (Sweep { view: &view, target, hits: Vec::new() }).all(&mut done, sink) {
             Ok(()) => return Ok(()),
-            Err(Stop::Corrupted(corrupted)) => return Err(corrupted),
-            Err(Stop::Moved(block)) => {
-                if Meta::load(index.store())?.changes == view.meta.changes {
-                    return Err(Corrupted::new(block, Damage::Owner));
-                }
-            }
+            Err(stop) => stop.moved(index.store())?,
         }
         index.store().interrupt();
     }

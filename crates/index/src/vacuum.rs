@@ -181,15 +181,28 @@ impl<S: Store> Index<'_, S> {
     /// blocks are hinted at.
     pub fn clean_up(&self) -> Result<CleanedUp, Corrupted> {
         let store = self.store();
-        if Meta::load(store)?.staging_pages() >= WORTH_A_RUN {
-            self.flush(true)?;
-        }
-        while self.merge(u64::MAX, true)? {}
         self.forget_unfinished()?;
+        // First of all: after a crash nobody knows of the free blocks, and what is written below would add others.
+        let mut free = self.find_free()?;
+        let mut is_written = Meta::load(store)?.staging_pages() >= WORTH_A_RUN && self.flush(true)?;
+        while self.merge(u64::MAX, true)? {
+            is_written = true;
+        }
+        if is_written {
+            free = self.find_free()?;
+        }
+        let view = View::new(store)?;
+        let staged = self.staged(&view)?;
+        let nulls: u64 = view.meta.runs.iter().map(|run| run.nulls).sum();
+        Ok(CleanedUp { pages: store.blocks(), free, entries: view.meta.entries() + nulls + staged.0 + staged.1 })
+    }
+
+    /// Hints at every block that is free. Returns how many are.
+    fn find_free(&self) -> Result<u32, Corrupted> {
+        let store = self.store();
         let meta = Meta::load(store)?;
-        let pages = store.blocks();
         let (mut free, mut hints) = (0, Vec::new());
-        for block in 1..pages {
+        for block in 1..store.blocks() {
             if store.read(block, |page| meta.is_free(page, block, store)) {
                 free += 1;
                 hints.push(block);
@@ -201,15 +214,17 @@ impl<S: Store> Index<'_, S> {
             store.pause();
         }
         store.give_free(&hints);
-        let staged = self.staged(&View::new(store)?)?;
-        let nulls: u64 = meta.runs.iter().map(|run| run.nulls).sum();
-        Ok(CleanedUp { pages, free, entries: meta.entries() + nulls + staged.0 + staged.1 })
+        Ok(free)
     }
 
     /// Lets go of runs that a crash or a cancelled statement left half written: while nobody holds the lock, nobody writes.
     fn forget_unfinished(&self) -> Result<(), Corrupted> {
         let store = self.store();
-        let forget = |lock, writing: fn(&mut Meta) -> &mut u64| {
+        let mut meta = Meta::load(store)?;
+        let mut forget = |lock, writing: fn(&mut Meta) -> &mut u64| {
+            if *writing(&mut meta) == 0 {
+                return Ok(None);
+            }
             let forgotten = store.with_lock(lock, false, || {
                 Meta::update(store, |meta| (std::mem::take(writing(meta)) != 0).then_some(()))
             });
@@ -227,7 +242,7 @@ impl<S: Store> Index<'_, S> {
             for (block, kind) in batch.pages() {
                 let count = match view.staging((block, kind), batch.generation, |entries| entries.len() as u64) {
                     Ok(count) => count,
-                    Err(Stop::Moved(_)) => 0,
+                    Err(Stop::Moved { .. }) => 0,
                     Err(Stop::Corrupted(corrupted)) => return Err(corrupted),
                 };
                 if kind == Kind::StagingNulls { nulls += count } else { hashes += count }

@@ -16,8 +16,8 @@ use std::ops::Range;
 /// Why a walk ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The page at this block belongs to something else by now.
-    Moved(u32),
+    /// The page at this block does not belong to the generation that it was promised of, by now.
+    Moved { block: u32, generation: u64 },
     /// A page is not what it must be.
     Corrupted(Corrupted),
 }
@@ -32,8 +32,17 @@ impl Stop {
     /// Where nothing may have moved: under the lock that keeps the runs as they are.
     pub(crate) fn settled(self) -> Corrupted {
         match self {
-            Stop::Moved(block) => Corrupted::new(block, Damage::Owner),
+            Stop::Moved { block, .. } => Corrupted::new(block, Damage::Owner),
             Stop::Corrupted(corrupted) => corrupted,
+        }
+    }
+
+    /// Where something may have moved: whether that is so, and the walk is to begin again. What is still listed has not
+    /// moved, for its pages are in place from before it is listed until after it no longer is.
+    pub(crate) fn moved(self, store: &impl Store) -> Result<(), Corrupted> {
+        match self {
+            Stop::Moved { generation, .. } if !Meta::load(store)?.is_listed(generation) => Ok(()),
+            stop => Err(stop.settled()),
         }
     }
 }
@@ -68,6 +77,11 @@ impl<'s, S: Store> View<'s, S> {
         &self.meta.layout
     }
 
+    /// Whether the file goes as far as a block that is promised.
+    pub(crate) fn exists(&self, block: u32) -> Result<(), Corrupted> {
+        if block < self.blocks { Ok(()) } else { Err(Corrupted::new(block, Damage::Past)) }
+    }
+
     /// Reads a page that is what was promised.
     pub(crate) fn page<R>(
         &self,
@@ -75,13 +89,11 @@ impl<'s, S: Store> View<'s, S> {
         promise: Promise,
         look: impl FnOnce(&Page, Trailer) -> Result<R, Corrupted>,
     ) -> Result<R, Stop> {
-        if block >= self.blocks {
-            return Err(Corrupted::new(block, Damage::Past).into());
-        }
+        self.exists(block)?;
         self.store.read(block, |page| {
             let trailer = page.check(block)?;
             if trailer.generation != promise.generation {
-                return Err(Stop::Moved(block));
+                return Err(Stop::Moved { block, generation: promise.generation });
             }
             if (trailer.kind, trailer.band, trailer.level) != (promise.kind, promise.band, promise.level) {
                 return Err(Corrupted::new(block, Damage::Unexpected).into());

@@ -15,10 +15,10 @@
 //! that rarely differ gets none. The constants are nanoseconds on one core, measured (`cargo bench`); only their ratios
 //! matter for the choice.
 
+use crate::band::Band;
 use crate::context::Context;
 use crate::error::SearchError;
 use crate::search::{Search, buffers};
-use crate::band::Band;
 use crate::values::Values;
 use lumina_hash::ball::volume;
 use lumina_hash::bands::Bands;

@@ -1,8 +1,8 @@
 //! Values sorted by a band: the buckets of a banded join.
 
+use crate::band::Band;
 use crate::context::Context;
 use crate::error::SearchError;
-use crate::band::Band;
 use crate::values::Values;
 use lumina_hash::kernel::{PADDING, Planes};
 use rayon::prelude::*;

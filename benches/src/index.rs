@@ -1,0 +1,281 @@
+//! The hamming index: searches, size, building, inserts, from ten thousand to ten million hashes, beside what Postgres has.
+//!
+//! Searches are prepared statements, one client, warm; half the queries are hashes of the table with up to r bits flipped,
+//! half are fresh. Times are the client's: the whole statement with its way there and back, which `SELECT 1` costs alone.
+
+use crate::bulk::copy;
+use lumina_cluster::Cluster;
+use lumina_cluster::postgres::{Client, Statement};
+use std::time::{Duration, Instant};
+
+/// A set, words of a hash, how many, and the radii to search within.
+struct Set {
+    name: &'static str,
+    words: usize,
+    count: usize,
+    radii: &'static [u32],
+}
+
+const SETS: &[Set] = &[
+    Set { name: "uniform", words: 1, count: 10_000, radii: &[0, 5, 10, 16] },
+    Set { name: "uniform", words: 1, count: 100_000, radii: &[0, 5, 10, 16] },
+    Set { name: "uniform", words: 1, count: 1_000_000, radii: &[0, 2, 5, 8, 10, 16] },
+    Set { name: "photo", words: 1, count: 1_000_000, radii: &[0, 2, 5, 8, 10, 16] },
+    Set { name: "uniform", words: 1, count: 10_000_000, radii: &[0, 5, 10, 16] },
+    Set { name: "uniform", words: 4, count: 1_000_000, radii: &[0, 10, 20, 31] },
+];
+
+/// Measured only where it is asked for by its whole name.
+const LARGE: Set = Set { name: "uniform", words: 4, count: 10_000_000, radii: &[0, 10, 20, 31] };
+
+/// Sessions that search at once, and for how long.
+const CLIENTS: usize = 8;
+const BUSY: Duration = Duration::from_secs(3);
+
+/// Rows that are added one by one, and rows that are copied.
+const INSERTS: usize = 100_000;
+const COPIED: usize = 1_000_000;
+
+/// Prints the tables.
+pub(crate) fn print(cluster: &Cluster, wanted: &str) {
+    let mut session = cluster.connect();
+    session.batch_execute("SET work_mem = '4MB'; SET maintenance_work_mem = '256MB'").expect("settings");
+    let idle = session.prepare("SELECT 1").expect("a statement");
+    let mut times: Vec<Duration> =
+        (0..1000).map(|_| timed(|| session.query(&idle, &[]).map(drop).expect("one"))).collect();
+    times.sort();
+    println!("\nThe index; `SELECT 1` takes {} here.\n", micros(times[500]));
+    println!("| set | rows | search | median | p99 | rows found | with a tier full | sequential scan |");
+    println!("|---|---|---|---|---|---|---|---|");
+    let mut sizes = Vec::new();
+    let name = |set: &Set| format!("{}{}-{}", set.name, set.words * 64, set.count);
+    let large = (name(&LARGE) == wanted).then_some(&LARGE);
+    for set in SETS.iter().filter(|set| name(set).contains(wanted)).chain(large) {
+        sizes.push(measure(cluster, &mut session, set));
+        session.batch_execute("DROP TABLE indexed").expect("the table goes");
+    }
+    println!(
+        "\n| set | rows | build, s | bytes a row | WAL bytes a row | bytes a row after a quarter more | searches a second, {CLIENTS} clients |\n|---|---|---|---|---|---|---|"
+    );
+    sizes.iter().for_each(|row| println!("{row}"));
+    inserts(&mut session);
+}
+
+fn micros(time: Duration) -> String {
+    let micros = time.as_secs_f64() * 1e6;
+    if micros < 1000.0 { format!("{micros:.0} µs") } else { format!("{:.2} ms", micros / 1000.0) }
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+fn number<T: for<'a> lumina_cluster::postgres::types::FromSql<'a>>(session: &mut Client, query: &str) -> T {
+    session.query_one(query, &[]).expect("a figure").get(0)
+}
+
+/// Hashes in hex, as `count` of them were copied.
+fn hashes(set: &Set) -> Vec<Vec<u8>> {
+    let planes = match set.name {
+        "photo" => lumina_sets::photo(set.count, 1),
+        _ => lumina_sets::uniform(set.words, set.count, if set.words == 1 { 6 } else { 31 }, 1),
+    };
+    let hash = |row: usize| (0..set.words).flat_map(|p| planes[p * set.count + row].to_be_bytes()).collect();
+    (0..set.count).map(hash).collect()
+}
+
+fn hex(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Prints a row a search; returns the row of the sizes.
+fn measure(cluster: &Cluster, session: &mut Client, set: &Set) -> String {
+    let Set { name, words, count, radii } = set;
+    let hashes = hashes(set);
+    session.batch_execute(&format!("CREATE TABLE indexed (id bigint, h phash({}))", words * 64)).expect("a table");
+    copy(session, "indexed", hashes.iter().enumerate().map(|(id, hash)| format!("{id}\t{}\n", hex(hash))));
+    for statement in ["VACUUM (ANALYZE) indexed", "CHECKPOINT"] {
+        session.batch_execute(statement).expect("vacuum");
+    }
+    let before: String = number(session, "SELECT pg_current_wal_insert_lsn()::text");
+    let built = timed(|| session.batch_execute("CREATE INDEX ON indexed USING hamming (h)").expect("an index"));
+    let wal = format!("SELECT (pg_current_wal_insert_lsn() - '{before}'::pg_lsn)::float8 / {count}");
+    let wal: f64 = number(session, &wal);
+    let size = "SELECT pg_relation_size('indexed_h_idx')::float8 / count(*) FROM indexed";
+    let bytes: f64 = number(session, size);
+
+    let rate = busy(cluster, set, &hashes);
+
+    // A quarter more, so that every tier has as many runs as it takes.
+    let fresh = searches(session, set, &hashes);
+    let more = count / 4;
+    copy(session, "indexed", (0..more).map(|id| format!("{id}\t{}\n", hex(&flipped(&hashes[id], 3, id as u64)))));
+    let later = searches(session, set, &hashes);
+    let after: f64 = number(session, size);
+    for ((search, first), later) in
+        radii.iter().map(|r| format!("within {r}")).chain(["10 nearest".into()]).zip(fresh).zip(later)
+    {
+        let scan = first.scan.map_or("".into(), micros);
+        println!(
+            "| {name}, {} bits | {count} | {search} | {} | {} | {:.1} | {} | {scan} |",
+            words * 64,
+            micros(first.median),
+            micros(first.slow),
+            first.rows,
+            micros(later.median)
+        );
+    }
+    format!(
+        "| {name}, {} bits | {count} | {:.2} | {bytes:.1} | {wal:.1} | {after:.1} | {rate} |",
+        words * 64,
+        built.as_secs_f64()
+    )
+}
+
+struct Times {
+    median: Duration,
+    slow: Duration,
+    rows: f64,
+    scan: Option<Duration>,
+}
+
+fn flipped(hash: &[u8], flips: u64, seed: u64) -> Vec<u8> {
+    let mut hash = hash.to_vec();
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    for _ in 0..flips {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        let bit = (state >> 33) as usize % (hash.len() * 8);
+        hash[bit / 8] ^= 1 << (bit % 8);
+    }
+    hash
+}
+
+/// Each search in turn: within each radius, then the nearest.
+fn searches(session: &mut Client, set: &Set, hashes: &[Vec<u8>]) -> Vec<Times> {
+    let width = set.words * 64;
+    let within = |r: &u32| (*r, format!("SELECT id FROM indexed WHERE h <@ phash_ball($1::text::phash({width}), {r})"));
+    let nearest = (5, format!("SELECT id FROM indexed ORDER BY h <~> $1::text::phash({width}) LIMIT 10"));
+    let forms: Vec<(u32, String)> = set.radii.iter().map(within).chain([nearest]).collect();
+    let mut all = Vec::new();
+    for (radius, form) in forms {
+        let statement = session.prepare(&form).expect("a statement");
+        let queries: Vec<String> = (0..if set.count > 1_000_000 { 100 } else { 400 })
+            .map(|at: usize| {
+                let random = (at as u64 + 1).wrapping_mul(0xd6e8_feb8_6659_fd93);
+                let hash = &hashes[random as usize % hashes.len()];
+                // As many flips as there are bits make a hash of its own.
+                hex(&flipped(
+                    hash,
+                    if at.is_multiple_of(2) { width as u64 * 4 } else { random >> 40 & u64::from(radius) },
+                    random,
+                ))
+            })
+            .collect();
+        let one = |session: &mut Client, statement: &Statement, query: &String| {
+            session.query(statement, &[query]).expect("rows").len()
+        };
+        for query in queries.iter().take(20) {
+            one(session, &statement, query);
+        }
+        let mut rows = 0;
+        let mut times: Vec<Duration> =
+            queries.iter().map(|query| timed(|| rows += one(session, &statement, query))).collect();
+        times.sort();
+        session.batch_execute("SET enable_indexscan = off; SET enable_bitmapscan = off").expect("settings");
+        let plain = session.prepare(&form).expect("a statement");
+        let mut scans: Vec<Duration> = queries
+            .iter()
+            .take(5)
+            .map(|query| timed(|| assert!(one(session, &plain, query) <= hashes.len() * 2)))
+            .collect();
+        scans.sort();
+        session.batch_execute("RESET enable_indexscan; RESET enable_bitmapscan").expect("settings");
+        all.push(Times {
+            median: times[times.len() / 2],
+            slow: times[times.len() * 99 / 100],
+            rows: rows as f64 / times.len() as f64,
+            scan: scans.get(2).copied(),
+        });
+    }
+    all
+}
+
+/// Searches a second of all clients together, within 5 bits, or 31 of wide hashes.
+fn busy(cluster: &Cluster, set: &Set, hashes: &[Vec<u8>]) -> String {
+    let (width, radius) = (set.words * 64, if set.words == 1 { 5 } else { 31 });
+    let one = |client: usize| {
+        let mut session = cluster.connect();
+        let form = format!("SELECT id FROM indexed WHERE h <@ phash_ball($1::text::phash({width}), {radius})");
+        let statement = session.prepare(&form).expect("a statement");
+        let start = Instant::now();
+        let mut done = 0;
+        while start.elapsed() < BUSY {
+            let random = (done * CLIENTS + client + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let query = hex(&flipped(&hashes[random % hashes.len()], 3, random as u64));
+            assert!(!session.query(&statement, &[&query]).expect("rows").is_empty());
+            done += 1;
+        }
+        done
+    };
+    let all: usize = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS).map(|client| scope.spawn(move || one(client))).collect();
+        clients.into_iter().map(|client| client.join().expect("a client")).sum()
+    });
+    format!("{:.0} (within {radius})", all as f64 / BUSY.as_secs_f64())
+}
+
+/// Rows one by one, and copied, beside a btree on random bigints.
+fn inserts(session: &mut Client) {
+    println!(
+        "\n| {INSERTS} single inserts in a transaction, of {COPIED} rows | median | p99.9 | slowest | COPY of {COPIED} rows into the empty table, s | WAL bytes a row of that |"
+    );
+    println!("|---|---|---|---|---|---|");
+    let kinds = [
+        ("no index", ""),
+        ("btree on random bigints", "CREATE INDEX ON written (number)"),
+        ("hamming on `phash(64)`", "CREATE INDEX ON written USING hamming (h)"),
+    ];
+    for (name, index) in kinds {
+        session
+            .batch_execute(&format!("CREATE TABLE written (id bigint, number bigint, h phash(64)); {index}"))
+            .expect("a table");
+        let before: String = number(session, "SELECT pg_current_wal_insert_lsn()::text");
+        let row = |id: u64| {
+            let random = (id + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let random = (random ^ random >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            (random as i64, format!("{random:016x}"))
+        };
+        let copied = timed(|| {
+            copy(
+                session,
+                "written",
+                (0..COPIED as u64).map(|id| {
+                    let (number, h) = row(id);
+                    format!("{id}\t{number}\t{h}\n")
+                }),
+            );
+        });
+        let wal = format!("SELECT (pg_current_wal_insert_lsn() - '{before}'::pg_lsn)::float8 / {COPIED}");
+        let wal: f64 = number(session, &wal);
+        let statement =
+            session.prepare("INSERT INTO written VALUES ($1, $2, $3::text::phash(64))").expect("a statement");
+        session.batch_execute("BEGIN").expect("begin");
+        let mut times: Vec<Duration> = (0..INSERTS as u64)
+            .map(|id| {
+                let (number, h) = row(id + COPIED as u64);
+                timed(|| assert_eq!(session.execute(&statement, &[&(id as i64), &number, &h]).expect("a row"), 1))
+            })
+            .collect();
+        session.batch_execute("COMMIT; DROP TABLE written").expect("commit");
+        times.sort();
+        println!(
+            "| {name} | {} | {} | {} | {:.2} | {wal:.0} |",
+            micros(times[INSERTS / 2]),
+            micros(times[INSERTS * 999 / 1000]),
+            micros(times[INSERTS - 1]),
+            copied.as_secs_f64()
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! `ambuild`, `ambuildempty`, `ambuildphasename`: CREATE INDEX and REINDEX.
+
+use super::OrRaiseIn;
+use super::options::bands;
+use crate::error::{LuminaError, OrRaise};
+use crate::pg::pages::Pages;
+use crate::pg::path::maintenance_memory;
+use crate::pg::progress;
+use crate::pg::relation::{IndexRelation, TableRelation};
+use crate::pg::spool::TemporaryFile;
+use crate::pg::table_scan::{build_result, rows_to_index};
+use lumina_index::{Builder, Built, Index, Layout, LayoutError, MAX_BITS};
+use pgrx::pg_guard;
+use pgrx::pg_sys::{IndexBuildResult, IndexInfo, Relation, int64};
+use std::ffi::{CStr, c_char};
+
+/// The phases of a build, from 1 on: the first is Postgres's own.
+const PHASES: [&CStr; 3] = [c"initializing", c"reading hashes", c"sorting and writing bands"];
+
+/// Builds an index of the rows that its table has.
+///
+/// # Safety
+/// Called by Postgres: the table and the index are open, and nobody else sees the index.
+#[allow(unsafe_code, reason = "a callback")]
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn ambuild(
+    table: Relation,
+    index: Relation,
+    info: *mut IndexInfo,
+) -> *mut IndexBuildResult {
+    // SAFETY: as promised by the caller.
+    let (table, index) = unsafe { (TableRelation::of(table), IndexRelation::of(index)) };
+    let layout = new_layout(index).or_raise();
+    let pages = Pages::new_index(index);
+    let spool = TemporaryFile::new();
+    let mut builder = Builder::new(&pages, layout, maintenance_memory(), spool).or_raise_in(index);
+    // What was cached is of the index before, if there was one.
+    index.remember(layout);
+    progress::phase(2);
+    let mut rows = 0;
+    let mut add = |hash: Option<crate::pg::datum::Phash<'_>>, tid| {
+        let row = hash.map(|hash| {
+            let other = LuminaError::Width { found: hash.bits(), expected: layout.bits() };
+            layout.row(hash.0).ok_or(other).or_raise()
+        });
+        builder.add(row.as_ref(), tid);
+        rows += 1;
+    };
+    // SAFETY: as promised by the caller.
+    let in_table = unsafe { rows_to_index(table, index, info, &mut add) };
+    progress::phase(3);
+    progress::rows(rows);
+    let Built { entries, nulls, .. } = builder.finish().or_raise_in(index);
+    pages.log();
+    progress::rows_done(rows);
+    build_result(in_table, (entries + nulls) as f64)
+}
+
+/// Makes what an unlogged index is after a crash: empty.
+///
+/// # Safety
+/// Called by Postgres: the index is open, and has an init fork without blocks.
+#[allow(unsafe_code, reason = "a callback")]
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
+    // SAFETY: as promised by the caller.
+    let index = unsafe { IndexRelation::of(index) };
+    let pages = Pages::init_fork(index);
+    Index::create(&pages, new_layout(index).or_raise());
+    pages.log();
+}
+
+/// The name of a phase of a build.
+///
+/// # Safety
+/// None is needed.
+#[allow(unsafe_code, reason = "a callback")]
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn ambuildphasename(number: int64) -> *mut c_char {
+    let name = usize::try_from(number - 1).ok().and_then(|at| PHASES.get(at));
+    name.map_or(std::ptr::null_mut(), |name| name.as_ptr().cast_mut())
+}
+
+/// The layout of an index that is being made: its width is that of the column's type, its bands are an option.
+///
+/// Errors: 42P17 where the type has no width or the operator class is not over hashes, 54000 for hashes that are too wide, 22023
+/// for a number of bands that does not fit.
+fn new_layout(index: IndexRelation) -> Result<Layout, LuminaError> {
+    if !index.is_over_hashes() {
+        return Err(LuminaError::IndexClass(index.name()));
+    }
+    let bits = index.declared_bits().ok_or_else(|| LuminaError::IndexNoWidth(index.column_name()))?;
+    Layout::new(bits, bands(index)).map_err(|why| match why {
+        LayoutError::Bits(bits) => LuminaError::IndexWidth { bits, most: MAX_BITS },
+        LayoutError::Bands { bits, bands } => LuminaError::IndexBands { bits, bands },
+    })
+}

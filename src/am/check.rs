@@ -1,0 +1,149 @@
+//! What `hamming_index_check` looks at: every page of the index, and, where asked, that every row of the table is in every band.
+//!
+//! The rows are those that one snapshot sees. Each is in the index as long as the snapshot lives: it was there before it became
+//! visible, and vacuum leaves it alone. So the table is read first, a part of it that fits in `maintenance_work_mem`, and
+//! then the whole index; and so on for the other parts. Inserts, vacuum and merges go on meanwhile.
+
+use super::{OrRaiseIn, layout};
+use crate::error::{LuminaError, RowFault};
+use crate::pg::pages::Pages;
+use crate::pg::path::maintenance_memory;
+use crate::pg::relation::Opened;
+use crate::pg::table_scan::Visible;
+use lumina_index::layout::MAX_WORDS;
+use lumina_index::{CheckedEntry, Index, Layout};
+use std::ops::Range;
+
+/// The most rows that a block of a table holds.
+const ROWS_OF_BLOCK: usize = 291;
+/// Instead of the place of a row: its hash is NULL.
+const NULL: u32 = u32::MAX;
+
+/// Checks an index; with `whole`, against its table too. Errors: XX002 for the first thing that is wrong.
+pub(super) fn check(opened: &Opened, whole: bool) -> Result<(), LuminaError> {
+    let (table, index) = (opened.table, opened.index);
+    let pages = Pages::of(index, Some(table));
+    let layout = layout(index, &pages);
+    let tree = Index::with_layout(&pages, layout);
+    let mut farthest = 0;
+    let fault = |tid: u64, fault| LuminaError::IndexRow { index: index.qualified_name(), tid, fault };
+    if whole {
+        let visible = Visible::begin(table, index).ok_or_else(|| LuminaError::IndexYoung(index.name()))?;
+        let (blocks, room) = (table.blocks(), maintenance_memory() / Rows::size_of_row(&layout));
+        let (mut start, mut density) = (0, ROWS_OF_BLOCK);
+        while start < blocks || start == 0 {
+            let end = blocks.min(start.saturating_add((room / density).max(1) as u32));
+            let mut rows = Rows::new(layout, start..end);
+            visible.rows(start..end, &mut |hash, tid| rows.add(hash.map(|hash| hash.0), tid));
+            rows.sort();
+            tree.check(&mut |entry| {
+                farthest = farthest.max(entry.tid);
+                rows.meet(entry);
+            })
+            .or_raise_in(index);
+            rows.outcome().map_err(|(tid, what)| fault(tid, what))?;
+            // A quarter more than there was, lest a part that is fuller takes more memory than granted.
+            density = (rows.tids.len() * 5 / 4 / (end - start).max(1) as usize).clamp(1, ROWS_OF_BLOCK);
+            start = end.max(1);
+        }
+        visible.end();
+    } else {
+        tree.check(&mut |entry| farthest = farthest.max(entry.tid)).or_raise_in(index);
+    }
+    // Blocks of a table that somebody has locked do not go away.
+    if farthest >> 16 >= u64::from(table.blocks()) && farthest > 0 {
+        return Err(fault(farthest, RowFault::Impossible));
+    }
+    Ok(())
+}
+
+/// Rows of a part of the table, and in which bands they were met.
+struct Rows {
+    layout: Layout,
+    blocks: Range<u32>,
+    words: Vec<u64>,
+    /// The TID, the place of the row in `words`, and a bit for every band it was met in.
+    tids: Vec<(u64, u32, u64)>,
+    /// Where in `tids` those of each block begin, and, one more, where the last end.
+    starts: Vec<u32>,
+    fault: Option<(u64, RowFault)>,
+}
+
+impl Rows {
+    fn new(layout: Layout, blocks: Range<u32>) -> Self {
+        Rows { layout, blocks, words: Vec::new(), tids: Vec::new(), starts: Vec::new(), fault: None }
+    }
+
+    fn size_of_row(layout: &Layout) -> usize {
+        size_of::<(u64, u32, u64)>() + layout.words() * size_of::<u64>()
+    }
+
+    fn add(&mut self, hash: Option<&[u8]>, tid: u64) {
+        let place = match hash.map(|hash| self.layout.row(hash)) {
+            None => NULL,
+            Some(Some(row)) => {
+                self.words.extend_from_slice(&row[..self.layout.words()]);
+                (self.words.len() / self.layout.words() - 1) as u32
+            }
+            Some(None) => {
+                self.fault = self.fault.or(Some((tid, RowFault::Other)));
+                return;
+            }
+        };
+        self.tids.push((tid, place, 0));
+    }
+
+    fn sort(&mut self) {
+        self.tids.sort_unstable();
+        let start = |block: u32| self.tids.partition_point(|(tid, ..)| (tid >> 16) < u64::from(block)) as u32;
+        self.starts = (self.blocks.start..=self.blocks.end).map(start).collect();
+    }
+
+    /// Where in `tids` a row is. Entries come in the order of their hashes: every look at memory counts.
+    fn find(&self, tid: u64) -> Option<usize> {
+        let block = (tid >> 16) as usize;
+        let at = block.checked_sub(self.blocks.start as usize)?;
+        let (start, end) = (*self.starts.get(at)? as usize, *self.starts.get(at + 1)? as usize);
+        // Mostly all rows of a block are there, one beside the other.
+        let likely = start + (tid as u16 as usize).saturating_sub(1);
+        if likely < end && self.tids[likely].0 == tid {
+            return Some(likely);
+        }
+        let found = self.tids[start..end].binary_search_by_key(&tid, |(tid, ..)| *tid);
+        found.ok().map(|at| start + at)
+    }
+
+    fn meet(&mut self, CheckedEntry { band, fingerprint, tid }: CheckedEntry) {
+        let Some(at) = self.find(tid) else { return };
+        let all = self.all();
+        let (_, place, met) = &mut self.tids[at];
+        let null_band = self.layout.null_band();
+        let right = if *place == NULL {
+            band == Some(null_band)
+        } else {
+            let mut row = [0; MAX_WORDS];
+            let words = self.layout.words();
+            row[..words].copy_from_slice(&self.words[*place as usize * words..(*place as usize + 1) * words]);
+            band != Some(null_band) && self.layout.fingerprint(&row, band.unwrap_or(0)) == fingerprint
+        };
+        if !right {
+            self.fault = self.fault.or(Some((tid, RowFault::Other)));
+            return;
+        }
+        *met |= match band {
+            Some(band) if band != null_band => 1 << band,
+            _ => all,
+        };
+    }
+
+    /// A bit for each band.
+    fn all(&self) -> u64 {
+        u64::MAX >> (64 - self.layout.bands())
+    }
+
+    fn outcome(&self) -> Result<(), (u64, RowFault)> {
+        let missing =
+            || self.tids.iter().find(|(.., met)| *met != self.all()).map(|(tid, ..)| (*tid, RowFault::Missing));
+        self.fault.or_else(missing).map_or(Ok(()), Err)
+    }
+}

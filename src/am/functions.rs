@@ -1,0 +1,72 @@
+//! `hamming_index_check`, `hamming_index_stats`, `hamming_index_merge`: what there is to know of an index, and to do for it.
+
+use super::check::check;
+use super::insert::aminsert;
+use super::{OrRaiseIn, layout};
+use crate::error::OrRaise;
+use crate::pg::call::function;
+use crate::pg::pages::Pages;
+use crate::pg::relation::{MAINTAIN, Opened, READ, Rights};
+use crate::pg::server::refuse_during_recovery;
+use lumina_index::{Index, PAGE};
+use pgrx::pg_sys::{Datum, LOCKMODE, Oid};
+
+function! {
+    /// `hamming_index_check(index, heapallindexed)`. Errors: XX002 for the first thing that is wrong; 42501, 42809, 55000.
+    hamming_index_check, pg_finfo_hamming_index_check,
+    now: |_| None::<Datum>,
+    guarded: |arguments: Arguments| {
+        let opened = open(arguments.oid(0), READ, Rights::Maintain);
+        check(&opened, arguments.bool(1)).or_raise();
+        opened.close();
+        Datum::null()
+    },
+}
+
+function! {
+    /// `hamming_index_merge(index)`. Errors: XX002; 42501, 42809, 55000; 25006 on a standby.
+    hamming_index_merge, pg_finfo_hamming_index_merge,
+    now: |_| None::<Datum>,
+    guarded: |arguments: Arguments| {
+        refuse_during_recovery(c"hamming_index_merge()");
+        let opened = open(arguments.oid(0), MAINTAIN, Rights::Maintain);
+        let pages = Pages::of(opened.index, Some(opened.table));
+        let index = Index::with_layout(&pages, layout(opened.index, &pages));
+        index.compact().or_raise_in(opened.index);
+        opened.close();
+        Datum::null()
+    },
+}
+
+function! {
+    /// `hamming_index_stats(index)`. Errors: XX002; 42501, 42809, 55000.
+    hamming_index_stats, pg_finfo_hamming_index_stats,
+    now: |_| None::<Datum>,
+    guarded: |arguments: Arguments| {
+        let opened = open(arguments.oid(0), READ, Rights::Read);
+        let pages = Pages::of(opened.index, Some(opened.table));
+        let stats = Index::with_layout(&pages, layout(opened.index, &pages)).stats().or_raise_in(opened.index);
+        opened.close();
+        let entries: u64 = stats.runs.iter().map(|run| run.entries).sum();
+        let nulls: u64 = stats.runs.iter().map(|run| run.nulls).sum();
+        let small = |number: usize| Some(Datum::from(number as i32));
+        let large = |number: u64| Some(Datum::from(number as i64));
+        arguments.record([
+            small(stats.bits),
+            small(stats.bands),
+            large(entries + stats.staging_entries),
+            large(nulls + stats.staging_nulls),
+            small(stats.runs.len()),
+            small(stats.staging_pages),
+            large(stats.staging_entries + stats.staging_nulls),
+            large(stats.debt),
+            large(stats.pages.into()),
+            large(stats.free_pages.into()),
+            large(u64::from(stats.pages) * PAGE as u64),
+        ])
+    },
+}
+
+fn open(index: Oid, lock: LOCKMODE, rights: Rights) -> Opened {
+    Opened::open(index, lock, rights, Some(aminsert)).or_raise()
+}

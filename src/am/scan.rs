@@ -1,0 +1,183 @@
+//! `ambeginscan`, `amrescan`, `amgettuple`, `amgetbitmap`, `amendscan`: searches.
+//!
+//! What is searched for is known when a scan is (re)started: keys of runtime values come then. Conditions `<@` are ANDed:
+//! the smallest ball is searched, and Postgres looks at the others itself. An order comes with at most one ball.
+
+use super::{DISTANCE, IN_BALL, OrRaiseIn, layout};
+use crate::error::LuminaError;
+use crate::pg::index_scan::{Bitmap, IndexScan};
+use crate::pg::pages::Pages;
+use crate::pg::path::work_memory;
+use crate::pg::relation::IndexRelation;
+use lumina_index::{Index, Layout, Order, Scan, Search};
+use pgrx::pg_guard;
+use pgrx::pg_sys::{IndexScanDesc, Relation, ScanDirection, ScanKey, TIDBitmap, int64};
+use std::ffi::c_int;
+
+/// A scan between two calls.
+struct State {
+    /// `None` finds nothing: before the first start, or where nothing can be found.
+    running: Option<Running>,
+    /// What is wrong with what is searched for; raised only when a row is asked for.
+    refused: Option<LuminaError>,
+    is_counted: bool,
+}
+
+struct Running {
+    scan: Scan,
+    layout: Layout,
+    /// Whether Postgres has to look at the conditions again.
+    recheck: bool,
+}
+
+/// Begins a scan that is not started yet.
+///
+/// # Safety
+/// Called by Postgres: the index is open as long as the scan.
+#[allow(unsafe_code, reason = "a callback")]
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn ambeginscan(index: Relation, keys: c_int, orders: c_int) -> IndexScanDesc {
+    // SAFETY: as promised by the caller.
+    let index = unsafe { IndexRelation::of(index) };
+    IndexScan::begin(index, keys, orders, State { running: None, refused: None, is_counted: false })
+}
+
+/// Starts a scan, from its beginning, with other keys or, where they are null, with the same.
+///
+/// # Safety
+/// Called by Postgres, with a scan that `ambeginscan` has begun, and as many keys as were announced.
+#[allow(unsafe_code, reason = "a callback")]
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn amrescan(
+    scan: IndexScanDesc,
+    keys: ScanKey,
+    _count: c_int,
+    orders: ScanKey,
+    _order_count: c_int,
+) {
+    // SAFETY: as promised by the caller.
+    let scan = unsafe {
+        let scan = IndexScan::of(scan);
+        scan.set_keys(keys, orders);
+        scan
+    };
+    let layout = layout(scan.index(), &Pages::of(scan.index(), None));
+    let state: &mut State = scan.state();
+    (state.running, state.refused, state.is_counted) = (None, None, false);
+    match search(scan, &layout) {
+        Ok(Some((search, balls))) => {
+            let scan = Scan::new(search, work_memory());
+            let recheck = balls > 1 || scan.is_inexact(&layout);
+            state.running = Some(Running { scan, layout, recheck });
+        }
+        Ok(None) => {}
+        Err(why) => state.refused = Some(why),
+    }
+}
+
+/// What a scan searches for, and how many balls it was given; `None` where no row can be found.
+///
+/// Errors: 22026 where distances are asked for that the operator would refuse.
+#[allow(unsafe_code, reason = "keys are read by their strategies")]
+fn search(scan: IndexScan, layout: &Layout) -> Result<Option<(Search, usize)>, LuminaError> {
+    let (mut smallest, mut balls) = (None, 0);
+    for key in scan.keys().inspect(|key| assert!(key.strategy == IN_BALL, "a condition that is none of ours")) {
+        // SAFETY: the one operator that searches has a ball on its right.
+        let Some(ball) = (unsafe { key.ball() }) else { return Ok(None) };
+        let Some(center) = layout.row(ball.0.center()) else { return Ok(None) };
+        if smallest.is_none_or(|(_, radius)| ball.0.radius() < radius) {
+            smallest = Some((center, ball.0.radius()));
+        }
+        balls += 1;
+    }
+    let mut orders = scan.orders();
+    let order = match orders.next() {
+        // All rows of a partial index.
+        None => smallest.is_none().then_some(Order::Nothing),
+        Some(key) => {
+            assert!(key.strategy == DISTANCE, "an order that is none of ours");
+            // SAFETY: the one operator that orders has a hash on its right.
+            Some(match unsafe { key.hash() } {
+                None => Order::Nothing,
+                Some(hash) => Order::By(
+                    layout.row(hash.0).ok_or(LuminaError::Distance { left: layout.bits(), right: hash.bits() })?,
+                ),
+            })
+        }
+    };
+    if orders.next().is_some() {
+        return Err(LuminaError::IndexOrders);
+    }
+    Ok(Some((Search { ball: smallest, order }, balls)))
+}
+
+impl State {
+    /// Looks at what every scan must be, once a row is asked for.
+    fn begin(&mut self, scan: IndexScan) -> Option<&mut Running> {
+        if !scan.is_of_one_moment() {
+            LuminaError::IndexSnapshot.raise();
+        }
+        if scan.is_index_only() {
+            LuminaError::IndexOnly.raise();
+        }
+        if let Some(why) = &self.refused {
+            why.raise();
+        }
+        if !self.is_counted {
+            self.is_counted = true;
+            scan.count();
+        }
+        self.running.as_mut()
+    }
+}
+
+/// Finds the next row.
+///
+/// # Safety
+/// Called by Postgres, with a scan that `amrescan` has started.
+#[allow(unsafe_code, reason = "a callback")]
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, direction: ScanDirection::Type) -> bool {
+    // SAFETY: as promised by the caller.
+    let scan = unsafe { IndexScan::of(scan) };
+    if direction != ScanDirection::ForwardScanDirection {
+        LuminaError::IndexBackward.raise();
+    }
+    let Some(running) = scan.state::<State>().begin(scan) else { return false };
+    let pages = Pages::of(scan.index(), None);
+    match running.scan.next(&Index::with_layout(&pages, running.layout)).or_raise_in(scan.index()) {
+        Some(tid) => {
+            scan.put(tid, running.recheck);
+            true
+        }
+        None => false,
+    }
+}
+
+/// Finds all rows.
+///
+/// # Safety
+/// Called by Postgres, with a scan that `amrescan` has started.
+#[allow(unsafe_code, reason = "a callback")]
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn amgetbitmap(scan: IndexScanDesc, bitmap: *mut TIDBitmap) -> int64 {
+    // SAFETY: as promised by the caller.
+    let (scan, mut bitmap) = unsafe { (IndexScan::of(scan), Bitmap::of(bitmap)) };
+    let Some(running) = scan.state::<State>().begin(scan) else { return 0 };
+    let pages = Pages::of(scan.index(), None);
+    let index = Index::with_layout(&pages, running.layout);
+    let recheck = running.recheck;
+    running.scan.each(&index, &mut |tids| bitmap.add(tids, recheck)).or_raise_in(scan.index());
+    bitmap.count
+}
+
+/// Ends a scan. What is left of it goes with the memory that it was begun in.
+///
+/// # Safety
+/// Called by Postgres, with a scan that `ambeginscan` has begun.
+#[allow(unsafe_code, reason = "a callback")]
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn amendscan(scan: IndexScanDesc) {
+    // SAFETY: as promised by the caller.
+    unsafe { IndexScan::of(scan) }.state::<State>().running = None;
+}

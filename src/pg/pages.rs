@@ -1,0 +1,386 @@
+//! The pages of an index in Postgres's shared buffers: the store that `crates/index` works on.
+//!
+//! Three ways to write:
+//! - *logged*: through GenericXLog, which logs all pages of a change as one record where the relation is logged, and
+//!   writes nothing to the log where it is temporary or unlogged;
+//! - *deferred*: a new index that nobody else can see is written without a log, and logged as a whole when it is done
+//!   ([`Pages::log`]);
+//! - the same in the *init fork* of an unlogged index.
+//!
+//! A page is changed on a copy. The copy takes effect as a whole, or is forgotten: what unwinds in between leaves the
+//! page as it was, and its lock to the end of the transaction, as every ERROR does. Nothing here has a destructor.
+//!
+//! One guard covers several calls of Postgres: a guard costs a fifth of what reading a page does.
+
+use super::relation::{IndexRelation, TableRelation};
+use super::version;
+use lumina_index::page::BODY_END;
+use lumina_index::{Lock, PAGE, Page, Store};
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary as guard;
+use pgrx::pg_sys::{self, Buffer, BufferAccessStrategy, ForkNumber, LOCKTAG, LockTagType, Relation};
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+
+unsafe extern "C-unwind" {
+    // Without guards of their own: several calls share one.
+    fn ReadBufferExtended(
+        relation: Relation,
+        fork: ForkNumber::Type,
+        block: u32,
+        mode: pg_sys::ReadBufferMode::Type,
+        strategy: BufferAccessStrategy,
+    ) -> Buffer;
+    fn LockBuffer(buffer: Buffer, mode: c_int);
+    fn MarkBufferDirty(buffer: Buffer);
+    fn GenericXLogStart(relation: Relation) -> *mut pg_sys::GenericXLogState;
+    fn GenericXLogRegisterBuffer(state: *mut pg_sys::GenericXLogState, buffer: Buffer, flags: c_int) -> pg_sys::Page;
+    fn GenericXLogFinish(state: *mut pg_sys::GenericXLogState) -> u64;
+    fn RecordFreeIndexPage(relation: Relation, block: u32);
+    /// Gives back lock and pin of a buffer that has both: cannot raise, and needs no guard.
+    fn UnlockReleaseBuffer(buffer: Buffer);
+    /// The same for a pin alone.
+    fn ReleaseBuffer(buffer: Buffer);
+}
+
+/// Blocks of a change, at most.
+const MOST: usize = 4;
+const MAIN: ForkNumber::Type = ForkNumber::MAIN_FORKNUM;
+/// What every page says of itself: 8192 bytes, version 4 of the layout of pages.
+const SIZE_AND_VERSION: u16 = PAGE as u16 | pg_sys::PG_PAGE_LAYOUT_VERSION as u16;
+const EXCLUSIVE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
+/// Block numbers end below this one.
+const NO_BLOCK: u32 = u32::MAX;
+
+/// The pages of an index.
+pub(crate) struct Pages {
+    index: Relation,
+    /// The table, where it is known: it narrows down whose snapshots keep a replaced page from being taken.
+    table: Relation,
+    strategy: BufferAccessStrategy,
+    fork: ForkNumber::Type,
+    is_deferred: bool,
+    ahead: Ahead,
+}
+
+/// The page after the one that was read last, where pages are read one after the other: pinned, and on its way from memory
+/// while the one before is looked at. A pass over an index is a third faster by it.
+#[derive(Default)]
+struct Ahead {
+    last: Cell<u32>,
+    end: Cell<u32>,
+    block: Cell<u32>,
+    buffer: Cell<Buffer>,
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        if self.buffer.get() != 0 && !std::thread::panicking() {
+            // SAFETY: pinned, in a transaction that goes on.
+            unsafe { ReleaseBuffer(self.buffer.get()) };
+        }
+    }
+}
+
+impl Pages {
+    /// Those of an index in use.
+    pub(crate) fn of(index: IndexRelation, table: Option<TableRelation>) -> Self {
+        let table = table.map_or(std::ptr::null_mut(), |table| table.0);
+        Pages {
+            index: index.0,
+            table,
+            strategy: std::ptr::null_mut(),
+            fork: MAIN,
+            is_deferred: false,
+            ahead: Ahead::default(),
+        }
+    }
+
+    /// Those of an index that is being built.
+    pub(crate) fn new_index(index: IndexRelation) -> Self {
+        Pages { is_deferred: true, ..Self::of(index, None) }
+    }
+
+    /// Those that an unlogged index has after a crash.
+    pub(crate) fn init_fork(index: IndexRelation) -> Self {
+        Pages { fork: ForkNumber::INIT_FORKNUM, ..Self::new_index(index) }
+    }
+
+    /// The same through a ring of buffers.
+    pub(super) fn with_strategy(self, strategy: BufferAccessStrategy) -> Self {
+        Pages { strategy, ..self }
+    }
+
+    /// Logs every page, where there is a log: what was written without one is safe from now on. An init fork is always
+    /// logged, though the rest of its index is not.
+    pub(crate) fn log(&self) {
+        // SAFETY: an open relation that this transaction has made; all of its pages begin as Postgres's do.
+        unsafe {
+            if self.fork != MAIN || needs_log(self.index) {
+                pg_sys::log_newpage_range(self.index, self.fork, 0, self.blocks(), true);
+            }
+        }
+    }
+
+    /// A buffer to read: pinned, and locked against writers.
+    #[inline]
+    fn to_read(&self, block: u32) -> Buffer {
+        let Ahead { last, end, block: next, buffer: pinned } = &self.ahead;
+        let goes_on = last.replace(block).wrapping_add(1) == block;
+        if !goes_on && pinned.get() == 0 {
+            return self.locked(block, pg_sys::BUFFER_LOCK_SHARE);
+        }
+        let before = pinned.replace(0);
+        let is_it = before != 0 && next.get() == block;
+        let looks_ahead = goes_on && block + 1 < end.get();
+        // SAFETY: an open relation, and a buffer that is pinned. The closure owns nothing.
+        let (buffer, ahead) = unsafe {
+            guard(|| {
+                let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
+                let buffer = match is_it {
+                    true => before,
+                    false => ReadBufferExtended(self.index, self.fork, block, normal, self.strategy),
+                };
+                if before != 0 && !is_it {
+                    ReleaseBuffer(before);
+                }
+                LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as c_int);
+                let ahead = match looks_ahead {
+                    true => ReadBufferExtended(self.index, self.fork, block + 1, normal, self.strategy),
+                    false => 0,
+                };
+                (buffer, ahead)
+            })
+        };
+        if ahead != 0 {
+            next.set(block + 1);
+            pinned.set(ahead);
+            // SAFETY: the buffer is pinned; nothing is read yet.
+            unsafe { fetch(page_of(ahead)) };
+        }
+        buffer
+    }
+
+    /// A pinned buffer, locked in `mode`.
+    #[inline]
+    fn locked(&self, block: u32, mode: u32) -> Buffer {
+        // SAFETY: an open relation. The closure owns nothing.
+        unsafe {
+            guard(|| {
+                let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
+                let buffer = ReadBufferExtended(self.index, self.fork, block, normal, self.strategy);
+                LockBuffer(buffer, mode as c_int);
+                buffer
+            })
+        }
+    }
+
+    fn lock_tag(&self, lock: Lock) -> LOCKTAG {
+        // As of a tuple of block 0, which has none: a lock that is shown with the index in pg_locks, and that the
+        // deadlock detector knows, which a lock on a page is not to it.
+        // SAFETY: an open relation.
+        let relation = unsafe { (*self.index).rd_lockInfo.lockRelId };
+        LOCKTAG {
+            locktag_field1: relation.dbId.to_u32(),
+            locktag_field2: relation.relId.to_u32(),
+            locktag_field3: 0,
+            locktag_field4: match lock {
+                Lock::Flush => 1,
+                Lock::Merge => 2,
+            },
+            locktag_type: LockTagType::LOCKTAG_TUPLE as u8,
+            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        }
+    }
+
+    /// Writes the copies back, all or none: logged as one record, if at all.
+    fn write(&self, buffers: &[Buffer], copies: &[MaybeUninit<Page>; MOST]) {
+        // SAFETY: the buffers are pinned and locked for writing, and there is a copy of each. The closure owns nothing
+        // and cannot panic. What GenericXLog hands out is as long as a page.
+        unsafe {
+            guard(|| {
+                if self.is_deferred {
+                    for (buffer, copy) in buffers.iter().zip(copies) {
+                        page_of(*buffer).copy_from_nonoverlapping(copy.as_ptr(), 1);
+                        MarkBufferDirty(*buffer);
+                    }
+                    return;
+                }
+                let state = GenericXLogStart(self.index);
+                for (buffer, copy) in buffers.iter().zip(copies) {
+                    // What becomes somebody else's page is written anew: to look for what is left of the old one
+                    // would be in vain.
+                    let is_new = (*page_of(*buffer)).generation() != (*copy.as_ptr()).generation();
+                    let flags = if is_new { pg_sys::GENERIC_XLOG_FULL_IMAGE as c_int } else { 0 };
+                    let image: *mut Page = GenericXLogRegisterBuffer(state, *buffer, flags).cast();
+                    image.copy_from_nonoverlapping(copy.as_ptr(), 1);
+                }
+                GenericXLogFinish(state);
+            });
+        }
+    }
+}
+
+impl Store for Pages {
+    fn blocks(&self) -> u32 {
+        // SAFETY: an open relation.
+        let blocks = unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.index, self.fork) };
+        self.ahead.end.set(blocks);
+        blocks
+    }
+
+    #[inline]
+    fn read<R>(&self, block: u32, look: impl FnOnce(&Page) -> R) -> R {
+        let buffer = self.to_read(block);
+        // SAFETY: the buffer is pinned, and locked against writers, until it is given back. Should `look` unwind, the
+        // end of the transaction gives it back.
+        unsafe {
+            let result = look(&*page_of(buffer));
+            UnlockReleaseBuffer(buffer);
+            result
+        }
+    }
+
+    fn change<R>(&self, blocks: &[u32], change: impl FnOnce(&mut [&mut Page]) -> Option<R>) -> Option<R> {
+        assert!(blocks.len() <= MOST && blocks.is_sorted_by(|a, b| a < b), "blocks out of order");
+        let mut buffers = [0; MOST];
+        for (buffer, block) in buffers.iter_mut().zip(blocks) {
+            *buffer = self.locked(*block, pg_sys::BUFFER_LOCK_EXCLUSIVE);
+        }
+        let buffers = &buffers[..blocks.len()];
+        let mut copies = [const { MaybeUninit::<Page>::uninit() }; MOST];
+        let mut pages: Vec<&mut Page> = Vec::with_capacity(MOST);
+        for (buffer, copy) in buffers.iter().zip(&mut copies) {
+            // SAFETY: the buffer is pinned and locked; a page is valid whatever its bytes are.
+            pages.push(unsafe {
+                copy.as_mut_ptr().copy_from_nonoverlapping(page_of(*buffer), 1);
+                copy.assume_init_mut()
+            });
+        }
+        let result = change(&mut pages);
+        if result.is_some() {
+            pages.iter_mut().for_each(|page| fill_in_header(page));
+            self.write(buffers, &copies);
+        }
+        for buffer in buffers {
+            // SAFETY: pinned and locked above.
+            unsafe { UnlockReleaseBuffer(*buffer) };
+        }
+        result
+    }
+
+    fn extend(&self) -> u32 {
+        // SAFETY: an open relation.
+        unsafe { version::extend(self.index, self.fork, self.strategy) }
+    }
+
+    fn take_free(&self) -> Option<u32> {
+        if self.is_deferred {
+            return None;
+        }
+        loop {
+            // SAFETY: an open relation.
+            let block = unsafe { pg_sys::GetFreeIndexPage(self.index) };
+            if block == NO_BLOCK {
+                return None;
+            }
+            // The map is not logged: after a crash it may know more blocks than there are.
+            if block < self.blocks() {
+                return Some(block);
+            }
+        }
+    }
+
+    fn give_free(&self, blocks: &[u32]) {
+        let (Some(first), Some(last)) = (blocks.iter().min(), blocks.iter().max()) else { return };
+        for blocks in blocks.chunks(64) {
+            // SAFETY: an open relation. The closure owns nothing.
+            unsafe { guard(|| blocks.iter().for_each(|block| RecordFreeIndexPage(self.index, *block))) };
+            self.interrupt();
+        }
+        // SAFETY: an open relation.
+        unsafe { pg_sys::FreeSpaceMapVacuumRange(self.index, *first, last.saturating_add(1)) };
+    }
+
+    fn with_lock<R>(&self, lock: Lock, wait: bool, work: impl FnOnce() -> R) -> Option<R> {
+        if self.is_deferred {
+            return Some(work());
+        }
+        let tag = self.lock_tag(lock);
+        // SAFETY: plain calls with the transaction's resource owner, which gives the lock back should `work` unwind.
+        unsafe {
+            let taken = pg_sys::LockAcquire(&raw const tag, EXCLUSIVE, false, !wait);
+            if taken == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
+                return None;
+            }
+            let result = work();
+            pg_sys::LockRelease(&raw const tag, EXCLUSIVE, false);
+            Some(result)
+        }
+    }
+
+    fn stamp(&self) -> u64 {
+        // SAFETY: a plain look at shared memory.
+        unsafe { pg_sys::ReadNextFullTransactionId() }.value
+    }
+
+    fn is_past(&self, stamp: u64) -> bool {
+        // SAFETY: a look at what all sessions can see; the relation is a table, or null for the horizon of all.
+        stamp == 0
+            || unsafe { pg_sys::GlobalVisCheckRemovableFullXid(self.table, pg_sys::FullTransactionId { value: stamp }) }
+    }
+
+    #[inline]
+    fn interrupt(&self) {
+        pgrx::check_for_interrupts!();
+    }
+
+    fn pause(&self) {
+        version::vacuum_delay();
+    }
+}
+
+/// The page in a buffer.
+///
+/// # Safety
+/// `buffer` is pinned.
+#[inline]
+unsafe fn page_of(buffer: Buffer) -> *mut Page {
+    // SAFETY: as promised by the caller. Buffers are aligned as pages are.
+    unsafe { pg_sys::BufferGetPage(buffer).cast() }
+}
+
+/// Asks for a page to be brought from memory.
+///
+/// # Safety
+/// `page` is one.
+#[inline]
+unsafe fn fetch(page: *const Page) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..PAGE).step_by(64) {
+        // SAFETY: as promised by the caller; what is asked for is not looked at.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(page.cast::<i8>().add(line)) };
+    }
+}
+
+/// Writes what Postgres wants to know of a page; its LSN and checksum stay as they are.
+fn fill_in_header(page: &mut Page) {
+    const SPECIAL: u16 = BODY_END as u16;
+    let (lower, upper) = page.room();
+    for (at, value) in [(12, lower), (14, upper), (16, SPECIAL), (18, SIZE_AND_VERSION)] {
+        page.bytes_mut()[at..at + 2].copy_from_slice(&value.to_ne_bytes());
+    }
+}
+
+/// Postgres's `RelationNeedsWAL`.
+///
+/// # Safety
+/// `relation` is open.
+unsafe fn needs_log(relation: Relation) -> bool {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let is_permanent = (*(*relation).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT;
+        let logs_new = (&raw const pg_sys::wal_level).read() >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32;
+        is_permanent && (logs_new || !version::is_made_here(relation))
+    }
+}
