@@ -18,7 +18,6 @@ use lumina_index::page::BODY_END;
 use lumina_index::{Lock, PAGE, Page, Store};
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary as guard;
 use pgrx::pg_sys::{self, Buffer, BufferAccessStrategy, ForkNumber, LOCKTAG, LockTagType, Relation};
-use std::cell::Cell;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 
@@ -39,8 +38,6 @@ unsafe extern "C-unwind" {
     fn RecordFreeIndexPage(relation: Relation, block: u32);
     /// Gives back lock and pin of a buffer that has both: cannot raise, and needs no guard.
     fn UnlockReleaseBuffer(buffer: Buffer);
-    /// The same for a pin alone.
-    fn ReleaseBuffer(buffer: Buffer);
 }
 
 /// Blocks of a change, at most.
@@ -60,40 +57,13 @@ pub(crate) struct Pages {
     strategy: BufferAccessStrategy,
     fork: ForkNumber::Type,
     is_deferred: bool,
-    ahead: Ahead,
-}
-
-/// The page after the one that was read last, where pages are read one after the other: pinned, and on its way from memory
-/// while the one before is looked at. A pass over an index is a third faster by it.
-#[derive(Default)]
-struct Ahead {
-    last: Cell<u32>,
-    end: Cell<u32>,
-    block: Cell<u32>,
-    buffer: Cell<Buffer>,
-}
-
-impl Drop for Ahead {
-    fn drop(&mut self) {
-        if self.buffer.get() != 0 && !std::thread::panicking() {
-            // SAFETY: pinned, in a transaction that goes on.
-            unsafe { ReleaseBuffer(self.buffer.get()) };
-        }
-    }
 }
 
 impl Pages {
     /// Those of an index in use.
     pub(crate) fn of(index: IndexRelation, table: Option<TableRelation>) -> Self {
         let table = table.map_or(std::ptr::null_mut(), |table| table.0);
-        Pages {
-            index: index.0,
-            table,
-            strategy: std::ptr::null_mut(),
-            fork: MAIN,
-            is_deferred: false,
-            ahead: Ahead::default(),
-        }
+        Pages { index: index.0, table, strategy: std::ptr::null_mut(), fork: MAIN, is_deferred: false }
     }
 
     /// Those of an index that is being built.
@@ -120,45 +90,6 @@ impl Pages {
                 pg_sys::log_newpage_range(self.index, self.fork, 0, self.blocks(), true);
             }
         }
-    }
-
-    /// A buffer to read: pinned, and locked against writers.
-    #[inline]
-    fn to_read(&self, block: u32) -> Buffer {
-        let Ahead { last, end, block: next, buffer: pinned } = &self.ahead;
-        let goes_on = last.replace(block).wrapping_add(1) == block;
-        if !goes_on && pinned.get() == 0 {
-            return self.locked(block, pg_sys::BUFFER_LOCK_SHARE);
-        }
-        let before = pinned.replace(0);
-        let is_it = before != 0 && next.get() == block;
-        let looks_ahead = goes_on && block + 1 < end.get();
-        // SAFETY: an open relation, and a buffer that is pinned. The closure owns nothing.
-        let (buffer, ahead) = unsafe {
-            guard(|| {
-                let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
-                let buffer = match is_it {
-                    true => before,
-                    false => ReadBufferExtended(self.index, self.fork, block, normal, self.strategy),
-                };
-                if before != 0 && !is_it {
-                    ReleaseBuffer(before);
-                }
-                LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as c_int);
-                let ahead = match looks_ahead {
-                    true => ReadBufferExtended(self.index, self.fork, block + 1, normal, self.strategy),
-                    false => 0,
-                };
-                (buffer, ahead)
-            })
-        };
-        if ahead != 0 {
-            next.set(block + 1);
-            pinned.set(ahead);
-            // SAFETY: the buffer is pinned; nothing is read yet.
-            unsafe { fetch(page_of(ahead)) };
-        }
-        buffer
     }
 
     /// A pinned buffer, locked in `mode`.
@@ -224,14 +155,12 @@ impl Pages {
 impl Store for Pages {
     fn blocks(&self) -> u32 {
         // SAFETY: an open relation.
-        let blocks = unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.index, self.fork) };
-        self.ahead.end.set(blocks);
-        blocks
+        unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.index, self.fork) }
     }
 
     #[inline]
     fn read<R>(&self, block: u32, look: impl FnOnce(&Page) -> R) -> R {
-        let buffer = self.to_read(block);
+        let buffer = self.locked(block, pg_sys::BUFFER_LOCK_SHARE);
         // SAFETY: the buffer is pinned, and locked against writers, until it is given back. Should `look` unwind, the
         // end of the transaction gives it back.
         unsafe {
@@ -348,19 +277,6 @@ impl Store for Pages {
 unsafe fn page_of(buffer: Buffer) -> *mut Page {
     // SAFETY: as promised by the caller. Buffers are aligned as pages are.
     unsafe { pg_sys::BufferGetPage(buffer).cast() }
-}
-
-/// Asks for a page to be brought from memory.
-///
-/// # Safety
-/// `page` is one.
-#[inline]
-unsafe fn fetch(page: *const Page) {
-    #[cfg(target_arch = "x86_64")]
-    for line in (0..PAGE).step_by(64) {
-        // SAFETY: as promised by the caller; what is asked for is not looked at.
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(page.cast::<i8>().add(line)) };
-    }
 }
 
 /// Writes what Postgres wants to know of a page; its LSN and checksum stay as they are.

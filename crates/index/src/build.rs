@@ -99,7 +99,7 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
         Ok(Builder {
             generation: meta.merging,
             nulls: TreeWriter::new(&layout, meta.merging, layout.null_band()),
-            allocator: Allocator::new(store, meta),
+            allocator: Allocator::new(store, meta, true),
             rows: Rows { layout, stride, room, waiting: Vec::new(), spool, is_spooled: false, count: 0 },
             index,
         })

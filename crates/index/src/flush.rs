@@ -5,8 +5,9 @@
 //! 3. Its entries are sorted and written as a run, band by band.
 //! 4. Block 0: the run is listed and the sealed batch is not, as one change.
 //!
-//! A crash or a cancelled statement after 1 leaves a sealed batch; the next flush goes on with it. Pages of a run that was
-//! never listed are free, for their generation does not live.
+//! A crash after 1 leaves a sealed batch; the next flush goes on with it. Pages of a run that was never listed are free, for
+//! their generation does not live. A flush takes some ten milliseconds and is not interrupted, so that inserts get on even
+//! where each of them is cut off sooner than that.
 
 use crate::entries::{StoredTid, stored_tid, tid_of};
 use crate::error::{Corrupted, Damage};
@@ -52,7 +53,7 @@ impl<S: Store> Index<'_, S> {
         let Some(meta) = begun else { return Ok(false) };
         let sealed = meta.sealed.clone();
         let unsorted = self.seal(&sealed)?;
-        let mut allocator = Allocator::new(store, meta.clone());
+        let mut allocator = Allocator::new(store, meta.clone(), false);
         let run = unsorted.write(&meta.layout, meta.flushing, &mut allocator);
         allocator.finish();
         Meta::update(store, |meta| {
@@ -95,7 +96,6 @@ impl<S: Store> Index<'_, S> {
                 tids.extend(entries.tids.iter().rev());
             });
             read.map_err(Stop::settled)?;
-            store.interrupt();
         }
         Ok(unsorted)
     }

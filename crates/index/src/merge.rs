@@ -10,10 +10,10 @@
 
 use crate::entries::{Entries, StoredTid, staging_capacity};
 use crate::error::Corrupted;
-use crate::index::Index;
+use crate::index::{FOREGROUND, Index};
 use crate::layout::Layout;
 use crate::meta::{Meta, RunRef, STAGING_PAGES};
-use crate::run::{Allocator, Root, TreeWriter, write_roots};
+use crate::run::{Allocator, Root, SHORT, TreeWriter, write_roots};
 use crate::store::{Lock, Store};
 use crate::view::{Leaves, Stop, View};
 use std::cmp::Reverse;
@@ -83,22 +83,24 @@ impl<S: Store> Index<'_, S> {
         Ok(())
     }
 
-    /// Where the list of runs is full: the smaller half becomes one.
+    /// Where the list of runs is full: the smallest become one, uninterrupted unless that is long.
     pub(crate) fn merge_smallest(&self) -> Result<(), Corrupted> {
-        self.merge_some(true, |meta| {
+        let smallest = |meta: &Meta| {
             // Not where another merge, for which this one waited, has made room. The largest are first.
-            let smallest = || meta.runs[meta.runs.len() / 2..].iter().map(|run| run.generation).collect();
+            let smallest = || meta.runs[meta.runs.len() - FAN_IN..].iter().map(|run| run.generation).collect();
             meta.is_full().then(smallest)
-        })?;
+        };
+        self.store().with_lock(Lock::Merge, true, || self.merge_locked(smallest, FOREGROUND)).unwrap_or(Ok(false))?;
         Ok(())
     }
 
     /// Merges the runs that `choose` names, if any.
     fn merge_some(&self, wait: bool, choose: impl FnOnce(&Meta) -> Option<Vec<u64>>) -> Result<bool, Corrupted> {
-        self.store().with_lock(Lock::Merge, wait, || self.merge_locked(choose)).unwrap_or(Ok(false))
+        self.store().with_lock(Lock::Merge, wait, || self.merge_locked(choose, SHORT)).unwrap_or(Ok(false))
     }
 
-    fn merge_locked(&self, choose: impl FnOnce(&Meta) -> Option<Vec<u64>>) -> Result<bool, Corrupted> {
+    /// Not interrupted where it is of at most `short` pages.
+    fn merge_locked(&self, choose: impl FnOnce(&Meta) -> Option<Vec<u64>>, short: u64) -> Result<bool, Corrupted> {
         let store = self.store();
         let begun = Meta::update(store, |meta| {
             let chosen = choose(meta)?;
@@ -107,9 +109,10 @@ impl<S: Store> Index<'_, S> {
         })?;
         let Some((meta, chosen)) = begun else { return Ok(false) };
         let generation = meta.merging;
-        let mut allocator = Allocator::new(store, meta);
+        let runs: Vec<RunRef> = meta.runs.iter().filter(|run| chosen.contains(&run.generation)).copied().collect();
+        let pages: u64 = runs.iter().map(|run| u64::from(run.pages)).sum();
+        let mut allocator = Allocator::new(store, meta, pages > short);
         let view = View::new(store)?;
-        let runs: Vec<RunRef> = view.meta.runs.iter().filter(|run| chosen.contains(&run.generation)).copied().collect();
         let (merged, freed) = merge_runs(&view, &runs, generation, &mut allocator).map_err(Stop::settled)?;
         allocator.finish();
         Meta::update(store, |meta| {
@@ -161,13 +164,13 @@ fn merge_band<S: Store>(
 ) -> Result<(), Stop> {
     let mut heads = BinaryHeap::new();
     for (at, cursor) in cursors.iter_mut().enumerate() {
-        heads.extend(cursor.head(view, freed)?.map(|key| Reverse((key, at))));
+        heads.extend(cursor.head(view, allocator, freed)?.map(|key| Reverse((key, at))));
     }
     while let Some(Reverse((_, at))) = heads.pop() {
         // As long as this one's entries come before those of all others.
         let until = heads.peek().map_or(u64::MAX, |Reverse((key, _))| *key);
         let cursor = &mut cursors[at];
-        while let Some(key) = cursor.head(view, freed)? {
+        while let Some(key) = cursor.head(view, allocator, freed)? {
             if key > until {
                 heads.push(Reverse((key, at)));
                 break;
@@ -220,7 +223,12 @@ impl Cursor {
     }
 
     /// The key of the next entry; `None` at the end.
-    fn head<S: Store>(&mut self, view: &View<'_, S>, freed: &mut Vec<u32>) -> Result<Option<u64>, Stop> {
+    fn head<S: Store>(
+        &mut self,
+        view: &View<'_, S>,
+        allocator: &Allocator<'_, S>,
+        freed: &mut Vec<u32>,
+    ) -> Result<Option<u64>, Stop> {
         while self.at == self.leaf.tids.len() {
             let Some(block) = self.leaves.next(view, &self.run, self.band)? else { return Ok(None) };
             let leaf = &mut self.leaf;
@@ -230,7 +238,7 @@ impl Cursor {
             })?;
             self.at = 0;
             freed.push(block);
-            view.store.interrupt();
+            allocator.interrupt();
         }
         Ok(Some(self.leaf.words.get(self.at * self.leaf.stride).copied().unwrap_or(0)))
     }

@@ -28,6 +28,9 @@ impl Root {
 /// How often a hint at a free block may be wrong before the file is made longer instead.
 const PATIENCE: usize = 32;
 
+/// Pages that are written within some ten milliseconds.
+pub(crate) const SHORT: u64 = 2048;
+
 /// Finds blocks for new pages.
 pub(crate) struct Allocator<'s, S: Store> {
     store: &'s S,
@@ -35,11 +38,21 @@ pub(crate) struct Allocator<'s, S: Store> {
     meta: Meta,
     /// Hints that could not be followed, to be given back.
     refused: Vec<u32>,
+    is_long: bool,
 }
 
 impl<'s, S: Store> Allocator<'s, S> {
-    pub(crate) fn new(store: &'s S, meta: Meta) -> Self {
-        Allocator { store, meta, refused: Vec::new() }
+    /// For work that is interrupted where it is long. Short work is not: sessions that are each cut off before it is done
+    /// would begin it for ever, and never end it.
+    pub(crate) fn new(store: &'s S, meta: Meta, is_long: bool) -> Self {
+        Allocator { store, meta, refused: Vec::new(), is_long }
+    }
+
+    /// Called once a page.
+    pub(crate) fn interrupt(&self) {
+        if self.is_long {
+            self.store.interrupt();
+        }
     }
 
     /// Writes a page, as one change, to a block that was free.
@@ -122,7 +135,7 @@ impl TreeWriter {
             }
             self.write_fence(allocator, level);
         }
-        allocator.store.interrupt();
+        allocator.interrupt();
     }
 
     fn begin<'p>(&self, page: &'p mut Page, kind: Kind, level: usize) -> &'p mut Page {

@@ -52,7 +52,8 @@ pub trait Store {
     /// Whether every scan that had begun at `stamp` has ended.
     fn is_past(&self, stamp: u64) -> bool;
 
-    /// Called at least every millisecond of work, with no page locked: unwinds where the work is to end.
+    /// Called at least every millisecond of work, with no page locked: unwinds where the work is to end. Not called in flushes
+    /// and small merges, which take some ten milliseconds and are to be done once begun.
     fn interrupt(&self);
 
     /// Called between the pages of vacuum: may sleep.
