@@ -4,6 +4,8 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod rows;
+pub mod script;
+pub mod turns;
 
 use lumina_index::{Lock, Page, Store};
 use std::cell::{Cell, RefCell};
@@ -75,7 +77,7 @@ fn with_page_locked<R>(look: impl FnOnce() -> R) -> R {
 }
 
 impl Memory {
-    /// One that keeps a log.
+    /// One that keeps a log, and takes first what was free last: a standby's searches meet it the sooner.
     pub fn logged() -> Self {
         Memory { is_logged: true, ..Memory::default() }
     }
@@ -89,12 +91,8 @@ impl Memory {
     /// Another store in the same state, without hook, log and scans.
     pub fn fork(&self) -> Self {
         let state = self.state.lock().unwrap();
-        let fork = State {
-            pages: state.pages.clone(),
-            free: state.free.clone(),
-            clock: state.clock,
-            ..State::default()
-        };
+        let fork =
+            State { pages: state.pages.clone(), free: state.free.clone(), clock: state.clock, ..State::default() };
         Memory { state: Mutex::new(fork), ..Memory::default() }
     }
 
@@ -132,6 +130,11 @@ impl Memory {
         state.scans.swap_remove(at);
     }
 
+    /// Another session takes a lock, or gives it back.
+    pub fn hold(&self, lock: Lock, is_held: bool) {
+        self.state.lock().unwrap().locked[lock as usize] = is_held;
+    }
+
     /// Overwrites bytes of a block behind the index's back.
     pub fn damage<R>(&self, block: u32, damage: impl FnOnce(&mut Page) -> R) -> R {
         damage(&mut self.state.lock().unwrap().pages[block as usize])
@@ -142,6 +145,14 @@ impl Memory {
         let mut state = self.state.lock().unwrap();
         state.pages.truncate(blocks as usize);
         state.free.retain(|block| *block < blocks);
+    }
+
+    pub fn pages(&self) -> Vec<Page> {
+        self.state.lock().unwrap().pages.clone()
+    }
+
+    pub fn clock(&self) -> u64 {
+        self.state.lock().unwrap().clock
     }
 
     pub fn page(&self, block: u32) -> Page {
@@ -227,7 +238,8 @@ impl Store for Memory {
         let mut state = self.state.lock().unwrap();
         for block in blocks {
             if !state.free.contains(block) {
-                state.free.insert(0, *block);
+                let at = if self.is_logged { state.free.len() } else { 0 };
+                state.free.insert(at, *block);
             }
         }
     }

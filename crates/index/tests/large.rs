@@ -1,0 +1,354 @@
+//! Indexes that are large for a test: trees of three levels, probes that are really taken, skew, full lists.
+#![allow(clippy::unwrap_used)]
+
+mod memory;
+
+use lumina_index::meta::{MAX_RUNS, MAX_STAGING_PAGES, Meta, STAGING_PAGES};
+use lumina_index::{Builder, Index, Layout, Lock, MemorySpool, Order, Row, Scan, Search, Store, Tails, cost};
+use memory::rows::{Expected, Random, Table, hash, row, value};
+use memory::{Memory, Operation};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+fn distance(a: &Row, b: &Row) -> u32 {
+    a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
+}
+
+fn uniform(bytes: usize, random: &mut Random) -> Vec<u8> {
+    (0..bytes).map(|_| random.next() as u8).collect()
+}
+
+/// The same with up to so many bits flipped.
+fn near(hash: &[u8], bits: u64, random: &mut Random) -> Vec<u8> {
+    let mut near = hash.to_vec();
+    for _ in 0..random.below(bits + 1) {
+        let bit = random.below(hash.len() as u64 * 8) as usize;
+        near[bit / 8] ^= 1 << (bit % 8);
+    }
+    near
+}
+
+/// A table and its index; the TIDs are the places.
+struct Built {
+    store: Memory,
+    layout: Layout,
+    rows: Vec<Row>,
+    /// Pages read so far.
+    read: Arc<AtomicU64>,
+}
+
+impl Built {
+    fn new(layout: Layout, hashes: &[Vec<u8>], memory: usize) -> Self {
+        let mut store = Memory::default();
+        let rows: Vec<Row> = hashes.iter().map(|hash| layout.row(hash).unwrap()).collect();
+        let mut builder = Builder::new(&store, layout, memory, MemorySpool::default()).unwrap();
+        rows.iter().enumerate().for_each(|(tid, row)| builder.add(Some(row), tid as u64));
+        let built = builder.finish().unwrap();
+        assert_eq!((built.entries, built.nulls, built.pages), (rows.len() as u64, 0, store.blocks()));
+        let read = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&read);
+        store.set_hook(Some(Box::new(move |_, operation| {
+            counter.fetch_add(u64::from(matches!(operation, Operation::Read(_))), Ordering::Relaxed);
+        })));
+        Built { store, layout, rows, read }
+    }
+
+    fn index(&self) -> Index<'_, Memory> {
+        Index::with_layout(&self.store, self.layout)
+    }
+
+    /// Every band has every row, in order.
+    fn check(&self) {
+        let mut seen = vec![vec![0u8; self.rows.len()]; self.layout.bands()];
+        self.index()
+            .check(&mut |entry| {
+                let (band, tid) = (entry.band.unwrap(), entry.tid as usize);
+                assert_eq!(entry.fingerprint, self.layout.fingerprint(&self.rows[tid], band));
+                seen[band][tid] += 1;
+            })
+            .unwrap();
+        assert!(seen.iter().flatten().all(|seen| *seen == 1));
+    }
+
+    /// Compares what is found within each radius. Returns for which radii bands were probed, and how many pages were read.
+    fn ranges(&self, query: &[u8], radii: impl Iterator<Item = u32>, memory: usize) -> Vec<(u32, u64)> {
+        let center = self.layout.row(query).unwrap();
+        let distances: Vec<u32> = self.rows.iter().map(|row| distance(row, &center)).collect();
+        let meta = Meta::load(&self.store).unwrap();
+        let pass = cost::range(&meta, self.layout.bits() as u32);
+        assert_eq!(pass.probes, 0.0, "everything is within so many bits");
+        let mut probed = Vec::new();
+        for radius in radii {
+            let work = cost::range(&meta, radius);
+            let mut scan = Scan::new(Search { ball: Some((center, radius)), order: None }, memory);
+            let before = self.read.load(Ordering::Relaxed);
+            let mut found: Vec<u64> = std::iter::from_fn(|| scan.next(&self.index()).unwrap()).collect();
+            let read = self.read.load(Ordering::Relaxed) - before;
+            if work.probes > 0.0 {
+                assert!(work.time() < pass.time());
+                probed.push((radius, read));
+            }
+            if scan.is_inexact(&self.layout) {
+                found.retain(|tid| distances[*tid as usize] <= radius);
+            }
+            let expected = (0..).zip(&distances).filter(|(_, distance)| **distance <= radius).map(|(tid, _)| tid);
+            assert!(found.iter().copied().eq(expected), "radius {radius}: {} found", found.len());
+        }
+        probed
+    }
+
+    /// Compares the first `count` nearest.
+    fn nearest(&self, query: &[u8], count: usize, memory: usize) {
+        let center = self.layout.row(query).unwrap();
+        let mut scan = Scan::new(Search { ball: None, order: Some(Order::By(center)) }, memory);
+        let found = std::iter::from_fn(|| scan.next(&self.index()).unwrap()).take(count);
+        let found: Vec<u64> = found.collect();
+        let mut expected: Vec<u32> = self.rows.iter().map(|row| distance(row, &center)).collect();
+        expected.sort_unstable();
+        expected.truncate(count);
+        assert!(found.iter().map(|tid| distance(&self.rows[*tid as usize], &center)).eq(expected), "nearest");
+        let mut once = found.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), found.len(), "each once");
+    }
+}
+
+/// Many rows, some of them near one another, and queries near some of them.
+fn clustered(bytes: usize, count: usize, random: &mut Random) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let mut hashes: Vec<Vec<u8>> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let hash = match random.below(4) {
+            0 if !hashes.is_empty() => {
+                let of = random.below(hashes.len() as u64) as usize;
+                near(&hashes[of], bytes as u64, random)
+            }
+            _ => uniform(bytes, random),
+        };
+        hashes.push(hash);
+    }
+    let queries = (0..3).map(|_| near(&hashes[random.below(count as u64) as usize], bytes as u64 / 2, random));
+    let queries = queries.collect();
+    (hashes, queries)
+}
+
+#[test]
+fn every_radius_where_bands_are_probed() {
+    let mut random = Random(1);
+    for (bits, count, sure) in [(64, 20_000, 0..3), (64, 200_000, 0..8), (256, 100_000, 0..12)] {
+        let (hashes, queries) = clustered(bits / 8, count, &mut random);
+        let built = Built::new(Layout::new(bits, None).unwrap(), &hashes, 1 << 30);
+        built.check();
+        for query in queries {
+            let probed = built.ranges(&query, 0..32, 1 << 20);
+            let is_probed = |radius| probed.iter().any(|(probed, _)| *probed == radius);
+            assert!(sure.clone().all(is_probed), "{bits} bits, {count} rows: {probed:?}");
+            let pass = cost::range(&Meta::load(&built.store).unwrap(), bits as u32).pages;
+            assert!(probed.iter().all(|(_, read)| (*read as f64) < pass), "{pass} pages: {probed:?}");
+            built.nearest(&query, 300, 1 << 12);
+        }
+    }
+}
+
+#[test]
+fn trees_of_three_levels() {
+    let mut random = Random(2);
+    let (mut hashes, mut queries) = clustered(128, 45_000, &mut random);
+    // Equal rows fill leaf after leaf, and a fence: in the middle, and at both ends.
+    for (at, equal) in [vec![0; 128], vec![0xff; 128], uniform(128, &mut random)].into_iter().enumerate() {
+        (0..700).for_each(|copy| hashes[copy * 50 + at] = equal.clone());
+        queries.push(near(&equal, 2, &mut random));
+        queries.push(equal);
+    }
+    let built = Built::new(Layout::new(1024, Some(1)).unwrap(), &hashes, 1 << 30);
+    built.check();
+    for query in &queries {
+        assert_eq!(built.ranges(query, 0..3, 1 << 12).len(), 3, "all are probed");
+    }
+    built.nearest(&queries[0], 1000, 0);
+    let done = built.index().vacuum(&mut |tid| tid.is_multiple_of(2)).unwrap();
+    assert_eq!(done.kept, 22_500);
+    let mut left = Vec::new();
+    let all = Search { ball: None, order: None };
+    Scan::new(all, 0).each(&built.index(), &mut |tids| left.extend_from_slice(tids)).unwrap();
+    left.sort_unstable();
+    assert!(left.into_iter().eq((0..45_000u64).filter(|tid| !tid.is_multiple_of(2))));
+}
+
+#[test]
+fn few_bands_and_many() {
+    let mut random = Random(3);
+    for (bits, bands) in [(64, 1), (64, 64), (128, 64), (1024, 64), (8, 1), (8, 8), (24, 3), (512, 24)] {
+        let (hashes, queries) = clustered(bits / 8, if bits == 1024 { 5_000 } else { 20_000 }, &mut random);
+        let built = Built::new(Layout::new(bits, Some(bands)).unwrap(), &hashes, 1 << 30);
+        built.check();
+        for query in &queries[..2] {
+            built.ranges(query, [0, 1, 2, 5, 9, bits as u32 / 4].into_iter(), 1 << 20);
+            built.nearest(query, 300, 1 << 12);
+        }
+    }
+}
+
+#[test]
+fn skew_in_memory_and_spooled() {
+    let mut random = Random(4);
+    let (one, other) = (uniform(8, &mut random), uniform(8, &mut random));
+    let all_equal = vec![one.clone(); 100_000];
+    let two_values: Vec<_> = (0..30_000).map(|_| if random.once_in(3) { other.clone() } else { one.clone() }).collect();
+    let mut many_equal = clustered(8, 25_000, &mut random).0;
+    (0..5_659).for_each(|at| many_equal[at * 3] = one.clone());
+    // All but the last bits are the same.
+    let long_prefix: Vec<_> = (0..20_000).map(|_| [&one[..6], &uniform(2, &mut random)].concat()).collect();
+    for (hashes, memory) in [
+        (&all_equal, 1 << 30),
+        (&all_equal, 1 << 12),
+        (&two_values, 1 << 12),
+        (&many_equal, 1 << 30),
+        (&many_equal, 1 << 14),
+        (&long_prefix, 1 << 13),
+    ] {
+        let built = Built::new(Layout::new(64, None).unwrap(), hashes, memory);
+        built.check();
+        for query in [&one, &other, &near(&one, 6, &mut random)] {
+            built.ranges(query, [0, 1, 5, 20].into_iter(), 1 << 18);
+            built.nearest(query, 10_000, 1 << 16);
+        }
+        built.nearest(&one, hashes.len(), 1 << 20);
+    }
+}
+
+/// Adds a row, in a run of its own where `flushes`.
+struct Inserter<'s> {
+    index: Index<'s, Memory>,
+    tails: Tails,
+    table: Table,
+    random: Random,
+}
+
+impl<'s> Inserter<'s> {
+    fn new(store: &'s Memory, layout: Layout) -> Self {
+        let index = Index::create(store, layout);
+        Inserter { index, tails: Tails::default(), table: Table::new(), random: Random(5) }
+    }
+
+    fn insert(&mut self) {
+        let (tid, value) = (self.table.len() as u64, value(self.index.layout().bits() / 8, self.random.next()));
+        self.table.insert(tid, value.clone());
+        self.index.insert(&mut self.tails, row(self.index.layout(), &value).as_ref(), tid).unwrap();
+    }
+
+    fn verify(&mut self) {
+        let expected = Expected::only(&self.table);
+        expected.check(&self.index);
+        expected.space(&self.index);
+        let query = hash(self.index.layout().bits() / 8, self.random.next());
+        expected.searches(&self.index, &query, &[0, 4, 40], 1 << 20);
+    }
+}
+
+fn stuck() -> Memory {
+    let mut store = Memory::default();
+    store.set_hook(Some(Box::new(|_, operation| {
+        if operation == Operation::Wait {
+            resume_unwind(Box::new("waits"));
+        }
+    })));
+    store
+}
+
+fn waits(work: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(work)).is_err()
+}
+
+#[test]
+fn the_list_of_runs_is_full() {
+    let store = stuck();
+    let mut inserter = Inserter::new(&store, Layout::new(64, None).unwrap());
+    let meta = || Meta::load(&store).unwrap();
+    // Somebody else merges: flushes go on until there is no room for another run, and wait then.
+    store.hold(Lock::Merge, true);
+    let mut flushes = 0;
+    while !waits(|| {
+        inserter.insert();
+        inserter.index.flush(true).unwrap();
+    }) {
+        flushes += 1;
+    }
+    assert!(meta().runs.len() == flushes && flushes >= MAX_RUNS - 2, "{flushes}");
+    inserter.verify();
+    store.hold(Lock::Merge, false);
+    for round in 0..3 * MAX_RUNS {
+        inserter.insert();
+        inserter.index.flush(true).unwrap();
+        assert!(meta().runs.len() < MAX_RUNS, "round {round}");
+    }
+    inserter.verify();
+    assert!(meta().runs.len() > 8);
+    assert!(inserter.index.stats().unwrap().debt > 0);
+    while inserter.index.merge(u64::MAX, true).unwrap() {}
+    assert!(meta().runs.len() < 8 && inserter.index.stats().unwrap().debt == 0);
+    inserter.verify();
+}
+
+/// Whoever waits for another's merge to make room finds that there is some, and merges nothing itself.
+#[test]
+fn room_is_made_while_a_flush_waits_for_it() {
+    let (mut store, made) = (Memory::default(), Arc::new(AtomicU64::new(0)));
+    let make = Arc::clone(&made);
+    store.set_hook(Some(Box::new(move |store, operation| {
+        if operation == Operation::Wait {
+            store.hold(Lock::Merge, false);
+            while Index::open(store).unwrap().merge(u64::MAX, true).unwrap() {}
+            make.store(Meta::load(store).unwrap().runs[0].generation, Ordering::Relaxed);
+        }
+    })));
+    let mut inserter = Inserter::new(&store, Layout::new(64, None).unwrap());
+    let runs = || Meta::load(&store).unwrap().runs;
+    while runs().len() + 1 < MAX_RUNS {
+        inserter.insert();
+        inserter.index.flush(true).unwrap();
+    }
+    store.hold(Lock::Merge, true);
+    inserter.insert();
+    inserter.index.flush(true).unwrap();
+    let [merged, flushed] = runs()[..] else { panic!("{:?}", runs()) };
+    assert_eq!((merged.entries + merged.nulls, flushed.entries + flushed.nulls), (MAX_RUNS as u64 - 1, 1));
+    assert_eq!(merged.generation, made.load(Ordering::Relaxed));
+    inserter.verify();
+}
+
+#[test]
+fn a_full_batch_while_another_flushes() {
+    let store = stuck();
+    let mut inserter = Inserter::new(&store, Layout::new(1024, Some(2)).unwrap());
+    let staging = || Meta::load(&store).unwrap().staging.hashes.len();
+    store.hold(Lock::Flush, true);
+    // Past a batch inserts do not wait, up to where there is no more room for it.
+    while staging() < MAX_STAGING_PAGES {
+        inserter.insert();
+    }
+    assert!(waits(|| (0..1000).for_each(|_| inserter.insert())));
+    store.hold(Lock::Flush, false);
+    assert_eq!(staging(), MAX_STAGING_PAGES);
+    inserter.table.pop_last();
+    inserter.verify();
+    // Another row, by the session that waited.
+    while staging() == MAX_STAGING_PAGES {
+        inserter.insert();
+    }
+    assert!(staging() < STAGING_PAGES, "it has become a run");
+    inserter.verify();
+}
+
+#[test]
+fn inserts_leave_little_to_be_merged() {
+    let store = Memory::default();
+    let mut inserter = Inserter::new(&store, Layout::new(1024, Some(1)).unwrap());
+    for _ in 0..40_000 {
+        inserter.insert();
+    }
+    let stats = inserter.index.stats().unwrap();
+    assert!(stats.runs.len() < 8 && stats.staging_pages < 2 * STAGING_PAGES && stats.debt == 0, "{stats:?}");
+    inserter.verify();
+}
