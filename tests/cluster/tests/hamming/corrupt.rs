@@ -1,0 +1,253 @@
+//! Damaged files: bytes changed, pages zeroed, exchanged, cut off. What reads them says which block of which index, and to
+//! REINDEX; or it finds what a sequential scan finds, because it does not read them. Never less, never a crash.
+
+use crate::world::{Hashes, Search, Way, assert_well, check, compare_some, copy, each, fill, value, world};
+use lumina_cluster::postgres::{Client, Error};
+use lumina_cluster::{Cluster, Random, Shutdown};
+use std::path::Path;
+
+const PAGE: usize = 8192;
+/// Where a page says what it is: see `lumina_index::page`.
+const KIND: usize = PAGE - 6;
+const VERSION: usize = PAGE - 2;
+
+/// The kinds of pages, with their numbers in the file.
+const KINDS: [(&str, u8); 6] =
+    [("meta", 1), ("staging", 2), ("staged NULLs", 3), ("run", 4), ("leaf", 5), ("fence", 6)];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Damage {
+    /// One bit of one byte that is ours.
+    Bit,
+    /// A few bytes.
+    Bytes,
+    /// One byte of Postgres's own header, past the LSN.
+    Header,
+    Zeros,
+    Noise,
+    Version,
+    /// The second half of a write that never came.
+    Torn,
+    /// Exchanged with another page of its kind, or any other.
+    Exchanged,
+    /// Another page in its place.
+    Overwritten,
+    /// The file ends here.
+    CutOff,
+}
+
+use Damage::{Bit, Bytes, CutOff, Exchanged, Header, Noise, Overwritten, Torn, Version, Zeros};
+
+/// Damages a page of some kind. Returns the blocks that are no longer what they were; none where there is no such page.
+fn damage(file: &mut Vec<u8>, kind: u8, how: Damage, random: &mut Random) -> Vec<usize> {
+    let blocks = file.len() / PAGE;
+    let of_kind = |file: &[u8], kind| (0..blocks).filter(|block| file[block * PAGE + KIND] == kind).collect::<Vec<_>>();
+    let some = of_kind(file, kind);
+    if some.is_empty() {
+        return vec![];
+    }
+    let block = some[random.below(some.len() as u64) as usize];
+    let at = block * PAGE;
+    let other = |file: &[u8], random: &mut Random| {
+        let same: Vec<usize> = of_kind(file, kind).into_iter().filter(|other| *other != block).collect();
+        if same.is_empty() { (block + 1) % blocks } else { same[random.below(same.len() as u64) as usize] }
+    };
+    match how {
+        Bit => {
+            // Where something stands: between the entries there is nothing to damage, and that is found, too.
+            let byte = 24 + random.below((PAGE - 24) as u64) as usize;
+            file[at + byte] ^= 1 << random.below(8);
+        }
+        Bytes => {
+            for _ in 0..4 {
+                file[at + 24 + random.below((PAGE - 24) as u64) as usize] ^= 1 + random.below(255) as u8;
+            }
+        }
+        Header => file[at + 8 + random.below(16) as usize] ^= 1 << random.below(8),
+        Zeros => file[at..at + PAGE].fill(0),
+        Noise => file[at..at + PAGE].iter_mut().for_each(|byte| *byte = random.next() as u8),
+        Version => file[at + VERSION] = 9,
+        Torn => {
+            if file[at + PAGE / 2..at + PAGE].iter().all(|byte| *byte == 0) {
+                return vec![];
+            }
+            file[at + PAGE / 2..at + PAGE].fill(0);
+        }
+        Exchanged | Overwritten => {
+            let other = other(file, random);
+            let copy = file[other * PAGE..(other + 1) * PAGE].to_vec();
+            if how == Exchanged {
+                file.copy_within(at..at + PAGE, other * PAGE);
+                file[at..at + PAGE].copy_from_slice(&copy);
+                return vec![block, other];
+            }
+            file[at..at + PAGE].copy_from_slice(&copy);
+        }
+        CutOff => {
+            file.truncate(at);
+            return (block..blocks).collect();
+        }
+    }
+    vec![block]
+}
+
+/// Looks that an error is the one of a damaged page: which block, which index, what to do.
+fn assert_told(error: &Error, index: &str, blocks: &[usize], what: &str) {
+    let error = error.as_db_error().unwrap_or_else(|| panic!("{what}: {error:?}"));
+    let (message, hint) = (error.message(), error.hint().unwrap_or_default());
+    let told = format!("{} {message} HINT {hint}", error.code().code());
+    if error.code().code() == "XX001" {
+        // Postgres's own look at its header, or at the length of the file, comes first.
+        assert!(
+            message.contains("invalid page in block") || message.contains("could not read block"),
+            "{what}: {told}"
+        );
+        return;
+    }
+    if message.contains("format 9") {
+        assert!(
+            error.code().code() == "XX002" && message.contains(index) && hint.contains("REINDEX"),
+            "{what}: {told}"
+        );
+        return;
+    }
+    let is_named = blocks.iter().any(|block| {
+        message.contains(&format!("block {block} "))
+            || message.contains(&format!("block {block}:"))
+            || message.ends_with(&format!("block {block}"))
+    });
+    let detail = error.detail().unwrap_or_default();
+    assert!(error.code().code() == "XX002" && message.contains(index) && hint.contains("REINDEX"), "{what}: {told}");
+    assert!(
+        is_named || blocks.iter().any(|block| detail.contains(&format!("lock {block}"))),
+        "{what}, blocks {blocks:?}: {told} {detail}"
+    );
+}
+
+/// Compares, unless the server says that a page is damaged. Returns whether it did.
+fn look(session: &mut Client, search: &Search, way: Way, index: &str, blocks: &[usize], what: &str) -> bool {
+    match search.try_compare(session, way) {
+        Ok(_) => false,
+        Err(error) => {
+            assert_told(&error, index, blocks, &format!("{what}: search"));
+            true
+        }
+    }
+}
+
+struct Patient {
+    table: String,
+    bits: usize,
+    what: String,
+    how: Damage,
+    blocks: Vec<usize>,
+}
+
+/// Damages many indexes of one server while it is down.
+fn infect(cluster: &Cluster, session: &mut Client, seed: u64) -> Vec<Patient> {
+    let mut random = Random(seed);
+    let mut patients = Vec::new();
+    let mut plans = Vec::new();
+    for (name, kind) in KINDS {
+        for how in [Bit, Bytes, Header, Zeros, Noise, Version, Torn, Exchanged, Overwritten, CutOff] {
+            plans.push((name, kind, how));
+        }
+    }
+    for (number, (name, kind, how)) in plans.into_iter().enumerate() {
+        // One in two is of hashes that are wide.
+        let (table, bits) = (format!("p{number}"), if number % 2 == 0 { 64 } else { 256 });
+        let template = format!("template{bits}");
+        each(
+            session,
+            &format!(
+                "CREATE TABLE {table} (LIKE {template} INCLUDING INDEXES); INSERT INTO {table} SELECT * FROM {template} WHERE id < 10000"
+            ),
+        );
+        each(
+            session,
+            &format!("DROP INDEX {table}_h_idx; CREATE INDEX {table}_h ON {table} USING hamming (h) WITH (bands = 4)"),
+        );
+        each(
+            session,
+            &format!(
+                "INSERT INTO {table} SELECT * FROM {template} WHERE id >= 10000; DELETE FROM {table} WHERE id % 5 = 0"
+            ),
+        );
+        let path = value(session, &format!("SELECT pg_relation_filepath('{table}_h')"));
+        patients.push((Patient { table, bits, what: format!("{how:?} of {name}"), how, blocks: vec![] }, kind, path));
+    }
+    each(session, "CHECKPOINT");
+    cluster.stop(Shutdown::Fast);
+    let mut infected = Vec::new();
+    for (mut patient, kind, path) in patients {
+        let path = cluster.data().join(Path::new(&path));
+        let mut file = std::fs::read(&path).unwrap();
+        patient.blocks = damage(&mut file, kind, patient.how, &mut random);
+        std::fs::write(&path, &file).unwrap();
+        patient.what =
+            format!("{} (seed {seed}) in block {:?} of {}", patient.what, patient.blocks.first(), patient.table);
+        if !patient.blocks.is_empty() {
+            infected.push(patient);
+        }
+    }
+    cluster.restart();
+    infected
+}
+
+#[test]
+fn damage_is_told() {
+    let (cluster, mut session) = world();
+    for bits in [64, 256] {
+        fill(&mut session, &format!("template{bits}"), &mut Hashes::new(bits, 91), 2500);
+        copy(&mut session, &format!("template{bits}"), &Hashes::new(bits, 92).rows(10_000, 1200));
+        each(&mut session, &format!("CREATE INDEX template_{bits} ON template{bits} USING hamming (h)"));
+    }
+    let seed = lumina_cluster::report::number("LUMINA_SEED", 1);
+    let patients = infect(&cluster, &mut session, seed);
+    assert!(patients.len() > 50, "{}", patients.len());
+    let mut session = cluster.connect();
+    let mut told = 0;
+    for Patient { table, bits, what, how, blocks } in &patients {
+        let (table, bits, index) = (table.as_str(), *bits, format!("{table}_h"));
+        let mut hashes = Hashes::new(bits, 93);
+        hashes.rows(0, 200);
+        let mut was_told = false;
+        for radius in [1, 5, bits / 2] {
+            let search = Search::ball(table, &hashes.center(), radius);
+            was_told |= look(&mut session, &search, Way::Index, &index, blocks, what);
+            was_told |= look(&mut session, &search, Way::Bitmap, &index, blocks, what);
+            let search = Search::nearest(table, &hashes.center(), (radius == 5).then_some(10));
+            was_told |= look(&mut session, &search, Way::Index, &index, blocks, what);
+        }
+        // Whoever writes says the same, or has done it.
+        for statement in [
+            format!("INSERT INTO {table} SELECT id + 100000000, h, n FROM {table} WHERE id % 100 = 1"),
+            format!("VACUUM {table}"),
+            format!("SELECT hamming_index_merge('{index}')"),
+            format!("SELECT * FROM hamming_index_stats('{index}')"),
+        ] {
+            if let Err(error) = session.batch_execute(&statement) {
+                assert_told(&error, &index, blocks, &format!("{what}: {statement}"));
+                was_told = true;
+            }
+        }
+        let search = Search::nearest(table, &hashes.center(), None);
+        was_told |= look(&mut session, &search, Way::Index, &index, blocks, what);
+        match session.batch_execute(&format!("SELECT hamming_index_check('{index}', true)")) {
+            Err(error) => {
+                assert_told(&error, &index, blocks, &format!("{what}: check"));
+                was_told = true;
+            }
+            // Postgres's header may say anything, as long as Postgres can read it. A merge may have replaced what was damaged
+            // and never needed.
+            Ok(()) => assert!(*how == Header || was_told, "the check has not found {what}"),
+        }
+        told += usize::from(was_told);
+        each(&mut session, &format!("REINDEX INDEX {index}"));
+        check(&mut session, &index);
+        compare_some(&mut session, table, bits, &mut hashes);
+        each(&mut session, &format!("DROP TABLE {table}"));
+    }
+    lumina_cluster::report::say(&format!("{} indexes damaged, {told} told, all mended", patients.len()));
+    assert_well(&cluster);
+}
