@@ -42,6 +42,8 @@ unsafe extern "C-unwind" {
 
 /// Blocks of a change, at most.
 const MOST: usize = 4;
+/// Free blocks that are hinted at between two looks for interrupts.
+const HINTS: usize = 4096;
 const MAIN: ForkNumber::Type = ForkNumber::MAIN_FORKNUM;
 /// What every page says of itself: 8192 bytes, version 4 of the layout of pages.
 const SIZE_AND_VERSION: u16 = PAGE as u16 | pg_sys::PG_PAGE_LAYOUT_VERSION as u16;
@@ -222,13 +224,21 @@ impl Store for Pages {
 
     fn give_free(&self, blocks: &[u32]) {
         let (Some(first), Some(last)) = (blocks.iter().min(), blocks.iter().max()) else { return };
-        for blocks in blocks.chunks(64) {
+        for (at, blocks) in blocks.chunks(HINTS).enumerate() {
+            if at > 0 {
+                self.interrupt();
+            }
             // SAFETY: an open relation. The closure owns nothing.
             unsafe { guard(|| blocks.iter().for_each(|block| RecordFreeIndexPage(self.index, *block))) };
-            self.interrupt();
         }
-        // SAFETY: an open relation.
-        unsafe { pg_sys::FreeSpaceMapVacuumRange(self.index, *first, last.saturating_add(1)) };
+        // What is short is not interrupted: not here either, where Postgres looks for interrupts at every page of the map.
+        let held = &raw mut pg_sys::InterruptHoldoffCount;
+        // SAFETY: an open relation. Interrupts are held off as HOLD_INTERRUPTS does; an ERROR lets them go by itself.
+        unsafe {
+            held.write(held.read() + 1);
+            pg_sys::FreeSpaceMapVacuumRange(self.index, *first, last.saturating_add(1));
+            held.write(held.read() - 1);
+        }
     }
 
     fn with_lock<R>(&self, lock: Lock, wait: bool, work: impl FnOnce() -> R) -> Option<R> {

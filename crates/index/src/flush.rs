@@ -64,8 +64,6 @@ impl<S: Store> Index<'_, S> {
             meta.list(run);
             Some(())
         })?;
-        let blocks: Vec<u32> = sealed.pages().map(|(block, _)| block).collect();
-        store.give_free(&blocks);
         Ok(true)
     }
 

@@ -6,6 +6,7 @@
 
 use crate::entries::{append, stored_tid};
 use crate::error::{Corrupted, Damage};
+use crate::free::FreeBlocks;
 use crate::layout::{Layout, Row};
 use crate::meta::{MAX_STAGING_PAGES, Meta};
 use crate::page::Kind;
@@ -13,8 +14,8 @@ use crate::store::Store;
 
 /// The most pages that an insert merges, a million entries of 64 bits: larger merges are left to vacuum.
 pub const FOREGROUND: u64 = 8192;
-/// How often a hint at a free block may be wrong before the file is made longer instead.
-const PATIENCE: usize = 8;
+/// Hints at free blocks that may be wrong for one page before the file is made longer instead.
+const PATIENCE: usize = 256;
 
 /// The staging pages that a session appended to last. Only a hint: whatever it says is looked at again.
 #[derive(Debug, Clone, Copy, Default)]
@@ -96,7 +97,6 @@ impl<'s, S: Store> Index<'s, S> {
             Some(row) => (Kind::Staging, &row[..self.layout.words()]),
             None => (Kind::StagingNulls, &[][..]),
         };
-        let mut refused = Vec::new();
         let is_full = loop {
             let tried = *tails.of(kind);
             if let Some(tail) = tried
@@ -118,21 +118,19 @@ impl<'s, S: Store> Index<'s, S> {
                 self.flush(true)?;
                 continue;
             }
-            let hint = if refused.len() < PATIENCE { self.store.take_free() } else { None };
-            let block = hint.unwrap_or_else(|| self.store.extend());
+            let mut free = FreeBlocks::new(self.store, &meta, PATIENCE);
+            let block = free.take(self.store, &meta);
+            free.finish(self.store);
             match self.add_page(kind, block, last.map(|tail| tail.block), words, tid)? {
                 Added::Page(tail) => {
                     *tails.of(kind) = Some(tail);
                     break meta.staging.of(kind).len() + 1 >= crate::meta::STAGING_PAGES;
                 }
                 Added::Late => self.store.give_free(&[block]),
-                Added::Taken => refused.push(block),
+                Added::Taken => {}
             }
             self.store.interrupt();
         };
-        if !refused.is_empty() {
-            self.store.give_free(&refused);
-        }
         if is_full { self.maintain(FOREGROUND) } else { Ok(()) }
     }
 

@@ -9,7 +9,7 @@
 //! - [`store`]: what an index needs of a database: pages that change atomically, two locks, a horizon.
 //! - [`page`], [`meta`]: what a page looks like, and block 0, which says which pages are in use.
 //! - [`layout`]: how a hash of some width stands in the bands.
-//! - `entries`, `run`, `view`: arrays of a page; writing the trees of a run; reading them.
+//! - `entries`, `run`, `free`, `view`: arrays of a page; writing the trees of a run, to which blocks; reading them.
 //! - [`index`]: creating, opening, inserting. `flush`, `merge`: staging pages become a run, runs become one.
 //! - [`scan`], [`cost`]: searching, and what it costs.
 //! - [`vacuum`], [`check`], [`build`].
@@ -26,6 +26,7 @@ pub mod cost;
 mod entries;
 pub mod error;
 mod flush;
+mod free;
 pub mod index;
 pub mod layout;
 mod merge;

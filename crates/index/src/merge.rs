@@ -113,7 +113,7 @@ impl<S: Store> Index<'_, S> {
         let pages: u64 = runs.iter().map(|run| u64::from(run.pages)).sum();
         let mut allocator = Allocator::new(store, meta, pages > short);
         let view = View::new(store)?;
-        let (merged, freed) = merge_runs(&view, &runs, generation, &mut allocator).map_err(Stop::settled)?;
+        let merged = merge_runs(&view, &runs, generation, &mut allocator).map_err(Stop::settled)?;
         allocator.finish();
         Meta::update(store, |meta| {
             let stamp = store.stamp();
@@ -126,33 +126,31 @@ impl<S: Store> Index<'_, S> {
             meta.list(merged);
             Some(())
         })?;
-        store.give_free(&freed);
         Ok(true)
     }
 }
 
-/// Writes the runs as one. Returns it, and the blocks of the leaves of the old ones.
+/// Writes the runs as one.
 fn merge_runs<S: Store>(
     view: &View<'_, S>,
     runs: &[RunRef],
     generation: u64,
     allocator: &mut Allocator<'_, S>,
-) -> Result<(Option<RunRef>, Vec<u32>), Stop> {
+) -> Result<Option<RunRef>, Stop> {
     let layout = view.layout();
     let roots = runs.iter().map(|run| view.roots(run)).collect::<Result<Vec<_>, _>>()?;
-    let mut freed: Vec<u32> = runs.iter().map(|run| run.block).collect();
     let (mut trees, mut pages, mut entries, mut nulls) = (Vec::new(), 0, 0, 0);
     for band in 0..=layout.null_band() {
         let mut tree = TreeWriter::new(layout, generation, band);
         let cursors = runs.iter().zip(&roots).map(|(run, roots)| Cursor::new(*run, band, roots[band]));
-        merge_band(view, cursors.collect(), &mut tree, allocator, &mut freed)?;
+        merge_band(view, cursors.collect(), &mut tree, allocator)?;
         trees.push(tree.finish(allocator));
         pages += tree.pages;
         // After a crash during vacuum some bands may have more entries than others.
         if band == layout.null_band() { nulls = tree.entries } else { entries = tree.entries.max(entries) }
     }
     let run = (entries + nulls > 0).then(|| write_roots(allocator, generation, &trees, (pages, entries, nulls)));
-    Ok((run, freed))
+    Ok(run)
 }
 
 fn merge_band<S: Store>(
@@ -160,17 +158,16 @@ fn merge_band<S: Store>(
     mut cursors: Vec<Cursor>,
     tree: &mut TreeWriter,
     allocator: &mut Allocator<'_, S>,
-    freed: &mut Vec<u32>,
 ) -> Result<(), Stop> {
     let mut heads = BinaryHeap::new();
     for (at, cursor) in cursors.iter_mut().enumerate() {
-        heads.extend(cursor.head(view, allocator, freed)?.map(|key| Reverse((key, at))));
+        heads.extend(cursor.head(view, allocator)?.map(|key| Reverse((key, at))));
     }
     while let Some(Reverse((_, at))) = heads.pop() {
         // As long as this one's entries come before those of all others.
         let until = heads.peek().map_or(u64::MAX, |Reverse((key, _))| *key);
         let cursor = &mut cursors[at];
-        while let Some(key) = cursor.head(view, allocator, freed)? {
+        while let Some(key) = cursor.head(view, allocator)? {
             if key > until {
                 heads.push(Reverse((key, at)));
                 break;
@@ -223,12 +220,7 @@ impl Cursor {
     }
 
     /// The key of the next entry; `None` at the end.
-    fn head<S: Store>(
-        &mut self,
-        view: &View<'_, S>,
-        allocator: &Allocator<'_, S>,
-        freed: &mut Vec<u32>,
-    ) -> Result<Option<u64>, Stop> {
+    fn head<S: Store>(&mut self, view: &View<'_, S>, allocator: &Allocator<'_, S>) -> Result<Option<u64>, Stop> {
         while self.at == self.leaf.tids.len() {
             let Some(block) = self.leaves.next(view, &self.run, self.band)? else { return Ok(None) };
             let leaf = &mut self.leaf;
@@ -237,7 +229,6 @@ impl Cursor {
                 Ok(())
             })?;
             self.at = 0;
-            freed.push(block);
             allocator.interrupt();
         }
         Ok(Some(self.leaf.words.get(self.at * self.leaf.stride).copied().unwrap_or(0)))

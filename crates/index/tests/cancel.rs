@@ -4,6 +4,7 @@
 
 mod memory;
 
+use lumina_index::meta::{Meta, STAGING_PAGES};
 use lumina_index::{Index, Layout, Store, Tails};
 use memory::rows::{Expected, Random, Table, hash, row, value};
 use memory::{Hook, Memory, Operation};
@@ -163,6 +164,27 @@ fn cancelled_at_every_operation() {
 fn cancelled_with_a_full_batch() {
     let layout = Layout::new(1024, Some(1)).unwrap();
     cancel_everywhere(layout, 3, &[(Act::Insert(4120), 10_000), (Act::Insert(80), 7)]);
+}
+
+/// Every insert is cancelled as soon as it can be: batches become runs all the same.
+#[test]
+fn cancelled_at_the_first_moment() {
+    let mut store = Memory::default();
+    Index::create(&store, Layout::new(1024, Some(1)).unwrap());
+    store.set_hook(Some(Box::new(|_, operation| {
+        if operation == Operation::Interrupt {
+            resume_unwind(Box::new("cut off"));
+        }
+    })));
+    let (mut known, mut tails, mut random) = (Known::default(), Tails::default(), Random(4));
+    let index = Index::open(&store).unwrap();
+    for _ in 0..20_000 {
+        cut_off(|| known.act(&index, &mut tails, Act::Insert(1), &mut random));
+        let meta = Meta::load(&store).unwrap();
+        assert!(meta.staging.hashes.len() <= STAGING_PAGES && meta.sealed.is_empty() && meta.runs.len() <= 8);
+    }
+    store.set_hook(None);
+    known.settle(&Index::open(&store).unwrap(), &mut random);
 }
 
 /// Crash after crash, while as many rows come as go.

@@ -198,29 +198,50 @@ fn pages_of_zeros_swapped_and_copied() {
     let mut random = Random(4);
     for sound in layouts() {
         let blocks = sound.store.blocks();
+        let owner = |block: u32| {
+            let trailer = sound.store.page(block).check(block).ok()?;
+            Some((trailer.generation, trailer.kind, trailer.band, trailer.level))
+        };
         for block in 0..blocks {
-            let other = (block + 1 + random.below(u64::from(blocks) - 1) as u32) % blocks;
-            let (page, second) = (sound.store.page(block), sound.store.page(other));
-            let zero = |store: &Memory| store.damage(block, |page| *page = Page::default());
-            let swap = |store: &Memory| {
-                store.damage(block, |to| to.bytes_mut().copy_from_slice(second.bytes()));
-                store.damage(other, |to| to.bytes_mut().copy_from_slice(page.bytes()));
-            };
-            let copy = |store: &Memory| store.damage(block, |to| to.bytes_mut().copy_from_slice(second.bytes()));
-            // Half of the page is as it was before something else was written.
-            let torn = |store: &Memory| {
-                store.damage(block, |to| to.bytes_mut()[..4096].copy_from_slice(&second.bytes()[..4096]));
-            };
-            let (is_live, halves) = (sound.is_live(block), [&page, &second].map(|page| &page.bytes()[HEADER..4096]));
-            let damages = [&zero as &dyn Fn(&Memory), &swap, &copy, &torn];
-            for (at, damage) in damages.into_iter().enumerate() {
-                let failed = sound.suffer(damage, &|named| [block, other].contains(&named), &mut random);
-                assert!(
-                    failed > 0 || !is_live || at == 3 && halves[0] == halves[1],
-                    "damage {at} of block {block}, with {other}"
-                );
+            // A page of anything, and one that tells itself apart by its place alone.
+            let sibling = (0..blocks).filter(|other| *other != block).find(|other| owner(*other) == owner(block));
+            let any = (block + 1 + random.below(u64::from(blocks) - 1) as u32) % blocks;
+            for other in [Some(any), sibling].into_iter().flatten() {
+                damage_two(&sound, block, other, &mut random);
             }
         }
+    }
+}
+
+fn damage_two(sound: &Sound, block: u32, other: u32, random: &mut Random) {
+    let (page, second) = (sound.store.page(block), sound.store.page(other));
+    let put = |store: &Memory, block: u32, page: &Page| {
+        store.damage(block, |to| to.bytes_mut().copy_from_slice(page.bytes()));
+    };
+    let zero = |store: &Memory| put(store, block, &Page::default());
+    let copy = |store: &Memory| put(store, block, &second);
+    let swap = |store: &Memory| {
+        put(store, block, &second);
+        put(store, other, &page);
+    };
+    // Half of the page is as it was before something else was written.
+    let torn = |store: &Memory| {
+        store.damage(block, |to| to.bytes_mut()[..4096].copy_from_slice(&second.bytes()[..4096]));
+    };
+    // Two words change places.
+    let at = HEADER + random.below(1000) as usize * 8;
+    let words = |store: &Memory| store.damage(block, |to| to.bytes_mut()[at..at + 16].rotate_left(8));
+    let is_the_same = [
+        false,
+        false,
+        false,
+        page.bytes()[HEADER..4096] == second.bytes()[HEADER..4096],
+        page.bytes()[at..at + 8] == page.bytes()[at + 8..at + 16],
+    ];
+    let damages = [&zero as &dyn Fn(&Memory), &swap, &copy, &torn, &words];
+    for ((at, damage), is_the_same) in damages.into_iter().enumerate().zip(is_the_same) {
+        let failed = sound.suffer(damage, &|named| [block, other].contains(&named), random);
+        assert!(failed > 0 || is_the_same || !sound.is_live(block), "damage {at} of block {block}, with {other}");
     }
 }
 

@@ -238,6 +238,8 @@ enum Session {
     Vacuum(usize),
     Maintain(usize),
     Check(usize),
+    /// Says of all blocks that they are free.
+    Mislead(usize),
 }
 
 impl Database {
@@ -258,6 +260,11 @@ impl Database {
             }
             Session::Maintain(times) => (0..times).for_each(|_| self.maintain(random)),
             Session::Check(times) => (0..times).for_each(|_| self.check(random.once_in(2))),
+            Session::Mislead(times) => (0..times).for_each(|_| {
+                // An operation, for others to go on at.
+                self.store.read(0, |_| ());
+                self.store.give_free(&(1..self.store.blocks()).collect::<Vec<_>>());
+            }),
         }
     }
 }
@@ -296,6 +303,17 @@ fn few_wide_rows_and_much_maintenance() {
     for seed in 0..40 {
         let layout = if seed % 2 == 0 { Layout::new(1024, Some(2)) } else { Layout::new(64, None) };
         run(layout.unwrap(), &[&inserts[..], &others].concat(), 1 + seed % 4, seed);
+    }
+}
+
+/// Hints at free blocks are believed no more than they deserve.
+#[test]
+fn hints_that_are_wrong() {
+    use Session::{Check, Insert, Maintain, Mislead, Search, Vacuum};
+    let inserts = [Insert(300), Insert(300), Insert(300)];
+    let others = [Search(60), Search(60), Vacuum(30), Maintain(30), Maintain(30), Check(10), Mislead(1000)];
+    for seed in 0..20 {
+        run(Layout::new(1024, Some(2)).unwrap(), &[&inserts[..], &others].concat(), 1 + seed % 2, seed);
     }
 }
 

@@ -40,8 +40,11 @@ struct Built {
 
 impl Built {
     fn new(layout: Layout, hashes: &[Vec<u8>], memory: usize) -> Self {
+        Self::of_rows(layout, hashes.iter().map(|hash| layout.row(hash).unwrap()).collect(), memory)
+    }
+
+    fn of_rows(layout: Layout, rows: Vec<Row>, memory: usize) -> Self {
         let mut store = Memory::default();
-        let rows: Vec<Row> = hashes.iter().map(|hash| layout.row(hash).unwrap()).collect();
         let mut builder = Builder::new(&store, layout, memory, MemorySpool::default()).unwrap();
         rows.iter().enumerate().for_each(|(tid, row)| builder.add(Some(row), tid as u64));
         let built = builder.finish().unwrap();
@@ -128,8 +131,9 @@ fn clustered(bytes: usize, count: usize, random: &mut Random) -> (Vec<Vec<u8>>, 
         };
         hashes.push(hash);
     }
-    let queries = (0..3).map(|_| near(&hashes[random.below(count as u64) as usize], bytes as u64 / 2, random));
-    let queries = queries.collect();
+    // One of them as it is, and others that are near one.
+    let query = |most| near(&hashes[random.below(count as u64) as usize], most, random);
+    let queries = [0, bytes as u64 / 2, bytes as u64 / 2].map(query).to_vec();
     (hashes, queries)
 }
 
@@ -176,6 +180,40 @@ fn trees_of_three_levels() {
     assert!(left.into_iter().eq((0..45_000u64).filter(|tid| !tid.is_multiple_of(2))));
 }
 
+/// A row of these bits.
+fn row_of(bits: &[u32]) -> Row {
+    let mut row = Row::default();
+    bits.iter().for_each(|bit| row[*bit as usize / 64] |= 1 << (63 - bit % 64));
+    row
+}
+
+/// Hits that one band alone leads to, each in a bucket of its own, with nothing in between.
+#[test]
+fn buckets_next_to_one_another() {
+    let mut random = Random(6);
+    let mut rows: Vec<Row> = (0..16).map(|bit| row_of(&[bit, 20, 25, 40, 60])).collect();
+    rows.extend((0..16).map(|bit| row_of(&[3, 9, 16 + bit, 40, 60])));
+    rows.extend((0..20_000).map(|_| {
+        let mut row = Row::default();
+        row[0] = random.next() | 1 << 63 | 1 << 47;
+        row
+    }));
+    let built = Built::of_rows(Layout::new(64, None).unwrap(), rows, 1 << 30);
+    assert_eq!(built.ranges(&[0; 8], 4..7, 1 << 20)[..2].iter().map(|probed| probed.0).collect::<Vec<_>>(), [4, 5]);
+}
+
+/// What an entry keeps of a wide hash holds all the bits that differ.
+#[test]
+fn all_that_differs_is_kept() {
+    let mut random = Random(7);
+    let one = uniform(17, &mut random);
+    let hashes = (0..20_000).map(|at| if at % 4 == 0 { near(&one, 4, &mut random) } else { uniform(17, &mut random) });
+    let hashes: Vec<Vec<u8>> = hashes.collect();
+    let built = Built::new(Layout::new(136, Some(2)).unwrap(), &hashes, 1 << 30);
+    built.check();
+    assert!(built.ranges(&one, 0..8, 1 << 20).len() > 3);
+}
+
 #[test]
 fn few_bands_and_many() {
     let mut random = Random(3);
@@ -198,6 +236,8 @@ fn skew_in_memory_and_spooled() {
     let two_values: Vec<_> = (0..30_000).map(|_| if random.once_in(3) { other.clone() } else { one.clone() }).collect();
     let mut many_equal = clustered(8, 25_000, &mut random).0;
     (0..5_659).for_each(|at| many_equal[at * 3] = one.clone());
+    // All are near one: what is looked up stands close together.
+    let around_one: Vec<_> = (0..20_000).map(|_| near(&one, 6, &mut random)).collect();
     // All but the last bits are the same.
     let long_prefix: Vec<_> = (0..20_000).map(|_| [&one[..6], &uniform(2, &mut random)].concat()).collect();
     for (hashes, memory) in [
@@ -206,12 +246,13 @@ fn skew_in_memory_and_spooled() {
         (&two_values, 1 << 12),
         (&many_equal, 1 << 30),
         (&many_equal, 1 << 14),
+        (&around_one, 1 << 30),
         (&long_prefix, 1 << 13),
     ] {
         let built = Built::new(Layout::new(64, None).unwrap(), hashes, memory);
         built.check();
         for query in [&one, &other, &near(&one, 6, &mut random)] {
-            built.ranges(query, [0, 1, 5, 20].into_iter(), 1 << 18);
+            built.ranges(query, [0, 1, 2, 3, 5, 6, 20].into_iter(), 1 << 18);
             built.nearest(query, 10_000, 1 << 16);
         }
         built.nearest(&one, hashes.len(), 1 << 20);
@@ -270,11 +311,14 @@ fn the_list_of_runs_is_full() {
     store.hold(Lock::Merge, true);
     let mut flushes = 0;
     while !waits(|| {
-        inserter.insert();
+        // The last but some is larger than the others.
+        (0..if flushes == MAX_RUNS - 8 { 900 } else { 1 }).for_each(|_| inserter.insert());
         inserter.index.flush(true).unwrap();
     }) {
         flushes += 1;
     }
+    let largest = meta().runs[0];
+    assert!(largest.entries > 800);
     assert!(meta().runs.len() == flushes && flushes >= MAX_RUNS - 2, "{flushes}");
     inserter.verify();
     store.hold(Lock::Merge, false);
@@ -284,6 +328,7 @@ fn the_list_of_runs_is_full() {
         assert!(meta().runs.len() < MAX_RUNS, "round {round}");
     }
     inserter.verify();
+    assert_eq!(meta().runs[0], largest, "the smallest are merged");
     assert!(meta().runs.len() > 8);
     assert!(inserter.index.stats().unwrap().debt > 0);
     while inserter.index.merge(u64::MAX, true).unwrap() {}

@@ -216,14 +216,20 @@ fn eight_sessions() {
 /// Rows that come and go leave pages that those after them take: the index is soon as long as it will ever be.
 #[test]
 fn pages_are_taken_again() {
-    let (_cluster, mut session) = world();
+    let (cluster, mut session) = world();
     each(
         &mut session,
         "CREATE TABLE t (id int8 PRIMARY KEY, h phash(1024), n int); CREATE INDEX t_h ON t USING hamming (h)",
     );
     let mut hashes = Hashes::new(1024, 86);
     let mut pages = Vec::new();
-    for round in 0..16 {
+    for round in 0..24 {
+        if round == 16 {
+            // Which pages are free is not logged: the vacuum after a crash finds out.
+            cluster.kill();
+            cluster.restart();
+            session = cluster.connect();
+        }
         copy(&mut session, "t", &hashes.rows(round * 2500, 2500));
         each(&mut session, &format!("DELETE FROM t WHERE id < {}", round * 2500 + 1500));
         if round % 2 == 1 {
@@ -231,6 +237,6 @@ fn pages_are_taken_again() {
             pages.push(value(&mut session, "SELECT pages FROM hamming_index_stats('t_h')").parse::<f64>().unwrap());
         }
     }
-    assert!(pages[7] < pages[3] * 1.1, "{pages:?}");
+    assert!(pages[11] < pages[5] + 60.0, "{pages:?}");
     check(&mut session, "t_h");
 }

@@ -1,0 +1,82 @@
+//! Blocks for new pages: those that are free, before the file is made longer.
+//!
+//! The store's hints come first: vacuum gives them, at pages that nobody can be reading. But pages become free all the
+//! time, and hints are lost in a crash. So where much of the file is free, blocks here and there are looked at, a few for each
+//! page. A file without free blocks is not read for them.
+
+use crate::meta::Meta;
+use crate::store::Store;
+
+/// Free blocks are looked for where they are more than one in so many.
+const SPARE: u32 = 4;
+/// Blocks that are looked at for one page.
+const LOOKS: usize = 16;
+
+/// What looks for free blocks.
+pub(crate) struct FreeBlocks {
+    /// Hints that could not be followed yet.
+    refused: Vec<u32>,
+    patience: usize,
+    blocks: u32,
+    /// The next block to be looked at, and how many still are.
+    at: u32,
+    left: u32,
+    /// Free blocks there must be beyond those that may be left over.
+    spare: u32,
+}
+
+impl FreeBlocks {
+    /// For an index as `meta` has it; follows at most `patience` hints in vain.
+    pub(crate) fn new(store: &impl Store, meta: &Meta, patience: usize) -> Self {
+        let blocks = store.blocks();
+        let staging = (meta.staging.pages().count() + meta.sealed.pages().count()) as u32;
+        let used = meta.runs.iter().map(|run| run.pages).sum::<u32>() + staging + 1;
+        // Somewhere else each time.
+        let seed = (meta.next_generation + meta.changes).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let at = (seed >> 32) as u32 % blocks.max(1);
+        let spare = blocks.saturating_sub(used).saturating_sub(blocks / SPARE);
+        FreeBlocks { refused: Vec::new(), patience, blocks, at, left: blocks, spare }
+    }
+
+    /// A block that is free as far as `meta` knows, or a new one. Whoever takes it looks again, under its lock.
+    pub(crate) fn take(&mut self, store: &impl Store, meta: &Meta) -> u32 {
+        self.hinted(store, meta).or_else(|| self.found(store, meta)).unwrap_or_else(|| store.extend())
+    }
+
+    fn hinted(&mut self, store: &impl Store, meta: &Meta) -> Option<u32> {
+        while self.refused.len() < self.patience {
+            let block = store.take_free()?;
+            let (is_free, is_live) =
+                store.read(block, |page| (meta.is_free(page, block, store), meta.is_live(page.generation())));
+            if is_free {
+                return Some(block);
+            }
+            // A hint at a page that lives is wrong, and forgotten.
+            if !is_live {
+                self.refused.push(block);
+            }
+        }
+        None
+    }
+
+    fn found(&mut self, store: &impl Store, meta: &Meta) -> Option<u32> {
+        self.spare = self.spare.checked_sub(1)?;
+        for _ in 0..LOOKS {
+            self.left = self.left.checked_sub(1)?;
+            let block = self.at;
+            // By the golden ratio of the file: what is free, and what is not yet, stands together.
+            self.at = ((u64::from(block) + u64::from(self.blocks) * 618 / 1000 + 1) % u64::from(self.blocks)) as u32;
+            if store.read(block, |page| meta.is_free(page, block, store)) {
+                return Some(block);
+            }
+        }
+        None
+    }
+
+    /// Gives back the hints that could not be followed yet.
+    pub(crate) fn finish(self, store: &impl Store) {
+        if !self.refused.is_empty() {
+            store.give_free(&self.refused);
+        }
+    }
+}
