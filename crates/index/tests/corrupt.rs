@@ -367,6 +367,22 @@ fn forged_pages() {
                     assert!(failed > 0, "block {block} leads to {to}");
                 }
             }
+            // Fences that are in order, but not of what is below them: children that change places, a first key too low.
+            if trailer.kind == Kind::Fence && usize::from(trailer.band) < sound.layout.bands() {
+                let blocks_at = HEADER + trailer.count * 8;
+                let swap = |page: &mut Page| page.bytes_mut()[blocks_at..blocks_at + 8].rotate_left(4);
+                let lower = |page: &mut Page| page.bytes_mut().copy_within(HEADER..HEADER + 8, HEADER + 8);
+                for forge in [&swap as &dyn Fn(&mut Page), &lower] {
+                    let store = sound.damaged(|store| {
+                        store.damage(block, |page| {
+                            forge(page);
+                            page.finish();
+                        });
+                    });
+                    let index = Index::with_layout(&store, sound.layout);
+                    assert_eq!(index.check(&mut |_| ()).unwrap_err().damage, Damage::Order, "block {block}");
+                }
+            }
             // What only the check can see: a key, or a number of leaves, that is another.
             let place = match trailer.kind {
                 Kind::Fence | Kind::Leaf if trailer.count > 1 && sound.store.page(block).bytes()[HEADER + 8] < 0xff => {

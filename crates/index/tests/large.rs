@@ -191,8 +191,8 @@ fn row_of(bits: &[u32]) -> Row {
 #[test]
 fn buckets_next_to_one_another() {
     let mut random = Random(6);
-    let mut rows: Vec<Row> = (0..16).map(|bit| row_of(&[bit, 20, 25, 40, 60])).collect();
-    rows.extend((0..16).map(|bit| row_of(&[3, 9, 16 + bit, 40, 60])));
+    let mut rows: Vec<Row> = (0..16).map(|bit| row_of(&[bit, 18, 23, 36, 52])).collect();
+    rows.extend((0..16).map(|bit| row_of(&[3, 9, 16 + bit, 36, 52])));
     rows.extend((0..20_000).map(|_| {
         let mut row = Row::default();
         row[0] = random.next() | 1 << 63 | 1 << 47;

@@ -1,0 +1,152 @@
+//! A search that begins at any one moment of a flush, a merge or a vacuum, has read block 0, and stands still until all
+//! that is over and its pages would long have been taken for something else: it finds them as they were.
+#![allow(clippy::unwrap_used)]
+
+mod memory;
+
+use lumina_index::{Index, Layout, Scan, Search, Tails};
+use memory::rows::{Random, hash};
+use memory::{Memory, Operation};
+use std::cell::Cell;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::scope;
+
+/// Rows that no search sees; those after them are never removed.
+const DEAD: u64 = 130;
+const ROWS: u64 = 600;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Writer,
+    Searcher,
+}
+
+thread_local! {
+    static ROLE: Cell<Option<Role>> = const { Cell::new(None) };
+    /// Operations of this thread.
+    static OPERATIONS: Cell<usize> = const { Cell::new(0) };
+    /// How often it has read block 0.
+    static LISTS_READ: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whose turn it is.
+struct Gate {
+    turn: Mutex<Role>,
+    wake: Condvar,
+}
+
+impl Gate {
+    fn pass(&self, to: Role) {
+        *self.turn.lock().unwrap() = to;
+        self.wake.notify_all();
+    }
+
+    fn wait(&self, role: Role) {
+        drop(self.wake.wait_while(self.turn.lock().unwrap(), |turn| *turn != role).unwrap());
+    }
+}
+
+/// Passes on at the end, also where that is a panic.
+struct PassAtLast<'g>(&'g Gate, Role);
+
+impl Drop for PassAtLast<'_> {
+    fn drop(&mut self) {
+        self.0.pass(self.1);
+    }
+}
+
+/// Some runs and a batch; the dead are all of one run.
+fn sound(layout: Layout) -> Memory {
+    let store = Memory::default();
+    let index = Index::create(&store, layout);
+    let (mut tails, mut random) = (Tails::default(), Random(1));
+    for tid in 0..ROWS {
+        let row = layout.row(&hash(layout.bits() / 8, random.next())).unwrap();
+        index.insert(&mut tails, Some(&row), tid).unwrap();
+        if [DEAD - 1, 300, 400, 500].contains(&tid) {
+            index.flush(true).unwrap();
+        }
+    }
+    store
+}
+
+/// The search begins at the writer's `moment`th operation. Returns whether there was such an operation.
+fn overtaken(sound: &Memory, layout: Layout, moment: usize, work: fn(&Index<'_, Memory>)) -> bool {
+    let gate = Arc::new(Gate { turn: Mutex::new(Role::Writer), wake: Condvar::new() });
+    let mut store = sound.fork();
+    let passes = Arc::clone(&gate);
+    store.set_hook(Some(Box::new(move |_, operation| {
+        let Some(role) = ROLE.get() else { return };
+        LISTS_READ.set(LISTS_READ.get() + usize::from(operation == Operation::Read(0)));
+        let here = OPERATIONS.replace(OPERATIONS.get() + 1);
+        match role {
+            Role::Writer if here == moment => {
+                passes.pass(Role::Searcher);
+                passes.wait(Role::Writer);
+            }
+            Role::Searcher if here == 1 => {
+                passes.pass(Role::Writer);
+                passes.wait(Role::Searcher);
+            }
+            _ => {}
+        }
+    })));
+    let index = Index::with_layout(&store, layout);
+    scope(|scope| {
+        let writer = scope.spawn(|| {
+            ROLE.set(Some(Role::Writer));
+            let _pass = PassAtLast(&gate, Role::Searcher);
+            work(&index);
+            let operations = OPERATIONS.get();
+            // Whatever was replaced is taken again, if it can be.
+            let mut tails = Tails::default();
+            for round in 0..4 {
+                (0..200).for_each(|tid| {
+                    let row = layout.row(&[round as u8; 128]).unwrap();
+                    index.insert(&mut tails, Some(&row), 1000 + round * 1000 + tid).unwrap();
+                });
+                index.clean_up().unwrap();
+                index.flush(true).unwrap();
+            }
+            operations > moment
+        });
+        let searcher = scope.spawn(|| {
+            ROLE.set(Some(Role::Searcher));
+            let _pass = PassAtLast(&gate, Role::Writer);
+            gate.wait(Role::Searcher);
+            let begun = store.begin_scan();
+            let search = Search { ball: Some(([0; _], layout.bits() as u32)), order: None };
+            let mut found = Vec::new();
+            Scan::new(search, 0).each(&index, &mut |tids| found.extend_from_slice(tids)).unwrap();
+            store.end_scan(begun);
+            assert_eq!(LISTS_READ.get(), 1, "moment {moment}: started again");
+            found.retain(|tid| (DEAD..ROWS).contains(tid));
+            found.sort_unstable();
+            assert!(found.into_iter().eq(DEAD..ROWS), "moment {moment}");
+        });
+        searcher.join().unwrap();
+        writer.join().unwrap()
+    })
+}
+
+fn at_every_moment(work: fn(&Index<'_, Memory>)) {
+    let layout = Layout::new(1024, Some(1)).unwrap();
+    let sound = sound(layout);
+    let moments = (0..).take_while(|moment| overtaken(&sound, layout, *moment, work)).count();
+    assert!(moments > 10, "{moments}");
+}
+
+#[test]
+fn of_a_flush() {
+    at_every_moment(|index| assert!(index.flush(true).unwrap()));
+}
+
+#[test]
+fn of_a_merge() {
+    at_every_moment(|index| index.compact().unwrap());
+}
+
+#[test]
+fn of_a_vacuum() {
+    at_every_moment(|index| assert_eq!(index.vacuum(&mut |tid| tid < DEAD).unwrap().removed, DEAD));
+}
