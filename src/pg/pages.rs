@@ -18,6 +18,7 @@ use lumina_index::page::BODY_END;
 use lumina_index::{Lock, PAGE, Page, Store};
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary as guard;
 use pgrx::pg_sys::{self, Buffer, BufferAccessStrategy, ForkNumber, LOCKTAG, LockTagType, Relation};
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 
@@ -44,12 +45,21 @@ unsafe extern "C-unwind" {
 const MOST: usize = 4;
 /// Free blocks that are hinted at between two looks for interrupts.
 const HINTS: usize = 4096;
+/// Looks at all sessions that are left out after one in vain.
+const LEFT_OUT: u32 = 64;
 const MAIN: ForkNumber::Type = ForkNumber::MAIN_FORKNUM;
 /// What every page says of itself: 8192 bytes, version 4 of the layout of pages.
 const SIZE_AND_VERSION: u16 = PAGE as u16 | pg_sys::PG_PAGE_LAYOUT_VERSION as u16;
 const EXCLUSIVE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
 /// Block numbers end below this one.
 const NO_BLOCK: u32 = u32::MAX;
+
+thread_local! {
+    /// A stamp that is past; what is past stays so.
+    static PAST: Cell<u64> = const { Cell::new(0) };
+    /// A stamp that was not past, and for how many calls later ones are not asked about.
+    static REFUSED: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+}
 
 /// The pages of an index.
 pub(crate) struct Pages {
@@ -263,10 +273,20 @@ impl Store for Pages {
         unsafe { pg_sys::ReadNextFullTransactionId() }.value
     }
 
+    /// What no snapshot is older than is past; and so is what no snapshot of another session is older than: this one looks
+    /// for pages between its searches, not in the middle of one. Without that, a COPY could take none of the pages that it
+    /// has freed itself, nor a VACUUM those that the last transaction has.
     fn is_past(&self, stamp: u64) -> bool {
+        if stamp <= PAST.get() {
+            return true;
+        }
+        let limit = pg_sys::FullTransactionId { value: stamp };
         // SAFETY: a look at what all sessions can see; the relation is a table, or null for the horizon of all.
-        stamp == 0
-            || unsafe { pg_sys::GlobalVisCheckRemovableFullXid(self.table, pg_sys::FullTransactionId { value: stamp }) }
+        let is_past = unsafe { pg_sys::GlobalVisCheckRemovableFullXid(self.table, limit) } || no_other_before(stamp);
+        if is_past {
+            PAST.set(stamp);
+        }
+        is_past
     }
 
     #[inline]
@@ -277,6 +297,27 @@ impl Store for Pages {
     fn pause(&self) {
         version::vacuum_delay();
     }
+}
+
+/// Whether no other session of this database has a snapshot that may be older than `stamp`.
+///
+/// All sessions are looked at, which takes the longer the more there are: where one was in the way, not at each of the
+/// next calls.
+fn no_other_before(stamp: u64) -> bool {
+    let (refused, rest) = REFUSED.get();
+    if stamp >= refused && rest > 0 {
+        REFUSED.set((refused, rest - 1));
+        return false;
+    }
+    let mut others = 0;
+    let vacuums = pg_sys::PROC_IN_VACUUM as c_int;
+    let limit = pg_sys::TransactionId::from(stamp as u32);
+    // SAFETY: a look at shared memory, and the list of what was found there, which is this function's own.
+    unsafe {
+        pg_sys::pfree(pg_sys::GetCurrentVirtualXIDs(limit, true, false, vacuums, &raw mut others).cast());
+    }
+    REFUSED.set((stamp, if others == 0 { 0 } else { LEFT_OUT }));
+    others == 0
 }
 
 /// The page in a buffer.
