@@ -9,6 +9,7 @@ mod bulk;
 mod catalog;
 mod import;
 mod index;
+mod pgvector;
 
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::Client;

@@ -29,21 +29,25 @@ pub(super) fn check(opened: &Opened, whole: bool) -> Result<(), LuminaError> {
     let fault = |tid: u64, fault| LuminaError::IndexRow { index: index.qualified_name(), tid, fault };
     if whole {
         let visible = Visible::begin(table, index).ok_or_else(|| LuminaError::IndexYoung(index.name()))?;
-        let (blocks, room) = (table.blocks(), maintenance_memory() / Rows::size_of_row(&layout));
-        let (mut start, mut density) = (0, ROWS_OF_BLOCK);
+        let blocks = table.blocks();
+        let room = (maintenance_memory() / Rows::size_of_row(&layout)).max(ROWS_OF_BLOCK);
+        let mut rows = Rows::new(layout, room.min((blocks as usize + 1).saturating_mul(ROWS_OF_BLOCK)))?;
+        let mut start = 0;
         while start < blocks || start == 0 {
-            let end = blocks.min(start.saturating_add((room / density).max(1) as u32));
-            let mut rows = Rows::new(layout, start..end);
-            visible.rows(start..end, &mut |hash, tid| rows.add(hash.map(|hash| hash.0), tid));
-            rows.sort();
+            rows.clear();
+            let mut end = start;
+            while let Some(step) = rows.room(end - start).filter(|_| end < blocks) {
+                let next = blocks.min(end.saturating_add(step));
+                visible.rows(end..next, &mut |hash, tid| rows.add(hash.map(|hash| hash.0), tid));
+                end = next;
+            }
+            rows.sort(start..end);
             tree.check(&mut |entry| {
                 farthest = farthest.max(entry.tid);
                 rows.meet(entry);
             })
             .or_raise_in(index);
             rows.outcome().map_err(|(tid, what)| fault(tid, what))?;
-            // A quarter more than there was, lest a part that is fuller takes more memory than granted.
-            density = (rows.tids.len() * 5 / 4 / (end - start).max(1) as usize).clamp(1, ROWS_OF_BLOCK);
             start = end.max(1);
         }
         visible.end();
@@ -70,8 +74,26 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(layout: Layout, blocks: Range<u32>) -> Self {
-        Rows { layout, blocks, words: Vec::new(), tids: Vec::new(), starts: Vec::new(), fault: None }
+    /// For at most `room` rows. Errors: 53200.
+    fn new(layout: Layout, room: usize) -> Result<Self, LuminaError> {
+        let (mut words, mut tids) = (Vec::new(), Vec::new());
+        let reserved = words.try_reserve_exact(room * layout.words()).and_then(|()| tids.try_reserve_exact(room));
+        reserved.map_err(|_| LuminaError::OutOfMemory)?;
+        Ok(Rows { layout, blocks: 0..0, words, tids, starts: Vec::new(), fault: None })
+    }
+
+    fn clear(&mut self) {
+        self.words.clear();
+        self.tids.clear();
+    }
+
+    /// How many blocks more can be read, however full they are, after so many; none where the memory is used up.
+    fn room(&self, blocks: u32) -> Option<u32> {
+        let most = self.tids.capacity();
+        let fits = (most - self.tids.len()) / ROWS_OF_BLOCK;
+        // Empty blocks take memory as well, though less.
+        let step = fits.min(most.saturating_sub(blocks as usize));
+        u32::try_from(step).ok().filter(|step| *step > 0)
     }
 
     fn size_of_row(layout: &Layout) -> usize {
@@ -93,10 +115,12 @@ impl Rows {
         self.tids.push((tid, place, 0));
     }
 
-    fn sort(&mut self) {
+    /// Once all rows of these blocks were added.
+    fn sort(&mut self, blocks: Range<u32>) {
         self.tids.sort_unstable();
         let start = |block: u32| self.tids.partition_point(|(tid, ..)| (tid >> 16) < u64::from(block)) as u32;
-        self.starts = (self.blocks.start..=self.blocks.end).map(start).collect();
+        self.starts = (blocks.start..=blocks.end).map(start).collect();
+        self.blocks = blocks;
     }
 
     /// Where in `tids` a row is. Entries come in the order of their hashes: every look at memory counts.

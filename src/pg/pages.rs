@@ -55,7 +55,8 @@ const EXCLUSIVE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
 const NO_BLOCK: u32 = u32::MAX;
 
 thread_local! {
-    /// A stamp that is past; what is past stays so.
+    /// A stamp before which no other session had a snapshot: it stays so, and is so for all relations. What only the
+    /// horizon says of one is not kept here: of a temporary table it knows this session's transaction alone.
     static PAST: Cell<u64> = const { Cell::new(0) };
     /// A stamp that was not past, and for how many calls later ones are not asked about.
     static REFUSED: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
@@ -282,11 +283,8 @@ impl Store for Pages {
         }
         let limit = pg_sys::FullTransactionId { value: stamp };
         // SAFETY: a look at what all sessions can see; the relation is a table, or null for the horizon of all.
-        let is_past = unsafe { pg_sys::GlobalVisCheckRemovableFullXid(self.table, limit) } || no_other_before(stamp);
-        if is_past {
-            PAST.set(stamp);
-        }
-        is_past
+        let is_past = unsafe { pg_sys::GlobalVisCheckRemovableFullXid(self.table, limit) };
+        is_past || no_other_before(stamp)
     }
 
     #[inline]
@@ -316,8 +314,12 @@ fn no_other_before(stamp: u64) -> bool {
     unsafe {
         pg_sys::pfree(pg_sys::GetCurrentVirtualXIDs(limit, true, false, vacuums, &raw mut others).cast());
     }
-    REFUSED.set((stamp, if others == 0 { 0 } else { LEFT_OUT }));
-    others == 0
+    if others > 0 {
+        REFUSED.set((stamp, LEFT_OUT));
+        return false;
+    }
+    PAST.set(stamp);
+    true
 }
 
 /// The page in a buffer.

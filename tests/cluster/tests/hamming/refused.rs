@@ -179,3 +179,26 @@ fn functions_of_the_index() {
     each(&mut session, "REINDEX INDEX t_h; SELECT hamming_index_check('t_h', true)");
     assert_eq!(Search::ball("t", "c3a1f0e00f1e3c78", 0).compare(&mut session, Way::Index), 1);
 }
+
+/// The table is read in parts that fit into memory, also where its first blocks are empty and the rest is full: what is
+/// missing from any part is found.
+#[test]
+fn checked_part_by_part() {
+    let (_cluster, mut session) = world();
+    each(&mut session, "CREATE TABLE t (id int8, h phash(64)); CREATE INDEX t_h ON t USING hamming (h)");
+    let fill = "INSERT INTO t SELECT id, left(md5(id::text), 16)::phash(64) FROM generate_series(1, 100000) id";
+    each(&mut session, fill);
+    each(&mut session, "DELETE FROM t WHERE id <= 30000");
+    each(&mut session, "VACUUM t");
+    each(&mut session, "SET maintenance_work_mem = '1MB'; SELECT hamming_index_check('t_h', true)");
+    for moved in [30_001, 60_000, 100_000] {
+        each(&mut session, "UPDATE pg_index SET indisready = false WHERE indexrelid = 't_h'::regclass");
+        // Another version, where there is room for it: at the beginning.
+        each(&mut session, &format!("UPDATE t SET h = 'c3a1f0e00f1e3c78' WHERE id = {moved}"));
+        each(&mut session, "UPDATE pg_index SET indisready = true WHERE indexrelid = 't_h'::regclass");
+        refused(&mut session, "SELECT hamming_index_check('t_h', true)", "XX002", "t_h", "REINDEX");
+        each(&mut session, "REINDEX INDEX t_h; SELECT hamming_index_check('t_h', true)");
+    }
+    each(&mut session, "TRUNCATE t");
+    each(&mut session, "SELECT hamming_index_check('t_h', true)");
+}
