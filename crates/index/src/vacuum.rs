@@ -3,6 +3,10 @@
 //! Every copy of every entry is asked about, in every band and in staging: one band is never inferred from another, for a
 //! crash may have come in between. Staging pages first, under the lock that keeps them from becoming a run meanwhile,
 //! then the runs: what gets into them in between is too young to be among the dead, or was asked about already.
+//!
+//! Vacuum sleeps a lot, and whoever has to merge may not wait for all of it: the lock of the runs is held for some pages at
+//! a time. A run that somebody merges in between is not listed any more; what is new in the list then is asked about in
+//! its place.
 
 use crate::entries::{Entries, LeafBuffer, append, tid_of};
 use crate::error::{Corrupted, Damage};
@@ -14,6 +18,8 @@ use crate::view::{Leaves, Stop, View};
 
 /// Staging pages from which on vacuum makes a run of them: fewer cost a search less than a run does.
 const WORTH_A_RUN: usize = 8;
+/// Leaves that are looked at under one hold of the lock of the runs.
+const LEAVES_AT_ONCE: usize = 16;
 /// Blocks that are hinted at together.
 const HINTS: usize = 4096;
 
@@ -37,14 +43,57 @@ pub struct CleanedUp {
     pub entries: u64,
 }
 
+/// How far the runs have been vacuumed.
+#[derive(Default)]
+struct Runs {
+    /// The runs that were listed at the last look; none before the first.
+    known: Option<Vec<u64>>,
+    /// Those that may have dead entries.
+    left: Vec<u64>,
+    pass: Option<Pass>,
+}
+
+impl Runs {
+    /// What is new came of what was there, where something that was left is there no more; or else of staging pages that
+    /// were vacuumed, and of runs that are done.
+    fn look_at(&mut self, meta: &Meta) {
+        let listed: Vec<u64> = meta.runs.iter().map(|run| run.generation).collect();
+        let is_first = self.known.is_none();
+        let known = self.known.take().unwrap_or_default();
+        if is_first || self.left.iter().any(|generation| !listed.contains(generation)) {
+            let is_left = |generation: &u64| self.left.contains(generation) || !known.contains(generation);
+            self.left = listed.iter().copied().filter(is_left).collect();
+        }
+        self.known = Some(listed);
+    }
+}
+
+/// A run in the middle of its vacuum.
+#[derive(Default)]
+struct Pass {
+    generation: u64,
+    band: usize,
+    /// Of the band; none before its first.
+    leaves: Option<Leaves>,
+    /// Entries of the band so far.
+    kept: u64,
+    /// Entries of the bands before.
+    entries: u64,
+    nulls: u64,
+}
+
 impl<S: Store> Index<'_, S> {
     /// Removes every entry whose TID `is_dead`. A predicate that answers no to all sees every TID at least once.
     pub fn vacuum(&self, is_dead: &mut dyn FnMut(u64) -> bool) -> Result<Vacuumed, Corrupted> {
         let mut done = Vacuumed::default();
         let store = self.store();
         store.with_lock(Lock::Flush, true, || self.vacuum_staging(is_dead, &mut done)).unwrap_or(Ok(()))?;
-        let runs = store.with_lock(Lock::Merge, true, || self.vacuum_runs(is_dead, &mut done));
-        runs.unwrap_or(Ok(()))?;
+        let mut runs = Runs::default();
+        while store
+            .with_lock(Lock::Merge, true, || self.vacuum_part(&mut runs, is_dead, &mut done))
+            .unwrap_or(Ok(false))?
+        {}
+        done.kept += Meta::load(store)?.runs.iter().map(|run| run.entries + run.nulls).sum::<u64>();
         Ok(done)
     }
 
@@ -77,42 +126,48 @@ impl<S: Store> Index<'_, S> {
         Ok(())
     }
 
-    fn vacuum_runs(&self, is_dead: &mut dyn FnMut(u64) -> bool, done: &mut Vacuumed) -> Result<(), Corrupted> {
+    /// Goes on with the runs; false when all are done.
+    fn vacuum_part(
+        &self,
+        runs: &mut Runs,
+        is_dead: &mut dyn FnMut(u64) -> bool,
+        done: &mut Vacuumed,
+    ) -> Result<bool, Corrupted> {
         let view = View::new(self.store())?;
-        let mut changed = Vec::new();
-        for run in &view.meta.runs {
-            let mut left = RunRef { entries: 0, nulls: 0, ..*run };
-            for band in 0..=self.layout().null_band() {
-                let band_of = self.vacuum_band(&view, run, band, is_dead).map_err(Stop::settled)?;
-                let is_null = band == self.layout().null_band();
-                // After a crash during vacuum some bands may have more entries than others.
-                if is_null {
-                    left.nulls = band_of.kept
-                } else {
-                    left.entries = left.entries.max(band_of.kept)
-                }
-                if band == 0 || is_null {
-                    done.kept += band_of.kept;
-                    done.removed += band_of.removed;
-                }
+        runs.look_at(&view.meta);
+        let listed = |wanted: u64| view.meta.runs.iter().find(|run| run.generation == wanted);
+        let pass = runs.pass.take().and_then(|pass| Some((listed(pass.generation)?, pass)));
+        let first = || Some((listed(*runs.left.first()?)?, Pass::default()));
+        let Some((run, mut pass)) = pass.or_else(first) else { return Ok(false) };
+        pass.generation = run.generation;
+        let bands = self.layout().bands() + 1;
+        for _ in 0..LEAVES_AT_ONCE {
+            if pass.band == bands {
+                break;
             }
-            if left != *run {
-                changed.push(left);
-            }
+            done.removed += self.vacuum_leaf(&view, run, &mut pass, is_dead).map_err(Stop::settled)?;
         }
+        if pass.band < bands {
+            runs.pass = Some(pass);
+            return Ok(true);
+        }
+        runs.left.retain(|generation| *generation != run.generation);
+        self.relist(run, &pass)?;
+        Ok(true)
+    }
+
+    /// Notes how many entries a run has left.
+    fn relist(&self, run: &RunRef, pass: &Pass) -> Result<(), Corrupted> {
         let store = self.store();
+        if (pass.entries, pass.nulls) == (run.entries, run.nulls) {
+            return Ok(());
+        }
         Meta::update(store, |meta| {
-            if changed.is_empty() {
-                return None;
-            }
-            for run in &changed {
-                let is_gone = run.entries + run.nulls == 0;
-                let listed = meta.runs.iter_mut().find(|listed| listed.generation == run.generation)?;
-                (listed.entries, listed.nulls) = (run.entries, run.nulls);
-                if is_gone {
-                    meta.runs.retain(|listed| listed.generation != run.generation);
-                    meta.retire(run.generation, store.stamp(), store);
-                }
+            let listed = meta.runs.iter_mut().find(|listed| listed.generation == run.generation)?;
+            (listed.entries, listed.nulls) = (pass.entries, pass.nulls);
+            if pass.entries + pass.nulls == 0 {
+                meta.runs.retain(|listed| listed.generation != run.generation);
+                meta.retire(run.generation, store.stamp(), store);
             }
             meta.list(None);
             meta.changes += 1;
@@ -121,36 +176,50 @@ impl<S: Store> Index<'_, S> {
         Ok(())
     }
 
-    fn vacuum_band(
+    /// Looks at the next leaf of a run, or finds that its band has no more. Returns how many rows left it, counted in one band.
+    fn vacuum_leaf(
         &self,
         view: &View<'_, S>,
         run: &RunRef,
-        band: usize,
+        pass: &mut Pass,
         is_dead: &mut dyn FnMut(u64) -> bool,
-    ) -> Result<Vacuumed, Stop> {
-        let root = view.roots(run)?[band];
-        let shape = self.layout().shape(band);
-        let mut done = Vacuumed::default();
-        let mut leaves = Leaves::of(root);
-        while let Some(block) = leaves.next(view, run, band)? {
-            let tids = view.leaf(run, band, block, |entries| {
-                Ok(entries.tids.iter().map(|tid| tid_of(*tid)).collect::<Vec<_>>())
-            })?;
-            let dead = dead_among(&tids, is_dead, &mut done);
-            if dead.contains(&true) {
-                self.rewrite(block, run.generation, |page, old, trailer| {
-                    let entries = Entries::leaf(old, block, trailer, shape)?;
-                    let mut leaf = LeafBuffer::default();
-                    for at in (0..entries.len()).filter(|at| !dead[*at]) {
-                        leaf.push(shape, entries.row(at), entries.half(at), entries.tids[at]);
-                    }
-                    leaf.drain_into(page);
-                    Ok(())
-                })?;
+    ) -> Result<u64, Stop> {
+        let band = pass.band;
+        let is_null = band == self.layout().null_band();
+        let leaves = match &mut pass.leaves {
+            Some(leaves) => leaves,
+            none => none.insert(Leaves::of(view.roots(run)?[band])),
+        };
+        let Some(block) = leaves.next(view, run, band)? else {
+            // After a crash during vacuum some bands may have more entries than others.
+            let kept = std::mem::take(&mut pass.kept);
+            if is_null {
+                pass.nulls = kept
+            } else {
+                pass.entries = pass.entries.max(kept)
             }
-            self.store().pause();
+            (pass.band, pass.leaves) = (band + 1, None);
+            return Ok(0);
+        };
+        let shape = self.layout().shape(band);
+        let tids =
+            view.leaf(run, band, block, |entries| Ok(entries.tids.iter().map(|tid| tid_of(*tid)).collect::<Vec<_>>()))?;
+        let mut counted = Vacuumed::default();
+        let dead = dead_among(&tids, is_dead, &mut counted);
+        if dead.contains(&true) {
+            self.rewrite(block, run.generation, |page, old, trailer| {
+                let entries = Entries::leaf(old, block, trailer, shape)?;
+                let mut leaf = LeafBuffer::default();
+                for at in (0..entries.len()).filter(|at| !dead[*at]) {
+                    leaf.push(shape, entries.row(at), entries.half(at), entries.tids[at]);
+                }
+                leaf.drain_into(page);
+                Ok(())
+            })?;
         }
-        Ok(done)
+        self.store().pause();
+        pass.kept += counted.kept;
+        Ok(if band == 0 || is_null { counted.removed } else { 0 })
     }
 
     /// Writes a page anew from what it was: its owner, kind, band and level stay.

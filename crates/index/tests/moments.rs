@@ -150,3 +150,55 @@ fn of_a_merge() {
 fn of_a_vacuum() {
     at_every_moment(|index| assert_eq!(index.vacuum(&mut |tid| tid < DEAD).unwrap().removed, DEAD));
 }
+
+/// Somebody merges, if nothing is in the way, at the vacuum's `moment`th operation. Returns whether there was such an
+/// operation, and whether there was a merge.
+fn merged_amid_vacuum(sound: &Memory, layout: Layout, moment: usize) -> (bool, bool) {
+    let gate = Arc::new(Gate { turn: Mutex::new(Role::Writer), wake: Condvar::new() });
+    let mut store = sound.fork();
+    let passes = Arc::clone(&gate);
+    store.set_hook(Some(Box::new(move |_, _| {
+        if ROLE.get() == Some(Role::Writer) && OPERATIONS.replace(OPERATIONS.get() + 1) == moment {
+            passes.pass(Role::Searcher);
+            passes.wait(Role::Writer);
+        }
+    })));
+    let index = Index::with_layout(&store, layout);
+    let outcome = scope(|scope| {
+        let writer = scope.spawn(|| {
+            ROLE.set(Some(Role::Writer));
+            let _pass = PassAtLast(&gate, Role::Searcher);
+            assert!(index.vacuum(&mut |tid| tid < DEAD).unwrap().removed >= DEAD, "moment {moment}");
+            OPERATIONS.get() > moment
+        });
+        let other = scope.spawn(|| {
+            let _pass = PassAtLast(&gate, Role::Writer);
+            gate.wait(Role::Searcher);
+            index.merge(u64::MAX, false).unwrap()
+        });
+        (writer.join().unwrap(), other.join().unwrap())
+    });
+    let mut found = Vec::new();
+    let search = Search { ball: Some(([0; _], layout.bits() as u32)), order: None };
+    Scan::new(search, 0).each(&index, &mut |tids| found.extend_from_slice(tids)).unwrap();
+    found.sort_unstable();
+    found.dedup();
+    assert!(found.into_iter().eq(DEAD..ROWS), "moment {moment}");
+    let mut copies = 0;
+    index.check(&mut |entry| copies += u64::from(entry.tid < DEAD)).unwrap();
+    assert_eq!(copies, 0, "moment {moment}: dead entries in some band");
+    outcome
+}
+
+#[test]
+fn of_a_vacuum_that_others_merge_amid() {
+    // Runs of more leaves than are looked at in one go.
+    let layout = Layout::new(1024, Some(32)).unwrap();
+    let sound = sound(layout);
+    let outcomes = (0..).map(|moment| merged_amid_vacuum(&sound, layout, moment));
+    let merges: Vec<bool> = outcomes.take_while(|(was, _)| *was).map(|(_, merged)| merged).collect();
+    let early = merges.iter().position(|merged| *merged);
+    // Before, between and after parts of the runs.
+    let changes = merges.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert!(early.is_some() && changes > 4, "{changes} of {}", merges.len());
+}

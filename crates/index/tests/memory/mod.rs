@@ -41,7 +41,7 @@ pub type Hook = Box<dyn Fn(&Memory, Operation) + Send + Sync>;
 pub enum Operation {
     Read(u32),
     Change,
-    /// The file is made longer, a hint is taken.
+    /// The file is made longer, a hint is taken, a lock is about to be.
     Other,
     /// A moment at which a statement can be cancelled.
     Interrupt,
@@ -250,6 +250,7 @@ impl Store for Memory {
             Lock::Merge => assert!(!held.contains(&lock), "merge twice"),
         });
         let at = lock as usize;
+        self.before(Operation::Other);
         loop {
             let mut state = self.state.lock().unwrap();
             if !state.locked[at] {
