@@ -49,7 +49,8 @@ pub trait Store {
     /// A stamp that is past every scan that has begun by now.
     fn stamp(&self) -> u64;
 
-    /// Whether every scan that had begun at `stamp` has ended.
+    /// Whether every scan that had begun at `stamp` has ended. The caller's own need not have: it takes no page in the
+    /// middle of a sweep.
     fn is_past(&self, stamp: u64) -> bool;
 
     /// Called at least every millisecond of work, with no page locked: unwinds where the work is to end. Not called in flushes
