@@ -64,6 +64,8 @@ pub(crate) enum LuminaError {
     ArrayNull { name: &'static str },
     #[error("out of memory")]
     OutOfMemory,
+    #[error("out of memory")]
+    IndexMemory,
     #[error("{0} must not be NULL")]
     ArgumentNull(&'static str),
     #[error("max_distance holds no distance")]
@@ -194,7 +196,9 @@ impl LuminaError {
             Self::QueryWrites(_) => ERRCODE_READ_ONLY_SQL_TRANSACTION,
             Self::ArrayShape { .. } => ERRCODE_ARRAY_ELEMENT_ERROR,
             Self::ArrayNull { .. } => ERRCODE_NULL_VALUE_NOT_ALLOWED,
-            Self::OutOfMemory | Self::Search(SearchError::OutOfMemory { .. }) => ERRCODE_OUT_OF_MEMORY,
+            Self::OutOfMemory | Self::IndexMemory | Self::Search(SearchError::OutOfMemory { .. }) => {
+                ERRCODE_OUT_OF_MEMORY
+            }
             Self::ArgumentNull(_) | Self::IdNull => ERRCODE_NULL_VALUE_NOT_ALLOWED,
             Self::NoDistance | Self::DistanceCount { .. } | Self::Strategy(_) => ERRCODE_INVALID_PARAMETER_VALUE,
             Self::NoHashColumn(_) | Self::HashColumn { .. } | Self::IdColumn { .. } | Self::IdNoInteger { .. } => {
@@ -316,6 +320,7 @@ impl LuminaError {
             }
             Self::JobEnded { hint, .. } => return hint.clone(),
             Self::OutOfMemory | Self::Search(_) => "Search fewer rows at a time.".into(),
+            Self::IndexMemory => "Lower work_mem and maintenance_work_mem, or the number of sessions.".into(),
             Self::ArgumentNull("strategy") => "If it is meant as the type of the ids, write id => NULL::text.".into(),
             Self::ArgumentNull("job") => "Give the number of a job: TABLE lumina.job_progress lists them.".into(),
             Self::ArgumentNull(_) => "Only the argument id may be NULL: it gives the type of the ids.".into(),

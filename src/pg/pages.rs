@@ -12,8 +12,10 @@
 //!
 //! One guard covers several calls of Postgres: a guard costs a fifth of what reading a page does.
 
+use super::allocator::{hold_reserve, reserve_spent};
 use super::relation::{IndexRelation, TableRelation};
 use super::version;
+use crate::error::LuminaError;
 use lumina_index::page::BODY_END;
 use lumina_index::{Lock, PAGE, Page, Store};
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary as guard;
@@ -75,6 +77,9 @@ pub(crate) struct Pages {
 impl Pages {
     /// Those of an index in use.
     pub(crate) fn of(index: IndexRelation, table: Option<TableRelation>) -> Self {
+        if !hold_reserve() {
+            LuminaError::IndexMemory.raise();
+        }
         let table = table.map_or(std::ptr::null_mut(), |table| table.0);
         Pages { index: index.0, table, strategy: std::ptr::null_mut(), fork: MAIN, is_deferred: false }
     }
@@ -290,6 +295,13 @@ impl Store for Pages {
     #[inline]
     fn interrupt(&self) {
         pgrx::check_for_interrupts!();
+        if reserve_spent() {
+            self.no_memory();
+        }
+    }
+
+    fn no_memory(&self) -> ! {
+        LuminaError::IndexMemory.raise()
     }
 
     fn pause(&self) {

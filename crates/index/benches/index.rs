@@ -58,6 +58,10 @@ impl Store for Plain {
     }
 
     fn interrupt(&self) {}
+
+    fn no_memory(&self) -> ! {
+        panic!("out of memory")
+    }
 }
 
 /// Name, words, rows, radii.

@@ -11,12 +11,17 @@ use crate::index::Index;
 use crate::layout::{Layout, MAX_WORDS, Row};
 use crate::meta::Meta;
 use crate::run::{Allocator, TreeWriter, write_roots};
-use crate::store::Store;
+use crate::store::{Store, reserve};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 /// Bits of a key that a histogram tells apart.
 const HISTOGRAM_BITS: u32 = 12;
-/// Words read from a spool at a time, at most.
+/// Words written to a spool, or read from it, at a time, at most.
 const CHUNK: usize = 1 << 14;
+/// Rows that are sorted at a time, within a tenth of a second; what was sorted is merged.
+const PIECE: usize = 1 << 20;
 
 /// Where rows wait that memory has no room for.
 pub trait Spool {
@@ -69,11 +74,12 @@ pub struct Builder<'s, S: Store, P: Spool> {
     allocator: Allocator<'s, S>,
     generation: u64,
     nulls: TreeWriter,
-    rows: Rows<P>,
+    rows: Rows<'s, S, P>,
 }
 
 /// The rows, in memory as far as there is room: each its words and its TID.
-struct Rows<P: Spool> {
+struct Rows<'s, S: Store, P: Spool> {
+    store: &'s S,
     layout: Layout,
     stride: usize,
     /// Rows that are sorted at a time.
@@ -100,7 +106,7 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
             generation: meta.merging,
             nulls: TreeWriter::new(&layout, meta.merging, layout.null_band()),
             allocator: Allocator::new(store, meta, true),
-            rows: Rows { layout, stride, room, waiting: Vec::new(), spool, is_spooled: false, count: 0 },
+            rows: Rows { store, layout, stride, room, waiting: Vec::new(), spool, is_spooled: false, count: 0 },
             index,
         })
     }
@@ -128,7 +134,7 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
                 let (words, half) = layout.kept(&rotated, band);
                 tree.push(&mut self.allocator, words, half, tid);
             };
-            self.rows.sorted(band, &|| store.interrupt(), &mut put);
+            self.rows.sorted(band, &mut put);
             roots.push(tree.finish(&mut self.allocator));
             pages += tree.pages;
         }
@@ -147,51 +153,75 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
     }
 }
 
-impl<P: Spool> Rows<P> {
+impl<S: Store, P: Spool> Rows<'_, S, P> {
     fn add(&mut self, row: &Row, tid: u64) {
         if self.waiting.capacity() - self.waiting.len() < self.stride {
             // Doubled, but never past the room there is.
             let most = self.room * self.stride - self.waiting.len();
-            self.waiting.reserve_exact(self.waiting.len().max(1024).min(most).max(self.stride));
+            let more = self.waiting.len().max(1024).min(most).max(self.stride);
+            if self.waiting.try_reserve_exact(more).is_err() {
+                self.store.no_memory();
+            }
         }
         self.waiting.extend_from_slice(&row[..self.stride - 1]);
         self.waiting.push(tid);
         self.count += 1;
         if self.waiting.len() >= self.room * self.stride {
             self.is_spooled = true;
-            self.spool.write(&self.waiting);
+            self.spool();
             self.waiting.clear();
+        }
+    }
+
+    fn spool(&mut self) {
+        for words in self.waiting.chunks(CHUNK) {
+            self.spool.write(words);
+            self.store.interrupt();
         }
     }
 
     /// No more rows come.
     fn end(&mut self) {
         if self.is_spooled {
-            self.spool.write(&self.waiting);
+            self.spool();
             self.waiting = Vec::new();
         }
     }
 
     /// Hands on all rows, by the keys of a band.
-    fn sorted(&mut self, band: usize, interrupt: &dyn Fn(), put: &mut dyn FnMut(&[u64], StoredTid)) {
+    fn sorted(&mut self, band: usize, put: &mut dyn FnMut(&[u64], StoredTid)) {
         if self.is_spooled {
-            return self.sort_range(band, (0, u64::MAX), self.count, 64, interrupt, put);
+            return self.sort_range(band, (0, u64::MAX), self.count, 64, put);
         }
         let rows = std::mem::take(&mut self.waiting);
-        self.sort(band, &rows, interrupt, put);
+        self.sort(band, &rows, put);
         self.waiting = rows;
     }
 
-    fn sort(&self, band: usize, rows: &[u64], interrupt: &dyn Fn(), put: &mut dyn FnMut(&[u64], StoredTid)) {
+    /// Sorts rows, some at a time, and merges what was sorted.
+    fn sort(&self, band: usize, rows: &[u64], put: &mut dyn FnMut(&[u64], StoredTid)) {
+        let row = |at: u32| &rows[at as usize * self.stride..(at as usize + 1) * self.stride];
         let key = |row: &[u64]| self.layout.first_word(&row[..self.stride - 1], band);
         // The rows came in the order of their TIDs, mostly.
-        let mut order: Vec<(u64, u32)> =
-            rows.chunks(self.stride).enumerate().map(|(at, row)| (key(row), at as u32)).collect();
-        interrupt();
-        order.sort_unstable();
-        interrupt();
-        for (_, at) in order {
-            let row = &rows[at as usize * self.stride..(at as usize + 1) * self.stride];
+        let mut order: Vec<(u64, u32)> = Vec::new();
+        reserve(self.store, &mut order, rows.len() / self.stride);
+        let mut heads = BinaryHeap::new();
+        let piece = PIECE.min(self.room.div_ceil(4));
+        for rows in rows.chunks(piece * self.stride) {
+            let first = order.len();
+            let places = first as u32..;
+            order.extend(rows.chunks(self.stride).map(key).zip(places));
+            order[first..].sort_unstable();
+            heads.push(Reverse((order[first], first + 1, order.len())));
+            self.store.interrupt();
+        }
+        while let Some(mut head) = heads.peek_mut() {
+            let Reverse(((_, at), next, end)) = *head;
+            match order[next..end].first() {
+                Some(entry) => *head = Reverse((*entry, next + 1, end)),
+                None => drop(PeekMut::pop(head)),
+            }
+            let row = row(at);
             put(&row[..self.stride - 1], stored_tid(row[self.stride - 1]));
         }
     }
@@ -203,22 +233,22 @@ impl<P: Spool> Rows<P> {
         (first, last): (u64, u64),
         count: u64,
         bits: u32,
-        interrupt: &dyn Fn(),
         put: &mut dyn FnMut(&[u64], StoredTid),
     ) {
         if count <= self.room as u64 {
-            let mut rows = Vec::with_capacity(count as usize * self.stride);
-            self.read_range(band, (first, last), interrupt, |row, _| rows.extend_from_slice(row));
-            return self.sort(band, &rows, interrupt, put);
+            let mut rows = Vec::new();
+            reserve(self.store, &mut rows, count as usize * self.stride);
+            self.read_range(band, (first, last), |row, _| rows.extend_from_slice(row));
+            return self.sort(band, &rows, put);
         }
         if bits == 0 {
             let stride = self.stride;
             let all = |row: &[u64], _| put(&row[..stride - 1], stored_tid(row[stride - 1]));
-            return self.read_range(band, (first, last), interrupt, all);
+            return self.read_range(band, (first, last), all);
         }
         let shift = bits.saturating_sub(HISTOGRAM_BITS);
         let mut counts = vec![0u64; 1 << (bits - shift)];
-        self.read_range(band, (first, last), interrupt, |_, key| counts[((key - first) >> shift) as usize] += 1);
+        self.read_range(band, (first, last), |_, key| counts[((key - first) >> shift) as usize] += 1);
         let mut at = 0;
         while at < counts.len() {
             // As many buckets as fit together; one at least.
@@ -230,18 +260,12 @@ impl<P: Spool> Rows<P> {
             }
             let inner = (first + ((start as u64) << shift), first + ((at as u64 - 1) << shift) + ((1 << shift) - 1));
             if sum > 0 {
-                self.sort_range(band, inner, sum, shift, interrupt, put);
+                self.sort_range(band, inner, sum, shift, put);
             }
         }
     }
 
-    fn read_range(
-        &mut self,
-        band: usize,
-        (first, last): (u64, u64),
-        interrupt: &dyn Fn(),
-        mut look: impl FnMut(&[u64], u64),
-    ) {
+    fn read_range(&mut self, band: usize, (first, last): (u64, u64), mut look: impl FnMut(&[u64], u64)) {
         let mut chunk = vec![0; (CHUNK / self.stride).max(1) * self.stride];
         self.spool.rewind();
         loop {
@@ -252,7 +276,7 @@ impl<P: Spool> Rows<P> {
                     look(row, key);
                 }
             }
-            interrupt();
+            self.store.interrupt();
             if read < chunk.len() {
                 return;
             }

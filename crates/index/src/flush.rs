@@ -14,9 +14,9 @@ use crate::error::{Corrupted, Damage};
 use crate::index::Index;
 use crate::layout::{Layout, MAX_WORDS};
 use crate::meta::{Batch, Meta, RunRef};
-use crate::page::Kind;
+use crate::page::{BODY, Kind};
 use crate::run::{Allocator, TreeWriter, write_roots};
-use crate::store::{Lock, Store};
+use crate::store::{Lock, Store, reserve};
 use crate::view::{Stop, View};
 
 /// Entries in memory, in no order.
@@ -74,6 +74,10 @@ impl<S: Store> Index<'_, S> {
         let mut unsorted = Unsorted::default();
         for (block, kind) in batch.pages() {
             view.exists(block)?;
+            // What a page has at most.
+            reserve(store, &mut unsorted.rows, BODY / size_of::<u64>());
+            let tids = if kind == Kind::StagingNulls { &mut unsorted.nulls } else { &mut unsorted.tids };
+            reserve(store, tids, BODY / size_of::<StoredTid>());
             let mut outcome = Ok(());
             store.change(&[block], |pages| {
                 outcome = pages[0].check(block).and_then(|trailer| {
@@ -108,7 +112,8 @@ impl Unsorted {
         let words = layout.words();
         let mut roots = Vec::new();
         let mut pages = 0;
-        let mut order: Vec<(u64, StoredTid, u32)> = Vec::with_capacity(self.tids.len());
+        let mut order: Vec<(u64, StoredTid, u32)> = Vec::new();
+        reserve(allocator.store, &mut order, self.tids.len());
         for band in 0..layout.bands() {
             order.clear();
             order.extend(

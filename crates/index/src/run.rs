@@ -35,7 +35,7 @@ pub(crate) const SHORT: u64 = 2048;
 
 /// Finds blocks for new pages.
 pub(crate) struct Allocator<'s, S: Store> {
-    store: &'s S,
+    pub(crate) store: &'s S,
     /// Block 0 as it was when the generation of the new pages was taken.
     meta: Meta,
     free: FreeBlocks,

@@ -10,15 +10,15 @@
 //! hundred, and every further one sixteen times as many. TIDs of NULLs come last, as they do in a sort.
 
 use crate::cost::{self, Probe};
-use crate::entries::{Entries, tid_of};
+use crate::entries::{Entries, StoredTid, tid_of};
 use crate::error::Corrupted;
 use crate::index::Index;
 use crate::layout::{Layout, Row};
 use crate::meta::{Meta, RunRef};
-use crate::page::Kind;
+use crate::page::{BODY, Kind};
 use crate::run::Root;
-use crate::store::Store;
-use crate::view::{KeyRange, Leaves, Stop, View};
+use crate::store::{Store, reserve};
+use crate::view::{KeyRange, Leaves, Probed, Stop, View};
 use lumina_hash::Hit;
 use lumina_hash::bands::flips;
 use lumina_hash::kernel::Kernels;
@@ -30,6 +30,10 @@ const DISTANCE_SHIFT: u32 = 48;
 const FIRST_KEPT: usize = 256;
 /// How much more each further one keeps.
 const GROWTH: usize = 16;
+/// What a pass keeps at most, whatever memory there is: these are sorted in a tenth of a second.
+const MOST_KEPT: usize = 1 << 22;
+/// What a page has at most.
+const MOST_OF_PAGE: usize = BODY / size_of::<StoredTid>();
 
 /// In which order hits are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +78,8 @@ trait Sink {
     /// No hit farther than this is wanted.
     fn radius(&self) -> u32;
     fn hit(&mut self, key: u64);
-    /// Called now and then, with no page locked.
-    fn flush(&mut self) {}
+    /// Called before the first page and after each, with none locked: the hits of the next one need no memory.
+    fn flush(&mut self, store: &impl Store);
 }
 
 /// Keeps the smallest hits above a floor.
@@ -97,12 +101,16 @@ impl Sink for Smallest {
             return;
         }
         self.keys.push(key);
+    }
+
+    fn flush(&mut self, store: &impl Store) {
         if self.keys.len() >= self.kept * 2 {
             let (_, last, _) = self.keys.select_nth_unstable(self.kept - 1);
             self.limit = *last;
             self.keys.truncate(self.kept);
             self.is_full = true;
         }
+        reserve(store, &mut self.keys, MOST_OF_PAGE);
     }
 }
 
@@ -121,11 +129,12 @@ impl Sink for Stream<'_> {
         self.tids.push(key);
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self, store: &impl Store) {
         if self.tids.len() >= 1024 {
             (self.each)(&self.tids);
             self.tids.clear();
         }
+        reserve(store, &mut self.tids, MOST_OF_PAGE);
     }
 }
 
@@ -145,7 +154,7 @@ pub struct Scan {
 impl Scan {
     /// A search that keeps at most `memory` bytes of hits.
     pub fn new(search: Search, memory: usize) -> Self {
-        let most_kept = (memory / 16).max(FIRST_KEPT);
+        let most_kept = (memory / 16).clamp(FIRST_KEPT, MOST_KEPT);
         Scan { search, most_kept, kept: 0, floor: None, phases: None, current: None, batch: Vec::new(), at: 0 }
     }
 
@@ -248,6 +257,7 @@ impl Scan {
 /// Looks at the whole index, again where a page has moved: what was looked at and is still listed is not looked at twice.
 fn sweep<S: Store>(index: &Index<'_, S>, target: &Target, sink: &mut impl Sink) -> Result<(), Corrupted> {
     let mut done = Vec::new();
+    sink.flush(index.store());
     loop {
         let view = View::new(index.store())?;
         match (Sweep { view: &view, target, hits: Vec::new() }).all(&mut done, sink) {
@@ -301,7 +311,7 @@ impl<S: Store> Sweep<'_, '_, S> {
                 }
             }
         })?;
-        sink.flush();
+        sink.flush(self.view.store);
         self.view.store.interrupt();
         Ok(())
     }
@@ -341,7 +351,7 @@ impl<S: Store> Sweep<'_, '_, S> {
                 }
                 Ok(())
             })?;
-            sink.flush();
+            sink.flush(self.view.store);
             self.view.store.interrupt();
         }
         Ok(())
@@ -360,13 +370,18 @@ impl<S: Store> Sweep<'_, '_, S> {
         };
         let (words, half) = layout.kept(&center, probe.band);
         let hits = &mut self.hits;
-        self.view.probe(run, probe.band, root, &ranges(center[0], probe), |entries, found| {
-            near(entries, found, words, half, *radius, hits);
-            for hit in hits.iter() {
-                sink.hit(key(&order, hit.distance, entries.row(hit.row), tid_of(entries.tids[hit.row])));
-            }
-        })?;
-        sink.flush();
+        let ranges = ranges(self.view.store, center[0], probe);
+        let mut leaves = Probed::of(root, &ranges);
+        while let Some(leaf) = leaves.next(self.view, run, probe.band)? {
+            self.view.stretches(run, probe.band, leaf, &ranges, |entries, found| {
+                near(entries, found, words, half, *radius, hits);
+                for hit in hits.iter() {
+                    sink.hit(key(&order, hit.distance, entries.row(hit.row), tid_of(entries.tids[hit.row])));
+                }
+            })?;
+            sink.flush(self.view.store);
+            self.view.store.interrupt();
+        }
         Ok(())
     }
 }
@@ -403,11 +418,16 @@ fn near(entries: Entries<'_>, found: Range<usize>, words: &[u64], half: u32, rad
 }
 
 /// The keys that a probe looks at, rising; values next to one another are one range.
-fn ranges(key: u64, probe: Probe) -> Vec<KeyRange> {
+fn ranges(store: &impl Store, key: u64, probe: Probe) -> Vec<KeyRange> {
     let shift = 64 - probe.width as u32;
-    let mut values: Vec<u64> = flips(probe.width, probe.tolerance).map(|flip| (key >> shift) ^ flip).collect();
+    let mut values: Vec<u64> = Vec::new();
+    for flip in flips(probe.width, probe.tolerance) {
+        reserve(store, &mut values, 1);
+        values.push((key >> shift) ^ flip);
+    }
     values.sort_unstable();
-    let mut ranges: Vec<KeyRange> = Vec::with_capacity(values.len());
+    let mut ranges: Vec<KeyRange> = Vec::new();
+    reserve(store, &mut ranges, values.len());
     for value in values {
         let first = value << shift;
         let last = first | ((1 << shift) - 1);

@@ -57,8 +57,18 @@ pub trait Store {
     /// and small merges, which take some ten milliseconds and are to be done once begun.
     fn interrupt(&self);
 
+    /// Unwinds: the system has no memory for what was to be done.
+    fn no_memory(&self) -> !;
+
     /// Called between the pages of vacuum: may sleep.
     fn pause(&self) {
         self.interrupt();
+    }
+}
+
+/// Makes room for more values in a list that grows with the data.
+pub(crate) fn reserve<T>(store: &impl Store, list: &mut Vec<T>, more: usize) {
+    if list.try_reserve(more).is_err() {
+        store.no_memory();
     }
 }

@@ -150,48 +150,69 @@ impl<'s, S: Store> View<'s, S> {
         self.page(block, Self::promise(run, band, level), |page, trailer| Ok(look(Children::of(page, block, trailer)?)))
     }
 
-    /// Shows every stretch of entries of a band whose keys are in one of `ranges`, which rise and do not touch.
-    ///
-    /// Each page that leads to any of them is read once.
-    pub(crate) fn probe(
+    /// Shows every stretch of entries of a leaf whose keys are in one of the ranges that led to it.
+    pub(crate) fn stretches(
         &self,
         run: &RunRef,
         band: usize,
-        root: Root,
+        (block, part): (u32, Range<usize>),
         ranges: &[KeyRange],
         mut look: impl FnMut(Entries<'_>, Range<usize>),
     ) -> Result<(), Stop> {
-        let mut waiting = vec![(root.block, root.level, 0..ranges.len())];
-        while let Some((block, level, part)) = waiting.pop() {
-            if level > 0 {
-                let below = level - 1;
-                let from = waiting.len();
-                self.fence(run, band, level, block, |children| {
-                    lead(children, &ranges[part.clone()], |block, inner| {
-                        waiting.push((block, below, part.start + inner.start..part.start + inner.end));
-                    });
-                })?;
-                waiting[from..].reverse();
-                continue;
-            }
-            self.leaf(run, band, block, |entries| {
-                let mut from = 0;
-                for (first, last) in &ranges[part] {
-                    from = entries.lower_bound(from, *first);
-                    let mut end = from;
-                    while end < entries.len() && entries.key(end) <= *last {
-                        end += 1;
-                    }
-                    if end > from {
-                        look(entries, from..end);
-                        from = end;
-                    }
+        self.leaf(run, band, block, |entries| {
+            let mut from = 0;
+            for (first, last) in &ranges[part] {
+                from = entries.lower_bound(from, *first);
+                let mut end = from;
+                while end < entries.len() && entries.key(end) <= *last {
+                    end += 1;
                 }
-                Ok(())
+                if end > from {
+                    look(entries, from..end);
+                    from = end;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The leaves of a band that ranges of keys lead to, in order.
+///
+/// Each page that leads to any of them is read once.
+pub(crate) struct Probed<'r> {
+    /// Rise, and do not touch.
+    ranges: &'r [KeyRange],
+    /// Pages that are still to be visited, the next one last: block, level, and which of the ranges lead there.
+    waiting: Vec<(u32, u8, Range<usize>)>,
+}
+
+impl<'r> Probed<'r> {
+    pub(crate) fn of(root: Root, ranges: &'r [KeyRange]) -> Self {
+        Probed { ranges, waiting: vec![(root.block, root.level, 0..ranges.len())] }
+    }
+
+    /// The next one, and which of the ranges lead there.
+    pub(crate) fn next<S: Store>(
+        &mut self,
+        view: &View<'_, S>,
+        run: &RunRef,
+        band: usize,
+    ) -> Result<Option<(u32, Range<usize>)>, Stop> {
+        let waiting = &mut self.waiting;
+        while let Some((block, level, part)) = waiting.pop() {
+            if level == 0 {
+                return Ok(Some((block, part)));
+            }
+            let from = waiting.len();
+            view.fence(run, band, level, block, |children| {
+                lead(children, &self.ranges[part.clone()], |block, inner| {
+                    waiting.push((block, level - 1, part.start + inner.start..part.start + inner.end));
+                });
             })?;
-            self.store.interrupt();
+            waiting[from..].reverse();
         }
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -162,11 +162,14 @@ impl Cluster {
         file.lines().next()?.trim().parse().ok()
     }
 
-    /// Limits the address space of the postmaster, and with it of sessions that start from now on, to as many bytes: what
-    /// `ulimit -v` does.
-    pub fn limit_address_space(&self, bytes: u64) {
+    /// Limits the address space of the postmaster, and with it of sessions that start from now on, to what it has and as
+    /// many bytes more: what `ulimit -v` does.
+    pub fn limit_address_space(&self, more: u64) {
         let pid = self.postmaster().expect("the server runs").to_string();
-        run(system_program("prlimit").args(["--pid", &pid, &format!("--as={bytes}:")]));
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the status of a process");
+        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).expect("a size");
+        let kilobytes: u64 = size.split_whitespace().next().and_then(|size| size.parse().ok()).expect("a number");
+        run(system_program("prlimit").args(["--pid", &pid, &format!("--as={}:", (kilobytes << 10) + more)]));
     }
 
     /// A session of the superuser in the database `postgres`.
@@ -176,9 +179,18 @@ impl Cluster {
 
     /// A session in a database, as a role.
     pub fn connect_to(&self, database: &str, role: &str) -> Client {
+        self.config(database, role).connect(NoTls).expect("a session starts")
+    }
+
+    /// A session as by [`Self::connect`], if the server can start one.
+    pub fn try_connect(&self) -> Option<Client> {
+        self.config("postgres", "postgres").connect(NoTls).ok()
+    }
+
+    fn config(&self, database: &str, role: &str) -> postgres::Config {
         let mut config = postgres::Config::new();
         config.host_path(self.socket_folder()).port(PORT).dbname(database).user(role);
-        config.connect(NoTls).expect("a session starts")
+        config
     }
 
     /// Waits until this standby has replayed what the primary has written.

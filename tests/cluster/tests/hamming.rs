@@ -5,7 +5,7 @@
 //! - [`ddl`], [`refused`], [`lifetimes`]: every kind of table and index; what is refused, and how; crashes and transactions.
 //! - [`plans`]: when the planner takes it.
 //! - [`load`], [`kills`], [`timeouts`], [`standby`]: many sessions at once, on servers that are killed and followed.
-//! - [`cancel`], [`corrupt`]: ended in the middle; damaged files.
+//! - [`cancel`], [`memory`], [`corrupt`]: ended in the middle; no memory; damaged files.
 //! - [`world`]: servers, rows, and the comparison with a sequential scan.
 //!
 //! A short run is part of every test; `LUMINA_LOAD_SECONDS`, `LUMINA_KILLS` and `LUMINA_ROUNDS` make it a long one, and
@@ -30,6 +30,8 @@ mod kills;
 mod lifetimes;
 #[path = "hamming/load.rs"]
 mod load;
+#[path = "hamming/memory.rs"]
+mod memory;
 #[path = "hamming/plans.rs"]
 mod plans;
 #[path = "hamming/queries.rs"]

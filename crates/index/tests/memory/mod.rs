@@ -292,4 +292,8 @@ impl Store for Memory {
     fn interrupt(&self) {
         self.before(Operation::Interrupt);
     }
+
+    fn no_memory(&self) -> ! {
+        panic!("out of memory")
+    }
 }
