@@ -41,6 +41,8 @@ unsafe extern "C-unwind" {
     fn RecordFreeIndexPage(relation: Relation, block: u32);
     /// Gives back lock and pin of a buffer that has both: cannot raise, and needs no guard.
     fn UnlockReleaseBuffer(buffer: Buffer);
+    /// Whether Postgres keeps a checksum of every page, and looks at it when it reads one from disk. Never raises.
+    fn DataChecksumsEnabled() -> bool;
 }
 
 /// Blocks of a change, at most.
@@ -186,6 +188,11 @@ impl Store for Pages {
             UnlockReleaseBuffer(buffer);
             result
         }
+    }
+
+    fn is_checked(&self) -> bool {
+        // SAFETY: a look at what the control file said at the start.
+        unsafe { DataChecksumsEnabled() }
     }
 
     fn change<R>(&self, blocks: &[u32], change: impl FnOnce(&mut [&mut Page]) -> Option<R>) -> Option<R> {

@@ -26,6 +26,12 @@ pub trait Store {
     /// Shows a block that exists, under a lock that only changes conflict with.
     fn read<R>(&self, block: u32, look: impl FnOnce(&Page) -> R) -> R;
 
+    /// Whether the store has looked whether the bytes of a page are those that were written, whenever it got them from
+    /// where they can go wrong: searches need not look again then.
+    fn is_checked(&self) -> bool {
+        false
+    }
+
     /// Changes up to four blocks as one, all locked in the order given, which must rise.
     ///
     /// Whatever `change` did to the pages is forgotten where it returns `None`, or unwinds. Pages come with their sums

@@ -64,13 +64,20 @@ pub(crate) struct View<'s, S: Store> {
     pub(crate) store: &'s S,
     pub(crate) meta: Meta,
     blocks: u32,
+    /// Whether the sums of pages are looked at.
+    with_sums: bool,
 }
 
 impl<'s, S: Store> View<'s, S> {
     pub(crate) fn new(store: &'s S) -> Result<Self, Corrupted> {
         let meta = Meta::load(store)?;
         // Every block that this copy of block 0 leads to exists by now.
-        Ok(View { store, meta, blocks: store.blocks() })
+        Ok(View { store, meta, blocks: store.blocks(), with_sums: !store.is_checked() })
+    }
+
+    /// Looks at the sums of pages too, whoever else does.
+    pub(crate) fn with_sums(self) -> Self {
+        View { with_sums: true, ..self }
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -91,7 +98,7 @@ impl<'s, S: Store> View<'s, S> {
     ) -> Result<R, Stop> {
         self.exists(block)?;
         self.store.read(block, |page| {
-            let trailer = page.check(block)?;
+            let trailer = page.examine(block, self.with_sums)?;
             if trailer.generation != promise.generation {
                 return Err(Stop::Moved { block, generation: promise.generation });
             }

@@ -285,6 +285,27 @@ fn another_version_and_no_index_at_all() {
     }
 }
 
+/// Where the store looks at the bytes of pages, searches do not; the check and whoever changes a page do.
+#[test]
+fn a_store_that_looks_itself() {
+    for sound in layouts() {
+        for block in (1..sound.store.blocks()).filter(|block| sound.is_live(*block)) {
+            let mut store = sound.damaged(|store| store.damage(block, |page| page.bytes_mut()[BODY_END + 8] ^= 1));
+            store.is_checked = true;
+            let wrong = Corrupted { block, damage: Damage::Sum };
+            let index = Index::with_layout(&store, sound.layout);
+            assert_eq!(index.check(&mut |_| ()), Err(wrong));
+            let query = hash(sound.layout.bits() / 8, u64::from(block));
+            for kind in 0..4 {
+                assert_eq!(sound.search(&store, &query, kind, 3, &sound.table), Ok(()), "block {block}");
+            }
+            let kind = sound.store.page(block).check(block).unwrap().kind;
+            let is_changed = matches!(kind, Kind::Leaf | Kind::Staging | Kind::StagingNulls);
+            assert!(!is_changed || index.vacuum(&mut |_| true) == Err(wrong), "block {block}");
+        }
+    }
+}
+
 /// A page is as it was when it belonged to something else, while the lists change all the time.
 #[test]
 fn a_lost_write_under_load() {

@@ -138,6 +138,13 @@ impl Cluster {
         run(self.control("stop").args(["-w", "-t", "120", "-m", mode]));
     }
 
+    /// Gives every page a checksum, which the server then keeps and looks at. It is stopped for that.
+    pub fn enable_checksums(&self) {
+        self.stop(Shutdown::Fast);
+        run(program("pg_checksums").args(["--enable", "--no-sync", "-D"]).arg(self.data()));
+        self.restart();
+    }
+
     /// Whether the server runs.
     pub fn running(&self) -> bool {
         self.postmaster().is_some_and(alive)

@@ -54,6 +54,8 @@ pub struct Memory {
     state: Mutex<State>,
     hook: Option<Hook>,
     is_logged: bool,
+    /// Whether it says that it looks at pages itself.
+    pub is_checked: bool,
 }
 
 thread_local! {
@@ -194,6 +196,10 @@ impl Store for Memory {
         self.before(Operation::Read(block));
         let page = self.state.lock().unwrap().pages[block as usize].clone();
         with_page_locked(|| look(&page))
+    }
+
+    fn is_checked(&self) -> bool {
+        self.is_checked
     }
 
     fn change<R>(&self, blocks: &[u32], change: impl FnOnce(&mut [&mut Page]) -> Option<R>) -> Option<R> {
