@@ -7,6 +7,9 @@
 //!
 //! Bands are merged one after the other, each by a merge of the leaves in order: memory is a leaf a run. The inputs stay
 //! listed until the output is, in one change of block 0.
+//!
+//! A merge of large runs takes minutes, and inserts go on: what they leave to be merged meanwhile, and nobody else may
+//! merge, it merges on its way. Otherwise the list would fill up, and whoever inserts would wait for the whole of it.
 
 use crate::entries::{Entries, StoredTid, staging_capacity};
 use crate::error::Corrupted;
@@ -21,6 +24,8 @@ use std::collections::BinaryHeap;
 
 /// So many runs of a tier become one.
 pub(crate) const FAN_IN: usize = 4;
+/// Leaves that a long merge reads between two looks at what else is due.
+const LEAVES: usize = 256;
 
 /// The tier of a run.
 fn tier(layout: &Layout, run: &RunRef) -> u32 {
@@ -37,16 +42,22 @@ fn is_sparse(layout: &Layout, run: &RunRef) -> bool {
 
 /// The runs to merge next: of the first tier that has too many, or one that is sparse; of at most `most` pages together.
 pub(crate) fn due(meta: &Meta, most: u64) -> Option<Vec<u64>> {
+    due_beside(meta, &[], most)
+}
+
+/// The same, without the runs of some generations.
+fn due_beside(meta: &Meta, taken: &[u64], most: u64) -> Option<Vec<u64>> {
     let fits = |runs: &[&RunRef]| runs.iter().map(|run| u64::from(run.pages)).sum::<u64>() <= most;
     let tier = |run: &RunRef| tier(&meta.layout, run);
-    let highest = meta.runs.iter().map(tier).max()?;
+    let runs: Vec<&RunRef> = meta.runs.iter().filter(|run| !taken.contains(&run.generation)).collect();
+    let highest = runs.iter().map(|run| tier(run)).max()?;
     for wanted in 0..=highest {
-        let runs: Vec<&RunRef> = meta.runs.iter().filter(|run| tier(run) == wanted).collect();
+        let runs: Vec<&RunRef> = runs.iter().copied().filter(|run| tier(run) == wanted).collect();
         if runs.len() >= FAN_IN && fits(&runs) {
             return Some(runs.iter().map(|run| run.generation).collect());
         }
     }
-    let sparse = meta.runs.iter().find(|run| is_sparse(&meta.layout, run) && fits(&[run]));
+    let sparse = runs.iter().find(|run| is_sparse(&meta.layout, run) && fits(&[run]));
     sparse.map(|run| vec![run.generation])
 }
 
@@ -101,82 +112,155 @@ impl<S: Store> Index<'_, S> {
 
     /// Not interrupted where it is of at most `short` pages.
     fn merge_locked(&self, choose: impl FnOnce(&Meta) -> Option<Vec<u64>>, short: u64) -> Result<bool, Corrupted> {
-        let store = self.store();
-        let begun = Meta::update(store, |meta| {
+        let Some(begun) = self.begin(|meta| &mut meta.merging, choose)? else { return Ok(false) };
+        let is_long = begun.pages() > short;
+        self.merge_begun(&begun, is_long, &|| if is_long { self.merge_meanwhile(&begun) } else { Ok(()) })?;
+        Ok(true)
+    }
+
+    /// On the way of a long merge: merges others that are due, of no more pages than an insert would.
+    fn merge_meanwhile(&self, outer: &Begun) -> Result<(), Corrupted> {
+        let choose = |meta: &Meta| due_beside(meta, &outer.chosen, FOREGROUND);
+        while choose(&Meta::load(self.store())?).is_some() {
+            let Some(begun) = self.begin(|meta| &mut meta.merging_meanwhile, choose)? else { break };
+            self.merge_begun(&begun, begun.pages() > SHORT, &|| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Chooses runs, and says in block 0 that one is being written of them.
+    fn begin(
+        &self,
+        writing: Writing,
+        choose: impl FnOnce(&Meta) -> Option<Vec<u64>>,
+    ) -> Result<Option<Begun>, Corrupted> {
+        Meta::update(self.store(), |meta| {
             let chosen = choose(meta)?;
-            meta.merging = meta.take_generation();
-            Some((meta.clone(), chosen))
-        })?;
-        let Some((meta, chosen)) = begun else { return Ok(false) };
-        let generation = meta.merging;
-        let runs: Vec<RunRef> = meta.runs.iter().filter(|run| chosen.contains(&run.generation)).copied().collect();
-        let pages: u64 = runs.iter().map(|run| u64::from(run.pages)).sum();
-        let mut allocator = Allocator::new(store, meta, pages > short);
-        let view = View::new(store)?;
-        let merged = merge_runs(&view, &runs, generation, &mut allocator).map_err(Stop::settled)?;
-        allocator.finish();
+            *writing(meta) = meta.take_generation();
+            Some(Begun { meta: meta.clone(), chosen, writing })
+        })
+    }
+
+    /// Writes the run, and lists it; calls `meanwhile` now and then.
+    fn merge_begun(
+        &self,
+        begun: &Begun,
+        is_long: bool,
+        meanwhile: &dyn Fn() -> Result<(), Corrupted>,
+    ) -> Result<(), Corrupted> {
+        let store = self.store();
+        let mut meta = begun.meta.clone();
+        let (generation, runs) = (*(begun.writing)(&mut meta), begun.runs());
+        let mut merge =
+            Merge { view: View::new(store)?, allocator: Allocator::new(store, meta, is_long), meanwhile, leaves: 0 };
+        let merged = merge.runs(&runs, generation).map_err(Stop::settled)?;
+        merge.allocator.finish();
         Meta::update(store, |meta| {
             let stamp = store.stamp();
             for run in &runs {
                 meta.retire(run.generation, stamp, store);
             }
-            meta.runs.retain(|run| !chosen.contains(&run.generation));
-            meta.merging = 0;
+            meta.runs.retain(|run| !begun.chosen.contains(&run.generation));
+            *(begun.writing)(meta) = 0;
             meta.changes += 1;
             meta.list(merged);
             Some(())
         })?;
-        Ok(true)
+        Ok(())
     }
 }
 
-/// Writes the runs as one.
-fn merge_runs<S: Store>(
-    view: &View<'_, S>,
-    runs: &[RunRef],
-    generation: u64,
-    allocator: &mut Allocator<'_, S>,
-) -> Result<Option<RunRef>, Stop> {
-    let layout = view.layout();
-    let roots = runs.iter().map(|run| view.roots(run)).collect::<Result<Vec<_>, _>>()?;
-    let (mut trees, mut pages, mut entries, mut nulls) = (Vec::new(), 0, 0, 0);
-    for band in 0..=layout.null_band() {
-        let mut tree = TreeWriter::new(layout, generation, band);
-        let cursors = runs.iter().zip(&roots).map(|(run, roots)| Cursor::new(*run, band, roots[band]));
-        merge_band(view, cursors.collect(), &mut tree, allocator)?;
-        trees.push(tree.finish(allocator));
-        pages += tree.pages;
-        // After a crash during vacuum some bands may have more entries than others.
-        if band == layout.null_band() { nulls = tree.entries } else { entries = tree.entries.max(entries) }
-    }
-    let run = (entries + nulls > 0).then(|| write_roots(allocator, generation, &trees, (pages, entries, nulls)));
-    Ok(run)
+/// Where block 0 has the generation that is being written.
+type Writing = fn(&mut Meta) -> &mut u64;
+
+/// A merge that block 0 knows of.
+struct Begun {
+    /// Block 0 as it was then.
+    meta: Meta,
+    /// The runs that become one.
+    chosen: Vec<u64>,
+    writing: Writing,
 }
 
-fn merge_band<S: Store>(
-    view: &View<'_, S>,
-    mut cursors: Vec<Cursor>,
-    tree: &mut TreeWriter,
-    allocator: &mut Allocator<'_, S>,
-) -> Result<(), Stop> {
-    let mut heads = BinaryHeap::new();
-    for (at, cursor) in cursors.iter_mut().enumerate() {
-        heads.extend(cursor.head(view, allocator)?.map(|key| Reverse((key, at))));
+impl Begun {
+    fn runs(&self) -> Vec<RunRef> {
+        self.meta.runs.iter().filter(|run| self.chosen.contains(&run.generation)).copied().collect()
     }
-    while let Some(Reverse((_, at))) = heads.pop() {
-        // As long as this one's entries come before those of all others.
-        let until = heads.peek().map_or(u64::MAX, |Reverse((key, _))| *key);
-        let cursor = &mut cursors[at];
-        while let Some(key) = cursor.head(view, allocator)? {
-            if key > until {
-                heads.push(Reverse((key, at)));
-                break;
-            }
-            cursor.leaf.with(cursor.at, |words, half, tid| tree.push(allocator, words, half, tid));
-            cursor.at += 1;
+
+    fn pages(&self) -> u64 {
+        self.runs().iter().map(|run| u64::from(run.pages)).sum()
+    }
+}
+
+/// A merge at work.
+struct Merge<'s, 'm, S: Store> {
+    view: View<'s, S>,
+    allocator: Allocator<'s, S>,
+    meanwhile: &'m dyn Fn() -> Result<(), Corrupted>,
+    /// Leaves read since that was called.
+    leaves: usize,
+}
+
+impl<S: Store> Merge<'_, '_, S> {
+    /// Writes the runs as one.
+    fn runs(&mut self, runs: &[RunRef], generation: u64) -> Result<Option<RunRef>, Stop> {
+        let layout = *self.view.layout();
+        let roots = runs.iter().map(|run| self.view.roots(run)).collect::<Result<Vec<_>, _>>()?;
+        let (mut trees, mut pages, mut entries, mut nulls) = (Vec::new(), 0, 0, 0);
+        for band in 0..=layout.null_band() {
+            let mut tree = TreeWriter::new(&layout, generation, band);
+            let cursors = runs.iter().zip(&roots).map(|(run, roots)| Cursor::new(*run, band, roots[band]));
+            self.band(cursors.collect(), &mut tree)?;
+            trees.push(tree.finish(&mut self.allocator));
+            pages += tree.pages;
+            // After a crash during vacuum some bands may have more entries than others.
+            if band == layout.null_band() { nulls = tree.entries } else { entries = tree.entries.max(entries) }
         }
+        let allocator = &mut self.allocator;
+        Ok((entries + nulls > 0).then(|| write_roots(allocator, generation, &trees, (pages, entries, nulls))))
     }
-    Ok(())
+
+    fn band(&mut self, mut cursors: Vec<Cursor>, tree: &mut TreeWriter) -> Result<(), Stop> {
+        let mut heads = BinaryHeap::new();
+        for (at, cursor) in cursors.iter_mut().enumerate() {
+            heads.extend(self.head(cursor)?.map(|key| Reverse((key, at))));
+        }
+        while let Some(Reverse((_, at))) = heads.pop() {
+            // As long as this one's entries come before those of all others.
+            let until = heads.peek().map_or(u64::MAX, |Reverse((key, _))| *key);
+            let cursor = &mut cursors[at];
+            while let Some(key) = self.head(cursor)? {
+                if key > until {
+                    heads.push(Reverse((key, at)));
+                    break;
+                }
+                let allocator = &mut self.allocator;
+                cursor.leaf.with(cursor.at, |words, half, tid| tree.push(allocator, words, half, tid));
+                cursor.at += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of the next entry; `None` at the end.
+    fn head(&mut self, cursor: &mut Cursor) -> Result<Option<u64>, Stop> {
+        while cursor.at == cursor.leaf.tids.len() {
+            let Some(block) = cursor.leaves.next(&self.view, &cursor.run, cursor.band)? else { return Ok(None) };
+            let leaf = &mut cursor.leaf;
+            self.view.leaf(&cursor.run, cursor.band, block, |entries| {
+                leaf.copy(entries);
+                Ok(())
+            })?;
+            cursor.at = 0;
+            self.allocator.interrupt();
+            self.leaves += 1;
+            if self.leaves == LEAVES {
+                self.leaves = 0;
+                (self.meanwhile)()?;
+            }
+        }
+        Ok(Some(cursor.leaf.words.get(cursor.at * cursor.leaf.stride).copied().unwrap_or(0)))
+    }
 }
 
 /// The entries of a band of a run, in order.
@@ -217,20 +301,5 @@ impl Leaf {
 impl Cursor {
     fn new(run: RunRef, band: usize, root: Root) -> Self {
         Cursor { run, band, leaves: Leaves::of(root), leaf: Leaf::default(), at: 0 }
-    }
-
-    /// The key of the next entry; `None` at the end.
-    fn head<S: Store>(&mut self, view: &View<'_, S>, allocator: &Allocator<'_, S>) -> Result<Option<u64>, Stop> {
-        while self.at == self.leaf.tids.len() {
-            let Some(block) = self.leaves.next(view, &self.run, self.band)? else { return Ok(None) };
-            let leaf = &mut self.leaf;
-            view.leaf(&self.run, self.band, block, |entries| {
-                leaf.copy(entries);
-                Ok(())
-            })?;
-            self.at = 0;
-            allocator.interrupt();
-        }
-        Ok(Some(self.leaf.words.get(self.at * self.leaf.stride).copied().unwrap_or(0)))
     }
 }

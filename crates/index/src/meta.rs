@@ -86,6 +86,8 @@ pub struct Meta {
     pub flushing: u64,
     /// The run that a merge is writing; 0: none.
     pub merging: u64,
+    /// The run that it is writing on its way, of runs that have become many meanwhile; 0: none.
+    pub merging_meanwhile: u64,
     /// The runs, the largest first.
     pub runs: Vec<RunRef>,
     /// Staging pages that take no more entries, on their way into a run.
@@ -107,6 +109,7 @@ impl Meta {
             next_generation: 2,
             flushing: 0,
             merging: 0,
+            merging_meanwhile: 0,
             runs: Vec::new(),
             sealed: Batch::default(),
             staging: Batch { generation: 1, ..Batch::default() },
@@ -150,8 +153,8 @@ impl Meta {
         let mut next = || words.next().ok_or(wrong);
         let cut = next()?;
         let layout = Layout::new(cut as u32 as usize, Some((cut >> 32) as usize)).map_err(|_| wrong)?;
-        let [changes, next_generation, flushing, merging, retired_before] =
-            [next()?, next()?, next()?, next()?, next()?];
+        let [changes, next_generation, retired_before] = [next()?, next()?, next()?];
+        let [flushing, merging, merging_meanwhile] = [next()?, next()?, next()?];
         let [of_staging, of_sealed, counts] = [next()?, next()?, next()?];
         let count = |at: usize, most: usize| {
             let count = usize::from((counts >> (at * 8)) as u8);
@@ -177,7 +180,19 @@ impl Meta {
         };
         let sealed = Batch { generation: of_sealed, hashes: blocks(2)?, nulls: blocks(3)? };
         let staging = Batch { generation: of_staging, hashes: blocks(4)?, nulls: blocks(5)? };
-        Ok(Meta { layout, changes, next_generation, flushing, merging, runs, sealed, staging, retired, retired_before })
+        Ok(Meta {
+            layout,
+            changes,
+            next_generation,
+            flushing,
+            merging,
+            merging_meanwhile,
+            runs,
+            sealed,
+            staging,
+            retired,
+            retired_before,
+        })
     }
 
     /// Writes the page of block 0.
@@ -186,9 +201,10 @@ impl Meta {
             self.layout.bits() as u64 | (self.layout.bands() as u64) << 32,
             self.changes,
             self.next_generation,
+            self.retired_before,
             self.flushing,
             self.merging,
-            self.retired_before,
+            self.merging_meanwhile,
             self.staging.generation,
             self.sealed.generation,
         ];
@@ -243,7 +259,7 @@ impl Meta {
     /// Whether a page of `generation` may be in use, as far as this copy of block 0 knows.
     pub fn is_live(&self, generation: u64) -> bool {
         generation >= self.next_generation
-            || [self.flushing, self.merging].contains(&generation)
+            || [self.flushing, self.merging, self.merging_meanwhile].contains(&generation)
             || self.is_listed(generation)
     }
 

@@ -27,8 +27,10 @@ impl Root {
 }
 
 /// Hints at free blocks that may be wrong for one run before the file is made longer instead: looking at one costs a
-/// microsecond, and a page that is not taken again costs eight kilobytes.
+/// microsecond, or a read from disk, and a page that is not taken again costs eight kilobytes.
 const PATIENCE: usize = 4096;
+/// The same where the work is not interrupted.
+const SHORT_PATIENCE: usize = 512;
 
 /// Pages that are written within some ten milliseconds.
 pub(crate) const SHORT: u64 = 2048;
@@ -46,7 +48,7 @@ impl<'s, S: Store> Allocator<'s, S> {
     /// For work that is interrupted where it is long. Short work is not: sessions that are each cut off before it is done
     /// would begin it for ever, and never end it.
     pub(crate) fn new(store: &'s S, meta: Meta, is_long: bool) -> Self {
-        let free = FreeBlocks::new(store, &meta, PATIENCE);
+        let free = FreeBlocks::new(store, &meta, if is_long { PATIENCE } else { SHORT_PATIENCE });
         Allocator { store, meta, free, is_long }
     }
 

@@ -301,6 +301,7 @@ impl<S: Store> Index<'_, S> {
         };
         forget(Lock::Flush, |meta| &mut meta.flushing)?;
         forget(Lock::Merge, |meta| &mut meta.merging)?;
+        forget(Lock::Merge, |meta| &mut meta.merging_meanwhile)?;
         Ok(())
     }
 

@@ -4,12 +4,14 @@
 mod memory;
 
 use lumina_index::meta::{MAX_RUNS, MAX_STAGING_PAGES, Meta, STAGING_PAGES};
-use lumina_index::{Builder, Index, Layout, Lock, MemorySpool, Order, Row, Scan, Search, Store, Tails, cost};
+use lumina_index::{
+    Builder, CheckedEntry, Index, Layout, Lock, MemorySpool, Order, Row, Scan, Search, Store, Tails, cost,
+};
 use memory::rows::{Expected, Random, Table, hash, row, value};
 use memory::{Memory, Operation};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 fn distance(a: &Row, b: &Row) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
@@ -384,6 +386,93 @@ fn a_full_batch_while_another_flushes() {
     }
     assert!(staging() < STAGING_PAGES, "it has become a run");
     inserter.verify();
+}
+
+/// Others insert all the time while runs of thousands of pages become one: the list does not fill up, and nobody waits.
+#[test]
+fn a_long_merge_merges_others_on_its_way() {
+    merge_amid_inserts(false);
+}
+
+/// The same, cut off in the middle of both: nothing of either is left.
+#[test]
+fn a_long_merge_is_cut_off_on_its_way() {
+    merge_amid_inserts(true);
+}
+
+fn merge_amid_inserts(is_cut_off: bool) {
+    const AT_FIRST: usize = 100_000;
+    const BATCH: usize = 3800;
+    let layout = Layout::new(1024, Some(4)).unwrap();
+    let mut store = Memory::default();
+    let mut builder = Builder::new(&store, layout, 1 << 26, MemorySpool::default()).unwrap();
+    let mut random = Random(12);
+    let mut fresh = move || layout.row(&uniform(128, &mut random)).unwrap();
+    let first: Vec<Row> = (0..AT_FIRST).map(|_| fresh()).collect();
+    first.iter().enumerate().for_each(|(tid, row)| builder.add(Some(row), tid as u64));
+    builder.finish().unwrap();
+    let index = Index::with_layout(&store, layout);
+    index.insert(&mut Tails::default(), None, u64::from(u32::MAX)).unwrap();
+    // The rows, and the most runs that were listed at a time.
+    let state = Arc::new(Mutex::new((first, 0)));
+    let (theirs, is_busy) = (Arc::clone(&state), AtomicBool::new(false));
+    let (insert, written) = (Mutex::new(fresh), AtomicU64::new(0));
+    store.set_hook(Some(Box::new(move |store, operation| {
+        assert_ne!(operation, Operation::Wait, "somebody waits");
+        let is_meanwhile =
+            || operation == Operation::Change && Meta::read(&store.page(0)).unwrap().merging_meanwhile > 0;
+        if is_cut_off && is_meanwhile() && written.fetch_add(1, Ordering::Relaxed) == 100 {
+            resume_unwind(Box::new("cut off"));
+        }
+        if operation != Operation::Interrupt || is_busy.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let session = || {
+            let (rows, most) = &mut *theirs.lock().unwrap();
+            let mut tails = Tails::default();
+            // More than a list has room for.
+            let left = (AT_FIRST + (MAX_RUNS + 4) * BATCH).saturating_sub(rows.len());
+            for _ in 0..left.min(100) {
+                rows.push(insert.lock().unwrap()());
+                let index = Index::with_layout(store, layout);
+                index.insert(&mut tails, rows.last(), rows.len() as u64 - 1).unwrap();
+            }
+            *most = Meta::load(store).unwrap().runs.len().max(*most);
+        };
+        // On a thread of its own: that is who has a lock.
+        std::thread::scope(|scope| scope.spawn(session).join()).unwrap();
+        is_busy.store(false, Ordering::Relaxed);
+    })));
+    let index = Index::with_layout(&store, layout);
+    let ended = catch_unwind(AssertUnwindSafe(|| index.compact().unwrap()));
+    store.set_hook(None);
+    let (rows, most) = &*state.lock().unwrap();
+    let writing = |store: &Memory| {
+        let meta = Meta::load(store).unwrap();
+        [meta.merging, meta.merging_meanwhile].map(|generation| generation > 0)
+    };
+    assert_eq!((ended.is_err(), writing(&store)), (is_cut_off, [is_cut_off; 2]));
+    if is_cut_off {
+        let cleaned = Index::with_layout(&store, layout).clean_up().unwrap();
+        let meta = Meta::load(&store).unwrap();
+        let used = meta.runs.iter().map(|run| run.pages).sum::<u32>() + meta.staging.pages().count() as u32;
+        assert_eq!((writing(&store), cleaned.free), ([false; 2], store.blocks() - 1 - used));
+    } else {
+        let batches = (rows.len() - AT_FIRST) / BATCH;
+        assert!(batches > MAX_RUNS && *most < MAX_RUNS / 3, "{batches} batches, {most} runs");
+    }
+    let (mut seen, mut nulls) = (vec![0; rows.len()], 0);
+    let mut look = |entry: CheckedEntry| {
+        if entry.band == Some(layout.null_band()) {
+            nulls += 1;
+            return;
+        }
+        let tid = entry.tid as usize;
+        assert_eq!(entry.fingerprint, layout.fingerprint(&rows[tid], entry.band.unwrap_or(0)));
+        seen[tid] += if entry.band.is_none() { layout.bands() } else { 1 };
+    };
+    Index::with_layout(&store, layout).check(&mut look).unwrap();
+    assert!(nulls == 1 && seen.iter().all(|seen| *seen == layout.bands()));
 }
 
 #[test]
