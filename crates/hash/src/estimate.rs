@@ -1,15 +1,11 @@
 //! How many rows lie in a ball, from what ANALYZE keeps of a column: common values, a histogram, a count of values.
 //!
 //! The share of rows in a ball is the sum of two parts: the common values in it, exactly; and of the other rows, the share
-//! that the histogram's bounds in it stand for, or where there is none the share that random hashes would have
-//! ([`crate::ball::volume`]), but at least one value's worth, because people search for what is there.
-//!
-//! *k* of *n* bounds stand for (k − 1/2) / n. An estimate is to be wrong by a small factor, not by a small difference:
-//! where the logarithm of the share is taken to be uniform beforehand, the mean of it after k bounds were seen is ψ(k) −
-//! ln n, and exp ψ(k) is k − 1/2 to within 6 hundredths (NIST DLMF 5.11.2). A bound that is the centre itself says
-//! nothing of what is around it.
+//! that the spacing of the histogram's bounds around its centre tells (`spacing.rs`), at least that of random hashes
+//! ([`crate::ball::volume`]) and at least one value's worth, because people search for what is there.
 
 use crate::ball::{Ball, volume};
+use crate::spacing::Spacing;
 
 /// The share assumed where nothing is known: Postgres's own DEFAULT_EQ_SEL.
 pub const UNKNOWN: f64 = 0.005;
@@ -44,12 +40,10 @@ impl ColumnSample {
         let common: f64 = self.common.iter().filter(|(hash, _)| ball.contains(hash)).map(|(_, share)| share).sum();
         // The outermost bounds are the smallest and the largest hash, and stand for nothing but themselves.
         let inner = self.histogram.get(1..self.histogram.len().saturating_sub(1)).unwrap_or_default();
-        let bounds = inner.iter().filter(|hash| hash[..] != *ball.center() && ball.contains(hash)).count();
-        // In a ball that holds everything they are all that there is.
-        let least = if bounds == inner.len() { 0.0 } else { 0.5 };
-        let seen = (bounds as f64 - least).max(0.0) / inner.len().max(1) as f64;
+        let mut spacing = Spacing::default();
+        inner.iter().for_each(|hash| spacing.look_at(ball.center(), hash));
         let width = ball.center().len();
-        let rest = self.others() * seen.max(self.share_of_width(width) * volume(width * 8, ball.radius()));
+        let rest = self.others() * spacing.share(width * 8, ball.radius(), self.share_of_width(width));
         (common + rest.max(self.share_of_one())).clamp(0.0, 1.0)
     }
 
@@ -80,12 +74,12 @@ impl ColumnSample {
     fn searches(&self, other: &ColumnSample, radius: u32) -> Vec<(f64, f64)> {
         let (left, right) = (Weighted::of(self), Weighted::of(other));
         let equal = other.others() / self.distinct.max(other.distinct).max(1.0);
-        let mut volumes: Vec<(usize, f64)> = Vec::new();
-        let mut random_share = |bytes: usize| match volumes.iter().find(|(known, _)| *known == bytes) {
+        let mut widths: Vec<(usize, f64)> = Vec::new();
+        let mut least_share = |bytes: usize| match widths.iter().find(|(known, _)| *known == bytes) {
             Some((_, share)) => *share,
             None => {
-                let share = other.others() * other.share_of_width(bytes) * volume(bytes * 8, radius);
-                volumes.push((bytes, share));
+                let share = other.others() * share_of_bounds(&left, &right, bytes, radius, other.share_of_width(bytes));
+                widths.push((bytes, share));
                 share
             }
         };
@@ -98,12 +92,23 @@ impl ColumnSample {
                 let near = list.iter().filter(|(hash, _)| (equal || *hash != ball.center()) && ball.contains(hash));
                 near.map(|(_, weight)| weight).sum()
             };
-            let others = near(&right.bounds, !is_bound).max(random_share(hash.len()));
+            let others = near(&right.bounds, !is_bound).max(least_share(hash.len()));
             let equals = if is_bound { equal } else { 0.0 };
             searches.push((weight, (near(&right.common, true) + others + equals).clamp(0.0, 1.0)));
         }
         searches
     }
+}
+
+/// The share of pairs of bounds within `radius` where it is less than what a single one of them can see, or random: so much,
+/// at least, a value is near, though no bound is.
+fn share_of_bounds(left: &Weighted<'_>, right: &Weighted<'_>, bytes: usize, radius: u32, of_width: f64) -> f64 {
+    let mut spacing = Spacing::default();
+    for (center, _) in left.bounds.iter().filter(|(hash, _)| hash.len() == bytes) {
+        right.bounds.iter().for_each(|(hash, _)| spacing.look_at(center, hash));
+    }
+    let is_seen = spacing.within(radius) as usize >= left.bounds.len();
+    if is_seen { of_width * volume(bytes * 8, radius) } else { spacing.share(bytes * 8, radius, of_width) }
 }
 
 /// How many values of each list are compared for an estimate of pairs.

@@ -20,6 +20,7 @@ pub mod bands;
 pub mod estimate;
 pub mod hex;
 pub mod kernel;
+mod spacing;
 pub mod spread;
 pub mod width;
 pub mod words;
