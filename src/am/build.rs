@@ -50,7 +50,7 @@ pub(super) unsafe extern "C-unwind" fn ambuild(
     let in_table = unsafe { rows_to_index(table, index, info, &mut add) };
     progress::phase(3);
     progress::rows(rows);
-    let Built { entries, nulls, .. } = builder.finish().or_raise_in(index);
+    let Built { entries, nulls, .. } = builder.finish_and_tell(&mut progress::rows_done).or_raise_in(index);
     pages.log();
     progress::rows_done(rows);
     build_result(in_table, (entries + nulls) as f64)

@@ -129,6 +129,7 @@ impl Rows {
             interrupt();
         }
         self.starts.push(start as u32);
+        debug_assert_eq!(start, self.tids.len(), "rows came in the order of their blocks");
         self.blocks = blocks;
         Ok(())
     }

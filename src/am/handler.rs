@@ -4,6 +4,7 @@ use super::build::{ambuild, ambuildempty, ambuildphasename};
 use super::cost::amcostestimate;
 use super::insert::aminsert;
 use super::options::amoptions;
+use super::property::amproperty;
 use super::scan::{ambeginscan, amendscan, amgetbitmap, amgettuple, amrescan};
 use super::vacuum::{ambulkdelete, amvacuumcleanup};
 use super::validate::amvalidate;
@@ -52,7 +53,7 @@ fn routine() -> *mut IndexAmRoutine {
     am.amcanreturn = None; // index-only scans would need pins
     am.amcostestimate = Some(amcostestimate);
     am.amoptions = Some(amoptions);
-    am.amproperty = None;
+    am.amproperty = Some(amproperty);
     am.ambuildphasename = Some(ambuildphasename);
     am.amvalidate = Some(amvalidate);
     am.amadjustmembers = None;

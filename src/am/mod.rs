@@ -1,7 +1,7 @@
 //! The index access method `hamming`: what Postgres asks of an index, answered by `crates/index`.
 //!
 //! - [`handler`]: the list of the callbacks, by Postgres's version.
-//! - [`build`], [`insert`], [`scan`], [`vacuum`], [`cost`], [`validate`], [`options`]: the callbacks, under Postgres's names.
+//! - [`build`], [`insert`], [`scan`], [`vacuum`], [`cost`], [`validate`], [`options`], [`property`]: the callbacks, under Postgres's names.
 //! - [`functions`], [`check`]: `hamming_index_check`, `hamming_index_stats`, `hamming_index_merge`.
 //!
 //! Nothing here knows what a page holds, and nothing in `crates/index` knows Postgres; in between stands
@@ -19,6 +19,7 @@ mod functions;
 mod handler;
 mod insert;
 mod options;
+mod property;
 mod scan;
 mod vacuum;
 mod validate;

@@ -70,18 +70,21 @@ unsafe impl GlobalAlloc for WithReserve {
 
 /// Holds a reserve from now on, if the system has one to give; whether it has.
 pub(crate) fn hold_reserve() -> bool {
-    SPENT.store(false, Ordering::Release);
     if HELD.load(Ordering::Acquire).is_null() {
         // SAFETY: the layout's size is not zero.
         let reserve = unsafe { System.alloc(RESERVE) };
-        // A search inside a search finds one held already. No threads run yet that could be in between.
+        // A search inside a search finds one held already. Threads may run that have just spent it.
         let before = HELD.swap(reserve, Ordering::AcqRel);
         if !before.is_null() {
             // SAFETY: as in `spend`.
             unsafe { System.dealloc(before, RESERVE) };
         }
     }
-    !HELD.load(Ordering::Acquire).is_null()
+    let is_held = !HELD.load(Ordering::Acquire).is_null();
+    if is_held {
+        SPENT.store(false, Ordering::Release);
+    }
+    is_held
 }
 
 /// Whether the system has `bytes` to give at this moment. Threads that are started next find at least as much.

@@ -313,6 +313,9 @@ impl Store for Pages {
 
     fn pause(&self) {
         version::vacuum_delay();
+        if reserve_spent() {
+            self.no_memory();
+        }
     }
 }
 

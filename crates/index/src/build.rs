@@ -19,9 +19,11 @@ use std::collections::binary_heap::PeekMut;
 /// Bits of a key that a histogram tells apart.
 const HISTOGRAM_BITS: u32 = 12;
 /// Words written to a spool, or read from it, at a time, at most.
-const CHUNK: usize = 1 << 14;
+const CHUNK: usize = 1 << 12;
 /// Rows that are sorted at a time, within a tenth of a second; what was sorted is merged.
 const PIECE: usize = 1 << 20;
+/// Entries that are written between two times of telling how far a build is.
+const TOLD: u64 = 1 << 14;
 
 /// Where rows wait that memory has no room for.
 pub trait Spool {
@@ -120,11 +122,16 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
     }
 
     /// Writes the run.
-    pub fn finish(mut self) -> Result<Built, Corrupted> {
+    pub fn finish(self) -> Result<Built, Corrupted> {
+        self.finish_and_tell(&mut |_| ())
+    }
+
+    /// The same, telling now and then how many hashes are written, on average over the bands.
+    pub fn finish_and_tell(mut self, tell: &mut dyn FnMut(u64)) -> Result<Built, Corrupted> {
         let layout = *self.index.layout();
         let store = self.index.store();
         self.rows.end();
-        let (mut roots, mut pages) = (Vec::new(), 0);
+        let (mut roots, mut pages, mut written) = (Vec::new(), 0, 0u64);
         for band in 0..layout.bands() {
             let mut tree = TreeWriter::new(&layout, self.generation, band);
             let mut put = |row: &[u64], tid: StoredTid| {
@@ -133,6 +140,10 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
                 let rotated = layout.rotated(&whole, band);
                 let (words, half) = layout.kept(&rotated, band);
                 tree.push(&mut self.allocator, words, half, tid);
+                written += 1;
+                if written.is_multiple_of(TOLD) {
+                    tell(written / layout.bands() as u64);
+                }
             };
             self.rows.sorted(band, &mut put);
             roots.push(tree.finish(&mut self.allocator));

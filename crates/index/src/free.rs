@@ -70,6 +70,8 @@ impl FreeBlocks {
                 return Some(block);
             }
         }
+        // Pages that are being written count as free, and are not.
+        self.spare /= 2;
         None
     }
 

@@ -15,7 +15,7 @@ use crate::entries::{Entries, StoredTid, staging_capacity};
 use crate::error::Corrupted;
 use crate::index::{FOREGROUND, Index};
 use crate::layout::Layout;
-use crate::meta::{Meta, RunRef, STAGING_PAGES};
+use crate::meta::{MAX_RUNS, Meta, RunRef, STAGING_PAGES};
 use crate::run::{Allocator, Root, SHORT, TreeWriter, write_roots};
 use crate::store::{Lock, Store};
 use crate::view::{Leaves, Stop, View};
@@ -24,6 +24,8 @@ use std::collections::BinaryHeap;
 
 /// So many runs of a tier become one.
 pub(crate) const FAN_IN: usize = 4;
+/// The most runs that become one at a time: the rest of the list is room for those that come meanwhile.
+const MOST_MERGED: usize = 16;
 /// Leaves that a long merge reads between two looks at what else is due.
 const LEAVES: usize = 256;
 
@@ -47,18 +49,34 @@ pub(crate) fn due(meta: &Meta, most: u64) -> Option<Vec<u64>> {
 
 /// The same, without the runs of some generations.
 fn due_beside(meta: &Meta, taken: &[u64], most: u64) -> Option<Vec<u64>> {
-    let fits = |runs: &[&RunRef]| runs.iter().map(|run| u64::from(run.pages)).sum::<u64>() <= most;
     let tier = |run: &RunRef| tier(&meta.layout, run);
-    let runs: Vec<&RunRef> = meta.runs.iter().filter(|run| !taken.contains(&run.generation)).collect();
+    let runs: Vec<&RunRef> = beside(meta, taken).collect();
     let highest = runs.iter().map(|run| tier(run)).max()?;
     for wanted in 0..=highest {
-        let runs: Vec<&RunRef> = runs.iter().copied().filter(|run| tier(run) == wanted).collect();
-        if runs.len() >= FAN_IN && fits(&runs) {
-            return Some(runs.iter().map(|run| run.generation).collect());
+        // The smallest first, as many as may be.
+        let mut pages = 0;
+        let fits = |run: &&&RunRef| {
+            pages += u64::from(run.pages);
+            pages <= most
+        };
+        let runs = runs.iter().rev().filter(|run| tier(run) == wanted).take(MOST_MERGED).take_while(fits);
+        let chosen: Vec<u64> = runs.map(|run| run.generation).collect();
+        if chosen.len() >= FAN_IN {
+            return Some(chosen);
         }
     }
-    let sparse = runs.iter().find(|run| is_sparse(&meta.layout, run) && fits(&[run]));
+    let sparse = runs.iter().find(|run| is_sparse(&meta.layout, run) && u64::from(run.pages) <= most);
     sparse.map(|run| vec![run.generation])
+}
+
+/// The runs but those of some generations, the largest first.
+fn beside<'m>(meta: &'m Meta, taken: &[u64]) -> impl DoubleEndedIterator<Item = &'m RunRef> {
+    meta.runs.iter().filter(|run| !taken.contains(&run.generation))
+}
+
+/// The smallest runs, so many at most.
+fn smallest(meta: &Meta, taken: &[u64], count: usize) -> Vec<u64> {
+    beside(meta, taken).rev().take(count).map(|run| run.generation).collect()
 }
 
 /// How many entries merges would write by now.
@@ -80,13 +98,19 @@ impl<S: Store> Index<'_, S> {
 
     /// Everything becomes one run, in steps: the small runs first, then all.
     pub fn compact(&self) -> Result<(), Corrupted> {
+        if !Meta::load(self.store())?.sealed.is_empty() {
+            // A crash has left a batch that was on its way.
+            self.flush(true)?;
+        }
         self.flush(true)?;
         self.merge_some(true, |meta| {
             let largest = meta.runs.iter().map(|run| run.entries).max()?;
             let small = meta.runs.iter().filter(|run| run.entries < largest / FAN_IN as u64);
             let small: Vec<u64> = small.map(|run| run.generation).collect();
-            (small.len() > 1).then_some(small)
+            (2..=MOST_MERGED).contains(&small.len()).then_some(small)
         })?;
+        while self.merge_some(true, |meta| (meta.runs.len() > MOST_MERGED).then(|| smallest(meta, &[], MOST_MERGED)))? {
+        }
         self.merge_some(true, |meta| {
             let all: Vec<u64> = meta.runs.iter().map(|run| run.generation).collect();
             (all.len() > 1 || meta.runs.iter().any(|run| is_sparse(&meta.layout, run))).then_some(all)
@@ -96,12 +120,9 @@ impl<S: Store> Index<'_, S> {
 
     /// Where the list of runs is full: the smallest become one, uninterrupted unless that is long.
     pub(crate) fn merge_smallest(&self) -> Result<(), Corrupted> {
-        let smallest = |meta: &Meta| {
-            // Not where another merge, for which this one waited, has made room. The largest are first.
-            let smallest = || meta.runs[meta.runs.len() - FAN_IN..].iter().map(|run| run.generation).collect();
-            meta.is_full().then(smallest)
-        };
-        self.store().with_lock(Lock::Merge, true, || self.merge_locked(smallest, FOREGROUND)).unwrap_or(Ok(false))?;
+        // Not where another merge, for which this one waited, has made room.
+        let choose = |meta: &Meta| meta.is_full().then(|| smallest(meta, &[], FAN_IN));
+        self.store().with_lock(Lock::Merge, true, || self.merge_locked(choose, FOREGROUND)).unwrap_or(Ok(false))?;
         Ok(())
     }
 
@@ -118,9 +139,15 @@ impl<S: Store> Index<'_, S> {
         Ok(true)
     }
 
-    /// On the way of a long merge: merges others that are due, of no more pages than an insert would.
+    /// On the way of a long merge: merges others that are due, of no more pages than an insert would; where the list is half
+    /// full, whatever is smallest.
     fn merge_meanwhile(&self, outer: &Begun) -> Result<(), Corrupted> {
-        let choose = |meta: &Meta| due_beside(meta, &outer.chosen, FOREGROUND);
+        let choose = |meta: &Meta| {
+            due_beside(meta, &outer.chosen, FOREGROUND).or_else(|| {
+                let smallest = smallest(meta, &outer.chosen, FAN_IN);
+                (meta.runs.len() > MAX_RUNS / 2 && smallest.len() == FAN_IN).then_some(smallest)
+            })
+        };
         while choose(&Meta::load(self.store())?).is_some() {
             let Some(begun) = self.begin(|meta| &mut meta.merging_meanwhile, choose)? else { break };
             self.merge_begun(&begun, begun.pages() > SHORT, &|| Ok(()))?;
@@ -151,8 +178,13 @@ impl<S: Store> Index<'_, S> {
         let store = self.store();
         let mut meta = begun.meta.clone();
         let (generation, runs) = (*(begun.writing)(&mut meta), begun.runs());
-        let mut merge =
-            Merge { view: View::new(store)?, allocator: Allocator::new(store, meta, is_long), meanwhile, leaves: 0 };
+        // What is written from these pages will have sums of its own.
+        let mut merge = Merge {
+            view: View::new(store)?.with_sums(),
+            allocator: Allocator::new(store, meta, is_long),
+            meanwhile,
+            leaves: 0,
+        };
         let merged = merge.runs(&runs, generation).map_err(Stop::settled)?;
         merge.allocator.finish();
         Meta::update(store, |meta| {

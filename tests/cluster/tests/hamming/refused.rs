@@ -121,10 +121,10 @@ fn the_catalog_knows_it() {
         FROM unnest(ARRAY['clusterable', 'index_scan', 'bitmap_scan', 'backward_scan']) p";
     assert_eq!(value(&mut session, can), "backward_scan false, bitmap_scan true, clusterable false, index_scan true");
     let column = "SELECT string_agg(p || ' ' || pg_index_column_has_property('t_h', 1, p), ', ' ORDER BY p)
-        FROM unnest(ARRAY['orderable', 'returnable', 'search_array', 'search_nulls']) p";
+        FROM unnest(ARRAY['distance_orderable', 'orderable', 'returnable', 'search_array', 'search_nulls']) p";
     assert_eq!(
         value(&mut session, column),
-        "orderable false, returnable false, search_array false, search_nulls false"
+        "distance_orderable true, orderable false, returnable false, search_array false, search_nulls false"
     );
 }
 
