@@ -99,7 +99,9 @@ pub(crate) fn print(cluster: &Cluster, wanted: &str) {
     println!("|---|---|---|---|---|---|---|---|");
     let mut sizes = Vec::new();
     let large = (LARGE.name() == wanted).then_some(&LARGE);
-    for set in SETS.iter().filter(|set| set.name().contains(wanted)).chain(large) {
+    let is_whole = SETS.iter().any(|set| set.name() == wanted);
+    let is_wanted = |set: &&Set| if is_whole { set.name() == wanted } else { set.name().contains(wanted) };
+    for set in SETS.iter().filter(is_wanted).chain(large) {
         sizes.push(measure(cluster, &mut session, set));
         session.batch_execute("DROP TABLE indexed").expect("the table goes");
     }

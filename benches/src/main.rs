@@ -1,7 +1,7 @@
 //! What the figures in the README come from: a column of `phash(64)` beside what Postgres has, on one server, in one run.
 //!
 //! `make bench`, or `cargo run -p lumina-bench -- ROWS RUNS`. Prints Markdown. With 0 rows the type itself is
-//! left out; a third argument (`uniform64-1000000`, say, or a part of it) measures the index on these sets and nothing else. With LUMINA_CHECKSUMS set the server has
+//! left out; a third argument (`uniform64-1000000`, say, or a part of names) measures the index on these sets and nothing else. With LUMINA_CHECKSUMS set the server has
 //! data checksums. Statements that are compared are run in turn, so that a busy machine is unkind to both; the table gives
 //! the fastest and the median run of each.
 #![allow(clippy::expect_used, reason = "a program for developers: it stops where it fails")]
