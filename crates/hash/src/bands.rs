@@ -47,7 +47,7 @@ impl Bands {
     }
 
     /// The tolerance tᵢ of each band for radius `radius`, as even as can be; `None`: the band need not be looked at.
-    pub fn exact_cover(&self, radius: u32) -> impl Iterator<Item = Option<u32>> + use<> {
+    pub fn exact_cover(&self, radius: u32) -> impl Iterator<Item = Option<u32>> + Clone + use<> {
         let slots = radius as usize + 1;
         let (each, more) = (slots / self.count, slots % self.count);
         (0..self.count).map(move |band| (each + usize::from(band < more)).checked_sub(1).map(|t| t as u32))

@@ -137,9 +137,8 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
             let mut put = |row: &[u64], tid: StoredTid| {
                 let mut whole = [0; MAX_WORDS];
                 whole[..row.len()].copy_from_slice(row);
-                let rotated = layout.rotated(&whole, band);
-                let (words, half) = layout.kept(&rotated, band);
-                tree.push(&mut self.allocator, words, half, tid);
+                let (kept, half) = layout.kept(&whole, band);
+                tree.push(&mut self.allocator, &kept, half, tid);
                 written += 1;
                 if written.is_multiple_of(TOLD) {
                     tell(written / layout.bands() as u64);

@@ -4,9 +4,10 @@
 //! within tolerance t looks at the first w bits of the band, w being what tells n entries apart and no more; it reads
 //! the leaves that the flipped values lead to. A leaf is told from its neighbours by the upper bits of the band alone,
 //! so that flips of the lower bits stay in a leaf that is read anyway: of L leaves about Σ C(log₂ L, j), j ≤ t, are
-//! read, far fewer than there are probes. The constants are nanoseconds on one core with all pages in memory, measured
+//! read, far fewer than there are probes, and of a band that is coded ([`crate::golay`]) fewer still. The constants are nanoseconds on one core with all pages in memory, measured
 //! (`cargo bench -p lumina-index`); only their ratios matter for the choice.
 
+use crate::golay;
 use crate::layout::Layout;
 use crate::meta::Meta;
 
@@ -52,6 +53,24 @@ pub(crate) struct Probe {
     pub(crate) band: usize,
     pub(crate) width: usize,
     pub(crate) tolerance: u32,
+    /// Whether each of these values stands at its place in the order of the code.
+    pub(crate) is_coded: bool,
+}
+
+impl Probe {
+    /// Of a band of `leaves` leaves, those that are read.
+    fn leaves(&self, leaves: f64) -> f64 {
+        let visited = if self.is_coded {
+            // The words that a ball touches, each of them part of a leaf or of some of several (the root fits what was
+            // counted, within a quarter); and no more than there are values.
+            let words = ball_size(golay::BITS, self.tolerance + golay::RADIUS) * golay::WORDS as f64
+                / (1u64 << golay::BITS) as f64;
+            (words * (1.0 + leaves / golay::WORDS as f64).sqrt()).min(ball_size(golay::BITS, self.tolerance))
+        } else {
+            ball_size(leaves.log2().ceil() as usize, self.tolerance)
+        };
+        visited.min(leaves)
+    }
 }
 
 /// Σ C(n, j) for j ≤ k.
@@ -78,10 +97,12 @@ pub(crate) fn probing(layout: &Layout, entries: u64, radius: u32) -> Option<(Vec
     let mut work = Work { pages: 1.0, ..Work::default() };
     for (band, tolerance) in layout.cover(radius).enumerate() {
         let Some(tolerance) = tolerance else { continue };
-        let width = layout.range(band).len().min(told_apart).min(32);
+        let is_coded = layout.is_coded(band);
+        let width = if is_coded { golay::BITS } else { layout.range(band).len().min(told_apart).min(32) };
+        let probe = Probe { band, width, tolerance, is_coded };
         let leaves = (entries as f64 / layout.shape(band).capacity() as f64).ceil();
         let flips = ball_size(width, tolerance);
-        let visited = ball_size(leaves.log2().ceil() as usize, tolerance).min(leaves);
+        let visited = probe.leaves(leaves);
         work.add(Work {
             pages: visited + 1.0 + visited.min(leaves / 600.0),
             probes: flips,
@@ -91,7 +112,7 @@ pub(crate) fn probing(layout: &Layout, entries: u64, radius: u32) -> Option<(Vec
         if tolerance as usize >= width || work.time() >= most {
             return None;
         }
-        probes.push(Probe { band, width, tolerance });
+        probes.push(probe);
     }
     Some((probes, work))
 }

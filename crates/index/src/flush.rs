@@ -128,9 +128,8 @@ impl Unsorted {
             for (_, tid, at) in &order {
                 let mut row = [0; MAX_WORDS];
                 row[..words].copy_from_slice(&self.rows[*at as usize * words..(*at as usize + 1) * words]);
-                let row = layout.rotated(&row, band);
                 let (kept, half) = layout.kept(&row, band);
-                tree.push(allocator, kept, half, *tid);
+                tree.push(allocator, &kept, half, *tid);
             }
             roots.push(tree.finish(allocator));
             pages += tree.pages;

@@ -4,8 +4,10 @@
 //! band b the row is rotated so that the band comes first. The leaves of band 0 keep whole rows. Up to 128 bits the
 //! leaves of every other band do too; of a wider hash they keep the first 96 bits of the rotated row: enough for all but
 //! a few in a hundred of those that share a band by chance to be told from hits, for a third of the room. Such entries
-//! are *inexact*: their distance is a lower bound, and whoever is given them looks at the hash itself.
+//! are *inexact*: their distance is a lower bound, and whoever is given them looks at the hash itself. Where the band has 23
+//! bits, these are stored, and sorted, by the nearest word of a code ([`crate::golay`]).
 
+use crate::golay;
 use crate::page::BODY;
 use lumina_hash::bands::Bands;
 use lumina_hash::spread::spread;
@@ -102,9 +104,17 @@ impl Layout {
         self.bands.range(band)
     }
 
-    /// The tolerance of each band for `radius`: see [`Bands::exact_cover`].
+    /// The tolerance of each band for `radius`: see [`Bands::exact_cover`]. The least is that of band 0, which costs most where
+    /// the others are coded.
     pub fn cover(&self, radius: u32) -> impl Iterator<Item = Option<u32>> + use<> {
-        self.bands.exact_cover(radius)
+        let bands = self.bands();
+        let first = if self.is_exact() { 0 } else { bands - 1 };
+        self.bands.exact_cover(radius).cycle().skip(first).take(bands)
+    }
+
+    /// Whether the first bits of what entries of `band` keep are the place of a value in the order of the code.
+    pub(crate) fn is_coded(&self, band: usize) -> bool {
+        !self.is_exact() && (1..self.bands()).contains(&band) && self.range(band).len() >= golay::BITS
     }
 
     /// The number that stands for the list of NULLs where a band is asked for.
@@ -152,23 +162,26 @@ impl Layout {
         rotated
     }
 
-    /// The first word of the row rotated so that `band` comes first: what the entries of the band are sorted by.
+    /// The first word that an entry of `band` keeps: what the entries of the band are sorted by.
     pub(crate) fn first_word(&self, row: &[u64], band: usize) -> u64 {
-        self.word_at(row, self.range(band).start) & self.mask(0)
+        let word = self.word_at(row, self.range(band).start) & self.mask(0);
+        if self.is_coded(band) { golay::encode(word) } else { word }
     }
 
     /// A number for what an entry of `band` keeps of a row: equal for equal entries, and for others hardly ever.
     pub fn fingerprint(&self, row: &Row, band: usize) -> u64 {
-        let rotated = self.rotated(row, band);
-        let (words, half) = self.kept(&rotated, band);
-        fingerprint(words, half)
+        let (row, half) = self.kept(row, band);
+        fingerprint(&row[..self.shape(band).words], half)
     }
 
-    /// What an entry of `band` keeps of the row that is given rotated: whole words, and the upper half of the next.
-    pub fn kept<'r>(&self, rotated: &'r Row, band: usize) -> (&'r [u64], u32) {
-        let shape = self.shape(band);
-        let half = if shape.half { (rotated[shape.words] >> 32) as u32 } else { 0 };
-        (&rotated[..shape.words], half)
+    /// What an entry of `band` keeps of a row: as many words as its shape has, and the upper half of the next.
+    pub(crate) fn kept(&self, row: &Row, band: usize) -> (Row, u32) {
+        let (shape, mut kept) = (self.shape(band), self.rotated(row, band));
+        let half = if shape.half { (kept[shape.words] >> 32) as u32 } else { 0 };
+        if self.is_coded(band) {
+            kept[0] = golay::encode(kept[0]);
+        }
+        (kept, half)
     }
 
     /// The bits of word `at` of a row that are part of the hash.
@@ -198,12 +211,13 @@ pub(crate) fn fingerprint(words: &[u64], half: u32) -> u64 {
         .fold(0, |folded: u64, word| (folded.rotate_left(29) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// Bands of about 16 bits up to 64 bits, of about 21 bits up to 512, and no more than 24.
-///
-/// With 21 bits a band that may differ in two of them is looked up in about a hundred leaves of a million entries, and
-/// a hash of 256 bits stands in 12 bands: 240 bytes.
+/// Bands of about 16 bits up to 64 bits, of about 21 bits up to 128, of those that are coded above, and no more than 24.
 fn default_bands(bits: usize) -> usize {
-    if bits <= 64 { (bits / 16).max(1) } else { (bits * 3 / 64).clamp(1, 24) }
+    match bits {
+        ..=64 => (bits / 16).max(1),
+        65..=128 => bits * 3 / 64,
+        _ => (bits / golay::BITS).min(24),
+    }
 }
 
 #[cfg(test)]
@@ -214,7 +228,7 @@ mod tests {
     #[test]
     fn bands_of_the_usual_widths() {
         let bands = |bits| Layout::new(bits, None).map(|layout| layout.bands());
-        assert_eq!([8, 16, 64, 128, 256, 512, 1024].map(bands), [Ok(1), Ok(1), Ok(4), Ok(6), Ok(12), Ok(24), Ok(24)]);
+        assert_eq!([8, 16, 64, 128, 256, 512, 1024].map(bands), [Ok(1), Ok(1), Ok(4), Ok(6), Ok(11), Ok(22), Ok(24)]);
         assert_eq!(Layout::new(1032, None), Err(LayoutError::Bits(1032)));
         assert_eq!(Layout::new(64, Some(0)), Err(LayoutError::Bands { bits: 64, bands: 0 }));
         assert_eq!(Layout::new(64, Some(65)), Err(LayoutError::Bands { bits: 64, bands: 65 }));

@@ -27,6 +27,7 @@ mod entries;
 pub mod error;
 mod flush;
 mod free;
+mod golay;
 pub mod index;
 pub mod layout;
 mod merge;

@@ -21,7 +21,7 @@ pub const BODY_END: usize = PAGE - TRAILER;
 /// Bytes for entries.
 pub const BODY: usize = BODY_END - HEADER;
 /// The version of the format of all pages.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 /// Last byte of every page of an index: `h` with the high bit set.
 const MAGIC: u8 = 0xe8;
 

@@ -12,6 +12,7 @@
 use crate::cost::{self, Probe};
 use crate::entries::{Entries, StoredTid, tid_of};
 use crate::error::Corrupted;
+use crate::golay;
 use crate::index::Index;
 use crate::layout::{Layout, Row};
 use crate::meta::{Meta, RunRef};
@@ -363,18 +364,19 @@ impl<S: Store> Sweep<'_, '_, S> {
             return Ok(());
         }
         let layout = *self.view.layout();
-        let center = layout.rotated(center, probe.band);
+        let first = layout.rotated(center, probe.band)[0];
         let order = match order {
             Measure::From(row) => Measure::From(layout.rotated(row, probe.band)),
             other => *other,
         };
-        let (words, half) = layout.kept(&center, probe.band);
+        let (kept, half) = layout.kept(center, probe.band);
+        let words = &kept[..layout.shape(probe.band).words];
         let hits = &mut self.hits;
-        let ranges = ranges(self.view.store, center[0], probe);
+        let ranges = ranges(self.view.store, first, probe);
         let mut leaves = Probed::of(root, &ranges);
         while let Some(leaf) = leaves.next(self.view, run, probe.band)? {
             self.view.stretches(run, probe.band, leaf, &ranges, |entries, found| {
-                near(entries, found, words, half, *radius, hits);
+                near(entries, found, (words, half, probe.is_coded), *radius, hits);
                 for hit in hits.iter() {
                     sink.hit(key(&order, hit.distance, entries.row(hit.row), tid_of(entries.tids[hit.row])));
                 }
@@ -401,11 +403,19 @@ fn key(order: &Measure, distance: u32, row: &[u64], tid: u64) -> u64 {
 }
 
 /// Finds the entries among `found` within `radius`, as far as they tell.
-fn near(entries: Entries<'_>, found: Range<usize>, words: &[u64], half: u32, radius: u32, hits: &mut Vec<Hit>) {
+fn near(
+    entries: Entries<'_>,
+    found: Range<usize>,
+    (words, half, is_coded): (&[u64], u32, bool),
+    radius: u32,
+    hits: &mut Vec<Hit>,
+) {
     hits.clear();
     if entries.shape.half {
+        let plain = |word: u64| if is_coded { golay::decode(word) } else { word };
+        let center = plain(words[0]);
         for row in found {
-            let distance = (entries.words[row] ^ words[0]).count_ones() + (entries.half(row) ^ half).count_ones();
+            let distance = (plain(entries.words[row]) ^ center).count_ones() + (entries.half(row) ^ half).count_ones();
             if distance <= radius {
                 hits.push(Hit { row, distance });
             }
@@ -423,7 +433,8 @@ fn ranges(store: &impl Store, key: u64, probe: Probe) -> Vec<KeyRange> {
     let mut values: Vec<u64> = Vec::new();
     for flip in flips(probe.width, probe.tolerance) {
         reserve(store, &mut values, 1);
-        values.push((key >> shift) ^ flip);
+        let value = (key >> shift) ^ flip;
+        values.push(if probe.is_coded { golay::place(value as u32).into() } else { value });
     }
     values.sort_unstable();
     let mut ranges: Vec<KeyRange> = Vec::new();
