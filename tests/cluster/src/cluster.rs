@@ -204,10 +204,11 @@ impl Cluster {
     pub fn catch_up_with(&self, primary: &Cluster) {
         let target: String =
             primary.connect().query_one("SELECT pg_current_wal_flush_lsn()::text", &[]).expect("LSN").get(0);
-        let mut session = self.connect();
+        let reached = format!("SELECT pg_last_wal_replay_lsn() >= '{target}'");
         wait_until("the standby has caught up", || {
-            let reached = format!("SELECT pg_last_wal_replay_lsn() >= '{target}'");
-            session.query_one(&reached, &[]).expect("the standby answers").get::<_, Option<bool>>(0) == Some(true)
+            // What is replayed meanwhile can end the statement, and the session: then it has not caught up yet.
+            let answer = self.try_connect().and_then(|mut session| session.query_one(&reached, &[]).ok());
+            answer.is_some_and(|row| row.get::<_, Option<bool>>(0) == Some(true))
         });
     }
 
