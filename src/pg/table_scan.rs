@@ -91,17 +91,28 @@ impl Visible {
         }
     }
 
-    /// The rows of some blocks: the TID that an index has of each, and its hash.
+    /// The rows of some blocks: the TID that an index has of each, and its hash. Each call sees its own moment, which is not
+    /// before that of `begin`: what is visible then stays in the index as long as the snapshot of `begin` does.
     pub(crate) fn rows(&self, blocks: Range<u32>, mut each: &mut Each<'_>) {
         let state = (&raw mut each).cast();
         let (start, count) = (blocks.start, blocks.end - blocks.start);
-        // SAFETY: open relations, a registered snapshot and the index's own description. The scan is ended by what it is given to.
+        // SAFETY: open relations, a registered snapshot and the index's own description. A part of a table is read by a scan of its own: one that
+        // is handed over has to be of the whole.
         unsafe {
-            let scan = pg_sys::table_beginscan_strat(self.table.0, self.snapshot, 0, ptr::null_mut(), true, false);
             let (table, index) = (self.table.0, self.index.0);
             let (info, give) = (self.info, Some(give as unsafe extern "C-unwind" fn(_, _, _, _, _, _)));
             pg_sys::table_index_build_range_scan(
-                table, index, info, false, false, false, start, count, give, state, scan,
+                table,
+                index,
+                info,
+                false,
+                false,
+                false,
+                start,
+                count,
+                give,
+                state,
+                ptr::null_mut(),
             );
         }
     }
