@@ -20,7 +20,7 @@ use std::collections::binary_heap::PeekMut;
 const HISTOGRAM_BITS: u32 = 12;
 /// Words written to a spool, or read from it, at a time, at most.
 const CHUNK: usize = 1 << 12;
-/// Rows that are sorted at a time, within a tenth of a second; what was sorted is merged.
+/// Rows that are sorted at a time, uninterrupted; what was sorted is merged.
 const PIECE: usize = 1 << 20;
 /// Entries that are written between two times of telling how far a build is.
 const TOLD: u64 = 1 << 14;

@@ -3,7 +3,8 @@
 //! The first 24 bytes belong to the store (to Postgres: LSN, checksum, `pd_lower`, `pd_upper` and so on) and are neither
 //! read nor written here. The last 32 bytes are the *trailer*: what the page is, whose it is, which block it stands in,
 //! and a sum over everything else. A page that is in the wrong place, of another index format, or in which any one byte
-//! is another, is found when it is read ([`Page::check`]), or by a store that looks itself; a page of another owner is found by its generation.
+//! is another, is found when it is read ([`Page::check`]), or by a store that looks itself; a page of another owner is
+//! found by its generation.
 //!
 //! What lies between `lower` and `upper` is zero, always: a store may leave it out of its log.
 

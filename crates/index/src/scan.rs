@@ -31,7 +31,7 @@ const DISTANCE_SHIFT: u32 = 48;
 const FIRST_KEPT: usize = 256;
 /// How much more each further one keeps.
 const GROWTH: usize = 16;
-/// What a pass keeps at most, whatever memory there is: twice as many are sorted within a quarter of a second.
+/// What a pass keeps at most, whatever memory there is: a sort of twice as many is not interrupted.
 const MOST_KEPT: usize = 1 << 21;
 /// What a page has at most.
 const MOST_OF_PAGE: usize = BODY / size_of::<StoredTid>();
