@@ -28,6 +28,11 @@ impl Random {
     }
 }
 
+/// Bytes of which each is as likely as any other.
+pub fn uniform(bytes: usize, random: &mut Random) -> Vec<u8> {
+    (0..bytes).map(|_| random.next() as u8).collect()
+}
+
 pub fn distance(a: &[u8], b: &[u8]) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }

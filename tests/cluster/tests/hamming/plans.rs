@@ -161,14 +161,7 @@ fn rows_are_expected() {
     for center in centers {
         for radius in [0, 1, 3, 5, 8, 10, 12, 16, 20] {
             let query = format!("SELECT id FROM t WHERE h <@ phash_ball('{center:016x}', {radius})");
-            let explained =
-                session.query_one(&format!("EXPLAIN (ANALYZE, FORMAT json, TIMING off) {query}"), &[]).unwrap();
-            let plan: String = explained.get::<_, Json>(0).0;
-            let figure = |name: &str| -> f64 {
-                let at = plan.find(name).unwrap() + name.len();
-                plan[at..].trim_start_matches(['"', ':', ' ']).split([',', '\n']).next().unwrap().parse().unwrap()
-            };
-            let (planned, actual) = (figure("Plan Rows").max(1.0), figure("Actual Rows").max(1.0));
+            let (planned, actual) = planned_and_found(&mut session, &query);
             if planned > actual * 3.0 || actual > planned * 3.0 {
                 wrong.push((radius, format!("{center:016x} within {radius}: {planned} rows planned, {actual} found")));
             }
@@ -179,6 +172,30 @@ fn rows_are_expected() {
     let is_popular = |line: &str| ["00000000", "ffffffff", "80808080"].iter().any(|start| line.starts_with(start));
     let of_popular = wrong.iter().filter(|(radius, line)| *radius <= 12 && is_popular(line));
     assert_eq!(of_popular.map(|(_, line)| line.as_str()).collect::<Vec<_>>(), [""; 0]);
+    // Joins, by the same statistics.
+    each(&mut session, "CREATE TABLE probes AS SELECT id AS p, h AS q FROM t WHERE id % 10 = 3; ANALYZE probes");
+    for radius in [0, 3, 5, 8, 10] {
+        for query in [
+            format!("SELECT p, id FROM probes JOIN t ON phash_within(h, q, {radius})"),
+            format!("SELECT p, id FROM probes JOIN t ON h <@ phash_ball(q, {radius})"),
+            format!("SELECT p FROM probes WHERE EXISTS (SELECT FROM t WHERE phash_within(h, q, {radius}) AND id <> p)"),
+        ] {
+            let (planned, actual) = planned_and_found(&mut session, &query);
+            assert!(planned < actual * 3.0 && actual < planned * 3.0, "{query}: {planned} planned, {actual} found");
+        }
+    }
+}
+
+/// How many rows a query was planned to find, and how many it finds; one at least.
+fn planned_and_found(session: &mut Client, query: &str) -> (f64, f64) {
+    let explained = session.query_one(&format!("EXPLAIN (ANALYZE, FORMAT json, TIMING off) {query}"), &[]).unwrap();
+    let plan: String = explained.get::<_, Json>(0).0;
+    let figure = |name: &str| -> f64 {
+        let at = plan.find(name).unwrap() + name.len();
+        let figure = plan[at..].trim_start_matches(['"', ':', ' ']).split([',', '\n']).next().unwrap();
+        figure.parse::<f64>().unwrap().max(1.0)
+    };
+    (figure("Plan Rows"), figure("Actual Rows"))
 }
 
 /// A value of type json, as its text.
