@@ -23,6 +23,7 @@ use pgrx::pg_sys::{self, Buffer, BufferAccessStrategy, ForkNumber, LOCKTAG, Lock
 use std::cell::Cell;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
+use std::time::{Duration, Instant};
 
 unsafe extern "C-unwind" {
     // Without guards of their own: several calls share one.
@@ -55,6 +56,10 @@ const MAIN: ForkNumber::Type = ForkNumber::MAIN_FORKNUM;
 /// What every page says of itself: 8192 bytes, version 4 of the layout of pages.
 const SIZE_AND_VERSION: u16 = PAGE as u16 | pg_sys::PG_PAGE_LAYOUT_VERSION as u16;
 const EXCLUSIVE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
+/// A read that takes as long has waited for a disk: one from the system's cache takes a tenth of it.
+const SLOW: Duration = Duration::from_micros(20);
+/// For how many reads blocks are prefetched after a slow one: where none has to wait, that is a sixth of their time.
+const PREFETCHED: u32 = 256;
 /// Block numbers end below this one.
 const NO_BLOCK: u32 = u32::MAX;
 
@@ -74,6 +79,11 @@ pub(crate) struct Pages {
     strategy: BufferAccessStrategy,
     fork: ForkNumber::Type,
     is_deferred: bool,
+    /// Whether a page was in no buffer: reads are timed then.
+    is_timed: Cell<bool>,
+    /// For how many more reads blocks are prefetched, and how many at a time; asked for when the first read was slow.
+    prefetched: Cell<u32>,
+    concurrency: Cell<Option<usize>>,
 }
 
 impl Pages {
@@ -83,7 +93,16 @@ impl Pages {
             LuminaError::IndexMemory.raise();
         }
         let table = table.map_or(std::ptr::null_mut(), |table| table.0);
-        Pages { index: index.0, table, strategy: std::ptr::null_mut(), fork: MAIN, is_deferred: false }
+        Pages {
+            index: index.0,
+            table,
+            strategy: std::ptr::null_mut(),
+            fork: MAIN,
+            is_deferred: false,
+            is_timed: Cell::new(false),
+            prefetched: Cell::new(0),
+            concurrency: Cell::new(None),
+        }
     }
 
     /// Those of an index that is being built.
@@ -124,6 +143,22 @@ impl Pages {
                 buffer
             })
         }
+    }
+
+    /// Notices whether pages come from a disk.
+    #[inline]
+    fn timed(&self, read: impl FnOnce() -> Buffer) -> Buffer {
+        if self.is_timed.get() {
+            let begun = Instant::now();
+            let buffer = read();
+            let is_slow = begun.elapsed() >= SLOW;
+            self.prefetched.set(if is_slow { PREFETCHED } else { self.prefetched.get().saturating_sub(1) });
+            return buffer;
+        }
+        let before = blocks_read();
+        let buffer = read();
+        self.is_timed.set(blocks_read() != before);
+        buffer
     }
 
     fn lock_tag(&self, lock: Lock) -> LOCKTAG {
@@ -180,7 +215,7 @@ impl Store for Pages {
 
     #[inline]
     fn read<R>(&self, block: u32, look: impl FnOnce(&Page) -> R) -> R {
-        let buffer = self.locked(block, pg_sys::BUFFER_LOCK_SHARE);
+        let buffer = self.timed(|| self.locked(block, pg_sys::BUFFER_LOCK_SHARE));
         // SAFETY: the buffer is pinned, and locked against writers, until it is given back. Should `look` unwind, the
         // end of the transaction gives it back.
         unsafe {
@@ -188,6 +223,26 @@ impl Store for Pages {
             UnlockReleaseBuffer(buffer);
             result
         }
+    }
+
+    /// As many as `effective_io_concurrency` of the tablespace, where pages come from a disk.
+    #[inline]
+    fn read_ahead(&self) -> usize {
+        if self.prefetched.get() == 0 {
+            return 0;
+        }
+        self.concurrency.get().unwrap_or_else(|| {
+            // SAFETY: an open relation.
+            let setting = unsafe { pg_sys::get_tablespace_io_concurrency((*(*self.index).rd_rel).reltablespace) };
+            let concurrency = usize::try_from(setting).unwrap_or(0);
+            self.concurrency.set(Some(concurrency));
+            concurrency
+        })
+    }
+
+    fn prefetch(&self, block: u32) {
+        // SAFETY: an open relation, which has that block.
+        unsafe { pg_sys::PrefetchBuffer(self.index, self.fork, block) };
     }
 
     fn is_checked(&self) -> bool {
@@ -342,6 +397,14 @@ fn no_other_before(stamp: u64) -> bool {
     }
     PAST.set(stamp);
     true
+}
+
+/// Pages that this session has found in no buffer so far.
+#[inline]
+fn blocks_read() -> i64 {
+    let usage = &raw const pg_sys::pgBufferUsage;
+    // SAFETY: a counter of this process, which has one thread that runs Postgres.
+    unsafe { (*usage).shared_blks_read + (*usage).local_blks_read }
 }
 
 /// The page in a buffer.

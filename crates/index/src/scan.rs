@@ -324,6 +324,9 @@ impl<S: Store> Sweep<'_, '_, S> {
             Target::Nulls => self.pass(run, layout.null_band(), roots[layout.null_band()], sink),
             Target::Near { radius, may_probe: true, .. } => match cost::probing(&layout, run.entries, *radius) {
                 Some((probes, _)) => {
+                    if self.view.store.read_ahead() > 0 {
+                        probes.iter().for_each(|probe| self.view.prefetch(roots[probe.band].block));
+                    }
                     probes.iter().try_for_each(|probe| self.probe(run, *probe, roots[probe.band], sink))
                 }
                 None => self.pass(run, 0, roots[0], sink),

@@ -26,6 +26,14 @@ pub trait Store {
     /// Shows a block that exists, under a lock that only changes conflict with.
     fn read<R>(&self, block: u32, look: impl FnOnce(&Page) -> R) -> R;
 
+    /// How many blocks ahead of the one that is read to [`Store::prefetch`]; 0 where reads do not wait for anything.
+    fn read_ahead(&self) -> usize {
+        0
+    }
+
+    /// Begins to get a block that exists and will be read soon.
+    fn prefetch(&self, _block: u32) {}
+
     /// Whether the store has looked whether the bytes of a page are those that were written, whenever it got them from
     /// where they can go wrong: searches need not look again then.
     fn is_checked(&self) -> bool {

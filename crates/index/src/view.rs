@@ -4,13 +4,13 @@
 //! generation, and whoever reads it learns that it has *moved*: it starts again from block 0. That happens on a standby
 //! alone; on the server that writes, no page is taken that a scan may still be promised (see [`crate::meta`]).
 
-use crate::entries::{Children, Entries};
+use crate::entries::{Children, Entries, FENCE_CAPACITY};
 use crate::error::{Corrupted, Damage};
 use crate::layout::Layout;
 use crate::meta::{Meta, RunRef};
 use crate::page::{Kind, Page, Trailer};
 use crate::run::{Root, read_roots};
-use crate::store::Store;
+use crate::store::{Store, reserve};
 use std::ops::Range;
 
 /// Why a walk ended early.
@@ -87,6 +87,13 @@ impl<'s, S: Store> View<'s, S> {
     /// Whether the file goes as far as a block that is promised.
     pub(crate) fn exists(&self, block: u32) -> Result<(), Corrupted> {
         if block < self.blocks { Ok(()) } else { Err(Corrupted::new(block, Damage::Past)) }
+    }
+
+    /// Tells the store that a page will be read soon, if there is one.
+    pub(crate) fn prefetch(&self, block: u32) {
+        if self.exists(block).is_ok() {
+            self.store.prefetch(block);
+        }
     }
 
     /// Reads a page that is what was promised.
@@ -186,17 +193,21 @@ impl<'s, S: Store> View<'s, S> {
 
 /// The leaves of a band that ranges of keys lead to, in order.
 ///
-/// Each page that leads to any of them is read once.
+/// Each page that leads to any of them is read once, and level by level: then it is known long before what will be read next.
 pub(crate) struct Probed<'r> {
     /// Rise, and do not touch.
     ranges: &'r [KeyRange],
-    /// Pages that are still to be visited, the next one last: block, level, and which of the ranges lead there.
-    waiting: Vec<(u32, u8, Range<usize>)>,
+    level: u8,
+    /// Pages of that level, each with which of the ranges lead there.
+    pages: Vec<(u32, Range<usize>)>,
+    /// How many of them were given out, and how many the store was told of.
+    given: usize,
+    told: usize,
 }
 
 impl<'r> Probed<'r> {
     pub(crate) fn of(root: Root, ranges: &'r [KeyRange]) -> Self {
-        Probed { ranges, waiting: vec![(root.block, root.level, 0..ranges.len())] }
+        Probed { ranges, level: root.level, pages: vec![(root.block, 0..ranges.len())], given: 0, told: 1 }
     }
 
     /// The next one, and which of the ranges lead there.
@@ -206,20 +217,33 @@ impl<'r> Probed<'r> {
         run: &RunRef,
         band: usize,
     ) -> Result<Option<(u32, Range<usize>)>, Stop> {
-        let waiting = &mut self.waiting;
-        while let Some((block, level, part)) = waiting.pop() {
-            if level == 0 {
-                return Ok(Some((block, part)));
+        while self.level > 0 {
+            let mut below = Vec::new();
+            while let Some((block, part)) = self.give(view) {
+                reserve(view.store, &mut below, FENCE_CAPACITY);
+                view.fence(run, band, self.level, block, |children| {
+                    lead(children, &self.ranges[part.clone()], |block, inner| {
+                        below.push((block, part.start + inner.start..part.start + inner.end));
+                    });
+                })?;
+                view.store.interrupt();
             }
-            let from = waiting.len();
-            view.fence(run, band, level, block, |children| {
-                lead(children, &self.ranges[part.clone()], |block, inner| {
-                    waiting.push((block, level - 1, part.start + inner.start..part.start + inner.end));
-                });
-            })?;
-            waiting[from..].reverse();
+            (self.level, self.pages, self.given, self.told) = (self.level - 1, below, 0, 0);
         }
-        Ok(None)
+        Ok(self.give(view))
+    }
+
+    /// The next page of the level. Those after it are on their way.
+    fn give<S: Store>(&mut self, view: &View<'_, S>) -> Option<(u32, Range<usize>)> {
+        let next = self.pages.get(self.given)?.clone();
+        self.given += 1;
+        self.told = self.told.max(self.given);
+        let ahead = (self.given + view.store.read_ahead()).min(self.pages.len());
+        while self.told < ahead {
+            view.prefetch(self.pages[self.told].0);
+            self.told += 1;
+        }
+        Some(next)
     }
 }
 

@@ -7,8 +7,9 @@ use lumina_index::meta::Meta;
 use lumina_index::{Builder, Index, Layout, MemorySpool, Order, Row, Scan, Search, Store, cost};
 use memory::rows::{Random, uniform};
 use memory::{Memory, Operation};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 fn distance(a: &Row, b: &Row) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
@@ -173,6 +174,46 @@ fn trees_of_three_levels() {
     Scan::new(all, 0).each(&built.index(), &mut |tids| left.extend_from_slice(tids)).unwrap();
     left.sort_unstable();
     assert!(left.into_iter().eq((0..45_000u64).filter(|tid| !tid.is_multiple_of(2))));
+}
+
+/// A store whose reads wait is told what is read next, as far ahead as it wants to know, and of nothing else.
+#[test]
+fn what_is_read_next_is_prefetched() {
+    let mut random = Random(14);
+    for (bits, count, radius) in [(64, 200_000, 7), (256, 100_000, 12)] {
+        let (hashes, queries) = clustered(bits / 8, count, &mut random);
+        let mut built = Built::new(Layout::new(bits, None).unwrap(), &hashes, 1 << 30);
+        let search = Search { ball: Some((built.layout.row(&queries[1]).unwrap(), radius)), order: None };
+        let found = |built: &Built| {
+            let mut scan = Scan::new(search, 1 << 20);
+            std::iter::from_fn(|| scan.next(&built.index()).unwrap()).collect::<Vec<u64>>()
+        };
+        let expected = found(&built);
+        for ahead in [1, 16, 1000] {
+            // What is under way, the most that was, and how many reads came unawares or as promised.
+            let state = Arc::new(Mutex::new((BTreeSet::new(), 0, 0, 0)));
+            let seen = Arc::clone(&state);
+            built.store.read_ahead = ahead;
+            built.store.set_hook(Some(Box::new(move |_, operation| {
+                let (waiting, most, unawares, promised) = &mut *seen.lock().unwrap();
+                match operation {
+                    Operation::Prefetch(block) => {
+                        assert!(waiting.insert(block), "{block} twice");
+                        *most = waiting.len().max(*most);
+                    }
+                    Operation::Read(block) if waiting.remove(&block) => *promised += 1,
+                    Operation::Read(_) => *unawares += 1,
+                    _ => {}
+                }
+            })));
+            assert_eq!(found(&built), expected);
+            let (waiting, most, unawares, promised) = &*state.lock().unwrap();
+            let bands = built.layout.bands();
+            assert!(waiting.is_empty() && *most <= ahead + bands, "{waiting:?}, {most} at a time");
+            // Block 0, the roots, and the first page of each level of a band.
+            assert!(*unawares <= 3 + bands && promised > unawares, "{bits}: {unawares} unawares, {promised} not");
+        }
+    }
 }
 
 /// A row of these bits.

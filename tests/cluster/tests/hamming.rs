@@ -5,7 +5,7 @@
 //! - [`ddl`], [`refused`], [`lifetimes`]: every kind of table and index; what is refused, and how; crashes and transactions.
 //! - [`plans`]: when the planner takes it.
 //! - [`load`], [`kills`], [`timeouts`], [`standby`]: many sessions at once, on servers that are killed and followed.
-//! - [`cancel`], [`memory`], [`corrupt`]: ended in the middle; no memory; damaged files.
+//! - [`cancel`], [`memory`], [`cold`], [`corrupt`]: ended in the middle; no memory; nothing in the cache; damaged files.
 //! - [`world`]: servers, rows, and the comparison with a sequential scan.
 //!
 //! A short run is part of every test; `LUMINA_LOAD_SECONDS`, `LUMINA_KILLS` and `LUMINA_ROUNDS` make it a long one, and
@@ -14,6 +14,8 @@
 
 #[path = "hamming/cancel.rs"]
 mod cancel;
+#[path = "hamming/cold.rs"]
+mod cold;
 #[path = "hamming/corrupt.rs"]
 mod corrupt;
 #[path = "hamming/cursors.rs"]

@@ -40,6 +40,7 @@ pub type Hook = Box<dyn Fn(&Memory, Operation) + Send + Sync>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Read(u32),
+    Prefetch(u32),
     Change,
     /// The file is made longer, a hint is taken, a lock is about to be.
     Other,
@@ -56,6 +57,8 @@ pub struct Memory {
     is_logged: bool,
     /// Whether it says that it looks at pages itself.
     pub is_checked: bool,
+    /// How far ahead it wants to know what is read.
+    pub read_ahead: usize,
 }
 
 thread_local! {
@@ -196,6 +199,15 @@ impl Store for Memory {
         self.before(Operation::Read(block));
         let page = self.state.lock().unwrap().pages[block as usize].clone();
         with_page_locked(|| look(&page))
+    }
+
+    fn read_ahead(&self) -> usize {
+        self.read_ahead
+    }
+
+    fn prefetch(&self, block: u32) {
+        assert!(block < self.blocks());
+        self.before(Operation::Prefetch(block));
     }
 
     fn is_checked(&self) -> bool {
