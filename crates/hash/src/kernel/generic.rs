@@ -134,20 +134,18 @@ unsafe fn blocks<L: Lanes, const W: usize>(query: &[u64], hashes: &[u64], radius
     let block = L::LANES * W;
     let whole = hashes.len() / block;
     for number in 0..whole {
-        // SAFETY: vector `v` < W of block `number` < whole ends at or before `whole * block` ≤ `hashes.len()`, and in
-        // `pattern` at or before `LANES * W` ≤ 64.
-        let counts = |v: usize| unsafe {
-            L::differing(pattern.as_ptr().add(v * L::LANES), hashes.as_ptr().add(number * block + v * L::LANES))
-        };
-        // SAFETY: the caller has the instructions.
+        // SAFETY: the caller has the instructions; block `number` < whole ends at or before `whole * block` ≤
+        // `hashes.len()`, and `pattern` is as long as a block at least: `LANES * W` ≤ 64.
         let distances = unsafe {
-            let two = |v| L::sum_neighbours(counts(v), counts(v + 1));
-            let four = |v| L::sum_neighbours(two(v), two(v + 2));
+            let (pattern, words) = (pattern.as_ptr(), hashes.as_ptr().add(number * block));
             match W {
-                1 => counts(0),
-                2 => two(0),
-                4 => four(0),
-                _ => L::sum_neighbours(four(0), four(4)),
+                1 => L::differing(pattern, words),
+                2 => two::<L>(pattern, words),
+                4 => four::<L>(pattern, words),
+                _ => L::sum_neighbours(
+                    four::<L>(pattern, words),
+                    four::<L>(pattern.add(4 * L::LANES), words.add(4 * L::LANES)),
+                ),
             }
         };
         // SAFETY: the caller has the instructions.
@@ -164,6 +162,27 @@ unsafe fn blocks<L: Lanes, const W: usize>(query: &[u64], hashes: &[u64], radius
     }
     // SAFETY: as promised by the caller.
     unsafe { rows::<L>(query, hashes, whole * L::LANES, radius, hits) };
+}
+
+/// The distances of as many rows of two words as there are lanes. No closures, here and below: the compiler may leave one as a function of its
+/// own, which does not have the caller's instructions, and calls each of them.
+///
+/// # Safety
+/// The CPU has the instructions of `L`; both are two vectors long.
+#[inline(always)]
+unsafe fn two<L: Lanes>(a: *const u64, b: *const u64) -> L::Counts {
+    // SAFETY: as promised by the caller.
+    unsafe { L::sum_neighbours(L::differing(a, b), L::differing(a.add(L::LANES), b.add(L::LANES))) }
+}
+
+/// The same of rows of four words.
+///
+/// # Safety
+/// The CPU has the instructions of `L`; both are four vectors long.
+#[inline(always)]
+unsafe fn four<L: Lanes>(a: *const u64, b: *const u64) -> L::Counts {
+    // SAFETY: as promised by the caller.
+    unsafe { L::sum_neighbours(two::<L>(a, b), two::<L>(a.add(2 * L::LANES), b.add(2 * L::LANES))) }
 }
 
 /// Row by row, from row `first`.
