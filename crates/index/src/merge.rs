@@ -31,7 +31,8 @@ const LEAVES: usize = 256;
 
 /// The tier of a run.
 fn tier(layout: &Layout, run: &RunRef) -> u32 {
-    let batch = (STAGING_PAGES * staging_capacity(layout.words())) as u64;
+    // The last page of a batch has one entry as a rule. Four such batches are one of the next tier, and not just below it.
+    let batch = ((STAGING_PAGES - 1) * staging_capacity(layout.words())) as u64;
     ((run.entries + run.nulls) / batch).max(1).ilog(FAN_IN as u64)
 }
 

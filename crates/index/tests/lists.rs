@@ -299,3 +299,20 @@ fn inserts_leave_little_to_be_merged() {
     assert!(stats.runs.len() < 8 && stats.staging_pages < 2 * STAGING_PAGES && stats.debt == 0, "{stats:?}");
     inserter.verify();
 }
+
+/// Four runs of a tier become one of the next: after n batches there are as many runs as the digits of n to the base four add up to.
+#[test]
+fn each_batch_is_merged_once_a_tier() {
+    let (store, mut tails, mut random) = (Memory::default(), Tails::default(), Random(15));
+    let index = Index::create(&store, Layout::new(1024, Some(1)).unwrap());
+    let (mut batches, mut entries) = (0usize, 0);
+    while batches < 20 {
+        let row = index.layout().row(&uniform(128, &mut random)).unwrap();
+        index.insert(&mut tails, Some(&row), random.below(1 << 40)).unwrap();
+        let meta = Meta::load(&store).unwrap();
+        if meta.entries() > entries {
+            (batches, entries) = (batches + 1, meta.entries());
+            assert_eq!(meta.runs.len(), batches % 4 + batches / 4 % 4 + batches / 16, "after {batches} batches");
+        }
+    }
+}
