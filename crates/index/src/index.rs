@@ -12,7 +12,7 @@ use crate::meta::{MAX_STAGING_PAGES, Meta};
 use crate::page::Kind;
 use crate::store::Store;
 
-/// The most pages that an insert merges, a million entries of 64 bits: larger merges are left to vacuum.
+/// The most pages that an insert merges: sixteen batches, 600,000 entries of 64 bits. Larger merges are left to vacuum.
 pub const FOREGROUND: u64 = 8192;
 /// Hints at free blocks that may be wrong for one page before the file is made longer instead.
 const PATIENCE: usize = 256;
