@@ -79,8 +79,10 @@ pub(crate) struct Pages {
     strategy: BufferAccessStrategy,
     fork: ForkNumber::Type,
     is_deferred: bool,
-    /// Whether a page was in no buffer: reads are timed then.
+    /// Whether a page was in no buffer: what may be prefetched is timed then.
     is_timed: Cell<bool>,
+    /// Whether whoever reads next has asked how far to read ahead.
+    may_prefetch: Cell<bool>,
     /// For how many more reads blocks are prefetched, and how many at a time; asked for when the first read was slow.
     prefetched: Cell<u32>,
     concurrency: Cell<Option<usize>>,
@@ -100,6 +102,7 @@ impl Pages {
             fork: MAIN,
             is_deferred: false,
             is_timed: Cell::new(false),
+            may_prefetch: Cell::new(false),
             prefetched: Cell::new(0),
             concurrency: Cell::new(None),
         }
@@ -148,7 +151,7 @@ impl Pages {
     /// Notices whether pages come from a disk.
     #[inline]
     fn timed(&self, read: impl FnOnce() -> Buffer) -> Buffer {
-        if self.is_timed.get() {
+        if self.may_prefetch.replace(false) && self.is_timed.get() {
             let begun = Instant::now();
             let buffer = read();
             let is_slow = begun.elapsed() >= SLOW;
@@ -157,7 +160,9 @@ impl Pages {
         }
         let before = blocks_read();
         let buffer = read();
-        self.is_timed.set(blocks_read() != before);
+        if blocks_read() != before {
+            self.is_timed.set(true);
+        }
         buffer
     }
 
@@ -228,6 +233,7 @@ impl Store for Pages {
     /// As many as `effective_io_concurrency` of the tablespace, where pages come from a disk.
     #[inline]
     fn read_ahead(&self) -> usize {
+        self.may_prefetch.set(true);
         if self.prefetched.get() == 0 {
             return 0;
         }

@@ -191,6 +191,9 @@ impl<'s, S: Store> View<'s, S> {
     }
 }
 
+/// Pages that are prefetched between two reads, at most: each may take a while where the disk's queue is full.
+const AT_ONCE: usize = 32;
+
 /// The leaves of a band that ranges of keys lead to, in order.
 ///
 /// Each page that leads to any of them is read once, and level by level: then it is known long before what will be read next.
@@ -226,6 +229,10 @@ impl<'r> Probed<'r> {
                         below.push((block, part.start + inner.start..part.start + inner.end));
                     });
                 })?;
+                // A page is in one place of a tree.
+                if below.len() > view.blocks as usize {
+                    return Err(Corrupted::new(block, Damage::Order).into());
+                }
                 view.store.interrupt();
             }
             (self.level, self.pages, self.given, self.told) = (self.level - 1, below, 0, 0);
@@ -238,7 +245,7 @@ impl<'r> Probed<'r> {
         let next = self.pages.get(self.given)?.clone();
         self.given += 1;
         self.told = self.told.max(self.given);
-        let ahead = (self.given + view.store.read_ahead()).min(self.pages.len());
+        let ahead = (self.given + view.store.read_ahead()).min(self.told + AT_ONCE).min(self.pages.len());
         while self.told < ahead {
             view.prefetch(self.pages[self.told].0);
             self.told += 1;

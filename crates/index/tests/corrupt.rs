@@ -4,7 +4,7 @@
 mod memory;
 
 use lumina_index::meta::Meta;
-use lumina_index::page::{BODY_END, HEADER, Kind};
+use lumina_index::page::{BODY, BODY_END, HEADER, Kind};
 use lumina_index::{Builder, Corrupted, Damage, Index, Layout, MemorySpool, Order, Page, Scan, Search, Store, Tails};
 use memory::rows::{Random, Table, distance, hash, row, value};
 use memory::{Memory, Operation};
@@ -421,6 +421,31 @@ fn forged_pages() {
             }
         }
     }
+}
+
+/// A fence that leads to one leaf again and again: not to more pages than there are.
+#[test]
+fn a_forged_fence_of_one_leaf() {
+    let (store, layout) = (Memory::default(), Layout::new(64, Some(1)).unwrap());
+    let one = layout.row(&[7; 8]).unwrap();
+    let mut builder = Builder::new(&store, layout, 1 << 20, MemorySpool::default()).unwrap();
+    (0..1500).for_each(|tid| builder.add(Some(&one), tid));
+    builder.finish().unwrap();
+    let is_fence = |block: &u32| store.page(*block).check(*block).unwrap().kind == Kind::Fence;
+    let fence = (1..store.blocks()).find(is_fence).unwrap();
+    store.damage(fence, |page| {
+        let children = BODY / 12;
+        let leaf = fence - 1;
+        let keys = HEADER..HEADER + children * 8;
+        page.bytes_mut()[keys.clone()].chunks_exact_mut(8).for_each(|key| key.copy_from_slice(&one[0].to_ne_bytes()));
+        let blocks = &mut page.bytes_mut()[keys.end..keys.end + children * 4];
+        blocks.chunks_exact_mut(4).for_each(|block| block.copy_from_slice(&leaf.to_ne_bytes()));
+        page.set_used(children, keys.end + children * 4, BODY_END);
+        page.finish();
+    });
+    let found =
+        Scan::new(Search { ball: Some((one, 0)), order: None }, 1 << 20).next(&Index::with_layout(&store, layout));
+    assert_eq!(found, Err(Corrupted { block: fence, damage: Damage::Order }));
 }
 
 #[test]
