@@ -56,7 +56,7 @@ const MAIN: ForkNumber::Type = ForkNumber::MAIN_FORKNUM;
 /// What every page says of itself: 8192 bytes, version 4 of the layout of pages.
 const SIZE_AND_VERSION: u16 = PAGE as u16 | pg_sys::PG_PAGE_LAYOUT_VERSION as u16;
 const EXCLUSIVE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
-/// A read that takes as long has waited for a disk: one from the system's cache takes a tenth of it.
+/// A read that takes as long has waited for a disk: one from the system's cache takes some three.
 const SLOW: Duration = Duration::from_micros(20);
 /// For how many reads blocks are prefetched after a slow one: where none has to wait, that is a sixth of their time.
 const PREFETCHED: u32 = 256;

@@ -4,8 +4,9 @@
 //! within tolerance t looks at the first w bits of the band, w being what tells n entries apart and no more; it reads
 //! the leaves that the flipped values lead to. A leaf is told from its neighbours by the upper bits of the band alone,
 //! so that flips of the lower bits stay in a leaf that is read anyway: of L leaves about Σ C(log₂ L, j), j ≤ t, are
-//! read, far fewer than there are probes, and of a band that is coded ([`crate::golay`]) fewer still. The constants are nanoseconds on one core with all pages in memory, measured
-//! (`cargo bench -p lumina-index`); only their ratios matter for the choice.
+//! read, far fewer than there are probes, and of a band that is coded ([`crate::golay`]) fewer still. The constants are
+//! nanoseconds on one core with all pages in memory, measured (`cargo bench -p lumina-index`); only their ratios matter for the
+//! choice.
 
 use crate::golay;
 use crate::layout::Layout;

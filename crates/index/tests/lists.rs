@@ -50,6 +50,14 @@ fn stuck() -> Memory {
     store
 }
 
+/// Another session, on a thread of its own, for that is who has a lock; not while one is at work.
+fn beside(is_busy: &AtomicBool, session: impl FnOnce() + Send) {
+    if !is_busy.swap(true, Ordering::Relaxed) {
+        std::thread::scope(|scope| scope.spawn(session).join()).unwrap();
+        is_busy.store(false, Ordering::Relaxed);
+    }
+}
+
 fn waits(work: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(work)).is_err()
 }
@@ -179,7 +187,7 @@ fn merge_amid_inserts(is_cut_off: bool) {
         if is_cut_off && is_meanwhile() && written.fetch_add(1, Ordering::Relaxed) == 100 {
             resume_unwind(Box::new("cut off"));
         }
-        if operation != Operation::Interrupt || is_busy.swap(true, Ordering::Relaxed) {
+        if operation != Operation::Interrupt {
             return;
         }
         let session = || {
@@ -194,9 +202,7 @@ fn merge_amid_inserts(is_cut_off: bool) {
             }
             *most = Meta::load(store).unwrap().runs.len().max(*most);
         };
-        // On a thread of its own: that is who has a lock.
-        std::thread::scope(|scope| scope.spawn(session).join()).unwrap();
-        is_busy.store(false, Ordering::Relaxed);
+        beside(&is_busy, session);
     })));
     let index = Index::with_layout(&store, layout);
     let ended = catch_unwind(AssertUnwindSafe(|| index.compact().unwrap()));
@@ -269,12 +275,11 @@ fn a_long_merge_keeps_room_in_a_list_of_large_runs() {
         if !is_due || !interrupts.fetch_add(1, Ordering::Relaxed).is_multiple_of(200) {
             return;
         }
-        is_busy.store(true, Ordering::Relaxed);
-        // On a thread of its own: that is who has a lock.
-        let runs = std::thread::scope(|scope| scope.spawn(|| add_run(store, 1)).join()).unwrap();
-        let (most, added) = &mut *listed.lock().unwrap();
-        (*most, *added) = (runs.max(*most), *added + 1);
-        is_busy.store(false, Ordering::Relaxed);
+        beside(&is_busy, || {
+            let runs = add_run(store, 1);
+            let (most, added) = &mut *listed.lock().unwrap();
+            (*most, *added) = (runs.max(*most), *added + 1);
+        });
     })));
     let index = Index::with_layout(&store, layout);
     assert!(index.merge(u64::MAX, true).unwrap());

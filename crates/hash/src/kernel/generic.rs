@@ -164,8 +164,8 @@ unsafe fn blocks<L: Lanes, const W: usize>(query: &[u64], hashes: &[u64], radius
     unsafe { rows::<L>(query, hashes, whole * L::LANES, radius, hits) };
 }
 
-/// The distances of as many rows of two words as there are lanes. No closures, here and below: the compiler may leave one as a function of its
-/// own, which does not have the caller's instructions, and calls each of them.
+/// The distances of as many rows of two words as there are lanes. No closures, here and below: the compiler may leave one
+/// as a function of its own, which does not have the caller's instructions, and calls each of them.
 ///
 /// # Safety
 /// The CPU has the instructions of `L`; both are two vectors long.
