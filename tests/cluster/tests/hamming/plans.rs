@@ -186,6 +186,28 @@ fn rows_are_expected() {
     }
 }
 
+/// Where no values are equal, joins find what the distances between bounds of the histograms tell of.
+#[test]
+fn rows_of_joins_without_equal_values_are_expected() {
+    let (_cluster, mut session) = world();
+    for (table, salt, rows) in [("t", "t", 30_000), ("probes", "p", 1000)] {
+        each(
+            &mut session,
+            &format!(
+                "CREATE TABLE {table} (id int8, h phash(64));
+                INSERT INTO {table} SELECT i, ('x' || substr(md5('{salt}' || i), 1, 16))::bit(64)::phash FROM generate_series(1, {rows}) i;
+                ANALYZE {table}"
+            ),
+        );
+    }
+    for radius in [16, 17, 18, 20] {
+        let query = format!("SELECT p.id, t.id FROM probes p JOIN t ON phash_within(t.h, p.h, {radius})");
+        let (planned, actual) = planned_and_found(&mut session, &query);
+        assert!(actual > 500.0, "{query}: {actual} found");
+        assert!(planned < actual * 3.0 && actual < planned * 3.0, "{query}: {planned} planned, {actual} found");
+    }
+}
+
 /// How many rows a query was planned to find, and how many it finds; one at least.
 fn planned_and_found(session: &mut Client, query: &str) -> (f64, f64) {
     let explained = session.query_one(&format!("EXPLAIN (ANALYZE, FORMAT json, TIMING off) {query}"), &[]).unwrap();
