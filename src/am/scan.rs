@@ -144,7 +144,7 @@ pub(super) unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, direction
         LuminaError::IndexBackward.raise();
     }
     let Some(running) = scan.state::<State>().begin(scan) else { return false };
-    let pages = Pages::of(scan.index(), None);
+    let pages = Pages::of_scan(scan);
     match running.scan.next(&Index::with_layout(&pages, running.layout)).or_raise_in(scan.index()) {
         Some(tid) => {
             scan.put(tid, running.recheck);
@@ -164,7 +164,7 @@ pub(super) unsafe extern "C-unwind" fn amgetbitmap(scan: IndexScanDesc, bitmap: 
     // SAFETY: as promised by the caller.
     let (scan, mut bitmap) = unsafe { (IndexScan::of(scan), Bitmap::of(bitmap)) };
     let Some(running) = scan.state::<State>().begin(scan) else { return 0 };
-    let pages = Pages::of(scan.index(), None);
+    let pages = Pages::of_scan(scan);
     let index = Index::with_layout(&pages, running.layout);
     let recheck = running.recheck;
     running.scan.each(&index, &mut |tids| bitmap.add(tids, recheck)).or_raise_in(scan.index());

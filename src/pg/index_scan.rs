@@ -105,13 +105,19 @@ impl IndexScan {
         unsafe { read((*self.0).orderByData, (*self.0).numberOfOrderBys) }
     }
 
+    /// Its snapshot; null for a bitmap that may be made without.
+    pub(super) fn snapshot(self) -> pg_sys::Snapshot {
+        // SAFETY: a running scan.
+        unsafe { (*self.0).xs_snapshot }
+    }
+
     /// Whether its snapshot is that of one moment. With any other a row could be seen that took the place of the one that the
     /// index has found.
     pub(crate) fn is_of_one_moment(self) -> bool {
         use pg_sys::SnapshotType::{SNAPSHOT_HISTORIC_MVCC, SNAPSHOT_MVCC};
         // SAFETY: a running scan has a snapshot, but for a bitmap that may be made without.
         unsafe {
-            let snapshot = (*self.0).xs_snapshot;
+            let snapshot = self.snapshot();
             !snapshot.is_null() && [SNAPSHOT_MVCC, SNAPSHOT_HISTORIC_MVCC].contains(&(*snapshot).snapshot_type)
         }
     }

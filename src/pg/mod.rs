@@ -37,6 +37,7 @@
 //! - [`transaction`]: transactions of background workers, and the end of a session's.
 //! - [`vacuum`]: vacuum of an index.
 //! - [`values`]: values of any type, copied out of rows.
+//! - [`verified`]: which pages of indexes this session has found intact.
 //! - [`version`]: all that differs between Postgres versions.
 //!
 //! Invariant: nothing here keeps a pointer into Postgres's memory past the call that handed it out, and no
@@ -81,4 +82,5 @@ pub(crate) mod threads;
 pub(crate) mod transaction;
 pub(crate) mod vacuum;
 pub(crate) mod values;
+mod verified;
 pub(crate) mod version;

@@ -13,13 +13,15 @@
 //! One guard covers several calls of Postgres: a guard costs a fifth of what reading a page does.
 
 use super::allocator::{hold_reserve, reserve_spent};
+use super::index_scan::IndexScan;
 use super::relation::{IndexRelation, TableRelation};
+use super::verified::Place;
 use super::version;
 use crate::error::LuminaError;
 use lumina_index::page::BODY_END;
 use lumina_index::{Lock, PAGE, Page, Store};
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary as guard;
-use pgrx::pg_sys::{self, Buffer, BufferAccessStrategy, ForkNumber, LOCKTAG, LockTagType, Relation};
+use pgrx::pg_sys::{self, Buffer, BufferAccessStrategy, ForkNumber, LOCKTAG, LockTagType, Relation, Snapshot};
 use std::cell::Cell;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
@@ -76,9 +78,13 @@ pub(crate) struct Pages {
     index: Relation,
     /// The table, where it is known: it narrows down whose snapshots keep a replaced page from being taken.
     table: Relation,
+    /// What a search sees, where snapshots grow too old; else null.
+    snapshot: Snapshot,
     strategy: BufferAccessStrategy,
     fork: ForkNumber::Type,
     is_deferred: bool,
+    /// Whether Postgres has looked at every page that came in from disk.
+    has_checksums: bool,
     /// Whether a page was in no buffer: what may be prefetched is timed then.
     is_timed: Cell<bool>,
     /// Whether whoever reads next has asked how far to read ahead.
@@ -98,14 +104,22 @@ impl Pages {
         Pages {
             index: index.0,
             table,
+            snapshot: std::ptr::null_mut(),
             strategy: std::ptr::null_mut(),
             fork: MAIN,
             is_deferred: false,
+            // SAFETY: a look at what the control file said at the start.
+            has_checksums: unsafe { DataChecksumsEnabled() },
             is_timed: Cell::new(false),
             may_prefetch: Cell::new(false),
             prefetched: Cell::new(0),
             concurrency: Cell::new(None),
         }
+    }
+
+    /// Those that a search reads.
+    pub(crate) fn of_scan(scan: IndexScan) -> Self {
+        Pages { snapshot: version::expiring(scan.snapshot()), ..Self::of(scan.index(), None) }
     }
 
     /// Those of an index that is being built.
@@ -134,36 +148,71 @@ impl Pages {
         }
     }
 
-    /// A pinned buffer, locked in `mode`.
+    /// A pinned buffer, locked in `mode`, and whether this call has brought the page in.
     #[inline]
-    fn locked(&self, block: u32, mode: u32) -> Buffer {
+    fn locked(&self, block: u32, mode: u32) -> (Buffer, bool) {
+        let before = blocks_read();
         // SAFETY: an open relation. The closure owns nothing.
-        unsafe {
+        let buffer = unsafe {
             guard(|| {
                 let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
                 let buffer = ReadBufferExtended(self.index, self.fork, block, normal, self.strategy);
                 LockBuffer(buffer, mode as c_int);
                 buffer
             })
+        };
+        (buffer, blocks_read() != before)
+    }
+
+    /// The same to read. Notices whether pages come from a disk.
+    #[inline]
+    fn locked_to_read(&self, block: u32) -> (Buffer, bool) {
+        let begun = (self.may_prefetch.replace(false) && self.is_timed.get()).then(Instant::now);
+        let (buffer, came_in) = self.locked(block, pg_sys::BUFFER_LOCK_SHARE);
+        match begun {
+            Some(begun) if begun.elapsed() >= SLOW => self.prefetched.set(PREFETCHED),
+            Some(_) => self.prefetched.set(self.prefetched.get().saturating_sub(1)),
+            None if came_in => self.is_timed.set(true),
+            None => {}
+        }
+        if !self.snapshot.is_null() {
+            // SAFETY: the snapshot of a running scan; an open relation, and a pinned and locked buffer of it.
+            unsafe { version::test_for_old_snapshot(self.snapshot, self.index, page_of(buffer).cast()) };
+        }
+        (buffer, came_in)
+    }
+
+    fn place(&self, block: u32, buffer: Buffer) -> Place {
+        // SAFETY: an open relation.
+        Place { file: unsafe { version::file_number(self.index) }, block, buffer }
+    }
+
+    /// Notes that a page may have come in from disk and that its checksum was not looked at.
+    #[inline]
+    fn set_unknown(&self, block: u32, (buffer, came_in): (Buffer, bool)) {
+        if came_in && !self.has_checksums {
+            self.place(block, buffer).set_unknown();
         }
     }
 
-    /// Notices whether pages come from a disk.
+    /// Whether the checksum of a page is known to be right, for it was looked at since the page came in: by Postgres, or
+    /// by this session, now or earlier.
     #[inline]
-    fn timed(&self, read: impl FnOnce() -> Buffer) -> Buffer {
-        if self.may_prefetch.replace(false) && self.is_timed.get() {
-            let begun = Instant::now();
-            let buffer = read();
-            let is_slow = begun.elapsed() >= SLOW;
-            self.prefetched.set(if is_slow { PREFETCHED } else { self.prefetched.get().saturating_sub(1) });
-            return buffer;
+    fn is_verified(&self, block: u32, (buffer, came_in): (Buffer, bool), page: &Page) -> bool {
+        if self.has_checksums {
+            return true;
         }
-        let before = blocks_read();
-        let buffer = read();
-        if blocks_read() != before {
-            self.is_timed.set(true);
+        let place = self.place(block, buffer);
+        if !came_in && place.is_verified() {
+            return true;
         }
-        buffer
+        let is_intact = page.is_intact();
+        if is_intact {
+            place.set_verified();
+        } else {
+            place.set_unknown();
+        }
+        is_intact
     }
 
     fn lock_tag(&self, lock: Lock) -> LOCKTAG {
@@ -220,12 +269,25 @@ impl Store for Pages {
 
     #[inline]
     fn read<R>(&self, block: u32, look: impl FnOnce(&Page) -> R) -> R {
-        let buffer = self.timed(|| self.locked(block, pg_sys::BUFFER_LOCK_SHARE));
+        let read = self.locked_to_read(block);
+        self.set_unknown(block, read);
         // SAFETY: the buffer is pinned, and locked against writers, until it is given back. Should `look` unwind, the
         // end of the transaction gives it back.
         unsafe {
-            let result = look(&*page_of(buffer));
-            UnlockReleaseBuffer(buffer);
+            let result = look(&*page_of(read.0));
+            UnlockReleaseBuffer(read.0);
+            result
+        }
+    }
+
+    #[inline]
+    fn read_verified<R>(&self, block: u32, look: impl FnOnce(&Page, bool) -> R) -> R {
+        let read = self.locked_to_read(block);
+        // SAFETY: as in `read`.
+        unsafe {
+            let page = &*page_of(read.0);
+            let result = look(page, self.is_verified(block, read, page));
+            UnlockReleaseBuffer(read.0);
             result
         }
     }
@@ -251,16 +313,13 @@ impl Store for Pages {
         unsafe { pg_sys::PrefetchBuffer(self.index, self.fork, block) };
     }
 
-    fn is_checked(&self) -> bool {
-        // SAFETY: a look at what the control file said at the start.
-        unsafe { DataChecksumsEnabled() }
-    }
-
     fn change<R>(&self, blocks: &[u32], change: impl FnOnce(&mut [&mut Page]) -> Option<R>) -> Option<R> {
         assert!(blocks.len() <= MOST && blocks.is_sorted_by(|a, b| a < b), "blocks out of order");
         let mut buffers = [0; MOST];
         for (buffer, block) in buffers.iter_mut().zip(blocks) {
-            *buffer = self.locked(*block, pg_sys::BUFFER_LOCK_EXCLUSIVE);
+            let read = self.locked(*block, pg_sys::BUFFER_LOCK_EXCLUSIVE);
+            self.set_unknown(*block, read);
+            *buffer = read.0;
         }
         let buffers = &buffers[..blocks.len()];
         let mut copies = [const { MaybeUninit::<Page>::uninit() }; MOST];

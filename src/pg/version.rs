@@ -205,6 +205,54 @@ pub(super) unsafe fn is_made_here(relation: Relation) -> bool {
     }
 }
 
+/// A number that the file of a relation shares with no other one of its database that there is.
+///
+/// # Safety
+/// `relation` is open.
+#[inline]
+pub(super) unsafe fn file_number(relation: Relation) -> u64 {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let (space, number) = ((*relation).rd_node.spcNode, (*relation).rd_node.relNode);
+        #[cfg(not(feature = "pg15"))]
+        let (space, number) = ((*relation).rd_locator.spcOid, (*relation).rd_locator.relNumber);
+        u64::from(space.to_u32()) << 32 | u64::from(number.to_u32())
+    }
+}
+
+/// A snapshot that pages have to be tested against, because `old_snapshot_threshold` lets VACUUM remove rows that it
+/// sees; else null. Postgres 17 has no such setting.
+pub(super) fn expiring(_snapshot: pg_sys::Snapshot) -> pg_sys::Snapshot {
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    // SAFETY: a setting that is fixed at the server's start; a snapshot that is null or in use.
+    unsafe {
+        let is_on = (&raw const pg_sys::old_snapshot_threshold).read() >= 0;
+        let is_mvcc = !_snapshot.is_null() && (*_snapshot).snapshot_type == pg_sys::SnapshotType::SNAPSHOT_MVCC;
+        if is_on && is_mvcc && (*_snapshot).lsn != 0 {
+            return _snapshot;
+        }
+    }
+    std::ptr::null_mut()
+}
+
+/// Postgres's `TestForOldSnapshot`: raises 72000 where a page was changed after a snapshot was taken that is too old by now,
+/// for what it should see may have been removed from the page.
+///
+/// # Safety
+/// `snapshot` is one that `expiring` has returned, `relation` is open, and `page` is a locked page of it.
+#[inline]
+pub(super) unsafe fn test_for_old_snapshot(_snapshot: pg_sys::Snapshot, _relation: Relation, _page: pg_sys::Page) {
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let lsn = (*_page.cast::<pg_sys::PageHeaderData>()).pd_lsn;
+        if (u64::from(lsn.xlogid) << 32 | u64::from(lsn.xrecoff)) > (*_snapshot).lsn {
+            pg_sys::TestForOldSnapshot_impl(_snapshot, _relation);
+        }
+    }
+}
+
 /// Sleeps where vacuum is to be slow, and looks for interrupts.
 pub(super) fn vacuum_delay() {
     // SAFETY: a plain call.

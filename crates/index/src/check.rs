@@ -68,7 +68,7 @@ impl<S: Store> Index<'_, S> {
     pub fn check(&self, each: &mut dyn FnMut(CheckedEntry)) -> Result<(), Corrupted> {
         let mut done = Vec::new();
         loop {
-            let view = View::new(self.store())?.with_sums();
+            let view = View::new(self.store())?.with_all_checksums();
             match self.check_view(&view, &mut done, each) {
                 Ok(()) => return Ok(()),
                 Err(stop) => stop.moved(self.store())?,

@@ -181,7 +181,7 @@ impl<S: Store> Index<'_, S> {
         let (generation, runs) = (*(begun.writing)(&mut meta), begun.runs());
         // What is written from these pages will have sums of its own.
         let mut merge = Merge {
-            view: View::new(store)?.with_sums(),
+            view: View::new(store)?.with_all_checksums(),
             allocator: Allocator::new(store, meta, is_long),
             meanwhile,
             leaves: 0,

@@ -8,7 +8,7 @@
 
 use crate::error::{Corrupted, Damage};
 use crate::layout::Layout;
-use crate::page::{BODY, HEADER, Kind, Page};
+use crate::page::{BODY, HEADER, Kind, Page, Trailer};
 use crate::store::Store;
 
 /// The most runs at a time.
@@ -123,7 +123,7 @@ impl Meta {
         if store.blocks() == 0 {
             return Err(Corrupted::new(0, Damage::Past));
         }
-        store.read(0, Self::read)
+        store.read_verified(0, |page, is_verified| Self::parse(page, page.examine(0, !is_verified)?))
     }
 
     /// Changes block 0; forgotten where `change` returns `None`.
@@ -143,8 +143,11 @@ impl Meta {
 
     /// Reads the page of block 0.
     pub fn read(page: &Page) -> Result<Self, Corrupted> {
+        Self::parse(page, page.check(0)?)
+    }
+
+    fn parse(page: &Page, trailer: Trailer) -> Result<Self, Corrupted> {
         let wrong = Corrupted::new(0, Damage::Lists);
-        let trailer = page.check(0)?;
         if trailer.kind != Kind::Meta {
             return Err(Corrupted::new(0, Damage::Unexpected));
         }

@@ -177,6 +177,11 @@ impl Page {
         self.set(SUM, sum);
     }
 
+    /// Whether its checksum is right.
+    pub fn is_intact(&self) -> bool {
+        self.sum() == self.get::<u64>(SUM)
+    }
+
     /// A sum of all words but the store's: what any one changed byte, and most others, change.
     fn sum(&self) -> u64 {
         let words: &[u64] = bytemuck::try_cast_slice(&self.bytes[HEADER..]).unwrap_or_default();
@@ -212,7 +217,7 @@ impl Page {
         if self.bytes[VERSION] != FORMAT {
             return damaged(Damage::Version(self.bytes[VERSION]));
         }
-        if with_sum && self.sum() != self.get::<u64>(SUM) {
+        if with_sum && !self.is_intact() {
             return damaged(Damage::Sum);
         }
         let written: u32 = self.get(BLOCK);

@@ -34,10 +34,10 @@ pub trait Store {
     /// Begins to get a block that exists and will be read soon.
     fn prefetch(&self, _block: u32) {}
 
-    /// Whether the store has looked whether the bytes of a page are those that were written, whenever it got them from
-    /// where they can go wrong: searches need not look again then.
-    fn is_checked(&self) -> bool {
-        false
+    /// Shows a block as [`Store::read`] does, and whether its checksum is known to be right: the store has looked at it
+    /// since the bytes came from where they can go wrong. Searches need not look again then.
+    fn read_verified<R>(&self, block: u32, look: impl FnOnce(&Page, bool) -> R) -> R {
+        self.read(block, |page| look(page, false))
     }
 
     /// Changes up to four blocks as one, all locked in the order given, which must rise.

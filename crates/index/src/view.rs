@@ -64,20 +64,20 @@ pub(crate) struct View<'s, S: Store> {
     pub(crate) store: &'s S,
     pub(crate) meta: Meta,
     blocks: u32,
-    /// Whether the sums of pages are looked at.
-    with_sums: bool,
+    /// Whether checksums are looked at that the store knows to be right.
+    with_all_checksums: bool,
 }
 
 impl<'s, S: Store> View<'s, S> {
     pub(crate) fn new(store: &'s S) -> Result<Self, Corrupted> {
         let meta = Meta::load(store)?;
         // Every block that this copy of block 0 leads to exists by now.
-        Ok(View { store, meta, blocks: store.blocks(), with_sums: !store.is_checked() })
+        Ok(View { store, meta, blocks: store.blocks(), with_all_checksums: false })
     }
 
-    /// Looks at the sums of pages too, whoever else does.
-    pub(crate) fn with_sums(self) -> Self {
-        View { with_sums: true, ..self }
+    /// Looks at the checksum of every page, whatever the store knows of it.
+    pub(crate) fn with_all_checksums(self) -> Self {
+        View { with_all_checksums: true, ..self }
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -104,8 +104,8 @@ impl<'s, S: Store> View<'s, S> {
         look: impl FnOnce(&Page, Trailer) -> Result<R, Corrupted>,
     ) -> Result<R, Stop> {
         self.exists(block)?;
-        self.store.read(block, |page| {
-            let trailer = page.examine(block, self.with_sums)?;
+        self.store.read_verified(block, |page, is_verified| {
+            let trailer = page.examine(block, self.with_all_checksums || !is_verified)?;
             if trailer.generation != promise.generation {
                 return Err(Stop::Moved { block, generation: promise.generation });
             }

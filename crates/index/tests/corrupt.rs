@@ -285,13 +285,13 @@ fn another_version_and_no_index_at_all() {
     }
 }
 
-/// Where the store looks at the bytes of pages, searches do not; the check and whoever changes a page do.
+/// Where the store has looked at the bytes of a page, searches do not; the check does, and what changes a page.
 #[test]
 fn a_store_that_looks_itself() {
     for sound in layouts() {
         for block in (1..sound.store.blocks()).filter(|block| sound.is_live(*block)) {
             let mut store = sound.damaged(|store| store.damage(block, |page| page.bytes_mut()[BODY_END + 8] ^= 1));
-            store.is_checked = true;
+            store.is_verified = true;
             let wrong = Corrupted { block, damage: Damage::Sum };
             let index = Index::with_layout(&store, sound.layout);
             assert_eq!(index.check(&mut |_| ()), Err(wrong));

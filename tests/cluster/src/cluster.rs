@@ -145,6 +145,13 @@ impl Cluster {
         self.restart();
     }
 
+    /// Has the server keep no checksums of pages, as Postgres up to 17 comes. It is stopped for that.
+    pub fn disable_checksums(&self) {
+        self.stop(Shutdown::Fast);
+        run(program("pg_checksums").args(["--disable", "--no-sync", "-D"]).arg(self.data()));
+        self.restart();
+    }
+
     /// Whether the server runs.
     pub fn running(&self) -> bool {
         self.postmaster().is_some_and(alive)
@@ -215,7 +222,7 @@ impl Cluster {
     fn control(&self, action: &str) -> Command {
         let mut command = program("pg_ctl");
         command.arg(action).arg("-s").arg("-D").arg(self.data());
-        command.env_remove("RUST_BACKTRACE"); // else every error that passes through Rust carries a backtrace
+        command.env("RUST_BACKTRACE", "1"); // as in the shells of developers: no error may show anything of it
         command
     }
 }
@@ -237,10 +244,15 @@ impl Drop for Cluster {
 }
 
 /// Waits until a condition holds; panics, naming it, when that takes too long.
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_until_within(PATIENCE, what, condition);
+}
+
+/// The same with a patience of the caller's own.
+pub fn wait_until_within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "still waiting after {PATIENCE:?}: {what}");
+        assert!(start.elapsed() < patience, "still waiting after {patience:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -6,6 +6,7 @@
 //! - [`plans`]: when the planner takes it.
 //! - [`load`], [`kills`], [`timeouts`], [`standby`]: many sessions at once, on servers that are killed and followed.
 //! - [`cancel`], [`memory`], [`cold`], [`corrupt`]: ended in the middle; no memory; nothing in the cache; damaged files.
+//! - [`old_snapshots`]: snapshots that outlive what they see.
 //! - [`world`]: servers, rows, and the comparison with a sequential scan.
 //!
 //! A short run is part of every test; `LUMINA_LOAD_SECONDS`, `LUMINA_KILLS` and `LUMINA_ROUNDS` make it a long one, and
@@ -34,6 +35,8 @@ mod lifetimes;
 mod load;
 #[path = "hamming/memory.rs"]
 mod memory;
+#[path = "hamming/old_snapshots.rs"]
+mod old_snapshots;
 #[path = "hamming/plans.rs"]
 mod plans;
 #[path = "hamming/queries.rs"]

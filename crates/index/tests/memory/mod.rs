@@ -55,8 +55,8 @@ pub struct Memory {
     state: Mutex<State>,
     hook: Option<Hook>,
     is_logged: bool,
-    /// Whether it says that it looks at pages itself.
-    pub is_checked: bool,
+    /// Whether it says that it has looked at every page itself.
+    pub is_verified: bool,
     /// How far ahead it wants to know what is read.
     pub read_ahead: usize,
 }
@@ -210,8 +210,8 @@ impl Store for Memory {
         self.before(Operation::Prefetch(block));
     }
 
-    fn is_checked(&self) -> bool {
-        self.is_checked
+    fn read_verified<R>(&self, block: u32, look: impl FnOnce(&Page, bool) -> R) -> R {
+        self.read(block, |page| look(page, self.is_verified))
     }
 
     fn change<R>(&self, blocks: &[u32], change: impl FnOnce(&mut [&mut Page]) -> Option<R>) -> Option<R> {

@@ -1,9 +1,12 @@
 //! Damaged files: bytes changed, pages zeroed, exchanged, cut off. What reads them says which block of which index, and to
 //! REINDEX; or it finds what a sequential scan finds, because it does not read them. Never less, never a crash.
 
-use crate::world::{Hashes, Search, Way, assert_well, check, compare_some, copy, each, fill, value, world};
+use crate::world::{
+    Hashes, Search, Way, assert_well, check, compare_all, compare_some, copy, each, fill, value, world, world_with,
+};
 use lumina_cluster::postgres::{Client, Error};
 use lumina_cluster::{Cluster, Random, Shutdown};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 const PAGE: usize = 8192;
@@ -208,6 +211,52 @@ fn damage_is_told_with_checksums() {
     let mut session = cluster.connect();
     assert_eq!(value(&mut session, "SELECT current_setting('data_checksums')"), "on");
     suffer(&cluster, session, 7);
+}
+
+/// Without data checksums a session looks at a page when it brings it in, and when it meets it in another buffer: what is
+/// damaged under a running server is told by a session that has used the page before, by one that never has, and again
+/// by both.
+#[test]
+fn damage_is_told_while_the_server_runs() {
+    let (cluster, mut used) = world_with(&[("shared_buffers", "1MB")]);
+    if value(&mut used, "SELECT current_setting('data_checksums')") == "on" {
+        drop(used);
+        cluster.disable_checksums();
+        used = cluster.connect();
+    }
+    let mut hashes = Hashes::new(64, 94);
+    fill(&mut used, "t", &mut hashes, 20_000);
+    fill(&mut used, "other", &mut Hashes::new(64, 95), 20_000);
+    each(&mut used, "CREATE INDEX t_h ON t USING hamming (h); CREATE INDEX other_h ON other USING hamming (h)");
+    compare_some(&mut used, "t", 64, &mut hashes);
+    // The whole of the index, which is larger than the buffers: none of its pages is left there in a changed state.
+    each(&mut used, "CHECKPOINT");
+    compare_all(&mut used, "other", &hashes.center());
+    let path = cluster.data().join(value(&mut used, "SELECT pg_relation_filepath('t_h')"));
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut blocks = Vec::new();
+    for block in 0..file.metadata().unwrap().len() as usize / PAGE {
+        let mut page = [0; PAGE];
+        file.read_exact_at(&mut page, (block * PAGE) as u64).unwrap();
+        if page[KIND] == 5 {
+            // A bit of an entry: nothing but the checksum tells.
+            page[24 + block % 64] ^= 1 << (block % 8);
+            file.write_all_at(&page, (block * PAGE) as u64).unwrap();
+            blocks.push(block);
+        }
+    }
+    for _ in 0..3 {
+        let search = Search::ball("t", &hashes.center(), 5);
+        for session in [&mut used, &mut cluster.connect(), &mut cluster.connect()] {
+            for way in [Way::Index, Way::Bitmap, Way::Index] {
+                assert!(look(session, &search, way, "t_h", &blocks, "while the server runs"), "{way:?}: {search:?}");
+            }
+        }
+    }
+    each(&mut used, "REINDEX INDEX t_h");
+    check(&mut used, "t_h");
+    compare_some(&mut used, "t", 64, &mut hashes);
+    assert_well(&cluster);
 }
 
 fn suffer(cluster: &Cluster, mut session: Client, share: usize) {

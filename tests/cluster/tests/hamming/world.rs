@@ -119,7 +119,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    fn settings(self) -> &'static str {
+    pub(crate) fn settings(self) -> &'static str {
         match self {
             Way::Index => {
                 "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = on; SET LOCAL enable_bitmapscan = off"
@@ -197,7 +197,7 @@ impl Search {
         self
     }
 
-    fn sql(&self) -> String {
+    pub(crate) fn sql(&self) -> String {
         let Search { table, key, filter, center, limit, .. } = self;
         let mut sql = format!("SELECT id::int8, {key} <~> {center} FROM {table}");
         if !filter.is_empty() {

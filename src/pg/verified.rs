@@ -1,0 +1,105 @@
+//! Which pages of indexes this session knows to be as they were written, where Postgres keeps no checksums of pages.
+//!
+//! [`super::pages`] asks at every page that a search reads. The checksum of a page is computed when this session brings the
+//! page in from disk, and when the session meets it in a buffer for the first time: somebody else may have brought it in
+//! without looking (`pg_prewarm`), or have looked and raised. After that it is taken for what it was, as Postgres takes
+//! a page whose checksum was right when it came in.
+//!
+//! Each page has one byte: 0, or which buffer it was met in, modulo 255. What this leaves possible that Postgres's own
+//! checksums exclude: a page is evicted, damaged on disk, and brought in again by another session, into a buffer that
+//! has the same number modulo 255, and this session has met it before. Nothing else ever brings back a page unseen.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Bytes that a session keeps at most: those of indexes of half a terabyte. Beyond it all are forgotten.
+const MOST: usize = 64 << 20;
+/// Indexes that a session remembers at most.
+const MOST_FILES: usize = 4096;
+
+thread_local! {
+    static SESSION: RefCell<Verified> = RefCell::new(Verified::default());
+}
+
+/// What a session knows: of the file that it asked about last, and of others.
+#[derive(Default)]
+struct Verified {
+    file: u64,
+    marks: Vec<u8>,
+    others: HashMap<u64, Vec<u8>>,
+    /// Bytes of all marks.
+    bytes: usize,
+}
+
+/// A page in a buffer: the number of its file, its block, and the buffer's number, which is negative for local ones.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) file: u64,
+    pub(super) block: u32,
+    pub(super) buffer: i32,
+}
+
+impl Place {
+    fn mark(self) -> u8 {
+        (self.buffer.unsigned_abs() % 255) as u8 + 1
+    }
+
+    /// Whether the page was intact when this session met it here.
+    #[inline]
+    pub(super) fn is_verified(self) -> bool {
+        SESSION.with_borrow_mut(|session| session.marks_of(self.file).get(self.block as usize) == Some(&self.mark()))
+    }
+
+    /// Notes that the page is intact. Where there is no memory for that, it is looked at again.
+    pub(super) fn set_verified(self) {
+        SESSION.with_borrow_mut(|session| {
+            let at = self.block as usize;
+            let more = (at + 1).saturating_sub(session.marks_of(self.file).len());
+            if session.bytes + more > MOST {
+                *session = Verified { file: self.file, ..Verified::default() };
+                return;
+            }
+            let marks = &mut session.marks;
+            if more > 0 {
+                if marks.try_reserve(more).is_err() {
+                    return;
+                }
+                marks.resize(at + 1, 0);
+                session.bytes += more;
+            }
+            marks[at] = self.mark();
+        });
+    }
+
+    /// Notes that the page has come in from disk, and nobody has looked at it.
+    pub(super) fn set_unknown(self) {
+        SESSION.with_borrow_mut(|session| {
+            if let Some(mark) = session.marks_of(self.file).get_mut(self.block as usize) {
+                *mark = 0;
+            }
+        });
+    }
+}
+
+impl Verified {
+    #[inline]
+    fn marks_of(&mut self, file: u64) -> &mut Vec<u8> {
+        if self.file != file {
+            self.turn_to(file);
+        }
+        &mut self.marks
+    }
+
+    #[cold]
+    fn turn_to(&mut self, file: u64) {
+        if self.others.len() >= MOST_FILES {
+            *self = Verified::default();
+        }
+        let marks = std::mem::take(&mut self.marks);
+        if !marks.is_empty() {
+            self.others.insert(self.file, marks);
+        }
+        self.marks = self.others.remove(&file).unwrap_or_default();
+        self.file = file;
+    }
+}
