@@ -36,6 +36,7 @@ mod types;
 #[allow(unsafe_code, reason = "Postgres finds it by its name")]
 #[pgrx::pg_guard]
 extern "C-unwind" fn _PG_init() {
+    pg::report::leave_out_backtraces();
     guc::register();
     am::register();
     pg::background::register_launcher();

@@ -1,4 +1,4 @@
-//! Messages that are no errors.
+//! Messages that are no errors, and what is left out of those that are.
 //!
 //! Postgres looks for interrupts when it has sent one, and an interrupt is an error: it must not jump over Rust's frames,
 //! as it would from pgrx's own macros, which guard errors alone.
@@ -7,6 +7,7 @@ use super::message::in_database_encoding;
 use pgrx::PgLogLevel;
 use pgrx::pg_sys;
 use std::ffi::{CString, c_char, c_int};
+use std::io::Write as _;
 use std::ptr;
 
 unsafe extern "C-unwind" {
@@ -15,6 +16,42 @@ unsafe extern "C-unwind" {
     fn errmsg_internal(format: *const c_char, ...) -> c_int;
     fn errhint(format: *const c_char, ...) -> c_int;
     fn errfinish(file: *const c_char, line: c_int, function: *const c_char);
+}
+
+/// Keeps Rust's backtraces out of errors, whatever the environment of the server says.
+///
+/// pgrx appends one to the DETAIL of every error, where RUST_BACKTRACE or RUST_LIB_BACKTRACE is set: forty lines of
+/// Rust's own frames and of paths of the machine that built the library, sent to every client for every typing error.
+/// Panics of threads that have no client, those of decoders over damaged files for instance, go to the server's log, in one line.
+///
+/// Called once, when the library is loaded, and pgrx has set its hook.
+pub(crate) fn leave_out_backtraces() {
+    const VARIABLE: &str = "RUST_LIB_BACKTRACE";
+    let given = std::env::var_os(VARIABLE);
+    // SAFETY: a process of Postgres runs no thread while it loads a library. Others that it has loaded, and programs that
+    // it starts, find the variable as it was.
+    unsafe { std::env::set_var(VARIABLE, "0") };
+    // Whether to take backtraces is decided at the first one, for as long as the process lives; each library has a
+    // standard library of its own, and decides for itself.
+    let decided = std::backtrace::Backtrace::capture();
+    debug_assert_eq!(decided.status(), std::backtrace::BacktraceStatus::Disabled);
+    match given {
+        // SAFETY: as above.
+        Some(given) => unsafe { std::env::set_var(VARIABLE, given) },
+        // SAFETY: as above.
+        None => unsafe { std::env::remove_var(VARIABLE) },
+    }
+    let of_pgrx = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // SAFETY: plain calls. A process's first thread, which alone runs Postgres, has its number.
+        if unsafe { libc::gettid() == libc::getpid() } {
+            of_pgrx(panic);
+        } else {
+            // One write: lines of several processes are not mixed.
+            let line = format!("lumina: {}\n", panic.to_string().replace('\n', " "));
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    }));
 }
 
 /// Says `message` at a level below ERROR.
