@@ -1,8 +1,8 @@
 //! Selectivity of `<@`, `@>` and `phash_within`: what share of the rows, or pairs of rows, they keep.
 //!
-//! The arithmetic is `lumina_hash::estimate`; here is only which column and which ball it is about. Anyone can name these
-//! estimators for an operator of their own (or write a function that returns a ball): types are checked before any value
-//! is read.
+//! The arithmetic is `lumina_hash::estimate`; here is only which column and which ball it is about. Operators other than
+//! ours may name these estimators: a superuser's since the minor releases of February 2026 (15.16, 16.12, 17.8, 18.2),
+//! anyone's before; and anyone may write a function that returns a ball. So types are checked before any value is read.
 
 use crate::pg::datum::{PhashBall, Raw};
 use crate::pg::node::{self, Expression, Join, Objects, Planner};
