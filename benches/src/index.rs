@@ -1,10 +1,11 @@
 //! The hamming index: searches, size, building, inserts, from ten thousand to ten million hashes, beside what Postgres has.
 //!
 //! Searches are prepared statements, one client, warm; half the queries are hashes of the table with up to r bits flipped,
-//! half are fresh. Times are the client's: the whole statement with its way there and back, which `SELECT 1` costs alone.
+//! half are fresh. Times are the client's: the whole statement with its way there and back, which `SELECT 1` costs alone;
+//! [`lookups`] has those of the server.
 
 use crate::bulk::copy;
-use crate::pgvector;
+use crate::{lookups, pgvector};
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::{Client, Statement};
 use std::num::NonZero;
@@ -86,8 +87,7 @@ impl Drop for Together {
 
 /// Prints the tables.
 pub(crate) fn print(cluster: &Cluster, wanted: &str) {
-    let mut session = cluster.connect();
-    session.batch_execute("SET work_mem = '4MB'; SET maintenance_work_mem = '256MB'").expect("settings");
+    let mut session = connect(cluster);
     let idle = session.prepare("SELECT 1").expect("a statement");
     let together = Together::new(&mut session);
     let mut times: Vec<Duration> =
@@ -97,20 +97,28 @@ pub(crate) fn print(cluster: &Cluster, wanted: &str) {
     println!("\nThe index; `SELECT 1` takes {} here.\n", micros(quantile(&times, 500)));
     println!("| set | rows | search | median | p99 | rows found | with a tier full | sequential scan |");
     println!("|---|---|---|---|---|---|---|---|");
-    let mut sizes = Vec::new();
+    let (mut sizes, mut looked_up) = (Vec::new(), Vec::new());
     let large = (LARGE.name() == wanted).then_some(&LARGE);
     let is_whole = SETS.iter().any(|set| set.name() == wanted);
     let is_wanted = |set: &&Set| if is_whole { set.name() == wanted } else { set.name().contains(wanted) };
     for set in SETS.iter().filter(is_wanted).chain(large) {
-        sizes.push(measure(cluster, &mut session, set));
+        sizes.push(measure(cluster, &mut session, set, &mut looked_up));
         session.batch_execute("DROP TABLE indexed").expect("the table goes");
     }
     println!(
         "\n| set | rows | build, s | bytes a row | WAL bytes a row | bytes a row after a quarter more | searches a second, {CLIENTS} clients |\n|---|---|---|---|---|---|---|"
     );
     sizes.iter().for_each(|row| println!("{row}"));
+    lookups::print_header();
+    looked_up.iter().for_each(|row| println!("{row}"));
     inserts(&mut session);
     pgvector::print(&mut session, wanted);
+}
+
+fn connect(cluster: &Cluster) -> Client {
+    let mut session = cluster.connect();
+    session.batch_execute("SET work_mem = '4MB'; SET maintenance_work_mem = '256MB'").expect("settings");
+    session
 }
 
 pub(crate) fn micros(time: Duration) -> String {
@@ -147,8 +155,8 @@ pub(crate) fn hex(hash: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Prints a row a search; returns the row of the sizes.
-fn measure(cluster: &Cluster, session: &mut Client, set: &Set) -> String {
+/// Prints a row a search; returns the row of the sizes, and adds those of the look-ups in the server.
+fn measure(cluster: &Cluster, session: &mut Client, set: &Set, looked_up: &mut Vec<String>) -> String {
     let Set { words, count, radii, bands, .. } = set;
     let title = set.title();
     let hashes = hashes(set);
@@ -167,6 +175,8 @@ fn measure(cluster: &Cluster, session: &mut Client, set: &Set) -> String {
     let bytes: f64 = number(session, size);
 
     let rate = busy(cluster, set, &hashes);
+    looked_up.extend(lookups::measure(cluster, set, &title, &hashes));
+    *session = connect(cluster);
 
     // A quarter more, so that every tier has as many runs as it takes.
     let fresh = searches(session, set, &hashes);

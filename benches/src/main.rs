@@ -1,8 +1,7 @@
 //! What the figures in the README come from: a column of `phash(64)` beside what Postgres has, on one server, in one run.
 //!
 //! `make bench`, or `cargo run -p lumina-bench -- ROWS RUNS`. Prints Markdown. With 0 rows the type itself is
-//! left out; a third argument (`uniform64-1000000`, say, or a part of names) measures the index on these sets and nothing else. With LUMINA_CHECKSUMS set the server has
-//! data checksums. Statements that are compared are run in turn, so that a busy machine is unkind to both; the table gives
+//! left out; a third argument (`uniform64-1000000`, say, or a part of names) measures the index on these sets and nothing else. Statements that are compared are run in turn, so that a busy machine is unkind to both; the table gives
 //! the fastest and the median run of each.
 #![allow(clippy::expect_used, reason = "a program for developers: it stops where it fails")]
 
@@ -10,6 +9,7 @@ mod bulk;
 mod catalog;
 mod import;
 mod index;
+mod lookups;
 mod pgvector;
 
 use lumina_cluster::Cluster;
@@ -85,9 +85,6 @@ fn main() {
         ("jit", "off"),
         ("autovacuum", "off"),
     ]);
-    if std::env::var_os("LUMINA_CHECKSUMS").is_some() {
-        cluster.enable_checksums();
-    }
     cluster.sql("postgres", "CREATE EXTENSION lumina");
     index::print(&cluster, only_index.as_deref().unwrap_or_default());
     if only_index.is_some() {
