@@ -421,6 +421,8 @@ SELECT j.id AS job, c.name AS catalog, j.kind, s.shown AS state, j.phase,
             THEN 'stop_workers() was called: SELECT lumina.resume_jobs() lets jobs go on'
         WHEN s.shown = 'queued' AND greatest(j.created_at, j.claimed_at, j.progress_at) < now() - '2 seconds'::interval
             THEN 'waits for a worker: SELECT lumina.resume_jobs() starts one where there is a place'
+        WHEN s.shown = 'running' AND j.phase = 'waiting'
+            THEN 'waits for a place: all of lumina.concurrent_searches are taken'
         WHEN s.shown = 'orphaned' THEN 'its worker is gone: the next one resumes it, SELECT lumina.resume_jobs() starts one'
         WHEN j.state = 'ready' THEN 'a preview: waits for run_import'
         ELSE '' END AS note

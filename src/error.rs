@@ -114,6 +114,8 @@ pub(crate) enum LuminaError {
     ImagePixels { width: u32, height: u32, limit: u64, setting: &'static str },
     #[error("the image needs {needed} kB of memory, more than the {limit} kB that {setting} allows")]
     ImageMemory { needed: u64, limit: u64, setting: &'static str },
+    #[error("the image needs {needed} kB of memory, more than is left of the {limit} kB for all images of the server")]
+    ImageMemoryTotal { needed: u64, limit: u64 },
     #[error("job {0} does not exist")]
     JobUnknown(i64),
     #[error("job {0} was submitted by this transaction")]
@@ -230,7 +232,9 @@ impl LuminaError {
                 Refusal::Outside(_) | Refusal::Protected(_) | Refusal::Permission(_) => ERRCODE_INSUFFICIENT_PRIVILEGE,
                 Refusal::Io { .. } => ERRCODE_IO_ERROR,
             },
-            Self::ImagePixels { .. } | Self::ImageMemory { .. } => ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            Self::ImagePixels { .. } | Self::ImageMemory { .. } | Self::ImageMemoryTotal { .. } => {
+                ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
+            }
             Self::Threads { .. } => ERRCODE_INSUFFICIENT_RESOURCES,
             Self::OverMemory { .. } | Self::TooManyPairs { .. } | Self::Busy { .. } => {
                 ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
@@ -371,6 +375,12 @@ impl LuminaError {
             Self::Image(_) => "Scale the image down, or end sessions that take much memory.".into(),
             Self::ImagePixels { setting, .. } | Self::ImageMemory { setting, .. } => {
                 format!("{}, or scale the image down.", raise_setting(setting))
+            }
+            Self::ImageMemoryTotal { needed, limit } if needed > limit => {
+                "Ask the superuser to raise lumina.image_memory_total, or scale the image down.".into()
+            }
+            Self::ImageMemoryTotal { .. } => {
+                "Wait until other images are done, or ask the superuser to raise lumina.image_memory_total.".into()
             }
             Self::IndexCorrupted { index, .. } | Self::IndexFormat { index, .. } | Self::IndexRow { index, .. } => {
                 format!("REINDEX INDEX {index};")

@@ -112,7 +112,7 @@ static CONCURRENT: Number = Number {
     short: c"How many bulk searches may run at once on the server.",
     long:
         c"One more is refused with an error. The memory and threads that searches can take are bounded by this number \
-            times lumina.search_memory_limit and lumina.search_threads_limit.",
+            times lumina.search_memory_limit and lumina.search_threads_limit, but for the work_mem of those that read.",
     value: GucSetting::<i32>::new(4),
     minimum: 0,
     maximum: 1000,
@@ -154,6 +154,17 @@ static IMAGE_MEMORY_LIMIT: Number = Number {
     short: c"The most memory that decoding and hashing any image uses.",
     long: c"Bounds lumina.image_memory in every session.",
     value: GucSetting::<i32>::new(2 * GIGABYTE_IN_KB),
+    minimum: 1024,
+    maximum: i32::MAX,
+    unit: GucFlags::UNIT_KB,
+};
+
+static IMAGE_MEMORY_TOTAL: Number = Number {
+    name: c"lumina.image_memory_total",
+    short: c"How much memory all images that are decoded and hashed at once on the server use.",
+    long:
+        c"An image that finds no room waits for some seconds, and is then refused. Imports have lumina.import_memory.",
+    value: GucSetting::<i32>::new(4 * GIGABYTE_IN_KB),
     minimum: 1024,
     maximum: i32::MAX,
     unit: GucFlags::UNIT_KB,
@@ -289,7 +300,7 @@ pub(crate) fn register() {
     for number in [&IMPORT_THREADS_LIMIT, &IMPORT_MEMORY_LIMIT, &JOB_RETENTION] {
         number.define(GucContext::Suset);
     }
-    for number in [&JOB_WORKERS, &LAUNCHER_INTERVAL] {
+    for number in [&IMAGE_MEMORY_TOTAL, &JOB_WORKERS, &LAUNCHER_INTERVAL] {
         number.define(GucContext::Sighup);
     }
     reserve_settings();
@@ -340,6 +351,11 @@ pub(crate) fn max_image_pixels() -> Bound {
 /// How much memory decoding and hashing an image uses, in bytes.
 pub(crate) fn image_memory() -> Bound {
     in_bytes(IMAGE_MEMORY.bound(&IMAGE_MEMORY_LIMIT))
+}
+
+/// How much memory all images of the server use, in kilobytes.
+pub(crate) fn image_memory_total() -> usize {
+    IMAGE_MEMORY_TOTAL.get()
 }
 
 /// How many pairs a search may find.

@@ -39,6 +39,7 @@ extern "C-unwind" fn _PG_init() {
     pg::report::leave_out_backtraces();
     guc::register();
     am::register();
+    pg::shared_memory::register();
     pg::background::register_launcher();
 }
 

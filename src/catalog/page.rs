@@ -7,6 +7,7 @@ use crate::guc;
 use crate::pg::allocator::{reserve_spent, room_for};
 use crate::pg::call::function;
 use crate::pg::datum::Varlena;
+use crate::pg::image_memory::Share;
 use crate::pg::statement;
 use crate::pg::threads::start_pool;
 use lumina_import::contents::from_hex;
@@ -27,6 +28,9 @@ const MOST_IMAGES: i32 = 60;
 const GROUPS_AT_ONCE: i32 = 200;
 /// The longest text that Postgres returns, in bytes, but for some room.
 const LONGEST: usize = 1_000_000_000;
+/// Bytes that a thread may use of the memory for images, at most, while others make pictures beside it: photographs of 40
+/// megapixels need no more.
+const EACH: u64 = 128 << 20;
 /// How long this thread sleeps, at most.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -92,6 +96,7 @@ fn make(catalog: i64, setting: &str, most: i32) -> Result<String, LuminaError> {
         read("SELECT lumina._page_summary($1)", &[catalog.into()]).pop().ok_or(LuminaError::Incomplete)?;
     let threads = guc::import_threads();
     let show = Show { roots: roots(setting)?, side: SIDE, pixels: guc::max_image_pixels().value as u64, room_for };
+    let mut share = Share::none(); // outlives the threads
     let pool = start_pool(threads, &show)?;
     let page = page_of(&summary);
     let mut html = Bounded::default();
@@ -106,7 +111,7 @@ fn make(catalog: i64, setting: &str, most: i32) -> Result<String, LuminaError> {
         }
         first += some;
         for group in groups {
-            let pictures = pictures(&pool, &group.images, threads)?;
+            let pictures = pictures(&pool, &group.images, threads, &mut share)?;
             if let Some(group) = group.shown(pictures) {
                 writer.group(&group).map_err(too_large)?;
             }
@@ -145,15 +150,22 @@ fn read<T: for<'a> Deserialize<'a>>(statement: &str, arguments: &[statement::Arg
 }
 
 /// A small picture, or why there is none, of each image. One that needs more memory than a thread's share is made alone.
-fn pictures(pool: &Pool<Show>, images: &[Image], threads: usize) -> Result<Vec<Result<Vec<u8>, String>>, LuminaError> {
+fn pictures(
+    pool: &Pool<Show>,
+    images: &[Image],
+    threads: usize,
+    share: &mut Share,
+) -> Result<Vec<Result<Vec<u8>, String>>, LuminaError> {
     let mut pictures = vec![Err("it cannot be read".to_owned()); images.len()];
     let all = guc::image_memory().value as u64;
+    let each = (all / threads as u64).min(EACH);
     let task = |number: usize, memory: u64| {
         let image = &images[number];
         Some(Task { number, path: image.files.first()?.into(), sha256: from_hex(&image.sha256)?, memory })
     };
+    share.grow(each * threads as u64)?;
     let mut waiting = 0;
-    for task in (0..images.len()).filter_map(|number| task(number, all / threads as u64)) {
+    for task in (0..images.len()).filter_map(|number| task(number, each)) {
         pool.give(task);
         waiting += 1;
     }
@@ -162,11 +174,12 @@ fn pictures(pool: &Pool<Show>, images: &[Image], threads: usize) -> Result<Vec<R
         let (number, picture) = next(pool)?;
         waiting -= 1;
         match picture {
-            Err(Missing::NeedsMore) if threads > 1 => large.push(number),
+            Err(Missing::NeedsMore) if each < all => large.push(number),
             picture => pictures[number] = picture.map_err(words),
         }
     }
     for task in large.into_iter().filter_map(|number| task(number, all)) {
+        share.grow(all)?;
         pool.give(task);
         let (number, picture) = next(pool)?;
         pictures[number] = picture.map_err(words);

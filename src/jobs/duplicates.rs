@@ -17,6 +17,8 @@ mod rule;
 use super::job::{Job, Progress};
 use super::kinds::Kind;
 use super::stop::{Failure, Stop};
+use crate::error::LuminaError;
+use crate::pg::background::sleep;
 use crate::search::run::Run;
 use form::Formed;
 use input::Images;
@@ -24,6 +26,7 @@ use lumina_search::Rows;
 use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
 use rule::Parameters;
 use std::cell::RefCell;
+use std::time::Duration;
 
 /// How often the job begins anew where images change under it.
 const TRIES: usize = 5;
@@ -79,22 +82,36 @@ fn compute(job: &Job, parameters: &Parameters) -> Result<(Images, Formed), Stop>
             true
         }
     };
-    let mut run = loop {
-        match Run::begin_for_session(&watch) {
-            Ok(run) => break run,
-            // All places for searches are taken: the job waits for one.
-            Err(crate::error::LuminaError::Busy { .. }) => {
-                job.look()?;
-                crate::pg::background::sleep(std::time::Duration::from_millis(100));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    };
+    let mut run = begin(job, &watch)?;
     let found = search(job, parameters, &mut run);
     drop(run);
     match stopped.into_inner() {
         Some(stop) => Err(stop),
         None => found,
+    }
+}
+
+/// Between two looks for a free place among the searches of the server.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Begins the search. Where all places for searches are taken the job waits for one, and says so: `job_progress.note`
+/// explains the phase "waiting".
+fn begin<'a>(job: &Job, watch: &'a dyn Fn() -> bool) -> Result<Run<'a>, Stop> {
+    let phase = |phase| job.phase(Progress { phase, ..Progress::default() });
+    let mut waits = false;
+    loop {
+        match Run::begin_for_session(watch) {
+            Err(LuminaError::Busy { .. }) if !std::mem::replace(&mut waits, true) => phase("waiting")?,
+            Err(LuminaError::Busy { .. }) => {
+                job.look()?;
+                sleep(LOOK);
+            }
+            Ok(run) if waits => {
+                phase("reading")?;
+                return Ok(run);
+            }
+            begun => return Ok(begun?),
+        }
     }
 }
 

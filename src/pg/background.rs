@@ -1,5 +1,6 @@
 //! Background workers: how they are started, what they set up, how they wait and end.
 
+use crate::pg::interrupts::pause;
 use crate::pg::version::{backend_entry, set_signal_handler};
 use pgrx::pg_sys::{self, BackgroundWorker, BgWorkerStartTime, Datum, GucContext, GucSource, Oid};
 use std::cell::Cell;
@@ -105,17 +106,9 @@ pub(crate) fn commit_durably() {
 /// Sleeps until the latch is set, but no longer than `at_most`; ends the process when the postmaster dies. Looks for
 /// interrupts, and reads the configuration anew when told to. Whether the latch was set.
 pub(crate) fn sleep(at_most: Duration) -> bool {
-    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-    // SAFETY: plain calls; the latch is this process's own.
-    let happened = unsafe {
-        let milliseconds = at_most.as_millis().min(i32::MAX as u128) as i64;
-        let happened = pg_sys::WaitLatch(pg_sys::MyLatch, events as c_int, milliseconds, pg_sys::PG_WAIT_EXTENSION);
-        pg_sys::ResetLatch(pg_sys::MyLatch);
-        happened
-    };
-    pgrx::check_for_interrupts!();
+    let woken = pause(at_most);
     reload();
-    happened as u32 & pg_sys::WL_LATCH_SET != 0
+    woken
 }
 
 /// Reads the configuration anew, if a SIGHUP asked for it.

@@ -4,36 +4,93 @@
 //! where it is raised, the decoder is told to stop, and once it has, the interrupt goes on.
 
 use super::allocator::{hold_reserve, reserve_spent, room_for};
+use super::image_memory::Share;
 use super::threads::{room_for_threads, with_signals_blocked};
 use crate::error::LuminaError;
 use lumina_photo::Watch;
+use pgrx::pg_sys;
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::ffi::c_int;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::Builder;
+use std::time::Duration;
 
 /// Stack of a decoder that runs aside, in bytes: what Rust gives a thread by itself.
 const STACK: usize = 2 << 20;
 
+/// How long a statement waits for others to end before it is refused for their sake. It waits without an end for none of
+/// them: they may wait for its locks.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Sleeps for at most `at_most`, or until this process is woken; looks for interrupts. Ends the process when the postmaster
+/// dies.
+pub(crate) fn pause(at_most: Duration) -> bool {
+    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+    // SAFETY: plain calls; the latch is this process's own.
+    let happened = unsafe {
+        let milliseconds = at_most.as_millis().min(i32::MAX as u128) as i64;
+        let happened = pg_sys::WaitLatch(pg_sys::MyLatch, events as c_int, milliseconds, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+        happened
+    };
+    pgrx::check_for_interrupts!();
+    happened as u32 & pg_sys::WL_LATCH_SET != 0
+}
+
 /// This backend, waiting for an image.
 pub(crate) struct Waiting {
     raised: RefCell<Option<Box<dyn Any + Send>>>,
+    /// Of the memory for all images.
+    share: RefCell<Share>,
+    /// Why it was not large enough.
+    refused: Cell<Option<LuminaError>>,
 }
 
 impl Waiting {
     /// Errors: 53200, where there is no memory even for a reserve.
     pub(crate) fn begin() -> Result<Self, LuminaError> {
-        if hold_reserve() { Ok(Waiting { raised: RefCell::new(None) }) } else { Err(LuminaError::OutOfMemory) }
+        if !hold_reserve() {
+            return Err(LuminaError::OutOfMemory);
+        }
+        Ok(Waiting { raised: RefCell::new(None), share: RefCell::new(Share::none()), refused: Cell::new(None) })
     }
 
-    /// The result of what was waited for; an interrupt that stopped it goes on from here. Errors: 53200, where the
-    /// reserve was needed.
+    /// The result of what was waited for; an interrupt that stopped it goes on from here. Errors: 53400, where there was no
+    /// room among all images; 53200, where the reserve was needed.
     pub(crate) fn end<R>(self, result: Result<R, impl Into<LuminaError>>) -> Result<R, LuminaError> {
-        if let Some(raised) = self.raised.into_inner() {
+        let Waiting { raised, share, refused } = self;
+        let raised = raised.into_inner();
+        if raised.is_some() || reserve_spent() {
+            share.into_inner().end_early();
+        }
+        if let Some(raised) = raised {
             resume_unwind(raised);
         }
-        if reserve_spent() { Err(LuminaError::OutOfMemory) } else { result.map_err(Into::into) }
+        if reserve_spent() {
+            return Err(LuminaError::OutOfMemory);
+        }
+        refused.into_inner().map_or(result.map_err(Into::into), Err)
+    }
+
+    /// Runs `work`; keeps what it raises for the end. The guard that pgrx puts around its calls makes a panic of an error;
+    /// nothing is left half done by it.
+    fn keep_raised<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(result) => Some(result),
+            Err(raised) => {
+                *self.raised.borrow_mut() = Some(raised);
+                None
+            }
+        }
+    }
+
+    fn has_share(&self, bytes: usize) -> bool {
+        match self.keep_raised(|| self.share.borrow_mut().grow(bytes as u64)) {
+            Some(grown) => grown.map_err(|refused| self.refused.set(Some(refused))).is_ok(),
+            None => false,
+        }
     }
 }
 
@@ -42,27 +99,25 @@ impl Watch for Waiting {
         if reserve_spent() || self.raised.borrow().is_some() {
             return true;
         }
-        // The guard that pgrx puts around the call makes a panic of an error; nothing is left half done by it.
         let look = || {
             pgrx::check_for_interrupts!();
         };
-        match catch_unwind(AssertUnwindSafe(look)) {
-            Ok(()) => false,
-            Err(raised) => {
-                *self.raised.borrow_mut() = Some(raised);
-                true
-            }
-        }
+        self.keep_raised(look).is_none()
     }
 
     fn room_for(&self, bytes: usize) -> bool {
-        room_for(bytes)
+        self.has_share(bytes) && room_for(bytes)
     }
 
     fn spawn(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         if !room_for_threads(1, STACK) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
+        let share = self.share.borrow().for_thread();
+        let work = move || {
+            work();
+            drop(share);
+        };
         with_signals_blocked(|| Builder::new().name("lumina decoder".into()).stack_size(STACK).spawn(work).map(drop))
     }
 }

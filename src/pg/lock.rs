@@ -2,6 +2,7 @@
 //!
 //! They are advisory locks of kinds that SQL, whose own are of kinds 1 and 2, can neither take nor wait for.
 
+use super::version::holds;
 use pgrx::pg_sys::{self, LOCKMODE, LOCKTAG, LockAcquireResult, LockTagType, Oid};
 
 /// "Lu": a place among the bulk searches of the server.
@@ -10,6 +11,8 @@ const SEARCH: u16 = 0x4c75;
 const WORKER: u16 = 0x4c76;
 /// The life of the worker of a job.
 const JOB: u16 = 0x4c77;
+/// A part of the memory for images of the server.
+const IMAGE: u16 = 0x4c78;
 
 const EXCLUSIVE: LOCKMODE = pg_sys::ExclusiveLock as LOCKMODE;
 
@@ -42,6 +45,11 @@ impl Lock {
     /// Jobs whose numbers differ by a multiple of 2³² share one: the later waits until the earlier has ended.
     pub(crate) fn job(table: Oid, job: i64) -> Self {
         Self::advisory(database(), table.to_u32(), job as u32, JOB)
+    }
+
+    /// A part of the memory for images of the server, of whichever database.
+    pub(crate) fn image_memory(part: u32) -> Self {
+        Self::advisory(Oid::INVALID, 0, part, IMAGE)
     }
 
     fn advisory(database: Oid, group: u32, number: u32, kind: u16) -> Self {
@@ -77,10 +85,24 @@ impl Lock {
         unsafe { pg_sys::LockRelease(&raw const self.0, EXCLUSIVE, true) };
     }
 
+    /// Gives back what `try_for_session` took, if SQL has not done so: `pg_advisory_unlock_all` and DISCARD ALL end every
+    /// advisory lock that a session holds.
+    pub(crate) fn release_if_held_in_session(self) {
+        // SAFETY: a plain look.
+        if unsafe { holds(&raw const self.0, EXCLUSIVE) } {
+            self.release_in_session();
+        }
+    }
+
     /// Whether anybody holds it. Takes nothing itself, so that it is in nobody's way.
     pub(crate) fn is_held(self) -> bool {
+        self.holders() > 0
+    }
+
+    /// How many processes hold it.
+    fn holders(self) -> i32 {
         // SAFETY: a plain look at the lock table. Nobody waits for our locks, so that whoever asks for one has it.
-        unsafe { pg_sys::LockWaiterCount(&raw const self.0) > 0 }
+        unsafe { pg_sys::LockWaiterCount(&raw const self.0) }
     }
 
     fn attempt(self, session: bool) -> Attempt {
@@ -89,6 +111,15 @@ impl Lock {
             LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => Attempt::Busy,
             LockAcquireResult::LOCKACQUIRE_ALREADY_HELD | LockAcquireResult::LOCKACQUIRE_ALREADY_CLEAR => {
                 Attempt::Again
+            }
+            // To Postgres the processes of a parallel query are one holder: it gives each of them what another of them has.
+            _ if self.holders() > 1 => {
+                if session {
+                    self.release_in_session()
+                } else {
+                    self.release_in_transaction()
+                }
+                Attempt::Busy
             }
             _ => Attempt::Taken,
         }

@@ -8,6 +8,7 @@
 //! - [`databases`]: the databases of the server.
 //! - [`datum`]: hashes and balls as function arguments and results.
 //! - [`home`]: what tells this database from every copy of it.
+//! - [`image_memory`]: what all images of the server take together.
 //! - [`index_scan`]: running scans of an index.
 //! - [`insertion`]: what an index keeps over the rows of a statement.
 //! - [`interrupts`]: interrupts in the middle of somebody else's code.
@@ -27,6 +28,7 @@
 //! - [`relation`]: tables and indexes.
 //! - [`report`]: messages that are no errors.
 //! - [`rows`]: functions that return a set of rows.
+//! - [`shared_memory`]: what all processes share, where the library is preloaded.
 //! - [`slot`]: how many searches run at once on the server.
 //! - [`sort`]: the callbacks of a sort.
 //! - [`spool`]: words that wait on disk.
@@ -52,6 +54,7 @@ mod context;
 pub(crate) mod databases;
 pub(crate) mod datum;
 pub(crate) mod home;
+pub(crate) mod image_memory;
 pub(crate) mod index_scan;
 pub(crate) mod insertion;
 pub(crate) mod interrupts;
@@ -72,6 +75,7 @@ pub(crate) mod relation;
 pub(crate) mod report;
 pub(crate) mod rows;
 pub(crate) mod server;
+pub(crate) mod shared_memory;
 pub(crate) mod slot;
 pub(crate) mod sort;
 pub(crate) mod spool;

@@ -1,10 +1,24 @@
-//! At most `lumina.concurrent_searches` searches at once on the server, without shared memory of our own.
+//! At most `lumina.concurrent_searches` searches at once on the server, without shared memory of our own, and at most one
+//! place a session: a search inside a search shares the outer one's.
 //!
-//! Liveness is the lock: a backend that dies, or a transaction that fails, gives its slot back in the same instant.
+//! Liveness is the lock: a backend that dies, or a (sub)transaction that fails, gives its place back in the same instant.
+//! A search has a place only while it computes, or holds much: see `search/run.rs`. So nobody's query is run with a place
+//! in hand, but for one that has returned much already.
 
+use super::interrupts::{PATIENCE, pause};
 use super::lock::{Attempt, Lock};
 use crate::error::LuminaError;
 use crate::guc;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// Between two looks for a free place.
+const LOOK: Duration = Duration::from_millis(20);
+
+thread_local! {
+    /// The place that this session had last, which it may still have.
+    static LAST: Cell<u32> = const { Cell::new(0) };
+}
 
 /// The right to run a search. Dropped at its normal end; where an error unwinds, the abort gives it back.
 pub(crate) struct Slot {
@@ -14,32 +28,47 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Takes a free slot for this transaction. A search inside a search takes one of its own, since it has memory and
-    /// threads of its own. Errors: 53400, where all are taken.
+    /// Takes nothing. Errors: 53400, where all places are taken by other sessions at this moment.
+    pub(crate) fn check() -> Result<(), LuminaError> {
+        let limit = limit();
+        if (0..limit).any(|place| !Lock::search(place).is_held()) { Ok(()) } else { Self::find(limit, false).map(drop) }
+    }
+
+    /// Takes a free place for this transaction, or shares the one that this session has. Waits for a while where all are
+    /// taken. Errors: 53400, where they stay so.
     pub(crate) fn take() -> Result<Self, LuminaError> {
-        Self::find(false)
+        let (limit, began) = (limit(), Instant::now());
+        loop {
+            match Self::find(limit, false) {
+                Err(LuminaError::Busy { .. }) if limit > 0 && began.elapsed() < PATIENCE => pause(LOOK),
+                found => return found,
+            };
+        }
     }
 
-    /// Takes a free slot for a search that no transaction is around. Where an error unwinds, whoever catches it gives it
-    /// back, by [`super::lock::release_all`].
+    /// Takes a free place for a search that no transaction is around, without waiting for one. Where an error unwinds,
+    /// whoever catches it gives it back, by [`super::lock::release_all`].
     pub(crate) fn take_for_session() -> Result<Self, LuminaError> {
-        Self::find(true)
+        Self::find(limit(), true)
     }
 
-    fn find(session: bool) -> Result<Self, LuminaError> {
-        let limit = guc::concurrent_searches() as u32; // at most 1000
-        for place in 0..limit {
-            let slot = Slot { lock: Lock::search(place), session };
-            let attempt = if session { slot.lock.try_for_session() } else { slot.lock.try_for_transaction() };
-            match attempt {
-                Attempt::Taken => return Ok(slot),
-                // By a search that this one is inside of: give back what was counted twice.
-                Attempt::Again => drop(slot),
-                Attempt::Busy => std::mem::forget(slot),
+    fn find(limit: u32, session: bool) -> Result<Self, LuminaError> {
+        // The one that this session may have comes first: so it never has two.
+        let last = Some(LAST.get()).filter(|last| *last < limit);
+        for place in last.into_iter().chain(0..limit) {
+            let lock = Lock::search(place);
+            let attempt = if session { lock.try_for_session() } else { lock.try_for_transaction() };
+            if attempt != Attempt::Busy {
+                LAST.set(place);
+                return Ok(Slot { lock, session }); // one that it had is counted twice, and given back twice
             }
         }
         Err(LuminaError::Busy { limit })
     }
+}
+
+fn limit() -> u32 {
+    guc::concurrent_searches() as u32 // at most 1000
 }
 
 impl Drop for Slot {

@@ -142,6 +142,21 @@ pub(crate) fn set_newer_timeouts(_set: impl Fn(&std::ffi::CStr, &str)) {
     _set(c"transaction_timeout", "0");
 }
 
+/// Whether this process holds a lock.
+///
+/// # Safety
+/// `lock` points to the name of one.
+pub(super) unsafe fn holds(lock: *const pg_sys::LOCKTAG, mode: pg_sys::LOCKMODE) -> bool {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        let held = pg_sys::LockHeldByMe(lock, mode);
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        let held = pg_sys::LockHeldByMe(lock, mode, false);
+        held
+    }
+}
+
 /// Adds a block of zeros to a file, and returns its number.
 ///
 /// # Safety

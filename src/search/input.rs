@@ -30,6 +30,13 @@ impl IdType {
     }
 }
 
+/// What a query has returned, in the order in which it came.
+pub(super) struct Found {
+    /// `None` where nobody looks at them.
+    ids: Option<Ids>,
+    rows: Rows,
+}
+
 /// A set: ids and values.
 pub(super) struct Set {
     pub(super) ids: Ids,
@@ -103,25 +110,49 @@ impl Set {
         distances: &Distances,
         run: &mut Run<'_>,
     ) -> Result<Option<Self>, LuminaError> {
+        Found::read(call, index, name, id, distances, run)?.map(|found| found.collapse(run)).transpose()
+    }
+}
+
+impl Found {
+    /// Reads the query in argument `index`, of which users know as `name`. `None` for no rows at all with hashes. The search
+    /// needs no place among those of the server for this, unless it reads much.
+    pub(super) fn read(
+        call: Call,
+        index: usize,
+        name: &'static str,
+        id: IdType,
+        distances: &Distances,
+        run: &mut Run<'_>,
+    ) -> Result<Option<Self>, LuminaError> {
         let query = call.text(index).ok_or(LuminaError::ArgumentNull(name))?;
         let objects = Objects::beside(call.function()).ok_or(LuminaError::Incomplete)?;
         let reader = read(&query, id, objects.hash_type(), distances, run)?;
-        let Reader { ids, rows: Some(mut rows), skipped, .. } = reader else { return Ok(None) };
-        let mut ids = ids.unwrap_or_else(Ids::integers);
+        let Reader { ids, rows: Some(rows), skipped, .. } = reader else { return Ok(None) };
         run.phase(&format!("read {} rows and skipped {skipped} without a hash", rows.len()));
-        if id != IdType::Ignored
-            && let Some(order) = ids.sort(run)?
-        {
-            rows = run.job(|context, _| {
-                rows.reorder(&order, context)?;
-                context.free(order);
-                Ok(rows)
-            })?;
-            run.phase("sorted by id");
-        }
+        Ok(Some(Found { ids, rows }))
+    }
+
+    /// Sorts the rows by id and collapses them, on the search's threads.
+    pub(super) fn collapse(self, run: &mut Run<'_>) -> Result<Set, LuminaError> {
+        let Found { ids, mut rows } = self;
+        let ids = match ids {
+            None => Ids::integers(),
+            Some(mut ids) => {
+                if let Some(order) = ids.sort(run)? {
+                    rows = run.job(|context, _| {
+                        rows.reorder(&order, context)?;
+                        context.free(order);
+                        Ok(rows)
+                    })?;
+                    run.phase("sorted by id");
+                }
+                ids
+            }
+        };
         let values = run.job(|context, _| Values::collapse(rows, context))?;
         run.phase(&format!("collapsed to {} distinct hashes", values.count()));
-        Ok(Some(Set { ids, values }))
+        Ok(Set { ids, values })
     }
 }
 
@@ -176,6 +207,7 @@ fn read<'a>(
 impl Reader<'_> {
     #[inline]
     fn take(&mut self, row: Row<'_>) -> Result<(), LuminaError> {
+        self.run.row_is_read()?;
         let columns = 1..self.widths.len() + 1;
         if columns.clone().any(|column| row.is_null(column)) {
             self.skipped += 1;

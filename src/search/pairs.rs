@@ -1,6 +1,6 @@
 //! `phash_pairs` and `phash_matches`: every pair of near rows, of one set or of two.
 
-use super::input::{Distances, IdType, Set};
+use super::input::{Distances, Found, IdType, Set};
 use super::run::{Run, blame};
 use crate::error::LuminaError;
 use crate::guc;
@@ -28,9 +28,11 @@ set_function! {
         let distances = Distances::read(call, 2)?;
         let mut run = Run::begin()?;
         let id = IdType::of_result(rows.column_type(0));
-        let left = Set::read(call, 0, "left_query", id, &distances, &mut run)?;
-        let right = Set::read(call, 1, "right_query", id, &distances, &mut run)?;
+        // Both are read before the threads of this search start, and with them its place is taken.
+        let left = Found::read(call, 0, "left_query", id, &distances, &mut run)?;
+        let right = Found::read(call, 1, "right_query", id, &distances, &mut run)?;
         let (Some(left), Some(right)) = (left, right) else { return Ok(()) };
+        let (left, right) = (left.collapse(&mut run)?, right.collapse(&mut run)?);
         for (&one, &other) in left.values.widths().iter().zip(right.values.widths()) {
             if one != other {
                 return Err(LuminaError::DifferentWidths { left: one, right: other });

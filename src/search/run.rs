@@ -1,47 +1,64 @@
 //! The threads of a search, while this backend stays awake: it looks for interrupts every few milliseconds, and takes
 //! what the threads have found. What all functions have in common beside: the plan, and whom to blame for too many pairs.
+//!
+//! A search has a place among those of the server before it starts threads, and while it reads its query as soon as it holds
+//! more than `work_mem`: the places bound threads and memory, but for what any statement may take. Until then it has none:
+//! a user's query takes as long as it likes. Searches inside one another share a place, and one grant of memory.
 
 use crate::error::LuminaError;
 use crate::guc::{self, Device};
 use crate::pg::allocator::{hold_reserve, reserve_spent};
+use crate::pg::path::work_memory;
 use crate::pg::report::say;
 use crate::pg::slot::Slot;
 use crate::pg::threads::{room_for_threads, with_signals_blocked};
 use lumina_search::{Batch, Blame, Context, Plan, Search, SearchError, Sink};
 use pgrx::PgLogLevel;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 /// A search that is running: its place among the searches of the server, its threads, its memory.
 pub(crate) struct Run<'a> {
-    context: Context,
+    context: Rc<Context>,
+    /// That of the search that this one is inside of.
+    outer: Weak<Context>,
+    /// Bytes that it may hold before it has a place.
+    without_place: usize,
     /// Called now and then: whether the search is not wanted any more.
     watch: Option<&'a dyn Fn() -> bool>,
     threads: usize,
     pool: OnceCell<ThreadPool>,
     began: Instant,
     phase_began: Instant,
-    _slot: Slot,
+    place: OnceCell<Slot>,
+}
+
+thread_local! {
+    /// The memory of the innermost search of this session.
+    static INNERMOST: RefCell<Weak<Context>> = const { RefCell::new(Weak::new()) };
 }
 
 /// Enough for rayon's recursion, which goes as deep as the logarithm of the work.
 const STACK: usize = 1 << 20;
 
 impl Run<'static> {
-    /// Takes a slot. Errors: 53400, where too many searches run; 53200.
+    /// A search that has no place yet. Errors: 53400, where none is free, so that nothing is read in vain; 53200.
     pub(crate) fn begin() -> Result<Self, LuminaError> {
-        Self::with(Slot::take()?, None)
+        Slot::check()?;
+        Self::with(None, None)
     }
 }
 
 impl<'a> Run<'a> {
-    /// The same for a search that no transaction is around. `watch` is called now and then, and stops the search by true.
+    /// The same for a search that no transaction is around: it has its place from the beginning, as it waits for nobody's
+    /// query. `watch` is called now and then, and stops the search by true. Errors: 53400, where no place is free.
     pub(crate) fn begin_for_session(watch: &'a dyn Fn() -> bool) -> Result<Self, LuminaError> {
-        Self::with(Slot::take_for_session()?, Some(watch))
+        Self::with(Some(Slot::take_for_session()?), Some(watch))
     }
 
-    fn with(slot: Slot, watch: Option<&'a dyn Fn() -> bool>) -> Result<Self, LuminaError> {
+    fn with(place: Option<Slot>, watch: Option<&'a dyn Fn() -> bool>) -> Result<Self, LuminaError> {
         if !hold_reserve() {
             return Err(LuminaError::OutOfMemory);
         }
@@ -50,8 +67,38 @@ impl<'a> Run<'a> {
         }
         let threads = guc::search_threads();
         let now = Instant::now();
-        let context = Context::new(guc::search_memory().value);
-        Ok(Run { context, watch, threads, pool: OnceCell::new(), began: now, phase_began: now, _slot: slot })
+        let context = Rc::new(Context::new(guc::search_memory().value));
+        let outer = INNERMOST.with_borrow(Weak::clone);
+        // The outer one stands still meanwhile: what it has counts here as well.
+        context.take(outer.upgrade().map_or(0, |outer| outer.used()))?;
+        INNERMOST.set(Rc::downgrade(&context));
+        let place = place.map_or_else(OnceCell::new, OnceCell::from);
+        Ok(Run {
+            context,
+            outer,
+            without_place: work_memory(),
+            watch,
+            threads,
+            pool: OnceCell::new(),
+            began: now,
+            phase_began: now,
+            place,
+        })
+    }
+
+    /// Takes a place, if it has none, and waits for a while where none is free. Errors: 53400.
+    fn take_place(&self) -> Result<(), LuminaError> {
+        if self.place.get().is_none() {
+            let place = Slot::take()?;
+            self.place.get_or_init(|| place);
+        }
+        Ok(())
+    }
+
+    /// To be called with every row that is read. Errors: 53400, where so much is read that it takes a place, and none is free.
+    #[inline]
+    pub(crate) fn row_is_read(&self) -> Result<(), LuminaError> {
+        if self.context.used() > self.without_place { self.take_place() } else { Ok(()) }
     }
 
     /// The memory and the cancel flag.
@@ -64,11 +111,13 @@ impl<'a> Run<'a> {
         self.threads
     }
 
-    /// The threads, started when they are first needed: not while a query is read. Errors: 53000.
+    /// The threads, started when they are first needed: not while a query is read. The search has a place then. Errors: 53000,
+    /// 53400.
     fn pool(&self) -> Result<&ThreadPool, LuminaError> {
         if let Some(pool) = self.pool.get() {
             return Ok(pool);
         }
+        self.take_place()?;
         let threads = self.threads;
         if !room_for_threads(threads, STACK) {
             return Err(LuminaError::OutOfMemory);
@@ -105,7 +154,7 @@ impl<'a> Run<'a> {
         job: impl FnOnce(&Context, &Sink<'_>) -> Result<R, SearchError> + Send,
         take: impl FnMut(Batch) -> Result<(), SearchError>,
     ) -> Result<R, LuminaError> {
-        let context = &self.context;
+        let context = &*self.context;
         let result = lumina_search::run(self.pool()?, context, |sink| job(context, sink), take, || self.tick());
         if reserve_spent() { Err(LuminaError::OutOfMemory) } else { Ok(result?) }
     }
@@ -135,6 +184,12 @@ impl<'a> Run<'a> {
         let method = if plan.is_brute_force() { "brute force".into() } else { format!("bands {}", bands.join(" ")) };
         self.phase(&format!("planned {method}, {:.0} candidates", plan.candidates));
         Ok(plan)
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        INNERMOST.set(std::mem::take(&mut self.outer));
     }
 }
 

@@ -7,7 +7,7 @@ use lumina_cluster::cluster::wait_until;
 use postgres::Client;
 use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Hashes of which none are near one another, and enough of them that comparing them takes seconds.
 fn slow(session: &mut Client, catalog: &str) {
@@ -350,4 +350,44 @@ fn ended_jobs_go_after_a_while() {
     let row = session.query_one(left, &[]).unwrap();
     assert_eq!((row.get::<_, Vec<i64>>(0), row.get::<_, i64>(1)), (vec![4], 1));
     assert_ne!(result(&mut session, "a"), "none 0");
+}
+
+/// Where all places for searches are taken a job waits for one, says so, and can be cancelled meanwhile.
+#[test]
+fn a_job_that_waits_for_a_place_says_so() {
+    let cluster = Cluster::start_with(&[("lumina.concurrent_searches", "1"), ("work_mem", "64kB")]);
+    let mut session = cluster.connect();
+    fill(&mut session, "a", &lumina_sets::photo(500, 1));
+    session.batch_execute("SELECT pg_advisory_lock(1)").unwrap();
+    let mut holder = cluster.connect();
+    let holding = std::thread::spawn(move || {
+        let large = "SELECT count(*) FROM phash_pairs('SELECT i, i::int8::phash FROM generate_series(1, 20000) i
+            UNION ALL SELECT 0, 0::int8::phash FROM pg_advisory_xact_lock(1)', 0)";
+        holder.batch_execute(large).unwrap();
+    });
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    wait_until("a search has the place", || session.query_one(waits, &[]).unwrap().get::<_, i64>(0) == 1);
+    let note = |session: &mut Client, job: i64| -> String {
+        session.query_one("SELECT note FROM lumina.job_progress WHERE job = $1", &[&job]).unwrap().get(0)
+    };
+    for end in ["cancel_job", "pg_cancel_backend"] {
+        let job = submit(&mut session, "a", 5);
+        wait_until("the job says why it waits", || note(&mut session, job).contains("lumina.concurrent_searches"));
+        assert_eq!(state(&mut session, job), "running");
+        let began = Instant::now();
+        match end {
+            "cancel_job" => drop(session.query_one("SELECT lumina.cancel_job($1)", &[&job]).unwrap()),
+            _ => {
+                drop(session.query_one("SELECT pg_cancel_backend(worker_pid) FROM lumina.jobs WHERE id = $1", &[&job]))
+            }
+        }
+        assert_eq!(wait_for_end(&mut session, job), "cancelled");
+        assert!(began.elapsed() < Duration::from_secs(4), "{end}: {:?}", began.elapsed());
+    }
+    let job = submit(&mut session, "a", 5);
+    wait_until("the job says why it waits", || note(&mut session, job).contains("lumina.concurrent_searches"));
+    session.batch_execute("SELECT pg_advisory_unlock(1)").unwrap();
+    assert_eq!(wait_for_end(&mut session, job), "succeeded");
+    assert_eq!(note(&mut session, job), "");
+    holding.join().unwrap();
 }

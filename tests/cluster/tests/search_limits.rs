@@ -1,4 +1,4 @@
-//! Bulk search where it must end early: cancelled in every phase, too many at once, too many pairs, too little memory.
+//! Bulk search where it must end early: cancelled in every phase, too many pairs, too little memory.
 //!
 //! Which phase a search is in is read in the server's log, where it says at DEBUG1 which one has ended.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
@@ -8,7 +8,6 @@ use lumina_cluster::cluster::wait_until;
 use lumina_cluster::report::say;
 use postgres::error::SqlState;
 use postgres::{Client, NoTls};
-use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -116,7 +115,7 @@ fn phases() -> Vec<Phase> {
             "phash_pairs('SELECT i, phash ''ab'' FROM generate_series(1, 4e9::int8) i WHERE i < 0', 0)",
             Sign::Runs,
         ),
-        phase("inner query, reading", reading, Sign::Says("lumina: collapsed")),
+        phase("inner query, reading", reading, Sign::Says("lumina: read")),
         phase("sort", by_text, Sign::Says("lumina: read")),
         phase("sort and collapse", by_bands, Sign::Says("lumina: read")),
         phase("plan", by_bands, Sign::Says("lumina: collapsed")),
@@ -225,97 +224,6 @@ fn interrupt(cluster: &Cluster, admin: &mut Client, phase: &Phase, way: Way, tim
     assert_eq!(temporary_bytes(admin), 0, "{case}: temporary files are left");
     assert_never_down(cluster);
     true
-}
-
-#[test]
-fn one_search_at_a_time() {
-    let cluster = Cluster::start_with(&[("lumina.concurrent_searches", "1"), ("restart_after_crash", "on")]);
-    cluster.sql("postgres", "CREATE EXTENSION lumina; CREATE DATABASE other");
-    cluster.sql("other", "CREATE EXTENSION lumina");
-    let search = |inner: &str| format!("SELECT * FROM phash_pairs($$SELECT 1, phash 'ab' FROM {inner}$$, 0)");
-    let asleep = search("pg_sleep(1000)");
-    let refused = |session: &mut Client| {
-        let error = session.batch_execute(&search("(VALUES (1)) v")).unwrap_err();
-        assert_eq!(error.code(), Some(&SqlState::CONFIGURATION_LIMIT_EXCEEDED), "{error:?}");
-        assert!(error.as_db_error().unwrap().hint().unwrap().contains("lumina.concurrent_searches"));
-    };
-    let admitted = |session: &mut Client| session.batch_execute(&search("(VALUES (1)) v")).unwrap();
-    let sleep = |admin: &mut Client, session: Client, process| {
-        let running = start(session, asleep.clone());
-        wait_until("the first search sleeps", || waits(admin, process, "PgSleep"));
-        running
-    };
-    let (mut admin, mut second) = (cluster.connect(), cluster.connect());
-    let mut elsewhere = cluster.connect_to("other", "postgres");
-
-    // Cancelled: also in a subtransaction, whose end gives the place back.
-    let mut first = cluster.connect();
-    let process = pid(&mut first);
-    let running = sleep(&mut admin, first, process);
-    refused(&mut second);
-    refused(&mut elsewhere);
-    admin.execute("SELECT pg_cancel_backend($1)", &[&process]).unwrap();
-    let (mut first, result, _) = running.join().unwrap();
-    assert_eq!(result.unwrap_err().code(), Some(&SqlState::QUERY_CANCELED));
-    admitted(&mut second);
-    admitted(&mut elsewhere);
-    first.batch_execute("BEGIN; SAVEPOINT s").unwrap();
-    first.batch_execute(&search("generate_series(1, 1 / (random() * 0)::int)")).unwrap_err();
-    first.batch_execute("ROLLBACK TO s").unwrap();
-    admitted(&mut second);
-    first
-        .batch_execute(&format!(
-            "DO $do$ BEGIN PERFORM * FROM phash_pairs('SELECT 1', 0); EXCEPTION WHEN OTHERS THEN END $do$; {}",
-            search("(VALUES (1)) v")
-        ))
-        .unwrap();
-    // Ended: at the end of the call, not of the transaction.
-    admitted(&mut second);
-    first
-        .batch_execute("DECLARE c CURSOR FOR SELECT * FROM phash_pairs('VALUES (1, phash ''ab''), (2, ''ab'')', 0)")
-        .unwrap();
-    first.batch_execute("FETCH c").unwrap();
-    admitted(&mut second);
-    first.batch_execute("COMMIT; SELECT pg_advisory_unlock_all()").unwrap();
-    admin.batch_execute("SELECT pg_advisory_lock(1)").unwrap();
-    let running = start(first, search("pg_advisory_xact_lock(1)"));
-    wait_until("the first search waits", || waits(&mut admin, process, "advisory"));
-    refused(&mut second);
-    admin.batch_execute("SELECT pg_advisory_unlock(1)").unwrap();
-    let (first, result, _) = running.join().unwrap();
-    result.unwrap();
-    admitted(&mut second);
-
-    // Terminated.
-    let running = sleep(&mut admin, first, process);
-    refused(&mut second);
-    admin.execute("SELECT pg_terminate_backend($1)", &[&process]).unwrap();
-    running.join().unwrap().1.unwrap_err();
-    wait_until("the first search is gone", || second.batch_execute(&search("(VALUES (1)) v")).is_ok());
-
-    // A search in a search takes a place of its own, and is refused rather than left to wait for itself; two of one
-    // statement run one after the other.
-    let nested = "SELECT count(*) FROM phash_pairs($$
-        SELECT x.b, phash 'ab' FROM phash_pairs('VALUES (1, phash ''ab''), (2, ''ab''), (3, ''ab'')', 0) x WHERE x.a = 1$$, 0)";
-    let beside = "SELECT count(*) FROM phash_pairs('VALUES (1, phash ''ab''), (2, ''ab'')', 0) a,
-        phash_pairs('VALUES (1, phash ''ab''), (2, ''ab'')', 0) b";
-    for _ in 0..3 {
-        assert_eq!(second.batch_execute(nested).unwrap_err().code(), Some(&SqlState::CONFIGURATION_LIMIT_EXCEEDED));
-        second.batch_execute("SET lumina.concurrent_searches = 2").unwrap();
-        assert_eq!(second.query_one(nested, &[]).unwrap().get::<_, i64>(0), 1);
-        second.batch_execute("RESET lumina.concurrent_searches").unwrap();
-        assert_eq!(second.query_one(beside, &[]).unwrap().get::<_, i64>(0), 1);
-    }
-    admitted(&mut elsewhere);
-
-    // Killed: Postgres restarts, and nobody has the place.
-    let mut first = cluster.connect();
-    let process = pid(&mut first);
-    let running = sleep(&mut admin, first, process);
-    assert!(Command::new("kill").args(["-9", &process.to_string()]).status().unwrap().success());
-    running.join().unwrap().1.unwrap_err();
-    wait_until("Postgres is back", || cluster.log().matches("ready to accept connections").count() >= 2);
-    admitted(&mut cluster.connect());
 }
 
 /// Searches that would find a billion pairs and more. The server's disk and memory must not notice.

@@ -30,7 +30,7 @@ const SETUP: &str = "
             LATERAL (SELECT format('/private/%s-%s', id, copy) AS path FROM generate_series(1, 1 + (id % 3 = 0)::int) copy) p;
     INSERT INTO lumina.sources (catalog, path, name) SELECT id, '/private', name FROM lumina.catalogs;
     -- a search that waits for a lock holds its place among the searches
-    CREATE TABLE held (id int, h phash); INSERT INTO held VALUES (1, 'ab')";
+    CREATE TABLE held AS SELECT id, id::int8::phash AS h FROM generate_series(1, 20000) id";
 
 /// A job as a row: the columns of a home that is this one, by the job that has run here.
 const JOB: &str = "INSERT INTO lumina.jobs (kind, catalog, parameters, owner, state, attempts, token, worker_pid, error_code, error_sqlstate, error,
@@ -109,7 +109,10 @@ impl Stuck {
         gate.batch_execute("SELECT pg_advisory_lock(77)").expect("a lock");
         let mut session = cluster.connect();
         let search = std::thread::spawn(move || {
-            let held = "SELECT * FROM phash_pairs('SELECT id, h FROM held, pg_advisory_lock_shared(77)', 1)";
+            // It has read more than work_mem by then, and so has the place.
+            let held = "SELECT * FROM phash_pairs('TABLE held UNION ALL
+                SELECT 0, phash ''0000000000000000'' FROM pg_advisory_lock_shared(77)', 0)";
+            session.batch_execute("SET work_mem = '64kB'").expect("a setting");
             session.batch_execute(held).expect("the search ends");
         });
         wait_until("the search waits", || {

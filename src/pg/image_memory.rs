@@ -1,0 +1,197 @@
+//! `lumina.image_memory_total`: what all images of the server may take together.
+//!
+//! Every role may hash images, in as many sessions as the server has, so that a bound for each image bounds nothing. An
+//! image that needs more than [`SMALL`] takes a share of the total before it is decoded, and waits for a while where none
+//! is left. Parallel workers and sessions count alike, each for itself.
+//!
+//! - Where the library is preloaded, shares are counted in shared memory ([`shared_memory`](super::shared_memory)), to the
+//!   kilobyte.
+//! - Elsewhere the total is cut into [`PARTS`] parts, each of which is a lock of ours ([`lock`](super::lock)): a share is as
+//!   many of them as it needs.
+//!
+//! Either is given back at the end of the call, where the (sub)transaction fails, and where the process ends. A decoder that
+//! was left alone (`crates/photo`, `decode/aside.rs`) keeps its share until it ends. Without shared memory only the
+//! backend's own thread can give that back: with the session's next image or transaction.
+
+use super::interrupts::{PATIENCE, pause};
+use super::lock::{Attempt, Lock};
+use super::shared_memory::{self, Word};
+use crate::error::LuminaError;
+use crate::guc;
+use pgrx::pg_sys::{self, XactEvent};
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Bytes that are not counted: that much Postgres takes for a statement of its own as well.
+const SMALL: u64 = 4 << 20;
+/// In how many parts the total is given away where there is no shared memory.
+const PARTS: u32 = 64;
+/// Between two looks for room.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long a call that ends early waits for its decoder to notice.
+const NOTICE: Duration = Duration::from_millis(300);
+
+/// What the images of a call have of the total.
+pub(crate) struct Share {
+    counted: Arc<Counted>,
+    parts: Vec<Lock>,
+}
+
+/// What was counted in shared memory. Shared by the call and the threads that it starts: the last of them gives it back.
+pub(super) struct Counted {
+    word: Option<Word>,
+    kilobytes: AtomicU32,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        // Calls nothing of Postgres: on any thread, and while an error unwinds.
+        if let Some(word) = self.word {
+            word.subtract(self.kilobytes.load(Ordering::Acquire));
+        }
+    }
+}
+
+impl Share {
+    /// Nothing yet.
+    pub(crate) fn none() -> Self {
+        release_ended();
+        Share { counted: Arc::new(Counted { word: Word::mine(), kilobytes: AtomicU32::new(0) }), parts: Vec::new() }
+    }
+
+    /// Makes it large enough for `bytes`, and waits for a while where others have what that takes. Raises what interrupts
+    /// raise. Errors: 53400, where there is no room.
+    pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), LuminaError> {
+        if bytes <= SMALL {
+            return Ok(());
+        }
+        let (needed, limit) = (bytes.div_ceil(1024), guc::image_memory_total() as u64);
+        let began = Instant::now();
+        while needed > limit || !self.try_grow(needed, limit) {
+            if needed > limit || began.elapsed() > PATIENCE {
+                return Err(LuminaError::ImageMemoryTotal { needed, limit });
+            }
+            pause(LOOK);
+        }
+        Ok(())
+    }
+
+    /// In kilobytes, of which the limit is no less. Takes all that is lacking, or nothing.
+    fn try_grow(&mut self, needed: u64, limit: u64) -> bool {
+        let Some(word) = self.counted.word else {
+            let part = limit.div_ceil(u64::from(PARTS));
+            return self.try_parts(needed.div_ceil(part) as usize);
+        };
+        let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+        let more = needed.saturating_sub(self.counted.kilobytes.load(Ordering::Acquire));
+        // Counted first and looked at afterwards: of two that do so at once, the later sees both.
+        word.add(more);
+        if more > 0 && shared_memory::sum() > limit {
+            word.subtract(more);
+            return false;
+        }
+        self.counted.kilobytes.fetch_add(more, Ordering::AcqRel);
+        true
+    }
+
+    fn try_parts(&mut self, needed: usize) -> bool {
+        let before = self.parts.len();
+        // Everybody begins elsewhere: so few ask for what is taken.
+        let first = process::id() % PARTS;
+        for place in 0..PARTS {
+            if self.parts.len() >= needed {
+                return true;
+            }
+            let part = Lock::image_memory((first + place) % PARTS);
+            match part.try_for_transaction() {
+                Attempt::Taken => self.parts.push(part),
+                Attempt::Again => part.release_in_transaction(),
+                Attempt::Busy => {}
+            }
+        }
+        if self.parts.len() >= needed {
+            return true;
+        }
+        self.parts.drain(before..).for_each(Lock::release_in_transaction);
+        false
+    }
+
+    /// What a thread that is started for the image holds while it runs.
+    pub(super) fn for_thread(&self) -> Arc<Counted> {
+        Arc::clone(&self.counted)
+    }
+
+    /// The call ends early: a thread may be left. Where only this thread can give its share back, it stays this session's.
+    pub(super) fn end_early(mut self) {
+        if self.parts.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        while Arc::strong_count(&self.counted) > 1 {
+            if began.elapsed() > NOTICE {
+                let kept: Vec<Lock> = self.parts.drain(..).collect();
+                // Those of the transaction go with it.
+                for part in &kept {
+                    part.try_for_session();
+                }
+                keep(Arc::downgrade(&self.counted), kept);
+                return;
+            }
+            thread::sleep(Duration::from_millis(4));
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.parts.drain(..).for_each(Lock::release_in_transaction);
+        }
+    }
+}
+
+/// Parts of this session's that belong to a thread, which is gone once nobody has the other side any more.
+type Left = (Weak<Counted>, Vec<Lock>);
+
+thread_local! {
+    static LEFT: RefCell<Vec<Left>> = const { RefCell::new(Vec::new()) };
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+}
+
+fn keep(thread: Weak<Counted>, parts: Vec<Lock>) {
+    LEFT.with_borrow_mut(|left| left.push((thread, parts)));
+    if !REGISTERED.replace(true) {
+        // SAFETY: a callback of ours, for the life of the session.
+        unsafe { pg_sys::RegisterXactCallback(Some(transaction_ends), std::ptr::null_mut()) };
+    }
+}
+
+/// Gives back what threads had that have ended.
+fn release_ended() {
+    let ended = LEFT.with_borrow_mut(|left| {
+        let mut ended = Vec::new();
+        left.retain_mut(|(thread, parts)| {
+            let alive = thread.strong_count() > 0;
+            if !alive {
+                ended.append(parts);
+            }
+            alive
+        });
+        ended
+    });
+    ended.into_iter().for_each(Lock::release_if_held_in_session);
+}
+
+/// # Safety
+/// Called by Postgres.
+unsafe extern "C-unwind" fn transaction_ends(event: XactEvent::Type, _: *mut c_void) {
+    if matches!(event, XactEvent::XACT_EVENT_COMMIT | XactEvent::XACT_EVENT_ABORT) {
+        // SAFETY: the closure owns nothing that an error would leave behind.
+        unsafe { pg_sys::panic::pgrx_extern_c_guard(release_ended) };
+    }
+}

@@ -1,0 +1,297 @@
+//! `lumina.image_memory_total`: images of many sessions share one bound, with the library preloaded and without; shares come
+//! back whatever ends their process.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use lumina_cluster::Cluster;
+use lumina_cluster::cluster::wait_until;
+use lumina_cluster::report::say;
+use postgres::Client;
+use postgres::error::SqlState;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Far more than the second that is promised, and less than the five that a statement waits for room.
+const SOON: Duration = Duration::from_secs(4);
+
+/// What all images may take, in kilobytes.
+const TOTAL: u64 = 64 << 10;
+
+/// A server, on which images share [`TOTAL`].
+fn server(preloaded: bool, settings: &[(&str, &str)]) -> Cluster {
+    let preload = [("shared_preload_libraries", "lumina")];
+    let mut all = vec![("lumina.image_memory_total", "64MB"), ("restart_after_crash", "on")];
+    all.extend(preload.iter().filter(|_| preloaded));
+    all.extend(settings);
+    let cluster = Cluster::start_with(&all);
+    cluster.sql("postgres", "CREATE EXTENSION lumina");
+    cluster
+}
+
+/// A grey PNG of one colour: a byte of memory a pixel.
+fn flat(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.write_header().unwrap().write_image_data(&vec![0; (width * height) as usize]).unwrap();
+    bytes
+}
+
+/// Of which one has room in the total, and two have not.
+fn large() -> Vec<u8> {
+    static LARGE: OnceLock<Vec<u8>> = OnceLock::new();
+    LARGE.get_or_init(|| flat(7000, 6000)).clone()
+}
+
+/// Which does not count.
+fn small() -> Vec<u8> {
+    flat(500, 500)
+}
+
+fn pid(session: &mut Client) -> i32 {
+    session.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0)
+}
+
+fn signal(pid: i32, signal: &str) {
+    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
+}
+
+fn hash(session: &mut Client, image: &[u8]) -> Result<(), postgres::Error> {
+    session.query("SELECT image_phash($1, 'ahash')", &[&image]).map(drop)
+}
+
+/// Kilobytes of memory of their own that the processes of a server have, all together.
+fn memory(cluster: &Cluster) -> u64 {
+    let postmaster = cluster.postmaster().unwrap();
+    let children =
+        std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap_or_default();
+    let of = |child: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:").map(str::to_owned));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    };
+    children.split_whitespace().map(of).sum()
+}
+
+/// The most memory that a server has taken until `running` are done.
+fn peak<T>(cluster: &Cluster, running: &[JoinHandle<T>]) -> u64 {
+    let mut most = 0;
+    while running.iter().any(|thread| !thread.is_finished()) {
+        most = most.max(memory(cluster));
+        thread::sleep(Duration::from_millis(2));
+    }
+    most
+}
+
+fn refused(error: &postgres::Error) {
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.code(), &SqlState::CONFIGURATION_LIMIT_EXCEEDED, "{error:?}");
+    assert!(error.hint().unwrap().contains("lumina.image_memory_total"), "{error:?}");
+}
+
+#[test]
+fn many_sessions_share_the_memory() {
+    for preloaded in [true, false] {
+        let cluster = server(preloaded, &[]);
+        let image = large();
+        let mut sessions: Vec<Client> = (0..8).map(|_| cluster.connect()).collect();
+        sessions.iter_mut().for_each(|session| hash(session, &small()).unwrap());
+        let before = memory(&cluster);
+        let hashed = |mut session: Client| {
+            let image = image.clone();
+            thread::spawn(move || {
+                (0..3).filter(|_| hash(&mut session, &image).map_err(|error| refused(&error)).is_ok()).count()
+            })
+        };
+        let running: Vec<_> = sessions.into_iter().map(hashed).collect();
+        let most = peak(&cluster, &running) - before;
+        let done: usize = running.into_iter().map(|thread| thread.join().unwrap()).sum();
+        say(&format!("preloaded: {preloaded}: {done} of 24 images hashed, {} MB at most", most >> 10));
+        // Beside the images each session has its statement, with the image's bytes.
+        assert!(most < TOTAL + 8 * 2048, "preloaded: {preloaded}: {most} kB");
+        assert!(most > 30 << 10 && done >= 3, "preloaded: {preloaded}: {most} kB, {done} images");
+    }
+}
+
+/// To Postgres's lock table the processes of a parallel query are one.
+#[test]
+fn parallel_workers_share_the_memory() {
+    for preloaded in [true, false] {
+        let settings = [("max_parallel_workers_per_gather", "3"), ("max_worker_processes", "16")];
+        let cluster = server(preloaded, &settings);
+        let mut session = cluster.connect();
+        session
+            .batch_execute(
+                "CREATE TABLE images (id int, bytes bytea) WITH (fillfactor = 10);
+                ALTER TABLE images ALTER bytes SET STORAGE EXTERNAL",
+            )
+            .unwrap();
+        for id in 0..9 {
+            session.execute("INSERT INTO images VALUES ($1, $2)", &[&id, &large()]).unwrap();
+        }
+        session
+            .batch_execute(
+                "INSERT INTO images SELECT id, NULL FROM generate_series(10, 20000) id; ANALYZE images;
+                SET min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;
+                SET parallel_leader_participation = off",
+            )
+            .unwrap();
+        let query = "SELECT count(image_phash(bytes, 'ahash')) FROM images";
+        let plan: Vec<String> =
+            session.query(&format!("EXPLAIN {query}"), &[]).unwrap().iter().map(|row| row.get(0)).collect();
+        assert!(plan.iter().any(|line| line.contains("Workers Planned: 3")), "{plan:?}");
+        let before = memory(&cluster);
+        let running = vec![thread::spawn(move || session.query_one(query, &[]).map(|row| row.get::<_, i64>(0)))];
+        let most = peak(&cluster, &running) - before;
+        for thread in running {
+            assert_eq!(thread.join().unwrap().unwrap(), 9);
+        }
+        say(&format!("preloaded: {preloaded}: parallel workers had {} MB at most", most >> 10));
+        // A worker is a process: it has a few megabytes before it has an image.
+        assert!(most < TOTAL + 4 * (14 << 10), "preloaded: {preloaded}: {most} kB");
+    }
+}
+
+/// A session that stands still in the middle of a large image, with its share.
+fn stopped(cluster: &Cluster, other: &mut Client) -> (i32, JoinHandle<Result<(), postgres::Error>>) {
+    let mut session = cluster.connect();
+    let pid = pid(&mut session);
+    let image = large();
+    let running = thread::spawn(move || {
+        let many = "SELECT count(image_phash($1, 'ahash', 4 * (1 + i % 4))) FROM generate_series(1, 100000) i";
+        session.query(many, &[&image]).map(drop)
+    });
+    wait_until("a session stands still with a share", || {
+        signal(pid, "-STOP");
+        // It may stand between two images.
+        other.batch_execute("SET statement_timeout = '200ms'").unwrap();
+        let waits = hash(other, &large()).is_err_and(|error| error.code() == Some(&SqlState::QUERY_CANCELED));
+        other.batch_execute("RESET statement_timeout").unwrap();
+        // On a slow machine the time-out meets an image that has room.
+        let stands = waits && hash(other, &large()).map_err(|error| refused(&error)).is_err();
+        if !stands {
+            signal(pid, "-CONT");
+        }
+        stands
+    });
+    (pid, running)
+}
+
+#[test]
+fn a_share_comes_back_whatever_ends_its_session() {
+    for preloaded in [true, false] {
+        let cluster = server(preloaded, &[]);
+        let mut other = cluster.connect();
+        for end in ["-CONT", "-INT", "-TERM", "-KILL"] {
+            let (pid, running) = stopped(&cluster, &mut other);
+            let case = format!("preloaded: {preloaded}, {end}");
+            // Whoever waits can be cancelled, and what is small does not wait.
+            other.batch_execute("SET statement_timeout = '300ms'").unwrap();
+            let began = Instant::now();
+            let error = hash(&mut other, &large()).unwrap_err();
+            assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{case}: {error:?}");
+            assert!(began.elapsed() < SOON, "{case}: {:?}", began.elapsed());
+            hash(&mut other, &small()).unwrap();
+            other.batch_execute("RESET statement_timeout").unwrap();
+            let waiting = (end == "-INT").then(|| {
+                let mut third = cluster.connect();
+                thread::spawn(move || hash(&mut third, &large()))
+            });
+            if end != "-CONT" {
+                signal(pid, end);
+            }
+            signal(pid, "-CONT");
+            if end == "-CONT" {
+                // It goes on with image after image: they take turns.
+                wait_until("two sessions take turns", || hash(&mut other, &large()).is_ok());
+                signal(pid, "-INT");
+            }
+            running.join().unwrap().unwrap_err();
+            if let Some(waiting) = waiting {
+                waiting.join().unwrap().unwrap();
+            }
+            if end == "-KILL" {
+                wait_until("Postgres is back", || cluster.log().matches("ready to accept connections").count() >= 2);
+                other = cluster.connect();
+            }
+            let began = Instant::now();
+            hash(&mut other, &large()).unwrap();
+            assert!(began.elapsed() < SOON, "{case}: {:?}", began.elapsed());
+        }
+    }
+}
+
+/// An error gives the share back, also where it is caught and the transaction goes on.
+#[test]
+fn an_error_gives_the_share_back() {
+    for preloaded in [true, false] {
+        let cluster = server(preloaded, &[]);
+        let (mut session, mut other) = (cluster.connect(), cluster.connect());
+        let mut damaged = large();
+        damaged.truncate(damaged.len() / 2);
+        session.batch_execute("CREATE TEMP TABLE damaged (image bytea); BEGIN").unwrap();
+        session.execute("INSERT INTO damaged VALUES ($1)", &[&damaged]).unwrap();
+        session
+            .batch_execute(
+                "DO $$ BEGIN FOR i IN 1..3 LOOP
+                    BEGIN PERFORM image_phash(image, 'ahash') FROM damaged; RAISE 'no error';
+                    EXCEPTION WHEN data_exception THEN NULL; END;
+                END LOOP; END $$",
+            )
+            .unwrap();
+        hash(&mut other, &large()).unwrap();
+        session.batch_execute("COMMIT").unwrap();
+        // What never fits is refused at once.
+        let huge = flat(9000, 9000);
+        let began = Instant::now();
+        refused(&hash(&mut session, &huge).unwrap_err());
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    }
+}
+
+/// A decoder that nobody waits for any more has its share until it ends.
+#[test]
+fn a_decoder_that_is_left_keeps_its_share() {
+    let cluster = server(false, &[("lumina.image_memory_total", "4GB")]);
+    let (mut session, mut admin) = (cluster.connect(), cluster.connect());
+    let pid = pid(&mut session);
+    // A small picture in several scans that claims to be a large one: the decoder transforms all of it once it has read what
+    // there is, which takes many times as long as a call waits for its decoder.
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/photo/tests/golden/images/jpeg-progressive.jpg");
+    let mut bytes = std::fs::read(golden).unwrap();
+    let frame = bytes.windows(2).position(|marker| marker == [0xff, 0xc2]).unwrap();
+    let side = 12_000_u16.to_be_bytes();
+    bytes[frame + 5..frame + 9].copy_from_slice(&[side, side].concat());
+    let parts = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 19576 AND pid = $1";
+    let mut parts = || admin.query_one(parts, &[&pid]).unwrap().get::<_, i64>(0);
+    let threads = || std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
+    hash(&mut session, &small()).unwrap(); // the library is loaded
+    let mut seen = 0;
+    // Which of them meets the decoder while it transforms depends on the machine.
+    for timeout in (1..20).map(|step| 200 * step) {
+        session.batch_execute(&format!("SET statement_timeout = {timeout}")).unwrap();
+        let began = Instant::now();
+        let result = hash(&mut session, &bytes);
+        assert!(began.elapsed() < Duration::from_millis(timeout) + SOON, "{:?}", began.elapsed());
+        session.batch_execute("RESET statement_timeout").unwrap();
+        if result.is_ok() {
+            break;
+        }
+        loop {
+            let held = parts();
+            if threads() == 1 {
+                break; // it has ended, before or after the look
+            }
+            assert!(held > 0, "a decoder runs without a share");
+            seen += 1;
+        }
+        wait_until("the share is given back", || {
+            session.batch_execute("SELECT 1").unwrap();
+            parts() == 0
+        });
+    }
+    say(&format!("a decoder that was left was seen {seen} times"));
+    assert!(seen > 0, "no decoder was left alone");
+    assert!(!cluster.log().contains("WARNING"), "{}", cluster.log());
+}
