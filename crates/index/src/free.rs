@@ -18,8 +18,9 @@ pub(crate) struct FreeBlocks {
     refused: Vec<u32>,
     patience: usize,
     blocks: u32,
-    /// The next block to be looked at, and how many still are.
+    /// The next block to be looked at, how far from it the one after is, and how many still are.
     at: u32,
+    stride: u32,
     left: u32,
     /// Free blocks there must be beyond those that may be left over.
     spare: u32,
@@ -35,7 +36,7 @@ impl FreeBlocks {
         let seed = (meta.next_generation + meta.changes).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let at = (seed >> 32) as u32 % blocks.max(1);
         let spare = blocks.saturating_sub(used).saturating_sub(blocks / SPARE);
-        FreeBlocks { refused: Vec::new(), patience, blocks, at, left: blocks, spare }
+        FreeBlocks { refused: Vec::new(), patience, blocks, at, stride: stride(blocks), left: blocks, spare }
     }
 
     /// A block that is free as far as `meta` knows, or a new one. Whoever takes it looks again, under its lock.
@@ -64,8 +65,7 @@ impl FreeBlocks {
         for _ in 0..LOOKS {
             self.left = self.left.checked_sub(1)?;
             let block = self.at;
-            // By the golden ratio of the file: what is free, and what is not yet, stands together.
-            self.at = ((u64::from(block) + u64::from(self.blocks) * 618 / 1000 + 1) % u64::from(self.blocks)) as u32;
+            self.at = ((u64::from(block) + u64::from(self.stride)) % u64::from(self.blocks)) as u32;
             if store.read(block, |page| meta.is_free(page, block, store)) {
                 return Some(block);
             }
@@ -80,5 +80,37 @@ impl FreeBlocks {
         if !self.refused.is_empty() {
             store.give_free(&self.refused);
         }
+    }
+}
+
+/// How far apart blocks are that are looked at one after the other: the golden ratio of the file, for what is free, and
+/// what is not yet, stands together. It has no divisor in common with the length of the file: else the looks would come
+/// back to where they began before they have been at every block, in a file of 495 blocks at 55 of them.
+fn stride(blocks: u32) -> u32 {
+    let golden = (u64::from(blocks) * 618 / 1000) as u32;
+    (golden + 1..).find(|stride| divisor(*stride, blocks) == 1).unwrap_or(1)
+}
+
+/// The greatest common divisor.
+fn divisor(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { divisor(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stride;
+
+    #[test]
+    fn every_block_has_its_turn() {
+        for blocks in 1..2000 {
+            let mut turns = vec![0; blocks as usize];
+            let mut at = 0;
+            for _ in 0..blocks {
+                turns[at] += 1;
+                at = (at + stride(blocks) as usize) % blocks as usize;
+            }
+            assert!(turns.iter().all(|turns| *turns == 1), "{blocks} blocks");
+        }
+        assert!(stride(0) > 0 && stride(u32::MAX) > 0);
     }
 }
