@@ -82,7 +82,7 @@ impl IndexPath {
     /// Lets the planner take any other way, even one that is disabled.
     pub(crate) fn refuse(self) {
         // SAFETY: the path is being made.
-        unsafe { version::disable(&raw mut (*self.path).path) };
+        unsafe { version::disable(self.path) };
     }
 
     /// The share of the table's rows that the conditions keep, with the predicate of a partial index.

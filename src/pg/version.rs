@@ -376,14 +376,19 @@ pub(super) fn parameter(
 }
 
 /// Lets the planner prefer every other path to one that costs infinitely much: Postgres 18 counts what is disabled before
-/// it compares costs, and a plain scan of the table may be disabled once.
+/// it compares costs, and a plain scan of the table may be disabled once. A bitmap scan does not inherit the count from
+/// the path that it is made of: where that has no condition of the index, no bitmap scan is to be made of the index.
 ///
 /// # Safety
-/// `path` is being made.
-pub(super) unsafe fn disable(_path: *mut pg_sys::Path) {
+/// `path` is being made, over an index whose description is the running planner's own.
+pub(super) unsafe fn disable(_path: *mut pg_sys::IndexPath) {
     #[cfg(feature = "pg18")]
     // SAFETY: as promised by the caller.
     unsafe {
-        (*_path).disabled_nodes = 2;
+        (*_path).path.disabled_nodes = 2;
+        // Then no path over this index has one: that would need the column, and no path of the index alone would be tried.
+        if (*_path).indexclauses.is_null() && (*_path).indexorderbys.is_null() {
+            (*(*_path).indexinfo).amhasgetbitmap = false;
+        }
     }
 }
