@@ -59,4 +59,3 @@ SELECT image_phash(bytes, 'dhash') FROM images;
 RESET lumina.image_memory;
 SET lumina.max_image_pixels_limit = 100;
 SELECT image_phash(bytes, 'dhash') FROM images;
-SET lumina.image_memory = '1kB';

@@ -138,17 +138,23 @@ impl Cluster {
         run(self.control("stop").args(["-w", "-t", "120", "-m", mode]));
     }
 
-    /// Gives every page a checksum, which the server then keeps and looks at. It is stopped for that.
+    /// Gives every page a checksum, which the server then keeps and looks at. It is stopped for that. From Postgres 18 on
+    /// a new server has them.
     pub fn enable_checksums(&self) {
-        self.stop(Shutdown::Fast);
-        run(program("pg_checksums").args(["--enable", "--no-sync", "-D"]).arg(self.data()));
-        self.restart();
+        self.set_checksums("on", "--enable");
     }
 
-    /// Has the server keep no checksums of pages, as Postgres up to 17 comes. It is stopped for that.
+    /// Takes the checksums of pages away, where there are any.
     pub fn disable_checksums(&self) {
+        self.set_checksums("off", "--disable");
+    }
+
+    fn set_checksums(&self, wanted: &str, option: &str) {
+        if self.sql("postgres", "SHOW data_checksums").trim() == wanted {
+            return;
+        }
         self.stop(Shutdown::Fast);
-        run(program("pg_checksums").args(["--disable", "--no-sync", "-D"]).arg(self.data()));
+        run(program("pg_checksums").args([option, "--no-sync", "-D"]).arg(self.data()));
         self.restart();
     }
 

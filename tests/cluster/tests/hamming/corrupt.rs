@@ -199,7 +199,10 @@ fn infect(cluster: &Cluster, session: &mut Client, seed: u64, share: usize) -> V
 
 #[test]
 fn damage_is_told() {
-    let (cluster, session) = world();
+    let (cluster, _) = world();
+    cluster.disable_checksums();
+    let mut session = cluster.connect();
+    assert_eq!(value(&mut session, "SELECT current_setting('data_checksums')"), "off");
     suffer(&cluster, session, 1);
 }
 
@@ -218,12 +221,9 @@ fn damage_is_told_with_checksums() {
 /// by both.
 #[test]
 fn damage_is_told_while_the_server_runs() {
-    let (cluster, mut used) = world_with(&[("shared_buffers", "1MB")]);
-    if value(&mut used, "SELECT current_setting('data_checksums')") == "on" {
-        drop(used);
-        cluster.disable_checksums();
-        used = cluster.connect();
-    }
+    let (cluster, _) = world_with(&[("shared_buffers", "1MB")]);
+    cluster.disable_checksums();
+    let mut used = cluster.connect();
     let mut hashes = Hashes::new(64, 94);
     fill(&mut used, "t", &mut hashes, 20_000);
     fill(&mut used, "other", &mut Hashes::new(64, 95), 20_000);

@@ -62,7 +62,9 @@ fn expressions() {
         "CREATE INDEX t_h ON t USING hamming ((h::phash(64)));
         CREATE TABLE words (id int8 PRIMARY KEY, word text);
         INSERT INTO words SELECT i, 'word ' || i FROM generate_series(1, 2000) i;
-        CREATE FUNCTION bits(text) RETURNS phash IMMUTABLE LANGUAGE sql AS $$SELECT ('x' || md5($1))::varbit::phash$$;
+        -- From Postgres 17 on an index is built with no schema but pg_catalog on the search path.
+        CREATE FUNCTION bits(text) RETURNS phash IMMUTABLE LANGUAGE sql AS
+            $$SELECT ('x' || md5($1))::varbit::public.phash$$;
         CREATE INDEX words_h ON words USING hamming ((bits(word)::phash(128)));
         INSERT INTO words SELECT i, 'word ' || i FROM generate_series(2001, 3000) i; ANALYZE t; ANALYZE words",
     );

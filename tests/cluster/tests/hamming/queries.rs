@@ -163,9 +163,11 @@ fn views_functions_and_subtransactions() {
         ) > 0
     );
     // In a worker, where a plan may be run whole.
-    session.batch_execute("SET force_parallel_mode = on").unwrap();
+    let name = "SELECT name FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query')";
+    let parallel = value(&mut session, name);
+    session.batch_execute(&format!("SET {parallel} = on")).unwrap();
     assert!(same(&mut session, &format!("SELECT id FROM t WHERE phash_within(h, '{center}', 25)")) > 0);
-    session.batch_execute("RESET force_parallel_mode").unwrap();
+    session.batch_execute(&format!("RESET {parallel}")).unwrap();
     // What a subtransaction added is found in it, and not after it was rolled back.
     session.batch_execute("BEGIN").unwrap();
     let count = |session: &mut Client, radius| Search::ball("t", &center, radius).compare_now(session);
