@@ -6,7 +6,7 @@ help:
 	@echo "make demo         real photographs imported, their duplicates in the terminal and as a page; PHOTOS=dir"
 	@echo "make demo-stop    ends the server of the demo and removes everything"
 	@echo "make session      a throwaway server with the extension, and the README's session on it"
-	@echo "make test         formatting, lints, all tests, on Postgres 15"
+	@echo "make test         formatting, lints, all tests on Postgres 15; the type, the index, bulk search on 18"
 	@echo "make test-all     the tests on Postgres 15, 16, 17 and 18, each in the Debian that has it; needs root"
 	@echo "make test-clients the clients of docs/clients.md: psycopg, SQLAlchemy, Django, JDBC, PostgREST"
 	@echo "make bench        the figures of the README"
