@@ -9,10 +9,12 @@ use crate::guc;
 use crate::pg::background::{self, set, set_busy, sleep};
 use crate::pg::lock::{self, Attempt, Lock};
 use crate::pg::report::say;
+use crate::pg::settings::ServerSettings;
 use crate::pg::statement;
 use crate::pg::transaction::{self, Caught, Tables, attempt, try_hold};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
+use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 /// How often a worker tries to write that its job has failed: the disk may be full.
@@ -26,17 +28,21 @@ const IN_VAIN: u32 = 10;
 #[pgrx::pg_guard]
 #[unsafe(no_mangle)]
 extern "C-unwind" fn lumina_worker(argument: Datum) {
+    let server = ServerSettings::read();
     background::set_up(Oid::from(argument.value() as u32));
-    set_environment();
+    server.put_back(&KEPT);
+    pin_settings();
     if let Err(caught) = work() {
         say(PgLogLevel::WARNING, &format!("lumina: a worker ends: {}", caught.message));
     }
 }
 
-/// A worker's own settings, whatever the database's are.
-fn set_environment() {
+/// What a database may preset for jobs as for its sessions, of what any user may set.
+const KEPT: [&CStr; 1] = [c"synchronous_commit"];
+
+/// A worker's own settings, whatever those of the server and the database are.
+fn pin_settings() {
     for (name, value) in [
-        (c"role", "none"),
         (c"exit_on_error", "off"),
         (c"search_path", "pg_catalog, pg_temp"),
         (c"default_transaction_isolation", "read committed"),
@@ -52,6 +58,15 @@ fn set_environment() {
         (c"DateStyle", "ISO, YMD"),
         (c"IntervalStyle", "postgres"),
         (c"bytea_output", "hex"),
+        (c"TimeZone", "UTC"),
+        // How statements and their texts are read; those of PL/pgSQL are read when a function is first called.
+        (c"standard_conforming_strings", "on"),
+        (c"transform_null_equals", "off"),
+        (c"array_nulls", "on"),
+        (c"xmloption", "content"),
+        (c"plpgsql.variable_conflict", "error"),
+        (c"plpgsql.extra_errors", "none"),
+        (c"plpgsql.extra_warnings", "none"),
     ] {
         set(name, value);
     }

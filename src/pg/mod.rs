@@ -28,6 +28,7 @@
 //! - [`relation`]: tables and indexes.
 //! - [`report`]: messages that are no errors.
 //! - [`rows`]: functions that return a set of rows.
+//! - [`settings`]: those of a background worker, whatever its database has preset.
 //! - [`shared_memory`]: what all processes share, where the library is preloaded.
 //! - [`slot`]: how many searches run at once on the server.
 //! - [`sort`]: the callbacks of a sort.
@@ -75,6 +76,7 @@ pub(crate) mod relation;
 pub(crate) mod report;
 pub(crate) mod rows;
 pub(crate) mod server;
+pub(crate) mod settings;
 pub(crate) mod shared_memory;
 pub(crate) mod slot;
 pub(crate) mod sort;

@@ -157,6 +157,21 @@ pub(super) unsafe fn holds(lock: *const pg_sys::LOCKTAG, mode: pg_sys::LOCKMODE)
     }
 }
 
+/// All settings that there are by now.
+pub(super) fn settings() -> Vec<&'static pg_sys::config_generic> {
+    #[cfg(not(feature = "pg15"))]
+    let mut count = 0;
+    // SAFETY: Postgres has a list of pointers to settings, each of which stays as long as the process; it is as long as
+    // said.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let (list, count) = (pg_sys::get_guc_variables(), pg_sys::GetNumConfigOptions());
+        #[cfg(not(feature = "pg15"))]
+        let list = pg_sys::get_guc_variables(&raw mut count);
+        (0..count as usize).filter_map(|place| (*list.add(place)).as_ref()).collect()
+    }
+}
+
 /// Adds a block of zeros to a file, and returns its number.
 ///
 /// # Safety

@@ -1,0 +1,56 @@
+//! The settings of a background worker: the server's own, whatever its database has preset.
+//!
+//! What any user may set, the owner of a database may preset for every session in it (`ALTER DATABASE ... SET`), and
+//! Postgres starts no worker without: who it acts as, how our statements are read, which plans they get. So the values
+//! are read before the worker is connected, when they are those of the command line and the configuration files, and
+//! put back afterwards. What only a superuser may set stays as the superuser has preset it.
+
+use super::background::set;
+use super::version::settings;
+use pgrx::pg_sys::{self, GucContext, GucSource, config_generic};
+use std::ffi::{CStr, CString};
+
+/// What any user may set, as the server has it.
+pub(crate) struct ServerSettings(Vec<(CString, CString)>);
+
+impl ServerSettings {
+    /// In a background worker that is not connected yet.
+    pub(crate) fn read() -> Self {
+        let users = settings().into_iter().filter(|setting| setting.context == GucContext::PGC_USERSET);
+        Self(users.filter_map(|setting| Some((name(setting).to_owned(), value(setting)?))).collect())
+    }
+
+    /// Puts back what differs by a preset of the database, of the role, or of both; not the settings in `kept`. Then
+    /// this process is whoever it was started as, whatever was preset.
+    pub(crate) fn put_back(self, kept: &[&CStr]) {
+        // SAFETY: plain calls in a process that is connected. Who is authenticated may become themselves again.
+        unsafe { pg_sys::SetSessionAuthorization(pg_sys::GetAuthenticatedUserId(), true) };
+        set(c"role", "none");
+        let preset: Vec<&CStr> = settings().into_iter().filter(|setting| is_preset(setting)).map(name).collect();
+        for (name, value) in self.0 {
+            let is_who = [c"role", c"session_authorization"].contains(&name.as_c_str());
+            if !is_who && preset.contains(&name.as_c_str()) && !kept.contains(&name.as_c_str()) {
+                set(&name, &value.to_string_lossy());
+            }
+        }
+    }
+}
+
+fn name(setting: &config_generic) -> &CStr {
+    // SAFETY: every setting has a name, which stays.
+    unsafe { CStr::from_ptr(setting.name) }
+}
+
+/// As `SHOW` would have it, but without units; `None` where it has none.
+fn value(setting: &config_generic) -> Option<CString> {
+    // SAFETY: a look-up by the name of one that is there; the text is copied.
+    unsafe {
+        let value = pg_sys::GetConfigOption(setting.name, true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_owned())
+    }
+}
+
+fn is_preset(setting: &config_generic) -> bool {
+    use GucSource::*;
+    [PGC_S_GLOBAL, PGC_S_DATABASE, PGC_S_USER, PGC_S_DATABASE_USER].contains(&setting.source)
+}

@@ -1,0 +1,111 @@
+//! What the owner of a database presets for every session in it changes nothing for the jobs there, whatever it is.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use lumina_cluster::Cluster;
+use lumina_cluster::catalog::wait_for_end;
+use lumina_cluster::photos::{Folder, dng, jpeg, make_catalog, submit_import};
+use postgres::Client;
+use std::collections::BTreeSet;
+
+/// Every setting that any user may set, with values that are hostile to somebody who does not expect them. Those that
+/// Postgres shows nowhere are added.
+const SETTINGS: &str = "
+    SELECT s.name, CASE s.vartype
+            WHEN 'bool' THEN ARRAY['on', 'off']
+            WHEN 'enum' THEN s.enumvals
+            WHEN 'string' THEN ARRAY['', 'evil', 'none']
+            ELSE ARRAY[s.max_val, s.min_val, CASE WHEN s.min_val::numeric < 1 THEN '1' ELSE s.min_val END] END
+    FROM pg_settings s WHERE s.context = 'user'
+    UNION ALL SELECT n, ARRAY['landlord'] FROM unnest(ARRAY['role', 'session_authorization']) n
+    UNION ALL SELECT 'seed', ARRAY['1'] ORDER BY 1";
+
+/// Values of texts that mean something.
+const TEXTS: [(&str, &str); 12] = [
+    ("search_path", "evil, pg_catalog"),
+    ("DateStyle", "SQL, DMY"),
+    ("TimeZone", "Pacific/Kiritimati"),
+    ("timezone_abbreviations", "Australia"),
+    ("client_encoding", "EUC_JP"),
+    ("default_text_search_config", "pg_catalog.simple"),
+    ("restrict_nonsystem_relation_kind", "view,foreign-table"),
+    ("plpgsql.extra_errors", "all"),
+    ("plpgsql.extra_warnings", "all"),
+    ("lc_numeric", "C"),
+    ("temp_tablespaces", "pg_default"),
+    ("default_tablespace", "pg_global"),
+];
+
+/// What jobs have found in a catalog.
+fn findings(admin: &mut Client, catalog: i64) -> String {
+    let read = "SELECT concat_ws('; ',
+        (SELECT string_agg(concat_ws(' ', i.format, i.captured_at, i.ahash, i.metadata), ', ' ORDER BY i.sha256)
+            FROM lumina.images i WHERE i.catalog = $1),
+        (SELECT string_agg(s.path || s.kind, ', ' ORDER BY s.path) FROM lumina.sidecars s WHERE s.catalog = $1),
+        (SELECT string_agg(concat_ws(' ', g.kind, g.images, g.files, g.bytes), ', ' ORDER BY g.kind, g.bytes)
+            FROM lumina.duplicate_groups g WHERE g.catalog = $1))";
+    admin.query_one(read, &[&catalog]).unwrap().get(0)
+}
+
+/// An import and a search for duplicates; how they ended, and what they found.
+fn run(admin: &mut Client, catalog: &str, folder: &Folder) -> String {
+    let id = make_catalog(admin, catalog);
+    let import = submit_import(admin, catalog, folder.path());
+    let imported = wait_for_end(admin, import);
+    let search = admin.query_one("SELECT lumina.detect_duplicates($1)", &[&catalog]).unwrap().get(0);
+    let searched = wait_for_end(admin, search);
+    let errors = "SELECT coalesce(string_agg(error, ' '), '') FROM lumina.jobs WHERE id IN ($1, $2)";
+    let errors: String = admin.query_one(errors, &[&import, &search]).unwrap().get(0);
+    format!("{imported} {searched} {errors} {}", findings(admin, id))
+}
+
+#[test]
+fn what_the_owner_of_a_database_presets_changes_no_job() {
+    let folder = Folder::default();
+    for (name, seed) in [("a.jpg", 1), ("b.jpg", 1), ("c.jpg", 2)] {
+        folder.put(name, [&jpeg(seed, 200, 150)[..], name.as_bytes()].concat());
+    }
+    folder.put("d.jpg", jpeg(2, 200, 150));
+    folder.put("e.jpg", jpeg(2, 200, 150));
+    folder.put("x.dng", dng(&jpeg(3, 300, 200)));
+    folder.put("x.xmp", "edits");
+    let cluster = Cluster::start_with(&[("lumina.import_roots", "/tmp")]);
+    cluster.connect().batch_execute("CREATE ROLE landlord LOGIN").unwrap();
+    cluster.connect().batch_execute("CREATE DATABASE house OWNER landlord").unwrap();
+    // All sessions are there before anything is preset: it is for the workers alone.
+    let mut admin = cluster.connect_to("house", "postgres");
+    admin.batch_execute("CREATE EXTENSION lumina; LOAD 'plpgsql'; CREATE SCHEMA evil").unwrap();
+    let mut landlord = cluster.connect_to("house", "landlord");
+    landlord.batch_execute("DO $$ BEGIN END $$; SELECT lumina.library_version()").unwrap();
+    let expected = run(&mut admin, "before", &folder);
+    assert!(expected.starts_with("succeeded succeeded  ") && expected.contains("x.xmpedit"), "{expected}");
+    let settings: Vec<(String, Vec<String>)> =
+        admin.query(SETTINGS, &[]).unwrap().iter().map(|row| (row.get(0), row.get(1))).collect();
+    let longest = settings.iter().map(|(_, values)| values.len()).max().unwrap();
+    let mut preset = BTreeSet::new();
+    for round in 0..longest {
+        for (name, values) in &settings {
+            let text = TEXTS.iter().find(|(text, _)| text == name).map(|(_, value)| (*value).to_owned());
+            let value = text.unwrap_or_else(|| values[round % values.len()].clone());
+            let quoted = if value.contains(", ") { value } else { format!("'{value}'") };
+            let preset_it = format!("ALTER DATABASE house SET {name} = {quoted}");
+            match landlord.batch_execute(&preset_it) {
+                Ok(()) => drop(preset.insert(name.clone())),
+                // What no value of its own fits is left as the round before has it.
+                Err(error) => assert!(error.code().is_some(), "{preset_it}: {error}"),
+            }
+        }
+        let found = run(&mut admin, &format!("round {round}"), &folder);
+        assert_eq!(found, expected.replace("before", &format!("round {round}")), "round {round}");
+    }
+    let all: BTreeSet<String> = settings.into_iter().map(|(name, _)| name).collect();
+    let left: Vec<&String> = all.difference(&preset).collect();
+    // No value of theirs, or nobody's to preset.
+    assert!(left.len() < 12 && preset.len() > 120, "{} preset; left: {left:?}", preset.len());
+    for name in
+        ["session_authorization", "role", "exit_on_error", "standard_conforming_strings", "plpgsql.extra_errors"]
+    {
+        assert!(preset.contains(name), "{name} was not preset");
+    }
+    let log = cluster.log();
+    assert!(!log.contains("PANIC") && !log.contains("terminated by signal"), "{log}");
+}
