@@ -60,6 +60,7 @@ CREATE TABLE lumina.jobs (
     worker_pid int4,
     system_identifier int8 NOT NULL,
     database oid NOT NULL,
+    restarts int4 NOT NULL DEFAULT 0 CHECK (restarts BETWEEN 0 AND 100),
     timeline int8 NOT NULL,
     directory text NOT NULL,
     -- What its kind has to remember of what is done, or allowed, already.

@@ -8,6 +8,7 @@ use super::kinds;
 use super::stop::Failure;
 use crate::guc;
 use crate::pg::background;
+use crate::pg::home::Home;
 use crate::pg::lock::{Attempt, Lock};
 use crate::pg::report::say;
 use crate::pg::statement::{self, Argument, Record};
@@ -22,6 +23,9 @@ use std::time::Duration;
 /// to end.
 const FAILURES: i32 = 3;
 /// How long a worker that has no job yet waits for somebody who changes or drops the tables. Others come after it.
+/// The most times that a job goes down with the whole server between two batches. That is a restart, as a rule, and
+/// nothing of the job's doing; but where the server ends with the first process that crashes, it may be.
+const RESTARTS: i32 = 100;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Jobs of this database that are queued, or running and of no worker that is alive, oldest first.
@@ -124,6 +128,8 @@ struct Found {
     rights: Vec<String>,
     cancelled_by: Option<String>,
 }
+    restarts: i32,
+    is_of_another_start: bool,
 
 impl Found {
     fn read(row: &Record<'_>) -> Self {
@@ -139,40 +145,66 @@ impl Found {
             rights: row.get(9).unwrap_or_default(),
             cancelled_by: row.utf8(10),
         }
+            restarts: row.known(11),
+            is_of_another_start: row.get(12).unwrap_or_default(),
+        }
+    }
+
+    /// Puts a job that has lost its worker back into the queue. Where the server was started since, its worker went
+    /// with the server: that is counted by itself. (A crash of one process leaves the postmaster alive, so that it
+    /// remains the job's failure.)
+    fn requeue(&mut self, id: i64) {
+        say(PgLogLevel::LOG, &format!("lumina: job {id} ({}) has lost its worker", self.kind));
+        if self.is_of_another_start {
+            self.failures = (self.failures - 1).max(0);
+            self.restarts = (self.restarts + 1).min(RESTARTS);
+        }
+        statement::any(
+            "UPDATE lumina.jobs SET state = 'queued', token = NULL, worker_pid = NULL, failures = $2, restarts = $3
+                WHERE id = $1",
+            &[id.into(), self.failures.into(), self.restarts.into()],
+        );
+    }
+
+    /// Why the job is not to be run, if it is not.
+    fn refusal(&self) -> Option<Failure> {
+        let lost = |how: String| {
+            let hint = "The server's log says what ended them; SELECT lumina.retry_job(...) submits it once more.";
+            let message = format!("{how} without getting any further");
+            Some(Failure::new("worker_lost", ERRCODE_OPERATOR_INTERVENTION, message, hint))
+        };
+        if self.failures >= FAILURES {
+            lost(format!("lost its worker {FAILURES} times"))
+        } else if self.restarts >= RESTARTS {
+            lost(format!("lost its worker with the whole server {RESTARTS} times"))
+        } else {
+            refuse(&self.kind, &self.owner, self.role.is_some(), &self.rights)
     }
 }
 
 /// Makes a job this worker's own. `None` where it is none to take, or has ended with this.
 fn take(id: i64) -> Option<Job> {
     // Whoever wants it cancelled refers to the row by a foreign key, which this lock lets be.
-    let found = statement::row(
+    let home = Home::here();
+    let mut found = statement::row(
         "SELECT j.state::text, j.kind, j.catalog, j.parameters, j.settings, pg_catalog.convert_to(j.owner, 'UTF8'), r.oid,
                 j.failures, lumina._rights(r.oid, j.catalog)::text[],
-                (SELECT pg_catalog.convert_to(c.requested_by, 'UTF8') FROM lumina.job_cancellations c WHERE c.job = j.id)
+                (SELECT pg_catalog.convert_to(c.requested_by, 'UTF8') FROM lumina.job_cancellations c WHERE c.job = j.id),
+                j.restarts, j.claimed_at < pg_catalog.pg_postmaster_start_time() OR j.timeline IS DISTINCT FROM $2
             FROM lumina.jobs j LEFT JOIN pg_catalog.pg_roles r ON r.rolname = j.owner
             WHERE j.id = $1 AND j.state IN ('queued', 'running') FOR NO KEY UPDATE OF j SKIP LOCKED",
-        &[id.into()],
+        &[id.into(), home.timeline.into()],
         Found::read,
     )?;
     if found.state == "running" {
-        say(PgLogLevel::LOG, &format!("lumina: job {id} ({}) has lost its worker", found.kind));
-        statement::any(
-            "UPDATE lumina.jobs SET state = 'queued', token = NULL, worker_pid = NULL WHERE id = $1",
-            &[id.into()],
-        );
+        found.requeue(id);
     }
     if let Some(role) = &found.cancelled_by {
         write_end(id, "cancelled", &cancelled(&format!("by \"{role}\"")));
         return None;
     }
-    let refused = if found.failures >= FAILURES {
-        let message = format!("lost its worker {FAILURES} times without getting any further");
-        let hint = "The server's log says what ended them; SELECT lumina.retry_job(...) submits it once more.";
-        Some(Failure::new("worker_lost", ERRCODE_OPERATOR_INTERVENTION, message, hint))
-    } else {
-        refuse(&found.kind, &found.owner, found.role.is_some(), &found.rights)
-    };
-    let token = start(id, refused.is_none());
+    let refused = found.refusal();
+    let token = start(id, &home, refused.is_none());
     if let Some(failure) = refused {
         say(PgLogLevel::WARNING, &format!("lumina: job {id} ({}) has failed: {}", found.kind, failure.message));
         write_end(id, "failed", &failure);
@@ -188,13 +220,12 @@ fn take(id: i64) -> Option<Job> {
 }
 
 /// Starts a queued job under a new token, which tells this claim from every other.
-fn start(id: i64, counts: bool) -> Uuid {
-    let home = crate::pg::home::Home::here();
+fn start(id: i64, home: &Home, counts: bool) -> Uuid {
     let arguments: [Argument<'_>; 5] = [
         id.into(),
         (std::process::id() as i32).into(),
         home.timeline.into(),
-        home.directory.into(),
+        home.directory.as_str().into(),
         i32::from(counts).into(),
     ];
     let started = statement::row(

@@ -28,6 +28,10 @@ const TRIES: usize = 5;
 
 /// What tells whether a job is still wanted.
 const WANTED: [&CStr; 3] = [c"jobs", c"job_cancellations", c"workers_stopped"];
+/// A job that has committed a batch has got further.
+const BATCHED: &str =
+    "UPDATE lumina.jobs SET failures = 0, restarts = 0 WHERE id = $1 AND (failures > 0 OR restarts > 0)";
+
 /// Everything that a worker reads or writes.
 pub(super) const ALL: [&CStr; 18] = [
     c"catalogs",
@@ -131,7 +135,7 @@ impl Job {
             if due {
                 self.tell(progress);
             }
-            statement::any("UPDATE lumina.jobs SET failures = 0 WHERE id = $1 AND failures > 0", &[self.id.into()]);
+            statement::any(BATCHED, &[self.id.into()]);
             Ok(())
         })?;
         if due {
@@ -259,7 +263,7 @@ impl Job {
     pub(super) fn be_ready(&self, work: impl FnMut() -> Result<Value, Stop>) -> Result<(), Stop> {
         self.finish_by(
             "UPDATE lumina.jobs SET state = 'ready', phase = 'ready', items_done = coalesce(items_total, 0),
-                failures = 0, result = $3, token = NULL, worker_pid = NULL WHERE id = $1 AND token = $2",
+                failures = 0, restarts = 0, result = $3, token = NULL, worker_pid = NULL WHERE id = $1 AND token = $2",
             work,
         )
     }

@@ -3,7 +3,7 @@
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{fill, leftovers, result, state, submit, wait_for_end, wait_for_phase};
-use lumina_cluster::cluster::wait_until;
+use lumina_cluster::cluster::{Shutdown, wait_until};
 use postgres::Client;
 use postgres::error::SqlState;
 use std::time::Duration;
@@ -277,4 +277,71 @@ fn operators_of_others_are_not_taken_into_the_catalog() {
         WHERE coalesce(o.oprowner, p.proowner) = 'landlord'::regrole AND d.classid <> 'pg_operator'::regclass";
     let caught: Vec<String> = session.query(caught, &[]).unwrap().iter().map(|row| row.get(0)).collect();
     assert!(caught.is_empty(), "{caught:?}");
+}
+
+/// A job that takes long, and a launcher that takes it up whenever it has lost its worker.
+fn begin_long_job() -> (Cluster, Client, i64) {
+    let cluster = Cluster::start_with(&[("shared_preload_libraries", "lumina"), ("lumina.launcher_interval", "1")]);
+    let mut session = cluster.connect();
+    fill(&mut session, "a", &lumina_sets::uniform(1, 120_000, 0, 7));
+    session.batch_execute("SET lumina.search_threads = 1; SET lumina.max_pairs = 100000000").unwrap();
+    let submit = "SELECT lumina.detect_duplicates('a', rule => '[{\"dhash\": 16, \"pdq\": 10}]')";
+    let job = session.query_one(submit, &[]).unwrap().get(0);
+    (cluster, session, job)
+}
+
+/// Waits until the worker of that claim of a job, counted from 1, compares.
+fn wait_for_claim(session: &mut Client, job: i64, claim: i32) {
+    let claims = "SELECT attempts FROM lumina.jobs WHERE id = $1";
+    wait_until(&format!("the job is claimed {claim} times"), || {
+        session.query_one(claims, &[&job]).unwrap().get::<_, i32>(0) == claim
+    });
+    wait_for_phase(session, job, "comparing");
+}
+
+/// How often a job has lost its worker, and how often that went with the whole server.
+fn losses(session: &mut Client, job: i64) -> (i32, i32) {
+    let row = session.query_one("SELECT failures, restarts FROM lumina.jobs WHERE id = $1", &[&job]).unwrap();
+    (row.get(0), row.get(1))
+}
+
+#[test]
+fn restarts_of_the_server_are_no_failures() {
+    let (cluster, mut session, job) = begin_long_job();
+    for claim in 1..=5 {
+        wait_for_claim(&mut session, job, claim);
+        cluster.stop(Shutdown::Immediate);
+        cluster.restart();
+        session = cluster.connect();
+    }
+    wait_for_claim(&mut session, job, 6);
+    assert_eq!(losses(&mut session, job), (1, 5), "the claim that runs counts until it gets further");
+    // There is an end to it all the same: where one crash ends the server, nothing else tells it from a restart.
+    session.batch_execute("SELECT lumina.stop_workers()").unwrap();
+    wait_until("the job is given back", || state(&mut session, job) == "queued");
+    session.execute("UPDATE lumina.jobs SET restarts = 100 WHERE id = $1", &[&job]).unwrap();
+    session.batch_execute("SELECT lumina.resume_jobs()").unwrap();
+    assert_eq!(wait_for_end(&mut session, job), "failed");
+    let row = session.query_one("SELECT error_code, error FROM lumina.jobs WHERE id = $1", &[&job]).unwrap();
+    assert_eq!(row.get::<_, &str>(0), "worker_lost");
+    assert!(row.get::<_, &str>(1).contains("with the whole server 100 times"), "{}", row.get::<_, &str>(1));
+}
+
+/// A crash of one process ends all of them, but not the postmaster.
+#[test]
+fn crashes_that_a_job_may_have_caused_are_failures() {
+    let (cluster, mut session, job) = begin_long_job();
+    for claim in 1..=3 {
+        wait_for_claim(&mut session, job, claim);
+        assert_eq!(losses(&mut session, job), (claim, 0));
+        let pid = "SELECT worker_pid FROM lumina.jobs WHERE id = $1";
+        let pid: i32 = session.query_one(pid, &[&job]).unwrap().get(0);
+        let killed = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+        assert!(killed.success());
+        wait_until("the server has ended its sessions", || session.simple_query("").is_err());
+        wait_until("the server takes sessions again", || cluster.try_connect().map(|again| session = again).is_some());
+    }
+    assert_eq!(wait_for_end(&mut session, job), "failed");
+    let row = session.query_one("SELECT error_code FROM lumina.jobs WHERE id = $1", &[&job]).unwrap();
+    assert_eq!(row.get::<_, &str>(0), "worker_lost");
 }
