@@ -25,11 +25,15 @@ CREATE FUNCTION lumina._job_settings() RETURNS jsonb
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'job_settings';
 REVOKE EXECUTE ON FUNCTION lumina._job_settings() FROM PUBLIC;
 COMMENT ON FUNCTION lumina._job_settings() IS 'Internal: the settings of this session that a job is to run with';
-CREATE FUNCTION lumina._start_worker_at_commit(announced int8, quiet bool DEFAULT false) RETURNS void
+CREATE FUNCTION lumina._start_worker_at_commit(job int8) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_at_commit';
-REVOKE EXECUTE ON FUNCTION lumina._start_worker_at_commit(int8, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._start_worker_at_commit(int8, bool) IS 'Internal: starts a worker when the transaction commits';
-CREATE FUNCTION lumina._start_worker_now() RETURNS bool
+REVOKE EXECUTE ON FUNCTION lumina._start_worker_at_commit(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._start_worker_at_commit(int8) IS 'Internal: starts a worker for a job that the transaction queues, when it commits';
+CREATE FUNCTION lumina._start_workers_at_end(workers int4) RETURNS void
+    VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_workers_at_end';
+REVOKE EXECUTE ON FUNCTION lumina._start_workers_at_end(int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._start_workers_at_end(int4) IS 'Internal: starts workers for jobs that are there already, when the transaction ends';
+CREATE FUNCTION lumina._start_worker_now() RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_now';
 REVOKE EXECUTE ON FUNCTION lumina._start_worker_now() FROM PUBLIC;
 COMMENT ON FUNCTION lumina._start_worker_now() IS 'Internal: starts a worker for jobs that are there already';
@@ -56,11 +60,11 @@ CREATE TABLE lumina.jobs (
     bytes_total int8 CHECK (bytes_total >= bytes_done),
     attempts int4 NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     failures int4 NOT NULL DEFAULT 0 CHECK (failures BETWEEN 0 AND 3),
+    restarts int4 NOT NULL DEFAULT 0 CHECK (restarts BETWEEN 0 AND 100),
     token uuid,
     worker_pid int4,
     system_identifier int8 NOT NULL,
     database oid NOT NULL,
-    restarts int4 NOT NULL DEFAULT 0 CHECK (restarts BETWEEN 0 AND 100),
     timeline int8 NOT NULL,
     directory text NOT NULL,
     -- What its kind has to remember of what is done, or allowed, already.
@@ -233,7 +237,10 @@ BEGIN
         SELECT j.id INTO active FROM lumina.jobs j
             WHERE j.catalog = of_catalog AND j.kind = of_kind AND j.state IN ('queued', 'running');
         -- It may have lost its worker, or never had one: this transaction will not commit to start one.
-        PERFORM lumina._start_worker_now();
+        PERFORM lumina._start_worker_now() FROM lumina.jobs j
+            WHERE j.id = active AND NOT EXISTS (SELECT FROM lumina.workers_stopped)
+                AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id)
+                AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
         RAISE object_in_use USING
             MESSAGE = format('a job of kind %s is active in this catalog already: %s', of_kind, coalesce(active::text, 'a new one')),
             HINT = format('CALL lumina.wait_for_job(%1$s) waits for it, SELECT lumina.cancel_job(%1$s) cancels it.', coalesce(active::text, '...'));
@@ -285,7 +292,10 @@ BEGIN
             error_hint = 'SELECT lumina.retry_job(...) submits it once more.'
         WHERE j.id = wanted AND (j.state IN ('queued', 'ready')
             OR j.state = 'running' AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id));
-    PERFORM lumina._start_worker_at_commit(NULL, true);
+    -- While this transaction has it locked a worker passes by: should it be rolled back, the job is queued as before.
+    IF FOUND THEN
+        PERFORM lumina._start_workers_at_end(1);
+    END IF;
     RETURN true;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._cancel_job(oid, int8) FROM PUBLIC;
@@ -324,7 +334,7 @@ BEGIN
             AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'here';
     GET DIAGNOSTICS adopted = ROW_COUNT;
     IF adopted > 0 THEN
-        PERFORM lumina._start_worker_at_commit(NULL);
+        PERFORM lumina._start_workers_at_end(1);
     END IF;
     RETURN adopted;
 END $$;
@@ -357,9 +367,9 @@ BEGIN
     SELECT count(*) INTO waiting FROM lumina.jobs j
         WHERE lumina._rights(caller, j.catalog) IS NOT NULL AND j.state IN ('queued', 'running') AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id)
             AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
-    FOR i IN 1 .. least(waiting, current_setting('lumina.max_job_workers')::int4) LOOP
-        PERFORM lumina._start_worker_at_commit(NULL);
-    END LOOP;
+    IF waiting > 0 THEN
+        PERFORM lumina._start_workers_at_end(waiting);
+    END IF;
     RETURN waiting;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._resume_jobs(oid, bool) FROM PUBLIC;
@@ -421,7 +431,7 @@ SELECT j.id AS job, c.name AS catalog, j.kind, s.shown AS state, j.phase,
         WHEN j.state IN ('queued', 'running') AND s.shown <> 'running' AND EXISTS (SELECT FROM lumina.workers_stopped)
             THEN 'stop_workers() was called: SELECT lumina.resume_jobs() lets jobs go on'
         WHEN s.shown = 'queued' AND greatest(j.created_at, j.claimed_at, j.progress_at) < now() - '2 seconds'::interval
-            THEN 'waits for a worker: SELECT lumina.resume_jobs() starts one where there is a place'
+            THEN 'waits for a worker: SELECT lumina.resume_jobs() starts one where lumina.max_job_workers and max_worker_processes leave a place'
         WHEN s.shown = 'running' AND j.phase = 'waiting'
             THEN 'waits for a place: all of lumina.concurrent_searches are taken'
         WHEN s.shown = 'orphaned' THEN 'its worker is gone: the next one resumes it, SELECT lumina.resume_jobs() starts one'

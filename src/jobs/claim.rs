@@ -22,7 +22,6 @@ use std::time::Duration;
 /// The most failures of a job: claims since the last batch that it has committed, but for those of workers that were told
 /// to end.
 const FAILURES: i32 = 3;
-/// How long a worker that has no job yet waits for somebody who changes or drops the tables. Others come after it.
 /// The most times that a job goes down with the whole server between two batches. That is a restart, as a rule, and
 /// nothing of the job's doing; but where the server ends with the first process that crashes, it may be.
 const RESTARTS: i32 = 100;

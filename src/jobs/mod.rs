@@ -1,6 +1,7 @@
 //! Jobs: work that outlives the session that asked for it, done by background workers inside the database.
 //!
 //! - [`kinds`]: the kinds of jobs there are. Adding one is a file and a line there.
+//! - [`start`]: when a session starts a worker.
 //! - [`submit`]: what SQL needs of this library when it submits, shows, resumes and stops jobs.
 //! - [`worker`]: the process that claims jobs and runs them, one after the other.
 //! - [`claim`]: which job a worker takes, and how it makes it its own.
@@ -23,6 +24,7 @@ mod import;
 mod job;
 mod kinds;
 mod launcher;
+mod start;
 mod stop;
 mod submit;
 mod wait;

@@ -1,15 +1,15 @@
 //! What SQL needs of this library when it submits, shows, resumes and stops jobs: the functions behind `sql/jobs.sql`.
 
 use super::kinds;
+use super::start::{self, Start};
 use crate::guc;
-use crate::pg::background::start_worker;
 use crate::pg::call::function;
 use crate::pg::datum::Varlena;
 use crate::pg::home::Home;
 use crate::pg::jsonb::jsonb;
-use crate::pg::lock::{Lock, database};
-use crate::pg::report::{say, say_with_hint};
-use crate::pg::transaction::{at_abort, before_commit, in_block, top_number};
+use crate::pg::lock::Lock;
+use crate::pg::report::say;
+use crate::pg::transaction::in_block;
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
 use serde_json::{Map, Value};
@@ -88,35 +88,28 @@ function! {
 }
 
 function! {
-    /// `_start_worker_at_commit(bigint, bool)`: starts a worker when this transaction commits; says so, in a transaction block, of
-    /// a job that was submitted. Given NULL it is for a job that was there before, and starts a worker at ROLLBACK as well: one
-    /// may have passed by what this transaction had locked. Where no worker can be had it warns, unless it is to be quiet.
+    /// `_start_worker_at_commit(bigint)`: starts a worker when this transaction commits, for a job that it has queued;
+    /// says so, in a transaction block.
     start_worker_at_commit, pg_finfo_start_worker_at_commit,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
-        before_commit(if arguments.nullable().bool(1) { start_at_abort } else { start_at_commit });
-        match arguments.nullable().int8(0) {
-            Some(job) if in_block() => say(PgLogLevel::NOTICE, &format!("job {job} starts at COMMIT")),
-            Some(_) => (),
-            None => at_abort(start_at_abort),
+        start::at_commit();
+        if in_block() {
+            say(PgLogLevel::NOTICE, &format!("job {} starts at COMMIT", arguments.int8(0)));
         }
         Datum::null()
     },
 }
 
-/// A worker may have passed by what this transaction had locked; where none can be had, nothing is lost.
-fn start_at_abort() {
-    start_worker(database(), 0);
-}
-
-fn start_at_commit() {
-    if !start_worker(database(), top_number()) {
-        say_with_hint(
-            PgLogLevel::WARNING,
-            "no background worker is free: the job stays queued",
-            "SELECT lumina.resume_jobs() starts it once one is free, and so does the next job; max_worker_processes says how many there are.",
-        );
-    }
+function! {
+    /// `_start_workers_at_end(integer)`: starts so many workers, or as many as can run, when this transaction ends: for
+    /// jobs that were there before.
+    start_workers_at_end, pg_finfo_start_workers_at_end,
+    now: |_| None::<Datum>,
+    guarded: |arguments: Arguments| {
+        start::at_end(u32::try_from(arguments.int4(0)).unwrap_or_default());
+        Datum::null()
+    },
 }
 
 function! {
@@ -131,8 +124,13 @@ function! {
 }
 
 function! {
-    /// `_start_worker_now()`: for jobs that are there already, whatever becomes of this transaction.
+    /// `_start_worker_now()`: for a job that is there already and waits, whatever becomes of this transaction.
     start_worker_now, pg_finfo_start_worker_now,
     now: |_| None::<Datum>,
-    guarded: |_| Datum::from(start_worker(database(), 0)),
+    guarded: |_| {
+        if start::is_due() && start::start_one() == Start::NoPlace {
+            start::warn("the job that is active stays queued");
+        }
+        Datum::null()
+    },
 }

@@ -3,9 +3,9 @@
 //! Called outside of a transaction block it holds no snapshot while it waits, so that a long job keeps vacuum from nothing.
 
 use super::job::sqlstate_code;
+use super::start::{Start, start_one, warn};
 use crate::error::LuminaError;
-use crate::pg::background::{sleep, start_worker};
-use crate::pg::lock::database;
+use crate::pg::background::sleep;
 use crate::pg::procedure::Procedure;
 use crate::pg::report::say;
 use crate::pg::statement::{self, Record};
@@ -60,7 +60,7 @@ fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
     let job = procedure.int8(0).ok_or(LuminaError::ArgumentNull("job"))?;
     let mut told: Option<(Instant, String)> = None;
     let began = Instant::now();
-    let mut started = began;
+    let (mut started, mut warned) = (began, None);
     loop {
         let seen = on_latest_snapshot(|| {
             statement::read(
@@ -95,8 +95,11 @@ fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
             _ => false,
         };
         if idle && started.elapsed() >= START {
-            start_worker(database(), 0);
             started = Instant::now();
+            if start_one() == Start::NoPlace && warned.is_none_or(|warned: Instant| warned.elapsed() >= REMIND) {
+                warn(&format!("job {job} waits for one"));
+                warned = Some(started);
+            }
         }
         let text = match seen.total {
             _ if !seen.note.is_empty() => format!("{}: {}", seen.state, seen.note),

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// How often a worker tries to write that its job has failed: the disk may be full.
 const TRIES: u32 = 10;
 
-/// How often a worker tries to claim a job that somebody else has locked, before it leaves it to the next one.
+/// How often a worker tries to claim jobs that somebody else has locked, before it leaves them to the next one.
 const IN_VAIN: u32 = 10;
 
 /// What a worker starts with. `argument` is the database's OID.
@@ -84,8 +84,16 @@ fn work() -> Result<(), Caught> {
         })
     })??;
     // Whoever finds all places taken may leave: those who have them look for jobs once more after giving theirs back.
-    let mut in_vain = 0;
-    while claim::is_there_one()? && take_place() {
+    let (mut in_vain, mut tried) = (0, Vec::new());
+    loop {
+        let jobs = claim::jobs()?;
+        // Somebody has locked the rows of all there are: they are for the next worker. What has come since is looked at
+        // once.
+        let is_idle = in_vain >= IN_VAIN && jobs.iter().all(|job| tried.contains(job));
+        if jobs.is_empty() || is_idle || !take_place() {
+            break;
+        }
+        tried = jobs;
         background::forget_cancel();
         let claimed = claim::claim()?;
         match &claimed {
@@ -102,10 +110,7 @@ fn work() -> Result<(), Caught> {
             None => in_vain += 1,
         }
         lock::release_all();
-        if in_vain == IN_VAIN {
-            break; // somebody has locked the row of the only job there is
-        }
-        if claimed.is_none() {
+        if claimed.is_none() && in_vain < IN_VAIN {
             attempt(|| sleep(Duration::from_millis(100)))?;
         }
     }

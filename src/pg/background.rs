@@ -49,6 +49,12 @@ pub(crate) fn start_worker(database: Oid, transaction: u32) -> bool {
     unsafe { pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, std::ptr::null_mut()) }
 }
 
+/// How many background workers the server has places for: `max_worker_processes`.
+pub(crate) fn places() -> i32 {
+    // SAFETY: a plain read of what is set when the server starts.
+    unsafe { (&raw const pg_sys::max_worker_processes).read() }
+}
+
 fn copy_number(number: u32, field: &mut [c_char]) {
     for (to, from) in field.iter_mut().zip(number.to_ne_bytes()) {
         *to = from as c_char;

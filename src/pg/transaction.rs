@@ -229,7 +229,9 @@ unsafe extern "C-unwind" {
 #[derive(Default)]
 struct AtEnd {
     registered: bool,
-    before_commit: Vec<fn()>,
+    /// Each with the subtransaction that it is of.
+    before_commit: Vec<(u32, fn(usize))>,
+    after_commit: Vec<fn()>,
     at_abort: Vec<fn()>,
     /// Payloads for [`JOBS`], each with the subtransaction that it is of.
     notifications: Vec<(u32, CString)>,
@@ -242,9 +244,22 @@ thread_local! {
     static AT_END: RefCell<AtEnd> = RefCell::default();
 }
 
-/// Has `action` called just before the running transaction commits; not where it is prepared or rolled back.
-pub(crate) fn before_commit(action: fn()) {
-    at_end(|end| end.before_commit.push(action));
+/// Has `action` called just before the running transaction commits, with how many others of this transaction were
+/// called before; not where it, or the running subtransaction, is rolled back, and not where it is prepared.
+pub(crate) fn before_commit(action: fn(usize)) {
+    let subtransaction = subtransaction();
+    at_end(|end| end.before_commit.push((subtransaction, action)));
+}
+
+/// The same, whether or not the running subtransaction is rolled back.
+pub(crate) fn before_any_commit(action: fn(usize)) {
+    at_end(|end| end.before_commit.push((0, action))); // they are counted from 1
+}
+
+/// Has `action` called when the running transaction has committed: others see what it wrote. It must not raise, nor ask
+/// Postgres for memory.
+pub(crate) fn after_commit(action: fn()) {
+    at_end(|end| end.after_commit.push(action));
 }
 
 /// Has `action` called when the running transaction is rolled back. It must not raise.
@@ -255,9 +270,13 @@ pub(crate) fn at_abort(action: fn()) {
 /// Notifies those who listen to jobs, when the running transaction commits; not where it, or the running subtransaction, is
 /// rolled back, and not where it is prepared, which a transaction that has notified cannot be.
 pub(crate) fn notify_at_commit(payload: CString) {
-    // SAFETY: a plain look.
-    let subtransaction = unsafe { pg_sys::GetCurrentSubTransactionId() };
+    let subtransaction = subtransaction();
     at_end(|end| end.notifications.push((subtransaction, payload)));
+}
+
+fn subtransaction() -> u32 {
+    // SAFETY: a plain look.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
 }
 
 fn at_end(change: impl FnOnce(&mut AtEnd)) {
@@ -273,6 +292,11 @@ fn at_end(change: impl FnOnce(&mut AtEnd)) {
     });
 }
 
+/// What was to happen; for the next transaction nothing is.
+fn forget_end() -> AtEnd {
+    AT_END.with_borrow_mut(|end| std::mem::replace(end, AtEnd { registered: true, ..AtEnd::default() }))
+}
+
 /// # Safety
 /// Called by Postgres.
 unsafe extern "C-unwind" fn transaction_ends(event: XactEvent::Type, _: *mut c_void) {
@@ -286,16 +310,11 @@ unsafe extern "C-unwind" fn transaction_ends(event: XactEvent::Type, _: *mut c_v
                 // the guard: nothing of Rust is between.
                 unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| Async_Notify(JOBS.as_ptr(), payload.as_ptr())) };
             }
-            actions.into_iter().for_each(|action| action());
+            actions.into_iter().enumerate().for_each(|(place, (_, action))| action(place));
         }
-        XactEvent::XACT_EVENT_COMMIT | XactEvent::XACT_EVENT_PREPARE => {
-            AT_END.with_borrow_mut(|end| *end = AtEnd { registered: true, ..AtEnd::default() });
-        }
-        XactEvent::XACT_EVENT_ABORT => {
-            let end =
-                AT_END.with_borrow_mut(|end| std::mem::replace(end, AtEnd { registered: true, ..AtEnd::default() }));
-            end.at_abort.into_iter().for_each(|action| action());
-        }
+        XactEvent::XACT_EVENT_COMMIT => forget_end().after_commit.into_iter().for_each(|action| action()),
+        XactEvent::XACT_EVENT_PREPARE => drop(forget_end()),
+        XactEvent::XACT_EVENT_ABORT => forget_end().at_abort.into_iter().for_each(|action| action()),
         _ => (),
     };
     // SAFETY: the closure owns nothing that an error would leave behind.
@@ -313,7 +332,10 @@ unsafe extern "C-unwind" fn subtransaction_ends(
     let act = || {
         if event == SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
             // Subtransactions are numbered as they begin: those that began in this one have greater numbers.
-            AT_END.with_borrow_mut(|end| end.notifications.retain(|(of, _)| *of < subtransaction));
+            AT_END.with_borrow_mut(|end| {
+                end.notifications.retain(|(of, _)| *of < subtransaction);
+                end.before_commit.retain(|(of, _)| *of < subtransaction);
+            });
         }
     };
     // SAFETY: the closure owns nothing that an error would leave behind.

@@ -62,8 +62,9 @@ pub(crate) const EXPECTED: &str = "\
     function _revoke_catalog(oid, text, text, text): nothing
     function _rights(oid, bigint): nothing
     function _run_import(oid, bigint): nothing
-    function _start_worker_at_commit(bigint, boolean): nothing
+    function _start_worker_at_commit(bigint): nothing
     function _start_worker_now(): nothing
+    function _start_workers_at_end(integer): nothing
     function _stop_workers(oid): nothing
     function _submit(oid, text, bigint, jsonb, bigint): nothing
     function adopt_catalog(text): EXECUTE
