@@ -17,6 +17,7 @@ use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys::Oid;
 use pgrx::{JsonB, PgLogLevel, Uuid};
 use serde_json::Value;
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// The most failures of a job: claims since the last batch that it has committed, but for those of workers that were told
@@ -25,6 +26,7 @@ const FAILURES: i32 = 3;
 /// The most times that a job goes down with the whole server between two batches. That is a restart, as a rule, and
 /// nothing of the job's doing; but where the server ends with the first process that crashes, it may be.
 const RESTARTS: i32 = 100;
+/// How long a worker that has no job yet waits for somebody who changes or drops the tables. Others come after it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Jobs of this database that are queued, or running and of no worker that is alive, oldest first.
@@ -78,9 +80,9 @@ fn find_candidates() -> Candidates {
     Candidates { table, jobs: claimable.map(|(job, ..)| job).filter(free).collect() }
 }
 
-/// Whether there is a job to be taken.
-pub(super) fn is_there_one() -> Result<bool, Caught> {
-    candidates().map(|candidates| !candidates.jobs.is_empty())
+/// The jobs that may be had, oldest first.
+pub(super) fn jobs() -> Result<Vec<i64>, Caught> {
+    candidates().map(|candidates| candidates.jobs)
 }
 
 /// Takes the oldest job that can be had, with its lock.
@@ -126,9 +128,9 @@ struct Found {
     failures: i32,
     rights: Vec<String>,
     cancelled_by: Option<String>,
-}
     restarts: i32,
     is_of_another_start: bool,
+}
 
 impl Found {
     fn read(row: &Record<'_>) -> Self {
@@ -143,7 +145,6 @@ impl Found {
             failures: row.known(8),
             rights: row.get(9).unwrap_or_default(),
             cancelled_by: row.utf8(10),
-        }
             restarts: row.known(11),
             is_of_another_start: row.get(12).unwrap_or_default(),
         }
@@ -178,6 +179,7 @@ impl Found {
             lost(format!("lost its worker with the whole server {RESTARTS} times"))
         } else {
             refuse(&self.kind, &self.owner, self.role.is_some(), &self.rights)
+        }
     }
 }
 
@@ -215,7 +217,8 @@ fn take(id: i64) -> Option<Job> {
         }
     }
     let Found { catalog, kind, parameters, owner, role, .. } = found;
-    Some(Job { id, catalog, kind, parameters, owner, role: role?, token, last: Last::default() })
+    let (permission, last) = (RefCell::default(), Last::default());
+    Some(Job { id, catalog, kind, parameters, owner, role: role?, token, permission, last })
 }
 
 /// Starts a queued job under a new token, which tells this claim from every other.

@@ -37,6 +37,15 @@ impl Kind for Import {
         "import"
     }
 
+    /// `lumina.import_roots`, as configured for whoever submitted the job at this moment.
+    fn permission(&self, job: &Job) -> Result<String, Stop> {
+        let read = "SELECT pg_catalog.convert_to(lumina._import_roots($1), 'UTF8')";
+        let setting = statement::read(read, &[job.role.into()], |row| row.utf8(1)).pop().flatten().unwrap_or_default();
+        let roots = Roots::parse(&setting).map_err(LuminaError::ImportRoots)?;
+        Roots::new(roots, []).allow(&path(job)?).map_err(LuminaError::ImportPath)?;
+        Ok(setting)
+    }
+
     fn run(&self, job: &Job) -> Result<(), Stop> {
         let task = Task::begin(job)?;
         if !task.is_scanned {
@@ -51,7 +60,7 @@ impl Kind for Import {
 /// What is to be imported.
 struct Task {
     path: PathBuf,
-    /// As configured for whoever submitted the job, at this moment.
+    /// As they are configured: the job begins once more where they change.
     roots: Roots,
     place: Place,
     /// Whether what is found is only to be kept for somebody to look at.
@@ -66,28 +75,17 @@ struct Task {
 impl Task {
     /// Looks at the job's parameters and at what stands at its path.
     fn begin(job: &Job) -> Result<Self, Stop> {
-        let path = job.parameters.get("path").and_then(Value::as_str);
-        let Some(path) = path else {
-            let message = "the parameters of the job hold no path".to_owned();
-            return Err(Stop::Failed(Failure::new(
-                "data_corrupted",
-                ERRCODE_DATA_CORRUPTED,
-                message,
-                "Submit it anew.",
-            )));
-        };
-        let path = PathBuf::from(path);
+        let path = path(job)?;
         let wants_preview = job.parameters.get("preview").and_then(Value::as_bool).unwrap_or(false);
-        let (setting, scanned, approved) = job.read(|| {
+        let (scanned, approved) = job.read(|| {
             let read = statement::row(
-                "SELECT pg_catalog.convert_to(lumina._import_roots($2), 'UTF8'), j.checkpoint ? 'scanned', j.checkpoint ? 'approved'
-                    FROM lumina.jobs j WHERE j.id = $1",
-                &[job.id.into(), job.role.into()],
-                |row| (row.utf8(1).unwrap_or_default(), row.known::<bool>(2), row.known::<bool>(3)),
+                "SELECT j.checkpoint ? 'scanned', j.checkpoint ? 'approved' FROM lumina.jobs j WHERE j.id = $1",
+                &[job.id.into()],
+                |row| (row.known::<bool>(1), row.known::<bool>(2)),
             );
             read.ok_or(Stop::Gone)
         })?;
-        let roots = paths::roots(&setting)?;
+        let roots = paths::roots(&job.permission.borrow())?;
         let place = roots.look(&path).map_err(LuminaError::ImportPath)?;
         let is_preview = wants_preview && !approved;
         let mut task = Task {
@@ -104,4 +102,13 @@ impl Task {
         }
         Ok(task)
     }
+}
+
+/// What the job's parameters say is to be imported.
+fn path(job: &Job) -> Result<PathBuf, Stop> {
+    let path = job.parameters.get("path").and_then(Value::as_str).map(PathBuf::from);
+    path.ok_or_else(|| {
+        let message = "the parameters of the job hold no path".to_owned();
+        Stop::Failed(Failure::new("data_corrupted", ERRCODE_DATA_CORRUPTED, message, "Submit it anew."))
+    })
 }

@@ -1,9 +1,11 @@
 //! A job that is running, as its kind sees it.
 //!
-//! Everything is written in short transactions that first find the job running under this worker's token; whoever does not
-//! find it so stops without a word. Cancellation is looked for at least twice a second, wherever [`Job::look`] is called.
+//! Everything is written in short transactions that first find the job running under this worker's token; whoever does
+//! not find it so stops without a word. Each of them also looks whether whoever submitted the job may still have it
+//! done: what was written before stays. Cancellation is looked for at least twice a second, wherever [`Job::look`] is
+//! called.
 
-use super::kinds;
+use super::kinds::{self, Kind};
 use super::stop::{Failure, Stop};
 use crate::pg::background::sleep;
 use crate::pg::message::in_plain_encoding;
@@ -13,7 +15,7 @@ use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys::Oid;
 use pgrx::{JsonB, Uuid};
 use serde_json::Value;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
@@ -26,12 +28,12 @@ const PATIENCE: Duration = Duration::MAX;
 /// How often a transaction that met a deadlock is run again.
 const TRIES: usize = 5;
 
-/// What tells whether a job is still wanted.
-const WANTED: [&CStr; 3] = [c"jobs", c"job_cancellations", c"workers_stopped"];
 /// A job that has committed a batch has got further.
 const BATCHED: &str =
     "UPDATE lumina.jobs SET failures = 0, restarts = 0 WHERE id = $1 AND (failures > 0 OR restarts > 0)";
 
+/// What tells whether a job is still wanted.
+const WANTED: [&CStr; 3] = [c"jobs", c"job_cancellations", c"workers_stopped"];
 /// Everything that a worker reads or writes.
 pub(super) const ALL: [&CStr; 18] = [
     c"catalogs",
@@ -64,6 +66,8 @@ pub(super) struct Job {
     pub(super) owner: String,
     pub(super) role: Oid,
     pub(super) token: Uuid,
+    /// What its kind says allows it, as it was when it began: [`Kind::permission`].
+    pub(super) permission: RefCell<String>,
     pub(super) last: Last,
 }
 
@@ -96,6 +100,18 @@ pub(super) struct Progress {
 }
 
 impl Job {
+    /// Has its kind do it, once more where what allows it has changed and allows it still.
+    pub(super) fn run(&self, kind: &dyn Kind) -> Result<(), Stop> {
+        loop {
+            let permission = self.read(|| self.check_rights().and_then(|()| kind.permission(self)))?;
+            self.permission.replace(permission);
+            match kind.run(self) {
+                Err(Stop::PermissionChanged) => (),
+                result => return result,
+            }
+        }
+    }
+
     /// A phase begins: says so, whenever it was last said how far the job is.
     pub(super) fn phase(&self, progress: Progress) -> Result<(), Stop> {
         self.write(|| {
@@ -169,7 +185,14 @@ impl Job {
         transaction::as_self(|| transaction::on_latest_snapshot(|| self.check(false)))
     }
 
-    /// Whether whoever submitted the job may still have it done. In a transaction.
+    /// Whether the job is still allowed, and by what it was when it began. In a transaction.
+    fn check_permission(&self) -> Result<(), Stop> {
+        self.check_rights()?;
+        let now = kinds::named(&self.kind).map_or(Ok(String::new()), |kind| kind.permission(self))?;
+        if now == *self.permission.borrow() { Ok(()) } else { Err(Stop::PermissionChanged) }
+    }
+
+    /// Whether whoever submitted the job has the right to it that its kind needs. In a transaction.
     pub(super) fn check_rights(&self) -> Result<(), Stop> {
         let rights = statement::read(
             "SELECT lumina._rights($1, $2)::text[], EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = $1)",
@@ -188,8 +211,8 @@ impl Job {
         attempt(|| transaction::run(|| self.check(true).and_then(|()| work())))?
     }
 
-    /// One transaction: `work`, under the job's token, after another look whether the job is wanted. Nothing of it stays
-    /// where `work` returns an error.
+    /// One transaction: `work`, under the job's token, after another look whether the job is wanted, and allowed.
+    /// Nothing of it stays where `work` returns an error.
     pub(super) fn write<R>(&self, work: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
         // What is written refers to the catalog.
         self.write_with("SELECT FROM lumina.catalogs WHERE id = $1 FOR KEY SHARE", work)
@@ -208,6 +231,7 @@ impl Job {
                 return Err(Stop::Gone);
             }
             transaction::refresh_snapshot();
+            self.check_permission()?;
             work()
         };
         for tries in 1.. {
@@ -270,7 +294,6 @@ impl Job {
 
     fn finish_by(&self, end: &str, mut work: impl FnMut() -> Result<Value, Stop>) -> Result<(), Stop> {
         self.write_with("SELECT FROM lumina.catalogs WHERE id = $1 FOR NO KEY UPDATE", || {
-            self.check_rights()?;
             let result = work()?;
             // Once more: who cancels until this moment is not told of a success.
             self.look_within_now()?;
@@ -283,7 +306,7 @@ impl Job {
     /// Writes why the job has ended. Whether that could be written.
     pub(super) fn end(&self, stop: &Stop) -> bool {
         let (state, failure) = match stop {
-            Stop::Gone => return true,
+            Stop::Gone | Stop::PermissionChanged => return true, // the second never leaves `run`
             Stop::Stopped => {
                 let written = attempt(|| {
                     transaction::run(|| {

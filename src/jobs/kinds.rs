@@ -10,8 +10,16 @@ pub(super) trait Kind: Sync {
     /// What SQL calls it.
     fn name(&self) -> &'static str;
 
-    /// The right to the catalog that whoever submits it needs, when it is submitted and whenever it is claimed.
+    /// The right to the catalog that whoever submits it needs: when it is submitted, whenever it is claimed, and in
+    /// every transaction that writes for it.
     fn right(&self) -> &'static str;
+
+    /// What else allows the job, as a text that is another where that has changed. Asked when the job begins and in
+    /// every transaction that writes for it: a job that is still allowed, but by something else, begins once more from
+    /// what is committed. In a transaction.
+    ///
+    /// Errors: nothing allows it any more.
+    fn permission(&self, job: &Job) -> Result<String, Stop>;
 
     /// Whether it moves or removes files: after a failover it then waits for `resume_jobs(force => true)`.
     fn moves_files(&self) -> bool {

@@ -14,6 +14,8 @@ pub(super) enum Stop {
     Cancelled(String),
     /// The workers of this database are to stop: the job waits for them to go on.
     Stopped,
+    /// What allows it has changed, and allows it still: it begins once more, in the same worker.
+    PermissionChanged,
     /// The job is another worker's, or gone, with its catalog or the whole extension: there is nothing to write, and nobody to tell.
     Gone,
 }

@@ -127,7 +127,7 @@ fn run(job: &Job) {
     let began = Instant::now();
     background::report(Some(&format!("{} (job {})", job.kind, job.id)));
     let Some(kind) = kinds::named(&job.kind) else { return };
-    let stop = match attempt(|| kind.run(job)) {
+    let stop = match attempt(|| job.run(kind)) {
         Ok(Ok(())) => {
             let seconds = began.elapsed().as_secs_f64();
             say(PgLogLevel::LOG, &format!("lumina: job {} ({}) is done in {seconds:.3} s", job.id, job.kind));
@@ -138,7 +138,9 @@ fn run(job: &Job) {
     };
     match &stop {
         Stop::Stopped => say(PgLogLevel::LOG, &format!("lumina: job {} ({}) waits for resume_jobs", job.id, job.kind)),
-        Stop::Gone => say(PgLogLevel::LOG, &format!("lumina: job {} ({}) is gone", job.id, job.kind)),
+        Stop::Gone | Stop::PermissionChanged => {
+            say(PgLogLevel::LOG, &format!("lumina: job {} ({}) is gone", job.id, job.kind))
+        }
         Stop::Cancelled(by) => {
             say(PgLogLevel::LOG, &format!("lumina: job {} ({}) was cancelled {by}", job.id, job.kind))
         }

@@ -153,6 +153,13 @@ impl Roots {
         Ok(())
     }
 
+    /// Whether a path lies under one of the roots, by its name alone: nothing is opened.
+    ///
+    /// Errors: [`Refusal::Outside`], and those of [`Roots::check_syntax`].
+    pub fn allow(&self, path: &Path) -> Result<(), Refusal> {
+        self.root_of(path).map(drop)
+    }
+
     /// The deepest root that a path is below, or is. Errors: [`Refusal::Outside`], and those of [`Roots::check_syntax`].
     fn root_of(&self, path: &Path) -> Result<&Path, Refusal> {
         Self::check_syntax(path)?;

@@ -13,6 +13,8 @@ mod previews;
 mod real;
 #[path = "import/rights.rs"]
 mod rights;
+#[path = "import/withdrawn.rs"]
+mod withdrawn;
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 use lumina_cluster::Cluster;
