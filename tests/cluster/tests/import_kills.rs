@@ -141,14 +141,14 @@ impl World {
         holder
     }
 
-    /// Takes the server down under a worker that waits at a spot. No other takes the job before `resume_jobs`.
+    /// Crashes a worker that waits at a spot. No other takes the job before `resume_jobs`.
     fn lose_worker(&self, session: &mut Client, job: i64, spot: Spot) -> Client {
         let holder = self.halt(session, job, spot);
         // The worker, which waits, does not see it.
         session.batch_execute("SELECT lumina.stop_workers()").unwrap();
-        let hit = Way::Immediate.strike(&self.cluster, session, job);
+        let hit = Way::KillWorker.strike(&self.cluster, session, job);
         drop(holder);
-        Way::Immediate.recover(&self.cluster, session, hit)
+        Way::KillWorker.recover(&self.cluster, session, hit)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use lumina_cluster::catalog::{RESULT, fill, leftovers, result, submit, wait_for_end};
 use lumina_cluster::cluster::wait_until;
-use lumina_cluster::kills::{Hits, WAYS, connect, under_a_reader};
+use lumina_cluster::kills::{Hits, WAYS, Way, connect, under_a_reader};
 use lumina_cluster::report::{number, say};
 use lumina_cluster::{Cluster, Random, Shutdown};
 use postgres::Client;
@@ -151,16 +151,15 @@ fn orphans_are_found_by_the_next_job() {
         }
         assert_eq!(leftovers(&mut session), [""; 0]);
     }
-    // Three workers lost without getting any further: it has failed, with a reason.
+    // Three workers crashed without getting any further: it has failed, with a reason.
     let job = submit(&mut session, "photos", 4);
     for attempt in 1..=3 {
         wait_until("it is claimed", || {
             let claimed = "SELECT attempts = $2 AND state = 'running' FROM lumina.jobs WHERE id = $1";
             session.query_one(claimed, &[&job, &attempt]).unwrap().get(0)
         });
-        cluster.stop(Shutdown::Immediate);
-        cluster.restart();
-        session = connect(&cluster);
+        let hit = Way::KillWorker.strike(&cluster, &mut session, job);
+        session = Way::KillWorker.recover(&cluster, &mut session, hit);
         session.query_one("SELECT lumina.resume_jobs()", &[]).unwrap();
     }
     assert_eq!(wait_for_end(&mut session, job), "failed");
