@@ -1,19 +1,9 @@
--- The catalog layer: its schema, catalogs, and who may do what with them.
+-- The catalog layer: catalogs, and who may do what with them.
 --
 -- Ordinary roles read through row-level security and write through functions alone. Such a function is a C function that
 -- runs as whoever calls it, and hands on to the one of the same name with an underscore before it, which runs as the
 -- extension's owner and is told by its first argument who the caller is. Nobody else may execute those.
--- Roles are kept by name, so that a dump can be restored into another cluster: who is given the name of a role that was
--- dropped gets its catalogs.
-
--- Everything is named with its schema, but operators and types of Postgres's own: they are found in pg_catalog alone,
--- whatever others have put into the schema that the extension is created in.
-
-SET LOCAL search_path = pg_catalog, pg_temp;
-
-CREATE SCHEMA lumina;
-COMMENT ON SCHEMA lumina IS 'The photo catalog of the extension lumina: images, jobs, duplicates';
-GRANT USAGE ON SCHEMA lumina TO PUBLIC;
+-- A right belongs to the role, not to its name: a rename follows, and a new role of an old name has nothing (roles.sql).
 
 CREATE TYPE lumina.access_right AS ENUM ('read', 'curate', 'import', 'own');
 COMMENT ON TYPE lumina.access_right IS
@@ -24,7 +14,7 @@ COMMENT ON TYPE lumina.import_mode IS 'What an import does with files: leave the
 CREATE TABLE lumina.catalogs (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL UNIQUE CHECK (name = btrim(name) AND name <> '' AND length(name) <= 200),
-    owner text NOT NULL,
+    owner lumina.role NOT NULL,
     destination text COLLATE "C" CHECK (destination LIKE '/%'),
     import_mode lumina.import_mode NOT NULL DEFAULT 'reference',
     directory_template text NOT NULL DEFAULT 'YYYY/MM-DD',
@@ -37,24 +27,24 @@ COMMENT ON TABLE lumina.catalogs IS 'Catalogs of photos; each is owned by a role
 
 CREATE TABLE lumina.catalog_grants (
     catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
-    role text NOT NULL,
+    role lumina.role NOT NULL,
     access lumina.access_right NOT NULL CHECK (access <> 'own'),
-    granted_by text NOT NULL,
+    granted_by lumina.role NOT NULL,
     granted_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (catalog, role, access)
 );
 COMMENT ON TABLE lumina.catalog_grants IS 'Which roles beside its owner may read, curate or import into a catalog';
 
--- Whether a role is a superuser, or has the rights of the role of that name.
-CREATE FUNCTION lumina._acts_for(caller oid, role_name text) RETURNS bool
+-- Whether a role is a superuser, or has the rights of another, which is there still.
+CREATE FUNCTION lumina._acts_for(caller oid, role lumina.role) RETURNS bool
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = caller AND r.rolsuper)
         OR EXISTS (SELECT FROM pg_catalog.pg_roles r
-            WHERE r.rolname = role_name AND pg_catalog.pg_has_role(caller, r.oid, 'USAGE'));
+            WHERE r.oid = lumina._role_oid(role) AND pg_catalog.pg_has_role(caller, r.oid, 'USAGE'));
 END;
-REVOKE EXECUTE ON FUNCTION lumina._acts_for(oid, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._acts_for(oid, text) IS 'Internal: whether a role is a superuser or has the rights of another';
+REVOKE EXECUTE ON FUNCTION lumina._acts_for(oid, lumina.role) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._acts_for(oid, lumina.role) IS 'Internal: whether a role is a superuser or has the rights of another';
 
 CREATE FUNCTION lumina._rights(caller oid, of_catalog int8) RETURNS lumina.access_right[]
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -86,7 +76,10 @@ BEGIN
             HINT = 'TABLE lumina.catalogs lists those that you may read; SELECT lumina.create_catalog(...) makes one.';
     ELSIF NOT needed = ANY (rights) THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for catalog "%s"', wanted),
-            HINT = CASE WHEN needed = 'own' THEN format('Only its owner, "%s", may do this.', target.owner)
+            HINT = CASE WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = lumina._role_oid(target.owner))
+                    THEN format('Its owner is gone; a superuser can give it to another: SELECT lumina.reassign_catalog(%L, ...).',
+                        target.name)
+                WHEN needed = 'own' THEN format('Only its owner, "%s", may do this.', target.owner)
                 ELSE format('Its owner, "%s", can grant it: SELECT lumina.grant_catalog(%L, %L, %L).',
                     target.owner, target.name, pg_get_userbyid(caller), needed) END;
     END IF;
@@ -128,7 +121,7 @@ BEGIN
             HINT = 'Give a directory of the server, from the root, without "..".';
     END IF;
     INSERT INTO lumina.catalogs (name, owner, destination)
-        VALUES (catalog_name, pg_get_userbyid(caller), destination_path) RETURNING id INTO made;
+        VALUES (catalog_name, lumina._role(caller), destination_path) RETURNING id INTO made;
     RETURN made;
 EXCEPTION WHEN unique_violation THEN
     RAISE duplicate_object USING MESSAGE = format('catalog "%s" exists already', left(catalog_name, 80)),
@@ -153,6 +146,32 @@ COMMENT ON FUNCTION lumina._drop_catalog(oid, text) IS 'Internal: drop_catalog f
 CREATE FUNCTION lumina.drop_catalog(name text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.drop_catalog(text) IS 'Removes a catalog with all its rows; never touches a file; a job that runs for it ends';
 
+CREATE FUNCTION lumina._reassign_catalog(caller oid, catalog_name text, role_name text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target int8 := lumina._catalog(caller, catalog_name, 'own');
+    heir lumina.role := (SELECT lumina._role(r.oid) FROM pg_roles r WHERE r.rolname = role_name);
+BEGIN
+    IF role_name IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL',
+            HINT = 'Write lumina.reassign_catalog(''holiday'', ''alice''), say.';
+    ELSIF heir IS NULL THEN
+        RAISE undefined_object USING MESSAGE = format('role "%s" does not exist', left(role_name, 80)),
+            HINT = 'Give the name of a role as it is, without quotes around it.';
+    -- Pictures are shown of what the owner may import: nobody is made an owner by somebody else.
+    ELSIF NOT lumina._acts_for(caller, heir) THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('permission denied to make "%s" the owner of catalog "%s"', heir, left(catalog_name, 80)),
+            HINT = 'A superuser may, and whoever has the rights of both roles.';
+    END IF;
+    UPDATE lumina.catalogs SET owner = heir WHERE id = target;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._reassign_catalog(oid, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._reassign_catalog(oid, text, text) IS 'Internal: reassign_catalog for a caller';
+CREATE FUNCTION lumina.reassign_catalog(catalog text, role text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.reassign_catalog(text, text) IS
+    'Makes another role the owner of a catalog: one that the caller has the rights of; a superuser any, also where the owner is gone';
+
 CREATE FUNCTION lumina._checked_grant(caller oid, catalog_name text, role_name text, access_name text, OUT of_catalog int8, OUT wanted lumina.access_right)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -176,7 +195,8 @@ CREATE FUNCTION lumina._grant_catalog(caller oid, catalog_name text, role_name t
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO lumina.catalog_grants (catalog, role, access, granted_by)
-        SELECT g.of_catalog, role_name, g.wanted, pg_get_userbyid(caller)
+        SELECT g.of_catalog, lumina._role((SELECT r.oid FROM pg_roles r WHERE r.rolname = role_name)), g.wanted,
+            lumina._role(caller)
         FROM lumina._checked_grant(caller, catalog_name, role_name, access_name) g ON CONFLICT DO NOTHING;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._grant_catalog(oid, text, text, text) FROM PUBLIC;
@@ -195,9 +215,9 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'role and access must not be NULL',
             HINT = 'Write lumina.revoke_catalog(''holiday'', ''alice'', ''read''), say.';
     END IF;
-    -- The role may be gone by now.
+    -- As they are shown: the role may be gone by now.
     DELETE FROM lumina.catalog_grants g WHERE g.catalog = target
-        AND g.role = role_name AND g.access::text = access_name;
+        AND g.role::text = role_name AND g.access::text = access_name;
     IF NOT FOUND THEN
         RAISE undefined_object USING MESSAGE = format('role "%s" has no right "%s" to catalog "%s"',
                 left(role_name, 80), left(access_name, 80), left(catalog_name, 80)),

@@ -47,7 +47,7 @@ CREATE TABLE lumina.jobs (
     catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
     parameters jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(parameters) = 'object'),
     settings jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(settings) = 'object'),
-    owner text NOT NULL,
+    owner lumina.role NOT NULL,
     -- Not a foreign key: it would be a cycle, which a dump cannot be restored with.
     parent int8,
     state lumina.job_state NOT NULL DEFAULT 'queued',
@@ -94,14 +94,14 @@ COMMENT ON TABLE lumina.jobs IS 'Work of background workers; at most one active 
 
 CREATE TABLE lumina.job_cancellations (
     job int8 PRIMARY KEY REFERENCES lumina.jobs ON DELETE CASCADE,
-    requested_by text NOT NULL,
+    requested_by lumina.role NOT NULL,
     requested_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE lumina.job_cancellations IS 'Who wants which job cancelled';
 
 CREATE TABLE lumina.workers_stopped (
     is_stopped bool PRIMARY KEY DEFAULT true CHECK (is_stopped),
-    stopped_by text NOT NULL,
+    stopped_by lumina.role NOT NULL,
     stopped_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE lumina.workers_stopped IS 'Holds a row after stop_workers() until resume_jobs(): no worker of this database takes a job';
@@ -230,7 +230,7 @@ BEGIN
     PERFORM lumina._check_version();
     BEGIN
         INSERT INTO lumina.jobs (kind, catalog, parameters, settings, owner, parent, system_identifier, database, timeline, directory)
-            SELECT of_kind, of_catalog, with_parameters, lumina._job_settings(), pg_get_userbyid(caller), of_parent,
+            SELECT of_kind, of_catalog, with_parameters, lumina._job_settings(), lumina._role(caller), of_parent,
                 h.system_identifier, h.database, h.timeline, h.directory
             FROM lumina._home() h RETURNING id INTO made;
     EXCEPTION WHEN unique_violation THEN
@@ -284,7 +284,7 @@ BEGIN
     IF target.state IN ('succeeded', 'failed', 'cancelled') THEN
         RETURN target.state = 'cancelled';
     END IF;
-    INSERT INTO lumina.job_cancellations (job, requested_by) VALUES (wanted, pg_get_userbyid(caller)) ON CONFLICT DO NOTHING;
+    INSERT INTO lumina.job_cancellations (job, requested_by) VALUES (wanted, lumina._role(caller)) ON CONFLICT DO NOTHING;
     -- A job that nobody runs is cancelled at once. One that a worker runs, or claims at this moment, is left to the worker.
     UPDATE lumina.jobs j SET state = 'cancelled', token = NULL, worker_pid = NULL, ended_at = clock_timestamp(),
             error_code = 'cancelled', error_sqlstate = '57014',
@@ -382,7 +382,7 @@ CREATE FUNCTION lumina._stop_workers(caller oid) RETURNS int4
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     -- Workers look for this row at least twice a second, and before they take a job.
-    INSERT INTO lumina.workers_stopped (stopped_by) VALUES (pg_get_userbyid(caller)) ON CONFLICT DO NOTHING;
+    INSERT INTO lumina.workers_stopped (stopped_by) VALUES (lumina._role(caller)) ON CONFLICT DO NOTHING;
     RETURN (SELECT count(*) FROM pg_stat_activity a
         WHERE a.backend_type = 'lumina worker' AND a.datname = current_database());
 END $$;

@@ -71,7 +71,7 @@ CREATE FUNCTION lumina._duplicates_html(caller oid, catalog_name text, max_group
     VOLATILE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted int8 := lumina._catalog(caller, catalog_name, 'read');
-    owner oid := (SELECT r.oid FROM lumina.catalogs c JOIN pg_roles r ON r.rolname = c.owner WHERE c.id = wanted);
+    owner oid := (SELECT lumina._role_oid(c.owner) FROM lumina.catalogs c WHERE c.id = wanted);
 BEGIN
     IF max_groups IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'max_groups must not be NULL', HINT = 'Leave it out for 500.';

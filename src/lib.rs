@@ -52,7 +52,8 @@ pgrx::extension_sql_file!("../sql/bands.sql", name = "bands", requires = ["casts
 pgrx::extension_sql_file!("../sql/hamming.sql", name = "hamming", requires = ["bands"]);
 pgrx::extension_sql_file!("../sql/search.sql", name = "search", requires = ["hamming"]);
 pgrx::extension_sql_file!("../sql/image.sql", name = "image", requires = ["search"]);
-pgrx::extension_sql_file!("../sql/catalogs.sql", name = "catalogs", requires = ["image"]);
+pgrx::extension_sql_file!("../sql/roles.sql", name = "roles", requires = ["image"]);
+pgrx::extension_sql_file!("../sql/catalogs.sql", name = "catalogs", requires = ["roles"]);
 pgrx::extension_sql_file!("../sql/images.sql", name = "images", requires = ["catalogs"]);
 pgrx::extension_sql_file!("../sql/jobs.sql", name = "jobs", requires = ["images"]);
 pgrx::extension_sql_file!("../sql/import.sql", name = "import", requires = ["jobs"]);

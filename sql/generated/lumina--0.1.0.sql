@@ -585,13 +585,11 @@ COMMENT ON FUNCTION image_info(bytea) IS
 -- requires:
 --   image
 
--- The catalog layer: its schema, catalogs, and who may do what with them.
+-- Roles as the catalog layer keeps them: by their OID, which a rename leaves as it is and no later role of the same name has.
 --
--- Ordinary roles read through row-level security and write through functions alone. Such a function is a C function that
--- runs as whoever calls it, and hands on to the one of the same name with an underscore before it, which runs as the
--- extension's owner and is told by its first argument who the caller is. Nobody else may execute those.
--- Roles are kept by name, so that a dump can be restored into another cluster: who is given the name of a role that was
--- dropped gets its catalogs.
+-- As text such a value is the name that the role has at this moment. So what goes from cluster to cluster as text (a dump,
+-- logical replication) is matched by its name where it comes in, and at that moment alone; what goes as files (a base
+-- backup, CREATE DATABASE ... TEMPLATE, pg_upgrade) keeps the OIDs, as the roles themselves do.
 
 -- Everything is named with its schema, but operators and types of Postgres's own: they are found in pg_catalog alone,
 -- whatever others have put into the schema that the extension is created in.
@@ -602,6 +600,110 @@ CREATE SCHEMA lumina;
 COMMENT ON SCHEMA lumina IS 'The photo catalog of the extension lumina: images, jobs, duplicates';
 GRANT USAGE ON SCHEMA lumina TO PUBLIC;
 
+CREATE TYPE lumina.role;
+CREATE FUNCTION lumina.role_in(cstring) RETURNS lumina.role
+    STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_in';
+COMMENT ON FUNCTION lumina.role_in(cstring) IS 'Reads the name of a role; where no role has it, what is made of it is nobody';
+CREATE FUNCTION lumina.role_out(lumina.role) RETURNS cstring
+    STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_out';
+COMMENT ON FUNCTION lumina.role_out(lumina.role) IS 'Writes the name that the role has now; unknown (...) where there is no such role';
+CREATE FUNCTION lumina.role_recv(internal) RETURNS lumina.role
+    STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_recv';
+COMMENT ON FUNCTION lumina.role_recv(internal) IS 'Reads the same as a text of a binary message';
+CREATE FUNCTION lumina.role_send(lumina.role) RETURNS bytea
+    STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_send';
+COMMENT ON FUNCTION lumina.role_send(lumina.role) IS 'Writes the same as a text of a binary message';
+CREATE TYPE lumina.role (
+    INPUT = lumina.role_in,
+    OUTPUT = lumina.role_out,
+    RECEIVE = lumina.role_recv,
+    SEND = lumina.role_send,
+    INTERNALLENGTH = VARIABLE,
+    ALIGNMENT = int4,
+    STORAGE = extended,
+    CATEGORY = 'S'
+);
+COMMENT ON TYPE lumina.role IS 'A role: kept by its OID, so that a rename follows; read and written by its name';
+
+CREATE CAST (lumina.role AS text) WITH INOUT AS IMPLICIT;
+COMMENT ON CAST (lumina.role AS text) IS 'The name that the role has now';
+CREATE CAST (text AS lumina.role) WITH INOUT AS ASSIGNMENT;
+COMMENT ON CAST (text AS lumina.role) IS 'The role that has the name now';
+
+CREATE FUNCTION lumina._role(role oid) RETURNS lumina.role
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_of_oid';
+REVOKE EXECUTE ON FUNCTION lumina._role(oid) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._role(oid) IS 'Internal: the role of that OID';
+CREATE FUNCTION lumina._role_oid(role lumina.role) RETURNS oid
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_to_oid';
+REVOKE EXECUTE ON FUNCTION lumina._role_oid(lumina.role) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._role_oid(lumina.role) IS 'Internal: the OID of a role, whether or not it is there still; 0 for nobody';
+
+-- The stored form is compared byte by byte: its first four bytes are the OID.
+CREATE FUNCTION lumina.role_eq(lumina.role, lumina.role) RETURNS bool
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE internal AS 'byteaeq';
+COMMENT ON FUNCTION lumina.role_eq(lumina.role, lumina.role) IS 'Whether two are the same role';
+CREATE FUNCTION lumina.role_ne(lumina.role, lumina.role) RETURNS bool
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE internal AS 'byteane';
+COMMENT ON FUNCTION lumina.role_ne(lumina.role, lumina.role) IS 'Whether two are different roles';
+CREATE FUNCTION lumina.role_lt(lumina.role, lumina.role) RETURNS bool
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE internal AS 'bytealt';
+COMMENT ON FUNCTION lumina.role_lt(lumina.role, lumina.role) IS 'Order by OID: ORDER BY owner::text for that of names';
+CREATE FUNCTION lumina.role_le(lumina.role, lumina.role) RETURNS bool
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE internal AS 'byteale';
+COMMENT ON FUNCTION lumina.role_le(lumina.role, lumina.role) IS 'Order by OID: ORDER BY owner::text for that of names';
+CREATE FUNCTION lumina.role_gt(lumina.role, lumina.role) RETURNS bool
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE internal AS 'byteagt';
+COMMENT ON FUNCTION lumina.role_gt(lumina.role, lumina.role) IS 'Order by OID: ORDER BY owner::text for that of names';
+CREATE FUNCTION lumina.role_ge(lumina.role, lumina.role) RETURNS bool
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE internal AS 'byteage';
+COMMENT ON FUNCTION lumina.role_ge(lumina.role, lumina.role) IS 'Order by OID: ORDER BY owner::text for that of names';
+CREATE FUNCTION lumina.role_cmp(lumina.role, lumina.role) RETURNS int4
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE internal AS 'byteacmp';
+COMMENT ON FUNCTION lumina.role_cmp(lumina.role, lumina.role) IS 'Order by OID, for btree';
+CREATE FUNCTION lumina.role_hash(lumina.role) RETURNS int4
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE internal AS 'hashvarlena';
+COMMENT ON FUNCTION lumina.role_hash(lumina.role) IS 'Hash of a role, for hash joins and GROUP BY';
+
+CREATE OPERATOR lumina.= (FUNCTION = lumina.role_eq, LEFTARG = lumina.role, RIGHTARG = lumina.role,
+    COMMUTATOR = OPERATOR(lumina.=), NEGATOR = OPERATOR(lumina.<>), RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
+COMMENT ON OPERATOR lumina.= (lumina.role, lumina.role) IS 'the same role';
+CREATE OPERATOR lumina.<> (FUNCTION = lumina.role_ne, LEFTARG = lumina.role, RIGHTARG = lumina.role,
+    COMMUTATOR = OPERATOR(lumina.<>), NEGATOR = OPERATOR(lumina.=), RESTRICT = neqsel, JOIN = neqjoinsel);
+COMMENT ON OPERATOR lumina.<> (lumina.role, lumina.role) IS 'different roles';
+CREATE OPERATOR lumina.< (FUNCTION = lumina.role_lt, LEFTARG = lumina.role, RIGHTARG = lumina.role,
+    COMMUTATOR = OPERATOR(lumina.>), NEGATOR = OPERATOR(lumina.>=), RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
+COMMENT ON OPERATOR lumina.< (lumina.role, lumina.role) IS 'before, by OID';
+CREATE OPERATOR lumina.<= (FUNCTION = lumina.role_le, LEFTARG = lumina.role, RIGHTARG = lumina.role,
+    COMMUTATOR = OPERATOR(lumina.>=), NEGATOR = OPERATOR(lumina.>), RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
+COMMENT ON OPERATOR lumina.<= (lumina.role, lumina.role) IS 'before or the same, by OID';
+CREATE OPERATOR lumina.> (FUNCTION = lumina.role_gt, LEFTARG = lumina.role, RIGHTARG = lumina.role,
+    COMMUTATOR = OPERATOR(lumina.<), NEGATOR = OPERATOR(lumina.<=), RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
+COMMENT ON OPERATOR lumina.> (lumina.role, lumina.role) IS 'after, by OID';
+CREATE OPERATOR lumina.>= (FUNCTION = lumina.role_ge, LEFTARG = lumina.role, RIGHTARG = lumina.role,
+    COMMUTATOR = OPERATOR(lumina.<=), NEGATOR = OPERATOR(lumina.<), RESTRICT = scalargesel, JOIN = scalargejoinsel);
+COMMENT ON OPERATOR lumina.>= (lumina.role, lumina.role) IS 'after or the same, by OID';
+CREATE OPERATOR CLASS lumina.role_ops DEFAULT FOR TYPE lumina.role USING btree AS
+    OPERATOR 1 lumina.<, OPERATOR 2 lumina.<=, OPERATOR 3 lumina.=, OPERATOR 4 lumina.>=, OPERATOR 5 lumina.>,
+    FUNCTION 1 lumina.role_cmp(lumina.role, lumina.role);
+COMMENT ON OPERATOR CLASS lumina.role_ops USING btree IS 'Order of roles by OID';
+CREATE OPERATOR CLASS lumina.role_ops DEFAULT FOR TYPE lumina.role USING hash AS
+    OPERATOR 1 lumina.=, FUNCTION 1 lumina.role_hash(lumina.role);
+COMMENT ON OPERATOR CLASS lumina.role_ops USING hash IS 'Hashes of roles';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   roles
+
+-- The catalog layer: catalogs, and who may do what with them.
+--
+-- Ordinary roles read through row-level security and write through functions alone. Such a function is a C function that
+-- runs as whoever calls it, and hands on to the one of the same name with an underscore before it, which runs as the
+-- extension's owner and is told by its first argument who the caller is. Nobody else may execute those.
+-- A right belongs to the role, not to its name: a rename follows, and a new role of an old name has nothing (roles.sql).
+
 CREATE TYPE lumina.access_right AS ENUM ('read', 'curate', 'import', 'own');
 COMMENT ON TYPE lumina.access_right IS
     'What a role may do with a catalog: read it, group and decide on duplicates, import files, or everything';
@@ -611,7 +713,7 @@ COMMENT ON TYPE lumina.import_mode IS 'What an import does with files: leave the
 CREATE TABLE lumina.catalogs (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL UNIQUE CHECK (name = btrim(name) AND name <> '' AND length(name) <= 200),
-    owner text NOT NULL,
+    owner lumina.role NOT NULL,
     destination text COLLATE "C" CHECK (destination LIKE '/%'),
     import_mode lumina.import_mode NOT NULL DEFAULT 'reference',
     directory_template text NOT NULL DEFAULT 'YYYY/MM-DD',
@@ -624,24 +726,24 @@ COMMENT ON TABLE lumina.catalogs IS 'Catalogs of photos; each is owned by a role
 
 CREATE TABLE lumina.catalog_grants (
     catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
-    role text NOT NULL,
+    role lumina.role NOT NULL,
     access lumina.access_right NOT NULL CHECK (access <> 'own'),
-    granted_by text NOT NULL,
+    granted_by lumina.role NOT NULL,
     granted_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (catalog, role, access)
 );
 COMMENT ON TABLE lumina.catalog_grants IS 'Which roles beside its owner may read, curate or import into a catalog';
 
--- Whether a role is a superuser, or has the rights of the role of that name.
-CREATE FUNCTION lumina._acts_for(caller oid, role_name text) RETURNS bool
+-- Whether a role is a superuser, or has the rights of another, which is there still.
+CREATE FUNCTION lumina._acts_for(caller oid, role lumina.role) RETURNS bool
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = caller AND r.rolsuper)
         OR EXISTS (SELECT FROM pg_catalog.pg_roles r
-            WHERE r.rolname = role_name AND pg_catalog.pg_has_role(caller, r.oid, 'USAGE'));
+            WHERE r.oid = lumina._role_oid(role) AND pg_catalog.pg_has_role(caller, r.oid, 'USAGE'));
 END;
-REVOKE EXECUTE ON FUNCTION lumina._acts_for(oid, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._acts_for(oid, text) IS 'Internal: whether a role is a superuser or has the rights of another';
+REVOKE EXECUTE ON FUNCTION lumina._acts_for(oid, lumina.role) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._acts_for(oid, lumina.role) IS 'Internal: whether a role is a superuser or has the rights of another';
 
 CREATE FUNCTION lumina._rights(caller oid, of_catalog int8) RETURNS lumina.access_right[]
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -673,7 +775,10 @@ BEGIN
             HINT = 'TABLE lumina.catalogs lists those that you may read; SELECT lumina.create_catalog(...) makes one.';
     ELSIF NOT needed = ANY (rights) THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for catalog "%s"', wanted),
-            HINT = CASE WHEN needed = 'own' THEN format('Only its owner, "%s", may do this.', target.owner)
+            HINT = CASE WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = lumina._role_oid(target.owner))
+                    THEN format('Its owner is gone; a superuser can give it to another: SELECT lumina.reassign_catalog(%L, ...).',
+                        target.name)
+                WHEN needed = 'own' THEN format('Only its owner, "%s", may do this.', target.owner)
                 ELSE format('Its owner, "%s", can grant it: SELECT lumina.grant_catalog(%L, %L, %L).',
                     target.owner, target.name, pg_get_userbyid(caller), needed) END;
     END IF;
@@ -715,7 +820,7 @@ BEGIN
             HINT = 'Give a directory of the server, from the root, without "..".';
     END IF;
     INSERT INTO lumina.catalogs (name, owner, destination)
-        VALUES (catalog_name, pg_get_userbyid(caller), destination_path) RETURNING id INTO made;
+        VALUES (catalog_name, lumina._role(caller), destination_path) RETURNING id INTO made;
     RETURN made;
 EXCEPTION WHEN unique_violation THEN
     RAISE duplicate_object USING MESSAGE = format('catalog "%s" exists already', left(catalog_name, 80)),
@@ -740,6 +845,32 @@ COMMENT ON FUNCTION lumina._drop_catalog(oid, text) IS 'Internal: drop_catalog f
 CREATE FUNCTION lumina.drop_catalog(name text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.drop_catalog(text) IS 'Removes a catalog with all its rows; never touches a file; a job that runs for it ends';
 
+CREATE FUNCTION lumina._reassign_catalog(caller oid, catalog_name text, role_name text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target int8 := lumina._catalog(caller, catalog_name, 'own');
+    heir lumina.role := (SELECT lumina._role(r.oid) FROM pg_roles r WHERE r.rolname = role_name);
+BEGIN
+    IF role_name IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL',
+            HINT = 'Write lumina.reassign_catalog(''holiday'', ''alice''), say.';
+    ELSIF heir IS NULL THEN
+        RAISE undefined_object USING MESSAGE = format('role "%s" does not exist', left(role_name, 80)),
+            HINT = 'Give the name of a role as it is, without quotes around it.';
+    -- Pictures are shown of what the owner may import: nobody is made an owner by somebody else.
+    ELSIF NOT lumina._acts_for(caller, heir) THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('permission denied to make "%s" the owner of catalog "%s"', heir, left(catalog_name, 80)),
+            HINT = 'A superuser may, and whoever has the rights of both roles.';
+    END IF;
+    UPDATE lumina.catalogs SET owner = heir WHERE id = target;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._reassign_catalog(oid, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._reassign_catalog(oid, text, text) IS 'Internal: reassign_catalog for a caller';
+CREATE FUNCTION lumina.reassign_catalog(catalog text, role text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.reassign_catalog(text, text) IS
+    'Makes another role the owner of a catalog: one that the caller has the rights of; a superuser any, also where the owner is gone';
+
 CREATE FUNCTION lumina._checked_grant(caller oid, catalog_name text, role_name text, access_name text, OUT of_catalog int8, OUT wanted lumina.access_right)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -763,7 +894,8 @@ CREATE FUNCTION lumina._grant_catalog(caller oid, catalog_name text, role_name t
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO lumina.catalog_grants (catalog, role, access, granted_by)
-        SELECT g.of_catalog, role_name, g.wanted, pg_get_userbyid(caller)
+        SELECT g.of_catalog, lumina._role((SELECT r.oid FROM pg_roles r WHERE r.rolname = role_name)), g.wanted,
+            lumina._role(caller)
         FROM lumina._checked_grant(caller, catalog_name, role_name, access_name) g ON CONFLICT DO NOTHING;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._grant_catalog(oid, text, text, text) FROM PUBLIC;
@@ -782,9 +914,9 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'role and access must not be NULL',
             HINT = 'Write lumina.revoke_catalog(''holiday'', ''alice'', ''read''), say.';
     END IF;
-    -- The role may be gone by now.
+    -- As they are shown: the role may be gone by now.
     DELETE FROM lumina.catalog_grants g WHERE g.catalog = target
-        AND g.role = role_name AND g.access::text = access_name;
+        AND g.role::text = role_name AND g.access::text = access_name;
     IF NOT FOUND THEN
         RAISE undefined_object USING MESSAGE = format('role "%s" has no right "%s" to catalog "%s"',
                 left(role_name, 80), left(access_name, 80), left(catalog_name, 80)),
@@ -1018,7 +1150,7 @@ CREATE TABLE lumina.jobs (
     catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
     parameters jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(parameters) = 'object'),
     settings jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(settings) = 'object'),
-    owner text NOT NULL,
+    owner lumina.role NOT NULL,
     -- Not a foreign key: it would be a cycle, which a dump cannot be restored with.
     parent int8,
     state lumina.job_state NOT NULL DEFAULT 'queued',
@@ -1065,14 +1197,14 @@ COMMENT ON TABLE lumina.jobs IS 'Work of background workers; at most one active 
 
 CREATE TABLE lumina.job_cancellations (
     job int8 PRIMARY KEY REFERENCES lumina.jobs ON DELETE CASCADE,
-    requested_by text NOT NULL,
+    requested_by lumina.role NOT NULL,
     requested_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE lumina.job_cancellations IS 'Who wants which job cancelled';
 
 CREATE TABLE lumina.workers_stopped (
     is_stopped bool PRIMARY KEY DEFAULT true CHECK (is_stopped),
-    stopped_by text NOT NULL,
+    stopped_by lumina.role NOT NULL,
     stopped_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE lumina.workers_stopped IS 'Holds a row after stop_workers() until resume_jobs(): no worker of this database takes a job';
@@ -1201,7 +1333,7 @@ BEGIN
     PERFORM lumina._check_version();
     BEGIN
         INSERT INTO lumina.jobs (kind, catalog, parameters, settings, owner, parent, system_identifier, database, timeline, directory)
-            SELECT of_kind, of_catalog, with_parameters, lumina._job_settings(), pg_get_userbyid(caller), of_parent,
+            SELECT of_kind, of_catalog, with_parameters, lumina._job_settings(), lumina._role(caller), of_parent,
                 h.system_identifier, h.database, h.timeline, h.directory
             FROM lumina._home() h RETURNING id INTO made;
     EXCEPTION WHEN unique_violation THEN
@@ -1255,7 +1387,7 @@ BEGIN
     IF target.state IN ('succeeded', 'failed', 'cancelled') THEN
         RETURN target.state = 'cancelled';
     END IF;
-    INSERT INTO lumina.job_cancellations (job, requested_by) VALUES (wanted, pg_get_userbyid(caller)) ON CONFLICT DO NOTHING;
+    INSERT INTO lumina.job_cancellations (job, requested_by) VALUES (wanted, lumina._role(caller)) ON CONFLICT DO NOTHING;
     -- A job that nobody runs is cancelled at once. One that a worker runs, or claims at this moment, is left to the worker.
     UPDATE lumina.jobs j SET state = 'cancelled', token = NULL, worker_pid = NULL, ended_at = clock_timestamp(),
             error_code = 'cancelled', error_sqlstate = '57014',
@@ -1353,7 +1485,7 @@ CREATE FUNCTION lumina._stop_workers(caller oid) RETURNS int4
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     -- Workers look for this row at least twice a second, and before they take a job.
-    INSERT INTO lumina.workers_stopped (stopped_by) VALUES (pg_get_userbyid(caller)) ON CONFLICT DO NOTHING;
+    INSERT INTO lumina.workers_stopped (stopped_by) VALUES (lumina._role(caller)) ON CONFLICT DO NOTHING;
     RETURN (SELECT count(*) FROM pg_stat_activity a
         WHERE a.backend_type = 'lumina worker' AND a.datname = current_database());
 END $$;
@@ -2050,7 +2182,7 @@ CREATE FUNCTION lumina._duplicates_html(caller oid, catalog_name text, max_group
     VOLATILE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted int8 := lumina._catalog(caller, catalog_name, 'read');
-    owner oid := (SELECT r.oid FROM lumina.catalogs c JOIN pg_roles r ON r.rolname = c.owner WHERE c.id = wanted);
+    owner oid := (SELECT lumina._role_oid(c.owner) FROM lumina.catalogs c WHERE c.id = wanted);
 BEGIN
     IF max_groups IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'max_groups must not be NULL', HINT = 'Leave it out for 500.';

@@ -192,7 +192,7 @@ fn take(id: i64) -> Option<Job> {
                 j.failures, lumina._rights(r.oid, j.catalog)::text[],
                 (SELECT pg_catalog.convert_to(c.requested_by, 'UTF8') FROM lumina.job_cancellations c WHERE c.job = j.id),
                 j.restarts, j.claimed_at < pg_catalog.pg_postmaster_start_time() OR j.timeline IS DISTINCT FROM $2
-            FROM lumina.jobs j LEFT JOIN pg_catalog.pg_roles r ON r.rolname = j.owner
+            FROM lumina.jobs j LEFT JOIN pg_catalog.pg_roles r ON r.oid = lumina._role_oid(j.owner)
             WHERE j.id = $1 AND j.state IN ('queued', 'running') FOR NO KEY UPDATE OF j SKIP LOCKED",
         &[id.into(), home.timeline.into()],
         Found::read,

@@ -4,8 +4,9 @@
 //! splits a function in two: `now` answers the common case in a few instructions, and must neither panic nor call
 //! Postgres; where it has no answer (`None`) the `guarded` half runs, under pgrx's guard, where it may do both.
 
-use super::datum::{Phash, PhashBall, inline_payload, payload};
+use super::datum::{Phash, PhashBall, Raw, inline_payload, payload};
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
+use std::ffi::CStr;
 
 /// The arguments of a STRICT function: none is NULL.
 #[derive(Clone, Copy)]
@@ -62,6 +63,17 @@ impl Arguments {
     pub(crate) fn bytes<'a>(self, index: usize) -> &'a [u8] {
         // SAFETY: the argument is a varlena, not NULL, and lives as long as the call.
         unsafe { payload(self.datum(index)) }
+    }
+
+    /// A `cstring`.
+    pub(crate) fn c_string<'a>(self, index: usize) -> &'a CStr {
+        // SAFETY: the argument is a C string, and lives as long as the call.
+        unsafe { CStr::from_ptr(self.datum(index).cast_mut_ptr()) }
+    }
+
+    /// An `internal`.
+    pub(crate) fn raw(self, index: usize) -> Raw {
+        Raw(self.datum(index))
     }
 
     /// A `bool`.

@@ -74,6 +74,11 @@ pub(crate) struct CString(pg_sys::Datum);
 impl CString {
     /// A copy of `text`, which must hold no zero byte.
     pub(crate) fn new(text: &str) -> Self {
+        Self::from_bytes(text.as_bytes())
+    }
+
+    /// The same of a text in the encoding of the database.
+    pub(crate) fn from_bytes(text: &[u8]) -> Self {
         // SAFETY: palloc returns one byte more than the text has, or raises.
         unsafe {
             let string: *mut u8 = pg_sys::palloc(text.len() + 1).cast();

@@ -2,7 +2,7 @@
 
 use super::datum::Raw;
 use pgrx::pg_sys;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 
 /// Whether texts of Rust can be sent to this database's clients as they are.
 fn is_utf8() -> bool {
@@ -58,6 +58,26 @@ pub(crate) fn rest<'a>(message: Raw) -> &'a [u8] {
         let left = (*buffer).len - (*buffer).cursor;
         let bytes = pg_sys::pq_getmsgbytes(buffer, left);
         std::slice::from_raw_parts(bytes.cast(), left as usize)
+    }
+}
+
+/// The same as a text in the encoding of the database, as a C string. Errors: what Postgres says of texts that are none.
+pub(crate) fn text<'a>(message: Raw) -> &'a CStr {
+    let buffer: pg_sys::StringInfo = message.pointer();
+    let mut length = 0;
+    // SAFETY: a receive function's first argument is a StringInfo; what is made of its rest is allocated for the call, and ends
+    // with a zero byte.
+    unsafe { CStr::from_ptr(pg_sys::pq_getmsgtext(buffer, (*buffer).len - (*buffer).cursor, &raw mut length)) }
+}
+
+/// A binary message of a text that is in the encoding of the database, in that of the client.
+pub(crate) fn of_text(text: &[u8]) -> pg_sys::Datum {
+    let mut buffer = pg_sys::StringInfoData::default();
+    // SAFETY: the calls that a send function is made of; the buffer's memory is Postgres's.
+    unsafe {
+        pg_sys::pq_begintypsend(&raw mut buffer);
+        pg_sys::pq_sendtext(&raw mut buffer, text.as_ptr().cast(), text.len() as c_int);
+        pg_sys::Datum::from(pg_sys::pq_endtypsend(&raw mut buffer))
     }
 }
 

@@ -27,6 +27,7 @@
 //! - [`record`]: functions that return one row of several columns.
 //! - [`relation`]: tables and indexes.
 //! - [`report`]: messages that are no errors.
+//! - [`role`]: roles of the cluster.
 //! - [`rows`]: functions that return a set of rows.
 //! - [`settings`]: those of a background worker, whatever its database has preset.
 //! - [`shared_memory`]: what all processes share, where the library is preloaded.
@@ -74,6 +75,7 @@ pub(crate) mod query;
 pub(crate) mod record;
 pub(crate) mod relation;
 pub(crate) mod report;
+pub(crate) mod role;
 pub(crate) mod rows;
 pub(crate) mod server;
 pub(crate) mod settings;

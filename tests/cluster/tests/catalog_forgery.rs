@@ -99,7 +99,7 @@ fn rights_and_roles_that_go_before_a_job_begins() {
     for (change, expected) in [
         ("SELECT lumina.revoke_catalog('holiday', 'curator', 'curate')", "failed permission_denied"),
         ("DROP ROLE curator", "failed role_missing"),
-        ("ALTER ROLE curator RENAME TO steward", "failed role_missing"),
+        ("ALTER ROLE curator RENAME TO steward", "succeeded"),
         ("SELECT lumina.revoke_catalog('holiday', 'family', 'curate')", "succeeded"),
     ] {
         let cluster = world();
@@ -115,26 +115,23 @@ fn rights_and_roles_that_go_before_a_job_begins() {
 
 #[test]
 fn catalogs_of_roles_that_are_gone() {
-    for change in ["DROP OWNED BY owner; DROP ROLE owner", "ALTER ROLE owner RENAME TO former"] {
-        let cluster = world();
-        let mut admin = cluster.connect();
-        let mut left = cluster.connect_to("postgres", "owner"); // a session that goes on
-        admin.batch_execute(change).unwrap();
-        let mut others: Vec<Client> =
-            ["curator", "reader", "stranger"].iter().map(|role| cluster.connect_to("postgres", role)).collect();
-        let mut each = |statement: &str| {
-            others.iter_mut().map(|session| outcome(session, statement)).collect::<Vec<_>>().join(" ")
-        };
-        let own = "SELECT lumina.grant_catalog('holiday', 'stranger', 'read')";
-        assert_eq!(each("SELECT FROM lumina.images"), "ok ok none", "{change}");
-        assert_eq!(each(own), "42501 42501 42704", "{change}");
-        assert_eq!(each("SELECT lumina.drop_catalog('holiday')"), "42501 42501 42704", "{change}");
-        assert_eq!(outcome(&mut left, "SELECT FROM lumina.images"), "none", "{change}");
-        assert_eq!(outcome(&mut left, own), "42704", "{change}");
-        assert_eq!(outcome(&mut left, "SELECT lumina.detect_duplicates('holiday')"), "42704", "{change}");
-        assert_eq!(outcome(&mut admin, own), "ok", "{change}");
-        assert_eq!(outcome(&mut admin, "SELECT lumina.drop_catalog('holiday')"), "ok", "{change}");
-    }
+    let cluster = world();
+    let mut admin = cluster.connect();
+    let mut left = cluster.connect_to("postgres", "owner"); // a session that goes on
+    admin.batch_execute("DROP OWNED BY owner; DROP ROLE owner").unwrap();
+    let mut others: Vec<Client> =
+        ["curator", "reader", "stranger"].iter().map(|role| cluster.connect_to("postgres", role)).collect();
+    let mut each =
+        |statement: &str| others.iter_mut().map(|session| outcome(session, statement)).collect::<Vec<_>>().join(" ");
+    let own = "SELECT lumina.grant_catalog('holiday', 'stranger', 'read')";
+    assert_eq!(each("SELECT FROM lumina.images"), "ok ok none");
+    assert_eq!(each(own), "42501 42501 42704");
+    assert_eq!(each("SELECT lumina.drop_catalog('holiday')"), "42501 42501 42704");
+    assert_eq!(outcome(&mut left, "SELECT FROM lumina.images"), "none");
+    assert_eq!(outcome(&mut left, own), "42704");
+    assert_eq!(outcome(&mut left, "SELECT lumina.detect_duplicates('holiday')"), "42704");
+    assert_eq!(outcome(&mut admin, own), "ok");
+    assert_eq!(outcome(&mut admin, "SELECT lumina.drop_catalog('holiday')"), "ok");
 }
 
 #[test]
@@ -190,7 +187,7 @@ fn functions_and_views_of_others_have_the_rights_of_their_owners() {
     assert_eq!(text(&mut stranger, "SELECT count(*)::text FROM ours.seen"), "0");
     assert_eq!(outcome(&mut stranger, "SELECT ours.searched()"), "42704");
     let job = text(&mut stranger, "SELECT ours.search()::text");
-    assert_eq!(text(&mut admin, &format!("SELECT owner FROM lumina.jobs WHERE id = {job}")), "owner");
+    assert_eq!(text(&mut admin, &format!("SELECT owner::text FROM lumina.jobs WHERE id = {job}")), "owner");
     for call in ["CALL lumina.wait_for_job", "SELECT lumina.cancel_job", "SELECT lumina.retry_job"] {
         assert_eq!(outcome(&mut stranger, &format!("{call}({job})")), "42704", "{call}");
     }
@@ -200,7 +197,7 @@ fn functions_and_views_of_others_have_the_rights_of_their_owners() {
     let mut idle = cluster.connect_to("postgres", "idle");
     idle.batch_execute("SET ROLE family").unwrap();
     let job = submit(&mut idle, "trip");
-    assert_eq!(text(&mut admin, &format!("SELECT owner FROM lumina.jobs WHERE id = {job}")), "family");
+    assert_eq!(text(&mut admin, &format!("SELECT owner::text FROM lumina.jobs WHERE id = {job}")), "family");
     assert_eq!(end_of(&mut admin, job), "succeeded");
     let images = admin.prepare("SELECT count(*)::text FROM lumina.images").unwrap();
     let rights = admin.prepare("SELECT lumina.readable_catalogs()::text FROM generate_series(1, 2)").unwrap();

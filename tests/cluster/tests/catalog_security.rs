@@ -16,7 +16,7 @@ use world::{ROLES, made_job, outcome, park, text, told, world};
 /// Of each action: what becomes of it, in the order of [`ROLES`]. `none` is a query without rows. The catalogs are `holiday`,
 /// with the curator's job 1, which has succeeded, and job 2, which waits because the superuser has stopped the workers; and
 /// `trip`, with the curator's job 3, which was cancelled.
-const ACTIONS: [(&str, [&str; 8]); 36] = {
+const ACTIONS: [(&str, [&str; 8]); 37] = {
     const OK: &str = "ok";
     const NONE: &str = "none";
     const NO: &str = "42501";
@@ -55,6 +55,7 @@ const ACTIONS: [(&str, [&str; 8]); 36] = {
         ("SELECT lumina.retry_job(3)", OWN_JOB),
         ("SELECT lumina.grant_catalog('holiday', 'stranger', 'read')", OWN),
         ("SELECT lumina.revoke_catalog('holiday', 'reader', 'read')", OWN),
+        ("SELECT lumina.reassign_catalog('trip', current_user)", OWN),
         ("SELECT lumina.drop_catalog('trip')", OWN),
         ("SELECT lumina.adopt_catalog('holiday')", OWN),
         ("SELECT lumina.stop_workers()", NEVER),

@@ -219,7 +219,7 @@ fn the_worker_has_an_environment_of_its_own() {
     session.batch_execute("SET ROLE album").unwrap();
     let job = submit(&mut session, "a", 5);
     assert_eq!(wait_for_end(&mut session, job), "succeeded");
-    let row = session.query_one("SELECT owner, attempts FROM lumina.jobs WHERE id = $1", &[&job]).unwrap();
+    let row = session.query_one("SELECT owner::text, attempts FROM lumina.jobs WHERE id = $1", &[&job]).unwrap();
     assert_eq!((row.get::<_, &str>(0), row.get::<_, i32>(1)), ("album", 1));
     // Rights are looked at when a job is claimed, too.
     session.batch_execute("RESET ROLE; BEGIN; SET LOCAL ROLE album").unwrap();

@@ -20,7 +20,7 @@ pub(crate) const QUERY: &str = r#"
 /// What [`QUERY`] is to find. EXECUTE of an internal function, one whose name begins with `_`, is for the extension's owner alone;
 /// but for those that views and constraints call as whoever reads or writes.
 pub(crate) const EXPECTED: &str = "\
-    function _acts_for(oid, text): nothing
+    function _acts_for(oid, lumina.role): nothing
     function _adopt_catalog(oid, text): nothing
     function _cancel_job(oid, bigint): nothing
     function _catalog(oid, text, lumina.access_right): nothing
@@ -60,7 +60,10 @@ pub(crate) const EXPECTED: &str = "\
     function _resume_jobs(oid, boolean): nothing
     function _retry_job(oid, bigint): nothing
     function _revoke_catalog(oid, text, text, text): nothing
+    function _reassign_catalog(oid, text, text): nothing
     function _rights(oid, bigint): nothing
+    function _role(oid): nothing
+    function _role_oid(lumina.role): nothing
     function _run_import(oid, bigint): nothing
     function _start_worker_at_commit(bigint): nothing
     function _start_worker_now(): nothing
@@ -86,9 +89,22 @@ pub(crate) const EXPECTED: &str = "\
     function quality_size(text, bigint): EXECUTE
     function readable_catalog(text): EXECUTE
     function readable_catalogs(): EXECUTE
+    function reassign_catalog(text, text): EXECUTE
     function resume_jobs(boolean): EXECUTE
     function retry_job(bigint): EXECUTE
     function revoke_catalog(text, text, text): EXECUTE
+    function role_cmp(lumina.role, lumina.role): EXECUTE
+    function role_eq(lumina.role, lumina.role): EXECUTE
+    function role_ge(lumina.role, lumina.role): EXECUTE
+    function role_gt(lumina.role, lumina.role): EXECUTE
+    function role_hash(lumina.role): EXECUTE
+    function role_in(cstring): EXECUTE
+    function role_le(lumina.role, lumina.role): EXECUTE
+    function role_lt(lumina.role, lumina.role): EXECUTE
+    function role_ne(lumina.role, lumina.role): EXECUTE
+    function role_out(lumina.role): EXECUTE
+    function role_recv(internal): EXECUTE
+    function role_send(lumina.role): EXECUTE
     function run_import(bigint): EXECUTE
     function stop_workers(): nothing
     procedure wait_for_job(bigint): EXECUTE
@@ -122,6 +138,7 @@ pub(crate) const EXPECTED: &str = "\
     type item_action: USAGE
     type item_state: USAGE
     type job_state: USAGE
+    type role: USAGE
     view _current_files: SELECT
     view duplicate_statistics: SELECT
     view image_duplicates: SELECT

@@ -172,7 +172,8 @@ fn only_who_may_runs_a_preview_and_only_once() {
     owner.batch_execute("ROLLBACK").unwrap();
     let other = preview(&mut importer, "theirs", folder.path());
     run(&mut owner, job);
-    let job_owner: String = session.query_one("SELECT owner FROM lumina.jobs WHERE id = $1", &[&job]).unwrap().get(0);
+    let read = "SELECT owner::text FROM lumina.jobs WHERE id = $1";
+    let job_owner: String = session.query_one(read, &[&job]).unwrap().get(0);
     assert_eq!(job_owner, "importer");
     // The second preview finds the same once more, and everything in the catalog already.
     run(&mut importer, other);

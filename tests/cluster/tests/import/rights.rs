@@ -204,7 +204,8 @@ fn roots_that_are_taken_away() {
     world.admin.batch_execute(&format!("ALTER ROLE postgres SET lumina.import_roots = '{path}'")).unwrap();
     let job: i64 = world.admin.query_one("SELECT lumina.retry_job($1)", &[&job]).unwrap().get(0);
     wait_for_state(&mut world.admin, job, "ready");
-    let owner: String = world.admin.query_one("SELECT owner FROM lumina.jobs WHERE id = $1", &[&job]).unwrap().get(0);
+    let owner: String =
+        world.admin.query_one("SELECT owner::text FROM lumina.jobs WHERE id = $1", &[&job]).unwrap().get(0);
     assert_eq!(owner, "postgres", "who tries again submits");
     import(&mut world.admin, "photos", world.a.path());
     assert_eq!(count(&mut world.admin, "lumina.images"), 1);

@@ -1,0 +1,83 @@
+//! `lumina.role`: a role in a row of the catalog layer, kept by its OID and read and written by its name.
+//!
+//! The payload is the OID, four bytes, most significant first. Of a name that no role has when it is read the OID is 0, and the
+//! name follows: such a value is nobody, and stays so whoever gets the name later. As text it is `unknown (name)`, and a role
+//! that was dropped is `unknown (OID=n)`; what begins so is never looked up. Every two values have different texts: else a
+//! unique index over them could refuse rows of a dump.
+
+use crate::pg::call::function;
+use crate::pg::datum::{CString, Varlena};
+use crate::pg::{message, role};
+use pgrx::pg_sys::{Datum, Oid};
+use std::ffi::CStr;
+
+/// What the text of a value that is no role begins with.
+const UNKNOWN: &[u8] = b"unknown (";
+
+function! {
+    /// `role_in(cstring)`: a name.
+    role_in, pg_finfo_role_in,
+    now: |_| None::<Datum>,
+    guarded: |arguments: Arguments| read(arguments.c_string(0)),
+}
+
+function! {
+    /// `role_out(role)`: the name of the moment.
+    role_out, pg_finfo_role_out,
+    now: |_| None::<Datum>,
+    guarded: |arguments: Arguments| CString::from_bytes(&write(arguments.bytes(0))).into_datum(),
+}
+
+function! {
+    /// `role_recv(internal)`: a name, in the client's encoding.
+    role_recv, pg_finfo_role_recv,
+    now: |_| None::<Datum>,
+    guarded: |arguments: Arguments| read(message::text(arguments.raw(0))),
+}
+
+function! {
+    /// `role_send(role)`: the name of the moment, in the client's encoding.
+    role_send, pg_finfo_role_send,
+    now: |_| None::<Datum>,
+    guarded: |arguments: Arguments| message::of_text(&write(arguments.bytes(0))),
+}
+
+function! {
+    /// `_role(oid)`.
+    role_of_oid, pg_finfo_role_of_oid,
+    now: |_| None::<Datum>,
+    guarded: |arguments: Arguments| stored(arguments.oid(0), b""),
+}
+
+function! {
+    /// `_role_oid(role)`: 0 for nobody.
+    role_to_oid, pg_finfo_role_to_oid,
+    now: |_| None::<Datum>,
+    guarded: |arguments: Arguments| Datum::from(oid(arguments.bytes(0))),
+}
+
+fn stored(role: Oid, name: &[u8]) -> Datum {
+    Varlena::new(&[&role.to_u32().to_be_bytes(), name]).into_datum()
+}
+
+fn oid(stored: &[u8]) -> Oid {
+    stored.first_chunk().map_or(Oid::INVALID, |bytes| Oid::from_u32(u32::from_be_bytes(*bytes)))
+}
+
+fn read(name: &CStr) -> Datum {
+    match Some(name).filter(|name| !name.to_bytes().starts_with(UNKNOWN)).and_then(role::named) {
+        Some(role) => stored(role, b""),
+        None => stored(Oid::INVALID, name.to_bytes()),
+    }
+}
+
+fn write(stored: &[u8]) -> Vec<u8> {
+    let role = oid(stored);
+    let unknown = |what: &[u8]| [UNKNOWN, what, b")"].concat();
+    if role == Oid::INVALID {
+        return unknown(stored.get(size_of::<u32>()..).unwrap_or_default());
+    }
+    // A role that is named like nobody is shown as one that was dropped: it could not be told from nobody when it is read.
+    let name = role::name_of(role).filter(|name| !name.starts_with(UNKNOWN));
+    name.unwrap_or_else(|| unknown(format!("OID={}", role.to_u32()).as_bytes()))
+}
