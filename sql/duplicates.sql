@@ -224,7 +224,9 @@ COMMENT ON FUNCTION lumina.readable_catalog(text) IS 'The id of the catalog of t
 
 CREATE FUNCTION lumina.duplicates(catalog text, OUT group_id int8, OUT kind lumina.group_kind, OUT keep text,
         OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8, OUT also_near text[])
-    RETURNS SETOF record STABLE ROWS 1000 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    RETURNS SETOF record STABLE ROWS 1000 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    -- What is near each group is estimated as ten look-ups, and is hardly ever any: compiling that takes four times as long as running it.
+    SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     -- First of all, and not where the first row is looked for: a catalog that is not there is an error, not an empty result.

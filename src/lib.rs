@@ -59,7 +59,8 @@ pgrx::extension_sql_file!("../sql/jobs.sql", name = "jobs", requires = ["images"
 pgrx::extension_sql_file!("../sql/import.sql", name = "import", requires = ["jobs"]);
 pgrx::extension_sql_file!("../sql/duplicates.sql", name = "duplicates", requires = ["import"]);
 pgrx::extension_sql_file!("../sql/page.sql", name = "page", requires = ["duplicates"]);
-pgrx::extension_sql_file!("../sql/dump.sql", name = "dump", requires = ["page"]);
+pgrx::extension_sql_file!("../sql/statistics.sql", name = "statistics", requires = ["page"]);
+pgrx::extension_sql_file!("../sql/dump.sql", name = "dump", requires = ["statistics"]);
 
 #[cfg(test)]
 pub mod pg_test {

@@ -157,7 +157,7 @@ pub(crate) const RULES: [(&str, &str); 8] = [
         "functions in PL/pgSQL, too",
         "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_language l ON l.oid = prolang
             WHERE pronamespace = 'lumina'::regnamespace AND lanname = 'plpgsql'
-            AND proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']",
+            AND NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)",
     ),
     (
         "functions that run as their owner are internal; of those that everybody may call, one only looks where the server is",

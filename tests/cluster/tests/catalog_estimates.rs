@@ -1,0 +1,129 @@
+//! What EXPLAIN tells of rows that row-level security hides: estimates do not depend on what is in them.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use lumina_cluster::Cluster;
+use lumina_cluster::catalog::{fill, submit, wait_for_end};
+use postgres::{Client, SimpleQueryMessage};
+use std::collections::BTreeSet;
+
+/// Columns that have statistics: which tie rows together, or say how far work is. A new one is to be decided on.
+const ANALYZED: &str = "
+    catalog_grants.catalog catalogs.id
+    duplicate_groups.catalog duplicate_groups.id duplicate_groups.kind duplicate_groups.run
+    duplicate_members.catalog duplicate_members.group_id duplicate_members.image duplicate_members.place duplicate_members.run
+    duplicate_runs.catalog duplicate_runs.id duplicate_runs.is_current duplicate_runs.job
+    image_files.catalog image_files.id image_files.image image_files.import_job image_files.missing_since image_files.source image_files.state
+    images.catalog images.id images.status
+    import_items.action import_items.catalog import_items.id import_items.image import_items.job import_items.reason import_items.state
+    job_cancellations.job jobs.catalog jobs.id jobs.kind jobs.parent jobs.state
+    sidecars.catalog sidecars.file sidecars.kind
+    sources.catalog sources.id";
+
+/// A catalog of somebody else's with 3000 images, and one of three images that the role `stranger` may read.
+fn world() -> (Cluster, Client, Client) {
+    let cluster = Cluster::start();
+    let mut admin = cluster.connect();
+    fill(&mut admin, "theirs", &lumina_sets::photo(3000, 1));
+    fill(&mut admin, "mine", &lumina_sets::photo(3, 2));
+    admin
+        .batch_execute(
+            "UPDATE lumina.images SET latitude = (id % 1800) / 10.0 - 90, longitude = (id % 3600) / 10.0 - 180, camera_make = 'maker ' || id % 40,
+                camera_model = 'model ' || id % 700, metadata = jsonb_build_object('n', id);
+            INSERT INTO lumina.sources (catalog, path, name) SELECT 1, '/photos/' || n, 'folder ' || n FROM generate_series(1, 300) n;
+            INSERT INTO lumina.sidecars (catalog, path, file, kind, size) SELECT catalog, path || '.xmp', id, 'edit', id FROM lumina.image_files;
+            CREATE ROLE stranger LOGIN; SELECT lumina.grant_catalog('mine', 'stranger', 'read')",
+        )
+        .unwrap();
+    let job = submit(&mut admin, "theirs", 5);
+    assert_eq!(wait_for_end(&mut admin, job), "succeeded");
+    let items = "INSERT INTO lumina.import_items (job, catalog, path, size, sha256) SELECT 1, f.catalog, f.path, i.size, i.sha256
+        FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image WHERE f.catalog = 1; ANALYZE";
+    admin.batch_execute(items).unwrap();
+    let stranger = cluster.connect_to("postgres", "stranger");
+    (cluster, admin, stranger)
+}
+
+/// How many rows the planner expects.
+fn estimate(session: &mut Client, statement: &str) -> String {
+    let explain = format!("EXPLAIN {statement}");
+    let plan = session.simple_query(&explain).unwrap_or_else(|error| panic!("{statement}: {error}"));
+    let line = plan.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    });
+    let line = line.expect("a plan has a line");
+    let (_, rows) = line.split_once("rows=").expect("an estimate");
+    rows.split_whitespace().next().expect("a number").to_owned()
+}
+
+#[test]
+fn estimates_tell_nothing_of_rows_that_are_hidden() {
+    let (_cluster, mut admin, mut stranger) = world();
+    // Every column of every table, and every comparison with what is there, with what is between, and with what is beyond.
+    let columns = "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = 'lumina'::regnamespace AND c.relkind = 'r' AND c.relname <> 'workers_stopped' AND attnum > 0 ORDER BY 1, a.attnum";
+    let columns = admin.query(columns, &[]).unwrap();
+    let analyzed: BTreeSet<&str> = ANALYZED.split_whitespace().collect();
+    let mut told = Vec::new();
+    for row in &columns {
+        let (table, column, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        if analyzed.contains(format!("{table}.{column}").as_str()) || kind == "jsonb" {
+            continue;
+        }
+        let values = format!(
+            "SELECT DISTINCT v FROM (SELECT quote_literal(v::text) AS v, row_number() OVER (ORDER BY v) AS n, count(*) OVER () AS of
+                FROM (SELECT DISTINCT {column} AS v FROM lumina.{table} WHERE {column} IS NOT NULL) d) s WHERE n % (of / 12 + 1) = 0 OR n = 1"
+        );
+        let values: Vec<String> = admin.query(&values, &[]).unwrap().iter().map(|row| row.get(0)).collect();
+        let mut operators = vec!["=", "<>"];
+        if kind != "boolean" {
+            operators.extend(["<", "<=", ">", ">="]);
+        }
+        for operator in operators {
+            let mut estimates = BTreeSet::new();
+            for value in &values {
+                let statement = format!("SELECT FROM lumina.{table} WHERE {column} {operator} {value}::{kind}");
+                estimates.insert(estimate(&mut stranger, &statement));
+            }
+            if estimates.len() > 1 {
+                told.push(format!("{table}.{column} {operator}: {estimates:?}"));
+            }
+        }
+        if kind.starts_with("phash") {
+            let mut estimates = BTreeSet::new();
+            for value in &values {
+                let ball = format!("SELECT FROM lumina.{table} WHERE {column} <@ phash_ball({value}::{kind}, 8)");
+                estimates.insert(estimate(&mut stranger, &ball));
+            }
+            if estimates.len() > 1 {
+                told.push(format!("{table}.{column} <@: {estimates:?}"));
+            }
+        }
+    }
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
+
+#[test]
+fn columns_have_statistics_by_decision() {
+    let (_cluster, mut admin, _) = world();
+    let list = |session: &mut Client, query: &str| -> BTreeSet<String> {
+        session.query(query, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+    };
+    let decided: BTreeSet<String> = ANALYZED.split_whitespace().map(str::to_owned).collect();
+    let may = "SELECT relname || '.' || attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE relnamespace = 'lumina'::regnamespace AND relkind = 'r' AND attnum > 0 AND coalesce(attstattarget, -1) <> 0";
+    assert_eq!(list(&mut admin, may), decided);
+    let has = "SELECT relname || '.' || attname FROM pg_statistic s JOIN pg_class c ON c.oid = starelid
+        JOIN pg_attribute a ON attrelid = c.oid AND attnum = staattnum WHERE relnamespace = 'lumina'::regnamespace";
+    let has = list(&mut admin, has);
+    assert!(has.is_subset(&decided), "{has:?}");
+    assert!(has.contains("images.catalog") && has.contains("import_items.job"), "{has:?}");
+    // Statistics of several columns, and of expressions, are others' to make only on tables of theirs.
+    assert_eq!(
+        list(&mut admin, "SELECT stxname::text FROM pg_statistic_ext WHERE stxnamespace = 'lumina'::regnamespace"),
+        BTreeSet::new()
+    );
+    let expressions = "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class c ON c.oid = indrelid
+        WHERE relnamespace = 'lumina'::regnamespace AND indexprs IS NOT NULL";
+    assert_eq!(list(&mut admin, expressions), BTreeSet::new());
+}
