@@ -176,8 +176,13 @@ JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missin
 WHERE r.is_current
     -- Two names of one file are one: without the one there would be no other.
     AND NOT EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-        AND o.id < f.id AND o.state = 'keep' AND o.missing_since IS NULL)
-WINDOW w AS (PARTITION BY g.id ORDER BY m.place, f.id);
+        AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
+            < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
+        AND o.state = 'keep' AND o.missing_since IS NULL)
+-- Of equal files that of the earliest import is kept, and of these the first by its path: ids are in the order in which files
+-- were read. Before them come those that no import has written, by their ids.
+WINDOW w AS (PARTITION BY g.id
+    ORDER BY m.place, coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path);
 GRANT SELECT ON lumina._current_files TO PUBLIC;
 COMMENT ON VIEW lumina._current_files IS 'Internal: the files of current groups, the one to keep of each group first';
 
@@ -243,7 +248,8 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT coalesce(array_agg(p.path ORDER BY a.place), '{}') AS paths
         FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
-        CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image ORDER BY q.id LIMIT 1) p) n
+        CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
+            ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path LIMIT 1) p) n
     ORDER BY f.savings DESC, g.id;
 END $$;
 COMMENT ON FUNCTION lumina.duplicates(text) IS

@@ -138,6 +138,20 @@ BEGIN
             WHERE o.state = 'image' AND jsonb_typeof(o.facts) = 'object'
             ORDER BY o.sha256, o.item
             ON CONFLICT (catalog, sha256) DO NOTHING;
+        -- The date of a content is that of the most trusted source of any of its files; of these one that is not suspicious, then
+        -- the earliest: whichever of them is read first, or at all in this import.
+        UPDATE lumina.images i SET captured_at = d.captured_at, date_source = d.date_source,
+                date_confidence = d.date_confidence, metadata = i.metadata - 'has_time' - 'suspicious_date' || d.marks
+            FROM (SELECT DISTINCT ON (o.sha256) decode(o.sha256, 'hex') AS sha256, f.*
+                FROM jsonb_to_recordset(outcomes) o (state text, sha256 text, date jsonb),
+                    jsonb_to_record(o.date) f
+                        (captured_at timestamptz, date_source text, date_confidence int2, marks jsonb)
+                WHERE o.state = 'image' AND jsonb_typeof(o.date) = 'object'
+                ORDER BY o.sha256, f.date_confidence DESC, f.marks ? 'suspicious_date', f.captured_at) d
+            CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i WHERE i.sha256 = d.sha256 AND i.catalog + 0 = of_catalog
+                AND (-d.date_confidence, d.marks ? 'suspicious_date', d.captured_at)
+                    < (-coalesce(i.date_confidence, 0), i.metadata ? 'suspicious_date', i.captured_at) OFFSET 0) worse
+            WHERE i.id = worse.id;
         -- What was at this place before is another content now, and keeps its row in images.
         INSERT INTO lumina.image_files AS f (catalog, image, path, original_path, source, import_job, size, device, inode,
                 modified_at, changed_at)
@@ -149,7 +163,7 @@ BEGIN
                 WHERE i.sha256 = decode(o.sha256, 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i
             CROSS JOIN LATERAL jsonb_to_record(o.stamp) s (size int8, device int8, inode int8, modified int8, changed int8)
             WHERE o.state = 'image'
-            -- In the order of the walk, whichever thread was first: of equal files the first is the one to keep.
+            -- In the order of the walk, as far as it goes: which of equal files is the one to keep does not depend on it.
             ORDER BY o.item
             ON CONFLICT (catalog, path) DO UPDATE SET image = excluded.image, size = excluded.size, device = excluded.device,
                 inode = excluded.inode, modified_at = excluded.modified_at, changed_at = excluded.changed_at, missing_since = NULL,
@@ -200,6 +214,18 @@ DECLARE
     linked int8;
     result jsonb;
 BEGIN
+    -- Of the files of a new content the first of the walk brought it, and the others are its copies, whichever is read first.
+    WITH copied AS (
+        SELECT t.sha256, min(t.id) AS first FROM lumina.import_items t
+        WHERE t.job = of_job AND t.state IN ('ready', 'imported') AND t.reason = 'copy' GROUP BY t.sha256
+    ), late AS (
+        SELECT c.first, t.id AS read, t.reason, t.error
+        FROM copied c JOIN lumina.import_items t ON t.sha256 = c.sha256 AND t.id > c.first
+        WHERE t.job = of_job AND t.state IN ('ready', 'imported') AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')
+    )
+    UPDATE lumina.import_items t SET reason = CASE t.id WHEN l.first THEN l.reason ELSE 'copy' END,
+            error = CASE t.id WHEN l.first THEN l.error END
+        FROM late l WHERE t.id IN (l.first, l.read);
     IF is_preview THEN
         RETURN (SELECT jsonb_build_object('files', count(*), 'new_files', count(*) FILTER (WHERE t.state = 'ready' AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')),
                 'duplicate_files', count(*) FILTER (WHERE t.state = 'ready' AND t.reason = 'copy'),

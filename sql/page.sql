@@ -52,7 +52,8 @@ BEGIN ATOMIC
         'images', m.images, 'more_images', greatest(m.of - most_images, 0),
         'also_near', (SELECT coalesce(jsonb_agg(p.path ORDER BY a.place), '[]')
             FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
-            CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image ORDER BY q.id LIMIT 1) p),
+            CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
+                ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path LIMIT 1) p),
         'also_near_more', g.also_near_count - cardinality(g.also_near))
     FROM groups s
     JOIN lumina.duplicate_groups g ON g.id = s.group_id

@@ -1699,6 +1699,20 @@ BEGIN
             WHERE o.state = 'image' AND jsonb_typeof(o.facts) = 'object'
             ORDER BY o.sha256, o.item
             ON CONFLICT (catalog, sha256) DO NOTHING;
+        -- The date of a content is that of the most trusted source of any of its files; of these one that is not suspicious, then
+        -- the earliest: whichever of them is read first, or at all in this import.
+        UPDATE lumina.images i SET captured_at = d.captured_at, date_source = d.date_source,
+                date_confidence = d.date_confidence, metadata = i.metadata - 'has_time' - 'suspicious_date' || d.marks
+            FROM (SELECT DISTINCT ON (o.sha256) decode(o.sha256, 'hex') AS sha256, f.*
+                FROM jsonb_to_recordset(outcomes) o (state text, sha256 text, date jsonb),
+                    jsonb_to_record(o.date) f
+                        (captured_at timestamptz, date_source text, date_confidence int2, marks jsonb)
+                WHERE o.state = 'image' AND jsonb_typeof(o.date) = 'object'
+                ORDER BY o.sha256, f.date_confidence DESC, f.marks ? 'suspicious_date', f.captured_at) d
+            CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i WHERE i.sha256 = d.sha256 AND i.catalog + 0 = of_catalog
+                AND (-d.date_confidence, d.marks ? 'suspicious_date', d.captured_at)
+                    < (-coalesce(i.date_confidence, 0), i.metadata ? 'suspicious_date', i.captured_at) OFFSET 0) worse
+            WHERE i.id = worse.id;
         -- What was at this place before is another content now, and keeps its row in images.
         INSERT INTO lumina.image_files AS f (catalog, image, path, original_path, source, import_job, size, device, inode,
                 modified_at, changed_at)
@@ -1710,7 +1724,7 @@ BEGIN
                 WHERE i.sha256 = decode(o.sha256, 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i
             CROSS JOIN LATERAL jsonb_to_record(o.stamp) s (size int8, device int8, inode int8, modified int8, changed int8)
             WHERE o.state = 'image'
-            -- In the order of the walk, whichever thread was first: of equal files the first is the one to keep.
+            -- In the order of the walk, as far as it goes: which of equal files is the one to keep does not depend on it.
             ORDER BY o.item
             ON CONFLICT (catalog, path) DO UPDATE SET image = excluded.image, size = excluded.size, device = excluded.device,
                 inode = excluded.inode, modified_at = excluded.modified_at, changed_at = excluded.changed_at, missing_since = NULL,
@@ -1761,6 +1775,18 @@ DECLARE
     linked int8;
     result jsonb;
 BEGIN
+    -- Of the files of a new content the first of the walk brought it, and the others are its copies, whichever is read first.
+    WITH copied AS (
+        SELECT t.sha256, min(t.id) AS first FROM lumina.import_items t
+        WHERE t.job = of_job AND t.state IN ('ready', 'imported') AND t.reason = 'copy' GROUP BY t.sha256
+    ), late AS (
+        SELECT c.first, t.id AS read, t.reason, t.error
+        FROM copied c JOIN lumina.import_items t ON t.sha256 = c.sha256 AND t.id > c.first
+        WHERE t.job = of_job AND t.state IN ('ready', 'imported') AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')
+    )
+    UPDATE lumina.import_items t SET reason = CASE t.id WHEN l.first THEN l.reason ELSE 'copy' END,
+            error = CASE t.id WHEN l.first THEN l.error END
+        FROM late l WHERE t.id IN (l.first, l.read);
     IF is_preview THEN
         RETURN (SELECT jsonb_build_object('files', count(*), 'new_files', count(*) FILTER (WHERE t.state = 'ready' AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')),
                 'duplicate_files', count(*) FILTER (WHERE t.state = 'ready' AND t.reason = 'copy'),
@@ -2032,8 +2058,13 @@ JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missin
 WHERE r.is_current
     -- Two names of one file are one: without the one there would be no other.
     AND NOT EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-        AND o.id < f.id AND o.state = 'keep' AND o.missing_since IS NULL)
-WINDOW w AS (PARTITION BY g.id ORDER BY m.place, f.id);
+        AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
+            < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
+        AND o.state = 'keep' AND o.missing_since IS NULL)
+-- Of equal files that of the earliest import is kept, and of these the first by its path: ids are in the order in which files
+-- were read. Before them come those that no import has written, by their ids.
+WINDOW w AS (PARTITION BY g.id
+    ORDER BY m.place, coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path);
 GRANT SELECT ON lumina._current_files TO PUBLIC;
 COMMENT ON VIEW lumina._current_files IS 'Internal: the files of current groups, the one to keep of each group first';
 
@@ -2099,7 +2130,8 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT coalesce(array_agg(p.path ORDER BY a.place), '{}') AS paths
         FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
-        CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image ORDER BY q.id LIMIT 1) p) n
+        CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
+            ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path LIMIT 1) p) n
     ORDER BY f.savings DESC, g.id;
 END $$;
 COMMENT ON FUNCTION lumina.duplicates(text) IS
@@ -2165,7 +2197,8 @@ BEGIN ATOMIC
         'images', m.images, 'more_images', greatest(m.of - most_images, 0),
         'also_near', (SELECT coalesce(jsonb_agg(p.path ORDER BY a.place), '[]')
             FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
-            CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image ORDER BY q.id LIMIT 1) p),
+            CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
+                ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path LIMIT 1) p),
         'also_near_more', g.also_near_count - cardinality(g.also_near))
     FROM groups s
     JOIN lumina.duplicate_groups g ON g.id = s.group_id

@@ -1,6 +1,6 @@
 //! From the bytes of a file to facts.
 
-use crate::facts::{Facts, Finding, Stamp};
+use crate::facts::{Facts, FileDate, Finding, Stamp};
 use jiff::Timestamp;
 use lumina_photo::dates::{self, PhotoDate};
 use lumina_photo::hash::{self, Hash};
@@ -92,8 +92,7 @@ fn of_headers(bytes: &[u8], format: Format, path: &Path, stamp: &Stamp, now: Tim
     let metadata = metadata::read(bytes, format);
     let (width, height) = dimensions(bytes, format).or(metadata.width.zip(metadata.height)).unzip();
     let side = |length: Option<u32>| length.filter(|&length| i32::try_from(length).is_ok_and(|length| length > 0));
-    let modified = (stamp.modified.div_euclid(1_000_000), stamp.modified.rem_euclid(1_000_000) as i32 * 1000);
-    let date = dates::best(&metadata, Some(path), Some(modified), now);
+    let date = date(&metadata, path, stamp, now);
     let positive =
         |number: Option<f64>| number.map(|number| number as f32).filter(|number| number.is_normal() && *number > 0.0);
     Facts {
@@ -118,6 +117,24 @@ fn of_headers(bytes: &[u8], format: Format, path: &Path, stamp: &Stamp, now: Tim
     }
 }
 
+/// The date of a file by its metadata and by what it is outside of its bytes.
+fn date(metadata: &Metadata, path: &Path, stamp: &Stamp, now: Timestamp) -> Option<PhotoDate> {
+    let modified = (stamp.modified.div_euclid(1_000_000), stamp.modified.rem_euclid(1_000_000) as i32 * 1000);
+    // Before and after these is what a file system says of a file that has none; a timestamptz does not read it.
+    dates::best(metadata, Some(path), Some(modified), now).filter(|date| (1..9999).contains(&date.at.year()))
+}
+
+/// The date of a file of a content that is known: as those in its bytes are known with it, by what it is outside of them.
+pub fn date_beside(path: &Path, stamp: &Stamp, now: Timestamp) -> Option<Box<FileDate>> {
+    let date = date(&Metadata::default(), path, stamp, now)?;
+    Some(Box::new(FileDate {
+        captured_at: timestamp(&date),
+        date_source: date.source.name().into(),
+        date_confidence: date.confidence,
+        marks: marks(&date),
+    }))
+}
+
 /// As Postgres reads it. A clock of which no offset is known is taken for UTC.
 fn timestamp(date: &PhotoDate) -> String {
     date.offset.map_or_else(|| format!("{}Z", date.at), |offset| format!("{}{offset}", date.at))
@@ -132,13 +149,14 @@ fn rest(metadata: &Metadata, date: Option<&PhotoDate>) -> Map<String, Value> {
     for column in ["make", "model", "lens_model", "focal_length", "f_number", "exposure_time", "iso", "orientation"] {
         rest.remove(column);
     }
-    if let Some(date) = date {
-        rest.insert("has_time".into(), date.has_time.into());
-        if let Some(suspicion) = date.suspicious {
-            rest.insert("suspicious_date".into(), suspicion.name().into());
-        }
-    }
+    rest.extend(date.map(marks).unwrap_or_default());
     rest
+}
+
+/// What there is to know of a date beside itself.
+fn marks(date: &PhotoDate) -> Map<String, Value> {
+    let suspicion = date.suspicious.map(|suspicion| ("suspicious_date".into(), suspicion.name().into()));
+    std::iter::once(("has_time".into(), date.has_time.into())).chain(suspicion).collect()
 }
 
 /// What is known once it is decoded.

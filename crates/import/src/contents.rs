@@ -167,7 +167,11 @@ mod tests {
 
     fn image(item: i64, sum: Sha256, has_facts: bool) -> Outcome {
         let facts = has_facts.then(|| Box::new(Facts::default()));
-        Outcome { item, stamp: None, finding: Finding::Image { sha256: hex(&sum), reason: None, error: None, facts } }
+        Outcome {
+            item,
+            stamp: None,
+            finding: Finding::Image { sha256: hex(&sum), reason: None, error: None, facts, date: None },
+        }
     }
 
     /// With a catalog that has nothing.

@@ -81,6 +81,19 @@ pub struct Facts {
     pub sharpness: Option<f32>,
 }
 
+/// When a picture was taken, as its file tells: by what is in it, its name, its directory, its time of modification.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct FileDate {
+    /// As Postgres reads a `timestamptz`.
+    pub captured_at: String,
+    /// Where that is from.
+    pub date_source: String,
+    /// 0 to 100.
+    pub date_confidence: u8,
+    /// What `metadata` says of it.
+    pub marks: Map<String, Value>,
+}
+
 /// What was found of a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
@@ -95,6 +108,9 @@ pub enum Finding {
         error: Option<String>,
         /// `None` where the catalog has the content already: only the place is new.
         facts: Option<Box<Facts>>,
+        /// Of this file, whether its content is new or not: the best date of all its files is that of the content.
+        #[serde(default)]
+        date: Option<Box<FileDate>>,
     },
     /// Nothing to import: it is no picture, or has not changed since it was imported.
     Skipped {

@@ -4,7 +4,7 @@
 //! number, to be given out once more when it can have it. The caller alone knows the catalog, and is asked whether it has a content
 //! before that is decoded.
 
-use crate::analyze::{Analysis, analyze, hex, refuse_head};
+use crate::analyze::{Analysis, analyze, date_beside, hex, refuse_head};
 use crate::contents::Sha256;
 use crate::facts::{Finding, Outcome, Stamp};
 use crate::pool::{Caller, Waiting, Work};
@@ -97,15 +97,16 @@ impl Work for Visit {
             Err(finding) => return done(Some(stamp), finding),
         };
         let sum = hex(&sha256);
+        let date = date_beside(&task.path, &stamp, self.now);
         if is_known(task.item, sha256, caller)? {
-            return done(Some(stamp), Finding::Image { sha256: sum, reason: None, error: None, facts: None });
+            return done(Some(stamp), Finding::Image { sha256: sum, reason: None, error: None, facts: None, date });
         }
         let watch = Waiting(self, caller);
         let limits = Limits { pixels: self.pixels, memory: task.memory - stamp.size, watch: &watch };
         let finding = match analyze(&bytes, &task.path, &stamp, self.now, &limits) {
             Analysis::Facts(facts, remark) => {
                 let (reason, error) = remark.map(|(reason, words)| (reason.to_owned(), words)).unzip();
-                Finding::Image { sha256: sum, reason, error, facts: Some(facts) }
+                Finding::Image { sha256: sum, reason, error, facts: Some(facts), date }
             }
             Analysis::Not(Finding::Failed { reason, error, .. }) => {
                 Finding::Failed { reason, error, sha256: Some(sum) }

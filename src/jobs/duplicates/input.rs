@@ -17,7 +17,7 @@ use std::ffi::CString;
 use std::time::Duration;
 
 /// What an image is preferred by: the greater first.
-type Preference = (bool, i32, Reverse<i64>, i64, Reverse<i64>);
+type Preference = (bool, i32, Reverse<i64>, i64, Reverse<(u64, i64)>);
 
 /// A file: of which image, on which device, and its number there.
 type File = (i64, i64, i64);
@@ -40,12 +40,15 @@ pub(super) struct Image {
     valid: bool,
     /// In microseconds; the latest there are for unknown.
     captured: i64,
+    /// The first 64 bits of its checksum.
+    checksum: u64,
 }
 
 impl Image {
-    /// Whole, then better, then older, then larger, then the smaller id.
+    /// Whole, then better, then older, then larger. Of equally good ones that with the smaller checksum: ids are given in the order in
+    /// which threads come back.
     fn preference(&self) -> Preference {
-        (self.whole, self.quality, Reverse(self.captured), self.size, Reverse(self.id))
+        (self.whole, self.quality, Reverse(self.captured), self.size, Reverse((self.checksum, self.id)))
     }
 }
 
@@ -71,7 +74,7 @@ impl Images {
 }
 
 /// Columns before the hashes.
-const FIRST_HASH: usize = 8;
+const FIRST_HASH: usize = 9;
 
 /// Pictures that a camera has written beside a raw file, by the same name, where that can be compared.
 const SIBLINGS: &str = "SELECT f.image FROM lumina.image_files r
@@ -88,7 +91,7 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
     let images = format!(
         "SELECT i.id, i.size, i.xmin::pg_catalog.text::pg_catalog.int8, (i.quality_score * 100)::pg_catalog.int4,
             i.hash_valid::pg_catalog.int4, (pg_catalog.date_part('epoch', i.captured_at) * 1000000)::pg_catalog.int8,
-            lumina._is_raw(i.format)::pg_catalog.int4, i.truncated::pg_catalog.int4, {}
+            lumina._is_raw(i.format)::pg_catalog.int4, i.truncated::pg_catalog.int4, i.sha256, {}
         FROM lumina.images i WHERE i.catalog = {} AND i.status <> 'rejected'",
         columns.join(", "),
         job.catalog
@@ -181,6 +184,7 @@ impl Found {
             quality: row.integer(3) as i32,
             valid: row.integer(4) != 0,
             captured: if row.is_null(5) { i64::MAX } else { row.integer(5) },
+            checksum: row.bytes(8).first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)),
         };
         self.has_raw |= row.integer(6) != 0;
         context.push(&mut self.all, image)?;

@@ -62,7 +62,7 @@ fn catalog(session: &mut Client, seed: u64) -> Vec<Image> {
         FROM lumina.images i JOIN (SELECT image, count(*) AS files FROM lumina.image_files
             WHERE state = 'keep' AND missing_since IS NULL GROUP BY image) f ON f.image = i.id
         WHERE i.status <> 'rejected'
-        ORDER BY i.quality_score DESC, i.captured_at NULLS LAST, i.size DESC, i.id";
+        ORDER BY i.quality_score DESC, i.captured_at NULLS LAST, i.size DESC, i.sha256";
     let image = |row: &postgres::Row| {
         let hex: String = row.get(4);
         let word = |at: usize| u64::from_str_radix(&hex[16 * at..16 * (at + 1)], 16).unwrap();

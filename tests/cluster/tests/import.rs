@@ -7,6 +7,8 @@
 mod limits;
 #[path = "import/odd.rs"]
 mod odd;
+#[path = "import/order.rs"]
+mod order;
 #[path = "import/previews.rs"]
 mod previews;
 #[path = "import/real.rs"]
