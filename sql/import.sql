@@ -16,6 +16,9 @@ BEGIN ATOMIC
         (SELECT g.setting FROM pg_catalog.pg_settings g WHERE g.name = 'lumina.import_roots' AND g.source = 'command line'),
         (SELECT f.setting FROM pg_catalog.pg_file_settings f WHERE f.name = 'lumina.import_roots' AND f.error IS NULL
             ORDER BY f.seqno DESC LIMIT 1),
+        -- A file that cannot be read, for somebody is about to change it, says nothing: what was read last stays in force.
+        (SELECT g.reset_val FROM pg_catalog.pg_settings g WHERE g.name = 'lumina.import_roots'
+            AND EXISTS (SELECT FROM pg_catalog.pg_file_settings f WHERE f.error IS NOT NULL AND f.name IS NULL)),
         '');
 END;
 REVOKE EXECUTE ON FUNCTION lumina._import_roots(oid) FROM PUBLIC;

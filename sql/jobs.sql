@@ -29,10 +29,10 @@ CREATE FUNCTION lumina._start_worker_at_commit(job int8) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_at_commit';
 REVOKE EXECUTE ON FUNCTION lumina._start_worker_at_commit(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._start_worker_at_commit(int8) IS 'Internal: starts a worker for a job that the transaction queues, when it commits';
-CREATE FUNCTION lumina._start_workers_at_end(workers int4) RETURNS void
+CREATE FUNCTION lumina._start_workers_at_end(workers int4, is_asked bool) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_workers_at_end';
-REVOKE EXECUTE ON FUNCTION lumina._start_workers_at_end(int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._start_workers_at_end(int4) IS 'Internal: starts workers for jobs that are there already, when the transaction ends';
+REVOKE EXECUTE ON FUNCTION lumina._start_workers_at_end(int4, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._start_workers_at_end(int4, bool) IS 'Internal: starts workers for jobs that are there already, when the transaction ends';
 CREATE FUNCTION lumina._start_worker_now() RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_now';
 REVOKE EXECUTE ON FUNCTION lumina._start_worker_now() FROM PUBLIC;
@@ -294,7 +294,7 @@ BEGIN
             OR j.state = 'running' AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id));
     -- While this transaction has it locked a worker passes by: should it be rolled back, the job is queued as before.
     IF FOUND THEN
-        PERFORM lumina._start_workers_at_end(1);
+        PERFORM lumina._start_workers_at_end(1, false);
     END IF;
     RETURN true;
 END $$;
@@ -334,7 +334,7 @@ BEGIN
             AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'here';
     GET DIAGNOSTICS adopted = ROW_COUNT;
     IF adopted > 0 THEN
-        PERFORM lumina._start_workers_at_end(1);
+        PERFORM lumina._start_workers_at_end(1, true);
     END IF;
     RETURN adopted;
 END $$;
@@ -368,7 +368,7 @@ BEGIN
         WHERE lumina._rights(caller, j.catalog) IS NOT NULL AND j.state IN ('queued', 'running') AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id)
             AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
     IF waiting > 0 THEN
-        PERFORM lumina._start_workers_at_end(waiting);
+        PERFORM lumina._start_workers_at_end(waiting, true);
     END IF;
     RETURN waiting;
 END $$;

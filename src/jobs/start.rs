@@ -77,45 +77,85 @@ pub(super) fn at_commit() {
     before_commit(|place| {
         // Each worker runs one job after the other.
         if place < guc::max_job_workers() as usize {
-            start_before_commit(1);
+            let _ = start_before_commit(1);
         }
     });
 }
 
 /// Jobs cannot be seen yet: whoever holds a place now may look for the last time before they can.
-fn start_before_commit(workers: u32) {
-    match start(workers, top_number()) {
+fn start_before_commit(workers: u32) -> Start {
+    let outcome = start(workers, top_number());
+    match outcome {
         Start::Started => (),
         Start::NotNeeded => after_commit(|| _ = start(1, 0)),
         Start::NoPlace => warn("the job stays queued"),
     }
+    outcome
+}
+
+/// How many workers a session may start for jobs that are there already.
+struct Budget {
+    /// To be started when this transaction ends.
+    wanted: Cell<u32>,
+    /// From when on it might have started workers one [`PERIOD`] after the other.
+    next: Cell<Option<Instant>>,
 }
 
 thread_local! {
-    /// How many workers are to be started when this transaction ends.
-    static AT_END: Cell<u32> = const { Cell::new(0) };
-    /// From when on this session might have started workers one [`PERIOD`] after the other.
-    static NEXT: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// Where that is what was asked for: `resume_jobs`, `adopt_catalog`.
+    static ASKED: Budget = const { Budget::new() };
+    /// Where something else was: a job that was cancelled, or refused.
+    static BESIDE: Budget = const { Budget::new() };
 }
 
 /// Has workers started when this transaction ends, for jobs that were there before: at ROLLBACK as well, and of a
 /// savepoint, for a worker may have passed by what the transaction had locked; not where it is prepared.
-pub(super) fn at_end(workers: u32) {
-    if !is_due() {
-        return;
+pub(super) fn at_end(workers: u32, is_asked: bool) {
+    if is_asked {
+        ASKED.with(|budget| budget.want(workers));
+        before_any_commit(|_| ASKED.with(|budget| budget.spend(start_before_commit)));
+        at_abort(|| ASKED.with(|budget| budget.spend(start_after_end)));
+    } else {
+        BESIDE.with(|budget| budget.want(workers));
+        before_any_commit(|_| BESIDE.with(|budget| budget.spend(start_before_commit)));
+        at_abort(|| BESIDE.with(|budget| budget.spend(start_after_end)));
     }
-    AT_END.set(workers);
-    before_any_commit(|_| start_before_commit(AT_END.get()));
-    at_abort(|| _ = start(AT_END.get(), 0));
 }
 
-/// Whether this session may start workers for jobs that are there already; if so, it does.
-pub(super) fn is_due() -> bool {
-    let now = Instant::now();
-    let next = NEXT.get().map_or(now, |next| next.max(now));
-    let is_due = next <= now + PERIOD * (BURST - 1);
-    if is_due {
-        NEXT.set(Some(next + PERIOD));
+/// Starts a worker at once, for a job that is there already and waits, beside an answer that says something else.
+pub(super) fn now_beside() -> Option<Start> {
+    BESIDE.with(|budget| budget.if_due(start_one))
+}
+
+fn start_after_end(workers: u32) -> Start {
+    start(workers, 0)
+}
+
+impl Budget {
+    const fn new() -> Self {
+        Budget { wanted: Cell::new(0), next: Cell::new(None) }
     }
-    is_due
+
+    fn want(&self, workers: u32) {
+        self.wanted.set(self.wanted.get().max(workers));
+    }
+
+    /// Starts what the transaction has asked for, once.
+    fn spend(&self, start: impl FnOnce(u32) -> Start) {
+        let workers = self.wanted.take();
+        if workers > 0 {
+            self.if_due(|| start(workers));
+        }
+    }
+
+    /// Has workers started, if that is due. How often some were started counts, and not how often they were asked for.
+    fn if_due(&self, start: impl FnOnce() -> Start) -> Option<Start> {
+        let now = Instant::now();
+        let next = self.next.get().map_or(now, |next| next.max(now));
+        let outcome = (next <= now + PERIOD * (BURST - 1)).then(start);
+        if outcome == Some(Start::Started) {
+            self.next.set(Some(next + PERIOD));
+        }
+        outcome
+    }
 }

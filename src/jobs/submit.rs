@@ -102,12 +102,12 @@ function! {
 }
 
 function! {
-    /// `_start_workers_at_end(integer)`: starts so many workers, or as many as can run, when this transaction ends: for
+    /// `_start_workers_at_end(integer, bool)`: starts so many workers, or as many as can run, when this transaction ends: for
     /// jobs that were there before.
     start_workers_at_end, pg_finfo_start_workers_at_end,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
-        start::at_end(u32::try_from(arguments.int4(0)).unwrap_or_default());
+        start::at_end(u32::try_from(arguments.int4(0)).unwrap_or_default(), arguments.bool(1));
         Datum::null()
     },
 }
@@ -128,7 +128,7 @@ function! {
     start_worker_now, pg_finfo_start_worker_now,
     now: |_| None::<Datum>,
     guarded: |_| {
-        if start::is_due() && start::start_one() == Start::NoPlace {
+        if start::now_beside() == Some(Start::NoPlace) {
             start::warn("the job that is active stays queued");
         }
         Datum::null()

@@ -8,6 +8,7 @@
 //! - [`databases`]: the databases of the server.
 //! - [`datum`]: hashes and balls as function arguments and results.
 //! - [`home`]: what tells this database from every copy of it.
+//! - [`horizon`]: when a page that was replaced may be taken.
 //! - [`image_memory`]: what all images of the server take together.
 //! - [`index_scan`]: running scans of an index.
 //! - [`insertion`]: what an index keeps over the rows of a statement.
@@ -56,6 +57,7 @@ mod context;
 pub(crate) mod databases;
 pub(crate) mod datum;
 pub(crate) mod home;
+mod horizon;
 pub(crate) mod image_memory;
 pub(crate) mod index_scan;
 pub(crate) mod insertion;

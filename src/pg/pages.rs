@@ -13,6 +13,7 @@
 //! One guard covers several calls of Postgres: a guard costs a fifth of what reading a page does.
 
 use super::allocator::{hold_reserve, reserve_spent};
+use super::horizon;
 use super::index_scan::IndexScan;
 use super::relation::{IndexRelation, TableRelation};
 use super::verified::Place;
@@ -52,8 +53,6 @@ unsafe extern "C-unwind" {
 const MOST: usize = 4;
 /// Free blocks that are hinted at between two looks for interrupts.
 const HINTS: usize = 4096;
-/// Looks at all sessions that are left out after one in vain.
-const LEFT_OUT: u32 = 64;
 const MAIN: ForkNumber::Type = ForkNumber::MAIN_FORKNUM;
 /// What every page says of itself: 8192 bytes, version 4 of the layout of pages.
 const SIZE_AND_VERSION: u16 = PAGE as u16 | pg_sys::PG_PAGE_LAYOUT_VERSION as u16;
@@ -64,14 +63,6 @@ const SLOW: Duration = Duration::from_micros(20);
 const PREFETCHED: u32 = 256;
 /// Block numbers end below this one.
 const NO_BLOCK: u32 = u32::MAX;
-
-thread_local! {
-    /// A stamp before which no other session had a snapshot: it stays so, and is so for all relations. What only the
-    /// horizon says of one is not kept here: of a temporary table it knows this session's transaction alone.
-    static PAST: Cell<u64> = const { Cell::new(0) };
-    /// A stamp that was not past, and for how many calls later ones are not asked about.
-    static REFUSED: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
-}
 
 /// The pages of an index.
 pub(crate) struct Pages {
@@ -184,7 +175,9 @@ impl Pages {
 
     fn place(&self, block: u32, buffer: Buffer) -> Place {
         // SAFETY: an open relation.
-        Place { file: unsafe { version::file_number(self.index) }, block, buffer }
+        let file = unsafe { version::file_number(self.index) };
+        // Buffers of temporary relations have negative numbers, and their files numbers of their own.
+        Place { file: file | u64::from(buffer < 0) << 63, block, buffer }
     }
 
     /// Notes that a page may have come in from disk and that its checksum was not looked at.
@@ -402,21 +395,12 @@ impl Store for Pages {
     }
 
     fn stamp(&self) -> u64 {
-        // SAFETY: a plain look at shared memory.
-        unsafe { pg_sys::ReadNextFullTransactionId() }.value
+        horizon::next()
     }
 
-    /// What no snapshot is older than is past; and so is what no snapshot of another session is older than: this one looks
-    /// for pages between its searches, not in the middle of one. Without that, a COPY could take none of the pages that it
-    /// has freed itself, nor a VACUUM those that the last transaction has.
     fn is_past(&self, stamp: u64) -> bool {
-        if stamp <= PAST.get() {
-            return true;
-        }
-        let limit = pg_sys::FullTransactionId { value: stamp };
-        // SAFETY: a look at what all sessions can see; the relation is a table, or null for the horizon of all.
-        let is_past = unsafe { pg_sys::GlobalVisCheckRemovableFullXid(self.table, limit) };
-        is_past || no_other_before(stamp)
+        // SAFETY: an open table, or null.
+        unsafe { horizon::is_past(self.table, stamp) }
     }
 
     #[inline]
@@ -437,31 +421,6 @@ impl Store for Pages {
             self.no_memory();
         }
     }
-}
-
-/// Whether no other session of this database has a snapshot that may be older than `stamp`.
-///
-/// All sessions are looked at, which takes the longer the more there are: where one was in the way, not at each of the
-/// next calls.
-fn no_other_before(stamp: u64) -> bool {
-    let (refused, rest) = REFUSED.get();
-    if stamp >= refused && rest > 0 {
-        REFUSED.set((refused, rest - 1));
-        return false;
-    }
-    let mut others = 0;
-    let vacuums = pg_sys::PROC_IN_VACUUM as c_int;
-    let limit = pg_sys::TransactionId::from(stamp as u32);
-    // SAFETY: a look at shared memory, and the list of what was found there, which is this function's own.
-    unsafe {
-        pg_sys::pfree(pg_sys::GetCurrentVirtualXIDs(limit, true, false, vacuums, &raw mut others).cast());
-    }
-    if others > 0 {
-        REFUSED.set((stamp, LEFT_OUT));
-        return false;
-    }
-    PAST.set(stamp);
-    true
 }
 
 /// Pages that this session has found in no buffer so far.

@@ -28,9 +28,12 @@ unsafe extern "C-unwind" {
 pub(crate) fn leave_out_backtraces() {
     const VARIABLE: &str = "RUST_LIB_BACKTRACE";
     let given = std::env::var_os(VARIABLE);
-    // SAFETY: a process of Postgres runs no thread while it loads a library. Others that it has loaded, and programs that
-    // it starts, find the variable as it was.
-    unsafe { std::env::set_var(VARIABLE, "0") };
+    let is_asked_for = given.is_some() || std::env::var_os("RUST_BACKTRACE").is_some();
+    if is_asked_for {
+        // SAFETY: the process runs no thread of ours while it loads the library. Others that it has loaded, and programs
+        // that it starts, find the variable as it was.
+        unsafe { std::env::set_var(VARIABLE, "0") };
+    }
     // Whether to take backtraces is decided at the first one, for as long as the process lives; each library has a
     // standard library of its own, and decides for itself.
     let decided = std::backtrace::Backtrace::capture();
@@ -39,7 +42,8 @@ pub(crate) fn leave_out_backtraces() {
         // SAFETY: as above.
         Some(given) => unsafe { std::env::set_var(VARIABLE, given) },
         // SAFETY: as above.
-        None => unsafe { std::env::remove_var(VARIABLE) },
+        None if is_asked_for => unsafe { std::env::remove_var(VARIABLE) },
+        None => {}
     }
     let of_pgrx = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -4,11 +4,19 @@
 //! Postgres starts no worker without: who it acts as, how our statements are read, which plans they get. So the values
 //! are read before the worker is connected, when they are those of the command line and the configuration files, and
 //! put back afterwards. What only a superuser may set stays as the superuser has preset it.
+//!
+//! The encoding of a client that a worker does not have becomes the database's own: any other would need a conversion to
+//! be looked up, and there is no transaction for that yet.
 
 use super::background::set;
+use super::report::say;
+use super::transaction::attempt;
 use super::version::settings;
+use pgrx::PgLogLevel;
 use pgrx::pg_sys::{self, GucContext, GucSource, config_generic};
 use std::ffi::{CStr, CString};
+
+const CLIENT_ENCODING: &CStr = c"client_encoding";
 
 /// What any user may set, as the server has it.
 pub(crate) struct ServerSettings(Vec<(CString, CString)>);
@@ -26,11 +34,22 @@ impl ServerSettings {
         // SAFETY: plain calls in a process that is connected. Who is authenticated may become themselves again.
         unsafe { pg_sys::SetSessionAuthorization(pg_sys::GetAuthenticatedUserId(), true) };
         set(c"role", "none");
+        // SAFETY: as above; the name of an encoding is static.
+        let encoding = unsafe { CStr::from_ptr(pg_sys::GetDatabaseEncodingName()) };
+        set(CLIENT_ENCODING, &encoding.to_string_lossy());
         let preset: Vec<&CStr> = settings().into_iter().filter(|setting| is_preset(setting)).map(name).collect();
         for (name, value) in self.0 {
-            let is_who = [c"role", c"session_authorization"].contains(&name.as_c_str());
-            if !is_who && preset.contains(&name.as_c_str()) && !kept.contains(&name.as_c_str()) {
-                set(&name, &value.to_string_lossy());
+            let name = name.as_c_str();
+            let is_done = [c"role", c"session_authorization", CLIENT_ENCODING].contains(&name);
+            if is_done || !preset.contains(&name) || kept.contains(&name) {
+                continue;
+            }
+            // A value of the server's that Postgres takes at its start alone must not keep jobs from running.
+            if let Err(caught) = attempt(|| set(name, &value.to_string_lossy())) {
+                say(
+                    PgLogLevel::WARNING,
+                    &format!("lumina: {} stays as it is preset: {}", name.to_string_lossy(), caught.message),
+                );
             }
         }
     }

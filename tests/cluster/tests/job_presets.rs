@@ -68,7 +68,8 @@ fn what_the_owner_of_a_database_presets_changes_no_job() {
     folder.put("e.jpg", jpeg(2, 200, 150));
     folder.put("x.dng", dng(&jpeg(3, 300, 200)));
     folder.put("x.xmp", "edits");
-    let cluster = Cluster::start_with(&[("lumina.import_roots", "/tmp")]);
+    // The server's own encoding of clients is neither the database's nor one that needs no conversion.
+    let cluster = Cluster::start_with(&[("lumina.import_roots", "/tmp"), ("client_encoding", "LATIN1")]);
     cluster.connect().batch_execute("CREATE ROLE landlord LOGIN").unwrap();
     cluster.connect().batch_execute("CREATE DATABASE house OWNER landlord").unwrap();
     // All sessions are there before anything is preset: it is for the workers alone.

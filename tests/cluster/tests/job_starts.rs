@@ -56,6 +56,10 @@ fn few(cluster: &Cluster, what: &str, act: impl Fn(&mut Client) + Sync) {
     assert!(workers <= few, "{} times {what} started {workers} workers, more than {few}", 2 * TIMES);
 }
 
+fn count(session: &mut Client, from: &str) -> i64 {
+    session.query_one(&format!("SELECT count(*) FROM {from}"), &[]).unwrap().get(0)
+}
+
 fn refused(session: &mut Client, catalog: &str) {
     let error = session.query("SELECT lumina.detect_duplicates($1)", &[&catalog]).unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::OBJECT_IN_USE), "{error}");
@@ -123,6 +127,25 @@ fn what_is_taken_back_starts_few_workers() {
     locker.batch_execute("ROLLBACK").unwrap();
     session.batch_execute(&format!("CALL lumina.wait_for_job({second})")).unwrap();
     assert_eq!(leftovers(&mut session), [""; 0]);
+}
+
+/// How often workers were started beside something else does not keep those from starting that are asked for.
+#[test]
+fn resume_jobs_starts_workers_whatever_was_before() {
+    let (cluster, mut session) = world();
+    let mut curator = cluster.connect_to("postgres", "curator");
+    session.batch_execute("SELECT lumina.stop_workers()").unwrap();
+    let job = submit(&mut session, "a", 5);
+    for _ in 0..6 {
+        let other = submit(&mut session, "b", 5);
+        session.execute("SELECT lumina.cancel_job($1)", &[&other]).unwrap();
+        refused(&mut session, "a");
+    }
+    wait_until("the workers that were started have ended", || {
+        count(&mut curator, "pg_stat_activity WHERE backend_type = 'lumina worker'") == 0
+    });
+    session.batch_execute("SELECT lumina.resume_jobs()").unwrap();
+    assert_eq!(wait_for_end(&mut session, job), "succeeded");
 }
 
 /// Many jobs in one transaction, and many transactions of a session: all are run, without a launcher and without

@@ -67,7 +67,7 @@ pub(crate) const EXPECTED: &str = "\
     function _run_import(oid, bigint): nothing
     function _start_worker_at_commit(bigint): nothing
     function _start_worker_now(): nothing
-    function _start_workers_at_end(integer): nothing
+    function _start_workers_at_end(integer, boolean): nothing
     function _stop_workers(oid): nothing
     function _submit(oid, text, bigint, jsonb, bigint): nothing
     function adopt_catalog(text): EXECUTE

@@ -149,3 +149,19 @@ fn an_import_goes_on_where_it_is_allowed_by_something_else() {
     let attempts = "SELECT attempts FROM lumina.jobs WHERE id = $1";
     assert_eq!(world.admin.query_one(attempts, &[&job]).unwrap().get::<_, i32>(0), 1);
 }
+
+/// What `ALTER SYSTEM` has set is read from files, and an administrator may be about to change one of them.
+#[test]
+fn an_import_goes_on_while_the_configuration_cannot_be_read() {
+    let mut world = World::new();
+    world.role("guest", "SELECT lumina.grant_catalog('guest', 'guest', 'import')", "SYSTEM");
+    let job = world.begin("guest", false);
+    world.cluster.configure(&[("no setting", "x")]);
+    assert!(
+        count(&mut world.admin, "pg_file_settings WHERE name = 'lumina.import_roots'") == 0,
+        "it is read all the same"
+    );
+    assert!(world.written(job) < FILES, "too late");
+    assert_eq!(world.end(job), "succeeded");
+    assert_eq!(count(&mut world.admin, "lumina.image_files"), FILES);
+}
