@@ -1132,10 +1132,10 @@ CREATE FUNCTION lumina._start_worker_at_commit(job int8) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_at_commit';
 REVOKE EXECUTE ON FUNCTION lumina._start_worker_at_commit(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._start_worker_at_commit(int8) IS 'Internal: starts a worker for a job that the transaction queues, when it commits';
-CREATE FUNCTION lumina._start_workers_at_end(workers int4) RETURNS void
+CREATE FUNCTION lumina._start_workers_at_end(workers int4, is_asked bool) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_workers_at_end';
-REVOKE EXECUTE ON FUNCTION lumina._start_workers_at_end(int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._start_workers_at_end(int4) IS 'Internal: starts workers for jobs that are there already, when the transaction ends';
+REVOKE EXECUTE ON FUNCTION lumina._start_workers_at_end(int4, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._start_workers_at_end(int4, bool) IS 'Internal: starts workers for jobs that are there already, when the transaction ends';
 CREATE FUNCTION lumina._start_worker_now() RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_now';
 REVOKE EXECUTE ON FUNCTION lumina._start_worker_now() FROM PUBLIC;
@@ -1397,7 +1397,7 @@ BEGIN
             OR j.state = 'running' AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id));
     -- While this transaction has it locked a worker passes by: should it be rolled back, the job is queued as before.
     IF FOUND THEN
-        PERFORM lumina._start_workers_at_end(1);
+        PERFORM lumina._start_workers_at_end(1, false);
     END IF;
     RETURN true;
 END $$;
@@ -1437,7 +1437,7 @@ BEGIN
             AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'here';
     GET DIAGNOSTICS adopted = ROW_COUNT;
     IF adopted > 0 THEN
-        PERFORM lumina._start_workers_at_end(1);
+        PERFORM lumina._start_workers_at_end(1, true);
     END IF;
     RETURN adopted;
 END $$;
@@ -1471,7 +1471,7 @@ BEGIN
         WHERE lumina._rights(caller, j.catalog) IS NOT NULL AND j.state IN ('queued', 'running') AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id)
             AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
     IF waiting > 0 THEN
-        PERFORM lumina._start_workers_at_end(waiting);
+        PERFORM lumina._start_workers_at_end(waiting, true);
     END IF;
     RETURN waiting;
 END $$;
@@ -1577,6 +1577,9 @@ BEGIN ATOMIC
         (SELECT g.setting FROM pg_catalog.pg_settings g WHERE g.name = 'lumina.import_roots' AND g.source = 'command line'),
         (SELECT f.setting FROM pg_catalog.pg_file_settings f WHERE f.name = 'lumina.import_roots' AND f.error IS NULL
             ORDER BY f.seqno DESC LIMIT 1),
+        -- A file that cannot be read, for somebody is about to change it, says nothing: what was read last stays in force.
+        (SELECT g.reset_val FROM pg_catalog.pg_settings g WHERE g.name = 'lumina.import_roots'
+            AND EXISTS (SELECT FROM pg_catalog.pg_file_settings f WHERE f.error IS NOT NULL AND f.name IS NULL)),
         '');
 END;
 REVOKE EXECUTE ON FUNCTION lumina._import_roots(oid) FROM PUBLIC;
