@@ -1575,11 +1575,11 @@ BEGIN ATOMIC
                 AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))
             ORDER BY s.setrole <> 0 DESC, s.setdatabase <> 0 DESC LIMIT 1),
         (SELECT g.setting FROM pg_catalog.pg_settings g WHERE g.name = 'lumina.import_roots' AND g.source = 'command line'),
-        (SELECT f.setting FROM pg_catalog.pg_file_settings f WHERE f.name = 'lumina.import_roots' AND f.error IS NULL
-            ORDER BY f.seqno DESC LIMIT 1),
-        -- A file that cannot be read, for somebody is about to change it, says nothing: what was read last stays in force.
+        -- Where one of the files cannot be read, for somebody is about to change it, what was read last stays in force.
         (SELECT g.reset_val FROM pg_catalog.pg_settings g WHERE g.name = 'lumina.import_roots'
             AND EXISTS (SELECT FROM pg_catalog.pg_file_settings f WHERE f.error IS NOT NULL AND f.name IS NULL)),
+        (SELECT f.setting FROM pg_catalog.pg_file_settings f WHERE f.name = 'lumina.import_roots' AND f.error IS NULL
+            ORDER BY f.seqno DESC LIMIT 1),
         '');
 END;
 REVOKE EXECUTE ON FUNCTION lumina._import_roots(oid) FROM PUBLIC;

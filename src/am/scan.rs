@@ -145,6 +145,7 @@ pub(super) unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, direction
     }
     let Some(running) = scan.state::<State>().begin(scan) else { return false };
     let pages = Pages::of_scan(scan);
+    pages.test_snapshot();
     match running.scan.next(&Index::with_layout(&pages, running.layout)).or_raise_in(scan.index()) {
         Some(tid) => {
             scan.put(tid, running.recheck);

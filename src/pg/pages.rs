@@ -113,6 +113,16 @@ impl Pages {
         Pages { snapshot: version::expiring(scan.snapshot()), ..Self::of(scan.index(), None) }
     }
 
+    /// Raises 72000 where the snapshot of a search is too old by now, and the index has lost entries since it was taken:
+    /// rows of what the search has found before may have gone as well. Whatever takes entries out of the index changes
+    /// block 0 before the rows go.
+    #[inline]
+    pub(crate) fn test_snapshot(&self) {
+        if !self.snapshot.is_null() {
+            self.read(0, |_| ());
+        }
+    }
+
     /// Those of an index that is being built.
     pub(crate) fn new_index(index: IndexRelation) -> Self {
         Pages { is_deferred: true, ..Self::of(index, None) }

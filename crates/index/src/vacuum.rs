@@ -88,6 +88,13 @@ impl<S: Store> Index<'_, S> {
         let mut done = Vacuumed::default();
         let store = self.store();
         store.with_lock(Lock::Flush, true, || self.vacuum_staging(is_dead, &mut done)).unwrap_or(Ok(()))?;
+        if done.removed > 0 {
+            // As for the runs: searches that go on tell by block 0 that rows which they have found may be gone.
+            Meta::update(store, |meta| {
+                meta.changes += 1;
+                Some(())
+            })?;
+        }
         let mut runs = Runs::default();
         while store
             .with_lock(Lock::Merge, true, || self.vacuum_part(&mut runs, is_dead, &mut done))

@@ -1,6 +1,7 @@
 //! Images on a real server: the bits that Python's libraries have, cancelling, limits, hostile bytes, parallel workers.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use lumina_cluster::cluster::wait_until;
 use lumina_cluster::{Cluster, Random};
 use postgres::Client;
 use postgres::error::SqlState;
@@ -131,6 +132,11 @@ fn cancelled_within_a_second() {
         let running = std::thread::spawn(move || {
             let found = code(&mut session, "SELECT image_phashes($1)", &image);
             (session, found, Instant::now())
+        });
+        let is_running = "SELECT EXISTS (SELECT FROM pg_stat_activity
+            WHERE pid = $1 AND state = 'active' AND query = 'SELECT image_phashes($1)')";
+        wait_until("the statement runs", || {
+            running.is_finished() || admin.query_one(is_running, &[&pid]).unwrap().get(0)
         });
         std::thread::sleep(Duration::from_millis(60 * attempt)); // which moment it meets does not matter
         let asked = Instant::now();

@@ -181,7 +181,8 @@ fn number_of(session: &mut Client, query: &str) -> i64 {
 
 /// What an import is done with, to be compared: for a preview that is what is ready, for others what is imported.
 fn done(session: &mut Client, job: i64, approved: bool) -> Vec<(i64, String)> {
-    let done = "SELECT t.id, row(t.*)::text FROM lumina.import_items t WHERE t.job = $1
+    // Of equal files the end of an import says which is the first, and which are its copies.
+    let done = "SELECT t.id, (to_jsonb(t) - 'reason' - 'error')::text FROM lumina.import_items t WHERE t.job = $1
         AND t.state <> 'found' AND NOT ($2 AND t.state = 'ready') ORDER BY t.id";
     session.query(done, &[&job, &approved]).unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
 }
