@@ -88,13 +88,6 @@ impl<S: Store> Index<'_, S> {
         let mut done = Vacuumed::default();
         let store = self.store();
         store.with_lock(Lock::Flush, true, || self.vacuum_staging(is_dead, &mut done)).unwrap_or(Ok(()))?;
-        if done.removed > 0 {
-            // As for the runs: searches that go on tell by block 0 that rows which they have found may be gone.
-            Meta::update(store, |meta| {
-                meta.changes += 1;
-                Some(())
-            })?;
-        }
         let mut runs = Runs::default();
         while store
             .with_lock(Lock::Merge, true, || self.vacuum_part(&mut runs, is_dead, &mut done))
@@ -114,8 +107,9 @@ impl<S: Store> Index<'_, S> {
                 });
                 let dead = dead_among(&tids.map_err(Stop::settled)?, is_dead, done);
                 if dead.contains(&true) {
-                    // What was added since comes after what was asked about.
-                    self.rewrite(block, batch.generation, |page, old, trailer| {
+                    // What was added since comes after what was asked about. Block 0 is written as it is: searches that go
+                    // on tell by it that rows which they have found may be gone; of runs it has what is left.
+                    self.rewrite(&[0, block], batch.generation, |page, old, trailer| {
                         let entries = Entries::staging(old, block, trailer, words)?;
                         let kept = (0..entries.len()).filter(|at| !dead.get(*at).copied().unwrap_or(false));
                         for (count, at) in kept.enumerate() {
@@ -214,7 +208,7 @@ impl<S: Store> Index<'_, S> {
         let mut counted = Vacuumed::default();
         let dead = dead_among(&tids, is_dead, &mut counted);
         if dead.contains(&true) {
-            self.rewrite(block, run.generation, |page, old, trailer| {
+            self.rewrite(&[block], run.generation, |page, old, trailer| {
                 let entries = Entries::leaf(old, block, trailer, shape)?;
                 let mut leaf = LeafBuffer::default();
                 for at in (0..entries.len()).filter(|at| !dead[*at]) {
@@ -229,25 +223,27 @@ impl<S: Store> Index<'_, S> {
         Ok(if band == 0 || is_null { counted.removed } else { 0 })
     }
 
-    /// Writes a page anew from what it was: its owner, kind, band and level stay.
+    /// Writes the last of some pages from what it was: its owner, kind, band and level stay. The others are written as
+    /// they are.
     fn rewrite(
         &self,
-        block: u32,
+        blocks: &[u32],
         generation: u64,
         fill: impl FnOnce(&mut Page, &Page, Trailer) -> Result<(), Corrupted>,
     ) -> Result<(), Corrupted> {
         let mut outcome = Ok(());
-        self.store().change(&[block], |pages| {
-            let old = pages[0].clone();
+        self.store().change(blocks, |pages| {
+            let (block, page) = (*blocks.last()?, pages.last_mut()?);
+            let old = page.clone();
             outcome = old.check(block).and_then(|trailer| {
                 if trailer.generation != generation {
                     return Err(Corrupted::new(block, Damage::Owner));
                 }
-                pages[0].begin(block, trailer.kind, generation, trailer.band, trailer.level);
-                fill(pages[0], &old, trailer)
+                page.begin(block, trailer.kind, generation, trailer.band, trailer.level);
+                fill(page, &old, trailer)
             });
             outcome.ok()?;
-            pages[0].finish();
+            page.finish();
             Some(())
         });
         outcome
