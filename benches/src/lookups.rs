@@ -16,7 +16,7 @@ pub(crate) fn print_header() {
     );
 }
 
-/// The rows of the table `indexed`, with its index. Stops the server; whoever has a session has to begin another one.
+/// The rows of the table `indexed`, with its index. Stops the server, which ends all sessions.
 pub(crate) fn measure(cluster: &Cluster, set: &Set, title: &str, hashes: &[Vec<u8>]) -> Vec<String> {
     let without = all(cluster, set, hashes);
     cluster.enable_checksums();

@@ -3,7 +3,7 @@
 //! Every role may call what starts workers, in a loop as well, and each takes a place of `max_worker_processes`, if
 //! only for milliseconds. So none is started where it would find nothing to do:
 //!
-//! - Whoever holds a place among the workers of the database looks for jobs once more after giving it back. Where all
+//! - A worker that holds a place of the database looks for jobs once more after giving the place back. Where all
 //!   places are held when a job can be seen, nobody need be started, and nothing is lost.
 //! - A transaction that queues jobs starts workers when it commits, as many as can run at once. It is what has been
 //!   queued that bounds them.
@@ -82,7 +82,7 @@ pub(super) fn at_commit() {
     });
 }
 
-/// Jobs cannot be seen yet: whoever holds a place now may look for the last time before they can.
+/// Jobs cannot be seen yet: a worker that holds a place now may look for the last time before they can.
 fn start_before_commit(workers: u32) -> Start {
     let outcome = start(workers, top_number());
     match outcome {

@@ -102,7 +102,7 @@ function! {
 }
 
 function! {
-    /// `_start_workers_at_end(integer, bool)`: starts so many workers, or as many as can run, when this transaction ends: for
+    /// `_start_workers_at_end(integer, bool)`: starts that many workers, or as many as can run, when this transaction ends: for
     /// jobs that were there before.
     start_workers_at_end, pg_finfo_start_workers_at_end,
     now: |_| None::<Datum>,

@@ -2,7 +2,7 @@
 //! much memory the images of that process take.
 //!
 //! Only a process itself writes its word, its threads included, each time by one atomic step: whenever it ends, what it had
-//! counts no more. It is cleared while the process exits; where one is killed, Postgres makes all shared memory anew.
+//! counts no more. It is cleared while the process exits; where one is killed, Postgres initializes all shared memory again.
 
 use pgrx::pg_sys::{self, Datum};
 use std::ffi::c_int;
@@ -17,7 +17,7 @@ type Hook = Option<unsafe extern "C-unwind" fn()>;
 static WORDS: AtomicPtr<AtomicU64> = AtomicPtr::new(std::ptr::null_mut());
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Whoever wanted shared memory before.
+/// The hooks of libraries that were loaded before.
 static REQUESTED_BEFORE: OnceLock<Hook> = OnceLock::new();
 static STARTED_BEFORE: OnceLock<Hook> = OnceLock::new();
 
@@ -65,7 +65,7 @@ unsafe extern "C-unwind" fn request() {
 }
 
 /// # Safety
-/// Called by the postmaster, at its start and whenever it makes shared memory anew: no other process is there.
+/// Called by the postmaster, at its start and whenever it initializes shared memory again: no other process is there.
 unsafe extern "C-unwind" fn start() {
     // SAFETY: nothing is owned that an error would leave behind; Postgres gives as many bytes as are asked for, aligned to a
     // line of the cache.

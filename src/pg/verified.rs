@@ -7,7 +7,7 @@
 //!
 //! Each page has one byte: 0, or which buffer it was met in, modulo 255. What this leaves possible that Postgres's own
 //! checksums exclude: a page is evicted, damaged on disk, and brought in again by another session, into a buffer that
-//! has the same number modulo 255, and this session has met it before. Nothing else ever brings back a page unseen.
+//! has the same number modulo 255, and this session has met it before.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

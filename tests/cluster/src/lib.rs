@@ -12,6 +12,7 @@
 //! - [`pictures`]: a directory to import, and whether an import has found what is in it.
 //! - [`photos`]: directories of pictures that are made, and imports of them.
 //! - [`psql`]: what a user types, and what comes back; dumps.
+//! - [`sessions`]: sessions that wait, and statements that run beside others.
 //! - [`report`]: what tests say and are told.
 //! - [`random`]: random hashes, the same ones each time.
 //!
@@ -28,6 +29,7 @@ pub mod pictures;
 pub mod psql;
 pub mod random;
 pub mod report;
+pub mod sessions;
 
 pub use cluster::{Cluster, Shutdown};
 pub use postgres;

@@ -6,9 +6,9 @@
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::report::say;
+use lumina_cluster::sessions::{start, waits};
 use postgres::error::SqlState;
 use postgres::{Client, NoTls};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Far more than the second that is promised: the machine may be busy.
@@ -37,23 +37,6 @@ fn threads(pid: i32) -> Vec<String> {
 
 fn temporary_bytes(session: &mut Client) -> i64 {
     session.query_one("SELECT coalesce(sum(size), 0)::int8 FROM pg_ls_tmpdir()", &[]).unwrap().get(0)
-}
-
-/// Whether a session waits for an event of this name.
-fn waits(admin: &mut Client, pid: i32, event: &str) -> bool {
-    let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = $2)";
-    admin.query_one(waiting, &[&pid, &event]).unwrap().get(0)
-}
-
-/// Runs a statement in a session of its own thread, which gives both back, and when it ended.
-fn start(mut session: Client, statement: String) -> JoinHandle<(Client, Result<(), postgres::Error>, Instant)> {
-    std::thread::spawn(move || {
-        let result = session.batch_execute(&statement);
-        let ended = Instant::now();
-        // The error is sent before the transaction is rolled back, and with it its locks and files.
-        drop(session.batch_execute(""));
-        (session, result, ended)
-    })
 }
 
 /// A search works, and the server has never gone down.

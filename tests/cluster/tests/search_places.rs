@@ -3,10 +3,10 @@
 
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
+use lumina_cluster::sessions::{start, waits};
 use postgres::Client;
 use postgres::error::SqlState;
 use std::process::Command;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Far more than the second that is promised, and less than the five that a search waits for a place.
@@ -14,23 +14,6 @@ const SOON: Duration = Duration::from_secs(4);
 
 fn pid(session: &mut Client) -> i32 {
     session.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0)
-}
-
-/// Whether a session waits for an event of this name.
-fn waits(admin: &mut Client, pid: i32, event: &str) -> bool {
-    let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = $2)";
-    admin.query_one(waiting, &[&pid, &event]).unwrap().get(0)
-}
-
-/// Runs a statement in a session of its own thread, which gives both back, and when it ended.
-fn start(mut session: Client, statement: String) -> JoinHandle<(Client, Result<(), postgres::Error>, Instant)> {
-    std::thread::spawn(move || {
-        let result = session.batch_execute(&statement);
-        let ended = Instant::now();
-        // The error is sent before the transaction is rolled back, and with it its locks.
-        drop(session.batch_execute(""));
-        (session, result, ended)
-    })
 }
 
 /// A search of few rows, the last of which comes when `last` does: it has no place until then.
