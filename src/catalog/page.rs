@@ -7,7 +7,7 @@ use crate::guc;
 use crate::pg::allocator::{reserve_spent, room_for};
 use crate::pg::call::function;
 use crate::pg::datum::Varlena;
-use crate::pg::image_memory::Share;
+use crate::pg::image_memory::{Counted, Share, with_share};
 use crate::pg::statement;
 use crate::pg::threads::start_pool;
 use lumina_import::contents::from_hex;
@@ -18,6 +18,7 @@ use pgrx::JsonB;
 use pgrx::pg_sys::Datum;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// In pixels, of a small picture's longer side: enough for screens of twice the usual resolution.
@@ -86,17 +87,22 @@ function! {
     page_of_duplicates, pg_finfo_page_of_duplicates,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
-        let page = make(arguments.int8(0), text(arguments.bytes(1)), arguments.int4(2)).or_raise();
+        let page = with_share(|share| make(arguments.int8(0), text(arguments.bytes(1)), arguments.int4(2), share)).or_raise();
         Varlena::new(&[page.as_bytes()]).into_datum()
     },
 }
 
-fn make(catalog: i64, setting: &str, most: i32) -> Result<String, LuminaError> {
+fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<String, LuminaError> {
     let summary: Summary =
         read("SELECT lumina._page_summary($1)", &[catalog.into()]).pop().ok_or(LuminaError::Incomplete)?;
     let threads = guc::import_threads();
-    let show = Show { roots: roots(setting)?, side: SIDE, pixels: guc::max_image_pixels().value as u64, room_for };
-    let mut share = Share::none(); // outlives the threads
+    let show = Show {
+        roots: roots(setting)?,
+        side: SIDE,
+        pixels: guc::max_image_pixels().value as u64,
+        room_for,
+        memory: share.for_thread(),
+    };
     let pool = start_pool(threads, &show)?;
     let page = page_of(&summary);
     let mut html = Bounded::default();
@@ -111,7 +117,7 @@ fn make(catalog: i64, setting: &str, most: i32) -> Result<String, LuminaError> {
         }
         first += some;
         for group in groups {
-            let pictures = pictures(&pool, &group.images, threads, &mut share)?;
+            let pictures = pictures(&pool, &group.images, threads, share)?;
             if let Some(group) = group.shown(pictures) {
                 writer.group(&group).map_err(too_large)?;
             }
@@ -151,7 +157,7 @@ fn read<T: for<'a> Deserialize<'a>>(statement: &str, arguments: &[statement::Arg
 
 /// A small picture, or why there is none, of each image. One that needs more memory than a thread's share is made alone.
 fn pictures(
-    pool: &Pool<Show>,
+    pool: &Pool<Show<Arc<Counted>>>,
     images: &[Image],
     threads: usize,
     share: &mut Share,
@@ -195,7 +201,7 @@ fn words(why: Missing) -> String {
 }
 
 /// The next picture that a thread has made.
-fn next(pool: &Pool<Show>) -> Result<(usize, Result<Vec<u8>, Missing>), LuminaError> {
+fn next(pool: &Pool<Show<Arc<Counted>>>) -> Result<(usize, Result<Vec<u8>, Missing>), LuminaError> {
     loop {
         pgrx::check_for_interrupts!();
         if reserve_spent() {

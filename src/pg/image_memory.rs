@@ -21,6 +21,7 @@ use crate::guc;
 use pgrx::pg_sys::{self, XactEvent};
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -43,7 +44,7 @@ pub(crate) struct Share {
 }
 
 /// What was counted in shared memory. Shared by the call and the threads that it starts: the last of them gives it back.
-pub(super) struct Counted {
+pub(crate) struct Counted {
     word: Option<Word>,
     kilobytes: AtomicU32,
 }
@@ -55,6 +56,17 @@ impl Drop for Counted {
             word.subtract(self.kilobytes.load(Ordering::Acquire));
         }
     }
+}
+
+/// Runs `work` with a share, which is that of the decoders too that `work` leaves behind where it fails.
+pub(crate) fn with_share<R>(work: impl FnOnce(&mut Share) -> Result<R, LuminaError>) -> Result<R, LuminaError> {
+    let mut share = Share::none();
+    // An interrupt is caught once nothing but the share is left, and goes on at once.
+    let result = catch_unwind(AssertUnwindSafe(|| work(&mut share)));
+    if !matches!(result, Ok(Ok(_))) {
+        share.end_early();
+    }
+    result.unwrap_or_else(|raised| resume_unwind(raised))
 }
 
 impl Share {
@@ -122,7 +134,7 @@ impl Share {
     }
 
     /// What a thread that is started for the image holds while it runs.
-    pub(super) fn for_thread(&self) -> Arc<Counted> {
+    pub(crate) fn for_thread(&self) -> Arc<Counted> {
         Arc::clone(&self.counted)
     }
 

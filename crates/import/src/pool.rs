@@ -64,6 +64,11 @@ impl<W: Work> Watch for Waiting<'_, W> {
         if !self.0.room_for(ASIDE_STACK + ASIDE_SETUP) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
+        let kept = self.0.clone(); // what it has of the memory, as long as the decoder runs
+        let work = move || {
+            work();
+            drop(kept);
+        };
         Builder::new().name("lumina decoder".into()).stack_size(ASIDE_STACK).spawn(work).map(drop)
     }
 }
@@ -147,6 +152,62 @@ fn run<W: Work>(work: &W, tasks: &Mutex<Receiver<W::Task>>, caller: &Caller<W::E
             catch_unwind(AssertUnwindSafe(|| work.work(&task, caller))).unwrap_or_else(|_| Some(W::failed(&task)));
         if event.is_some_and(|event| caller.say(event).is_none()) {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use super::{Builder, Caller, Pool, Waiting, Work};
+    use lumina_photo::Watch;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::{Arc, Mutex};
+    use std::time::{Duration, Instant};
+
+    /// Starts a decoder that ends when it is told to, and waits for none.
+    #[derive(Clone)]
+    struct Leaves {
+        _memory: Arc<()>,
+        until: Arc<Mutex<Option<Receiver<()>>>>,
+    }
+
+    impl Work for Leaves {
+        type Task = ();
+        type Event = ();
+
+        fn work(&self, (): &(), caller: &Caller<()>) -> Option<()> {
+            let until = self.until.lock().unwrap().take().unwrap();
+            Waiting(self, caller).spawn(Box::new(move || _ = until.recv())).unwrap();
+            Some(())
+        }
+
+        fn failed((): &()) {
+            unreachable!()
+        }
+
+        fn room_for(&self, _: usize) -> bool {
+            true
+        }
+    }
+
+    /// What a decoder works in is taken until it ends, which may be after everything else.
+    #[test]
+    fn a_decoder_that_is_left_keeps_its_memory() {
+        let (end, until): (Sender<()>, _) = channel();
+        let memory = Arc::new(());
+        let work = Leaves { _memory: Arc::clone(&memory), until: Arc::new(Mutex::new(Some(until))) };
+        let pool = Pool::start(2, &work, |work| Builder::new().spawn(work)).unwrap();
+        drop(work);
+        pool.give(());
+        assert_eq!(pool.event(Duration::from_secs(60)), Ok(Some(())));
+        drop(pool);
+        assert_eq!(Arc::strong_count(&memory), 2);
+        drop(end);
+        let began = Instant::now();
+        while Arc::strong_count(&memory) > 1 {
+            assert!(began.elapsed() < Duration::from_secs(60), "the decoder never ended");
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }

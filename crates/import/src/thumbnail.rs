@@ -31,9 +31,9 @@ pub enum Missing {
     NeedsMore,
 }
 
-/// What all of them have in common.
+/// What all of them have in common. `M` stands for memory that is taken, and given back when it is dropped.
 #[derive(Debug, Clone)]
-pub struct Show {
+pub struct Show<M> {
     /// Where files may lie.
     pub roots: Roots,
     /// In pixels, of the thumbnail's longer side.
@@ -42,9 +42,11 @@ pub struct Show {
     pub pixels: u64,
     /// Whether the system has so many bytes to give.
     pub room_for: fn(usize) -> bool,
+    /// Kept by each thread, and each decoder, until it ends.
+    pub memory: M,
 }
 
-impl Work for Show {
+impl<M: Clone + Send + Sync + 'static> Work for Show<M> {
     type Task = Task;
     /// The number of a task, and a JPEG, or why there is none.
     type Event = (usize, Result<Vec<u8>, Missing>);
@@ -63,7 +65,7 @@ impl Work for Show {
     }
 }
 
-impl Show {
+impl<M: Clone + Send + Sync + 'static> Show<M> {
     /// Nothing where nobody wants to know any more.
     fn show(&self, task: &Task, caller: &Caller<<Self as Work>::Event>) -> Result<Option<Vec<u8>>, Missing> {
         let words = |finding: Finding| match finding {
