@@ -3,9 +3,9 @@
 //
 // Invariant: fibers of a launch are ordered by nothing but __syncthreads and __syncwarp, within their block, and by
 // the launch's begin and end. Hence the thread sanitizer sees races between blocks too, although they run one after
-// another: each block has memory and synchronization tokens of its own. A fiber stands for the same thread of every
-// block, because making one takes the sanitizer milliseconds; races between threads of one number in two blocks go
-// unseen. Ballots, shuffles and matrix instructions order no memory on a GPU, and none here.
+// another: each block has memory and synchronization tokens of its own, and other fibers than the block before. Making
+// a fiber takes that sanitizer milliseconds, so that every second block gets the same ones again. Ballots, shuffles and
+// matrix instructions order no memory on a GPU, and none here.
 #include "cuda.h"
 #include <cstdlib>
 #include <cstring>
@@ -46,6 +46,11 @@ constexpr size_t PAGE = 4096;
 constexpr size_t SHARED = 48 << 10;  // what a block may declare on every GPU
 constexpr size_t GAP = 64;           // between two variables of a block
 constexpr unsigned MAX_WARPS = 32;
+#ifdef HOST_TSAN
+constexpr unsigned FIBER_SETS = 2;
+#else
+constexpr unsigned FIBER_SETS = 1;
+#endif
 
 // A block's memory, and the addresses that stand for its warps and its barrier towards the thread sanitizer.
 struct BlockMemory {
@@ -80,7 +85,8 @@ struct Variable {
 };
 
 struct Machine {
-  std::vector<Fiber> fibers;
+  std::vector<Fiber> fiber_sets[FIBER_SETS];
+  Fiber* fibers = nullptr;  // of the running block
   std::vector<Warp> warps;
   std::vector<Variable> variables;
   std::vector<BlockMemory*> memories;
@@ -188,7 +194,9 @@ void make_fiber(Fiber& fiber) {
 }
 
 void run_block(unsigned threads, Order order) {
-  if (machine.fibers.size() < threads) machine.fibers.resize(threads);
+  std::vector<Fiber>& fibers = machine.fiber_sets[machine.block.x % FIBER_SETS];
+  if (fibers.size() < threads) fibers.resize(threads);
+  machine.fibers = fibers.data();
   machine.warps.assign((threads + 31) / 32, Warp());
   machine.variables.clear();
   machine.used = 0;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 pub(crate) const KINDS: [&str; 5] = ["brute_b1", "brute_s8", "brute_popc", "banded", "collapse"];
 
 /// How a proof is compiled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mode {
     /// As it is, with all sizes.
     Plain,
@@ -40,6 +40,15 @@ pub(crate) fn folder() -> PathBuf {
 /// The C++ compiler.
 pub(crate) fn compiler() -> String {
     std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned())
+}
+
+/// Whether there is a C++ compiler; where there is none, says what is skipped.
+pub(crate) fn has_compiler() -> bool {
+    let has = Command::new(compiler()).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !has {
+        eprintln!("skipped: the kernels are not proved, there is no {}", compiler());
+    }
+    has
 }
 
 /// Seconds after which a proof is taken to run for ever, as some planted bugs make it.
@@ -72,6 +81,11 @@ impl Proofs {
         let output = command.arg("-o").arg(proofs.path("cuda.o")).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         proofs
+    }
+
+    /// How they are compiled.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// A file of the copy.
