@@ -1,0 +1,141 @@
+//! Who accessed memory last: finds accesses that nothing orders, though a machine that runs threads in turn computes
+//! the right result. Called by [`crate::warp`] for shared and for device memory.
+//!
+//! Two accesses of the same bytes, one of them a write and not both atomic, are a race unless the first one happens
+//! before the second: by the same thread, before a barrier of the block, or before a barrier of the warp. Blocks of a
+//! launch are never ordered.
+//!
+//! Invariant: no false report. A word of four bytes remembers one write and one group of reads, so that of many
+//! accesses of different bytes of one word some are forgotten.
+
+/// Who accesses, and after which barriers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Who {
+    /// The block, counted along the grid.
+    pub(crate) block: u32,
+    /// Barriers that the block has passed.
+    pub(crate) epoch: u32,
+    /// Barriers of its warp that the lane has passed.
+    pub(crate) synchronised: u32,
+    /// The thread, counted along the block; of several the first one.
+    pub(crate) thread: u32,
+    /// All lanes of the warp at once.
+    pub(crate) is_warp: bool,
+}
+
+/// How far apart the threads are whose accesses a stamp stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Spread {
+    #[default]
+    Thread,
+    Warp,
+    Block,
+    Grid,
+}
+
+/// The last access, or several that nothing orders among themselves.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stamp {
+    block: u32,
+    epoch: u32,
+    synchronised: u32,
+    thread: u16,
+    spread: Spread,
+    /// A bit for each byte of the word, with [`ATOMIC`]; 0: nobody.
+    bytes: u8,
+}
+
+/// A flag beside the four bytes.
+const ATOMIC: u8 = 16;
+
+impl Stamp {
+    fn new(who: Who, bytes: u8) -> Self {
+        let spread = if who.is_warp { Spread::Warp } else { Spread::Thread };
+        let Who { block, epoch, synchronised, thread, .. } = who;
+        Self { block, epoch, synchronised, thread: thread as u16, spread, bytes }
+    }
+
+    fn happens_before(&self, next: &Self) -> bool {
+        if self.bytes == 0 {
+            true
+        } else if self.spread == Spread::Grid || self.block != next.block {
+            false
+        } else if self.epoch < next.epoch {
+            true
+        } else if self.spread == Spread::Block || self.thread / 32 != next.thread / 32 {
+            false
+        } else {
+            let is_one = self.spread == Spread::Thread && next.spread == Spread::Thread;
+            self.synchronised < next.synchronised || (is_one && self.thread == next.thread)
+        }
+    }
+
+    fn conflicts(&self, next: &Self) -> bool {
+        self.bytes & next.bytes & 15 != 0 && !self.happens_before(next)
+    }
+
+    /// Adds an access of the same kind.
+    fn merge(&mut self, next: Self) {
+        if self.happens_before(&next) {
+            let is_same = self.bytes != 0 && self.thread == next.thread && self.epoch == next.epoch;
+            let bytes = if is_same { self.bytes | next.bytes } else { next.bytes };
+            *self = Self { bytes, ..next };
+            return;
+        }
+        let apart = if self.block != next.block {
+            Spread::Grid
+        } else if self.thread / 32 != next.thread / 32 {
+            Spread::Block
+        } else if self.thread != next.thread {
+            Spread::Warp
+        } else {
+            Spread::Thread
+        };
+        self.spread = self.spread.max(next.spread).max(apart);
+        self.synchronised = self.synchronised.max(next.synchronised);
+        self.bytes |= next.bytes;
+    }
+}
+
+/// What an access does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Read,
+    Write,
+    Atomic,
+}
+
+/// The accesses of some memory.
+#[derive(Debug, Default)]
+pub(crate) struct Shadow {
+    /// Last write and last reads of each word.
+    words: Vec<(Stamp, Stamp)>,
+}
+
+impl Shadow {
+    /// Of `length` bytes.
+    pub(crate) fn new(length: usize) -> Self {
+        Self { words: vec![<(Stamp, Stamp)>::default(); length.div_ceil(4)] }
+    }
+
+    /// Notes an access of `size` bytes at `at`, aligned to its size. Returns the thread, and the block, that a race is
+    /// with.
+    pub(crate) fn note(&mut self, kind: Kind, at: usize, size: usize, who: Who) -> Option<(u32, u32)> {
+        let bytes = if size >= 4 { 15 } else { ((1u8 << size) - 1) << (at % 4) };
+        for (write, read) in &mut self.words[at / 4..(at + size).div_ceil(4)] {
+            let next = Stamp::new(who, bytes | if kind == Kind::Atomic { ATOMIC } else { 0 });
+            let is_atomic = kind == Kind::Atomic && write.bytes & ATOMIC != 0;
+            if !is_atomic && write.conflicts(&next) {
+                return Some((write.block, u32::from(write.thread)));
+            }
+            match kind {
+                Kind::Read => read.merge(next),
+                _ if read.conflicts(&next) => return Some((read.block, u32::from(read.thread))),
+                Kind::Write => *write = next,
+                Kind::Atomic if is_atomic => write.merge(next),
+                Kind::Atomic => *write = next,
+            }
+        }
+        None
+    }
+}
