@@ -1,0 +1,30 @@
+//! A stand-in for `libcuda.so.1`: the part of the CUDA driver API that a bulk search calls, on a CPU.
+//!
+//! A program that opens the driver at run time finds it as `libcuda.so.1` on `LD_LIBRARY_PATH` and runs unchanged.
+//! Kernels run from the PTX text that the program loads, by [`lumina_ptx`]. Which card is pretended and what goes wrong
+//! is in the file that the environment variable `LUMINA_CUDA_STANDIN` names ([`control`]); what was called, what is
+//! left and what went wrong goes into a report ([`report`]).
+//!
+//! **Promised**: codes, and what waits for what, are those measured on driver 580 with an H200. Work on a stream is
+//! done as late as possible: when something waits for it. A fault of a kernel is reported by the first call that waits;
+//! from then on every call on the context returns its code, frees and destroys included, and there is no new context in
+//! the process.
+//!
+//! **Stricter than the driver, on purpose**: fresh device memory holds a pattern and may not be read by a kernel (the
+//! driver has zeros there, on a fresh card); an access one byte behind an allocation is a fault (the driver notices
+//! none within about 1 MiB); freeing what waits for its free is code 1 (the driver says Ok, and may crash later);
+//! addresses are not given out twice; races, divergence, unwritten registers lose the device with code 719 (a GPU
+//! computes something); attributes that are not known are code 1.
+//!
+//! **Not shown**: speed; two things at once (one lock serves all calls, kernels included); how much memory a context
+//! and the driver's pools take; implicit waits between the default stream and others; graphs, capturing, managed
+//! memory, peers, several cards; cubins (an image without `.version` is code 200); what `cuCtxSetCurrent` and
+//! `cuMemFreeAsync` of nothing say, which nobody measured (here Ok).
+
+mod code;
+mod control;
+mod driver;
+mod entry;
+mod host;
+mod report;
+mod stream;
