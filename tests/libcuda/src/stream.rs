@@ -135,7 +135,7 @@ impl Driver {
             Work::CopyStaged { to, bytes } => self.memory.write(to, &bytes).map_err(out),
             Work::CopyIn { to, from, length } => self.memory.write(to, &host::read(from, length)).map_err(out),
             Work::CopyOut { to, from, length } => {
-                host::write(to, self.memory.read(from, length).map_err(out)?);
+                host::write(to, &self.memory.read(from, length).map_err(out)?);
                 Ok(())
             }
             Work::CopyInside { to, from, length } => self.memory.copy(to, from, length).map_err(out),

@@ -112,7 +112,7 @@ impl Memory {
     }
 
     /// Reads bytes, as a copy to the host does; unwritten ones are [`STALE`](crate::STALE).
-    pub fn read(&self, address: u64, length: usize) -> Result<&[u8], OutOfBounds> {
+    pub fn read(&self, address: u64, length: usize) -> Result<Vec<u8>, OutOfBounds> {
         let (at, offset) = self.find(address, length)?;
         Ok(self.allocations[at].region.bytes(offset..offset + length))
     }

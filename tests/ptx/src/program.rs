@@ -186,6 +186,8 @@ pub(crate) struct Access {
     pub(crate) count: u8,
     /// The width of its registers, which may be more than that of `ty`.
     pub(crate) register: Width,
+    /// `volatile`, `relaxed` and the like: other threads may access the same bytes at the same time.
+    pub(crate) is_strong: bool,
 }
 
 /// What an instruction does. Operands d, a, b, c are fields of [`Instruction`]; `e` is its index of a list of more.

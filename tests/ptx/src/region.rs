@@ -1,13 +1,20 @@
 //! Bytes and which of them were written. Device allocations, shared and local memory are regions.
 //!
+//! Bytes are kept XOR-ed with [`STALE`], so that fresh memory is zeros, which take no room until they are written: a
+//! program may allocate far more than it uses.
+//!
 //! Accesses of a value are aligned to its size, at most 8 bytes, and inside the region: the callers check.
 
 /// What a byte holds before anything is written to it.
 pub const STALE: u8 = 0xA5;
 
+/// Eight such bytes.
+const STALE_WORD: u64 = u64::from_ne_bytes([STALE; 8]);
+
 /// Some bytes of memory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Region {
+    /// XOR-ed with [`STALE`].
     bytes: Vec<u8>,
     /// A bit a byte.
     written: Vec<u8>,
@@ -16,19 +23,19 @@ pub(crate) struct Region {
 impl Region {
     /// Of `length` bytes, none of them written.
     pub(crate) fn new(length: usize) -> Self {
-        Self { bytes: vec![STALE; length], written: vec![0; length.div_ceil(8)] }
+        Self { bytes: vec![0; length], written: vec![0; length.div_ceil(8)] }
     }
 
     /// Makes it as it was at first.
     pub(crate) fn clear(&mut self) {
-        self.bytes.fill(STALE);
+        self.bytes.fill(0);
         self.written.fill(0);
     }
 
     /// Makes bytes unwritten.
     pub(crate) fn forget(&mut self, range: std::ops::Range<usize>) {
         for at in range {
-            self.bytes[at] = STALE;
+            self.bytes[at] = 0;
             self.written[at / 8] &= !(1 << (at % 8));
         }
     }
@@ -53,33 +60,36 @@ impl Region {
     #[inline(always)]
     pub(crate) fn load(&self, at: usize, size: usize) -> u64 {
         let bytes = &self.bytes[at..at + size];
-        match *bytes {
+        let value = match *bytes {
             [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
             [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
             _ => bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)),
-        }
+        };
+        value ^ STALE_WORD >> (64 - 8 * size)
     }
 
     /// Writes the low `size` (1, 2, 4 or 8) bytes of `value`.
     #[inline(always)]
     pub(crate) fn store(&mut self, at: usize, size: usize, value: u64) {
-        self.bytes[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+        self.bytes[at..at + size].copy_from_slice(&(value ^ STALE_WORD).to_le_bytes()[..size]);
         self.written[at / 8] |= (((1u16 << size) - 1) as u8) << (at % 8);
     }
 
-    pub(crate) fn bytes(&self, range: std::ops::Range<usize>) -> &[u8] {
-        &self.bytes[range]
+    pub(crate) fn bytes(&self, range: std::ops::Range<usize>) -> Vec<u8> {
+        self.bytes[range].iter().map(|byte| byte ^ STALE).collect()
     }
 
     /// Writes bytes.
     pub(crate) fn write(&mut self, at: usize, bytes: &[u8]) {
-        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+        for (to, from) in self.bytes[at..].iter_mut().zip(bytes) {
+            *to = from ^ STALE;
+        }
         self.mark(at..at + bytes.len());
     }
 
     /// Writes the same byte everywhere in a range.
     pub(crate) fn fill(&mut self, range: std::ops::Range<usize>, byte: u8) {
-        self.bytes[range.clone()].fill(byte);
+        self.bytes[range.clone()].fill(byte ^ STALE);
         self.mark(range);
     }
 
@@ -98,7 +108,7 @@ impl Region {
     /// Copies a range of another region, unwritten bytes as unwritten ones.
     pub(crate) fn copy_from(&mut self, at: usize, from: &Self, range: std::ops::Range<usize>) {
         let start = range.start;
-        self.write(at, from.bytes(range.clone()));
+        self.write(at, &from.bytes(range.clone()));
         for byte in range.filter(|byte| !from.range_is_written(*byte..byte + 1)) {
             let to = at + byte - start;
             self.written[to / 8] &= !(1 << (to % 8));

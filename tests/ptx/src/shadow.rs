@@ -15,7 +15,7 @@ pub(crate) struct Who {
     pub(crate) block: u32,
     /// Barriers that the block has passed.
     pub(crate) epoch: u32,
-    /// Barriers of its warp that the lane has passed.
+    /// The lane's clock, which barriers of its warp set.
     pub(crate) synchronised: u32,
     /// The thread, counted along the block; of several the first one.
     pub(crate) thread: u32,
@@ -41,12 +41,9 @@ struct Stamp {
     synchronised: u32,
     thread: u16,
     spread: Spread,
-    /// A bit for each byte of the word, with [`ATOMIC`]; 0: nobody.
+    /// A bit for each byte of the word; 0: nobody.
     bytes: u8,
 }
-
-/// A flag beside the four bytes.
-const ATOMIC: u8 = 16;
 
 impl Stamp {
     fn new(who: Who, bytes: u8) -> Self {
@@ -71,7 +68,7 @@ impl Stamp {
     }
 
     fn conflicts(&self, next: &Self) -> bool {
-        self.bytes & next.bytes & 15 != 0 && !self.happens_before(next)
+        self.bytes & next.bytes != 0 && !self.happens_before(next)
     }
 
     /// Adds an access of the same kind.
@@ -97,44 +94,61 @@ impl Stamp {
     }
 }
 
-/// What an access does.
+/// What an access does. Strong ones are atomic operations and what is `volatile` or `relaxed`: no two of them race.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Read,
+    StrongRead,
     Write,
-    Atomic,
+    /// A strong write, or a read and a write in one.
+    StrongWrite,
 }
+
+/// The accesses of a word: the last one of each kind that nothing orders behind the last write.
+#[derive(Debug, Clone, Copy, Default)]
+struct Word {
+    read: Stamp,
+    strong_read: Stamp,
+    write: Stamp,
+    strong_write: Stamp,
+}
+
+/// Words of a page: shadows of memory that nobody accesses take no room.
+const PAGE: usize = 256;
 
 /// The accesses of some memory.
 #[derive(Debug, Default)]
 pub(crate) struct Shadow {
-    /// Last write and last reads of each word.
-    words: Vec<(Stamp, Stamp)>,
+    pages: Vec<Option<Box<[Word; PAGE]>>>,
 }
 
 impl Shadow {
     /// Of `length` bytes.
     pub(crate) fn new(length: usize) -> Self {
-        Self { words: vec![<(Stamp, Stamp)>::default(); length.div_ceil(4)] }
+        Self { pages: vec![None; length.div_ceil(4 * PAGE)] }
     }
 
-    /// Notes an access of `size` bytes at `at`, aligned to its size. Returns the thread, and the block, that a race is
+    /// Notes an access of `size` bytes at `at`, aligned to its size. Returns the block, and the thread, that a race is
     /// with.
     pub(crate) fn note(&mut self, kind: Kind, at: usize, size: usize, who: Who) -> Option<(u32, u32)> {
         let bytes = if size >= 4 { 15 } else { ((1u8 << size) - 1) << (at % 4) };
-        for (write, read) in &mut self.words[at / 4..(at + size).div_ceil(4)] {
-            let next = Stamp::new(who, bytes | if kind == Kind::Atomic { ATOMIC } else { 0 });
-            let is_atomic = kind == Kind::Atomic && write.bytes & ATOMIC != 0;
-            if !is_atomic && write.conflicts(&next) {
-                return Some((write.block, u32::from(write.thread)));
+        let next = Stamp::new(who, bytes);
+        for word in at / 4..(at + size).div_ceil(4) {
+            let page = self.pages[word / PAGE].get_or_insert_with(|| Box::new([Word::default(); PAGE]));
+            let Word { read, strong_read, write, strong_write } = &mut page[word % PAGE];
+            let (with, own): (&[&Stamp], _) = match kind {
+                Kind::Read => (&[&*write, &*strong_write], read),
+                Kind::StrongRead => (&[&*write], strong_read),
+                Kind::Write => (&[&*read, &*strong_read, &*strong_write], write),
+                Kind::StrongWrite => (&[&*read, &*write], strong_write),
+            };
+            if let Some(other) = with.iter().find(|other| other.conflicts(&next)) {
+                return Some((other.block, u32::from(other.thread)));
             }
-            match kind {
-                Kind::Read => read.merge(next),
-                _ if read.conflicts(&next) => return Some((read.block, u32::from(read.thread))),
-                Kind::Write => *write = next,
-                Kind::Atomic if is_atomic => write.merge(next),
-                Kind::Atomic => *write = next,
+            if kind == Kind::Write && own.conflicts(&next) {
+                return Some((own.block, u32::from(own.thread)));
             }
+            own.merge(next);
         }
         None
     }

@@ -34,7 +34,7 @@ pub(crate) struct Warp {
     pub(crate) at_collective: u32,
     /// Local memory of each lane.
     local: Vec<Region>,
-    /// Barriers of the warp that each lane has passed; orders accesses of shared memory.
+    /// A logical clock of each lane, which barriers of the warp set: orders accesses of memory.
     synchronised: [u32; LANES],
 }
 

@@ -293,6 +293,17 @@ fn races_between_threads_warps_and_blocks() {
     let fault = run(true).unwrap_err();
     assert_eq!((fault.kind, fault.block), (FaultKind::Race, [1, 0, 0]));
     run(false).unwrap();
+    // Strong accesses race with plain ones alone.
+    let strong = "ld.volatile.global.u64 %rd3, [%rd2];\natom.global.add.u64 %rd15, [%rd2], 1;";
+    results(&format!("{to_first}{strong}\nbar.sync 0;\nmov.u64 %rd15, 0;"), 64);
+    for plain in ["ld.global.u64 %rd3, [%rd2];", "st.global.u64 [%rd2], %rd1;"] {
+        assert_eq!(self::fault(&format!("{to_first}{strong}\n{plain}"), 64).0, FaultKind::Race, "{plain}");
+    }
+    // Barriers of parts of a warp order their lanes, and a barrier of all of them orders all.
+    let parts = "setp.lt.u32 %p1, %r0, 8;\n@%p1 bar.warp.sync 0xff;\n@%p1 bar.warp.sync 0xff;";
+    let chain =
+        EXCHANGE.replace("st.shared", &format!("{parts}\nst.shared")).replace("bar.sync 0;", "bar.warp.sync -1;");
+    assert_eq!(results(&chain, 32), (0..32).rev().collect::<Vec<u64>>());
     // Orders that are kept: atomic operations, a barrier of the block, a barrier of the warp.
     results(&format!("{to_first}atom.global.add.u64 %rd15, [%rd2+0], 0;\nbar.sync 0;"), 1);
     let warp = EXCHANGE.replace("bar.sync 0;", "bar.warp.sync -1;");

@@ -60,11 +60,12 @@ fn space_named(name: &str) -> Option<Space> {
 
 /// Modifiers of memory accesses that change no result here.
 fn is_hint(name: &str) -> bool {
-    const HINTS: [&str; 16] = [
-        "ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "volatile", "relaxed", "acquire", "release", "acq_rel", "cta",
-        "gpu", "sys",
-    ];
-    HINTS.contains(&name)
+    ["ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "weak", "cta", "gpu", "sys"].contains(&name) || is_strong(name)
+}
+
+/// Modifiers of accesses that do not race with one another, nor with atomic operations.
+fn is_strong(name: &str) -> bool {
+    ["volatile", "relaxed", "acquire", "release", "acq_rel"].contains(&name)
 }
 
 /// A statement being decoded.
@@ -370,7 +371,9 @@ impl<'a> Opcode<'_, 'a> {
                 self.fields[1] = base;
                 self.fields[4] = decoder.list(&registers);
                 self.offset = offset;
-                let access = Access { space: decoder.space(space, name), ty, count: count as u8, register };
+                let is_strong = self.modifiers.iter().any(|modifier| is_strong(modifier));
+                let space = decoder.space(space, name);
+                let access = Access { space, ty, count: count as u8, register, is_strong };
                 self.op = Some(if self.base == "ld" { Op::Load(access) } else { Op::Store(access) });
             }
             ("atom" | "red", _) => {

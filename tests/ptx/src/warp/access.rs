@@ -178,7 +178,7 @@ impl Warp {
         addresses: &Wide,
         lanes: u32,
     ) -> Result<(), Box<Problem>> {
-        let Access { space, ty, count, register } = access;
+        let Access { space, ty, count, register, is_strong } = access;
         let (size, count) = (ty.bits() as usize / 8, usize::from(count));
         let mut values = [[0u64; LANES]; 4];
         let first = lanes.trailing_zeros() as usize;
@@ -189,7 +189,8 @@ impl Warp {
         for lane in lanes_of(if is_same { 1 << first } else { lanes }) {
             let (target, at) = self.target(block, last, space, addresses[lane], size * count, lane)?;
             last = Some(target);
-            self.note(block, target.place, Kind::Read, (at, size * count), lane, is_same)?;
+            let kind = if is_strong { Kind::StrongRead } else { Kind::Read };
+            self.note(block, target.place, kind, (at, size * count), lane, is_same)?;
             let checks = block.checks_unwritten || !matches!(target.place, Place::Device(_));
             let region = self.region(block, target.place, lane);
             for (k, values) in values.iter_mut().enumerate().take(count) {
@@ -227,7 +228,7 @@ impl Warp {
         addresses: &Wide,
         lanes: u32,
     ) -> Result<(), Box<Problem>> {
-        let Access { space, ty, count, register } = access;
+        let Access { space, ty, count, register, is_strong } = access;
         let (size, count) = (ty.bits() as usize / 8, usize::from(count));
         let mut values = [[0u64; LANES]; 4];
         for (k, values) in values.iter_mut().enumerate().take(count) {
@@ -252,7 +253,8 @@ impl Warp {
                 let changes = !region.is_written(at, size) || region.load(at, size) != values[lane] & mask;
                 region.store(at, size, values[lane]);
                 if changes {
-                    self.note(block, target.place, Kind::Write, (at, size), lane, false)?;
+                    let kind = if is_strong { Kind::StrongWrite } else { Kind::Write };
+                    self.note(block, target.place, kind, (at, size), lane, false)?;
                 }
             }
         }
@@ -282,7 +284,7 @@ impl Warp {
         for lane in lanes_of(lanes) {
             let (target, at) = self.target(block, last, space, addresses[lane], size, lane)?;
             last = Some(target);
-            self.note(block, target.place, Kind::Atomic, (at, size), lane, false)?;
+            self.note(block, target.place, Kind::StrongWrite, (at, size), lane, false)?;
             let region = self.region(block, target.place, lane);
             if !region.is_written(at, size) {
                 let message = format!("{size} bytes at {:#x}: nothing was written there", addresses[lane]);

@@ -78,9 +78,10 @@ impl Warp {
             }
             Op::Matrix(matrix) => self.matrix(program, i, matrix),
             _ => {
-                for lane in (0..LANES).filter(|lane| lanes >> lane & 1 == 1) {
-                    self.synchronised[lane] += 1;
-                }
+                // A logical clock: what any of them did before is before what any of them does behind.
+                let named = (0..LANES).filter(|lane| lanes >> lane & 1 == 1);
+                let latest = named.clone().map(|lane| self.synchronised[lane]).max().unwrap_or(0);
+                named.for_each(|lane| self.synchronised[lane] = latest + 1);
                 Ok(())
             }
         }
