@@ -23,9 +23,11 @@ pub(crate) const NOT_READY: Code = Code(600);
 pub(crate) const ILLEGAL_ADDRESS: Code = Code(700);
 pub(crate) const LAUNCH_TIMEOUT: Code = Code(702);
 pub(crate) const MISALIGNED_ADDRESS: Code = Code(716);
+pub(crate) const CONTEXT_IS_DESTROYED: Code = Code(709);
 pub(crate) const LAUNCH_FAILED: Code = Code(719);
+pub(crate) const NOT_SUPPORTED: Code = Code(801);
 
-const NAMES: [(u32, &CStr, &CStr); 32] = [
+const NAMES: [(u32, &CStr, &CStr); 33] = [
     (0, c"CUDA_SUCCESS", c"no error"),
     (1, c"CUDA_ERROR_INVALID_VALUE", c"invalid argument"),
     (2, c"CUDA_ERROR_OUT_OF_MEMORY", c"out of memory"),
@@ -54,6 +56,7 @@ const NAMES: [(u32, &CStr, &CStr); 32] = [
     (717, c"CUDA_ERROR_INVALID_ADDRESS_SPACE", c"operation not supported on global/shared address space"),
     (718, c"CUDA_ERROR_INVALID_PC", c"invalid program counter"),
     (719, c"CUDA_ERROR_LAUNCH_FAILED", c"unspecified launch failure"),
+    (801, c"CUDA_ERROR_NOT_SUPPORTED", c"operation not supported"),
     (802, c"CUDA_ERROR_SYSTEM_NOT_READY", c"system not yet initialized"),
     (803, c"CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", c"system has unsupported display driver / cuda driver combination"),
     (804, c"CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE", c"forward compatibility was attempted on non supported HW"),

@@ -32,6 +32,8 @@ pub(crate) struct Event {
 pub(crate) struct Driver {
     pub(crate) source: Source,
     pub(crate) is_initialized: bool,
+    /// The process that it belongs to.
+    pub(crate) process: u32,
     pub(crate) calls: BTreeMap<&'static str, u64>,
     /// The code of the fault that lost the device.
     pub(crate) sticky: Option<Code>,
@@ -96,10 +98,15 @@ pub(crate) fn call(name: &'static str, needs: Needs, run: impl FnOnce(&mut Drive
     }
     let ready = match needs {
         Needs::Nothing => Ok(()),
-        _ if !driver.is_initialized => Err(NOT_INITIALIZED),
+        // Nothing of the driver survives a fork.
+        _ if !driver.is_initialized || driver.process != std::process::id() => Err(NOT_INITIALIZED),
         Needs::Driver => Ok(()),
         Needs::Context if !CURRENT.get() => Err(INVALID_CONTEXT),
-        Needs::Context => driver.sticky.map_or(Ok(()), Err),
+        Needs::Context => match driver.sticky {
+            Some(code) => Err(code),
+            None if driver.references == 0 => Err(CONTEXT_IS_DESTROYED),
+            None => Ok(()),
+        },
     };
     match ready.and_then(|()| run(driver)) {
         Ok(()) => 0,
@@ -112,6 +119,7 @@ impl Driver {
         Self {
             source: Source::from_environment(),
             is_initialized: false,
+            process: std::process::id(),
             calls: BTreeMap::new(),
             sticky: None,
             references: 0,

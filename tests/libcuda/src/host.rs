@@ -20,6 +20,12 @@ pub(crate) fn write(to: usize, bytes: &[u8]) {
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to as *mut u8, bytes.len()) }
 }
 
+/// Overwrites host memory that is to be written later.
+pub(crate) fn fill(to: usize, length: usize) {
+    // SAFETY: the program promises that as many bytes are writable, from now on until the copy is done.
+    unsafe { std::ptr::write_bytes(to as *mut u8, STALE, length) }
+}
+
 /// Writes a result where the program wants it.
 ///
 /// # Safety

@@ -5,6 +5,9 @@
 //! is in the file that the environment variable `LUMINA_CUDA_STANDIN` names ([`control`]); what was called, what is
 //! left and what went wrong goes into a report ([`report`]).
 //!
+//! **Installed** by a folder on `LD_LIBRARY_PATH` that holds `liblumina_libcuda.so` under the name `libcuda.so.1`, and
+//! as `libcuda.so` where one of a toolkit would be found first. The variable is read when a process starts.
+//!
 //! **Promised**: codes, and what waits for what, are those measured on driver 580 with an H200. Work on a stream is
 //! done as late as possible: when something waits for it. A fault of a kernel is reported by the first call that waits;
 //! from then on every call on the context returns its code, frees and destroys included, and there is no new context in
@@ -13,13 +16,14 @@
 //! **Stricter than the driver, on purpose**: fresh device memory holds a pattern and may not be read by a kernel (the
 //! driver has zeros there, on a fresh card); an access one byte behind an allocation is a fault (the driver notices
 //! none within about 1 MiB); freeing what waits for its free is code 1 (the driver says Ok, and may crash later);
-//! addresses are not given out twice; races, divergence, unwritten registers lose the device with code 719 (a GPU
-//! computes something); attributes that are not known are code 1.
+//! addresses are not given out twice; pinned memory holds a pattern from when a copy to it is issued until it is done;
+//! races, divergence, unwritten registers lose the device with code 719 (a GPU computes something); attributes that are
+//! not known are code 1.
 //!
 //! **Not shown**: speed; two things at once (one lock serves all calls, kernels included); how much memory a context
 //! and the driver's pools take; implicit waits between the default stream and others; graphs, capturing, managed
-//! memory, peers, several cards; cubins (an image without `.version` is code 200); what `cuCtxSetCurrent` and
-//! `cuMemFreeAsync` of nothing say, which nobody measured (here Ok).
+//! memory, peers, several cards; a process that is killed, which writes no report; cubins (an image without `.version`
+//! is code 200); what `cuCtxSetCurrent` and `cuMemFreeAsync` of nothing say, which nobody measured (here Ok).
 
 mod code;
 mod control;

@@ -10,7 +10,10 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 extern "C" fn end() {
-    if let Some(driver) = lock().as_mut() {
+    // A child of the process inherits the callback, and has nothing to report.
+    if let Some(driver) = lock().as_mut()
+        && driver.process == std::process::id()
+    {
         driver.source.refresh();
         write(driver);
     }

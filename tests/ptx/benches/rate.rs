@@ -1,4 +1,5 @@
-//! How many instructions of lanes a second the interpreter runs, kernel by kernel, with and without looking for races.
+//! How many instructions of lanes the interpreter runs in a second of a processor, kernel by kernel, with and without
+//! looking for races. The time is that of the thread, so that other programs do not count.
 
 #![allow(clippy::unwrap_used, reason = "a bench may fail")]
 
@@ -7,13 +8,12 @@ mod common;
 
 use common::{Bytes, Output, banded_ptx, hashes, popc, popc_ptx};
 use lumina_ptx::{Memory, Module, Options, launch};
-use std::time::Instant;
 
 fn main() {
     let (Some(popc_text), Some(banded_text)) = (popc_ptx(), banded_ptx()) else { return };
-    let start = Instant::now();
+    let start = seconds();
     let (plain, matrix) = (Module::parse(&popc_text).unwrap(), Module::parse(&banded_text).unwrap());
-    println!("parsing {} bytes: {:?}", popc_text.len() + banded_text.len(), start.elapsed());
+    println!("parsing {} bytes: {:.3} s", popc_text.len() + banded_text.len(), seconds() - start);
     for checks_races in [false, true] {
         println!("{}", if checks_races { "with races looked for" } else { "without" });
         let options = Options { checks_races, ..Options::default() };
@@ -21,7 +21,7 @@ fn main() {
             let (n, mut memory) = (2048, Memory::new());
             let hash = memory.allocate_with(&hashes(n, words, 5, 1)[..].bytes());
             let p = popc::Params { hash, n: n as u32, tile_count: 36, radius: 5, ..popc::Params::default() };
-            let start = Instant::now();
+            let start = seconds();
             let kernel = format!("hd_brute_w{words}");
             let stats = popc::launch_popc(&plain, &kernel, 8, p, &mut memory, (100_000, &options)).unwrap().2;
             report(&kernel, n, start, stats.lane_instructions);
@@ -35,7 +35,7 @@ fn main() {
             let out = Output::new(&mut memory, 100_000);
             let mut params = [hash, 0, 0, out.pair, out.distance, out.counter, out.capacity as u64][..].bytes();
             params.extend([n as u32, 5, 0, 512][..].bytes());
-            let start = Instant::now();
+            let start = seconds();
             let grid = [n.div_ceil(512) as u32, n.div_ceil(256) as u32, 1];
             let entry = matrix.entry(kernel).unwrap();
             let stats = launch(entry, grid, [128, 1, 1], &params, &mut memory, &options).unwrap();
@@ -44,8 +44,14 @@ fn main() {
     }
 }
 
-fn report(kernel: &str, n: usize, start: Instant, instructions: u64) {
-    let seconds = start.elapsed().as_secs_f64();
+/// Seconds that this thread has had a processor.
+fn seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
+}
+
+fn report(kernel: &str, n: usize, start: f64, instructions: u64) {
+    let seconds = seconds() - start;
     let (rate, pairs) = (instructions as f64 / seconds / 1e6, (n * n / 2) as f64 / seconds / 1e6);
     println!("{kernel:12} n = {n}: {seconds:.3} s, {rate:.0} M lane instructions/s, {pairs:.1} M pairs/s");
 }

@@ -56,18 +56,10 @@ pub(crate) fn multiply(matrix: Matrix, a: &[&Narrow], b: &[&Narrow], c: [&Narrow
             columns[word][column] = *value;
         }
     }
-    let mut products = [[0u32; COLUMNS]; ROWS];
-    for (row, products) in rows.iter().zip(&mut products) {
-        for (x, column) in row.iter().zip(&columns).take(words) {
-            for (product, y) in products.iter_mut().zip(column) {
-                let part = match matrix {
-                    Matrix::Bytes32 => bytes(*x, *y),
-                    Matrix::Bits128 | Matrix::Bits256 => (x & y).count_ones(),
-                };
-                *product = product.wrapping_add(part);
-            }
-        }
-    }
+    let products = match matrix {
+        Matrix::Bytes32 => byte_products(&rows, &columns),
+        Matrix::Bits128 | Matrix::Bits256 => bit_products(&rows, &columns, words),
+    };
     let mut d = [[0; LANES]; 4];
     for (register, values) in d.iter_mut().enumerate() {
         for (lane, value) in values.iter_mut().enumerate() {
@@ -78,11 +70,40 @@ pub(crate) fn multiply(matrix: Matrix, a: &[&Narrow], b: &[&Narrow], c: [&Narrow
     d
 }
 
-/// The sum of the products of four signed bytes.
-#[inline(always)]
-fn bytes(x: u32, y: u32) -> u32 {
-    let product = |k: u32| i32::from((x >> (8 * k)) as i8) * i32::from((y >> (8 * k)) as i8);
-    (product(0) + product(1) + product(2) + product(3)) as u32
+type Rows = [[u32; 8]; ROWS];
+type Columns = [[u32; COLUMNS]; 8];
+type Products = [[u32; COLUMNS]; ROWS];
+
+/// The ones that a row and a column have in common.
+fn bit_products(rows: &Rows, columns: &Columns, words: usize) -> Products {
+    let mut products = [[0; COLUMNS]; ROWS];
+    for (row, products) in rows.iter().zip(&mut products) {
+        for (x, column) in row.iter().zip(columns).take(words) {
+            for (product, y) in products.iter_mut().zip(column) {
+                *product += (x & y).count_ones();
+            }
+        }
+    }
+    products
+}
+
+/// Sums of products of signed bytes; a product of two fits 16 bits.
+fn byte_products(rows: &Rows, columns: &Columns) -> Products {
+    let byte = |word: u32, k: usize| i16::from((word >> (8 * k)) as i8);
+    let mut bytes = [[0i16; COLUMNS]; 32];
+    for (at, bytes) in bytes.iter_mut().enumerate() {
+        *bytes = columns[at / 4].map(|word| byte(word, at % 4));
+    }
+    rows.map(|row| {
+        let mut sums = [0i32; COLUMNS];
+        for (at, bytes) in bytes.iter().enumerate() {
+            let x = byte(row[at / 4], at % 4);
+            for (sum, y) in sums.iter_mut().zip(bytes) {
+                *sum += i32::from(x.wrapping_mul(*y));
+            }
+        }
+        sums.map(|sum| sum as u32)
+    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ use std::ffi::{c_char, c_int, c_uint};
 #[unsafe(no_mangle)]
 extern "C" fn cuInit(flags: c_uint) -> u32 {
     call("cuInit", Needs::Nothing, |driver| {
+        if driver.process != std::process::id() {
+            return Err(NOT_INITIALIZED);
+        }
         if flags != 0 {
             return Err(INVALID_VALUE);
         }

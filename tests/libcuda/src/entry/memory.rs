@@ -38,6 +38,9 @@ unsafe extern "C" fn cuMemAlloc_v2(address: *mut u64, length: usize) -> u32 {
 unsafe extern "C" fn cuMemAllocAsync(address: *mut u64, length: usize, stream: usize) -> u32 {
     call("cuMemAllocAsync", Needs::Context, |driver| {
         let stream = driver.stream(stream)?;
+        if !driver.control().has_pools {
+            return Err(NOT_SUPPORTED);
+        }
         // Nothing is nowhere, and that is no error.
         let found = if length == 0 {
             0
@@ -126,6 +129,10 @@ fn copy_out(driver: &mut Driver, to: usize, from: u64, length: usize, stream: us
     let stream = driver.stream(stream)?;
     driver.check_range(from, length)?;
     let waits = !driver.is_pinned(to, length);
+    if !waits {
+        // What is there until the copy is done is nothing to rely on, least of all the result of the copy before.
+        host::fill(to, length);
+    }
     driver.issue(stream, Work::CopyOut { to, from, length })?;
     if waits { driver.drain(stream) } else { Ok(()) }
 }

@@ -188,6 +188,11 @@ fn a_running_process_can_be_told() {
 }
 
 #[test]
+fn nothing_survives_a_fork() {
+    assert_eq!(scenario("forked", "").processes, 1);
+}
+
+#[test]
 fn a_slip_in_the_control_file_ends_the_process() {
     let folder = tempfile::tempdir().unwrap();
     library(folder.path());
