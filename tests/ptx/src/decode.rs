@@ -364,7 +364,7 @@ impl<'a> Decoder<'a, '_> {
         Ok(())
     }
 
-    /// An access of the space that `space` names; `param` is the entry's or, in a function, a variable of its own.
+    /// The space of an access; `param` is that of the entry or, in a function, a variable of its own.
     fn space(&self, space: Option<Space>, base: &str) -> Space {
         match space {
             Some(Space::Param) => match self.meaning(base) {

@@ -11,9 +11,9 @@
 //! real kernel would use, and rounding other than to the nearest. Textures, surfaces, module-scope `.global` and
 //! `.const` variables and other instructions than integer kernels need are errors when the text is parsed.
 //!
-//! Modules, in the order of the work: [`token`] and [`parse`] read a text, [`decode`] makes a [`program`] of each
-//! entry, [`launch`] runs it by [`warp`] and [`block`]; [`alu`], [`convert`], [`matrix`], [`registers`] serve the
-//! lanes, [`memory`], [`region`] and [`shadow`] are the memory and its checks.
+//! Modules, in the order of the work: `token` and `parse` read a text, `decode` makes a `program` of each
+//! entry, [`launch`] runs it by `warp` and `block`; `alu`, `convert`, `matrix`, `registers` serve the
+//! lanes, `memory`, `region` and `shadow` are the memory and its checks.
 
 mod alu;
 mod block;

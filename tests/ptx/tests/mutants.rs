@@ -77,8 +77,8 @@ const BANDED: [Mutant; 5] = [
     mutant("hits of a bucket's end", ("probe_w1", "setp.lt.u32", 3), Some(("lt", "le")), "written twice"),
 ];
 
-/// The text with `mutant`'s line changed. `plain` makes a load, a sum and a store of an atomic addition; A0, B0, ... are
-/// registers of fragments, which are swapped.
+/// The text with `mutant`'s line changed. `plain` makes a load, a sum and a store of an atomic addition; A0, B0, ...
+/// are registers of fragments, which are swapped.
 fn mutated(text: &str, mutant: &Mutant) -> String {
     let head = format!(".entry {}(", mutant.entry);
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

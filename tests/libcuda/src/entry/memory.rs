@@ -41,7 +41,7 @@ unsafe extern "C" fn cuMemAllocAsync(address: *mut u64, length: usize, stream: u
         if !driver.control().has_pools {
             return Err(NOT_SUPPORTED);
         }
-        // Nothing is nowhere, and that is no error.
+        // The driver says Ok to zero bytes.
         let found = if length == 0 {
             0
         } else {

@@ -49,7 +49,7 @@ impl Warp {
                 return divergence(lane as u32, &message);
             }
             if named & !here != 0 {
-                continue; // somebody is on its way
+                continue; // not all named lanes are here yet
             }
             if let Some(other) = (0..LANES).find(|other| named >> other & 1 == 1 && masks[*other] != named) {
                 return divergence(other as u32, "names other lanes than a lane does that names it");

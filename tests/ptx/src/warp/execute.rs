@@ -257,8 +257,9 @@ impl Warp {
             // All lanes see all memory at once.
             Op::Fence => {}
             Op::Trap => return Err(Problem::new(FaultKind::Trap, lanes.trailing_zeros(), "trap")),
-            // The rest is not executed here: `run_group` takes it first.
-            _ => {}
+            // `run_group` takes these first.
+            Op::Load(_) | Op::Store(_) | Op::Atomic { .. } | Op::Shuffle(_) | Op::Vote(_) | Op::WarpBarrier => {}
+            Op::Barrier { .. } | Op::Matrix(_) | Op::Branch | Op::Enter | Op::Exit => {}
         }
         Ok(())
     }

@@ -18,9 +18,9 @@ impl<'a> Opcode<'_, 'a> {
                 self.op = Some(Op::WarpBarrier);
             }
             ("bar", ["sync"] | ["cta", "sync"], [id]) | ("barrier", ["sync", "aligned"], [id]) => {
-                self.barrier(decoder, id, true)?;
+                self.barrier(id, true)?;
             }
-            ("barrier", ["sync"] | ["cta", "sync"], [id]) => self.barrier(decoder, id, false)?,
+            ("barrier", ["sync"] | ["cta", "sync"], [id]) => self.barrier(id, false)?,
             ("shfl", ["sync", mode, "b32"], [target, value, lane, clamp, mask]) => {
                 let shuffle = match *mode {
                     "up" => Shuffle::Up,
@@ -73,8 +73,7 @@ impl<'a> Opcode<'_, 'a> {
     }
 
     /// Barrier 0 is the only one that clang makes.
-    fn barrier(&mut self, decoder: &mut Decoder<'a, '_>, id: &Arg<'a>, aligned: bool) -> Result<(), Wrong> {
-        let _ = decoder;
+    fn barrier(&mut self, id: &Arg<'a>, aligned: bool) -> Result<(), Wrong> {
         if !matches!(id, Arg::Name("0")) {
             return Err("barriers other than 0 are not known".into());
         }
