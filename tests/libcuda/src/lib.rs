@@ -9,7 +9,7 @@
 //! as `libcuda.so` where one of a toolkit would be found first. The variable is read when a process starts.
 //!
 //! **As measured** on driver 580 with an H200: what waits for what among copies, frees, modules and streams; codes 200,
-//! 218 and 222 for images, 1 for wrong shapes, ranges and double frees, 2 for memory, 201, 500, 600; a fault of a
+//! 218 and 222 for images, 1 for wrong shapes and ranges, 2 for memory, 201, 500, 600; a fault of a
 //! kernel is reported by the first call that waits, from then on every call on the context returns its code, frees and
 //! destroys included, and there is no new context in the process.
 //!
