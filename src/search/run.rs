@@ -12,7 +12,7 @@ use crate::pg::path::work_memory;
 use crate::pg::report::say;
 use crate::pg::slot::Slot;
 use crate::pg::threads::{room_for_threads, with_signals_blocked};
-use lumina_search::{Batch, Blame, Context, Plan, Search, SearchError, Sink};
+use lumina_search::{Batch, Blame, Context, Costs, Plan, Search, SearchError, Sink};
 use pgrx::PgLogLevel;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::cell::{OnceCell, RefCell};
@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
     }
     /// The plan for a search, said at level DEBUG1.
     pub(crate) fn plan(&mut self, search: &Search<'_>) -> Result<Plan, LuminaError> {
-        let plan = self.job(|context, _| Plan::choose(search, context))?;
+        let plan = self.job(|context, _| Plan::choose(search, &Costs::cpu(), context))?;
         let bands: Vec<String> = plan.bands().map(|(width, tolerance)| format!("{width}±{tolerance}")).collect();
         let method = if plan.is_brute_force() { "brute force".into() } else { format!("bands {}", bands.join(" ")) };
         self.phase(&format!("planned {method}, {:.0} candidates", plan.candidates));

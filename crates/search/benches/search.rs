@@ -2,7 +2,7 @@
 //! With PLANS=1 each plan that the cost model weighs is run, to compare what it expects with what is true.
 #![allow(missing_docs, clippy::expect_used)]
 
-use lumina_search::{Context, Plan, Rows, Search, Values, run};
+use lumina_search::{Context, Costs, Plan, Rows, Search, Values, run};
 use std::time::Instant;
 
 const SETS: &[(&str, usize, usize, u32)] = &[
@@ -45,10 +45,10 @@ fn main() {
         let collapsed = start.elapsed();
         let search = Search { left: &values, right: None, radii: &[radius] };
         let start = Instant::now();
-        let plan = pool.install(|| Plan::choose(&search, &context)).expect("a plan");
+        let plan = pool.install(|| Plan::choose(&search, &Costs::cpu(), &context)).expect("a plan");
         let planned = start.elapsed();
         let plans = if std::env::var_os("PLANS").is_some() {
-            pool.install(|| lumina_search::plan::options(&search, true, &context)).expect("plans")
+            pool.install(|| lumina_search::plan::options(&search, true, &Costs::cpu(), &context)).expect("plans")
         } else {
             vec![plan]
         };

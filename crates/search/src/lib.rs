@@ -37,7 +37,7 @@ pub mod values;
 pub use context::Context;
 pub use error::{Blame, SearchError};
 pub use expand::Expansion;
-pub use plan::Plan;
+pub use plan::{Costs, Plan};
 pub use rule::Rule;
 pub use search::{Batch, Search, ValuePair};
 pub use session::{Sink, run};

@@ -12,8 +12,8 @@
 //!   photographs are far from random; the share that random hashes would have is the least that is believed.
 //!
 //! The tolerances are given out one slot at a time to the band where the next one costs least, so that a band of bits
-//! that rarely differ gets none. The constants are nanoseconds on one core, measured (`cargo bench`); only their ratios
-//! matter for the choice.
+//! that rarely differ gets none. The constants ([`Costs`]) are nanoseconds, measured: on one core by `cargo bench`, on a GPU
+//! by `make gpu-check`. Only their ratios matter for the choice of bands; for that of a device their sizes do.
 
 use crate::band::Band;
 use crate::context::Context;
@@ -24,16 +24,6 @@ use lumina_hash::ball::volume;
 use lumina_hash::bands::Bands;
 use lumina_hash::kernel::{Column, InstructionSet, Join, Kernels, PADDING, Planes};
 
-/// Comparing one word of a pair.
-const COMPARE: f64 = 0.1;
-/// Starting to compare a row with a bucket.
-const ROW: f64 = 16.0;
-/// Looking at a pair of buckets.
-const PROBE: f64 = 7.0;
-/// Sorting a value by a band, and one word of it.
-const SORT: f64 = 14.0;
-/// A bucket, empty or not.
-const BUCKET: f64 = 24.0;
 /// Below this, nothing is worth a sample.
 const CHEAP: f64 = 300_000.0;
 /// Values in a sample.
@@ -42,6 +32,85 @@ const SAMPLE: usize = 1024;
 const MAX_TOLERANCE: u32 = 5;
 /// The widest band: 2^24 buckets.
 const MAX_WIDTH: usize = 24;
+
+/// What the steps of a search cost on a device, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Costs {
+    /// Comparing one word of a pair of a bucket.
+    pub compare: f64,
+    /// Comparing one word of a pair where every pair is compared.
+    pub brute: f64,
+    /// Reading one word of a value where every pair is compared.
+    pub read: f64,
+    /// Copying one word of a value to the device.
+    pub copy: f64,
+    /// Starting to compare a row with a bucket that is not empty.
+    pub row: f64,
+    /// Looking at a pair of buckets.
+    pub probe: f64,
+    /// Looking, for a row, at one bucket.
+    pub look: f64,
+    /// Sorting a value by a band, beside its words.
+    pub sort: f64,
+    /// Moving one word of a value that is sorted.
+    pub sort_word: f64,
+    /// A bucket, empty or not.
+    pub bucket: f64,
+    /// A band, whatever it holds.
+    pub band: f64,
+    /// The search as a whole.
+    pub search: f64,
+    /// Whether what is sorted takes the host's memory.
+    pub sorts_in_memory: bool,
+}
+
+impl Costs {
+    /// One core, with the instruction set that this machine has.
+    pub fn cpu() -> Self {
+        let slowness = match Kernels::best().instruction_set() {
+            InstructionSet::Avx512 => 1.0,
+            InstructionSet::Avx2 => 3.0,
+            InstructionSet::Neon => 4.0,
+            InstructionSet::Portable => 8.0,
+        };
+        Costs {
+            compare: 0.1 * slowness,
+            brute: 0.1 * slowness,
+            read: 1.0,
+            copy: 0.0,
+            row: 16.0,
+            probe: 7.0,
+            look: 0.0,
+            sort: 14.0,
+            sort_word: 1.0,
+            bucket: 24.0,
+            band: 0.0,
+            search: 0.0,
+            sorts_in_memory: true,
+        }
+    }
+
+    /// A GPU that compares `rate` pairs of hashes of `words` words a second by brute force. Its other rates are taken to be
+    /// those of the device on which they were measured, an NVIDIA H200 with 1.2e13 pairs a second, in the same proportion.
+    pub fn gpu(rate: f64, words: usize) -> Self {
+        let slowness = 1.2e13 / rate.max(1.0);
+        Costs {
+            compare: 6e-4 * slowness,
+            brute: 1e9 / rate.max(1.0) / words.max(1) as f64,
+            read: 0.0,
+            copy: 1.0,
+            row: 0.0,
+            probe: 0.0,
+            look: 4.8e-3 * slowness,
+            sort: 0.1 * slowness,
+            sort_word: 0.02 * slowness,
+            bucket: 0.01 * slowness,
+            band: 50_000.0,
+            search: 500_000.0,
+            sorts_in_memory: false,
+        }
+    }
+}
 
 /// A band and how many of its bits may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +128,7 @@ pub struct Plan {
     pub(crate) bands: Vec<Tolerant>,
     /// Pairs of values that are expected to be compared.
     pub candidates: f64,
-    /// Time expected, in nanoseconds of one core.
+    /// Time expected, in nanoseconds of what the costs are of: one core, or a GPU.
     pub cost: f64,
     /// Memory needed beside the values, in bytes.
     pub memory: usize,
@@ -82,8 +151,8 @@ impl Plan {
     }
 
     /// The cheapest plan that fits the memory.
-    pub fn choose(search: &Search<'_>, context: &Context) -> Result<Self, SearchError> {
-        let options = options(search, false, context)?;
+    pub fn choose(search: &Search<'_>, costs: &Costs, context: &Context) -> Result<Self, SearchError> {
+        let options = options(search, false, costs, context)?;
         let free = context.limit().saturating_sub(context.used());
         let least = options.iter().map(|plan| plan.memory).min().unwrap_or(0);
         let fitting = options.into_iter().filter(|plan| plan.memory <= free);
@@ -108,51 +177,52 @@ struct Sizes {
     row_bytes: usize,
     /// Bytes that the threads fill.
     buffers: usize,
-    slowness: f64,
+    costs: Costs,
 }
 
 impl Sizes {
-    fn of(search: &Search<'_>) -> Self {
+    fn of(search: &Search<'_>, costs: &Costs) -> Self {
         let left = search.left.count() as f64;
         let right = search.right.map_or(left, |right| right.count() as f64);
         let columns = search.columns();
         let planes = columns.iter().map(|column| column.planes).sum::<usize>();
         let counting = columns.iter().enumerate().filter(|(column, _)| search.counts(*column));
         let compared = counting.map(|(_, column)| column.planes).sum::<usize>().max(1);
-        let slowness = match Kernels::best().instruction_set() {
-            InstructionSet::Avx512 => 1.0,
-            InstructionSet::Avx2 => 3.0,
-            InstructionSet::Neon => 4.0,
-            InstructionSet::Portable => 8.0,
-        };
         let buffers = buffers(search.radii.len());
         let (pairs, share) =
             if search.right.is_some() { (left * right, 1.0) } else { (left * (left - 1.0) / 2.0, 0.5) };
-        let row_bytes = planes * 8 + 4;
+        let row_bytes = if costs.sorts_in_memory { planes * 8 + 4 } else { 0 };
         let (planes, compared) = (planes as f64, compared as f64);
-        Sizes { left, right, pairs, share, planes, compared, row_bytes, buffers, slowness }
+        Sizes { left, right, pairs, share, planes, compared, row_bytes, buffers, costs: *costs }
+    }
+
+    /// What comes before any comparison.
+    fn begin(&self) -> f64 {
+        let right = if self.share < 1.0 { 0.0 } else { self.right };
+        self.costs.search + (self.left + right) * self.planes * self.costs.copy
     }
 
     fn compare(&self, candidates: f64) -> f64 {
-        candidates * self.compared * COMPARE * self.slowness
+        candidates * self.compared * self.costs.compare
     }
 
     /// What looking at one band costs beside comparing.
     fn overhead(&self, width: usize, flips: f64) -> f64 {
         let buckets = 2f64.powi(width as i32);
         let rows = self.left + if self.share < 1.0 { 0.0 } else { self.right };
-        let sort = rows * (SORT + self.planes) + buckets * BUCKET;
+        let Costs { sort, sort_word, bucket, band, probe, row, look, .. } = self.costs;
+        let sort = rows * (sort + self.planes * sort_word) + buckets * bucket + band;
         let full = buckets.min(self.left);
         let met = (self.right / buckets).min(1.0);
-        sort + self.share * flips * (full * PROBE + self.left * met * ROW)
+        sort + flips * (self.share * (full * probe + self.left * met * row) + self.left * look)
     }
 }
 
 /// Every plan that may be the cheapest, or, where `all` are wanted, every plan there is: brute force first.
 ///
 /// A plan that would not pay even on random hashes is not looked at on the sample.
-pub fn options(search: &Search<'_>, all: bool, context: &Context) -> Result<Vec<Plan>, SearchError> {
-    let sizes = Sizes::of(search);
+pub fn options(search: &Search<'_>, all: bool, costs: &Costs, context: &Context) -> Result<Vec<Plan>, SearchError> {
+    let sizes = Sizes::of(search, costs);
     let columns = search.columns();
     let random = |column: &usize| volume(search.left.widths()[*column], columns[*column].radius);
     let brute = Plan {
@@ -160,7 +230,9 @@ pub fn options(search: &Search<'_>, all: bool, context: &Context) -> Result<Vec<
         column: (0..columns.len()).min_by(|a, b| random(a).total_cmp(&random(b))).unwrap_or(0),
         bands: Vec::new(),
         candidates: sizes.pairs,
-        cost: sizes.compare(sizes.pairs) + (sizes.left + sizes.right) * sizes.planes,
+        cost: sizes.begin()
+            + sizes.pairs * sizes.compared * costs.brute
+            + (sizes.left + sizes.right) * sizes.planes * costs.read,
         memory: sizes.buffers,
     };
     if brute.cost < CHEAP && !all {
@@ -220,8 +292,8 @@ struct Cover<'a> {
     radius: u32,
 }
 
-/// The costs of one band at each tolerance.
-struct Costs {
+/// One band at each tolerance.
+struct Priced {
     band: Band,
     /// (candidates, cost) at tolerance 0, 1, …
     at: Vec<(f64, f64)>,
@@ -233,12 +305,12 @@ impl Cover<'_> {
         let width = (self.sizes.left.max(self.sizes.right).log2().ceil() as usize + 1).clamp(6, MAX_WIDTH);
         let slots = self.radius as usize + 1;
         let most = ((slots as u32).div_ceil(cut.count() as u32) + 1).min(MAX_TOLERANCE);
-        let bands: Vec<Costs> =
+        let bands: Vec<Priced> =
             (0..cut.count()).map(|band| self.costs(Band::new(cut.range(band), width), most, sampled)).collect();
         let mut tolerances: Vec<Option<u32>> = vec![None; bands.len()];
         let next = |tolerance: Option<u32>| tolerance.map_or(0, |t| t as usize + 1);
         for _ in 0..slots {
-            let price = |(band, costs): (usize, &Costs)| {
+            let price = |(band, costs): (usize, &Priced)| {
                 let at = next(tolerances[band]);
                 let before = tolerances[band].map_or(0.0, |t| costs.at[t as usize].1);
                 costs.at.get(at).map(|(_, cost)| (cost - before, band))
@@ -247,7 +319,8 @@ impl Cover<'_> {
             tolerances[band] = Some(next(tolerances[band]) as u32);
         }
         let used = bands.iter().zip(&tolerances).filter_map(|(costs, tolerance)| Some((costs, (*tolerance)?)));
-        let (candidates, cost) = used.clone().fold((0.0, 0.0), |(candidates, cost), (costs, tolerance)| {
+        let begin = self.sizes.begin();
+        let (candidates, cost) = used.clone().fold((0.0, begin), |(candidates, cost), (costs, tolerance)| {
             let at = costs.at[tolerance as usize];
             (candidates + at.0, cost + at.1)
         });
@@ -255,11 +328,12 @@ impl Cover<'_> {
         let widest = bands.iter().map(|part| part.band.width).max().unwrap_or(0);
         let sets = if self.right.is_some() { 2 } else { 1 };
         let rows = self.sizes.left as usize + self.right.map_or(0, |_| self.sizes.right as usize);
-        let memory = rows * self.sizes.row_bytes + sets * (1usize << widest) * 8 + self.sizes.buffers;
+        let buckets = if self.sizes.costs.sorts_in_memory { sets * (1usize << widest) * 8 } else { 0 };
+        let memory = rows * self.sizes.row_bytes + buckets + self.sizes.buffers;
         Some(Plan { column: self.column, bands, candidates, cost, memory })
     }
 
-    fn costs(&self, band: Band, most: u32, sampled: bool) -> Costs {
+    fn costs(&self, band: Band, most: u32, sampled: bool) -> Priced {
         let width = band.width as usize;
         let near = if sampled { self.left.near(self.right, self.column, band, most) } else { Vec::new() };
         let mut flips = 0.0;
@@ -270,7 +344,7 @@ impl Cover<'_> {
             let candidates = self.sizes.pairs * near.get(tolerance).copied().unwrap_or(0.0).max(random);
             (candidates, self.sizes.compare(candidates) + self.sizes.overhead(width, flips))
         });
-        Costs { band, at: at.collect() }
+        Priced { band, at: at.collect() }
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use crate::group::{Edges, Groups, Primary, Strategy};
-use crate::plan::options;
+use crate::plan::{Costs, options};
 use crate::{Batch, Context, Expansion, Plan, Rows, Rule, Search, SearchError, Values, run};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
@@ -135,7 +135,7 @@ proptest! {
         let search = Search { left: &left_values, right: right_values.as_ref(), radii: &radii };
         let naive = naive_pairs(&left, right.as_ref(), &radii);
         let before = context.used();
-        let plans = pool(threads).install(|| options(&search, true, &context)).unwrap();
+        let plans = pool(threads).install(|| options(&search, true, &Costs::cpu(), &context)).unwrap();
         prop_assert!(plans[0].is_brute_force());
         for plan in plans {
             let found = found_pairs(&search, &plan, threads, &context).unwrap();
@@ -198,7 +198,7 @@ fn large_sets_by_every_plan() {
         for radius in radii {
             let radii = [radius];
             let search = Search { left: &values, right: None, radii: &radii };
-            let plans = pool(2).install(|| options(&search, true, &context)).unwrap();
+            let plans = pool(2).install(|| options(&search, true, &Costs::cpu(), &context)).unwrap();
             let truth = found_pairs(&search, &plans[0], 1, &context).unwrap();
             assert!(!truth.is_empty());
             for plan in &plans[1..] {
@@ -217,7 +217,7 @@ fn one_large_bucket() {
     let table = table_of((0..8192u64).map(|i| i | 0xabcd << 40));
     let values = values(&table, &[64], 2, &context);
     let search = Search { left: &values, right: None, radii: &[1] };
-    for plan in pool(2).install(|| options(&search, true, &context)).unwrap() {
+    for plan in pool(2).install(|| options(&search, true, &Costs::cpu(), &context)).unwrap() {
         let found = found_pairs(&search, &plan, 2, &context).unwrap();
         assert_eq!(found.len(), 8192 * 13 / 2, "{plan:?}");
     }
@@ -228,7 +228,9 @@ fn the_cost_model_prefers_what_is_cheaper() {
     let context = unlimited();
     let choose = |hashes: Vec<u64>, radius: u32| {
         let values = values(&table_of(hashes), &[64], 2, &context);
-        pool(2).install(|| Plan::choose(&Search { left: &values, right: None, radii: &[radius] }, &context)).unwrap()
+        pool(2)
+            .install(|| Plan::choose(&Search { left: &values, right: None, radii: &[radius] }, &Costs::cpu(), &context))
+            .unwrap()
     };
     let uniform = |count| lumina_sets::uniform(1, count, 6, 3);
     assert!(choose(uniform(1000), 5).is_brute_force(), "a small set");
@@ -251,7 +253,7 @@ fn candidates_are_estimated_on_the_data() {
     let hashes = lumina_sets::photo(50_000, 5);
     let values = values(&table_of(hashes), &[64], 2, &context);
     let search = Search { left: &values, right: None, radii: &[5] };
-    for plan in pool(2).install(|| options(&search, true, &context)).unwrap().iter().skip(1) {
+    for plan in pool(2).install(|| options(&search, true, &Costs::cpu(), &context)).unwrap().iter().skip(1) {
         let mut compared = 0f64;
         for part in &plan.bands {
             let mut buckets = vec![0f64; 1 << part.band.width];
@@ -276,7 +278,7 @@ fn a_limit_names_who_is_to_blame() {
     let table = table_of(std::iter::repeat_n(0, 50).chain(ball));
     let values = values(&table, &[64], 2, &context);
     let search = Search { left: &values, right: None, radii: &[2] };
-    let plan = pool(2).install(|| Plan::choose(&search, &context)).unwrap();
+    let plan = pool(2).install(|| Plan::choose(&search, &Costs::cpu(), &context)).unwrap();
     let limited = |limit| {
         let mut expansion = Expansion::new(&values, None, limit);
         let mut emitted = 0u64;
@@ -311,7 +313,7 @@ fn memory_is_counted_and_refused() {
         }
         let values = pool(2).install(|| Values::collapse(rows, context))?;
         let search = Search { left: &values, right: None, radii: &[5] };
-        let plan = pool(2).install(|| Plan::choose(&search, context))?;
+        let plan = pool(2).install(|| Plan::choose(&search, &Costs::cpu(), context))?;
         let mut pairs = 0;
         let take = |batch: Batch| {
             pairs += batch.pairs.len();
@@ -344,7 +346,7 @@ fn a_cancelled_search_ends() {
     let context = unlimited();
     let values = values(&table_of(lumina_sets::uniform(1, 50_000, 6, 3)), &[64], 2, &context);
     let search = Search { left: &values, right: None, radii: &[40] };
-    let plan = pool(2).install(|| Plan::choose(&search, &context)).unwrap();
+    let plan = pool(2).install(|| Plan::choose(&search, &Costs::cpu(), &context)).unwrap();
     // By the flag, between batches.
     let cancelled = Context::new(1 << 30);
     let result = run(
@@ -385,7 +387,7 @@ fn nothing_and_little() {
         let values = values(&table_of(std::iter::repeat_n(7, count)), &[64], 2, &context);
         for right in [None, Some(&values)] {
             let search = Search { left: &values, right, radii: &[64] };
-            for plan in pool(2).install(|| options(&search, true, &context)).unwrap() {
+            for plan in pool(2).install(|| options(&search, true, &Costs::cpu(), &context)).unwrap() {
                 let found = found_pairs(&search, &plan, 2, &context).unwrap();
                 let pairs = if right.is_some() { count * count } else { count * count.saturating_sub(1) / 2 };
                 assert_eq!(found.len(), pairs);

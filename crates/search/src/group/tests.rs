@@ -5,7 +5,7 @@ use super::{Edges, Groups, Primary, Strategy};
 use crate::error::SearchError;
 use crate::rule::tests::{edges_of, naive_rule, rules};
 use crate::tests::{Table, naive_distances, pool, tables, unlimited, values};
-use crate::{Plan, Rule, Search, run};
+use crate::{Costs, Plan, Rule, Search, run};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -292,7 +292,7 @@ fn a_limit_on_edges_and_on_what_is_also_near() {
     let values = values(&table, &[64], 2, &context);
     let radii = [1];
     let search = Search { left: &values, right: None, radii: &radii };
-    let plan = pool(2).install(|| Plan::choose(&search, &context)).unwrap();
+    let plan = pool(2).install(|| Plan::choose(&search, &Costs::cpu(), &context)).unwrap();
     let form = |limit| {
         let context = unlimited();
         let mut edges = Edges::new(&Rule::all(&radii), limit);

@@ -3,7 +3,7 @@
 
 use super::Rule;
 use crate::group::Edges;
-use crate::plan::options;
+use crate::plan::{Costs, options};
 use crate::tests::{Table, naive_near, pool, tables, unlimited, values};
 use crate::{Batch, Context, Plan, Search, SearchError, Values, run};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ pub(crate) fn edges_of(
     let mut edges = Edges::new(rule, limit);
     for (alternative, radii) in rule.alternatives().iter().enumerate() {
         let search = Search { left: values, right: None, radii };
-        let plan = pool(threads).install(|| Plan::choose(&search, context))?;
+        let plan = pool(threads).install(|| Plan::choose(&search, &Costs::cpu(), context))?;
         let take = |batch: Batch| {
             edges.add(&batch, alternative, context)?;
             batch.free(context);
@@ -96,7 +96,7 @@ proptest! {
         let mut found: Vec<Vec<Vec<Batch>>> = Vec::new();
         for radii in rule.alternatives() {
             let search = Search { left: &values, right: None, radii };
-            let plans = pool(2).install(|| options(&search, true, &context)).unwrap();
+            let plans = pool(2).install(|| options(&search, true, &Costs::cpu(), &context)).unwrap();
             let batches = |plan: &Plan| {
                 prop_assert!(plan.is_brute_force() || (radii[plan.column] as usize) < widths[plan.column]);
                 let mut batches = Vec::new();
@@ -189,7 +189,9 @@ fn columns_that_do_not_count_do_not_drive() {
     let one: Table = two.iter().map(|row| vec![row[0].clone()]).collect();
     let (two, one) = (values(&two, &[64, 64], 2, &context), values(&one, &[64], 2, &context));
     let plan = |values: &Values, radii: &[u32]| {
-        pool(2).install(|| options(&Search { left: values, right: None, radii }, true, &context)).unwrap()
+        pool(2)
+            .install(|| options(&Search { left: values, right: None, radii }, true, &Costs::cpu(), &context))
+            .unwrap()
     };
     for width in [64, 65, u32::MAX] {
         let (wide, narrow) = (plan(&two, &[5, width]), plan(&one, &[5]));
