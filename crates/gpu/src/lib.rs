@@ -1,17 +1,49 @@
-//! Bulk search on a GPU: the kernels that it runs, as PTX, and what is passed to them.
+//! Bulk search on a GPU: pairs of near hashes, and equal rows, exactly as on the CPU.
 //!
-//! | file | holds |
+//! A GPU is used by a process of its own, which serves clients over a Unix socket, and never by a backend of Postgres:
+//! a driver that crashes, or a process that is killed, ends a connection and nothing else.
+//!
+//! | part | holds |
 //! |---|---|
+//! | [`client`], [`protocol`], [`shared`] | what a client needs: it asks, hands hashes over in shared memory, takes pairs |
+//! | [`server`] | the GPU process: the clients, their searches in turn |
+//! | `search`, `slices`, `part` | a search in parts that fit the memory, in launches that fit 50 ms and the results' buffer |
+//! | `brute`, `banded`, `collapse` | what is launched for it |
+//! | `proof` | known answers, before a kind of kernel is used for the first time; the device's rate |
+//! | `device`, `driver` | the device, its memory, transfers; the driver's functions, found at run time |
+//! | `kernels`, [`params`] | the kernels by name; their arguments, mirrored from `kernels/search.h` |
 //! | `kernels/*.cu`, `*.h` | the kernels, in CUDA C; `kernels/README.md` describes them and what proves them |
 //! | `ptx/*.ptx` | what `scripts/ptx` makes of them, and what ships: no CUDA toolkit is needed to build |
-//! | [`params`] | the arguments of the kernels and the sizes that go with them, mirrored from `kernels/search.h` |
 //! | `host/` | the kernels as C++ on the CPU, and their proofs against brute force |
 //! | `tests/host.rs` | compiles and runs the proofs, plain and with sanitizers; compares layouts and PTX |
 //! | `tests/planted.rs` | plants bugs in the kernels and tells which proof finds them |
+//! | `tests/serving.rs` | the GPU process on a stand-in for the driver (`tests/libcuda`), which runs the PTX that ships |
 //!
 //! Invariant: nothing here needs a GPU, a driver or a file of NVIDIA's to build and to be tested.
 
+mod banded;
+mod brute;
+pub mod client;
+mod collapse;
+mod device;
+mod driver;
+mod error;
+mod kernels;
 pub mod params;
+mod part;
+mod proof;
+pub mod protocol;
+mod request;
+mod search;
+pub mod server;
+pub mod shared;
+mod slices;
+
+pub use collapse::Collapse;
+pub use device::{Device, Info};
+pub use error::GpuError;
+pub use request::{Band, Hashes, MAX_COLUMNS, MAX_ROWS, MAX_WORDS, Method, Request, Set, Source, words_for};
+pub use search::{Search, Step, Take};
 
 /// Brute force by matrix instructions on bits, and the sort by the number of ones: sm_80, PTX 7.1; for sm_80 to sm_90.
 pub const BRUTE_B1: &str = include_str!("../ptx/brute_b1.ptx");

@@ -90,8 +90,9 @@ impl Costs {
         }
     }
 
-    /// A GPU that compares `rate` pairs of hashes of `words` words a second by brute force. Its other rates are taken to be
-    /// those of the device on which they were measured, an NVIDIA H200 with 1.2e13 pairs a second, in the same proportion.
+    /// A GPU that compares `rate` pairs of hashes a second by brute force, whatever their width, for a search whose columns
+    /// that count have `words` words. Its other rates are taken to be those of the device on which they were measured, an
+    /// NVIDIA H200 with 1.2e13 pairs a second, in the same proportion.
     pub fn gpu(rate: f64, words: usize) -> Self {
         let slowness = 1.2e13 / rate.max(1.0);
         Costs {

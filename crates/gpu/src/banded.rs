@@ -1,0 +1,195 @@
+//! The banded join: sets sorted by a band of the driving column, each left place compared with the right places whose
+//! band differs in few bits. One pass a band; a pair is found in the first band in which it is near.
+
+#![allow(unsafe_code, reason = "kernels are launched with addresses of the device")]
+
+use crate::device::{Arena, Pointer};
+use crate::error::GpuError;
+use crate::kernels::{self, Kernel};
+use crate::params;
+use crate::part::{Part, Rows, Uploaded};
+use crate::request::{Band, Request};
+use crate::slices::{Rectangle, Slices};
+
+/// Blocks of a launch, at most: far below what a grid can have.
+const MOST_BLOCKS: u32 = 1 << 24;
+
+/// A set in the order of a band.
+#[derive(Clone, Copy)]
+struct Sorted {
+    counts: Pointer<u32>,
+    sums: Pointer<u32>,
+    starts: Pointer<u32>,
+    ranks: Pointer<u32>,
+    hashes: Pointer<u64>,
+    rows: Pointer<u32>,
+}
+
+/// The passes of all bands; the arrays serve one after the other.
+pub(crate) struct Banded {
+    bands: Vec<Band>,
+    kernels: kernels::Banded,
+    left: Sorted,
+    /// The left one again within one set.
+    right: Sorted,
+    flips: Pointer<u32>,
+    earlier: Pointer<params::Band>,
+    /// The band whose pass is under way.
+    current: usize,
+    n_flips: u32,
+    pub(crate) slices: Slices,
+}
+
+/// Counts of the scan for the widest of the bands.
+fn counts_for(bands: &[Band]) -> usize {
+    let widest = bands.iter().map(|band| band.width).max().unwrap_or(1);
+    (1usize << widest).next_multiple_of(params::SCAN_COUNTS as usize)
+}
+
+fn most_flips(bands: &[Band]) -> usize {
+    bands.iter().map(|band| band.flips().len()).max().unwrap_or(1)
+}
+
+impl Banded {
+    /// What it needs beside the part itself, in bytes.
+    pub(crate) fn bytes(request: &Request, rows: &Rows, bands: &[Band]) -> usize {
+        let words = request.left.columns[request.driving].words();
+        let counts = counts_for(bands);
+        let set = |rows: usize| {
+            2 * Arena::bytes::<u32>(counts + 1)
+                + Arena::bytes::<u32>(counts / params::SCAN_COUNTS as usize)
+                + 2 * Part::padded_bytes::<u32>(rows, 1)
+                + Part::padded_bytes::<u64>(rows, words)
+        };
+        set(rows.left.len())
+            + rows.right.as_ref().map_or(0, |right| set(right.len()))
+            + Arena::bytes::<u32>(most_flips(bands))
+            + Arena::bytes::<params::Band>(bands.len())
+    }
+
+    /// Takes the arrays, and begins with the first band.
+    pub(crate) fn begin(part: &Part<'_>, bands: &[Band]) -> Result<Self, GpuError> {
+        let counts = counts_for(bands);
+        let sorted = |set: &Uploaded| {
+            let sorted = Sorted {
+                counts: part.arena.array(counts + 1)?,
+                starts: part.arena.array(counts + 1)?,
+                sums: part.arena.array(counts / params::SCAN_COUNTS as usize)?,
+                ranks: part.padded(set.rows, 1)?,
+                rows: part.padded(set.rows, 1)?,
+                hashes: part.padded(set.rows, part.words)?,
+            };
+            let padding = params::PADDING_ROWS as usize;
+            part.device.fill(sorted.rows.at(set.rows as usize), 0, padding)?;
+            part.device.fill(sorted.hashes.at(set.rows as usize * part.words), 0, padding * part.words)?;
+            Ok::<_, GpuError>(sorted)
+        };
+        let left = sorted(&part.left)?;
+        let right = if part.one_set { left } else { sorted(&part.right)? };
+        let earlier = part.arena.array(bands.len())?;
+        let as_params: Vec<params::Band> = bands.iter().map(band_parameter).collect();
+        part.device.copy_in(earlier, &as_params)?;
+        let mut banded = Banded {
+            bands: bands.to_vec(),
+            kernels: kernels::banded(part.words),
+            left,
+            right,
+            flips: part.arena.array(most_flips(bands))?,
+            earlier,
+            current: 0,
+            n_flips: 0,
+            slices: Slices::new(0, 0, 1, 1.0, 1),
+        };
+        banded.prepare(part)?;
+        Ok(banded)
+    }
+
+    /// Goes on with the next band. `false` after the last.
+    pub(crate) fn next_band(&mut self, part: &Part<'_>) -> Result<bool, GpuError> {
+        self.current += 1;
+        if self.current == self.bands.len() {
+            return Ok(false);
+        }
+        self.prepare(part)?;
+        Ok(true)
+    }
+
+    /// Sorts the sets by the current band.
+    fn prepare(&mut self, part: &Part<'_>) -> Result<(), GpuError> {
+        let band = self.bands[self.current];
+        self.sort(part, &part.left, self.left, &band)?;
+        if !part.one_set {
+            self.sort(part, &part.right, self.right, &band)?;
+        }
+        let flips = band.flips();
+        part.device.copy_in(self.flips, &flips)?;
+        self.n_flips = flips.len() as u32;
+        let blocks = part.left.rows.div_ceil(params::BAND_THREADS);
+        // The first launch is a short one, counted in looks at buckets: nothing is known yet of the device's speed at
+        // this.
+        let looks = f64::from(1 << 22) / f64::from(params::BAND_THREADS);
+        let area = looks / f64::from(self.n_flips) * f64::from(part.right.rows);
+        self.slices = Slices::new(blocks, part.right.rows, params::BAND_THREADS, area, MOST_BLOCKS);
+        Ok(())
+    }
+
+    fn sort(&self, part: &Part<'_>, set: &Uploaded, sorted: Sorted, band: &Band) -> Result<(), GpuError> {
+        let device = part.device;
+        let buckets = 1usize << band.width;
+        let blocks = buckets.div_ceil(params::SCAN_COUNTS as usize);
+        device.fill(sorted.counts, 0, blocks * params::SCAN_COUNTS as usize)?;
+        let parameters = params::BandSort {
+            hashes: set.columns[part.driving].address(),
+            counts: sorted.counts.address(),
+            sums: sorted.sums.address(),
+            starts: sorted.starts.address(),
+            ranks: sorted.ranks.address(),
+            sorted: sorted.hashes.address(),
+            rows: sorted.rows.address(),
+            band: band_parameter(band),
+            n: set.rows,
+            words: part.words as u32,
+        };
+        let each = |kernel: Kernel, blocks: u32, threads: u32| {
+            // SAFETY: the arrays were made for this, as long as the kernels expect.
+            unsafe { device.launch(kernel, (blocks, 1), threads, &parameters) }
+        };
+        let rows = set.rows.div_ceil(params::BAND_THREADS);
+        each(self.kernels.count, rows, params::BAND_THREADS)?;
+        each(kernels::SCAN_SUMS, blocks as u32, params::SCAN_THREADS)?;
+        each(kernels::SCAN_BLOCKS, 1, params::SCAN_THREADS)?;
+        each(kernels::SCAN_STARTS, blocks as u32, params::SCAN_THREADS)?;
+        each(self.kernels.scatter, rows, params::BAND_THREADS)
+    }
+
+    /// Queues the comparison of a slice.
+    pub(crate) fn launch(&self, part: &Part<'_>, slice: &Rectangle) -> Result<(), GpuError> {
+        let parameters = params::BandProbe {
+            hits: part.hits(),
+            left: self.left.hashes.address(),
+            left_rows: self.left.rows.address(),
+            right: self.right.hashes.address(),
+            right_rows: self.right.rows.address(),
+            right_starts: self.right.starts.address(),
+            flips: self.flips.address(),
+            earlier: self.earlier.address(),
+            band: band_parameter(&self.bands[self.current]),
+            n_left: part.left.rows,
+            n_flips: self.n_flips,
+            n_earlier: self.current as u32,
+            radius: part.radius,
+            words: part.words as u32,
+            first_block: slice.blocks.start,
+            from: slice.window.start,
+            to: slice.window.end,
+        };
+        // SAFETY: the arrays are those of the part and of the sort, as long as the kernel expects.
+        unsafe {
+            part.device.launch(self.kernels.probe, (slice.blocks.len() as u32, 1), params::BAND_THREADS, &parameters)
+        }
+    }
+}
+
+fn band_parameter(band: &Band) -> params::Band {
+    params::Band { word: band.word, start: band.start, width: band.width, tolerance: band.tolerance }
+}

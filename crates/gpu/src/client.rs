@@ -1,0 +1,174 @@
+//! A client of the GPU process: asks, and takes what comes. It never blocks, so that its caller can look for
+//! interrupts.
+
+use crate::error::GpuError;
+use crate::protocol::{Ask, Kind, Question, Status, VERSION, first_frame, frame};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    connect, sendmsg, socket_with,
+};
+use std::io::{self, IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// Bytes that are read at a time.
+const PIECE: usize = 1 << 20;
+
+/// What came from the GPU process.
+#[derive(Debug)]
+pub enum Answer<'a> {
+    /// Pairs of rows, and their distances, one a column, those of a pair together.
+    Pairs(&'a [(u32, u32)], &'a [u16]),
+    /// For the next rows the first row that is equal to each.
+    Firsts(&'a [u32]),
+    /// The search goes on.
+    Alive,
+    /// That was all.
+    Done,
+    /// The search has ended.
+    Failed(GpuError),
+    /// What the process says of itself.
+    Status(Status),
+}
+
+/// A connection to the GPU process.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    input: Vec<u8>,
+    /// Bytes of `input` that were handed out.
+    used: usize,
+    pairs: Vec<(u32, u32)>,
+    distances: Vec<u16>,
+    firsts: Vec<u32>,
+    columns: usize,
+}
+
+impl Client {
+    /// Connects to the socket at `path`. Errors: the system's, `WouldBlock` where the process is too busy to accept anyone, `NotFound` and `ConnectionRefused` where no process
+    /// serves it, `PermissionDenied` where it belongs to another user.
+    pub fn connect(path: &Path) -> io::Result<Self> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        connect(&socket, &SocketAddrUnix::new(path)?)?;
+        let stream = UnixStream::from(socket);
+        let peer = rustix::net::sockopt::socket_peercred(&stream)?;
+        if peer.uid != rustix::process::geteuid() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let (pairs, distances, firsts) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Client { stream, input: Vec::new(), used: 0, pairs, distances, firsts, columns: 0 })
+    }
+
+    /// Asks; `file` holds the hashes. Errors: the system's, `UnexpectedEof` where the process is gone.
+    pub fn ask(&mut self, question: &Question, file: Option<OwnedFd>) -> io::Result<()> {
+        self.columns = match question {
+            Question::Pairs { radii, .. } => radii.len(),
+            _ => 0,
+        };
+        let ask = Ask { version: VERSION, question: question.clone() };
+        let text = serde_json::to_vec(&ask).map_err(io::Error::other)?;
+        let mut bytes = Vec::new();
+        frame(&mut bytes, Kind::Ask, &[&text]).map_err(io::Error::other)?;
+        // It is shorter than what a socket takes at once when nothing waits in it.
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut with = SendAncillaryBuffer::new(&mut space);
+        let files: Vec<BorrowedFd<'_>> = file.iter().map(AsFd::as_fd).collect();
+        if !files.is_empty() && !with.push(SendAncillaryMessage::ScmRights(&files)) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let sent = sendmsg(&self.stream, &[IoSlice::new(&bytes)], &mut with, SendFlags::NOSIGNAL);
+        let sent = sent.map_err(|error| is_gone(error.into()))?;
+        if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    /// What has come next; `None` where nothing has yet. Errors: `UnexpectedEof` where the process is gone,
+    /// `InvalidData` for what no process of ours says.
+    pub fn receive(&mut self) -> io::Result<Option<Answer<'_>>> {
+        loop {
+            match first_frame(&self.input[self.used..]) {
+                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                Ok(Some((kind, body, length))) => {
+                    let body = self.used + length - body.len()..self.used + length;
+                    self.used += length;
+                    return self.answer(kind, body).map(Some);
+                }
+                Ok(None) => {}
+            }
+            self.input.drain(..std::mem::take(&mut self.used));
+            let before = self.input.len();
+            self.input.try_reserve(PIECE).map_err(|_| io::ErrorKind::OutOfMemory)?;
+            self.input.resize(before + PIECE, 0);
+            let outcome = self.stream.read(&mut self.input[before..]);
+            self.input.truncate(before + outcome.as_ref().copied().unwrap_or(0));
+            match outcome {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(is_gone(error)),
+            }
+        }
+    }
+
+    fn answer(&mut self, kind: Kind, body: std::ops::Range<usize>) -> io::Result<Answer<'_>> {
+        let body = &self.input[body];
+        let invalid = |_: serde_json::Error| io::Error::from(io::ErrorKind::InvalidData);
+        Ok(match kind {
+            Kind::Pairs => {
+                let (pairs, distances) = body.split_at(body.len() / (8 + 2 * self.columns) * 8);
+                self.pairs.clear();
+                self.distances.clear();
+                self.pairs.extend(pairs.chunks_exact(8).map(|pair| {
+                    let number = |at: usize| u32::from_ne_bytes([pair[at], pair[at + 1], pair[at + 2], pair[at + 3]]);
+                    (number(0), number(4))
+                }));
+                self.distances.extend(distances.chunks_exact(2).map(|bits| u16::from_ne_bytes([bits[0], bits[1]])));
+                if self.distances.len() != self.pairs.len() * self.columns {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                Answer::Pairs(&self.pairs, &self.distances)
+            }
+            Kind::Firsts => {
+                self.firsts.clear();
+                let first = |bytes: &[u8]| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+                self.firsts.extend(body.chunks_exact(4).map(first));
+                Answer::Firsts(&self.firsts)
+            }
+            Kind::Alive => Answer::Alive,
+            Kind::Done => Answer::Done,
+            Kind::Failed => Answer::Failed(serde_json::from_slice(body).map_err(invalid)?),
+            Kind::Status => Answer::Status(serde_json::from_slice(body).map_err(invalid)?),
+            Kind::Ask => return Err(io::ErrorKind::InvalidData.into()),
+        })
+    }
+
+    /// Waits until something has come, or for so long.
+    pub fn wait(&self, at_most: Duration) -> io::Result<()> {
+        let at_most = at_most.min(Duration::from_secs(3600));
+        let patience = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: i64::from(at_most.subsec_nanos()) };
+        match poll(&mut [PollFd::new(&self.stream, PollFlags::IN)], Some(&patience)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// An error of a stream whose other end is gone is the end of the stream.
+fn is_gone(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => io::ErrorKind::UnexpectedEof.into(),
+        _ => error,
+    }
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}

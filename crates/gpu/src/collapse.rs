@@ -1,0 +1,136 @@
+//! Equal rows on the device: for each row the first one that is equal to it in all columns.
+
+#![allow(unsafe_code, reason = "kernels are launched with addresses of the device")]
+
+use crate::device::{Arena, Device, Pointer};
+use crate::error::GpuError;
+use crate::kernels;
+use crate::params;
+use crate::part::{LEAST_RESULTS, Part, Rows};
+use crate::proof::Subject;
+use crate::request::{Method, Request, Set};
+use crate::slices::{Rectangle, Slices};
+use std::time::Instant;
+
+/// Blocks of a launch, at most.
+const MOST_BLOCKS: u32 = 1 << 22;
+
+/// A search for equal rows that is under way: a step is one launch.
+pub struct Collapse<'d> {
+    part: Part<'d>,
+    places: Pointer<u32>,
+    table: Pointer<u32>,
+    first: Pointer<u32>,
+    first_of: Pointer<u32>,
+    mask: u32,
+    seed: u64,
+    slices: Slices,
+    /// Whether all rows are in the table.
+    inserted: bool,
+    /// Rows whose first ones were handed out.
+    handed: usize,
+}
+
+impl<'d> Collapse<'d> {
+    /// Copies a set in. `seed` keeps anyone from choosing rows that meet in the table. Errors: `OutOfMemory`, where the
+    /// set does not fit: it is not cut; `Refused`.
+    pub fn new(device: &'d Device, set: &Set, seed: u64) -> Result<Self, GpuError> {
+        device.prove(Subject::Collapse)?;
+        Self::unproved(device, set, seed)
+    }
+
+    /// The same with kernels of which nobody knows yet that they are right.
+    pub(crate) fn unproved(device: &'d Device, set: &Set, seed: u64) -> Result<Self, GpuError> {
+        let columns = set.columns.len();
+        let request =
+            Request { left: set.clone(), right: None, radii: vec![0; columns], driving: 0, method: Method::BruteForce };
+        request.check()?;
+        if set.rows > 1 << 30 {
+            return Err(GpuError::OutOfMemory(set.rows));
+        }
+        let entries = (2 * set.rows.max(1)).next_power_of_two();
+        let rows = Rows { left: 0..set.rows, right: None };
+        let more = 2 * Arena::bytes::<u32>(entries) + 2 * Part::padded_bytes::<u32>(set.rows, 1);
+        let part = Part::upload(device, &request, &rows, LEAST_RESULTS, more)?;
+        let (table, first) = (part.arena.array(entries)?, part.arena.array(entries)?);
+        device.fill(table, 0xff, entries)?;
+        device.fill(first, 0xff, entries)?;
+        let blocks = (set.rows as u32).div_ceil(params::COLLAPSE_THREADS);
+        Ok(Collapse {
+            places: part.padded(set.rows as u32, 1)?,
+            first_of: part.padded(set.rows as u32, 1)?,
+            part,
+            table,
+            first,
+            mask: (entries - 1) as u32,
+            seed,
+            slices: Slices::new(blocks, 1, 1, 4096.0, MOST_BLOCKS),
+            inserted: false,
+            handed: 0,
+        })
+    }
+
+    /// One launch. `false` where all is done.
+    pub fn step(&mut self) -> Result<bool, GpuError> {
+        let Some(slice) = self.slices.next() else {
+            if self.inserted {
+                return Ok(false);
+            }
+            self.inserted = true;
+            let blocks = self.part.left.rows.div_ceil(params::COLLAPSE_THREADS);
+            self.slices = Slices::new(blocks, 1, 1, f64::from(1 << 18), MOST_BLOCKS);
+            return Ok(blocks > 0);
+        };
+        let began = Instant::now();
+        self.launch(&slice)?;
+        self.part.device.wait()?;
+        self.slices.done(&slice, began.elapsed(), 0.0);
+        Ok(true)
+    }
+
+    fn launch(&self, slice: &Rectangle) -> Result<(), GpuError> {
+        let first_row = slice.blocks.start * params::COLLAPSE_THREADS;
+        let rows = slice.blocks.len() as u32 * params::COLLAPSE_THREADS;
+        let hits = self.part.hits();
+        let parameters = params::Collapse {
+            columns: hits.columns,
+            table: self.table.address(),
+            first: self.first.address(),
+            places: self.places.address(),
+            first_of: self.first_of.address(),
+            seed: self.seed,
+            mask: self.mask,
+            n_columns: hits.n_columns,
+            first_row,
+            count: rows.min(self.part.left.rows - first_row),
+        };
+        let kernel = if self.inserted { kernels::COLLAPSE_FIRST } else { kernels::COLLAPSE_INSERT };
+        // SAFETY: the arrays were made for this, as long as the kernels expect.
+        unsafe {
+            self.part.device.launch(kernel, (slice.blocks.len() as u32, 1), params::COLLAPSE_THREADS, &parameters)
+        }
+    }
+
+    /// Hands out the first row that is equal to each of the next rows, at most `most`; after the last step. `false` where that
+    /// was all. Errors: `WrongAnswer`.
+    pub fn take<E: From<GpuError>>(
+        &mut self,
+        most: usize,
+        mut take: impl FnMut(&[u32]) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let rows = self.part.left.rows as usize;
+        let some = most.min(rows - self.handed);
+        let mut row = self.handed;
+        self.part.device.copy_out(self.first_of.at(self.handed), some, |first_of| {
+            for &first in first_of {
+                if first as usize > row {
+                    return Err(GpuError::wrong("an equal row that comes later").into());
+                }
+                row += 1;
+            }
+            take(first_of)
+        })?;
+        self.handed = row;
+        Ok(row < rows)
+    }
+}

@@ -1,0 +1,67 @@
+//! What can go wrong between this process and a GPU.
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+
+/// Why a search cannot run, or go on, on the device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GpuError {
+    /// There is no CUDA driver that this crate can use: none is installed, or it lacks a function.
+    NoDriver(String),
+    /// The driver has no device, or refuses it to this process.
+    NoDevice(String),
+    /// The device is older than the kernels: its compute capability.
+    TooOld(u32, u32),
+    /// The device, the limit, or the host's memory for transfers is full. Bytes that were wanted.
+    OutOfMemory(usize),
+    /// The device is gone for this process, which never gets another context: the driver's code.
+    Lost(u32),
+    /// The driver refused a call: its name, the driver's code.
+    Refused(Cow<'static, str>, u32),
+    /// The device answered with what cannot be right.
+    WrongAnswer(Cow<'static, str>),
+    /// The search is not wanted any more.
+    Cancelled,
+}
+
+impl GpuError {
+    /// The driver, or this crate, refused something, with a code of the driver's or 0.
+    pub(crate) fn refused(what: &'static str, code: u32) -> Self {
+        Self::Refused(Cow::Borrowed(what), code)
+    }
+
+    /// The device answered with what cannot be right.
+    pub(crate) fn wrong(what: &'static str) -> Self {
+        Self::WrongAnswer(Cow::Borrowed(what))
+    }
+
+    /// Whether this process can use the device again.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::WrongAnswer(_))
+    }
+
+    /// Whether the same with less memory may succeed.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::OutOfMemory(_))
+    }
+}
+
+impl fmt::Display for GpuError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDriver(why) => write!(f, "no usable CUDA driver: {why}"),
+            Self::NoDevice(why) => write!(f, "no usable CUDA device: {why}"),
+            Self::TooOld(major, minor) => {
+                write!(f, "the device has compute capability {major}.{minor}, and 7.5 is needed")
+            }
+            Self::OutOfMemory(bytes) => write!(f, "no memory for {bytes} bytes"),
+            Self::Lost(code) => write!(f, "the device is lost: the driver's error {code}"),
+            Self::Refused(call, code) => write!(f, "{call} failed with the driver's error {code}"),
+            Self::WrongAnswer(what) => write!(f, "the device computes wrong results: {what}"),
+            Self::Cancelled => f.write_str("the search was cancelled"),
+        }
+    }
+}
+
+impl std::error::Error for GpuError {}

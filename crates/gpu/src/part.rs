@@ -1,0 +1,202 @@
+//! A part of a search that is on the device whole: its sets, its buffer for results.
+
+use crate::device::{Arena, Device, Pointer};
+use crate::error::GpuError;
+use crate::params;
+use crate::request::{Hashes, Request, Set};
+use crate::search::Take;
+use std::ops::Range;
+
+/// Results of a launch that always fit: the most pairs of the smallest slice.
+pub(crate) const LEAST_RESULTS: usize = 1 << 18;
+/// Results of a launch for which there is room, where there is memory.
+pub(crate) const RESULTS: usize = 1 << 20;
+
+/// Rows of the two sets, or of the one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rows {
+    pub(crate) left: Range<usize>,
+    /// `None`: the left ones among themselves.
+    pub(crate) right: Option<Range<usize>>,
+}
+
+/// The hashes of a set on the device, a pointer a column.
+#[derive(Debug, Clone)]
+pub(crate) struct Uploaded {
+    pub(crate) rows: u32,
+    pub(crate) columns: Vec<Pointer<u64>>,
+}
+
+/// Sets and results on the device.
+#[derive(Debug)]
+pub(crate) struct Part<'d> {
+    pub(crate) device: &'d Device,
+    pub(crate) arena: Arena<'d>,
+    pub(crate) left: Uploaded,
+    /// The left one again within one set.
+    pub(crate) right: Uploaded,
+    pub(crate) one_set: bool,
+    pub(crate) words: usize,
+    pub(crate) radius: u32,
+    pub(crate) driving: usize,
+    table: Pointer<params::Column>,
+    counter: Pointer<u64>,
+    pairs: Pointer<u64>,
+    distances: Pointer<u16>,
+    capacity: usize,
+    columns: usize,
+    first: (usize, usize),
+}
+
+/// Bytes that an array of hashes takes, with the rows behind it that kernels may read.
+fn hash_bytes(rows: usize, words: usize) -> usize {
+    Arena::bytes::<u64>((rows + params::PADDING_ROWS as usize) * words)
+}
+
+impl<'d> Part<'d> {
+    /// What `upload` needs, beside what the method does.
+    pub(crate) fn bytes(request: &Request, rows: &Rows, capacity: usize) -> usize {
+        let columns = request.radii.len();
+        let set =
+            |rows: usize| request.left.columns.iter().map(|column| hash_bytes(rows, column.words())).sum::<usize>();
+        set(rows.left.len())
+            + rows.right.as_ref().map_or(0, |right| set(right.len()))
+            + Arena::bytes::<params::Column>(columns)
+            + Arena::bytes::<u64>(1)
+            + Arena::bytes::<u64>(capacity)
+            + Arena::bytes::<u16>(capacity * columns)
+    }
+
+    /// Takes memory, `more` bytes beyond what it needs itself, and copies the rows there. Errors: `OutOfMemory`.
+    pub(crate) fn upload(
+        device: &'d Device,
+        request: &Request,
+        rows: &Rows,
+        capacity: usize,
+        more: usize,
+    ) -> Result<Self, GpuError> {
+        let arena = device.arena(Self::bytes(request, rows, capacity) + more)?;
+        let left = copy(device, &arena, &request.left, &rows.left)?;
+        let right = match &rows.right {
+            Some(right) => copy(device, &arena, request.right.as_ref().unwrap_or(&request.left), right)?,
+            None => left.clone(),
+        };
+        let entry = |(column, (left, right)): (usize, (&Pointer<u64>, &Pointer<u64>))| params::Column {
+            left: left.address(),
+            right: right.address(),
+            words: request.left.columns[column].words() as u32,
+            radius: request.radii[column],
+        };
+        let entries: Vec<params::Column> = left.columns.iter().zip(&right.columns).enumerate().map(entry).collect();
+        let table = arena.array(entries.len())?;
+        device.copy_in(table, &entries)?;
+        Ok(Part {
+            device,
+            counter: arena.array(1)?,
+            pairs: arena.array(capacity)?,
+            distances: arena.array(capacity * entries.len())?,
+            arena,
+            left,
+            right,
+            one_set: rows.right.is_none(),
+            words: request.left.columns[request.driving].words(),
+            radius: request.radii[request.driving],
+            driving: request.driving,
+            table,
+            capacity,
+            columns: entries.len(),
+            first: (rows.left.start, rows.right.as_ref().unwrap_or(&rows.left).start),
+        })
+    }
+
+    /// An array for the rows of a set and those behind it.
+    pub(crate) fn padded<T: crate::device::Plain>(&self, rows: u32, words: usize) -> Result<Pointer<T>, GpuError> {
+        self.arena.array((rows as usize + params::PADDING_ROWS as usize) * words)
+    }
+
+    /// What [`padded`](Self::padded) takes, in bytes.
+    pub(crate) fn padded_bytes<T>(rows: usize, words: usize) -> usize {
+        Arena::bytes::<T>((rows + params::PADDING_ROWS as usize) * words)
+    }
+
+    /// As kernels take it.
+    pub(crate) fn hits(&self) -> params::Hits {
+        params::Hits {
+            columns: self.table.address(),
+            pairs: self.pairs.address(),
+            distances: self.distances.address(),
+            counter: self.counter.address(),
+            capacity: self.capacity as u64,
+            n_columns: self.columns as u32,
+            one_set: u32::from(self.one_set),
+        }
+    }
+
+    /// Queues what must happen before a launch.
+    pub(crate) fn clear(&self) -> Result<(), GpuError> {
+        self.device.fill(self.counter, 0, 1)
+    }
+
+    /// How many pairs the launch has found, of which those beyond the capacity were not written. Waits for it.
+    pub(crate) fn found(&self) -> Result<usize, GpuError> {
+        let mut found = 0;
+        self.device.copy_out(self.counter, 1, |counter| {
+            found = counter[0];
+            Ok::<_, GpuError>(())
+        })?;
+        usize::try_from(found).map_err(|_| GpuError::wrong("the number of pairs"))
+    }
+
+    /// How many pairs there is room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Hands out the first `count` pairs: as rows of the whole sets, and the distances, those of a pair together.
+    pub(crate) fn take<E: From<GpuError>>(&self, count: usize, take: &mut Take<'_, E>) -> Result<(), E> {
+        const PIECE: usize = 1 << 16;
+        let mut pairs: Vec<(u32, u32)> = Vec::new();
+        let mut distances: Vec<u16> = Vec::new();
+        if pairs.try_reserve_exact(PIECE.min(count)).is_err()
+            || distances.try_reserve_exact(PIECE.min(count) * self.columns).is_err()
+        {
+            return Err(GpuError::OutOfMemory(count).into());
+        }
+        let (first_left, first_right) = self.first;
+        let (left_rows, right_rows) = (u64::from(self.left.rows), u64::from(self.right.rows));
+        for first in (0..count).step_by(PIECE) {
+            let some = PIECE.min(count - first);
+            pairs.clear();
+            distances.clear();
+            self.device.copy_out(self.pairs.at(first), some, |found| {
+                for &pair in found {
+                    let (left, right) = (pair >> 32, pair & 0xffff_ffff);
+                    // A device that computes wrongly must not lead out of the caller's arrays.
+                    if left >= left_rows || right >= right_rows || (self.one_set && left >= right) {
+                        return Err(GpuError::wrong("a pair of rows that do not exist"));
+                    }
+                    pairs.push((left as u32 + first_left as u32, right as u32 + first_right as u32));
+                }
+                Ok(())
+            })?;
+            self.device.copy_out(self.distances.at(first * self.columns), some * self.columns, |found| {
+                distances.extend_from_slice(found);
+                Ok::<_, GpuError>(())
+            })?;
+            take(&pairs, &distances)?;
+        }
+        Ok(())
+    }
+}
+
+fn copy<'d>(device: &'d Device, arena: &Arena<'d>, set: &Set, rows: &Range<usize>) -> Result<Uploaded, GpuError> {
+    let column = |hashes: &Hashes| {
+        let to = arena.array((rows.len() + params::PADDING_ROWS as usize) * hashes.words())?;
+        device.copy_in(to, hashes.of(rows))?;
+        // What is behind the last row is read, and means nothing.
+        device.fill(to.at(rows.len() * hashes.words()), 0, params::PADDING_ROWS as usize * hashes.words())?;
+        Ok(to)
+    };
+    let columns = set.columns.iter().map(column).collect::<Result<_, GpuError>>()?;
+    Ok(Uploaded { rows: rows.len() as u32, columns })
+}

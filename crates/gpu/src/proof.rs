@@ -1,0 +1,139 @@
+//! Known answers: before a kind of kernel is used for the first time in a process, it searches a small set whose pairs
+//! the CPU knows. A driver that compiles a kernel wrongly, or a card that computes wrongly, is found before any result
+//! counts.
+
+use crate::collapse::Collapse;
+use crate::device::Device;
+use crate::error::GpuError;
+use crate::kernels;
+use crate::request::{Band, Hashes, Method, Request, Set, Source};
+use crate::search::{Search, Step};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Rows of the set: some blocks of each kernel, and a last one that is not full.
+const ROWS: usize = 1100;
+/// A rate is measured for so long at least, on a set that grows until it takes that.
+const MEASURED: Duration = Duration::from_millis(1);
+/// The largest such set.
+const MOST_ROWS: usize = 1 << 18;
+
+/// What is proved at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// Brute force on hashes of so many words, within a radius that [`kernels::is_small`] or not.
+    Brute(usize, bool),
+    /// The banded join on hashes of so many words.
+    Banded(usize),
+    /// Equal rows.
+    Collapse,
+}
+
+/// A sequence of numbers that look random (splitmix64; Steele, Lea, Flood, OOPSLA 2014).
+fn number(place: u64) -> u64 {
+    let mixed = place.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
+}
+
+/// Hashes of which every third is near the one before it, by 0 to 31 bits.
+fn hashes(rows: usize, words: usize) -> Vec<u64> {
+    let mut hashes: Vec<u64> = (0..(rows * words) as u64).map(number).collect();
+    for row in (1..rows).step_by(3) {
+        for word in 0..words {
+            hashes[row * words + word] = hashes[(row - 1) * words + word];
+        }
+        for flip in 0..row % 32 {
+            let bit = number((row * 64 + flip) as u64) as usize % (words * 64);
+            hashes[row * words + bit / 64] ^= 1 << (bit % 64);
+        }
+    }
+    hashes
+}
+
+fn set_of(hashes: Vec<u64>, rows: usize, words: usize) -> Option<Set> {
+    let source: Source = Arc::new(hashes);
+    Some(Set { rows, columns: vec![Hashes::new(&source, 0, rows, words)?] })
+}
+
+fn request(set: Set, radius: u32, method: Method) -> Request {
+    Request { left: set, right: None, radii: vec![radius], driving: 0, method }
+}
+
+/// Searches, and compares what is found with what is there. Errors: `WrongAnswer`, and those of a search.
+pub(crate) fn prove(device: &Device, subject: Subject) -> Result<(), GpuError> {
+    match subject {
+        Subject::Brute(words, is_small) => {
+            let radius = if is_small { kernels::small_radius(words) } else { 40 };
+            pairs(device, words, radius, Method::BruteForce)
+        }
+        Subject::Banded(words) => {
+            // Two bands, which find every pair within 2 + 3 bits; the second one reaches into the next word where there
+            // is one.
+            let second = if words > 1 { (0, 50) } else { (0, 20) };
+            let band = |(word, start), tolerance| Band { word, start, width: 18, tolerance };
+            pairs(device, words, 5, Method::Bands(vec![band((0, 0), 2), band(second, 2)]))
+        }
+        Subject::Collapse => collapse(device),
+    }
+}
+
+fn pairs(device: &Device, words: usize, radius: u32, method: Method) -> Result<(), GpuError> {
+    let hashes = hashes(ROWS, words);
+    let mut wanted = Vec::new();
+    for left in 0..ROWS {
+        for right in left + 1..ROWS {
+            let words_of = |row: usize| &hashes[row * words..(row + 1) * words];
+            let bits: u32 = words_of(left).iter().zip(words_of(right)).map(|(a, b)| (a ^ b).count_ones()).sum();
+            if bits <= radius {
+                wanted.push((left as u32, right as u32, bits as u16));
+            }
+        }
+    }
+    let set = set_of(hashes, ROWS, words).ok_or_else(|| GpuError::wrong("a set of its own"))?;
+    let mut found = Vec::new();
+    let mut search = Search::unproved(device, request(set, radius, method))?;
+    while Step::Done
+        != search.step::<GpuError>(&mut |pairs, distances| {
+            found.extend(pairs.iter().zip(distances).map(|(pair, bits)| (pair.0, pair.1, *bits)));
+            if found.len() > ROWS * ROWS { Err(GpuError::wrong("too many pairs")) } else { Ok(()) }
+        })?
+    {}
+    found.sort_unstable();
+    if found == wanted { Ok(()) } else { Err(GpuError::wrong("other pairs than the CPU finds")) }
+}
+
+fn collapse(device: &Device) -> Result<(), GpuError> {
+    // Each of 300 hashes several times.
+    let hashes: Vec<u64> = (0..ROWS as u64).map(|row| number(number(row) % 300)).collect();
+    let first = |row: usize| hashes.iter().position(|hash| *hash == hashes[row]).unwrap_or(row) as u32;
+    let wanted: Vec<u32> = (0..ROWS).map(first).collect();
+    let set = set_of(hashes, ROWS, 1).ok_or_else(|| GpuError::wrong("a set of its own"))?;
+    let mut collapse = Collapse::unproved(device, &set, 7)?;
+    while collapse.step()? {}
+    let mut found = Vec::new();
+    while collapse.take::<GpuError>(ROWS, |firsts| {
+        found.extend_from_slice(firsts);
+        Ok(())
+    })? {}
+    if found == wanted { Ok(()) } else { Err(GpuError::wrong("other equal rows than the CPU finds")) }
+}
+
+/// Pairs of 256-bit hashes that brute force compares in a second, the copy of the hashes left aside.
+pub(crate) fn rate(device: &Device) -> Result<f64, GpuError> {
+    let mut rows = 1 << 12;
+    loop {
+        let set = set_of(hashes(rows, 4), rows, 4).ok_or_else(|| GpuError::wrong("a set of its own"))?;
+        let mut search = Search::unproved(device, request(set, 0, Method::BruteForce))?;
+        search.step::<GpuError>(&mut |_, _| Ok(()))?;
+        device.wait()?;
+        let began = Instant::now();
+        while Step::Done != search.step::<GpuError>(&mut |_, _| Ok(()))? {}
+        let took = began.elapsed();
+        if took >= MEASURED || rows == MOST_ROWS {
+            return Ok(rows as f64 * rows as f64 / 2.0 / took.as_secs_f64());
+        }
+        rows *= 4;
+    }
+}

@@ -1,0 +1,191 @@
+//! What a client and the GPU process say to each other, over a stream socket of the Unix domain.
+//!
+//! - Each message is a frame: its kind and the length of its body, two `u32`, then the body. Numbers are those of the
+//!   machine: both ends are one program on one host.
+//! - A client asks with [`Ask`], as JSON; with the first byte of the frame goes the file ([`shared`](crate::shared))
+//!   that holds the hashes: the columns of the left set one after the other, then those of the right one.
+//! - The answers to a search are any number of [`Kind::Pairs`] or [`Kind::Firsts`], with [`Kind::Alive`] between them,
+//!   then [`Kind::Done`] or [`Kind::Failed`].
+//!
+//! A connection has one question at a time. A client that closes it ends its search.
+
+use crate::device::Info;
+use crate::error::GpuError;
+use crate::request::{Hashes, MAX_COLUMNS, Method, Request, Set, Source};
+use serde::{Deserialize, Serialize};
+
+/// Changes with the messages: both ends come from one build, but a library may be replaced while the process runs.
+pub(crate) const VERSION: u32 = 1;
+/// The longest body of a frame, in bytes.
+pub(crate) const MOST: usize = 1 << 22;
+/// Bytes before the body.
+pub(crate) const HEAD: usize = 8;
+/// Pairs of a frame, at most: they fit with the distances of all columns.
+pub(crate) const PAIRS: usize = MOST / (8 + 2 * MAX_COLUMNS) / 2;
+
+/// What is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Ask {
+    pub(crate) version: u32,
+    pub(crate) question: Question,
+}
+
+/// The question itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Question {
+    /// What the device is, and what it has done.
+    Status,
+    /// The pairs of near rows.
+    Pairs {
+        /// A set.
+        left: Shape,
+        /// What it is compared with; `None`: with itself.
+        right: Option<Shape>,
+        /// The maximum distance of each column, in bits.
+        radii: Vec<u32>,
+        /// The column that candidates are looked for in.
+        driving: usize,
+        /// How.
+        method: Method,
+    },
+    /// For each row the first one that is equal to it.
+    Firsts {
+        /// The set.
+        set: Shape,
+        /// A number that nobody can foresee.
+        seed: u64,
+    },
+}
+
+/// How a set lies in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// How many rows.
+    pub rows: usize,
+    /// Words of a hash, for each column.
+    pub words: Vec<usize>,
+}
+
+impl Shape {
+    /// Words of the whole set; `None` where no memory could hold them.
+    pub fn size(&self) -> Option<usize> {
+        self.words.iter().try_fold(0usize, |sum, words| sum.checked_add(self.rows.checked_mul(*words)?))
+    }
+
+    /// The set at word `first` of `source`.
+    fn set(&self, source: &Source, mut first: usize) -> Option<Set> {
+        let column = |&words: &usize| {
+            let hashes = Hashes::new(source, first, self.rows, words)?;
+            first += self.rows * words;
+            Some(hashes)
+        };
+        Some(Set { rows: self.rows, columns: self.words.iter().map(column).collect::<Option<_>>()? })
+    }
+}
+
+impl Question {
+    /// Words of the file; `None` where no file could have them.
+    pub(crate) fn size(&self) -> Option<usize> {
+        match self {
+            Self::Status => Some(0),
+            Self::Pairs { left, right, .. } => left.size()?.checked_add(right.as_ref().map_or(Some(0), Shape::size)?),
+            Self::Firsts { set, .. } => set.size(),
+        }
+    }
+
+    /// The search that a question is about.
+    pub(crate) fn request(&self, source: &Source) -> Option<Request> {
+        let Self::Pairs { left, right, radii, driving, method } = self else { return None };
+        let after = left.size()?;
+        Some(Request {
+            left: left.set(source, 0)?,
+            right: match right {
+                Some(right) => Some(right.set(source, after)?),
+                None => None,
+            },
+            radii: radii.clone(),
+            driving: *driving,
+            method: method.clone(),
+        })
+    }
+
+    /// The set that a question is about.
+    pub(crate) fn set(&self, source: &Source) -> Option<(Set, u64)> {
+        let Self::Firsts { set, seed } = self else { return None };
+        Some((set.set(source, 0)?, *seed))
+    }
+}
+
+/// What a frame holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Kind {
+    /// An [`Ask`], as JSON.
+    Ask = 1,
+    /// A [`Status`], as JSON.
+    Status = 2,
+    /// Pairs, two `u32` each, then the distances of the first pair in each column, those of the second, … as `u16`.
+    Pairs = 3,
+    /// First rows, a `u32` each.
+    Firsts = 4,
+    /// Nothing: the search goes on.
+    Alive = 5,
+    /// Nothing: the search is done.
+    Done = 6,
+    /// A [`GpuError`], as JSON: the search has ended.
+    Failed = 7,
+}
+
+impl Kind {
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        let kinds = [Self::Ask, Self::Status, Self::Pairs, Self::Firsts, Self::Alive, Self::Done, Self::Failed];
+        kinds.into_iter().find(|kind| *kind as u32 == number)
+    }
+}
+
+/// What the GPU process says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its number.
+    pub process: u32,
+    /// The device.
+    pub info: Info,
+    /// Bytes of the device that searches may take in all.
+    pub limit: usize,
+    /// Bytes that they take at the moment.
+    pub allocated: usize,
+    /// Searches that have ended well.
+    pub searches: u64,
+    /// Searches under way, or waiting.
+    pub active: usize,
+    /// Seconds since it started.
+    pub seconds: u64,
+}
+
+/// A frame that was read: what it holds, its body, and its length in all.
+pub(crate) type Frame<'a> = (Kind, &'a [u8], usize);
+
+/// Appends a frame.
+pub(crate) fn frame(output: &mut Vec<u8>, kind: Kind, body: &[&[u8]]) -> Result<(), GpuError> {
+    let length: usize = body.iter().map(|part| part.len()).sum();
+    if length > MOST {
+        return Err(GpuError::refused("a message that is too long", 0));
+    }
+    output.try_reserve(HEAD + length).map_err(|_| GpuError::OutOfMemory(length))?;
+    output.extend_from_slice(&(kind as u32).to_ne_bytes());
+    output.extend_from_slice(&(length as u32).to_ne_bytes());
+    body.iter().for_each(|part| output.extend_from_slice(part));
+    Ok(())
+}
+
+/// The first frame of what was read. `None` where it is not there whole.
+/// Errors: `Refused`, for what is no frame.
+pub(crate) fn first_frame(input: &[u8]) -> Result<Option<Frame<'_>>, GpuError> {
+    let Some((head, rest)) = input.split_at_checked(HEAD) else { return Ok(None) };
+    let number = |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let (kind, length) = (Kind::from_number(number(0)), number(4) as usize);
+    match kind.filter(|_| length <= MOST) {
+        None => Err(GpuError::refused("a message of an unknown kind", number(0))),
+        Some(kind) => Ok(rest.get(..length).map(|body| (kind, body, HEAD + length))),
+    }
+}

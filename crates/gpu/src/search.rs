@@ -1,0 +1,309 @@
+//! A search on the device, step by step: a caller that has others to serve, or interrupts to look for, does so in
+//! between.
+//!
+//! - Sets that the memory does not hold together are cut into parts, and each part is searched with each.
+//! - Each part is searched in passes: one by brute force, or one a band.
+//! - A pass is cut into launches ([`slices`](crate::slices)): a step is one launch, and the results that it had.
+//!
+//! Invariant: each pair is handed out once. A launch whose results did not fit hands out nothing, and is repeated in
+//! halves.
+
+use crate::banded::Banded;
+use crate::brute::Brute;
+use crate::device::Device;
+use crate::error::GpuError;
+use crate::kernels::is_small;
+use crate::part::{LEAST_RESULTS, Part, RESULTS, Rows};
+use crate::proof::Subject;
+use crate::request::{Method, Request};
+use crate::slices::Slices;
+use std::ops::Range;
+use std::time::Instant;
+
+/// The fewest rows of a part.
+const LEAST_ROWS: usize = 1 << 12;
+/// The most rows of a part: what the kernels' arithmetic allows.
+const MOST_ROWS: usize = 1 << 31;
+/// The most parts of a search: cut smaller, the copies would take longer than the CPU does.
+const MOST_PARTS: usize = 1 << 14;
+
+/// Pairs of rows, the smaller one first within one set, and their distances, one a column, those of a pair together.
+pub type Take<'t, E> = dyn FnMut(&[(u32, u32)], &[u16]) -> Result<(), E> + 't;
+
+/// What a step has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A launch, or the copying in of a part; there is more to do.
+    Worked,
+    /// Nothing: other searches have the memory that the next part needs.
+    Waits,
+    /// The search has ended.
+    Done,
+}
+
+enum Pass {
+    Brute(Brute),
+    Banded(Banded),
+}
+
+impl Pass {
+    fn slices(&mut self) -> &mut Slices {
+        match self {
+            Self::Brute(brute) => &mut brute.slices,
+            Self::Banded(banded) => &mut banded.slices,
+        }
+    }
+}
+
+/// A search that is under way.
+pub struct Search<'d> {
+    device: &'d Device,
+    request: Request,
+    /// Rows of each part of a set.
+    rows: usize,
+    /// How many results there is room for.
+    capacity: usize,
+    /// Whether it waits where others have the memory; else that is an error.
+    is_patient: bool,
+    /// What is searched after the current part, the next at the end.
+    left: Vec<Rows>,
+    current: Option<(Part<'d>, Pass)>,
+    has_failed: bool,
+}
+
+impl<'d> Search<'d> {
+    /// Begins a search. Takes no memory of the device yet, unless a kind of kernel is used for the first time, which is
+    /// proved first. Errors: `Refused` for a request that no caller should make; `OutOfMemory`, where the limit is too low
+    /// even for the smallest parts; those of a proof.
+    pub fn new(device: &'d Device, request: Request) -> Result<Self, GpuError> {
+        request.check()?;
+        let words = request.left.columns[request.driving].words();
+        device.prove(match request.method {
+            Method::BruteForce => Subject::Brute(words, is_small(words, request.radii[request.driving])),
+            Method::Bands(_) => Subject::Banded(words),
+        })?;
+        Self::begin(device, request, RESULTS, true)
+    }
+
+    /// A search with kernels of which nobody knows yet that they are right. It needs little memory, and waits for none:
+    /// while it runs, nobody else goes on.
+    pub(crate) fn unproved(device: &'d Device, request: Request) -> Result<Self, GpuError> {
+        request.check()?;
+        Self::begin(device, request, LEAST_RESULTS, false)
+    }
+
+    fn begin(device: &'d Device, request: Request, capacity: usize, is_patient: bool) -> Result<Self, GpuError> {
+        let most = request.left.rows.max(request.right.as_ref().map_or(0, |right| right.rows));
+        let is_empty = request.left.rows == 0 || request.right.as_ref().is_some_and(|right| right.rows == 0);
+        let (rows, left) = (most.clamp(1, MOST_ROWS), Vec::new());
+        let mut search = Search { device, request, rows, capacity, is_patient, left, current: None, has_failed: false };
+        if !is_empty {
+            search.cut()?;
+        }
+        Ok(search)
+    }
+
+    /// One launch, or the copying in of a part. Errors: those of the driver; `OutOfMemory`, where not even the smallest part
+    /// fits. After an error the search cannot go on.
+    pub fn step<E: From<GpuError>>(&mut self, take: &mut Take<'_, E>) -> Result<Step, E> {
+        if self.has_failed {
+            return Err(GpuError::refused("a search that has failed", 0).into());
+        }
+        let outcome = self.try_step(take);
+        if outcome.is_err() {
+            self.has_failed = true;
+            self.current = None;
+        }
+        outcome
+    }
+
+    fn try_step<E: From<GpuError>>(&mut self, take: &mut Take<'_, E>) -> Result<Step, E> {
+        let Some((part, pass)) = &mut self.current else {
+            return match self.left.pop() {
+                Some(rows) => Ok(self.next_part(rows)?),
+                None => Ok(Step::Done),
+            };
+        };
+        let Some(slice) = pass.slices().next() else {
+            let goes_on = match pass {
+                Pass::Brute(_) => false,
+                Pass::Banded(banded) => banded.next_band(part)?,
+            };
+            if !goes_on {
+                self.current = None;
+            }
+            return Ok(if goes_on || !self.left.is_empty() { Step::Worked } else { Step::Done });
+        };
+        let began = Instant::now();
+        part.clear()?;
+        match pass {
+            Pass::Brute(brute) => brute.launch(part, &slice)?,
+            Pass::Banded(banded) => banded.launch(part, &slice)?,
+        }
+        let found = part.found()?;
+        let took = began.elapsed();
+        if found > part.capacity() {
+            return match pass.slices().overflowed(slice) {
+                true => Ok(Step::Worked),
+                false => Err(GpuError::wrong("more pairs than were compared").into()),
+            };
+        }
+        pass.slices().done(&slice, took, found as f64 / part.capacity() as f64);
+        part.take(found, take)?;
+        Ok(Step::Worked)
+    }
+
+    /// Copies rows in, and prepares the first pass. Where other searches have the memory for them, they come later; where
+    /// nobody has, all that is left is cut smaller.
+    fn next_part(&mut self, rows: Rows) -> Result<Step, GpuError> {
+        match self.try_part(&rows) {
+            Ok(current) => self.current = Some(current),
+            Err(GpuError::OutOfMemory(_)) if self.is_patient && self.device.is_shared() => {
+                self.left.push(rows);
+                return Ok(Step::Waits);
+            }
+            Err(GpuError::OutOfMemory(bytes)) => {
+                if !self.shrink() {
+                    return Err(GpuError::OutOfMemory(bytes));
+                }
+                self.left.push(rows);
+                let parts: usize = self.left.iter().map(|rows| count(rows, self.rows)).sum();
+                if parts > MOST_PARTS {
+                    return Err(GpuError::OutOfMemory(bytes));
+                }
+                let left = std::mem::take(&mut self.left);
+                self.left = left.iter().flat_map(|rows| cut(rows, self.rows)).collect();
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(Step::Worked)
+    }
+
+    fn try_part(&self, rows: &Rows) -> Result<(Part<'d>, Pass), GpuError> {
+        let more = self.pass_bytes(rows);
+        let part = Part::upload(self.device, &self.request, rows, self.capacity, more)?;
+        let pass = match &self.request.method {
+            Method::BruteForce => Pass::Brute(Brute::begin(&part)?),
+            Method::Bands(bands) => Pass::Banded(Banded::begin(&part, bands)?),
+        };
+        Ok((part, pass))
+    }
+
+    fn pass_bytes(&self, rows: &Rows) -> usize {
+        match &self.request.method {
+            Method::BruteForce => Brute::bytes(self.device, &self.request, rows),
+            Method::Bands(bands) => Banded::bytes(&self.request, rows, bands),
+        }
+    }
+
+    /// The first cut, as far as the limit tells.
+    fn cut(&mut self) -> Result<(), GpuError> {
+        let right = self.request.right.as_ref().map(|right| 0..right.rows);
+        let all = Rows { left: 0..self.request.left.rows, right };
+        loop {
+            let largest = largest(&all, self.rows);
+            let bytes = Part::bytes(&self.request, &largest, self.capacity) + self.pass_bytes(&largest);
+            if bytes <= self.device.limit() && count(&all, self.rows) <= MOST_PARTS {
+                self.left = cut(&all, self.rows);
+                return Ok(());
+            }
+            if bytes <= self.device.limit() || !self.shrink() {
+                return Err(GpuError::OutOfMemory(bytes));
+            }
+        }
+    }
+
+    /// Asks for less: for fewer results first, then for smaller parts. `false` where it is the least already.
+    fn shrink(&mut self) -> bool {
+        if self.capacity > LEAST_RESULTS {
+            self.capacity = (self.capacity / 4).max(LEAST_RESULTS);
+        } else if self.rows > LEAST_ROWS {
+            self.rows = self.rows.div_ceil(2).max(LEAST_ROWS);
+        } else {
+            return false;
+        }
+        true
+    }
+}
+
+/// How many pieces of at most `most` rows are made of so many, and how many rows the first one has.
+fn piece(rows: usize, most: usize) -> (usize, usize) {
+    let count = rows.div_ceil(most).max(1);
+    (count, rows.div_ceil(count))
+}
+
+/// A part of [`cut`] than which none is larger.
+fn largest(rows: &Rows, most: usize) -> Rows {
+    let (count, size) = piece(rows.left.len(), most);
+    let right = match &rows.right {
+        Some(right) => Some(0..piece(right.len(), most).1),
+        None => (count > 1).then_some(0..size),
+    };
+    Rows { left: 0..size, right }
+}
+
+/// How many parts [`cut`] makes.
+fn count(rows: &Rows, most: usize) -> usize {
+    let (left, _) = piece(rows.left.len(), most);
+    match &rows.right {
+        Some(right) => left.saturating_mul(piece(right.len(), most).0),
+        None => left.saturating_mul(left + 1) / 2,
+    }
+}
+
+/// Rows in pieces of at most `most`.
+fn pieces(rows: &Range<usize>, most: usize) -> Vec<Range<usize>> {
+    let (count, size) = piece(rows.len(), most);
+    (0..count).map(|piece| rows.start + piece * size..(rows.start + (piece + 1) * size).min(rows.end)).collect()
+}
+
+/// A search of rows as searches of parts, so that each pair is in one of them.
+fn cut(rows: &Rows, most: usize) -> Vec<Rows> {
+    let left = pieces(&rows.left, most);
+    match &rows.right {
+        Some(right) => {
+            let right = pieces(right, most);
+            let pairs = left.iter().flat_map(|left| right.iter().map(move |right| (left, right)));
+            pairs.map(|(left, right)| Rows { left: left.clone(), right: Some(right.clone()) }).collect()
+        }
+        None => {
+            let among = left.iter().map(|piece| Rows { left: piece.clone(), right: None });
+            let between = left.iter().enumerate().flat_map(|(first, piece)| {
+                left[first + 1..].iter().map(move |later| Rows { left: piece.clone(), right: Some(later.clone()) })
+            });
+            among.chain(between).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cut once, and what is left cut again: each pair is in one part.
+    #[test]
+    fn parts_have_each_pair_once() {
+        for (left, right, most) in [(10, None, 3), (7, None, 7), (1, None, 4), (9, Some(4), 2), (5, Some(11), 100)] {
+            let all = Rows { left: 0..left, right: right.map(|right| 0..right) };
+            let first = cut(&all, most);
+            assert_eq!(first.len(), count(&all, most));
+            let largest = largest(&all, most);
+            let size = |rows: &Rows| rows.left.len() + rows.right.as_ref().map_or(0, ExactSizeIterator::len);
+            assert_eq!(first.iter().map(size).max(), Some(size(&largest)));
+            let parts: Vec<Rows> = first.iter().flat_map(|rows| cut(rows, most.div_ceil(2))).collect();
+            let mut times = vec![0; left * right.unwrap_or(left)];
+            for part in parts {
+                assert!(part.left.len() <= most.div_ceil(2));
+                for a in part.left.clone() {
+                    for b in part.right.clone().unwrap_or(a + 1..part.left.end) {
+                        times[a * right.unwrap_or(left) + b] += 1;
+                    }
+                }
+            }
+            for (pair, times) in times.into_iter().enumerate() {
+                let (a, b) = (pair / right.unwrap_or(left), pair % right.unwrap_or(left));
+                assert_eq!(times, u32::from(right.is_some() || a < b), "{a} {b}");
+            }
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! The GPU process: serves the searches of all clients of a host's server on one device.
+//!
+//! One thread does everything: it takes questions, runs a launch of one search after the other, and hands out results
+//! as fast as each client reads them. So a short search passes a long one, a slow reader keeps nobody up but itself,
+//! and a client that is gone is noticed between two launches.
+//!
+//! The process holds nothing that outlives it: when it ends, for whatever reason, its clients see the end of the
+//! stream, and search elsewhere. It ends by itself when nobody has asked for a while, when the device is lost, and when
+//! it is told to stop.
+
+use crate::collapse::Collapse;
+use crate::device::Device;
+use crate::error::GpuError;
+use crate::protocol::{Ask, Kind, PAIRS, Question, Status, VERSION, first_frame, frame};
+use crate::request::Source;
+use crate::search::{Search, Step};
+use crate::shared::Sealed;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use std::io::{self, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Bytes that wait for a client to read them, from which on its search waits, too.
+const BEHIND: usize = 4 << 20;
+/// How often a client hears that its search goes on.
+const ALIVE: Duration = Duration::from_secs(1);
+/// Clients at a time; more are turned away.
+const CLIENTS: usize = 256;
+/// How long a search waits for memory that others have, while none of them gives any back. Then it is told so: its client
+/// has a CPU.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the process sleeps while nothing runs but searches that wait for memory.
+const PAUSE: i64 = 10_000_000;
+/// Rows of an answer that are handed out at a time.
+const FIRSTS: usize = 1 << 18;
+
+/// How the process serves.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// It ends when nobody has asked for so long, whoever is connected.
+    pub idle: Duration,
+}
+
+/// Why it has ended.
+#[derive(Debug)]
+pub enum End {
+    /// Nobody has asked for long.
+    Idle,
+    /// It was told to.
+    Stopped,
+    /// The device is lost.
+    Lost(GpuError),
+    /// The system refused something that nothing goes on without.
+    System(io::Error),
+}
+
+/// Serves clients until there is a reason to end. `stop` is called between two steps: launches of some 50 ms, and the copying in
+/// of parts, which takes as long as the limit of the memory makes it.
+pub fn serve(listener: &UnixListener, device: &Device, settings: Settings, stop: &dyn Fn() -> bool) -> End {
+    if let Err(error) = listener.set_nonblocking(true) {
+        return End::System(error);
+    }
+    let mut server = Server { device, clients: Vec::new(), began: Instant::now(), asked: Instant::now(), searches: 0 };
+    loop {
+        if stop() {
+            return End::Stopped;
+        }
+        if let Err(error) = server.wait(listener) {
+            return End::System(error);
+        }
+        server.accept(listener);
+        if let Err(error) = server.turn() {
+            let end = error.clone();
+            server.clients.iter_mut().for_each(|client| client.fail(&error));
+            return End::Lost(end);
+        }
+        server.clients.retain(|client| !client.is_gone);
+        let is_busy = server.clients.iter().any(|client| client.work.is_some() || !client.output.is_empty());
+        if is_busy {
+            server.asked = Instant::now();
+        } else if server.asked.elapsed() > settings.idle {
+            return End::Idle;
+        }
+    }
+}
+
+struct Server<'d> {
+    device: &'d Device,
+    clients: Vec<Client<'d>>,
+    began: Instant,
+    /// When somebody was here last.
+    asked: Instant,
+    searches: u64,
+}
+
+impl<'d> Server<'d> {
+    /// Waits until there is something to do: not at all, where a search can go on.
+    fn wait(&mut self, listener: &UnixListener) -> io::Result<()> {
+        let runs = |client: &Client<'_>| client.is_runnable() && client.waits.is_none();
+        let has_input = self.clients.iter().any(|client| client.has_question());
+        let nanoseconds = if has_input || self.clients.iter().any(runs) {
+            0
+        } else if self.clients.iter().any(Client::is_runnable) {
+            PAUSE
+        } else {
+            100_000_000
+        };
+        let mut sockets = Vec::with_capacity(self.clients.len() + 1);
+        for client in &self.clients {
+            let writes = if client.output.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+            sockets.push(PollFd::new(&client.stream, PollFlags::IN | writes));
+        }
+        sockets.push(PollFd::new(listener, PollFlags::IN));
+        let patience = Timespec { tv_sec: 0, tv_nsec: nanoseconds };
+        match poll(&mut sockets, Some(&patience)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let ready: Vec<PollFlags> = sockets.iter().map(PollFd::revents).collect();
+        for (client, ready) in self.clients.iter_mut().zip(ready) {
+            if ready.contains(PollFlags::OUT) {
+                client.write();
+            }
+            if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+                client.read();
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, listener: &UnixListener) {
+        loop {
+            let stream = match listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Without descriptors, say: the socket stays ready, and would be asked without end.
+                Err(_) => return std::thread::sleep(Duration::from_millis(10)),
+            };
+            // Only processes of the same user: the folder of the socket keeps others out as well.
+            let is_ours =
+                rustix::net::sockopt::socket_peercred(&stream).is_ok_and(|peer| peer.uid == rustix::process::geteuid());
+            if is_ours && self.clients.len() < CLIENTS && stream.set_nonblocking(true).is_ok() {
+                self.clients.push(Client::new(stream));
+            }
+        }
+    }
+
+    /// Answers new questions; one step of each search that can go on. Errors: the device is lost.
+    fn turn(&mut self) -> Result<(), GpuError> {
+        let active = self.clients.iter().filter(|client| client.work.is_some()).count();
+        for client in &mut self.clients {
+            let Some(ask) = client.take_question() else { continue };
+            self.asked = Instant::now();
+            let begun = ask.and_then(|question| {
+                if question == Question::Status {
+                    let status = Status {
+                        process: std::process::id(),
+                        info: self.device.info().clone(),
+                        limit: self.device.limit(),
+                        allocated: self.device.allocated(),
+                        searches: self.searches,
+                        active,
+                        seconds: self.began.elapsed().as_secs(),
+                    };
+                    let text = serde_json::to_vec(&status).unwrap_or_default();
+                    return frame(&mut client.output, Kind::Status, &[&text]);
+                }
+                client.begin(self.device, &question)
+            });
+            if let Err(error) = begun {
+                client.fail(&error);
+                if error.is_lost() {
+                    return Err(error);
+                }
+            }
+            client.write();
+        }
+        for client in &mut self.clients {
+            if !client.is_runnable() {
+                continue;
+            }
+            match client.step() {
+                Ok(Step::Worked) => {
+                    client.waits = None;
+                }
+                Ok(Step::Waits) => {
+                    if client.waits.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                        client.fail(&GpuError::OutOfMemory(self.device.limit()));
+                    }
+                }
+                Ok(Step::Done) => {
+                    client.waits = None;
+                    self.searches += 1;
+                }
+                Err(error) => {
+                    client.fail(&error);
+                    if error.is_lost() {
+                        return Err(error);
+                    }
+                }
+            }
+            client.write();
+        }
+        Ok(())
+    }
+}
+
+/// What runs for a client.
+enum Work<'d> {
+    Pairs(Box<Search<'d>>),
+    Firsts(Box<Collapse<'d>>),
+}
+
+struct Client<'d> {
+    stream: UnixStream,
+    input: Vec<u8>,
+    /// The file that came with the question.
+    file: Option<OwnedFd>,
+    output: Vec<u8>,
+    /// Bytes of `output` that were sent.
+    sent: usize,
+    work: Option<Work<'d>>,
+    /// Since when its search waits for memory.
+    waits: Option<Instant>,
+    heard: Instant,
+    is_gone: bool,
+}
+
+impl<'d> Client<'d> {
+    fn new(stream: UnixStream) -> Self {
+        let (input, output) = (Vec::new(), Vec::new());
+        let heard = Instant::now();
+        Client { stream, input, file: None, output, sent: 0, work: None, waits: None, heard, is_gone: false }
+    }
+
+    /// Whether its search can go on: it reads what it is given.
+    fn is_runnable(&self) -> bool {
+        self.work.is_some() && self.listens()
+    }
+
+    /// Whether it is there, and reads what it is given.
+    fn listens(&self) -> bool {
+        !self.is_gone && self.output.len() - self.sent < BEHIND
+    }
+
+    /// Whether a question may have come whole.
+    fn has_question(&self) -> bool {
+        self.listens() && !matches!(first_frame(&self.input), Ok(None))
+    }
+
+    /// Reads what is there, and the file that may come with it.
+    fn read(&mut self) {
+        let mut bytes = [0; 4096];
+        loop {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut with = RecvAncillaryBuffer::new(&mut space);
+            let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+            match recvmsg(&self.stream, &mut [IoSliceMut::new(&mut bytes)], &mut with, flags) {
+                Ok(message) if message.bytes > 0 => {
+                    self.input.extend_from_slice(&bytes[..message.bytes]);
+                    for part in with.drain() {
+                        if let RecvAncillaryMessage::ScmRights(files) = part {
+                            // One question at a time.
+                            if self.file.is_some() {
+                                return self.leave();
+                            }
+                            self.file = files.last();
+                        }
+                    }
+                    // A question is short, and nobody asks while a search runs.
+                    if self.input.len() > 1 << 16 {
+                        return self.leave();
+                    }
+                }
+                Err(Errno::AGAIN | Errno::INTR) => return,
+                // The end of the stream: the client wants nothing any more.
+                _ => return self.leave(),
+            }
+        }
+    }
+
+    fn leave(&mut self) {
+        self.work = None;
+        self.is_gone = true;
+    }
+
+    /// Writes what the client is ready to read.
+    fn write(&mut self) {
+        while self.sent < self.output.len() {
+            match self.stream.write(&self.output[self.sent..]) {
+                Ok(bytes) if bytes > 0 => {
+                    self.sent += bytes;
+                    self.heard = Instant::now();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                _ => return self.leave(),
+            }
+        }
+        // Moved only once that is less than what was sent.
+        if self.sent * 2 >= self.output.len() {
+            self.output.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    /// A question that has come whole.
+    fn take_question(&mut self) -> Option<Result<Question, GpuError>> {
+        if !self.listens() {
+            return None;
+        }
+        let (question, length) = match first_frame(&self.input) {
+            Ok(None) => return None,
+            Ok(Some((Kind::Ask, body, length))) => {
+                let question = match serde_json::from_slice::<Ask>(body) {
+                    Ok(ask) if ask.version == VERSION => Ok(ask.question),
+                    _ => Err(GpuError::refused("a question of another version", 0)),
+                };
+                (question, length)
+            }
+            Ok(Some((_, _, length))) => (Err(GpuError::refused("an answer", 0)), length),
+            Err(error) => (Err(error), self.input.len()),
+        };
+        self.input.drain(..length);
+        Some(if self.work.is_some() { Err(GpuError::refused("a question before the answer", 0)) } else { question })
+    }
+
+    fn begin(&mut self, device: &'d Device, question: &Question) -> Result<(), GpuError> {
+        let wrong = || GpuError::refused("the hashes of a question", 0);
+        let (words, file) = (question.size().ok_or_else(wrong)?, self.file.take().ok_or_else(wrong)?);
+        let source: Source = Arc::new(Sealed::open(file, words).map_err(|_| wrong())?);
+        self.work = Some(match question {
+            Question::Firsts { .. } => {
+                let (set, seed) = question.set(&source).ok_or_else(wrong)?;
+                Work::Firsts(Box::new(Collapse::new(device, &set, seed)?))
+            }
+            _ => Work::Pairs(Box::new(Search::new(device, question.request(&source).ok_or_else(wrong)?)?)),
+        });
+        Ok(())
+    }
+
+    /// One step of the search.
+    fn step(&mut self) -> Result<Step, GpuError> {
+        let output = &mut self.output;
+        let step = match &mut self.work {
+            None => Step::Done,
+            Some(Work::Pairs(search)) => search.step(&mut |pairs: &[(u32, u32)], distances: &[u16]| {
+                let columns = distances.len() / pairs.len().max(1);
+                for (pairs, distances) in pairs.chunks(PAIRS).zip(distances.chunks(PAIRS * columns)) {
+                    let mut body = Vec::new();
+                    let bytes = pairs.len() * (8 + 2 * columns);
+                    body.try_reserve_exact(bytes).map_err(|_| GpuError::OutOfMemory(bytes))?;
+                    pairs.iter().for_each(|(left, right)| {
+                        body.extend_from_slice(&left.to_ne_bytes());
+                        body.extend_from_slice(&right.to_ne_bytes());
+                    });
+                    distances.iter().for_each(|bits| body.extend_from_slice(&bits.to_ne_bytes()));
+                    frame(output, Kind::Pairs, &[&body])?;
+                }
+                Ok::<_, GpuError>(())
+            })?,
+            Some(Work::Firsts(collapse)) => {
+                let goes_on = collapse.step()?
+                    || collapse.take(FIRSTS, |firsts| {
+                        let bytes: Vec<u8> = firsts.iter().flat_map(|first| first.to_ne_bytes()).collect();
+                        frame(output, Kind::Firsts, &[&bytes])
+                    })?;
+                if goes_on { Step::Worked } else { Step::Done }
+            }
+        };
+        if step == Step::Done {
+            self.work = None;
+            frame(&mut self.output, Kind::Done, &[])?;
+        } else if self.heard.elapsed() > ALIVE && self.output.is_empty() {
+            frame(&mut self.output, Kind::Alive, &[])?;
+        }
+        Ok(step)
+    }
+
+    /// Ends its search with an error, which it is told.
+    fn fail(&mut self, error: &GpuError) {
+        (self.work, self.waits) = (None, None);
+        let text = serde_json::to_vec(error).unwrap_or_default();
+        if frame(&mut self.output, Kind::Failed, &[&text]).is_err() {
+            self.is_gone = true;
+        }
+        self.write();
+    }
+}
