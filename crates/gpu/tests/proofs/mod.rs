@@ -123,7 +123,12 @@ impl Proofs {
 
     fn start(&self, program: &Path) -> Outcome {
         let mut command = Command::new("timeout");
-        command.arg(LIMIT).arg(program);
+        command.arg(LIMIT);
+        // The thread sanitizer expects its memory where some kernels put something else at random.
+        if self.mode == Mode::Thread && can_fix_addresses() {
+            command.args(["setarch", "-R"]);
+        }
+        command.arg(program);
         // Fibers have stacks that the sanitizers do not know of.
         command.env("ASAN_OPTIONS", "detect_stack_use_after_return=0:detect_leaks=0");
         command.env("TSAN_OPTIONS", "halt_on_error=1:report_thread_leaks=0");
@@ -139,6 +144,11 @@ impl Proofs {
         let line = text.lines().find(|line| tells.iter().any(|tell| line.contains(tell)));
         Outcome::Found(line.map_or_else(|| format!("{}", output.status), |line| line.trim().to_owned()))
     }
+}
+
+/// Whether addresses can be had that are not random: a container may forbid it.
+fn can_fix_addresses() -> bool {
+    Command::new("setarch").args(["-R", "true"]).output().is_ok_and(|output| output.status.success())
 }
 
 fn text_of(output: &Output) -> String {
