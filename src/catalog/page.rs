@@ -87,7 +87,8 @@ function! {
     page_of_duplicates, pg_finfo_page_of_duplicates,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
-        let page = with_share(|share| make(arguments.int8(0), text(arguments.bytes(1)), arguments.int4(2), share)).or_raise();
+        let (catalog, setting, most) = (arguments.int8(0), text(arguments.bytes(1)), arguments.int4(2));
+        let page = with_share(|share| make(catalog, setting, most, share)).or_raise();
         Varlena::new(&[page.as_bytes()]).into_datum()
     },
 }

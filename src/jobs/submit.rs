@@ -102,8 +102,8 @@ function! {
 }
 
 function! {
-    /// `_start_workers_at_end(integer, bool)`: starts that many workers, or as many as can run, when this transaction ends: for
-    /// jobs that were there before.
+    /// `_start_workers_at_end(integer, bool)`: starts that many workers, or as many as can run, when this transaction
+    /// ends: for jobs that were there before.
     start_workers_at_end, pg_finfo_start_workers_at_end,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {

@@ -113,9 +113,9 @@ impl Pages {
         Pages { snapshot: version::expiring(scan.snapshot()), ..Self::of(scan.index(), None) }
     }
 
-    /// Raises 72000 where the snapshot of a search is too old by now, and the index has lost entries since it was taken:
-    /// rows of what the search has found before may have gone as well. Whatever takes entries out of the index changes
-    /// block 0 before the rows go.
+    /// Raises 72000 where the snapshot of a search is too old by now, and the index has lost entries since it was
+    /// taken: rows of what the search has found before may have gone as well. Whatever takes entries out of the index
+    /// changes block 0 before the rows go.
     #[inline]
     pub(crate) fn test_snapshot(&self) {
         if !self.snapshot.is_null() {
@@ -198,8 +198,8 @@ impl Pages {
         }
     }
 
-    /// Whether the checksum of a page is known to be right, for it was looked at since the page came in: by Postgres, or
-    /// by this session, now or earlier.
+    /// Whether the checksum of a page is known to be right, for it was looked at since the page came in: by Postgres,
+    /// or by this session, now or earlier.
     #[inline]
     fn is_verified(&self, block: u32, (buffer, came_in): (Buffer, bool), page: &Page) -> bool {
         if self.has_checksums {
@@ -377,7 +377,8 @@ impl Store for Pages {
             // SAFETY: an open relation. The closure owns nothing.
             unsafe { guard(|| blocks.iter().for_each(|block| RecordFreeIndexPage(self.index, *block))) };
         }
-        // What is short is not interrupted: not here either, where Postgres looks for interrupts at every page of the map.
+        // What is short is not interrupted: not here either, where Postgres looks for interrupts at every page of the
+        // map.
         let held = &raw mut pg_sys::InterruptHoldoffCount;
         // SAFETY: an open relation. Interrupts are held off as HOLD_INTERRUPTS does; an ERROR lets them go by itself.
         unsafe {

@@ -1,8 +1,9 @@
-//! Where the library is preloaded: memory that all processes of the server share, a word for each of them. In it stands how
-//! much memory the images of that process take.
+//! Where the library is preloaded: memory that all processes of the server share, a word for each of them. In it stands
+//! how much memory the images of that process take.
 //!
-//! Only a process itself writes its word, its threads included, each time by one atomic step: whenever it ends, what it had
-//! counts no more. It is cleared while the process exits; where one is killed, Postgres initializes all shared memory again.
+//! Only a process itself writes its word, its threads included, each time by one atomic step: whenever it ends, what it
+//! had counts no more. It is cleared while the process exits; where one is killed, Postgres initializes all shared
+//! memory again.
 
 use pgrx::pg_sys::{self, Datum};
 use std::ffi::c_int;
@@ -67,8 +68,8 @@ unsafe extern "C-unwind" fn request() {
 /// # Safety
 /// Called by the postmaster, at its start and whenever it initializes shared memory again: no other process is there.
 unsafe extern "C-unwind" fn start() {
-    // SAFETY: nothing is owned that an error would leave behind; Postgres gives as many bytes as are asked for, aligned to a
-    // line of the cache.
+    // SAFETY: nothing is owned that an error would leave behind; Postgres gives as many bytes as are asked for, aligned
+    // to a line of the cache.
     unsafe {
         pg_sys::panic::pgrx_extern_c_guard(|| {
             call(STARTED_BEFORE.get());

@@ -59,7 +59,7 @@ struct BruteProof {
     launch({segments, count}, BRUTE_THREADS, order, kernel.name, [&] { kernel.kernel(p); });
   }
 
-  // All slices of so many blocks and segments, each with a counter of its own.
+  // All slices of that many blocks and segments, each with a counter of its own.
   Pairs in_slices(u32 blocks_each, u32 segment, u32 segments_each, u64 capacity) {
     Pairs all;
     u32 segments = blocks_of(sets.n_right, segment);
@@ -130,7 +130,8 @@ inline void prove_crowd(const BruteKernel& kernel) {
          describe(kernel.name, sets, want.size()) + ": halving");
 }
 
-// Sanitizers get one set in order, two in reversed order, several columns in no order; 280 rows for two blocks of a sort.
+// Sanitizers get one set in order, two in reversed order, several columns in no order; 280 rows for two blocks of a
+// sort.
 inline void prove(const BruteKernel& kernel) {
   u32 w = kernel.words, r = kernel.small;
   for (host::Order order : ORDERS) {

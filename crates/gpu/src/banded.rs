@@ -47,7 +47,7 @@ fn counts_for(bands: &[Band]) -> usize {
 }
 
 fn most_flips(bands: &[Band]) -> usize {
-    bands.iter().map(|band| band.flips().len()).max().unwrap_or(1)
+    bands.iter().map(|band| band.flips().count()).max().unwrap_or(1)
 }
 
 impl Banded {
@@ -87,7 +87,7 @@ impl Banded {
         let left = sorted(&part.left)?;
         let right = if part.one_set { left } else { sorted(&part.right)? };
         let earlier = part.arena.array(bands.len())?;
-        let as_params: Vec<params::Band> = bands.iter().map(band_parameter).collect();
+        let as_params: Vec<params::Band> = bands.iter().map(Band::parameter).collect();
         part.device.copy_in(earlier, &as_params)?;
         let mut banded = Banded {
             bands: bands.to_vec(),
@@ -121,7 +121,7 @@ impl Banded {
         if !part.one_set {
             self.sort(part, &part.right, self.right, &band)?;
         }
-        let flips = band.flips();
+        let flips: Vec<u32> = band.flips().collect();
         part.device.copy_in(self.flips, &flips)?;
         self.n_flips = flips.len() as u32;
         let blocks = part.left.rows.div_ceil(params::BAND_THREADS);
@@ -146,7 +146,7 @@ impl Banded {
             ranks: sorted.ranks.address(),
             sorted: sorted.hashes.address(),
             rows: sorted.rows.address(),
-            band: band_parameter(band),
+            band: band.parameter(),
             n: set.rows,
             words: part.words as u32,
         };
@@ -173,7 +173,7 @@ impl Banded {
             right_starts: self.right.starts.address(),
             flips: self.flips.address(),
             earlier: self.earlier.address(),
-            band: band_parameter(&self.bands[self.current]),
+            band: self.bands[self.current].parameter(),
             n_left: part.left.rows,
             n_flips: self.n_flips,
             n_earlier: self.current as u32,
@@ -188,8 +188,4 @@ impl Banded {
             part.device.launch(self.kernels.probe, (slice.blocks.len() as u32, 1), params::BAND_THREADS, &parameters)
         }
     }
-}
-
-fn band_parameter(band: &Band) -> params::Band {
-    params::Band { word: band.word, start: band.start, width: band.width, tolerance: band.tolerance }
 }

@@ -41,6 +41,7 @@ impl Instructions {
 }
 
 /// Left and right places that the kernel reads: rows as they are, or sorted by their number of ones.
+#[derive(Clone, Copy)]
 struct Places {
     hashes: Pointer<u64>,
     rows: Pointer<u32>,
@@ -56,7 +57,8 @@ pub(crate) struct Brute {
     pub(crate) slices: Slices,
 }
 
-/// Right rows of a block. A block meets no more pairs than there is room for, so that a launch can always be cut to fit.
+/// Right rows of a block. A block meets no more pairs than there is room for, so that a launch can always be cut to
+/// fit.
 fn segment(rows: u32, block: u32, capacity: usize) -> u32 {
     let fits = (block as usize) * (LONG_SEGMENT as usize) <= capacity;
     if rows < FEW_ROWS || !fits { SHORT_SEGMENT } else { LONG_SEGMENT }
@@ -96,7 +98,7 @@ impl Brute {
             }
         };
         let left = places(&part.left)?;
-        let right = if part.one_set { left.again() } else { places(&part.right)? };
+        let right = if part.one_set { left } else { places(&part.right)? };
         let most = part.left.rows.max(part.right.rows);
         let segment = segment(most, kernel.rows, part.capacity());
         let blocks = part.left.rows.div_ceil(kernel.rows);
@@ -130,12 +132,6 @@ impl Brute {
         let grid = (segments, slice.blocks.len() as u32);
         // SAFETY: the arrays are those of the part and of the sort, as long as the kernel expects.
         unsafe { part.device.launch(self.kernel.kernel, grid, params::BRUTE_THREADS, &parameters) }
-    }
-}
-
-impl Places {
-    fn again(&self) -> Self {
-        Places { hashes: self.hashes, rows: self.rows, ones: self.ones }
     }
 }
 

@@ -50,8 +50,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the socket at `path`. Errors: the system's, `WouldBlock` where the process is too busy to accept anyone, `NotFound` and `ConnectionRefused` where no process
-    /// serves it, `PermissionDenied` where it belongs to another user.
+    /// Connects to the socket at `path`. Errors: the system's, `WouldBlock` where the process is too busy to accept
+    /// anyone, `NotFound` and `ConnectionRefused` where no process serves it, `PermissionDenied` where it belongs to
+    /// another user.
     pub fn connect(path: &Path) -> io::Result<Self> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;

@@ -111,8 +111,8 @@ impl<'d> Collapse<'d> {
         }
     }
 
-    /// Hands out the first row that is equal to each of the next rows, at most `most`; after the last step. `false` where that
-    /// was all. Errors: `WrongAnswer`.
+    /// Hands out the first row that is equal to each of the next rows, at most `most`; after the last step. `false`
+    /// where that was all. Errors: `WrongAnswer`.
     pub fn take<E: From<GpuError>>(
         &mut self,
         most: usize,

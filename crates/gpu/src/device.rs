@@ -23,7 +23,7 @@ use std::ffi::{CString, c_void};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// Bytes of pinned memory in each direction.
+/// Bytes of pinned memory, for both directions.
 pub(crate) const STAGING: usize = 8 << 20;
 /// Addresses of arrays are multiples of this: what the widest load of a kernel needs, and whole lines of the caches.
 const ALIGNMENT: usize = 256;
@@ -125,12 +125,6 @@ impl Device {
             self.proved.borrow_mut().insert(subject);
         }
         Ok(())
-    }
-
-    /// Pairs of 256-bit hashes that brute force compares in a second: measured, which takes some milliseconds.
-    pub fn rate(&self) -> Result<f64, GpuError> {
-        self.prove(Subject::Brute(4, true))?;
-        proof::rate(self)
     }
 
     /// The limit for all searches together, in bytes.

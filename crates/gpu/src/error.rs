@@ -21,8 +21,6 @@ pub enum GpuError {
     Refused(Cow<'static, str>, u32),
     /// The device answered with what cannot be right.
     WrongAnswer(Cow<'static, str>),
-    /// The search is not wanted any more.
-    Cancelled,
 }
 
 impl GpuError {
@@ -36,7 +34,7 @@ impl GpuError {
         Self::WrongAnswer(Cow::Borrowed(what))
     }
 
-    /// Whether this process can use the device again.
+    /// Whether this process can never use the device again.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Lost(_) | Self::WrongAnswer(_))
     }
@@ -59,7 +57,6 @@ impl fmt::Display for GpuError {
             Self::Lost(code) => write!(f, "the device is lost: the driver's error {code}"),
             Self::Refused(call, code) => write!(f, "{call} failed with the driver's error {code}"),
             Self::WrongAnswer(what) => write!(f, "the device computes wrong results: {what}"),
-            Self::Cancelled => f.write_str("the search was cancelled"),
         }
     }
 }

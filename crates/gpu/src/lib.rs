@@ -5,11 +5,11 @@
 //!
 //! | part | holds |
 //! |---|---|
-//! | [`client`], [`protocol`], [`shared`] | what a client needs: it asks, hands hashes over in shared memory, takes pairs |
+//! | [`client`], [`protocol`], [`shared`] | what a client needs: it asks, hands hashes over, takes pairs |
 //! | [`server`] | the GPU process: the clients, their searches in turn |
-//! | `search`, `slices`, `part` | a search in parts that fit the memory, in launches that fit 50 ms and the results' buffer |
+//! | `search`, `slices`, `part` | a search in parts that fit the memory, in launches of 50 ms whose results fit |
 //! | `brute`, `banded`, `collapse` | what is launched for it |
-//! | `proof` | known answers, before a kind of kernel is used for the first time; the device's rate |
+//! | `proof` | known answers, before a kind of kernel is used for the first time |
 //! | `device`, `driver` | the device, its memory, transfers; the driver's functions, found at run time |
 //! | `kernels`, [`params`] | the kernels by name; their arguments, mirrored from `kernels/search.h` |
 //! | `kernels/*.cu`, `*.h` | the kernels, in CUDA C; `kernels/README.md` describes them and what proves them |
@@ -17,7 +17,7 @@
 //! | `host/` | the kernels as C++ on the CPU, and their proofs against brute force |
 //! | `tests/host.rs` | compiles and runs the proofs, plain and with sanitizers; compares layouts and PTX |
 //! | `tests/planted.rs` | plants bugs in the kernels and tells which proof finds them |
-//! | `tests/serving.rs` | the GPU process on a stand-in for the driver (`tests/libcuda`), which runs the PTX that ships |
+//! | `tests/serving.rs` | the GPU process on a stand-in for the driver (`tests/libcuda`), with the PTX that ships |
 //!
 //! Invariant: nothing here needs a GPU, a driver or a file of NVIDIA's to build and to be tested.
 
@@ -42,7 +42,7 @@ mod slices;
 pub use collapse::Collapse;
 pub use device::{Device, Info};
 pub use error::GpuError;
-pub use request::{Band, Hashes, MAX_COLUMNS, MAX_ROWS, MAX_WORDS, Method, Request, Set, Source, words_for};
+pub use request::{Band, Hashes, MAX_COLUMNS, MAX_ROWS, MAX_WORDS, Method, Request, Set, Source};
 pub use search::{Search, Step, Take};
 
 /// Brute force by matrix instructions on bits, and the sort by the number of ones: sm_80, PTX 7.1; for sm_80 to sm_90.

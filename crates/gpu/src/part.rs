@@ -1,6 +1,6 @@
 //! A part of a search that is on the device whole: its sets, its buffer for results.
 
-use crate::device::{Arena, Device, Pointer};
+use crate::device::{Arena, Device, Plain, Pointer};
 use crate::error::GpuError;
 use crate::params;
 use crate::request::{Hashes, Request, Set};
@@ -48,17 +48,13 @@ pub(crate) struct Part<'d> {
     first: (usize, usize),
 }
 
-/// Bytes that an array of hashes takes, with the rows behind it that kernels may read.
-fn hash_bytes(rows: usize, words: usize) -> usize {
-    Arena::bytes::<u64>((rows + params::PADDING_ROWS as usize) * words)
-}
-
 impl<'d> Part<'d> {
     /// What `upload` needs, beside what the method does.
     pub(crate) fn bytes(request: &Request, rows: &Rows, capacity: usize) -> usize {
         let columns = request.radii.len();
-        let set =
-            |rows: usize| request.left.columns.iter().map(|column| hash_bytes(rows, column.words())).sum::<usize>();
+        let set = |rows: usize| {
+            request.left.columns.iter().map(|column| Self::padded_bytes::<u64>(rows, column.words())).sum::<usize>()
+        };
         set(rows.left.len())
             + rows.right.as_ref().map_or(0, |right| set(right.len()))
             + Arena::bytes::<params::Column>(columns)
@@ -110,13 +106,13 @@ impl<'d> Part<'d> {
     }
 
     /// An array for the rows of a set and those behind it.
-    pub(crate) fn padded<T: crate::device::Plain>(&self, rows: u32, words: usize) -> Result<Pointer<T>, GpuError> {
-        self.arena.array((rows as usize + params::PADDING_ROWS as usize) * words)
+    pub(crate) fn padded<T: Plain>(&self, rows: u32, words: usize) -> Result<Pointer<T>, GpuError> {
+        self.arena.array(padded(rows as usize, words))
     }
 
     /// What [`padded`](Self::padded) takes, in bytes.
     pub(crate) fn padded_bytes<T>(rows: usize, words: usize) -> usize {
-        Arena::bytes::<T>((rows + params::PADDING_ROWS as usize) * words)
+        Arena::bytes::<T>(padded(rows, words))
     }
 
     /// As kernels take it.
@@ -189,9 +185,14 @@ impl<'d> Part<'d> {
     }
 }
 
+/// Elements of an array of rows, with those behind the last one that kernels may read.
+fn padded(rows: usize, words: usize) -> usize {
+    (rows + params::PADDING_ROWS as usize) * words
+}
+
 fn copy<'d>(device: &'d Device, arena: &Arena<'d>, set: &Set, rows: &Range<usize>) -> Result<Uploaded, GpuError> {
     let column = |hashes: &Hashes| {
-        let to = arena.array((rows.len() + params::PADDING_ROWS as usize) * hashes.words())?;
+        let to = arena.array(padded(rows.len(), hashes.words()))?;
         device.copy_in(to, hashes.of(rows))?;
         // What is behind the last row is read, and means nothing.
         device.fill(to.at(rows.len() * hashes.words()), 0, params::PADDING_ROWS as usize * hashes.words())?;

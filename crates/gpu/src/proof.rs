@@ -9,21 +9,16 @@ use crate::kernels;
 use crate::request::{Band, Hashes, Method, Request, Set, Source};
 use crate::search::{Search, Step};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Rows of the set: some blocks of each kernel, and a last one that is not full.
 const ROWS: usize = 1100;
-/// A rate is measured for so long at least, on a set that grows until it takes that.
-const MEASURED: Duration = Duration::from_millis(1);
-/// The largest such set.
-const MOST_ROWS: usize = 1 << 18;
 
 /// What is proved at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
-    /// Brute force on hashes of so many words, within a radius that [`kernels::is_small`] or not.
+    /// Brute force on hashes of that many words, within a radius that [`kernels::is_small`] or not.
     Brute(usize, bool),
-    /// The banded join on hashes of so many words.
+    /// The banded join on hashes of that many words.
     Banded(usize),
     /// Equal rows.
     Collapse,
@@ -118,22 +113,4 @@ fn collapse(device: &Device) -> Result<(), GpuError> {
         Ok(())
     })? {}
     if found == wanted { Ok(()) } else { Err(GpuError::wrong("other equal rows than the CPU finds")) }
-}
-
-/// Pairs of 256-bit hashes that brute force compares in a second, the copy of the hashes left aside.
-pub(crate) fn rate(device: &Device) -> Result<f64, GpuError> {
-    let mut rows = 1 << 12;
-    loop {
-        let set = set_of(hashes(rows, 4), rows, 4).ok_or_else(|| GpuError::wrong("a set of its own"))?;
-        let mut search = Search::unproved(device, request(set, 0, Method::BruteForce))?;
-        search.step::<GpuError>(&mut |_, _| Ok(()))?;
-        device.wait()?;
-        let began = Instant::now();
-        while Step::Done != search.step::<GpuError>(&mut |_, _| Ok(()))? {}
-        let took = began.elapsed();
-        if took >= MEASURED || rows == MOST_ROWS {
-            return Ok(rows as f64 * rows as f64 / 2.0 / took.as_secs_f64());
-        }
-        rows *= 4;
-    }
 }

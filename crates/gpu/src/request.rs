@@ -1,25 +1,19 @@
 //! What a search on the device is asked: sets of rows, radii, a method. Made by the caller, in the host's memory.
 
 use crate::error::GpuError;
+use crate::params;
+use lumina_hash::bands::flips;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Words of a hash that the kernels know: those of matrix instructions, and any number up to 1024 bits.
-pub const MAX_WORDS: usize = 16;
+pub const MAX_WORDS: usize = params::MAX_WORDS as usize;
 /// The most hash columns of a search.
-pub const MAX_COLUMNS: usize = 8;
+pub const MAX_COLUMNS: usize = params::MAX_COLUMNS as usize;
 /// The most rows of a set.
 pub const MAX_ROWS: usize = u32::MAX as usize - 4096;
-
-/// Words that a hash of so many bits takes on the device, where three words are four.
-pub const fn words_for(bits: usize) -> usize {
-    match bits.div_ceil(64) {
-        3 => 4,
-        words => words,
-    }
-}
 
 /// The memory in which hashes lie: of this process, or shared with another.
 pub type Source = Arc<dyn AsRef<[u64]> + Send + Sync>;
@@ -82,24 +76,18 @@ pub struct Band {
 
 impl Band {
     /// The widest band: 2²⁴ buckets.
-    pub const MAX_WIDTH: u32 = 24;
+    pub const MAX_WIDTH: u32 = params::MAX_BAND_WIDTH;
+    /// The most bits that may differ.
+    const MAX_TOLERANCE: u32 = 5;
 
-    /// The masks of at most `tolerance` bits, the empty one first, those with fewer bits before others.
-    pub(crate) fn flips(&self) -> Vec<u32> {
-        let mut flips = vec![0u32];
-        let mut first = 0;
-        for _ in 0..self.tolerance.min(self.width) {
-            let last = flips.len();
-            for at in first..last {
-                // Each mask is made once, from that without its highest bit.
-                let above = 32 - flips[at].leading_zeros();
-                for bit in above..self.width {
-                    flips.push(flips[at] | 1 << bit);
-                }
-            }
-            first = last;
-        }
-        flips
+    /// The masks of at most `tolerance` bits, the empty one first.
+    pub(crate) fn flips(&self) -> impl Iterator<Item = u32> {
+        flips(self.width as usize, self.tolerance).map(|mask| mask as u32)
+    }
+
+    /// As kernels take it.
+    pub(crate) fn parameter(&self) -> params::Band {
+        params::Band { word: self.word, start: self.start, width: self.width, tolerance: self.tolerance }
     }
 }
 
@@ -153,31 +141,12 @@ impl Request {
                 (1..=Band::MAX_WIDTH).contains(&band.width)
                     && band.start < 64
                     && band.word.saturating_mul(64).saturating_add(band.start + band.width) <= bits
-                    && band.tolerance <= 5
+                    && band.tolerance <= Band::MAX_TOLERANCE
             };
             if bands.is_empty() || !bands.iter().all(is_band) {
                 return wrong("a band");
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn flips_are_all_masks_of_few_bits() {
-        for (width, tolerance) in [(1, 0), (1, 3), (5, 2), (12, 3), (24, 2)] {
-            let flips = Band { word: 0, start: 0, width, tolerance }.flips();
-            let mut wanted: Vec<u32> = (0..1u32 << width).filter(|mask| mask.count_ones() <= tolerance).collect();
-            assert_eq!(flips[0], 0);
-            assert!(flips.is_sorted_by_key(|mask| mask.count_ones()));
-            let mut found = flips.clone();
-            found.sort_unstable();
-            wanted.sort_unstable();
-            assert_eq!(found, wanted, "{width} {tolerance}");
-        }
     }
 }

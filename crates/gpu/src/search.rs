@@ -73,8 +73,8 @@ pub struct Search<'d> {
 
 impl<'d> Search<'d> {
     /// Begins a search. Takes no memory of the device yet, unless a kind of kernel is used for the first time, which is
-    /// proved first. Errors: `Refused` for a request that no caller should make; `OutOfMemory`, where the limit is too low
-    /// even for the smallest parts; those of a proof.
+    /// proved first. Errors: `Refused` for a request that no caller should make; `OutOfMemory`, where the limit is too
+    /// low even for the smallest parts; those of a proof.
     pub fn new(device: &'d Device, request: Request) -> Result<Self, GpuError> {
         request.check()?;
         let words = request.left.columns[request.driving].words();
@@ -103,8 +103,8 @@ impl<'d> Search<'d> {
         Ok(search)
     }
 
-    /// One launch, or the copying in of a part. Errors: those of the driver; `OutOfMemory`, where not even the smallest part
-    /// fits. After an error the search cannot go on.
+    /// One launch, or the copying in of a part. Errors: those of the driver; `OutOfMemory`, where not even the smallest
+    /// part fits. After an error the search cannot go on.
     pub fn step<E: From<GpuError>>(&mut self, take: &mut Take<'_, E>) -> Result<Step, E> {
         if self.has_failed {
             return Err(GpuError::refused("a search that has failed", 0).into());
@@ -153,8 +153,8 @@ impl<'d> Search<'d> {
         Ok(Step::Worked)
     }
 
-    /// Copies rows in, and prepares the first pass. Where other searches have the memory for them, they come later; where
-    /// nobody has, all that is left is cut smaller.
+    /// Copies rows in, and prepares the first pass. Where other searches have the memory for them, they come later;
+    /// where nobody has, all that is left is cut smaller.
     fn next_part(&mut self, rows: Rows) -> Result<Step, GpuError> {
         match self.try_part(&rows) {
             Ok(current) => self.current = Some(current),
@@ -226,7 +226,7 @@ impl<'d> Search<'d> {
     }
 }
 
-/// How many pieces of at most `most` rows are made of so many, and how many rows the first one has.
+/// How many pieces of at most `most` rows are made of `rows`, and how many rows the first one has.
 fn piece(rows: usize, most: usize) -> (usize, usize) {
     let count = rows.div_ceil(most).max(1);
     (count, rows.div_ceil(count))

@@ -1,8 +1,9 @@
 //! The GPU process: serves the searches of all clients of a host's server on one device.
 //!
 //! One thread does everything: it takes questions, runs a launch of one search after the other, and hands out results
-//! as fast as each client reads them. So a short search passes a long one, a slow reader keeps nobody up but itself,
-//! and a client that is gone is noticed between two launches.
+//! as fast as each client reads them. So a short search passes a long one, and a client that is gone is noticed between
+//! two launches. A search whose client does not read keeps its memory of the device; another one that needs that memory
+//! waits for it, and ends without it after two seconds, so that its client can search on the CPU.
 //!
 //! The process holds nothing that outlives it: when it ends, for whatever reason, its clients see the end of the
 //! stream, and search elsewhere. It ends by itself when nobody has asked for a while, when the device is lost, and when
@@ -31,8 +32,7 @@ const BEHIND: usize = 4 << 20;
 const ALIVE: Duration = Duration::from_secs(1);
 /// Clients at a time; more are turned away.
 const CLIENTS: usize = 256;
-/// How long a search waits for memory that others have, while none of them gives any back. Then it is told so: its client
-/// has a CPU.
+/// How long a search waits for memory that others have. Then its client is told that there is none: it has a CPU.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the process sleeps while nothing runs but searches that wait for memory.
 const PAUSE: i64 = 10_000_000;
@@ -42,7 +42,7 @@ const FIRSTS: usize = 1 << 18;
 /// How the process serves.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// It ends when nobody has asked for so long, whoever is connected.
+    /// It ends when nobody has asked for this long, even where clients are connected.
     pub idle: Duration,
 }
 
@@ -59,8 +59,8 @@ pub enum End {
     System(io::Error),
 }
 
-/// Serves clients until there is a reason to end. `stop` is called between two steps: launches of some 50 ms, and the copying in
-/// of parts, which takes as long as the limit of the memory makes it.
+/// Serves clients until there is a reason to end. `stop` is called between two steps: launches of some 50 ms, and the
+/// copying in of parts, which takes as long as the limit of the memory makes it.
 pub fn serve(listener: &UnixListener, device: &Device, settings: Settings, stop: &dyn Fn() -> bool) -> End {
     if let Err(error) = listener.set_nonblocking(true) {
         return End::System(error);
@@ -185,9 +185,7 @@ impl<'d> Server<'d> {
                 continue;
             }
             match client.step() {
-                Ok(Step::Worked) => {
-                    client.waits = None;
-                }
+                Ok(Step::Worked) => client.waits = None,
                 Ok(Step::Waits) => {
                     if client.waits.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
                         client.fail(&GpuError::OutOfMemory(self.device.limit()));

@@ -66,9 +66,9 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Memory of `words` words, all zeros, every page of it taken, piece by piece with a call of `between` after each. The
-    /// caller bounds it: the kernel ends processes where it has no more, and reports nothing. Errors: those of the system,
-    /// and of `between`.
+    /// Memory of `words` words, all zeros, every page of it taken, piece by piece with a call of `between` after each.
+    /// The caller bounds it: the kernel ends processes where it has no more, and reports nothing. Errors: those of the
+    /// system, and of `between`.
     pub fn new(words: usize, mut between: impl FnMut() -> io::Result<()>) -> io::Result<Self> {
         let file = rustix::fs::memfd_create("lumina hashes", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         let bytes = (words as u64).checked_mul(8).ok_or(Errno::NOMEM)?;

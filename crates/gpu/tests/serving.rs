@@ -158,8 +158,8 @@ fn clients_at_once() {
     process.end();
 }
 
-/// Where another search has the memory, and does not go on: a search waits for a while, and is told so. The process serves
-/// others all the time.
+/// Where another search has the memory, and does not go on: a search waits for a while, and is told so. The process
+/// serves others all the time.
 #[test]
 fn memory_that_others_have() {
     let stand_in = process::stand_in();
@@ -261,8 +261,8 @@ fn nonsense() {
     process.end();
 }
 
-/// The device is lost in the middle: whoever searches is told, or sees the end of the stream, and the process ends.
-/// Nobody gets an answer that looks whole.
+/// The device is lost in the middle: each client that searches is told, or sees the end of the stream, and the process
+/// ends. Nobody gets an answer that looks whole.
 #[test]
 fn the_device_is_lost() {
     let stand_in = process::stand_in();
@@ -348,7 +348,7 @@ fn nothing_to_use() {
     }
 }
 
-/// It ends by itself, whoever is connected, and not while somebody searches.
+/// It ends by itself, even where a client is connected, and not while somebody searches.
 #[test]
 fn idle() {
     let stand_in = process::stand_in();

@@ -1,12 +1,12 @@
 //! Vacuum: entries of rows that are gone leave, and free blocks are looked for.
 //!
-//! Every copy of every entry is asked about, in every band and in staging: one band is never inferred from another, for a
-//! crash may have come in between. Staging pages first, under the lock that keeps them from becoming a run meanwhile,
+//! Every copy of every entry is asked about, in every band and in staging: one band is never inferred from another, for
+//! a crash may have come in between. Staging pages first, under the lock that keeps them from becoming a run meanwhile,
 //! then the runs: what gets into them in between is too young to be among the dead, or was asked about already.
 //!
-//! Vacuum sleeps a lot, and whoever has to merge may not wait for all of it: the lock of the runs is held for some pages at
-//! a time. A run that somebody merges in between is not listed any more; what is new in the list then is asked about in
-//! its place.
+//! Vacuum sleeps a lot, and a session that has to merge may not wait for all of it: the lock of the runs is held for
+//! some pages at a time. A run that somebody merges in between is not listed any more; what is new in the list then is
+//! asked about in its place.
 
 use crate::entries::{Entries, LeafBuffer, append, tid_of};
 use crate::error::{Corrupted, Damage};
@@ -54,8 +54,8 @@ struct Runs {
 }
 
 impl Runs {
-    /// What is new came of what was there, where something that was left is there no more; or else of staging pages that
-    /// were vacuumed, and of runs that are done.
+    /// What is new came of what was there, where something that was left is there no more; or else of staging pages
+    /// that were vacuumed, and of runs that are done.
     fn look_at(&mut self, meta: &Meta) {
         let listed: Vec<u64> = meta.runs.iter().map(|run| run.generation).collect();
         let is_first = self.known.is_none();
@@ -107,8 +107,8 @@ impl<S: Store> Index<'_, S> {
                 });
                 let dead = dead_among(&tids.map_err(Stop::settled)?, is_dead, done);
                 if dead.contains(&true) {
-                    // What was added since comes after what was asked about. Block 0 is written as it is: searches that go
-                    // on tell by it that rows which they have found may be gone; of runs it has what is left.
+                    // What was added since comes after what was asked about. Block 0 is written as it is: searches that
+                    // go on tell by it that rows which they have found may be gone; of runs it has what is left.
                     self.rewrite(&[0, block], batch.generation, |page, old, trailer| {
                         let entries = Entries::staging(old, block, trailer, words)?;
                         let kept = (0..entries.len()).filter(|at| !dead.get(*at).copied().unwrap_or(false));
@@ -177,7 +177,8 @@ impl<S: Store> Index<'_, S> {
         Ok(())
     }
 
-    /// Looks at the next leaf of a run, or finds that its band has no more. Returns how many rows left it, counted in one band.
+    /// Looks at the next leaf of a run, or finds that its band has no more. Returns how many rows left it, counted in
+    /// one band.
     fn vacuum_leaf(
         &self,
         view: &View<'_, S>,
@@ -289,7 +290,8 @@ impl<S: Store> Index<'_, S> {
         Ok(free)
     }
 
-    /// Lets go of runs that a crash or a cancelled statement left half written: while nobody holds the lock, nobody writes.
+    /// Lets go of runs that a crash or a cancelled statement left half written: while nobody holds the lock, nobody
+    /// writes.
     fn forget_unfinished(&self) -> Result<(), Corrupted> {
         let store = self.store();
         let mut meta = Meta::load(store)?;

@@ -1,19 +1,20 @@
 //! How a search will be run, and what that will cost: the cost model.
 //!
 //! One column *drives*: its hashes are cut into m bands with tolerances tᵢ that form an exact cover, Σ(tᵢ + 1) = r + 1
-//! ([`lumina_hash::bands`]), and only values that agree in some band up to its tolerance are compared; or every value is
-//! compared with every other. A column whose radius is its width keeps no pair away: it never drives, and comparing it
-//! costs nothing. What a band costs is the sum of
+//! ([`lumina_hash::bands`]), and only values that agree in some band up to its tolerance are compared; or every value
+//! is compared with every other. A column whose radius is its width keeps no pair away: it never drives, and comparing
+//! it costs nothing. What a band costs is the sum of
 //!
 //! - sorting the values by the band, and walking its 2^width buckets;
-//! - probing: for each of the F flips, each pair of buckets (half of them, within one set) costs a look, and each row in
-//!   them a call;
+//! - probing: for each of the F flips, each pair of buckets (half of them, within one set) costs a look, and each row
+//!   in them a call;
 //! - comparing: how many pairs of values lie in such pairs of buckets is estimated on a sample of the values, because
 //!   photographs are far from random; the share that random hashes would have is the least that is believed.
 //!
 //! The tolerances are given out one slot at a time to the band where the next one costs least, so that a band of bits
-//! that rarely differ gets none. The constants ([`Costs`]) are nanoseconds, measured: on one core by `cargo bench`, on a GPU
-//! by `make gpu-check`. Only their ratios matter for the choice of bands; for that of a device their sizes do.
+//! that rarely differ gets none. The constants ([`Costs`]) are nanoseconds, measured: on one core by `cargo bench`, for
+//! a GPU on the one card on which its kernels were timed. Only their ratios matter for the choice of bands; for that of
+//! a device their sizes do.
 
 use crate::band::Band;
 use crate::context::Context;
@@ -90,9 +91,9 @@ impl Costs {
         }
     }
 
-    /// A GPU that compares `rate` pairs of hashes a second by brute force, whatever their width, for a search whose columns
-    /// that count have `words` words. Its other rates are taken to be those of the device on which they were measured, an
-    /// NVIDIA H200 with 1.2e13 pairs a second, in the same proportion.
+    /// A GPU that compares `rate` pairs of hashes a second by brute force, whatever their width, for a search whose
+    /// columns that count have `words` words. Its other rates are taken to be those of the device on which they were
+    /// measured, an NVIDIA H200 with 1.2e13 pairs a second, in the same proportion.
     pub fn gpu(rate: f64, words: usize) -> Self {
         let slowness = 1.2e13 / rate.max(1.0);
         Costs {

@@ -66,7 +66,7 @@ impl Rows {
         rows
     }
 
-    /// Rows with so many different values.
+    /// Rows with at most `different` values.
     pub fn repeated(seed: u64, count: usize, words: &[usize], different: u64) -> Self {
         let value = |row: usize| number(seed + row as u64) % different;
         let column = |&words: &usize| {

@@ -117,7 +117,8 @@ fn nothing_is_lost_to_an_old_snapshot() {
             each(session, &format!("VACUUM {table}"));
             // But for what is on the two pages that cursors have pinned.
             let left = format!(
-                "SELECT entries + nulls <= (SELECT count(*) FROM {table}) + 2 * $most FROM hamming_index_stats('{table}_h_idx')"
+                "SELECT entries + nulls <= (SELECT count(*) FROM {table}) + 2 * $most
+                FROM hamming_index_stats('{table}_h_idx')"
             );
             value(session, &left.replace("$most", MOST_OF_PAGE)) == "true"
         })
