@@ -2,7 +2,9 @@
 //!
 //! Raised by [`OrRaise::or_raise`] at the edge to Postgres. A panic, by contrast, is a bug.
 
-use crate::guc;
+mod from;
+
+use crate::gpu::Unavailable;
 use crate::pg::message::in_database_encoding;
 use lumina_hash::ball::{BallError, RadiusError};
 use lumina_hash::hex::HexError;
@@ -15,7 +17,6 @@ use lumina_search::SearchError;
 use pgrx::PgSqlErrorCode::{self, *};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, function_name};
-use std::collections::TryReserveError;
 
 /// What was wrong.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +137,10 @@ pub(crate) enum LuminaError {
     ImportPathLong(usize),
     #[error("all places for bulk searches on this server are taken: {limit}")]
     Busy { limit: u32 },
+    #[error("the GPU cannot be used: {}", .0.reason)]
+    Gpu(Unavailable),
+    #[error("what is known of the GPU could not be written: {0}")]
+    GpuRecord(std::io::Error),
     #[error("index \"{index}\" is corrupted: block {block}: {damage}")]
     IndexCorrupted { index: String, block: u32, damage: Damage },
     #[error("index \"{index}\" is written in format {version}, which this version of lumina does not know")]
@@ -236,6 +241,8 @@ impl LuminaError {
                 ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
             }
             Self::Threads { .. } => ERRCODE_INSUFFICIENT_RESOURCES,
+            Self::Gpu(_) => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Self::GpuRecord(_) => ERRCODE_IO_ERROR,
             Self::OverMemory { .. } | Self::TooManyPairs { .. } | Self::Busy { .. } => {
                 ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
             }
@@ -401,6 +408,8 @@ impl LuminaError {
             Self::IndexOrders => "SET enable_indexscan = off.".into(),
             Self::IndexOnly => "SET enable_indexonlyscan = off.".into(),
             Self::IndexSnapshot | Self::IndexBackward => return None,
+            Self::Gpu(unavailable) => unavailable.hint.into(),
+            Self::GpuRecord(_) => "Make room on the disk of the data directory.".into(),
             Self::Busy { .. } => {
                 "Wait until one has ended, or ask the superuser to raise lumina.concurrent_searches.".into()
             }
@@ -437,51 +446,6 @@ fn sentence(why: &impl ToString) -> String {
     let mut characters = why.chars();
     let first = characters.next().map(|c| c.to_ascii_uppercase());
     first.into_iter().chain(characters).chain(['.']).collect()
-}
-
-impl From<RadiusError> for LuminaError {
-    fn from(why: RadiusError) -> Self {
-        Self::Radius(why)
-    }
-}
-
-impl From<SearchError> for LuminaError {
-    fn from(error: SearchError) -> Self {
-        match error {
-            SearchError::OverBudget { needed, limit } => {
-                Self::OverMemory { needed, limit: limit / 1024, setting: guc::search_memory().setting }
-            }
-            error => Self::Search(error),
-        }
-    }
-}
-
-impl From<SizeError> for LuminaError {
-    fn from(error: SizeError) -> Self {
-        Self::HashSize(error)
-    }
-}
-
-impl From<PhotoError> for LuminaError {
-    fn from(error: PhotoError) -> Self {
-        match error {
-            PhotoError::Pixels { width, height, limit } => {
-                Self::ImagePixels { width, height, limit, setting: guc::max_image_pixels().setting }
-            }
-            PhotoError::Memory { needed, limit, .. } => Self::ImageMemory {
-                needed: needed.div_ceil(1024),
-                limit: limit / 1024,
-                setting: guc::image_memory().setting,
-            },
-            error => Self::Image(error),
-        }
-    }
-}
-
-impl From<TryReserveError> for LuminaError {
-    fn from(_: TryReserveError) -> Self {
-        Self::OutOfMemory
-    }
 }
 
 /// Raises the error of a result, if it is one.

@@ -24,6 +24,20 @@ pub(crate) enum Device {
     Cuda,
 }
 
+impl Device {
+    const ALL: [(&str, Self); 3] = [("auto", Self::Auto), ("cpu", Self::Cpu), ("cuda", Self::Cuda)];
+
+    /// As users write it.
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, device)| *device == self).map_or("auto", |(name, _)| name)
+    }
+
+    /// The one of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, device)| *device)
+    }
+}
+
 /// The smaller of a user's setting and its limit, and the name of the one that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bound {
@@ -43,6 +57,7 @@ struct Number {
 }
 
 const KILOBYTE: usize = 1024;
+const MEGABYTE: usize = 1024 * KILOBYTE;
 const GIGABYTE_IN_KB: i32 = 1024 * 1024;
 
 static DEVICE: GucSetting<Device> = GucSetting::<Device>::new(Device::Auto);
@@ -117,6 +132,27 @@ static CONCURRENT: Number = Number {
     minimum: 0,
     maximum: 1000,
     unit: GucFlags::empty(),
+};
+
+static GPU_MEMORY: Number = Number {
+    name: c"lumina.gpu_memory",
+    short: c"How much memory of the GPU all bulk searches take together.",
+    long: c"Beside what the driver itself takes, some 500 MB. What does not fit is searched in parts. In force when the GPU \
+            process starts.",
+    value: GucSetting::<i32>::new(4096),
+    minimum: 64,
+    maximum: i32::MAX,
+    unit: GucFlags::UNIT_MB,
+};
+
+static GPU_IDLE_TIMEOUT: Number = Number {
+    name: c"lumina.gpu_idle_timeout",
+    short: c"How long the GPU process stays when nobody searches.",
+    long: c"It starts again, in some 0.4 s, for the next search that is worth it. In force when it starts.",
+    value: GucSetting::<i32>::new(300),
+    minimum: 1,
+    maximum: 86_400,
+    unit: GucFlags::UNIT_S,
 };
 
 static IMAGE_PIXELS: Number = Number {
@@ -242,7 +278,10 @@ static JOB_RETENTION: Number = Number {
     unit: GucFlags::UNIT_S,
 };
 
-/// The settings that a job runs with as they were when it was submitted: what `jobs.settings` calls them, and Postgres.
+/// The setting that names the device, which a job keeps as its other settings: what `jobs.settings` calls it, and Postgres.
+pub(crate) const JOB_DEVICE: (&str, &CStr) = ("device", c"lumina.device");
+
+/// The numbers that a job runs with as they were when it was submitted: what `jobs.settings` calls them, and Postgres.
 pub(crate) const JOB_SETTINGS: [(&str, &CStr); 6] = [
     ("search_threads", c"lumina.search_threads"),
     ("search_memory", c"lumina.search_memory"),
@@ -300,7 +339,7 @@ pub(crate) fn register() {
     for number in [&IMPORT_THREADS_LIMIT, &IMPORT_MEMORY_LIMIT, &JOB_RETENTION] {
         number.define(GucContext::Suset);
     }
-    for number in [&IMAGE_MEMORY_TOTAL, &JOB_WORKERS, &LAUNCHER_INTERVAL] {
+    for number in [&IMAGE_MEMORY_TOTAL, &JOB_WORKERS, &LAUNCHER_INTERVAL, &GPU_MEMORY, &GPU_IDLE_TIMEOUT] {
         number.define(GucContext::Sighup);
     }
     reserve_settings();
@@ -309,6 +348,16 @@ pub(crate) fn register() {
 /// `lumina.device`.
 pub(crate) fn device() -> Device {
     DEVICE.get()
+}
+
+/// How much memory of the GPU all searches take, in bytes.
+pub(crate) fn gpu_memory() -> usize {
+    GPU_MEMORY.get().saturating_mul(MEGABYTE)
+}
+
+/// How long the GPU process stays when nobody searches.
+pub(crate) fn gpu_idle_timeout() -> Duration {
+    Duration::from_secs(GPU_IDLE_TIMEOUT.get() as u64)
 }
 
 /// How many threads a search uses: at least one.

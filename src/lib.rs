@@ -7,6 +7,7 @@
 //! - [`pg`]: the unsafe floor: datums, varlenas, catalog look-ups, and all that differs between Postgres versions.
 //! - [`types`]: `phash` and `phash_ball`: input and output, casts, comparison, distance, bands.
 //! - [`search`]: bulk search: pairs, matches, groups.
+//! - [`gpu`]: the process that searches on a GPU: started, found, watched.
 //! - [`image`]: hashes of images, and what else is known of them.
 //! - [`catalog`]: what the tables of the catalog compute of a row.
 //! - [`jobs`]: background workers and their jobs.
@@ -21,6 +22,7 @@ compile_error!("lumina needs panic = \"unwind\": an error must unwind to Postgre
 mod am;
 mod catalog;
 mod error;
+mod gpu;
 mod guc;
 mod image;
 mod jobs;
@@ -60,7 +62,8 @@ pgrx::extension_sql_file!("../sql/import.sql", name = "import", requires = ["job
 pgrx::extension_sql_file!("../sql/duplicates.sql", name = "duplicates", requires = ["import"]);
 pgrx::extension_sql_file!("../sql/page.sql", name = "page", requires = ["duplicates"]);
 pgrx::extension_sql_file!("../sql/statistics.sql", name = "statistics", requires = ["page"]);
-pgrx::extension_sql_file!("../sql/dump.sql", name = "dump", requires = ["statistics"]);
+pgrx::extension_sql_file!("../sql/gpu.sql", name = "gpu", requires = ["statistics"]);
+pgrx::extension_sql_file!("../sql/dump.sql", name = "dump", requires = ["gpu"]);
 
 #[cfg(test)]
 pub mod pg_test {

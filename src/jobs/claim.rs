@@ -6,7 +6,7 @@
 use super::job::{ALL, Job, Last, cancelled, refuse, write_end};
 use super::kinds;
 use super::stop::Failure;
-use crate::guc;
+use crate::guc::{self, Device};
 use crate::pg::background;
 use crate::pg::home::Home;
 use crate::pg::lock::{Attempt, Lock};
@@ -215,6 +215,10 @@ fn take(id: i64) -> Option<Job> {
         if let Some(value) = found.settings.get(name).and_then(Value::as_i64) {
             background::set(setting, &value.to_string());
         }
+    }
+    let (device, setting) = guc::JOB_DEVICE;
+    if let Some(device) = found.settings.get(device).and_then(Value::as_str).and_then(Device::named) {
+        background::set(setting, device.name());
     }
     let Found { catalog, kind, parameters, owner, role, .. } = found;
     let (permission, last) = (RefCell::default(), Last::default());

@@ -73,7 +73,8 @@ function! {
             guc::max_image_pixels().value,
         ];
         let pairs = guc::JOB_SETTINGS.iter().zip(values).map(|((name, _), value)| ((*name).to_owned(), value.into()));
-        jsonb(&Value::Object(pairs.collect::<Map<_, _>>()))
+        let device = (guc::JOB_DEVICE.0.to_owned(), guc::device().name().into());
+        jsonb(&Value::Object(pairs.chain([device]).collect::<Map<_, _>>()))
     },
 }
 

@@ -19,6 +19,8 @@ unsafe extern "C-unwind" {
 pub(crate) const WORKER: &CStr = c"lumina worker";
 /// As what the launcher does.
 pub(crate) const LAUNCHER: &CStr = c"lumina launcher";
+/// As what the one does that has the GPU process.
+const GPU: &CStr = c"lumina gpu";
 
 fn described(kind: &CStr, name: &str, function: &CStr) -> BackgroundWorker {
     let mut worker = BackgroundWorker::default();
@@ -47,6 +49,33 @@ pub(crate) fn start_worker(database: Oid, transaction: u32) -> bool {
     copy_number(transaction, &mut worker.bgw_extra);
     // SAFETY: a complete description, which Postgres copies; the handle is not asked for.
     unsafe { pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, std::ptr::null_mut()) }
+}
+
+/// A worker that was asked for, and is to tell its end.
+pub(crate) struct Asked(*mut pg_sys::BackgroundWorkerHandle);
+
+/// Asks for the worker that has the GPU process: on a standby as well. `None` where there is no place for it. This
+/// process is woken when it starts, and when it ends.
+pub(crate) fn start_gpu_worker() -> Option<Asked> {
+    let mut worker = described(GPU, "lumina gpu", c"lumina_gpu");
+    worker.bgw_start_time = BgWorkerStartTime::BgWorkerStart_ConsistentState;
+    let mut handle = std::ptr::null_mut();
+    // SAFETY: a complete description, which Postgres copies; it makes the handle in the memory of the moment, where it
+    // stays as long as the statement.
+    unsafe {
+        worker.bgw_notify_pid = (&raw const pg_sys::MyProcPid).read();
+        pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, &raw mut handle).then_some(Asked(handle))
+    }
+}
+
+impl Asked {
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut pid = 0;
+        // SAFETY: the handle is one of this statement's.
+        let status = unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &raw mut pid) };
+        status == pg_sys::BgwHandleStatus::BGWH_STOPPED
+    }
 }
 
 /// How many background workers the server has places for: `max_worker_processes`.

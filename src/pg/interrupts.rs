@@ -13,6 +13,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::io;
+use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::Builder;
 use std::time::Duration;
@@ -37,6 +38,20 @@ pub(crate) fn pause(at_most: Duration) -> bool {
     };
     pgrx::check_for_interrupts!();
     happened as u32 & pg_sys::WL_LATCH_SET != 0
+}
+
+/// Waits until a file has something to read, this process is woken, or for so long; looks for interrupts. Ends the
+/// process when the postmaster dies.
+pub(crate) fn ready(file: RawFd, at_most: Duration) {
+    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH | pg_sys::WL_SOCKET_READABLE;
+    let milliseconds = at_most.as_millis().min(i32::MAX as u128) as i64;
+    // SAFETY: plain calls; the latch is this process's own, and a file that is none is reported as ready.
+    unsafe {
+        let (latch, wait) = (pg_sys::MyLatch, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::WaitLatchOrSocket(latch, events as c_int, file, milliseconds, wait);
+        pg_sys::ResetLatch(latch);
+    }
+    pgrx::check_for_interrupts!();
 }
 
 /// This backend, waiting for an image.

@@ -4,6 +4,7 @@
 //! - [`array`]: one-dimensional arrays.
 //! - [`background`]: background workers: started, set up, woken.
 //! - [`call`]: functions that run once a row.
+//! - [`child`]: a process of our own below a background worker.
 //! - [`context`]: where an error happened, kept while it passes through Rust.
 //! - [`databases`]: the databases of the server.
 //! - [`datum`]: hashes and balls as function arguments and results.
@@ -53,6 +54,7 @@ pub(crate) mod allocator;
 pub(crate) mod array;
 pub(crate) mod background;
 pub(crate) mod call;
+pub(crate) mod child;
 mod context;
 pub(crate) mod databases;
 pub(crate) mod datum;

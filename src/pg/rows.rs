@@ -158,6 +158,12 @@ impl Rows {
         }
     }
 
+    /// Takes all rows back.
+    pub(crate) fn clear(&mut self) {
+        // SAFETY: the store is that of the running call, and nobody has read it.
+        unsafe { pg_sys::tuplestore_clear(self.store) };
+    }
+
     fn write(&mut self, rows: usize) {
         let Self { store, description, width, memory, .. } = *self;
         let (values, nulls) = (self.values.as_mut_ptr(), self.nulls.as_mut_ptr());

@@ -34,18 +34,9 @@ fn form(call: Call, strategy: Strategy, rows: &mut Rows) -> Result<(), LuminaErr
     let radii = distances.radii(set.values.widths())?;
     let limit = guc::max_pairs();
     let search = Search { left: &set.values, right: None, radii: &radii };
-    let plan = run.plan(&search)?;
     let mut edges = Edges::new(&Rule::all(&radii), limit.value as u64);
     let blamed = |error| blame(error, &search, limit.setting);
-    let found = run.stream(
-        |context, sink| search.run(&plan, context, sink),
-        |batch| {
-            edges.add(&batch, 0, run.context())?;
-            batch.free(run.context());
-            Ok(())
-        },
-    );
-    found.map_err(blamed)?;
+    run.find_edges(&search, &mut edges, 0).map_err(blamed)?;
     run.phase(&format!("found {} pairs of distinct hashes", edges.count()));
     let groups =
         run.job(|context, _| Groups::form(&set.values, edges, strategy, Primary::Central, context)).map_err(blamed)?;

@@ -2,13 +2,15 @@
 //!
 //! - [`input`]: a user's query, read to its end into ids and hashes.
 //! - [`ids`]: ids of any type, in their order.
-//! - [`run`]: the threads of a search, while this backend stays awake.
+//! - [`run`]: the threads of a search, while this backend stays awake; which device it is for.
+//! - [`gpu`]: a search by the GPU process.
 //! - [`pairs`], [`groups`], [`plan`]: the functions themselves.
 //!
 //! Each function goes through the same phases: take a slot, read the input and close its query, put the rows in the
 //! order of their ids, collapse equal rows, choose a plan, search. What was found is written to the result while the
 //! search goes on. Nothing of Postgres is touched but by the backend's own thread.
 
+mod gpu;
 mod groups;
 mod ids;
 mod input;

@@ -1,11 +1,11 @@
 //! `phash_pairs` and `phash_matches`: every pair of near rows, of one set or of two.
 
 use super::input::{Distances, Found, IdType, Set};
-use super::run::{Run, blame};
+use super::run::{Results, Run, blame};
 use crate::error::LuminaError;
 use crate::guc;
 use crate::pg::rows::{Rows, set_function};
-use lumina_search::{Expansion, Search};
+use lumina_search::{Batch, Expansion, Search, SearchError};
 
 set_function! {
     /// Every pair of rows of a query within the maximum distance, once, the smaller id first. Errors: see `input`; 53400
@@ -79,6 +79,38 @@ impl Writer<'_> {
         pairs.clear();
         distances.clear();
     }
+
+    /// Takes all of them back.
+    fn clear(&mut self) {
+        self.pairs.clear();
+        self.distances.clear();
+        self.rows.clear();
+    }
+}
+
+/// The pairs of values that a search finds, as pairs of rows.
+struct Pairs<'a> {
+    expansion: Expansion<'a>,
+    writer: Writer<'a>,
+    search: Search<'a>,
+    limit: u64,
+    /// The distances of equal rows.
+    zeros: Vec<u16>,
+}
+
+impl Results for Pairs<'_> {
+    fn begin(&mut self) -> Result<(), SearchError> {
+        self.writer.clear();
+        self.expansion = Expansion::new(self.search.left, self.search.right, self.limit);
+        match self.search.right {
+            None => self.expansion.equals(|a, b| self.writer.pair(a, b, &self.zeros)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn take(&mut self, batch: &Batch) -> Result<(), SearchError> {
+        self.expansion.batch(batch, |a, b, distances| self.writer.pair(a, b, distances))
+    }
 }
 
 fn write(
@@ -93,7 +125,7 @@ fn write(
     let right_values = right.map(|right| &right.values);
     let search = Search { left: &left.values, right: right_values, radii: &radii };
     let columns = radii.len();
-    let mut writer = Writer {
+    let writer = Writer {
         left,
         right: right.unwrap_or(left),
         form: distances,
@@ -102,27 +134,13 @@ fn write(
         distances: run.context().vec(BUFFER * columns)?,
         rows,
     };
-    let plan = run.plan(&search)?;
-    let mut expansion = Expansion::new(&left.values, right_values, limit.value as u64);
-    let found = if right.is_none() {
-        let zeros = vec![0; columns];
-        expansion.equals(|a, b| writer.pair(a, b, &zeros)).map_err(LuminaError::from)
-    } else {
-        Ok(())
-    };
-    let found = found.and_then(|()| {
-        run.stream(
-            |context, sink| search.run(&plan, context, sink),
-            |batch| {
-                expansion.batch(&batch, |a, b, distances| writer.pair(a, b, distances))?;
-                batch.free(run.context());
-                Ok(())
-            },
-        )
-    });
-    found.map_err(|error| blame(error, &search, limit.setting))?;
-    writer.flush();
-    run.phase(&format!("found and wrote {} pairs", expansion.total()));
+    let way = run.plan(&search)?;
+    let most = limit.value as u64;
+    let expansion = Expansion::new(search.left, search.right, most);
+    let mut pairs = Pairs { expansion, writer, search, limit: most, zeros: vec![0; columns] };
+    run.find(&search, way, &mut pairs).map_err(|error| blame(error, &search, limit.setting))?;
+    pairs.writer.flush();
+    run.phase(&format!("found and wrote {} pairs", pairs.expansion.total()));
     run.finish("search");
     Ok(())
 }

@@ -20,7 +20,8 @@ fn show(call: Call, rows: &mut Rows) -> Result<(), LuminaError> {
     let Some(set) = Set::read(call, 0, "query", IdType::Ignored, &distances, &mut run)? else { return Ok(()) };
     let radii = distances.radii(set.values.widths())?;
     let search = Search { left: &set.values, right: None, radii: &radii };
-    let plan = run.plan(&search)?;
+    let way = run.plan(&search)?;
+    let plan = way.plan();
     let method = if plan.is_brute_force() { "brute force" } else { "bands" };
     let threads = run.threads();
     rows.put(1, |_, values, nulls| {
@@ -35,10 +36,10 @@ fn show(call: Call, rows: &mut Rows) -> Result<(), LuminaError> {
             column.map(|_| int4_array(plan.bands().map(|(_, tolerance)| tolerance as i32))),
             Some(Datum::from(plan.flips() as i64)),
             Some(float(plan.candidates.round())),
-            Some(float((plan.cost / 1e6 / threads as f64 * 1000.0).round() / 1000.0)),
+            Some(float((run.nanoseconds(&way) / 1e3).round() / 1e3)),
             Some(Datum::from((run.context().used() + plan.memory) as i64)),
             Some(Datum::from(threads as i32)),
-            Some(Varlena::new(&[b"cpu"]).into_datum()),
+            Some(Varlena::new(&[way.device().as_bytes()]).into_datum()),
         ];
         for ((value, null), answer) in values.iter_mut().zip(nulls).zip(answers) {
             if let Some(answer) = answer {

@@ -244,8 +244,6 @@ RESET lumina.search_memory_limit;
 SET lumina.concurrent_searches = 0;
 SELECT * FROM phash_pairs('SELECT id, hash FROM photos', 0);
 RESET lumina.concurrent_searches;
-SET lumina.device = cuda;
-SELECT * FROM phash_pairs('SELECT id, hash FROM photos', 0);
 SET lumina.device = cpu;
 SELECT * FROM phash_pairs('SELECT id, hash FROM photos', 0);
 SET lumina.device = gpu;

@@ -127,6 +127,13 @@ impl Device {
         Ok(())
     }
 
+    /// Pairs of 256-bit hashes that brute force compares in a second: measured, which takes some milliseconds. Errors:
+    /// those of a search, and of its proof.
+    pub fn rate(&self) -> Result<f64, GpuError> {
+        self.prove(Subject::Brute(4, false))?;
+        proof::rate(self)
+    }
+
     /// The limit for all searches together, in bytes.
     pub fn limit(&self) -> usize {
         self.limit

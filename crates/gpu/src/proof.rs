@@ -9,9 +9,18 @@ use crate::kernels;
 use crate::request::{Band, Hashes, Method, Request, Set, Source};
 use crate::search::{Search, Step};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Rows of the set: some blocks of each kernel, and a last one that is not full.
 const ROWS: usize = 1100;
+/// A rate is measured for at least this long, on a set that grows until it takes that.
+const MEASURED: Duration = Duration::from_millis(1);
+/// The smallest such set: it takes a driver that is no GPU's long enough.
+const FEWEST_ROWS: usize = 1 << 8;
+/// The largest such set.
+const MOST_ROWS: usize = 1 << 18;
+/// The radius of that: too large for the shortcuts of a small one, and no two rows are that near by chance.
+const TYPICAL: u32 = 64;
 
 /// What is proved at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,4 +122,22 @@ fn collapse(device: &Device) -> Result<(), GpuError> {
         Ok(())
     })? {}
     if found == wanted { Ok(()) } else { Err(GpuError::wrong("other equal rows than the CPU finds")) }
+}
+
+/// Pairs of 256-bit hashes that brute force compares in a second, the copy of the hashes left aside.
+pub(crate) fn rate(device: &Device) -> Result<f64, GpuError> {
+    let mut rows = FEWEST_ROWS;
+    loop {
+        let set = set_of(hashes(rows, 4), rows, 4).ok_or_else(|| GpuError::wrong("a set of its own"))?;
+        let mut search = Search::unproved(device, request(set, TYPICAL, Method::BruteForce))?;
+        search.step::<GpuError>(&mut |_, _| Ok(()))?;
+        device.wait()?;
+        let began = Instant::now();
+        while Step::Done != search.step::<GpuError>(&mut |_, _| Ok(()))? {}
+        let took = began.elapsed();
+        if took >= MEASURED || rows == MOST_ROWS {
+            return Ok(rows as f64 * rows as f64 / 2.0 / took.as_secs_f64());
+        }
+        rows *= 4;
+    }
 }

@@ -19,6 +19,11 @@ impl Band {
         Band { plane: range.start / 64, start: (range.start % 64) as u32, width: width as u32 }
     }
 
+    /// The word in which it begins, and its first bit there, counted from the most significant.
+    pub(crate) fn place(self) -> (u32, u32) {
+        (self.plane as u32, self.start)
+    }
+
     /// Its value, given how to read the words of a hash.
     #[inline(always)]
     pub(crate) fn value(self, word: impl Fn(usize) -> u64) -> u32 {

@@ -6,7 +6,7 @@ use crate::values::{Values, equal_pairs_of};
 use std::collections::HashMap;
 
 /// Counts pairs up to a limit, and remembers some, to tell which values most of them are of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Tally {
     limit: u64,
     total: u64,

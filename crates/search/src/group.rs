@@ -72,6 +72,13 @@ pub struct Edges {
     rule: Rule,
 }
 
+/// Edges as they stood at a moment.
+#[derive(Debug)]
+pub struct Mark {
+    lengths: Vec<usize>,
+    tally: Tally,
+}
+
 impl Edges {
     /// None yet, and at most `limit`; they are to be those of `rule`.
     pub fn new(rule: &Rule, limit: u64) -> Self {
@@ -85,6 +92,19 @@ impl Edges {
     /// How many.
     pub fn count(&self) -> u64 {
         self.tally.total()
+    }
+
+    /// Where it stands, to come back to.
+    pub fn mark(&self) -> Mark {
+        Mark { lengths: self.by_distance.iter().map(Vec::len).collect(), tally: self.tally.clone() }
+    }
+
+    /// Forgets what was added after a mark.
+    pub fn back_to(&mut self, mark: &Mark) {
+        for (distance, edges) in self.by_distance.iter_mut().enumerate() {
+            edges.truncate(mark.lengths.get(distance).copied().unwrap_or(0));
+        }
+        self.tally = mark.tally.clone();
     }
 
     /// Adds those of a batch, found by a search of the rule's alternative of that number, from 0. A pair that is also

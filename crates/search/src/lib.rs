@@ -15,6 +15,7 @@
 //! - [`expand`]: pairs of values to pairs of rows, up to a limit.
 //! - [`rule`]: what makes two values near, with alternatives: the pairs of several searches.
 //! - [`group`]: cliques, stars and components.
+//! - [`transfer`]: sets and plans for another device.
 //!
 //! Called by `src/search` of the extension. Threads never see Postgres: everything that talks to it is given as a
 //! closure that runs on the calling thread.
@@ -32,6 +33,7 @@ pub mod session;
 mod sort;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 pub mod values;
 
 pub use context::Context;

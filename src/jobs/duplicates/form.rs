@@ -80,15 +80,7 @@ pub(super) fn form(
             phase(job, "comparing", share, images.all.len())?;
         }
         let search = Search { left: &values, right: None, radii };
-        let plan = run.plan(&search)?;
-        let found = run.stream(
-            |context, sink| search.run(&plan, context, sink),
-            |batch| {
-                edges.add(&batch, alternative, run.context())?;
-                batch.free(run.context());
-                Ok(())
-            },
-        );
+        let found = run.find_edges(&search, &mut edges, alternative);
         found.map_err(|error| blame(error, &search, limit.setting))?;
     }
     let near_pairs = edges.count() + equal_pairs(&values, images);

@@ -28,6 +28,8 @@ pub enum Shutdown {
 #[derive(Debug)]
 pub struct Cluster {
     folder: TempDir,
+    /// Variables that the server is started with.
+    environment: Vec<(String, String)>,
 }
 
 impl Cluster {
@@ -38,7 +40,12 @@ impl Cluster {
 
     /// The same with settings.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
-        let cluster = Cluster::empty();
+        Self::start_in(&[], settings)
+    }
+
+    /// The same with variables in the server's environment.
+    pub fn start_in(environment: &[(String, String)], settings: &[(&str, &str)]) -> Self {
+        let cluster = Cluster::empty(environment);
         run(program("initdb")
             .args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C.UTF-8", "-D"])
             .arg(cluster.data()));
@@ -71,7 +78,7 @@ impl Cluster {
     }
 
     fn base_backup(&self, options: &[&str]) -> Self {
-        let copy = Cluster::empty();
+        let copy = Cluster::empty(&self.environment);
         run(program("pg_basebackup")
             .args(["--no-sync", "-X", "stream", "-c", "fast", "-U", "postgres", "-h"])
             .arg(self.socket_folder())
@@ -83,11 +90,11 @@ impl Cluster {
         copy
     }
 
-    fn empty() -> Self {
+    fn empty(environment: &[(String, String)]) -> Self {
         // Directly under /tmp: the name of a socket has room for a hundred characters.
         let folder = tempfile::Builder::new().prefix("lumina-").tempdir_in("/tmp").expect("a temporary folder");
         give(folder.path());
-        Cluster { folder }
+        Cluster { folder, environment: environment.to_vec() }
     }
 
     /// The data directory.
@@ -228,6 +235,7 @@ impl Cluster {
     fn control(&self, action: &str) -> Command {
         let mut command = program("pg_ctl");
         command.arg(action).arg("-s").arg("-D").arg(self.data());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.env("RUST_BACKTRACE", "1"); // as in the shells of developers: no error may show anything of it
         command
     }

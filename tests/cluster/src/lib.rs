@@ -5,6 +5,7 @@
 //! Sessions are [`postgres::Client`]s, as many as a test wants, or runs of `psql`.
 //!
 //! - [`catalog`]: catalogs with rows as an import would write them, and what a run left.
+//! - [`gpu`]: a server with a GPU, which the stand-in for the driver pretends to be.
 //! - [`installation`]: which Postgres, and the user who runs it.
 //! - [`cluster`]: the server's life.
 //! - [`disk`]: a disk that can be full.
@@ -22,6 +23,7 @@
 pub mod catalog;
 pub mod cluster;
 pub mod disk;
+pub mod gpu;
 pub mod installation;
 pub mod kills;
 pub mod photos;

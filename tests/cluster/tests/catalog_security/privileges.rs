@@ -78,6 +78,8 @@ pub(crate) const EXPECTED: &str = "\
     function drop_catalog(text): EXECUTE
     function duplicates(text): EXECUTE
     function duplicates_html(text, integer): EXECUTE
+    function gpu_info(): nothing
+    function gpu_reset(): nothing
     function grant_catalog(text, text, text): EXECUTE
     function import(text, text, text, boolean): EXECUTE
     function is_job_kind(text): EXECUTE

@@ -1,0 +1,96 @@
+//! `lumina.gpu_info()` and `lumina.gpu_reset()`.
+
+use super::connect::connect_to_running;
+use super::record::{Record, State};
+use crate::error::OrRaise as _;
+use crate::pg::call::function;
+use crate::pg::datum::Varlena;
+use crate::pg::interrupts::ready;
+use crate::pg::rows::set_function;
+use lumina_gpu::Info;
+use lumina_gpu::client::Answer;
+use lumina_gpu::protocol::{Question, Status};
+use pgrx::pg_sys::Datum;
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long the process may take to say what it does: a step of a search may be under way.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+set_function! {
+    /// One row about the device: from the process where one runs, else from what is known.
+    gpu_info, pg_finfo_gpu_info, |_call, rows| {
+        let record = Record::read();
+        let status = status().unwrap_or_default();
+        let state = match (&status, record.state()) {
+            (Some(_), _) => "running",
+            (None, State::Unknown) => "not tried",
+            (None, State::Usable) => "stopped",
+            (None, State::Full) => "full",
+            (None, State::Unusable) => "unusable",
+            (None, State::LeftAlone) => "left alone",
+        };
+        let known = record.device.as_ref();
+        let info: Option<&Info> = status.as_ref().map(|status| &status.info).or(known.map(|known| &known.info));
+        let text = |text: &str| Varlena::new(&[text.as_bytes()]).into_datum();
+        let version = |(major, minor): (u32, u32)| text(&format!("{major}.{minor}"));
+        let bytes = |bytes: usize| Datum::from(bytes as i64);
+        rows.put(1, |_, values, nulls| {
+            let answers = [
+                Some(text(state)),
+                info.map(|info| text(&info.name)),
+                info.map(|info| version(info.capability)),
+                info.map(|info| bytes(info.memory)),
+                info.map(|info| version((info.driver / 1000, info.driver % 1000 / 10))),
+                known.map(|known| Datum::from(known.rate.to_bits())),
+                status.as_ref().map(|status| Datum::from(status.process as i32)),
+                status.as_ref().map(|status| Datum::from(seconds_ago(status.seconds))),
+                status.as_ref().map(|status| bytes(status.limit)),
+                status.as_ref().map(|status| bytes(status.allocated)),
+                status.as_ref().map(|status| Datum::from(status.searches as i64)),
+                status.as_ref().map(|status| Datum::from(status.active as i32)),
+                Some(Datum::from(record.failures() as i32)),
+                record.last_error.as_deref().map(text),
+            ];
+            for ((value, null), answer) in values.iter_mut().zip(nulls).zip(answers) {
+                if let Some(answer) = answer {
+                    (*value, *null) = (answer, false);
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+/// A moment that is so many seconds back, as a `timestamptz`.
+fn seconds_ago(seconds: u64) -> i64 {
+    const SINCE_1970: Duration = Duration::from_secs(946_684_800); // 2000-01-01
+    let then = SystemTime::now().checked_sub(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH);
+    then.duration_since(UNIX_EPOCH + SINCE_1970).map_or(0, |time| time.as_micros() as i64)
+}
+
+/// What the process says of itself; `None` where none runs.
+fn status() -> io::Result<Option<Status>> {
+    let Some(mut client) = connect_to_running()? else { return Ok(None) };
+    client.ask(&Question::Status, None)?;
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        match client.receive()? {
+            Some(Answer::Status(status)) => return Ok(Some(status)),
+            Some(_) => {}
+            None => ready(client.as_fd().as_raw_fd(), Duration::from_millis(100)),
+        }
+    }
+    Ok(None)
+}
+
+function! {
+    /// `gpu_reset()`: whatever has happened, the next search tries the device.
+    gpu_reset, pg_finfo_gpu_reset,
+    now: |_| None::<Datum>,
+    guarded: |_| {
+        Record::update(Record::reset).map_err(crate::error::LuminaError::GpuRecord).or_raise();
+        Datum::null()
+    },
+}

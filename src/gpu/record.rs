@@ -1,0 +1,224 @@
+//! What is known of the device, whichever process finds it out: a small file below the data directory, which every
+//! session reads before it asks for the GPU process, and which means nothing to another start of the server.
+//!
+//! A device that has failed [`FAILURES`] times within an hour is left alone until a superuser says otherwise.
+//!
+//! Readers see it whole: it is replaced, never changed. Those who write it do so in turn. Where it cannot be read or
+//! written (a full disk), nothing is known, and the next search tries the device.
+
+use super::Unavailable;
+use crate::pg::report::say;
+use lumina_gpu::{GpuError, Info};
+use pgrx::PgLogLevel;
+use pgrx::pg_sys;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Its folder, which base backups leave out. Every process of the server stands in the data directory.
+const FOLDER: &str = "pg_stat_tmp";
+/// Where the process listens: a short path, as a socket needs it.
+pub(crate) const SOCKET: &str = "pg_stat_tmp/lumina_gpu.socket";
+const RECORD: &str = "pg_stat_tmp/lumina_gpu.json";
+/// Held while the record is replaced.
+const WRITER: &str = "pg_stat_tmp/lumina_gpu.json.lock";
+/// Held by the worker that has the process.
+const WORKER: &str = "pg_stat_tmp/lumina_gpu.lock";
+
+/// So many failures within [`PERIOD`] seconds, and the device is left alone.
+pub(super) const FAILURES: usize = 3;
+const PERIOD: u64 = 3600;
+/// For how many seconds a card that others fill is not asked again.
+const FULL: u64 = 60;
+/// Pairs of hashes that a device compares in a second of which nobody knows: a small one does so.
+const USUAL_RATE: f64 = 1e12;
+/// How long one who writes the record waits for another.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The record. Times are in seconds since 1970.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// The start of the server that it is about.
+    server: i64,
+    /// When the device has failed.
+    failures: Vec<u64>,
+    /// What went wrong last.
+    pub(super) last_error: Option<String>,
+    /// Why there is nothing to be used.
+    unusable: Option<String>,
+    /// Until when the card counts as full.
+    full_until: u64,
+    /// The device that was found, and how many pairs of hashes it compares in a second.
+    pub(super) device: Option<Known>,
+}
+
+/// A device that was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Known {
+    pub(super) info: Info,
+    /// Pairs of 256-bit hashes that it compares in a second.
+    pub(super) rate: f64,
+}
+
+/// What a record says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nobody has tried.
+    Unknown,
+    /// It has worked.
+    Usable,
+    /// Others fill it.
+    Full,
+    /// There is no driver or device that could be used.
+    Unusable,
+    /// It has failed too often.
+    LeftAlone,
+}
+
+impl Record {
+    /// What is known now.
+    pub(crate) fn read() -> Self {
+        let server = server();
+        let text = std::fs::read(RECORD).unwrap_or_default();
+        let record = serde_json::from_slice::<Self>(&text).ok().filter(|record| record.server == server);
+        record.unwrap_or(Record { server, ..Record::default() })
+    }
+
+    /// Replaces the record by what `change` makes of it. Errors: the system's; then it stays as it was.
+    pub(super) fn update(change: impl FnOnce(&mut Self)) -> io::Result<()> {
+        let lock = lock_file(WRITER)?;
+        let began = Instant::now();
+        while let Err(error) = lock.try_lock() {
+            match error {
+                TryLockError::WouldBlock if began.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(1)),
+                error => return Err(error.into()),
+            }
+        }
+        let mut record = Self::read();
+        change(&mut record);
+        let new = format!("{RECORD}.new");
+        std::fs::write(&new, serde_json::to_vec(&record).map_err(io::Error::other)?)?;
+        std::fs::rename(new, RECORD)
+    }
+
+    /// The device has failed.
+    pub(super) fn failed(&mut self, error: String) {
+        let now = now();
+        self.failures.retain(|at| at + PERIOD > now);
+        self.failures.push(now);
+        self.last_error = Some(error);
+    }
+
+    /// The device could not be opened.
+    pub(super) fn not_opened(&mut self, error: &GpuError) {
+        let text = error.to_string();
+        match error {
+            GpuError::NoDriver(_) | GpuError::NoDevice(_) | GpuError::TooOld(..) => self.unusable = Some(text.clone()),
+            GpuError::OutOfMemory(_) => self.full_until = now() + FULL,
+            _ => self.failed(text.clone()),
+        }
+        self.last_error = Some(text);
+    }
+
+    /// The device was opened.
+    pub(super) fn opened(&mut self, info: Info, rate: f64) {
+        (self.unusable, self.full_until) = (None, 0);
+        self.device = Some(Known { info, rate });
+    }
+
+    /// Forgets what keeps searches from the device.
+    pub(super) fn reset(&mut self) {
+        self.failures.clear();
+        (self.unusable, self.full_until) = (None, 0);
+    }
+
+    /// How often the device has failed in the last hour.
+    pub(super) fn failures(&self) -> usize {
+        let now = now();
+        self.failures.iter().filter(|at| *at + PERIOD > now).count()
+    }
+
+    pub(super) fn state(&self) -> State {
+        match self {
+            _ if self.unusable.is_some() => State::Unusable,
+            _ if self.failures() >= FAILURES => State::LeftAlone,
+            _ if self.full_until > now() => State::Full,
+            Record { device: Some(_), .. } => State::Usable,
+            _ => State::Unknown,
+        }
+    }
+
+    /// Pairs of 256-bit hashes that the device compares in a second, as far as anybody knows.
+    pub(crate) fn rate(&self) -> f64 {
+        self.device.as_ref().map_or(USUAL_RATE, |known| known.rate)
+    }
+
+    /// Why no search should ask for the device now, if so.
+    pub(crate) fn reason(&self) -> Option<Unavailable> {
+        let last = || self.last_error.clone().unwrap_or_default();
+        match self.state() {
+            State::Unknown | State::Usable => None,
+            State::Full => {
+                let hint = "End what else runs on the card, or try again in a minute.";
+                Some(Unavailable::new(format!("the memory of the GPU is full: {}", last()), hint))
+            }
+            State::Unusable => {
+                let hint = "Install or update the driver, then let a superuser SELECT lumina.gpu_reset().";
+                Some(Unavailable::new(self.unusable.clone().unwrap_or_default(), hint))
+            }
+            State::LeftAlone => {
+                let hint = "Look at the server's log, then let a superuser SELECT lumina.gpu_reset().";
+                let reason = format!("it has failed {} times in an hour, last: {}", self.failures(), last());
+                Some(Unavailable::new(reason, hint))
+            }
+        }
+    }
+}
+
+/// Notes that a search has failed on the device.
+pub(crate) fn note_failure(error: String) {
+    if let Err(why) = Record::update(|record| record.failed(error)) {
+        say(PgLogLevel::LOG, &format!("lumina: a failure of the GPU could not be noted: {why}"));
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// What tells this start of the server from every other; the same after a crash of a session.
+fn server() -> i64 {
+    // SAFETY: set by the postmaster before it starts any process.
+    #[allow(unsafe_code, reason = "a plain read")]
+    unsafe {
+        (&raw const pg_sys::PgStartTime).read()
+    }
+}
+
+fn lock_file(path: &str) -> io::Result<File> {
+    let options = || OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    match options() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            std::fs::create_dir(FOLDER)?;
+            options()
+        }
+        opened => opened,
+    }
+}
+
+/// The right to have the process, as long as the file is open; `None` where another worker has it.
+pub(super) fn become_worker() -> io::Result<Option<File>> {
+    let file = lock_file(WORKER)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether a worker has the process, or is about to.
+pub(crate) fn has_worker() -> bool {
+    lock_file(WORKER).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}

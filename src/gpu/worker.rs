@@ -1,0 +1,152 @@
+//! The background worker that has the GPU process: one at most on the server. It starts the process, watches it, writes
+//! into the [`record`](super::record) how it ended, and ends itself.
+
+use super::record::{Record, SOCKET, become_worker};
+use crate::guc;
+use crate::pg::background;
+use crate::pg::child::{Child, Ended, Inside};
+use crate::pg::report::say;
+use lumina_gpu::server::{End, Settings, serve};
+use lumina_gpu::{Device, GpuError, Info};
+use pgrx::PgLogLevel;
+use pgrx::pg_sys::{Datum, Oid};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
+/// How long the process may show no life before it is killed: a driver that hangs never comes back. More than opening
+/// any device, or copying all of its memory, takes.
+const SILENT: Duration = Duration::from_secs(60);
+/// How often the worker looks.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often it tries to become the worker: sessions that look whether there is one are in the way for a moment.
+const TRIES: u32 = 20;
+
+/// What the process tells its worker.
+#[derive(Debug, Serialize, Deserialize)]
+enum Report {
+    /// It serves.
+    Ready { info: Info, rate: f64 },
+    /// The device could not be opened.
+    NotOpened(GpuError),
+    /// It ends, for a reason that is no fault.
+    Ends,
+    /// It ends by a fault.
+    Failed(String),
+}
+
+/// What the worker starts with.
+#[allow(unsafe_code, reason = "Postgres finds it by its name")]
+#[pgrx::pg_guard]
+#[unsafe(no_mangle)]
+extern "C-unwind" fn lumina_gpu(_argument: Datum) {
+    background::set_up(Oid::INVALID);
+    let mut tries = 0..TRIES;
+    let held = loop {
+        match become_worker() {
+            Ok(Some(held)) => break held,
+            Ok(None) if tries.next().is_none() => return,
+            Ok(None) => _ = background::sleep(Duration::from_millis(5)),
+            Err(error) => return say(PgLogLevel::WARNING, &format!("lumina: no GPU process: {error}")),
+        }
+    };
+    if let Err(error) = watch() {
+        say(PgLogLevel::WARNING, &format!("lumina: the GPU process could not be started: {error}"));
+        note(|record| record.failed(format!("the GPU process could not be started: {error}")));
+    }
+    drop(held);
+}
+
+/// Starts the process, and stays until it has ended.
+fn watch() -> io::Result<()> {
+    let (limit, idle) = (guc::gpu_memory(), guc::gpu_idle_timeout());
+    background::report(Some("opening the GPU"));
+    let mut child = Child::start(&[], |inside| run(inside, limit, idle))?;
+    let pid = child.pid();
+    let mut last = None;
+    while let Some(lines) = child.listen(LOOK) {
+        for report in lines.iter().filter_map(|line| serde_json::from_str::<Report>(line).ok()) {
+            if let Report::Ready { info, rate } = &report {
+                let (name, rate) = (&info.name, *rate);
+                let text = format!("process {pid} on {name}, {rate:.1e} pairs a second");
+                background::report(Some(&text));
+                say(PgLogLevel::LOG, &format!("lumina: GPU {text}"));
+                note(|record| record.opened(info.clone(), rate));
+            }
+            last = Some(report);
+        }
+        background::reload();
+        if child.silent_for() > SILENT {
+            child.kill();
+            last = Some(Report::Failed(format!("the GPU process has shown no life for {} s", SILENT.as_secs())));
+            break;
+        }
+    }
+    let ended = child.wait();
+    // Nobody is to find what no process serves.
+    let _ = std::fs::remove_file(SOCKET);
+    match (last, ended) {
+        (Some(Report::Ends), _) => {}
+        // An end that somebody has asked for.
+        (_, Some(Ended::Signal(libc::SIGTERM | libc::SIGINT | libc::SIGQUIT))) => {}
+        (Some(Report::NotOpened(error)), _) => {
+            say(PgLogLevel::LOG, &format!("lumina: the GPU cannot be used: {error}"));
+            note(|record| record.not_opened(&error));
+        }
+        (last, ended) => {
+            let why = match (last, ended) {
+                (Some(Report::Failed(why)), _) => why,
+                (_, Some(Ended::Signal(signal))) => format!("the GPU process was ended by signal {signal}"),
+                (_, Some(Ended::Code(code))) => format!("the GPU process ended with code {code}"),
+                (_, None) => "the GPU process does not end".into(),
+            };
+            say(PgLogLevel::WARNING, &format!("lumina: {why}"));
+            note(|record| record.failed(why));
+        }
+    }
+    Ok(())
+}
+
+fn note(change: impl FnOnce(&mut Record)) {
+    if let Err(error) = Record::update(change) {
+        say(PgLogLevel::WARNING, &format!("lumina: what became of the GPU could not be noted: {error}"));
+    }
+}
+
+/// The process itself. Nothing of Postgres's may be called here.
+fn run(inside: &mut Inside, limit: usize, idle: Duration) {
+    let report = match try_run(inside, limit, idle) {
+        Ok(End::Idle | End::Stopped) => Report::Ends,
+        Ok(End::Lost(error)) => Report::Failed(error.to_string()),
+        Ok(End::System(error)) => Report::Failed(format!("the GPU process could not go on: {error}")),
+        Err(error) => Report::NotOpened(error),
+    };
+    tell(inside, &report);
+}
+
+fn tell(inside: &mut Inside, report: &Report) {
+    inside.report(&serde_json::to_string(report).unwrap_or_default());
+}
+
+/// Errors: the device could not be opened.
+fn try_run(inside: &mut Inside, limit: usize, idle: Duration) -> Result<End, GpuError> {
+    let device = Device::open(limit)?;
+    let rate = device.rate()?;
+    let listener = match listen() {
+        Ok(listener) => listener,
+        Err(error) => return Ok(End::System(error)),
+    };
+    tell(inside, &Report::Ready { info: device.info().clone(), rate });
+    let inside = &*inside;
+    Ok(serve(&listener, &device, Settings { idle }, &|| !inside.beat()))
+}
+
+/// The socket, in the place of what an earlier process may have left.
+fn listen() -> io::Result<UnixListener> {
+    let new = format!("{SOCKET}.new");
+    let _ = std::fs::remove_file(&new);
+    let listener = UnixListener::bind(&new)?;
+    std::fs::rename(new, SOCKET)?;
+    Ok(listener)
+}

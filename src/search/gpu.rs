@@ -1,0 +1,234 @@
+//! A search on the GPU, by the process that has it: the hashes go there in a file of memory, pairs come back over a
+//! socket, and this backend stays awake meanwhile.
+
+use super::run::Run;
+use crate::error::LuminaError;
+use crate::gpu::Unavailable;
+use crate::gpu::connect::connect;
+use crate::gpu::record::note_failure;
+use crate::pg::interrupts::ready;
+use lumina_gpu::client::{Answer, Client};
+use lumina_gpu::protocol::{Question, Shape};
+use lumina_gpu::shared::Draft;
+use lumina_gpu::{Band, GpuError, MAX_COLUMNS, MAX_WORDS, Method};
+use lumina_search::{Batch, Plan, Search, SearchError, ValuePair, Values};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Room for what is on its way: a frame of the protocol, as bytes, as pairs, and as a batch.
+const BUFFERS: usize = 16 << 20;
+/// How long this backend sleeps at most.
+const TICK: Duration = Duration::from_millis(20);
+/// How long the process may say nothing. It says that it is alive every second, but for a step that takes longer.
+const SILENT: Duration = Duration::from_secs(60);
+
+/// Nanoseconds of the CPU below which no GPU is looked for.
+pub(super) const LEAST: f64 = 2e6;
+/// Nanoseconds that the GPU process takes to start, measured on an H200.
+pub(super) const START: f64 = 4e8;
+
+/// Why a search has no result from the GPU.
+pub(super) enum Failure {
+    /// The GPU, or its process, has failed: the CPU can do it.
+    OfGpu(String),
+    /// The search itself has.
+    OfSearch(LuminaError),
+}
+
+impl From<LuminaError> for Failure {
+    fn from(error: LuminaError) -> Self {
+        Self::OfSearch(error)
+    }
+}
+
+impl From<SearchError> for Failure {
+    fn from(error: SearchError) -> Self {
+        Self::OfSearch(error.into())
+    }
+}
+
+/// Whether the kernels can take a search.
+pub(super) fn can_take(search: &Search<'_>) -> bool {
+    search.radii.len() <= MAX_COLUMNS && search.left.row_words().iter().all(|words| *words <= MAX_WORDS)
+}
+
+/// Why not.
+pub(super) fn too_wide() -> Unavailable {
+    let reason = format!("it searches at most {MAX_COLUMNS} columns of hashes of at most {} bits", MAX_WORDS * 64);
+    Unavailable::new(reason, "SET lumina.device = auto.")
+}
+
+/// Words of a pair that brute force compares: those of the columns that count.
+pub(super) fn compared_words(search: &Search<'_>) -> usize {
+    let columns = search.left.row_words().into_iter().zip(search.left.widths()).zip(search.radii);
+    columns.filter(|((_, bits), radius)| (**radius as usize) < **bits).map(|((words, _), _)| words).sum()
+}
+
+/// Bytes that a search on the GPU takes beside the values.
+pub(super) fn memory(search: &Search<'_>) -> usize {
+    words(search) * 8 + BUFFERS
+}
+
+fn words(search: &Search<'_>) -> usize {
+    search.left.all_words() + search.right.map_or(0, Values::all_words)
+}
+
+/// Finds all pairs; `take` is given them, or some of them where that fails.
+pub(super) fn find(
+    run: &Run<'_>,
+    search: &Search<'_>,
+    plan: &Plan,
+    take: &mut dyn FnMut(&Batch) -> Result<(), SearchError>,
+) -> Result<(), Failure> {
+    let context = run.context();
+    let bytes = memory(search);
+    context.take(bytes)?;
+    let result = ask_and_take(run, search, plan, take);
+    context.give_back(bytes);
+    result
+}
+
+fn ask_and_take(
+    run: &Run<'_>,
+    search: &Search<'_>,
+    plan: &Plan,
+    take: &mut dyn FnMut(&Batch) -> Result<(), SearchError>,
+) -> Result<(), Failure> {
+    let question = question(search, plan);
+    let file = file(run, search)?;
+    // A process that had nothing to do may end at the moment when it is asked.
+    let mut is_first = true;
+    loop {
+        let copy = file.try_clone().map_err(no_memory)?;
+        let mut client = connect(|| run.tick()).map_err(|why| Failure::OfGpu(why.reason))?;
+        run.context().check()?;
+        let mut answers = Answers { run, client: &mut client, columns: search.radii.len(), has_any: false };
+        let gone = match answers.client.ask(&question, Some(copy)) {
+            Ok(()) => answers.take(take)?,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => true,
+            Err(error) => return Err(broken(&error)),
+        };
+        if !gone {
+            return Ok(());
+        }
+        if !is_first || answers.has_any {
+            return Err(Failure::OfGpu("the GPU process has ended".into()));
+        }
+        is_first = false;
+    }
+}
+
+struct Answers<'a, 'r> {
+    run: &'a Run<'r>,
+    client: &'a mut Client,
+    columns: usize,
+    /// Whether there was any.
+    has_any: bool,
+}
+
+impl Answers<'_, '_> {
+    /// Takes all pairs. Whether the process has gone before the last one.
+    fn take(&mut self, take: &mut dyn FnMut(&Batch) -> Result<(), SearchError>) -> Result<bool, Failure> {
+        let mut heard = Instant::now();
+        let mut batch = Batch { pairs: Vec::new(), distances: Vec::new() };
+        loop {
+            match self.client.receive() {
+                Ok(None) => {
+                    if heard.elapsed() > SILENT {
+                        let seconds = SILENT.as_secs();
+                        return Err(Failure::OfGpu(format!("its process has said nothing for {seconds} s")));
+                    }
+                    ready(self.client.as_fd().as_raw_fd(), TICK);
+                }
+                Ok(Some(answer)) => {
+                    (heard, self.has_any) = (Instant::now(), true);
+                    match answer {
+                        Answer::Pairs(pairs, distances) => {
+                            batch.pairs.clear();
+                            batch.distances.clear();
+                            let pair = |&(left, right): &(u32, u32)| ValuePair { left, right };
+                            if batch.pairs.try_reserve(pairs.len()).is_err()
+                                || batch.distances.try_reserve(distances.len()).is_err()
+                            {
+                                return Err(LuminaError::OutOfMemory.into());
+                            }
+                            batch.pairs.extend(pairs.iter().map(pair));
+                            batch.distances.extend_from_slice(distances);
+                            if !batch.pairs.is_empty() {
+                                debug_assert_eq!(batch.distances.len(), batch.pairs.len() * self.columns);
+                                take(&batch)?;
+                            }
+                        }
+                        Answer::Done => return Ok(false),
+                        Answer::Failed(error) => return Err(failed(&error)),
+                        Answer::Alive => {}
+                        Answer::Firsts(_) | Answer::Status(_) => {
+                            return Err(Failure::OfGpu("its process answers what was not asked".into()));
+                        }
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(true),
+                Err(error) => return Err(broken(&error)),
+            }
+            self.run.tick();
+            self.run.context().check()?;
+        }
+    }
+}
+
+/// The search has failed on the device. One that is lost, its own worker notes.
+fn failed(error: &GpuError) -> Failure {
+    if !error.is_lost() && !error.is_out_of_memory() {
+        note_failure(error.to_string());
+    }
+    Failure::OfGpu(error.to_string())
+}
+
+fn broken(error: &io::Error) -> Failure {
+    Failure::OfGpu(format!("the connection to its process: {error}"))
+}
+
+fn no_memory(error: io::Error) -> Failure {
+    Failure::OfGpu(format!("memory to hand it the hashes: {error}"))
+}
+
+fn question(search: &Search<'_>, plan: &Plan) -> Question {
+    let shape = |values: &Values| Shape { rows: values.count(), words: values.row_words() };
+    let band = |band: lumina_search::transfer::PlacedBand| Band {
+        word: band.word,
+        start: band.start,
+        width: band.width,
+        tolerance: band.tolerance,
+    };
+    let method = match plan.is_brute_force() {
+        true => Method::BruteForce,
+        false => Method::Bands(plan.placed_bands().map(band).collect()),
+    };
+    Question::Pairs {
+        left: shape(search.left),
+        right: search.right.map(shape),
+        radii: search.radii.to_vec(),
+        driving: plan.column,
+        method,
+    }
+}
+
+/// The hashes, in memory that can be handed over.
+fn file(run: &Run<'_>, search: &Search<'_>) -> Result<OwnedFd, Failure> {
+    let mut draft = Draft::new(words(search), || {
+        run.tick();
+        run.context().check().map_err(io::Error::other)
+    })
+    .map_err(|error| match run.context().check() {
+        Err(cancelled) => cancelled.into(),
+        Ok(()) => no_memory(error),
+    })?;
+    let words = draft.words();
+    run.job(|context, _| {
+        let (left, right) = words.split_at_mut(search.left.all_words());
+        search.left.write_rows(left, context)?;
+        search.right.map_or(Ok(()), |values| values.write_rows(right, context))
+    })?;
+    draft.seal().map_err(no_memory)
+}
