@@ -1,16 +1,24 @@
 //! A session on its way to the GPU process, which it has started where none runs.
 
 use super::Unavailable;
-use super::record::{Record, SOCKET, has_worker};
-use crate::pg::background::{places, start_gpu_worker};
+use super::record::{Record, SOCKET, become_starter, has_worker};
+use crate::error::LuminaError;
+use crate::pg::background::{Asked, places, start_gpu_worker};
 use crate::pg::interrupts::pause;
 use lumina_gpu::client::Client;
+use std::cell::RefCell;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long the process may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is started for one search: it may end, having nothing to do, in the moment between.
+const STARTS: u32 = 3;
+/// How long a place for its worker is waited for.
+const PLACE: Duration = Duration::from_millis(300);
+const SEE_LOG: &str = "Look at the server's log.";
 /// Between two looks whether it has.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -23,39 +31,90 @@ pub(crate) fn connect_to_running() -> io::Result<Option<Client>> {
     }
 }
 
+thread_local! {
+    /// Until when this session does not try again, for a reason that could not be written down for all.
+    static BARRED: RefCell<Option<(Instant, Unavailable)>> = const { RefCell::new(None) };
+}
+
+/// Why no search of this session should ask for the device now, if so.
+pub(crate) fn reason_not_to(record: &Record) -> Option<Unavailable> {
+    let barred = BARRED.with_borrow(|barred| barred.clone().filter(|(until, _)| *until > Instant::now()));
+    record.reason().or(barred.map(|(_, reason)| reason))
+}
+
+/// What keeps a session from the process.
+pub(crate) enum Denied {
+    /// It cannot be had.
+    Unavailable(Unavailable),
+    /// The search is not wanted any more.
+    Stopped(LuminaError),
+}
+
+impl From<Unavailable> for Denied {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+impl From<LuminaError> for Denied {
+    fn from(error: LuminaError) -> Self {
+        Self::Stopped(error)
+    }
+}
+
 /// Connects to the process, which is started where none runs. Waits until it is there, and looks for interrupts
-/// meanwhile; `tick` is called between two looks. Errors: why there is none.
-pub(crate) fn connect(mut tick: impl FnMut()) -> Result<Client, Unavailable> {
+/// meanwhile; `is_wanted` is called between two looks. Errors: why there is none, and those of `is_wanted`.
+pub(crate) fn connect(mut is_wanted: impl FnMut() -> Result<(), LuminaError>) -> Result<Client, Denied> {
     let began = Instant::now();
-    let mut asked = None;
+    // The right to start one, and what was started.
+    let (mut starter, mut asked, mut starts): (Option<File>, Option<Asked>, u32) = (None, None, 0);
+    let mut refused: Option<Instant> = None;
     loop {
         match connect_to_running() {
             Ok(Some(client)) => return Ok(client),
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(unreachable(&error)),
+            Err(error) => return Err(unreachable(&error).into()),
         }
-        if let Some(reason) = Record::read().reason() {
-            return Err(reason);
+        if let Some(reason) = reason_not_to(&Record::read()) {
+            return Err(reason.into());
         }
         if began.elapsed() > PATIENCE {
             let reason = format!("its process has not started within {} s", PATIENCE.as_secs());
-            return Err(Unavailable::new(reason, "Look at the server's log."));
+            return Err(barred(Unavailable::new(reason, SEE_LOG)).into());
         }
-        // One that another session has asked for serves this one as well.
-        if asked.as_ref().is_none_or(|asked: &crate::pg::background::Asked| asked.has_ended()) && !has_worker() {
-            asked = match start_gpu_worker() {
-                Some(asked) => Some(asked),
-                None => return Err(no_place()),
-            };
+        if starter.is_none() {
+            starter = become_starter().map_err(|error| unreachable(&error))?;
+        }
+        if starter.is_some() && asked.as_ref().is_none_or(Asked::has_ended) && !has_worker() {
+            if starts == STARTS {
+                return Err(barred(Unavailable::new("its process ends as soon as it has started", SEE_LOG)).into());
+            }
+            asked = start_gpu_worker();
+            match asked {
+                Some(_) => starts += 1,
+                // That of a worker that has just ended may be free soon.
+                None if refused.get_or_insert_with(Instant::now).elapsed() > PLACE => return Err(no_place().into()),
+                None => {}
+            }
         }
         pause(LOOK);
-        tick();
+        is_wanted()?;
     }
 }
 
+fn barred(reason: Unavailable) -> Unavailable {
+    BARRED.set(Some((Instant::now() + PATIENCE, reason.clone())));
+    reason
+}
+
+/// Lets this session try again.
+pub(super) fn forget() {
+    BARRED.set(None);
+}
+
 fn unreachable(error: &io::Error) -> Unavailable {
-    Unavailable::new(format!("its process cannot be reached: {error}"), "Look at the server's log.")
+    Unavailable::new(format!("its process cannot be reached: {error}"), SEE_LOG)
 }
 
 fn no_place() -> Unavailable {

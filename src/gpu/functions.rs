@@ -1,7 +1,7 @@
 //! `lumina.gpu_info()` and `lumina.gpu_reset()`.
 
-use super::connect::connect_to_running;
-use super::record::{Record, State};
+use super::connect::{connect_to_running, forget};
+use super::record::{Record, State, has_worker};
 use crate::error::OrRaise as _;
 use crate::pg::call::function;
 use crate::pg::datum::Varlena;
@@ -22,9 +22,13 @@ set_function! {
     /// One row about the device: from the process where one runs, else from what is known.
     gpu_info, pg_finfo_gpu_info, |_call, rows| {
         let record = Record::read();
-        let status = status().unwrap_or_default();
+        let answer = status();
+        let is_silent = answer.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
+        let status = answer.unwrap_or_default();
         let state = match (&status, record.state()) {
             (Some(_), _) => "running",
+            _ if is_silent => "not answering",
+            _ if has_worker() => "starting",
             (None, State::Unknown) => "not tried",
             (None, State::Usable) => "stopped",
             (None, State::Full) => "full",
@@ -82,7 +86,7 @@ fn status() -> io::Result<Option<Status>> {
             None => ready(client.as_fd().as_raw_fd(), Duration::from_millis(100)),
         }
     }
-    Ok(None)
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 function! {
@@ -90,6 +94,7 @@ function! {
     gpu_reset, pg_finfo_gpu_reset,
     now: |_| None::<Datum>,
     guarded: |_| {
+        forget();
         Record::update(Record::reset).map_err(crate::error::LuminaError::GpuRecord).or_raise();
         Datum::null()
     },

@@ -24,6 +24,8 @@ pub(crate) const SOCKET: &str = "pg_stat_tmp/lumina_gpu.socket";
 const RECORD: &str = "pg_stat_tmp/lumina_gpu.json";
 /// Held while the record is replaced.
 const WRITER: &str = "pg_stat_tmp/lumina_gpu.json.lock";
+/// Held by the session that has a worker started.
+const STARTER: &str = "pg_stat_tmp/lumina_gpu.start.lock";
 /// Held by the worker that has the process.
 const WORKER: &str = "pg_stat_tmp/lumina_gpu.lock";
 
@@ -210,7 +212,17 @@ fn lock_file(path: &str) -> io::Result<File> {
 
 /// The right to have the process, as long as the file is open; `None` where another worker has it.
 pub(super) fn become_worker() -> io::Result<Option<File>> {
-    let file = lock_file(WORKER)?;
+    try_to_hold(WORKER)
+}
+
+/// The right to have a worker started, as long as the file is open; `None` where another session has it: of sessions
+/// that begin at once each would take a place for background workers.
+pub(super) fn become_starter() -> io::Result<Option<File>> {
+    try_to_hold(STARTER)
+}
+
+fn try_to_hold(path: &str) -> io::Result<Option<File>> {
+    let file = lock_file(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

@@ -72,7 +72,6 @@ fn watch() -> io::Result<()> {
                 let text = format!("process {pid} on {name}, {rate:.1e} pairs a second");
                 background::report(Some(&text));
                 say(PgLogLevel::LOG, &format!("lumina: GPU {text}"));
-                note(|record| record.opened(info.clone(), rate));
             }
             last = Some(report);
         }
@@ -89,7 +88,8 @@ fn watch() -> io::Result<()> {
     match (last, ended) {
         (Some(Report::Ends), _) => {}
         // An end that somebody has asked for.
-        (_, Some(Ended::Signal(libc::SIGTERM | libc::SIGINT | libc::SIGQUIT))) => {}
+        (None | Some(Report::Ready { .. }), Some(Ended::Code(0))) => {}
+        (_, Some(Ended::Signal(libc::SIGTERM | libc::SIGINT))) => {}
         (Some(Report::NotOpened(error)), _) => {
             say(PgLogLevel::LOG, &format!("lumina: the GPU cannot be used: {error}"));
             note(|record| record.not_opened(&error));
@@ -133,6 +133,8 @@ fn tell(inside: &mut Inside, report: &Report) {
 fn try_run(inside: &mut Inside, limit: usize, idle: Duration) -> Result<End, GpuError> {
     let device = Device::open(limit)?;
     let rate = device.rate()?;
+    // Before anybody can connect, for whoever does plans with it. That it could not be written does no harm.
+    let _ = Record::update(|record| record.opened(device.info().clone(), rate));
     let listener = match listen() {
         Ok(listener) => listener,
         Err(error) => return Ok(End::System(error)),

@@ -4,9 +4,10 @@
 //! - It is forked, and runs nothing of Postgres's afterwards: no errors, no memory contexts, no locks.
 //! - It tells its worker what happens by lines of text, and that it is alive by a word that both share.
 //! - It ends with its worker, however that ends: by the kernel's doing, and before the worker's own exit. A container's
-//!   first process may be the postmaster, which takes the death of a child that it does not know for a crash.
+//!   first process may be the postmaster, which takes a child that it does not know, and that a signal has ended, for a
+//!   crash. So what ends an orphan is a signal that it answers by an exit with code 0.
 
-use super::interrupts::ready;
+use super::interrupts::{pause, ready};
 use pgrx::pg_sys::{self, Datum};
 use std::ffi::c_int;
 use std::io::{self, Read as _, Write as _};
@@ -22,6 +23,10 @@ unsafe extern "C-unwind" {
 
 /// How long a child that is killed is waited for: one that a driver keeps in the kernel cannot be.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the kernel sends to a child whose parent has gone. SIGQUIT, by which the postmaster ends all processes of a worker
+/// at once, does the same.
+const END: c_int = libc::SIGUSR2;
 
 /// The child of this worker; 0 for none.
 static CHILD: AtomicI32 = AtomicI32::new(0);
@@ -174,13 +179,13 @@ impl Child {
         unsafe { libc::kill(self.pid, libc::SIGKILL) };
     }
 
-    /// Waits for its end, and kills it where that takes too long. `None` where not even that helps.
+    /// Waits for its end, and kills it where that takes too long. `None` where not even that helps. Looks for interrupts.
     pub(crate) fn wait(self) -> Option<Ended> {
-        wait(self.pid)
+        wait(self.pid, |moment| _ = pause(moment))
     }
 }
 
-fn wait(pid: i32) -> Option<Ended> {
+fn wait(pid: i32, mut sleep: impl FnMut(Duration)) -> Option<Ended> {
     let began = Instant::now();
     let mut status: c_int = 0;
     while began.elapsed() < 2 * PATIENCE {
@@ -191,7 +196,7 @@ fn wait(pid: i32) -> Option<Ended> {
                     // SAFETY: a child of ours that nobody has waited for yet.
                     unsafe { libc::kill(pid, libc::SIGKILL) };
                 }
-                std::thread::sleep(Duration::from_millis(2));
+                sleep(Duration::from_millis(2));
             }
             found => {
                 CHILD.store(0, Ordering::Release);
@@ -218,9 +223,16 @@ unsafe extern "C-unwind" fn stop(_code: c_int, _argument: Datum) {
     let pid = CHILD.load(Ordering::Acquire);
     if pid > 0 {
         // SAFETY: a child of ours that nobody has waited for yet.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
-        wait(pid);
+        unsafe { libc::kill(pid, END) };
+        wait(pid, std::thread::sleep);
     }
+}
+
+/// # Safety
+/// Called by the kernel, in the child.
+unsafe extern "C" fn end(_signal: c_int) {
+    // SAFETY: ends the process at once.
+    unsafe { libc::_exit(0) }
 }
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -239,10 +251,12 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     }
 }
 
+static NO_CORE: libc::rlimit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+
 /// Leaves behind, in the child, whatever it has of Postgres's: what is to run at its exit, signal handlers, shared
 /// memory, files. Its messages, which a driver may write as well, still go to the server's log.
 fn leave_postgres(parent: i32, keep: &[RawFd]) {
-    // SAFETY: first thing in a child of one thread, all signals blocked: plain calls of the system, and two of Postgres's
+    // SAFETY: first thing in a child of one thread, all signals blocked: plain calls of the system, and three of Postgres's
     // that take away what this process alone has. Nothing of Postgres's is used afterwards.
     unsafe {
         pg_sys::on_exit_reset();
@@ -250,11 +264,18 @@ fn leave_postgres(parent: i32, keep: &[RawFd]) {
             libc::signal(signal, libc::SIG_DFL);
         }
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        let handler = end as *const () as libc::sighandler_t;
+        libc::signal(END, handler);
+        libc::signal(libc::SIGQUIT, handler);
+        libc::prctl(libc::PR_SET_PDEATHSIG, END);
+        // All that a driver maps would be in it, below the data directory.
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const NO_CORE);
         libc::prctl(libc::PR_SET_NAME, c"lumina gpu".as_ptr());
         if libc::getppid() != parent {
             libc::_exit(1);
         }
+        // Its segments count no references any more, so that this unmaps them and nothing else.
+        pg_sys::dsm_detach_all();
         PGSharedMemoryDetach();
         let nothing = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
         if nothing >= 0 {

@@ -4,7 +4,7 @@
 use super::run::Run;
 use crate::error::LuminaError;
 use crate::gpu::Unavailable;
-use crate::gpu::connect::connect;
+use crate::gpu::connect::{Denied, connect};
 use crate::gpu::record::note_failure;
 use crate::pg::interrupts::ready;
 use lumina_gpu::client::{Answer, Client};
@@ -32,6 +32,8 @@ pub(super) const START: f64 = 4e8;
 pub(super) enum Failure {
     /// The GPU, or its process, has failed: the CPU can do it.
     OfGpu(String),
+    /// There is no process to be had: the CPU can do it.
+    NotReached(String),
     /// The search itself has.
     OfSearch(LuminaError),
 }
@@ -101,8 +103,11 @@ fn ask_and_take(
     let mut is_first = true;
     loop {
         let copy = file.try_clone().map_err(no_memory)?;
-        let mut client = connect(|| run.tick()).map_err(|why| Failure::OfGpu(why.reason))?;
-        run.context().check()?;
+        let mut client = connect(|| run.is_wanted()).map_err(|denied| match denied {
+            Denied::Unavailable(why) if is_first => Failure::NotReached(why.reason),
+            Denied::Unavailable(why) => Failure::OfGpu(why.reason),
+            Denied::Stopped(error) => Failure::OfSearch(error),
+        })?;
         let mut answers = Answers { run, client: &mut client, columns: search.radii.len(), has_any: false };
         let gone = match answers.client.ask(&question, Some(copy)) {
             Ok(()) => answers.take(take)?,
@@ -130,19 +135,19 @@ struct Answers<'a, 'r> {
 impl Answers<'_, '_> {
     /// Takes all pairs. Whether the process has gone before the last one.
     fn take(&mut self, take: &mut dyn FnMut(&Batch) -> Result<(), SearchError>) -> Result<bool, Failure> {
-        let mut heard = Instant::now();
+        let mut taken = Instant::now();
         let mut batch = Batch { pairs: Vec::new(), distances: Vec::new() };
         loop {
             match self.client.receive() {
                 Ok(None) => {
-                    if heard.elapsed() > SILENT {
+                    if taken.elapsed().min(self.client.silent_for()) > SILENT {
                         let seconds = SILENT.as_secs();
                         return Err(Failure::OfGpu(format!("its process has said nothing for {seconds} s")));
                     }
                     ready(self.client.as_fd().as_raw_fd(), TICK);
                 }
                 Ok(Some(answer)) => {
-                    (heard, self.has_any) = (Instant::now(), true);
+                    self.has_any = true;
                     match answer {
                         Answer::Pairs(pairs, distances) => {
                             batch.pairs.clear();
@@ -167,19 +172,19 @@ impl Answers<'_, '_> {
                             return Err(Failure::OfGpu("its process answers what was not asked".into()));
                         }
                     }
+                    taken = Instant::now();
                 }
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(true),
                 Err(error) => return Err(broken(&error)),
             }
-            self.run.tick();
-            self.run.context().check()?;
+            self.run.is_wanted()?;
         }
     }
 }
 
 /// The search has failed on the device. One that is lost, its own worker notes.
 fn failed(error: &GpuError) -> Failure {
-    if !error.is_lost() && !error.is_out_of_memory() {
+    if !error.is_lost() && !error.is_out_of_memory() && !error.is_of_another_version() {
         note_failure(error.to_string());
     }
     Failure::OfGpu(error.to_string())

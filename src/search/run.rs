@@ -7,7 +7,7 @@
 
 use super::gpu::{self, Failure};
 use crate::error::LuminaError;
-use crate::gpu::connect::connect;
+use crate::gpu::connect::{Denied, connect, reason_not_to};
 use crate::gpu::record::{Record, has_worker};
 use crate::guc::{self, Device};
 use crate::pg::allocator::{hold_reserve, reserve_spent};
@@ -219,7 +219,11 @@ impl<'a> Run<'a> {
                 match gpu::find(self, search, &plan, &mut |batch| results.take(batch)) {
                     Ok(()) => return Ok(()),
                     Err(Failure::OfSearch(error)) => return Err(error),
-                    Err(Failure::OfGpu(why)) => {
+                    // There was none, and nobody has asked for it.
+                    Err(Failure::NotReached(why)) if guc::device() == Device::Auto => {
+                        say(PgLogLevel::DEBUG1, &format!("lumina: no GPU: {why}"));
+                    }
+                    Err(Failure::OfGpu(why) | Failure::NotReached(why)) => {
                         say(PgLogLevel::NOTICE, &format!("the GPU has failed, the CPU searches instead: {why}"));
                     }
                 }
@@ -266,6 +270,12 @@ impl<'a> Run<'a> {
         if reserve_spent() || self.watch.is_some_and(|watch| watch()) {
             self.context.cancel();
         }
+    }
+
+    /// The same; an error where the search is cancelled.
+    pub(super) fn is_wanted(&self) -> Result<(), LuminaError> {
+        self.tick();
+        Ok(self.context.check()?)
     }
 
     /// Runs `job` on the threads.
@@ -318,7 +328,7 @@ impl<'a> Run<'a> {
             return None;
         }
         let record = Record::read();
-        if record.reason().is_some() {
+        if reason_not_to(&record).is_some() {
             return None;
         }
         let start = if has_worker() { 0.0 } else { gpu::START };
@@ -344,8 +354,11 @@ impl<'a> Run<'a> {
             return Err(LuminaError::Gpu(gpu::too_wide()));
         }
         // It is there, or the reason why it is not.
-        drop(connect(|| self.tick()).map_err(LuminaError::Gpu)?);
-        self.context.check()?;
+        match connect(|| self.is_wanted()) {
+            Ok(_) => {}
+            Err(Denied::Unavailable(why)) => return Err(LuminaError::Gpu(why)),
+            Err(Denied::Stopped(error)) => return Err(error),
+        }
         self.plan_at(search, Record::read().rate())
     }
 }

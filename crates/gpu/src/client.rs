@@ -14,7 +14,7 @@ use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes that are read at a time.
 const PIECE: usize = 1 << 20;
@@ -47,6 +47,8 @@ pub struct Client {
     distances: Vec<u16>,
     firsts: Vec<u32>,
     columns: usize,
+    /// When something was read last.
+    heard: Instant,
 }
 
 impl Client {
@@ -63,7 +65,8 @@ impl Client {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         let (pairs, distances, firsts) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Client { stream, input: Vec::new(), used: 0, pairs, distances, firsts, columns: 0 })
+        let (input, heard) = (Vec::new(), Instant::now());
+        Ok(Client { stream, input, used: 0, pairs, distances, firsts, columns: 0, heard })
     }
 
     /// Asks; `file` holds the hashes. Errors: the system's, `UnexpectedEof` where the process is gone.
@@ -103,13 +106,13 @@ impl Client {
             }
             self.input.drain(..std::mem::take(&mut self.used));
             let before = self.input.len();
-            self.input.try_reserve(PIECE).map_err(|_| io::ErrorKind::OutOfMemory)?;
+            reserve(&mut self.input, PIECE)?;
             self.input.resize(before + PIECE, 0);
             let outcome = self.stream.read(&mut self.input[before..]);
             self.input.truncate(before + outcome.as_ref().copied().unwrap_or(0));
             match outcome {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => {}
+                Ok(_) => self.heard = Instant::now(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => return Err(is_gone(error)),
@@ -125,6 +128,8 @@ impl Client {
                 let (pairs, distances) = body.split_at(body.len() / (8 + 2 * self.columns) * 8);
                 self.pairs.clear();
                 self.distances.clear();
+                reserve(&mut self.pairs, pairs.len() / 8)?;
+                reserve(&mut self.distances, distances.len() / 2)?;
                 self.pairs.extend(pairs.chunks_exact(8).map(|pair| {
                     let number = |at: usize| u32::from_ne_bytes([pair[at], pair[at + 1], pair[at + 2], pair[at + 3]]);
                     (number(0), number(4))
@@ -137,6 +142,7 @@ impl Client {
             }
             Kind::Firsts => {
                 self.firsts.clear();
+                reserve(&mut self.firsts, body.len() / 4)?;
                 let first = |bytes: &[u8]| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
                 self.firsts.extend(body.chunks_exact(4).map(first));
                 Answer::Firsts(&self.firsts)
@@ -149,6 +155,11 @@ impl Client {
         })
     }
 
+    /// For how long nothing was read, since it was connected.
+    pub fn silent_for(&self) -> Duration {
+        self.heard.elapsed()
+    }
+
     /// Waits until something has come, or for so long.
     pub fn wait(&self, at_most: Duration) -> io::Result<()> {
         let at_most = at_most.min(Duration::from_secs(3600));
@@ -158,6 +169,11 @@ impl Client {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Makes room in a vector; that it cannot be had is an error, and no end of the process.
+fn reserve<T>(vec: &mut Vec<T>, elements: usize) -> io::Result<()> {
+    vec.try_reserve(elements).map_err(|_| io::ErrorKind::OutOfMemory.into())
 }
 
 /// An error of a stream whose other end is gone is the end of the stream.

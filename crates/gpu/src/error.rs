@@ -21,6 +21,8 @@ pub enum GpuError {
     Refused(Cow<'static, str>, u32),
     /// The device answered with what cannot be right.
     WrongAnswer(Cow<'static, str>),
+    /// The process is of another version of the library.
+    OtherVersion,
 }
 
 impl GpuError {
@@ -37,6 +39,11 @@ impl GpuError {
     /// Whether this process can never use the device again.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Lost(_) | Self::WrongAnswer(_))
+    }
+
+    /// Whether nothing is wrong with the device: the process is of another version.
+    pub fn is_of_another_version(&self) -> bool {
+        matches!(self, Self::OtherVersion)
     }
 
     /// Whether the same with less memory may succeed.
@@ -56,6 +63,7 @@ impl fmt::Display for GpuError {
             Self::OutOfMemory(bytes) => write!(f, "no memory for {bytes} bytes"),
             Self::Lost(code) => write!(f, "the device is lost: the driver's error {code}"),
             Self::Refused(call, code) => write!(f, "{call} failed with the driver's error {code}"),
+            Self::OtherVersion => write!(f, "its process is of another version of lumina, and will end"),
             Self::WrongAnswer(what) => write!(f, "the device computes wrong results: {what}"),
         }
     }

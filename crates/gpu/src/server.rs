@@ -65,7 +65,14 @@ pub fn serve(listener: &UnixListener, device: &Device, settings: Settings, stop:
     if let Err(error) = listener.set_nonblocking(true) {
         return End::System(error);
     }
-    let mut server = Server { device, clients: Vec::new(), began: Instant::now(), asked: Instant::now(), searches: 0 };
+    let mut server = Server {
+        device,
+        clients: Vec::new(),
+        began: Instant::now(),
+        asked: Instant::now(),
+        searches: 0,
+        is_outdated: false,
+    };
     loop {
         if stop() {
             return End::Stopped;
@@ -83,6 +90,8 @@ pub fn serve(listener: &UnixListener, device: &Device, settings: Settings, stop:
         let is_busy = server.clients.iter().any(|client| client.work.is_some() || !client.output.is_empty());
         if is_busy {
             server.asked = Instant::now();
+        } else if server.is_outdated {
+            return End::Stopped;
         } else if server.asked.elapsed() > settings.idle {
             return End::Idle;
         }
@@ -96,6 +105,8 @@ struct Server<'d> {
     /// When somebody was here last.
     asked: Instant,
     searches: u64,
+    /// Whether a client is of another version: what serves clients of its version can start once this has ended.
+    is_outdated: bool,
 }
 
 impl<'d> Server<'d> {
@@ -173,6 +184,7 @@ impl<'d> Server<'d> {
                 client.begin(self.device, &question)
             });
             if let Err(error) = begun {
+                self.is_outdated |= error.is_of_another_version();
                 client.fail(&error);
                 if error.is_lost() {
                     return Err(error);
@@ -317,7 +329,7 @@ impl<'d> Client<'d> {
             Ok(Some((Kind::Ask, body, length))) => {
                 let question = match serde_json::from_slice::<Ask>(body) {
                     Ok(ask) if ask.version == VERSION => Ok(ask.question),
-                    _ => Err(GpuError::refused("a question of another version", 0)),
+                    _ => Err(GpuError::OtherVersion),
                 };
                 (question, length)
             }

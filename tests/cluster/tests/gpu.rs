@@ -1,35 +1,86 @@
-//! Bulk search on a GPU, inside Postgres, on the stand-in for the driver.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+//! Bulk search on a GPU, inside Postgres, on the stand-in for the driver (`tests/libcuda`), which runs the PTX that
+//! ships: what is found is what the CPU finds, whatever goes wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test may fail")]
 
-use lumina_cluster::Cluster;
+#[path = "gpu/faults.rs"]
+mod faults;
+#[path = "gpu/life.rs"]
+mod life;
+#[path = "gpu/results.rs"]
+mod results;
+#[path = "gpu/storm.rs"]
+mod storm;
+
 use lumina_cluster::gpu::Card;
+use lumina_cluster::{Cluster, Random};
+use std::fmt::Write as _;
 
-fn with_hashes(cluster: &Cluster) {
-    cluster.sql(
-        "postgres",
-        "CREATE EXTENSION lumina;
-         CREATE TABLE photos (id bigint PRIMARY KEY, pdq phash(256));
-         INSERT INTO photos SELECT n, sha256(int8send(n / 3))::phash FROM generate_series(1, 600) n",
+/// Hash columns of the table `hashes`: name and bits.
+const COLUMNS: [(&str, usize); 6] =
+    [("h8", 8), ("h64", 64), ("h128", 128), ("h192", 192), ("h256", 256), ("h1024", 1024)];
+
+/// A server with a GPU, and a table of hashes: copies, near copies, popular values and NULLs among them.
+fn server(card: &Card, settings: &[(&str, &str)], rows: usize) -> Cluster {
+    let cluster = card.server(settings);
+    let mut random = Random(20_261_127);
+    let mut table: Vec<Vec<Vec<u8>>> = Vec::new();
+    for row in 0..rows {
+        let hashes = match row % 3 {
+            1 => table[row - 1].iter().map(|hash| random.near(hash)).collect(),
+            2 if random.below(4) == 0 => table[random.below(row as u64) as usize].clone(),
+            _ => COLUMNS.iter().map(|(_, bits)| random.hash(bits / 8)).collect(),
+        };
+        table.push(hashes);
+    }
+    let columns: Vec<String> = COLUMNS.iter().map(|(name, bits)| format!("{name} phash({bits})")).collect();
+    let mut script = format!(
+        "CREATE EXTENSION lumina; CREATE TABLE hashes (id int PRIMARY KEY, {});\nCOPY hashes FROM STDIN;\n",
+        columns.join(", ")
     );
+    for (row, hashes) in table.iter().enumerate() {
+        write!(script, "{row}").unwrap();
+        for (column, hash) in hashes.iter().enumerate() {
+            script.push('\t');
+            match (row + column) % 97 {
+                0 => script.push_str("\\N"),
+                _ => hash.iter().for_each(|byte| write!(script, "{byte:02x}").unwrap()),
+            }
+        }
+        script.push('\n');
+    }
+    script.push_str("\\.\nANALYZE hashes;\n");
+    cluster.sql("postgres", &script);
+    cluster
 }
 
-/// The process is started for the first search, and finds what the CPU finds.
-#[test]
-fn it_is_used() {
-    let card = Card::new("");
-    let cluster = card.server(&[]);
-    with_hashes(&cluster);
-    let pairs = |device: &str| {
-        let script = format!(
-            "SET lumina.device = {device};
-             SELECT * FROM phash_pairs('SELECT id, pdq FROM photos', 120) ORDER BY a, b"
-        );
-        cluster.sql("postgres", &script)
-    };
-    assert_eq!(cluster.sql("postgres", "SELECT state FROM lumina.gpu_info()").trim(), "not tried");
-    let found = pairs("cuda");
-    assert_eq!(found, pairs("cpu"));
-    assert!(found.lines().count() > 600);
-    let info = "SELECT state, name, searches, failures FROM lumina.gpu_info()";
-    assert_eq!(cluster.sql("postgres", info).trim(), "running|stand-in|1|0");
+/// What a call gives on a device: a number of rows and a sum over all of them. What the server says stands before it.
+fn digest(cluster: &Cluster, device: &str, call: &str) -> String {
+    let script = format!(
+        "SET lumina.device = {device};
+         SELECT count(*) || ' ' || md5(coalesce(string_agg(r::text, '|' ORDER BY r::text), '')) FROM {call} r"
+    );
+    cluster.psql("postgres", &["-A", "-t", "-q"], &script).text.trim().to_owned()
+}
+
+/// A search that takes the stand-in some hundred milliseconds.
+const SEARCH: &str = "phash_pairs('SELECT id, h256 FROM hashes', 90)";
+/// What a statement says that has gone on on the CPU.
+const NOTICE: &str = "NOTICE:  the GPU has failed, the CPU searches instead: ";
+
+/// Columns of `lumina.gpu_info()`.
+fn info(cluster: &Cluster, columns: &str) -> String {
+    cluster.sql("postgres", &format!("SELECT {columns} FROM lumina.gpu_info()")).trim().to_owned()
+}
+
+/// The GPU process; panics where there is none.
+fn process(cluster: &Cluster) -> u32 {
+    info(cluster, "process").parse().expect("the GPU process runs")
+}
+
+fn kill(pid: u32) {
+    assert!(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+}
+
+fn is_there(pid: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}")).exists()
 }

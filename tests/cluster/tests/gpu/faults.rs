@@ -1,0 +1,178 @@
+//! What goes wrong: each time the statement has the CPU's rows, or an error that says why, and the next one works.
+
+use crate::{NOTICE, SEARCH, digest, info, kill, process, server};
+use lumina_cluster::Cluster;
+use lumina_cluster::cluster::wait_until;
+use lumina_cluster::gpu::Card;
+
+/// Every function of the driver that is called between the start of the process and the end of a search.
+const CALLS: [&str; 18] = [
+    "cuDriverGetVersion",
+    "cuDeviceGetCount",
+    "cuDeviceGet",
+    "cuDeviceGetName",
+    "cuDeviceGetAttribute",
+    "cuDeviceTotalMem_v2",
+    "cuDevicePrimaryCtxRetain",
+    "cuCtxSetCurrent",
+    "cuStreamCreate",
+    "cuStreamSynchronize",
+    "cuMemAlloc_v2",
+    "cuMemHostAlloc",
+    "cuMemcpyHtoDAsync_v2",
+    "cuMemcpyDtoHAsync_v2",
+    "cuMemsetD8Async",
+    "cuModuleLoadData",
+    "cuModuleGetFunction",
+    "cuLaunchKernel",
+];
+
+fn reset(cluster: &Cluster) {
+    cluster.sql("postgres", "SELECT lumina.gpu_reset()");
+}
+
+/// Ends the process, if it runs.
+fn end_process(cluster: &Cluster) {
+    if info(cluster, "state") == "running" {
+        kill(process(cluster));
+        wait_until("the GPU process is gone", || info(cluster, "state") != "running");
+    }
+    reset(cluster);
+}
+
+/// Each call fails once: the first one, while the device is opened, is an error with its reason; a later one, in a
+/// search, makes the CPU go on.
+#[test]
+fn each_call_fails_once() {
+    let card = Card::new("");
+    let cluster = server(&card, &[("lumina.gpu_idle_timeout", "60s")], 300);
+    let wanted = digest(&cluster, "cpu", SEARCH);
+    let (mut opening, mut searching) = (0, 0);
+    for call in CALLS {
+        for code in [1, 2, 700] {
+            end_process(&cluster);
+            card.set(&format!("fail {call} 1 {code}"));
+            let first = digest(&cluster, "cuda", SEARCH);
+            assert!(first == wanted || first.contains("ERROR:  the GPU cannot be used: "), "{call} {code}: {first}");
+            opening += usize::from(first != wanted);
+            card.set("");
+            reset(&cluster);
+            assert_eq!(digest(&cluster, "cuda", SEARCH), wanted, "after {call} {code}");
+            card.set(&format!("fail {call} 1 {code}"));
+            let second = digest(&cluster, "cuda", SEARCH);
+            let is_right = second == wanted || (second.starts_with(NOTICE) && second.ends_with(&wanted));
+            assert!(is_right, "{call} {code} in a search: {second}");
+            searching += usize::from(second != wanted);
+        }
+    }
+    assert!(opening > 30 && searching > 10, "{opening} {searching}");
+}
+
+/// The device is lost in the middle: the CPU goes on, and the next search gets a new process.
+#[test]
+fn sticky_errors() {
+    let card = Card::new("");
+    let cluster = server(&card, &[], 300);
+    let wanted = digest(&cluster, "cpu", SEARCH);
+    for code in [700, 716, 719] {
+        assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
+        let before = process(&cluster);
+        card.set(&format!("sticky {code} at launch 2"));
+        let found = digest(&cluster, "cuda", SEARCH);
+        let text = format!("{NOTICE}the device is lost: the driver's error {code}");
+        assert!(found.starts_with(&text) && found.ends_with(&wanted), "{found}");
+        card.set("");
+        wait_until("the process has ended", || info(&cluster, "state") != "running");
+        assert!(info(&cluster, "last_error").contains(&code.to_string()));
+        reset(&cluster);
+        assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
+        assert_ne!(process(&cluster), before);
+    }
+}
+
+/// Three failures within an hour, and nobody tries any more: `auto` keeps silent, `cuda` says why.
+#[test]
+fn left_alone() {
+    let card = Card::new("slow 20ms");
+    let cluster = server(&card, &[], 200);
+    let wanted = digest(&cluster, "cpu", SEARCH);
+    for failures in 1..=3 {
+        assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
+        kill(process(&cluster));
+        wait_until("the death is noted", || info(&cluster, "failures") == failures.to_string());
+    }
+    assert_eq!(info(&cluster, "state, last_error"), "left alone|the GPU process was ended by signal 9");
+    let verbose = ["-q", "-v", "VERBOSITY=verbose"];
+    let refused = cluster.psql("postgres", &verbose, &format!("SET lumina.device = cuda; SELECT * FROM {SEARCH}")).text;
+    let reason = "ERROR:  55000: the GPU cannot be used: it has failed 3 times in an hour, last: the GPU process was ended \
+                  by signal 9";
+    assert!(refused.contains(reason) && refused.contains("SELECT lumina.gpu_reset()"), "{refused}");
+    assert_eq!(digest(&cluster, "auto", SEARCH), wanted);
+    // Not for everyone.
+    let denied = "CREATE ROLE somebody; SET ROLE somebody; SELECT lumina.gpu_reset(); SELECT * FROM lumina.gpu_info()";
+    let denied = cluster.psql("postgres", &["-q"], denied).text;
+    assert_eq!(denied.matches("permission denied for function gpu_").count(), 2, "{denied}");
+    reset(&cluster);
+    assert_eq!(info(&cluster, "state, failures"), "stopped|0");
+    assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
+}
+
+/// No driver, one that is too old, no device, one that is too old: an error with the reason, or silence; and nobody
+/// tries again before a superuser says so.
+#[test]
+fn nothing_to_use() {
+    let card = Card::new("");
+    let cluster = server(&card, &[], 100);
+    let wanted = digest(&cluster, "cpu", SEARCH);
+    let unusable = |reason: &str| {
+        reset(&cluster);
+        let refused = digest(&cluster, "cuda", SEARCH);
+        assert!(refused.contains(&format!("ERROR:  the GPU cannot be used: {reason}")), "{reason}: {refused}");
+        assert!(refused.contains("HINT:  Install or update the driver"), "{refused}");
+        assert_eq!(digest(&cluster, "auto", SEARCH), wanted);
+        assert_eq!(info(&cluster, "state"), "unusable");
+        assert!(info(&cluster, "last_error").starts_with(reason));
+    };
+    card.install(false);
+    unusable("no usable CUDA driver: libcuda.so.1 cannot be opened");
+    // It is there now, and still nobody tries.
+    card.install(true);
+    assert!(digest(&cluster, "cuda", SEARCH).contains("libcuda.so.1 cannot be opened"));
+    for (lines, reason) in [
+        ("init 803", "no usable CUDA driver: cuInit"),
+        ("devices 0", "no usable CUDA device: cuInit: CUDA_ERROR_NO_DEVICE"),
+        ("capability 7.0", "the device has compute capability 7.0, and 7.5 is needed"),
+    ] {
+        card.set(lines);
+        unusable(reason);
+    }
+    card.set("");
+    reset(&cluster);
+    assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
+}
+
+/// Others fill the card: that is no fault, and passes.
+#[test]
+fn a_full_card() {
+    let card = Card::new("other-context-full");
+    let cluster = server(&card, &[], 200);
+    let wanted = digest(&cluster, "cpu", SEARCH);
+    let refused = digest(&cluster, "cuda", SEARCH);
+    assert!(refused.contains("ERROR:  the GPU cannot be used: the memory of the GPU is full"), "{refused}");
+    assert_eq!(
+        (digest(&cluster, "auto", SEARCH), info(&cluster, "state, failures")),
+        (wanted.clone(), "full|0".into())
+    );
+    // A process that runs finds no room for the next search, or little.
+    card.set("");
+    reset(&cluster);
+    assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
+    card.set("memory 30000000");
+    end_process(&cluster);
+    assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
+    card.set("memory 3000000");
+    end_process(&cluster);
+    let found = digest(&cluster, "cuda", SEARCH);
+    assert!(found.contains("no memory for") || found == wanted, "{found}");
+    assert_eq!(info(&cluster, "failures"), "0");
+}

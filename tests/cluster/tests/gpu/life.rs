@@ -1,0 +1,210 @@
+//! The process: started once, ended in every way, in no way of the server.
+
+use crate::{NOTICE, SEARCH, digest, info, is_there, kill, process, server};
+use lumina_cluster::cluster::{Shutdown, wait_until};
+use lumina_cluster::gpu::Card;
+use lumina_cluster::{catalog, sessions};
+use std::time::{Duration, Instant};
+
+/// Eight sessions at once start one process, which ends when nobody has searched, and starts again.
+#[test]
+fn one_for_all() {
+    let card = Card::new("");
+    let cluster = server(
+        &card,
+        &[("lumina.gpu_idle_timeout", "1s"), ("lumina.concurrent_searches", "8"), ("max_worker_processes", "2")],
+        200,
+    );
+    let wanted = digest(&cluster, "cpu", SEARCH);
+    for _ in 0..3 {
+        std::thread::scope(|scope| {
+            let searches: Vec<_> = (0..8).map(|_| scope.spawn(|| digest(&cluster, "cuda", SEARCH))).collect();
+            searches.into_iter().for_each(|search| assert_eq!(search.join().unwrap(), wanted));
+        });
+        assert_eq!(info(&cluster, "state, searches"), "running|8");
+        let process = process(&cluster);
+        wait_until("the process ends by itself", || !is_there(process));
+        wait_until("nobody serves", || info(&cluster, "state") == "stopped");
+    }
+    assert_eq!(info(&cluster, "failures"), "0");
+    // The worker that had it is gone as well.
+    let workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'lumina gpu'";
+    wait_until("no worker is left", || cluster.sql("postgres", workers).trim() == "0");
+}
+
+/// Without a place for its worker it is an error that says so, or the CPU.
+#[test]
+fn no_place() {
+    let card = Card::new("");
+    let cluster = server(&card, &[("max_worker_processes", "0")], 100);
+    let refused = digest(&cluster, "cuda", SEARCH);
+    assert!(refused.contains("ERROR:  the GPU cannot be used: no background worker is free, of 0"), "{refused}");
+    assert!(refused.contains("HINT:  Raise max_worker_processes"), "{refused}");
+    assert_eq!(digest(&cluster, "auto", SEARCH), digest(&cluster, "cpu", SEARCH));
+}
+
+/// A search is cancelled within a second, by the user and by a time limit; the process goes on.
+#[test]
+fn cancelled() {
+    let card = Card::new("");
+    let cluster = server(&card, &[], 3000);
+    assert!(!digest(&cluster, "cuda", "phash_pairs('SELECT id, h64 FROM hashes WHERE id < 50', 5)").contains("ERROR"));
+    let before = process(&cluster);
+    card.set("slow 1000ms");
+    let mut session = cluster.connect();
+    session.batch_execute("SET lumina.device = cuda; SET statement_timeout = '1s'").unwrap();
+    let began = Instant::now();
+    let error =
+        session.batch_execute("SELECT count(*) FROM phash_pairs('SELECT id, h64 FROM hashes', 64)").unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "57014");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    session.batch_execute("SET statement_timeout = 0").unwrap();
+    let pid: i32 = session.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
+    let running = sessions::start(session, "SELECT count(*) FROM phash_pairs('SELECT id, h64 FROM hashes', 64)".into());
+    wait_until("the search runs", || info(&cluster, "active_searches") == "1");
+    cluster.sql("postgres", &format!("SELECT pg_cancel_backend({pid})"));
+    let cancelled = Instant::now();
+    let (mut session, result, ended) = running.join().unwrap();
+    assert_eq!(result.unwrap_err().code().unwrap().code(), "57014");
+    assert!(ended - cancelled < Duration::from_secs(1), "{:?}", ended - cancelled);
+    wait_until("the process has given it up", || info(&cluster, "active_searches") == "0");
+    session.batch_execute("SELECT count(*) FROM phash_pairs('SELECT id, h64 FROM hashes WHERE id < 50', 5)").unwrap();
+    assert_eq!((process(&cluster), info(&cluster, "failures")), (before, "0".into()));
+}
+
+/// The process is killed in the middle of a search: of pairs, of groups, in a subtransaction, of a job.
+#[test]
+fn killed_in_the_middle() {
+    let card = Card::new("");
+    let cluster = server(&card, &[], 400);
+    let mut admin = cluster.connect();
+    cluster.sql(
+        "postgres",
+        "CREATE FUNCTION caught() RETURNS TABLE (a int8, b int8, distance int4) LANGUAGE plpgsql AS $$
+         BEGIN RETURN QUERY SELECT * FROM phash_pairs('SELECT id, h256 FROM hashes', 90);
+         EXCEPTION WHEN OTHERS THEN RAISE WARNING 'an error: %', SQLERRM; END $$",
+    );
+    for call in [SEARCH, "phash_groups('SELECT id, h256 FROM hashes', 90)", "caught()"] {
+        let wanted = digest(&cluster, "cpu", call);
+        let mut was_killed = false;
+        wait_until("a search is met in the middle", || {
+            card.set("");
+            digest(&cluster, "cuda", call); // the process runs, and has proved its kernels
+            card.set("slow 100ms");
+            let found = std::thread::scope(|scope| {
+                let search = scope.spawn(|| digest(&cluster, "cuda", call));
+                while !search.is_finished() && !was_killed {
+                    let row = admin.query_one("SELECT process, active_searches FROM lumina.gpu_info()", &[]).unwrap();
+                    was_killed = row.get::<_, Option<i32>>(1) == Some(1);
+                    if was_killed {
+                        kill(row.get::<_, i32>(0) as u32);
+                    }
+                }
+                search.join().unwrap()
+            });
+            // Once more on the GPU where nothing had come yet, or on the CPU.
+            assert!(found == wanted || (found.starts_with(NOTICE) && found.ends_with(&wanted)), "{call}: {found}");
+            was_killed
+        });
+        cluster.sql("postgres", "SELECT lumina.gpu_reset()");
+    }
+    let mut session = cluster.connect();
+    let hashes: Vec<u64> = (0..300).map(|n: u64| (n / 2).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (n & 1)).collect();
+    let mut results = Vec::new();
+    for device in ["cpu", "cuda"] {
+        catalog::fill(&mut session, device, &hashes);
+        session.batch_execute(&format!("SET lumina.device = {device}")).unwrap();
+        let job = catalog::submit(&mut session, device, 5);
+        if device == "cuda" {
+            session.batch_execute("SET lumina.device = cpu").unwrap(); // the job keeps what it was submitted with
+            wait_until("the process runs", || info(&cluster, "state") == "running");
+            kill(process(&cluster));
+        }
+        assert_eq!(catalog::wait_for_end(&mut session, job), "succeeded");
+        let groups = "SELECT string_agg(kind || ' ' || distance || ' ' || images, ',' ORDER BY g.id) FROM lumina.duplicate_groups g
+             JOIN lumina.catalogs c ON c.id = g.catalog WHERE c.name = $1";
+        results.push(session.query_one(groups, &[&device]).unwrap().get::<_, Option<String>>(0));
+    }
+    assert!(results[0].is_some() && results[0] == results[1], "{results:?}");
+}
+
+/// However the server ends, the process ends with it; a crash of a session ends it too, and the killed worker.
+#[test]
+fn it_ends_with_the_server() {
+    let card = Card::new("");
+    let cluster = server(&card, &[], 100);
+    for how in [Shutdown::Fast, Shutdown::Immediate] {
+        digest(&cluster, "cuda", SEARCH);
+        let process = process(&cluster);
+        cluster.stop(how);
+        wait_until("the process is gone", || !is_there(process));
+        cluster.restart();
+        assert_eq!(info(&cluster, "state, failures"), "not tried|0");
+    }
+    digest(&cluster, "cuda", SEARCH);
+    let first = process(&cluster);
+    cluster.kill();
+    wait_until("the process is gone", || !is_there(first));
+    cluster.restart();
+    // A session crashes: all of the server's processes end, and the GPU's.
+    let wanted = digest(&cluster, "cuda", SEARCH);
+    let second = process(&cluster);
+    kill(
+        cluster
+            .sql("postgres", "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+            .trim()
+            .parse()
+            .unwrap(),
+    );
+    wait_until("the process is gone", || !is_there(second));
+    wait_until("the server is back", || cluster.try_connect().is_some());
+    assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
+    // The worker is told to end, which is no failure.
+    let third = process(&cluster);
+    cluster.sql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'lumina gpu'");
+    wait_until("the process is gone", || !is_there(third));
+    assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
+    assert_eq!(info(&cluster, "failures"), "0");
+    // So may the process be.
+    let fourth = process(&cluster);
+    assert!(std::process::Command::new("kill").arg(fourth.to_string()).status().unwrap().success());
+    wait_until("the process is gone", || !is_there(fourth));
+    wait_until("nobody serves", || info(&cluster, "state") == "stopped");
+    assert_eq!((digest(&cluster, "cuda", SEARCH), info(&cluster, "failures")), (wanted, "0".into()));
+}
+
+/// A hot standby has a GPU process of its own.
+#[test]
+fn on_a_standby() {
+    let card = Card::new("");
+    let cluster = server(&card, &[], 100);
+    let wanted = digest(&cluster, "cuda", SEARCH);
+    let standby = cluster.standby();
+    assert_eq!(info(&standby, "state"), "not tried");
+    assert_eq!(digest(&standby, "cuda", SEARCH), wanted);
+    assert_ne!(process(&standby), process(&cluster));
+}
+
+/// The process has no shared memory of Postgres's, and none of its files.
+#[test]
+fn it_has_nothing_of_the_servers() {
+    let card = Card::new("");
+    let cluster = server(&card, &[], 50);
+    digest(&cluster, "cuda", SEARCH);
+    let process = process(&cluster);
+    let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+    let postmaster = std::fs::read_to_string(format!("/proc/{}/maps", cluster.postmaster().unwrap())).unwrap();
+    let shared = |maps: &str| {
+        let ours = |line: &&str| line.contains("rw-s") && (line.contains("/dev/zero") || line.contains("SYSV"));
+        maps.lines().filter(ours).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(!shared(&postmaster).is_empty());
+    // The word that it shares with its worker is all.
+    assert_eq!(shared(&maps).len(), 1, "{maps}");
+    let files = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let names: Vec<String> =
+        files.map(|file| std::fs::read_link(file.unwrap().path()).unwrap().to_string_lossy().into_owned()).collect();
+    let data = cluster.data();
+    assert!(!names.iter().any(|name| name.starts_with(data.to_str().unwrap())), "{names:?}");
+    assert!(names.len() < 12, "{names:?}");
+}
