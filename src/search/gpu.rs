@@ -11,7 +11,9 @@ use lumina_gpu::client::{Answer, Client};
 use lumina_gpu::protocol::{Question, Shape};
 use lumina_gpu::shared::Draft;
 use lumina_gpu::{Band, GpuError, MAX_COLUMNS, MAX_WORDS, Method};
-use lumina_search::{Batch, Plan, Search, SearchError, ValuePair, Values};
+use lumina_search::transfer::PlacedBand;
+use lumina_search::{Batch, Context, Plan, Rows, Search, SearchError, ValuePair, Values};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
@@ -50,9 +52,9 @@ impl From<SearchError> for Failure {
     }
 }
 
-/// Whether the kernels can take a search.
-pub(super) fn can_take(search: &Search<'_>) -> bool {
-    search.radii.len() <= MAX_COLUMNS && search.left.row_words().iter().all(|words| *words <= MAX_WORDS)
+/// Whether the kernels can take hashes of so many words in each column.
+pub(super) fn can_take(row_words: &[usize]) -> bool {
+    row_words.len() <= MAX_COLUMNS && row_words.iter().all(|words| *words <= MAX_WORDS)
 }
 
 /// Why not.
@@ -72,6 +74,11 @@ pub(super) fn memory(search: &Search<'_>) -> usize {
     words(search) * 8 + BUFFERS
 }
 
+/// Bytes that collapsing rows on the GPU takes beside them.
+pub(super) fn memory_to_collapse(rows: &Rows) -> usize {
+    (rows.all_words() * 8).saturating_add(rows.len() * 4 + BUFFERS)
+}
+
 fn words(search: &Search<'_>) -> usize {
     search.left.all_words() + search.right.map_or(0, Values::all_words)
 }
@@ -83,22 +90,73 @@ pub(super) fn find(
     plan: &Plan,
     take: &mut dyn FnMut(&Batch) -> Result<(), SearchError>,
 ) -> Result<(), Failure> {
+    with_memory(run, memory(search), || {
+        let file = file(run, words(search), |words, context| {
+            let (left, right) = words.split_at_mut(search.left.all_words());
+            search.left.write_rows(left, context)?;
+            search.right.map_or(Ok(()), |values| values.write_rows(right, context))
+        })?;
+        let mut batch = Batch { pairs: Vec::new(), distances: Vec::new() };
+        converse(run, &question(search, plan), &file, &mut |answer| {
+            let Answer::Pairs(pairs, distances) = answer else { return Err(unasked()) };
+            batch.pairs.clear();
+            batch.distances.clear();
+            if batch.pairs.try_reserve(pairs.len()).is_err() || batch.distances.try_reserve(distances.len()).is_err() {
+                return Err(LuminaError::OutOfMemory.into());
+            }
+            batch.pairs.extend(pairs.iter().map(|&(left, right)| ValuePair { left, right }));
+            batch.distances.extend_from_slice(distances);
+            if batch.pairs.is_empty() { Ok(()) } else { Ok(take(&batch)?) }
+        })
+    })
+}
+
+/// For each row the first one that is equal to it.
+pub(super) fn first_equal(run: &Run<'_>, rows: &Rows) -> Result<Vec<u32>, Failure> {
     let context = run.context();
-    let bytes = memory(search);
-    context.take(bytes)?;
-    let result = ask_and_take(run, search, plan, take);
-    context.give_back(bytes);
+    with_memory(run, rows.all_words() * 8 + BUFFERS, || {
+        let mut firsts: Vec<u32> = context.vec(rows.len())?;
+        let file = file(run, rows.all_words(), |words, context| rows.write_rows(words, context))?;
+        let set = Shape { rows: rows.len(), words: rows.row_words() };
+        let question = Question::Firsts { set, seed: RandomState::new().hash_one(0) };
+        let outcome = converse(run, &question, &file, &mut |answer| {
+            let Answer::Firsts(more) = answer else { return Err(unasked()) };
+            if firsts.len() + more.len() > rows.len() {
+                return Err(unasked());
+            }
+            firsts.extend_from_slice(more);
+            Ok(())
+        });
+        let is_right = firsts.len() == rows.len() && firsts.iter().zip(0..).all(|(first, row)| *first <= row);
+        match outcome {
+            Ok(()) if is_right => Ok(firsts),
+            outcome => {
+                context.free(firsts);
+                Err(outcome.err().unwrap_or_else(|| {
+                    let why = "the device computes wrong results: rows that are equal to later ones alone";
+                    note_failure(why.into());
+                    Failure::OfGpu(why.into())
+                }))
+            }
+        }
+    })
+}
+
+/// Counts memory while `work` runs.
+fn with_memory<R>(run: &Run<'_>, bytes: usize, work: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
+    run.context().take(bytes)?;
+    let result = work();
+    run.context().give_back(bytes);
     result
 }
 
-fn ask_and_take(
+/// Asks, and hands all answers to `take`, until the last one.
+fn converse(
     run: &Run<'_>,
-    search: &Search<'_>,
-    plan: &Plan,
-    take: &mut dyn FnMut(&Batch) -> Result<(), SearchError>,
+    question: &Question,
+    file: &OwnedFd,
+    take: &mut dyn FnMut(Answer<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let question = question(search, plan);
-    let file = file(run, search)?;
     // A process that had nothing to do may end at the moment when it is asked.
     let mut is_first = true;
     loop {
@@ -108,8 +166,8 @@ fn ask_and_take(
             Denied::Unavailable(why) => Failure::OfGpu(why.reason),
             Denied::Stopped(error) => Failure::OfSearch(error),
         })?;
-        let mut answers = Answers { run, client: &mut client, columns: search.radii.len(), has_any: false };
-        let gone = match answers.client.ask(&question, Some(copy)) {
+        let mut answers = Answers { run, client: &mut client, has_any: false };
+        let gone = match answers.client.ask(question, Some(copy)) {
             Ok(()) => answers.take(take)?,
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => true,
             Err(error) => return Err(broken(&error)),
@@ -127,16 +185,14 @@ fn ask_and_take(
 struct Answers<'a, 'r> {
     run: &'a Run<'r>,
     client: &'a mut Client,
-    columns: usize,
     /// Whether there was any.
     has_any: bool,
 }
 
 impl Answers<'_, '_> {
-    /// Takes all pairs. Whether the process has gone before the last one.
-    fn take(&mut self, take: &mut dyn FnMut(&Batch) -> Result<(), SearchError>) -> Result<bool, Failure> {
+    /// Takes all answers. Whether the process has gone before the last one.
+    fn take(&mut self, take: &mut dyn FnMut(Answer<'_>) -> Result<(), Failure>) -> Result<bool, Failure> {
         let mut taken = Instant::now();
-        let mut batch = Batch { pairs: Vec::new(), distances: Vec::new() };
         loop {
             match self.client.receive() {
                 Ok(None) => {
@@ -149,28 +205,10 @@ impl Answers<'_, '_> {
                 Ok(Some(answer)) => {
                     self.has_any = true;
                     match answer {
-                        Answer::Pairs(pairs, distances) => {
-                            batch.pairs.clear();
-                            batch.distances.clear();
-                            let pair = |&(left, right): &(u32, u32)| ValuePair { left, right };
-                            if batch.pairs.try_reserve(pairs.len()).is_err()
-                                || batch.distances.try_reserve(distances.len()).is_err()
-                            {
-                                return Err(LuminaError::OutOfMemory.into());
-                            }
-                            batch.pairs.extend(pairs.iter().map(pair));
-                            batch.distances.extend_from_slice(distances);
-                            if !batch.pairs.is_empty() {
-                                debug_assert_eq!(batch.distances.len(), batch.pairs.len() * self.columns);
-                                take(&batch)?;
-                            }
-                        }
                         Answer::Done => return Ok(false),
                         Answer::Failed(error) => return Err(failed(&error)),
                         Answer::Alive => {}
-                        Answer::Firsts(_) | Answer::Status(_) => {
-                            return Err(Failure::OfGpu("its process answers what was not asked".into()));
-                        }
+                        answer => take(answer)?,
                     }
                     taken = Instant::now();
                 }
@@ -180,6 +218,10 @@ impl Answers<'_, '_> {
             self.run.is_wanted()?;
         }
     }
+}
+
+fn unasked() -> Failure {
+    Failure::OfGpu("its process answers what was not asked".into())
 }
 
 /// The search has failed on the device. One that is lost, its own worker notes.
@@ -200,12 +242,8 @@ fn no_memory(error: io::Error) -> Failure {
 
 fn question(search: &Search<'_>, plan: &Plan) -> Question {
     let shape = |values: &Values| Shape { rows: values.count(), words: values.row_words() };
-    let band = |band: lumina_search::transfer::PlacedBand| Band {
-        word: band.word,
-        start: band.start,
-        width: band.width,
-        tolerance: band.tolerance,
-    };
+    let band =
+        |band: PlacedBand| Band { word: band.word, start: band.start, width: band.width, tolerance: band.tolerance };
     let method = match plan.is_brute_force() {
         true => Method::BruteForce,
         false => Method::Bands(plan.placed_bands().map(band).collect()),
@@ -219,9 +257,13 @@ fn question(search: &Search<'_>, plan: &Plan) -> Question {
     }
 }
 
-/// The hashes, in memory that can be handed over.
-fn file(run: &Run<'_>, search: &Search<'_>) -> Result<OwnedFd, Failure> {
-    let mut draft = Draft::new(words(search), || {
+/// Words in memory that can be handed over, written by `write` on the threads.
+fn file(
+    run: &Run<'_>,
+    words: usize,
+    write: impl FnOnce(&mut [u64], &Context) -> Result<(), SearchError> + Send,
+) -> Result<OwnedFd, Failure> {
+    let mut draft = Draft::new(words, || {
         run.tick();
         run.context().check().map_err(io::Error::other)
     })
@@ -230,10 +272,6 @@ fn file(run: &Run<'_>, search: &Search<'_>) -> Result<OwnedFd, Failure> {
         Ok(()) => no_memory(error),
     })?;
     let words = draft.words();
-    run.job(|context, _| {
-        let (left, right) = words.split_at_mut(search.left.all_words());
-        search.left.write_rows(left, context)?;
-        search.right.map_or(Ok(()), |values| values.write_rows(right, context))
-    })?;
+    run.job(|context, _| write(words, context))?;
     draft.seal().map_err(no_memory)
 }

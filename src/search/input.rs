@@ -150,7 +150,7 @@ impl Found {
                 ids
             }
         };
-        let values = run.job(|context, _| Values::collapse(rows, context))?;
+        let values = run.collapse(rows)?;
         run.phase(&format!("collapsed to {} distinct hashes", values.count()));
         Ok(Set { ids, values })
     }

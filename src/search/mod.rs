@@ -2,7 +2,8 @@
 //!
 //! - [`input`]: a user's query, read to its end into ids and hashes.
 //! - [`ids`]: ids of any type, in their order.
-//! - [`run`]: the threads of a search, while this backend stays awake; which device it is for.
+//! - [`run`]: the threads of a search, while this backend stays awake.
+//! - [`device`]: which device does what.
 //! - [`gpu`]: a search by the GPU process.
 //! - [`pairs`], [`groups`], [`plan`]: the functions themselves.
 //!
@@ -10,6 +11,7 @@
 //! order of their ids, collapse equal rows, choose a plan, search. What was found is written to the result while the
 //! search goes on. Nothing of Postgres is touched but by the backend's own thread.
 
+pub(crate) mod device;
 mod gpu;
 mod groups;
 mod ids;

@@ -1,7 +1,8 @@
 //! `phash_pairs` and `phash_matches`: every pair of near rows, of one set or of two.
 
+use super::device::Results;
 use super::input::{Distances, Found, IdType, Set};
-use super::run::{Results, Run, blame};
+use super::run::{Run, blame};
 use crate::error::LuminaError;
 use crate::guc;
 use crate::pg::rows::{Rows, set_function};

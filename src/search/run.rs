@@ -1,25 +1,21 @@
 //! The threads of a search, while this backend stays awake: it looks for interrupts every few milliseconds, and takes
-//! what the threads have found. What all functions have in common beside: the plan, and whom to blame for too many pairs.
+//! what the threads have found. What all functions have in common beside: whom to blame for too many pairs.
 //!
 //! A search has a place among those of the server before it starts threads, and while it reads its query as soon as it holds
 //! more than `work_mem`: the places bound threads and memory, but for what any statement may take. Until then it has none:
 //! a user's query takes as long as it likes. Searches inside one another share a place, and one grant of memory.
 
-use super::gpu::{self, Failure};
 use crate::error::LuminaError;
-use crate::gpu::connect::{Denied, connect, reason_not_to};
-use crate::gpu::record::{Record, has_worker};
-use crate::guc::{self, Device};
+use crate::guc;
 use crate::pg::allocator::{hold_reserve, reserve_spent};
 use crate::pg::path::work_memory;
 use crate::pg::report::say;
 use crate::pg::slot::Slot;
 use crate::pg::threads::{room_for_threads, with_signals_blocked};
-use lumina_search::group::{Edges, Mark};
-use lumina_search::{Batch, Blame, Context, Costs, Plan, Search, SearchError, Sink};
+use lumina_search::{Batch, Blame, Context, Search, SearchError, Sink};
 use pgrx::PgLogLevel;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
@@ -37,58 +33,8 @@ pub(crate) struct Run<'a> {
     began: Instant,
     phase_began: Instant,
     place: OnceCell<Slot>,
-}
-
-/// Where and how a search is run.
-pub(crate) enum Way {
-    /// By the threads of this backend.
-    Cpu(Plan),
-    /// By the GPU process.
-    Gpu(Plan),
-}
-
-impl Way {
-    pub(crate) fn plan(&self) -> &Plan {
-        match self {
-            Self::Cpu(plan) | Self::Gpu(plan) => plan,
-        }
-    }
-
-    /// As users know it.
-    pub(crate) fn device(&self) -> &'static str {
-        match self {
-            Self::Cpu(_) => "cpu",
-            Self::Gpu(_) => "cuda",
-        }
-    }
-}
-
-/// What a search finds goes to.
-pub(crate) trait Results {
-    /// The search begins. It may have begun before, and failed: what was found counts no more.
-    fn begin(&mut self) -> Result<(), SearchError>;
-
-    /// Takes pairs of values.
-    fn take(&mut self, batch: &Batch) -> Result<(), SearchError>;
-}
-
-/// Edges that are added to others.
-struct NewEdges<'e> {
-    edges: &'e mut Edges,
-    before: Mark,
-    alternative: usize,
-    context: Rc<Context>,
-}
-
-impl Results for NewEdges<'_> {
-    fn begin(&mut self) -> Result<(), SearchError> {
-        self.edges.back_to(&self.before);
-        Ok(())
-    }
-
-    fn take(&mut self, batch: &Batch) -> Result<(), SearchError> {
-        self.edges.add(batch, self.alternative, &self.context)
-    }
+    /// Whether the GPU has failed this search: the CPU does the rest.
+    pub(super) without_gpu: Cell<bool>,
 }
 
 thread_local! {
@@ -136,6 +82,7 @@ impl<'a> Run<'a> {
             began: now,
             phase_began: now,
             place,
+            without_gpu: Cell::new(false),
         })
     }
 
@@ -159,12 +106,9 @@ impl<'a> Run<'a> {
         &self.context
     }
 
-    /// How long a search is expected to take, in nanoseconds.
-    pub(crate) fn nanoseconds(&self, way: &Way) -> f64 {
-        match way {
-            Way::Cpu(plan) => plan.cost / self.threads as f64,
-            Way::Gpu(plan) => plan.cost,
-        }
+    /// The same, to be kept.
+    pub(super) fn shared_context(&self) -> Rc<Context> {
+        Rc::clone(&self.context)
     }
 
     /// How many threads.
@@ -209,52 +153,8 @@ impl<'a> Run<'a> {
         self.phase(&format!("{what}, all phases together,"));
     }
 
-    /// Finds all pairs, on the device that was planned, or on the CPU where that fails. `results` is told when to begin,
-    /// each time from nothing, and then given all that is found.
-    pub(crate) fn find(&mut self, search: &Search<'_>, way: Way, results: &mut dyn Results) -> Result<(), LuminaError> {
-        let plan = match way {
-            Way::Cpu(plan) => plan,
-            Way::Gpu(plan) => {
-                results.begin()?;
-                match gpu::find(self, search, &plan, &mut |batch| results.take(batch)) {
-                    Ok(()) => return Ok(()),
-                    Err(Failure::OfSearch(error)) => return Err(error),
-                    // There was none, and nobody has asked for it.
-                    Err(Failure::NotReached(why)) if guc::device() == Device::Auto => {
-                        say(PgLogLevel::DEBUG1, &format!("lumina: no GPU: {why}"));
-                    }
-                    Err(Failure::OfGpu(why) | Failure::NotReached(why)) => {
-                        say(PgLogLevel::NOTICE, &format!("the GPU has failed, the CPU searches instead: {why}"));
-                    }
-                }
-                self.plan_for_cpu(search)?
-            }
-        };
-        results.begin()?;
-        self.stream(
-            |context, sink| search.run(&plan, context, sink),
-            |batch| {
-                results.take(&batch)?;
-                batch.free(&self.context);
-                Ok(())
-            },
-        )
-    }
-
-    /// Finds the edges of a rule's alternative, from 0, and adds them to those of the ones before.
-    pub(crate) fn find_edges(
-        &mut self,
-        search: &Search<'_>,
-        edges: &mut Edges,
-        alternative: usize,
-    ) -> Result<(), LuminaError> {
-        let way = self.plan(search)?;
-        let (before, context) = (edges.mark(), Rc::clone(&self.context));
-        self.find(search, way, &mut NewEdges { edges, before, alternative, context })
-    }
-
     /// Runs `job` on the threads; `take` is given what it sends.
-    fn stream<R: Send>(
+    pub(super) fn stream<R: Send>(
         &self,
         job: impl FnOnce(&Context, &Sink<'_>) -> Result<R, SearchError> + Send,
         take: impl FnMut(Batch) -> Result<(), SearchError>,
@@ -287,79 +187,6 @@ impl<'a> Run<'a> {
             batch.free(&self.context);
             Ok(())
         })
-    }
-    /// How to search: on which device, and how. Said at level DEBUG1. Errors: 55000, where the GPU is asked for and cannot
-    /// be used.
-    pub(crate) fn plan(&mut self, search: &Search<'_>) -> Result<Way, LuminaError> {
-        let way = match guc::device() {
-            Device::Cpu => Way::Cpu(self.plan_for_cpu(search)?),
-            Device::Cuda => Way::Gpu(self.plan_for_named_gpu(search)?),
-            Device::Auto => match self.plan_for_cpu(search) {
-                Ok(plan) => self.cheaper(search, plan),
-                // What is too much for the CPU may not be for the GPU.
-                Err(error @ LuminaError::OverMemory { .. }) => {
-                    self.plan_for_gpu(search, f64::INFINITY).map(Way::Gpu).ok_or(error)?
-                }
-                Err(error) => return Err(error),
-            },
-        };
-        let plan = way.plan();
-        let bands: Vec<String> = plan.bands().map(|(width, tolerance)| format!("{width}±{tolerance}")).collect();
-        let method = if plan.is_brute_force() { "brute force".into() } else { format!("bands {}", bands.join(" ")) };
-        let (device, candidates) = (way.device(), plan.candidates);
-        self.phase(&format!("planned {method} on the {device}, {candidates:.0} candidates"));
-        Ok(way)
-    }
-
-    fn plan_for_cpu(&self, search: &Search<'_>) -> Result<Plan, LuminaError> {
-        self.job(|context, _| Plan::choose(search, &Costs::cpu(), context))
-    }
-
-    /// The GPU's plan where that is expected to take less time than the CPU's.
-    fn cheaper(&self, search: &Search<'_>, plan: Plan) -> Way {
-        let cpu = Way::Cpu(plan);
-        self.plan_for_gpu(search, self.nanoseconds(&cpu)).map_or(cpu, Way::Gpu)
-    }
-
-    /// A plan for the GPU that takes less than so many nanoseconds, its start included where no process runs. Searches for
-    /// which none could pay are not even looked at.
-    fn plan_for_gpu(&self, search: &Search<'_>, nanoseconds: f64) -> Option<Plan> {
-        if nanoseconds < gpu::LEAST || !gpu::can_take(search) {
-            return None;
-        }
-        let record = Record::read();
-        if reason_not_to(&record).is_some() {
-            return None;
-        }
-        let start = if has_worker() { 0.0 } else { gpu::START };
-        if nanoseconds < start {
-            return None;
-        }
-        let mut plan = self.plan_at(search, record.rate()).ok()?;
-        plan.cost += start;
-        (plan.cost < nanoseconds && self.context.used() + plan.memory <= self.context.limit()).then_some(plan)
-    }
-
-    /// The plan for a GPU of this speed.
-    fn plan_at(&self, search: &Search<'_>, rate: f64) -> Result<Plan, LuminaError> {
-        let costs = Costs::gpu(rate, gpu::compared_words(search));
-        let mut plan = self.job(|context, _| Plan::choose(search, &costs, context))?;
-        plan.memory = gpu::memory(search);
-        Ok(plan)
-    }
-
-    /// The plan for a GPU that the user has named.
-    fn plan_for_named_gpu(&self, search: &Search<'_>) -> Result<Plan, LuminaError> {
-        if !gpu::can_take(search) {
-            return Err(LuminaError::Gpu(gpu::too_wide()));
-        }
-        // It is there, or the reason why it is not.
-        match connect(|| self.is_wanted()) {
-            Ok(_) => {}
-            Err(Denied::Unavailable(why)) => return Err(LuminaError::Gpu(why)),
-            Err(Denied::Stopped(error)) => return Err(error),
-        }
-        self.plan_at(search, Record::read().rate())
     }
 }
 

@@ -154,7 +154,7 @@ pub struct Status {
     pub limit: usize,
     /// Bytes that they take at the moment.
     pub allocated: usize,
-    /// Searches that have ended well.
+    /// Searches for pairs that have ended well.
     pub searches: u64,
     /// Searches under way, or waiting.
     pub active: usize,

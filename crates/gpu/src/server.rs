@@ -196,6 +196,7 @@ impl<'d> Server<'d> {
             if !client.is_runnable() {
                 continue;
             }
+            let is_search = matches!(client.work, Some(Work::Pairs(_)));
             match client.step() {
                 Ok(Step::Worked) => client.waits = None,
                 Ok(Step::Waits) => {
@@ -205,7 +206,7 @@ impl<'d> Server<'d> {
                 }
                 Ok(Step::Done) => {
                     client.waits = None;
-                    self.searches += 1;
+                    self.searches += u64::from(is_search);
                 }
                 Err(error) => {
                     client.fail(&error);

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::error::SearchError;
 use crate::plan::Plan;
-use crate::values::Values;
+use crate::values::{Rows, Values};
 use lumina_hash::words::words_for;
 use rayon::prelude::*;
 
@@ -34,13 +34,9 @@ impl Plan {
 }
 
 impl Values {
-    /// Words of a hash of each column: as many as its bits fill, but four in the place of three, which no kernel knows.
+    /// Words of a hash of each column, as [`Values::write_rows`] writes it.
     pub fn row_words(&self) -> Vec<usize> {
-        let words = |bits: &usize| match words_for(*bits) {
-            3 => 4,
-            words => words,
-        };
-        self.widths().iter().map(words).collect()
+        row_words(self.widths())
     }
 
     /// Words of all hashes of all columns.
@@ -52,30 +48,67 @@ impl Values {
     /// column one after the other, then those of the second, … Their bits are spread as those that the CPU compares are,
     /// so that the plan's bands fit them. Runs on the current thread pool.
     pub fn write_rows(&self, words: &mut [u64], context: &Context) -> Result<(), SearchError> {
-        let mut rest = words;
-        for (column, row_words) in self.row_words().into_iter().enumerate() {
-            let (of_column, after) = std::mem::take(&mut rest).split_at_mut(row_words * self.count());
-            rest = after;
-            let (first, planes) = (self.first_plane(column), words_for(self.widths()[column]));
-            of_column.par_chunks_mut(CHUNK * row_words).enumerate().try_for_each(|(chunk, words)| {
-                context.check()?;
-                for (at, row) in words.chunks_exact_mut(row_words).enumerate() {
-                    for (plane, word) in row[..planes].iter_mut().enumerate() {
-                        *word = self.planes().word(first + plane, chunk * CHUNK + at);
-                    }
-                }
-                Ok(())
-            })?;
-        }
-        Ok(())
+        let word = |plane, value| self.planes().word(plane, value);
+        write(self.widths(), self.count(), word, words, context)
     }
+}
+
+impl Rows {
+    /// Words of a hash of each column, as [`Rows::write_rows`] writes it.
+    pub fn row_words(&self) -> Vec<usize> {
+        row_words(self.widths())
+    }
+
+    /// Words of all hashes of all columns.
+    pub fn all_words(&self) -> usize {
+        self.row_words().iter().sum::<usize>() * self.len()
+    }
+
+    /// Writes the rows to `words`, as [`Values::write_rows`] does, but their bits as they came.
+    pub fn write_rows(&self, words: &mut [u64], context: &Context) -> Result<(), SearchError> {
+        write(self.widths(), self.len(), |plane, row| self.word(plane, row), words, context)
+    }
+}
+
+/// As many as its bits fill, but four in the place of three, which no kernel knows.
+fn row_words(widths: &[usize]) -> Vec<usize> {
+    let words = |bits: &usize| match words_for(*bits) {
+        3 => 4,
+        words => words,
+    };
+    widths.iter().map(words).collect()
+}
+
+fn write(
+    widths: &[usize],
+    count: usize,
+    word: impl Fn(usize, usize) -> u64 + Sync,
+    words: &mut [u64],
+    context: &Context,
+) -> Result<(), SearchError> {
+    let (mut rest, mut first) = (words, 0);
+    for (&bits, row_words) in widths.iter().zip(row_words(widths)) {
+        let (of_column, after) = std::mem::take(&mut rest).split_at_mut(row_words * count);
+        rest = after;
+        let planes = words_for(bits);
+        of_column.par_chunks_mut(CHUNK * row_words).enumerate().try_for_each(|(chunk, words)| {
+            context.check()?;
+            for (at, row) in words.chunks_exact_mut(row_words).enumerate() {
+                for (plane, to) in row[..planes].iter_mut().enumerate() {
+                    *to = word(first + plane, chunk * CHUNK + at);
+                }
+            }
+            Ok(())
+        })?;
+        first += planes;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
     use super::*;
-    use crate::values::Rows;
 
     #[test]
     fn rows_are_the_planes_turned() {
@@ -88,6 +121,10 @@ mod tests {
                 widths.iter().map(|bits| (0..bits / 8).map(|at| byte(row, at + bits)).collect()).collect();
             rows.push(hashes.iter().map(Vec::as_slice), &context).unwrap();
         }
+        let mut raw = vec![0; rows.all_words()];
+        rows.write_rows(&mut raw, &context).unwrap();
+        assert_eq!(raw[CHUNK + 1], rows.word(0, CHUNK + 1));
+        assert_eq!(raw[rows.len() + 4 * (CHUNK + 1) + 2], rows.word(3, CHUNK + 1));
         let values = Values::collapse(rows, &context).unwrap();
         assert_eq!(values.row_words(), [1, 4, 1, 5]);
         let mut words = vec![0; values.all_words()];

@@ -59,6 +59,16 @@ impl Rows {
         self.count == 0
     }
 
+    /// The widths of the columns, in bits.
+    pub fn widths(&self) -> &[usize] {
+        &self.widths
+    }
+
+    #[inline(always)]
+    pub(crate) fn word(&self, plane: usize, row: usize) -> u64 {
+        self.planes[plane][row]
+    }
+
     /// Puts row `order[i]` in place i; a row that is not in `order` is gone.
     pub fn reorder(&mut self, order: &[u32], context: &Context) -> Result<(), SearchError> {
         for plane in &mut self.planes {
@@ -88,6 +98,27 @@ impl Values {
     /// Collapses rows. Runs on the current thread pool.
     pub fn collapse(rows: Rows, context: &Context) -> Result<Self, SearchError> {
         let same_as = first_equal(&rows, context)?;
+        Self::of(rows, same_as, context)
+    }
+
+    /// The same where somebody else has found the equal rows: `firsts[i]`, which is no more than i, is the first row that
+    /// is equal to row i.
+    pub fn collapse_by(rows: Rows, firsts: Vec<u32>, context: &Context) -> Result<Self, SearchError> {
+        debug_assert!(firsts.len() == rows.count && firsts.iter().zip(0..).all(|(first, row)| *first <= row));
+        context.check()?;
+        let same_as = if firsts.iter().zip(0..).any(|(first, row)| *first != row) {
+            let same = |(first, row): (&u32, u32)| AtomicU32::new(if *first == row { ITSELF } else { *first });
+            let mut same_as = context.vec(firsts.len())?;
+            same_as.extend(firsts.iter().zip(0..).map(same));
+            Some(same_as)
+        } else {
+            None
+        };
+        context.free(firsts);
+        Self::of(rows, same_as, context)
+    }
+
+    fn of(rows: Rows, same_as: Option<Vec<AtomicU32>>, context: &Context) -> Result<Self, SearchError> {
         let Rows { widths, planes, count: row_count } = rows;
         let members = match same_as {
             Some(same_as) => Some(number(same_as, context)?),
@@ -410,6 +441,30 @@ fn number(same_as: Vec<AtomicU32>, context: &Context) -> Result<Lists, SearchErr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What somebody else has found to be equal gives the values that are found here.
+    #[test]
+    fn collapsed_by_somebody_else() {
+        let context = Context::new(1 << 20);
+        for words in [&[5u64, 7, 5, 9, 7, 5, 1][..], &[1, 2, 3], &[4, 4], &[]] {
+            let rows = || {
+                let mut rows = Rows::new(&[64]);
+                words.iter().for_each(|word| assert_eq!(rows.push([&word.to_be_bytes()[..]], &context), Ok(())));
+                rows
+            };
+            let first = |word: &u64| words.iter().position(|other| other == word).unwrap_or(0) as u32;
+            let firsts = words.iter().map(first).collect();
+            let (found, wanted) = (Values::collapse_by(rows(), firsts, &context), Values::collapse(rows(), &context));
+            let (Ok(found), Ok(wanted)) = (found, wanted) else { panic!("no values") };
+            assert_eq!(
+                (found.words.clone(), found.count, found.rows),
+                (wanted.words.clone(), wanted.count, wanted.rows)
+            );
+            for value in 0..found.count as u32 {
+                assert_eq!(found.members(value).as_slice(), wanted.members(value).as_slice());
+            }
+        }
+    }
 
     /// Different rows with one key, which no test can hope to meet by chance: each finds its own equals.
     #[test]

@@ -71,7 +71,7 @@ pub(super) fn form(
     if rows.is_empty() {
         return Ok(Formed::none());
     }
-    let values = run.job(|context, _| Values::collapse(rows, context))?;
+    let values = run.collapse(rows)?;
     let limit = guc::max_pairs();
     let mut edges = Edges::new(&rule, limit.value as u64);
     for (alternative, radii) in rule.alternatives().iter().enumerate() {

@@ -55,11 +55,13 @@ fn server(card: &Card, settings: &[(&str, &str)], rows: usize) -> Cluster {
 
 /// What a call gives on a device: a number of rows and a sum over all of them. What the server says stands before it.
 fn digest(cluster: &Cluster, device: &str, call: &str) -> String {
-    let script = format!(
-        "SET lumina.device = {device};
-         SELECT count(*) || ' ' || md5(coalesce(string_agg(r::text, '|' ORDER BY r::text), '')) FROM {call} r"
-    );
+    let script = format!("SET lumina.device = {device}; {}", sum(call));
     cluster.psql("postgres", &["-A", "-t", "-q"], &script).text.trim().to_owned()
+}
+
+/// The same as a query.
+fn sum(call: &str) -> String {
+    format!("SELECT count(*) || ' ' || md5(coalesce(string_agg(r::text, '|' ORDER BY r::text), '')) FROM {call} r")
 }
 
 /// A search that takes the stand-in some hundred milliseconds.

@@ -49,7 +49,7 @@ fn each_call_fails_once() {
     let wanted = digest(&cluster, "cpu", SEARCH);
     let (mut opening, mut searching) = (0, 0);
     for call in CALLS {
-        for code in [1, 2, 700] {
+        for code in [2, 700] {
             end_process(&cluster);
             card.set(&format!("fail {call} 1 {code}"));
             let first = digest(&cluster, "cuda", SEARCH);
@@ -65,7 +65,7 @@ fn each_call_fails_once() {
             searching += usize::from(second != wanted);
         }
     }
-    assert!(opening > 30 && searching > 10, "{opening} {searching}");
+    assert!(opening > 20 && searching > 8, "{opening} {searching}");
 }
 
 /// The device is lost in the middle: the CPU goes on, and the next search gets a new process.

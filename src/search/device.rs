@@ -1,0 +1,239 @@
+//! Which device does what: equal hashes are collapsed, and a search is planned and run, on the GPU where that was asked for
+//! or is expected to take less time, and else on the CPU; on the CPU as well where the GPU fails.
+
+use super::gpu::{self, Failure};
+use super::run::Run;
+use crate::error::LuminaError;
+use crate::gpu::connect::{Denied, connect, connect_to_running, reason_not_to};
+use crate::gpu::record::{Record, has_worker};
+use crate::guc::{self, Device};
+use crate::pg::report::say;
+use lumina_search::group::{Edges, Mark};
+use lumina_search::{Batch, Context, Costs, Plan, Rows, Search, SearchError, Values};
+use pgrx::PgLogLevel;
+use std::rc::Rc;
+
+/// Rows below which the CPU collapses equal ones as fast as the GPU is handed them.
+const MANY: usize = 200_000;
+
+/// Where and how a search is run.
+pub(crate) enum Way {
+    /// By the threads of this backend.
+    Cpu(Plan),
+    /// By the GPU process.
+    Gpu(Plan),
+}
+
+impl Way {
+    pub(crate) fn plan(&self) -> &Plan {
+        match self {
+            Self::Cpu(plan) | Self::Gpu(plan) => plan,
+        }
+    }
+
+    /// As users know it.
+    pub(crate) fn device(&self) -> &'static str {
+        match self {
+            Self::Cpu(_) => "cpu",
+            Self::Gpu(_) => "cuda",
+        }
+    }
+}
+
+/// What a search finds goes to.
+pub(crate) trait Results {
+    /// The search begins. It may have begun before, and failed: what was found counts no more.
+    fn begin(&mut self) -> Result<(), SearchError>;
+
+    /// Takes pairs of values.
+    fn take(&mut self, batch: &Batch) -> Result<(), SearchError>;
+}
+
+/// Edges that are added to others.
+struct NewEdges<'e> {
+    edges: &'e mut Edges,
+    before: Mark,
+    alternative: usize,
+    context: Rc<Context>,
+}
+
+impl Results for NewEdges<'_> {
+    fn begin(&mut self) -> Result<(), SearchError> {
+        self.edges.back_to(&self.before);
+        Ok(())
+    }
+
+    fn take(&mut self, batch: &Batch) -> Result<(), SearchError> {
+        self.edges.add(batch, self.alternative, &self.context)
+    }
+}
+
+impl Run<'_> {
+    /// The device that is asked for; the CPU, where the GPU has failed already.
+    fn device(&self) -> Device {
+        if self.without_gpu.get() { Device::Cpu } else { guc::device() }
+    }
+
+    /// Collapses equal rows.
+    pub(crate) fn collapse(&mut self, rows: Rows) -> Result<Values, LuminaError> {
+        let on_gpu = match self.device() {
+            Device::Cpu => false,
+            Device::Cuda => self.require_gpu(&rows.row_words()).map(|()| true)?,
+            Device::Auto => self.gpu_may_collapse(&rows),
+        };
+        if on_gpu && let Some(firsts) = self.unless_failed(gpu::first_equal(self, &rows))? {
+            return self.job(|context, _| Values::collapse_by(rows, firsts, context));
+        }
+        self.job(|context, _| Values::collapse(rows, context))
+    }
+
+    /// Whether its process runs, and there are so many rows that it pays.
+    fn gpu_may_collapse(&self, rows: &Rows) -> bool {
+        let context = self.context();
+        rows.len() >= MANY
+            && gpu::can_take(&rows.row_words())
+            && context.used() + gpu::memory_to_collapse(rows) <= context.limit()
+            && reason_not_to(&Record::read()).is_none()
+            && connect_to_running().is_ok_and(|client| client.is_some())
+    }
+
+    /// What the GPU has found; `None` where it has failed, which is told, once in a search.
+    fn unless_failed<R>(&self, outcome: Result<R, Failure>) -> Result<Option<R>, LuminaError> {
+        let why = match outcome {
+            Ok(found) => return Ok(Some(found)),
+            Err(Failure::OfSearch(error)) => return Err(error),
+            // There was none, and nobody has asked for it.
+            Err(Failure::NotReached(why)) if guc::device() == Device::Auto => {
+                say(PgLogLevel::DEBUG1, &format!("lumina: no GPU: {why}"));
+                return Ok(None);
+            }
+            Err(Failure::OfGpu(why) | Failure::NotReached(why)) => why,
+        };
+        self.without_gpu.set(true);
+        say(PgLogLevel::NOTICE, &format!("the GPU has failed, the CPU searches instead: {why}"));
+        Ok(None)
+    }
+
+    /// Finds all pairs, on the device that was planned, or on the CPU where that fails. `results` is told when to begin,
+    /// each time from nothing, and then given all that is found.
+    pub(crate) fn find(&mut self, search: &Search<'_>, way: Way, results: &mut dyn Results) -> Result<(), LuminaError> {
+        let plan = match way {
+            Way::Cpu(plan) => plan,
+            Way::Gpu(plan) => {
+                results.begin()?;
+                let found = gpu::find(self, search, &plan, &mut |batch| results.take(batch));
+                if self.unless_failed(found)?.is_some() {
+                    return Ok(());
+                }
+                self.plan_for_cpu(search)?
+            }
+        };
+        results.begin()?;
+        self.stream(
+            |context, sink| search.run(&plan, context, sink),
+            |batch| {
+                results.take(&batch)?;
+                batch.free(self.context());
+                Ok(())
+            },
+        )
+    }
+
+    /// Finds the edges of a rule's alternative, from 0, and adds them to those of the ones before.
+    pub(crate) fn find_edges(
+        &mut self,
+        search: &Search<'_>,
+        edges: &mut Edges,
+        alternative: usize,
+    ) -> Result<(), LuminaError> {
+        let way = self.plan(search)?;
+        let (before, context) = (edges.mark(), self.shared_context());
+        self.find(search, way, &mut NewEdges { edges, before, alternative, context })
+    }
+
+    /// How long a search is expected to take, in nanoseconds.
+    pub(crate) fn nanoseconds(&self, way: &Way) -> f64 {
+        match way {
+            Way::Cpu(plan) => plan.cost / self.threads() as f64,
+            Way::Gpu(plan) => plan.cost,
+        }
+    }
+
+    /// How to search: on which device, and how. Said at level DEBUG1. Errors: 55000, where the GPU is asked for and cannot
+    /// be used.
+    pub(crate) fn plan(&mut self, search: &Search<'_>) -> Result<Way, LuminaError> {
+        let way = match self.device() {
+            Device::Cpu => Way::Cpu(self.plan_for_cpu(search)?),
+            Device::Cuda => Way::Gpu(self.plan_for_named_gpu(search)?),
+            Device::Auto => match self.plan_for_cpu(search) {
+                Ok(plan) => self.cheaper(search, plan),
+                // What is too much for the CPU may not be for the GPU.
+                Err(error @ LuminaError::OverMemory { .. }) => {
+                    self.plan_for_gpu(search, f64::INFINITY).map(Way::Gpu).ok_or(error)?
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        let plan = way.plan();
+        let bands: Vec<String> = plan.bands().map(|(width, tolerance)| format!("{width}±{tolerance}")).collect();
+        let method = if plan.is_brute_force() { "brute force".into() } else { format!("bands {}", bands.join(" ")) };
+        let (device, candidates) = (way.device(), plan.candidates);
+        self.phase(&format!("planned {method} on the {device}, {candidates:.0} candidates"));
+        Ok(way)
+    }
+
+    fn plan_for_cpu(&self, search: &Search<'_>) -> Result<Plan, LuminaError> {
+        self.job(|context, _| Plan::choose(search, &Costs::cpu(), context))
+    }
+
+    /// The GPU's plan where that is expected to take less time than the CPU's.
+    fn cheaper(&self, search: &Search<'_>, plan: Plan) -> Way {
+        let cpu = Way::Cpu(plan);
+        self.plan_for_gpu(search, self.nanoseconds(&cpu)).map_or(cpu, Way::Gpu)
+    }
+
+    /// A plan for the GPU that takes less than so many nanoseconds, its start included where no process runs. Searches for
+    /// which none could pay are not even looked at.
+    fn plan_for_gpu(&self, search: &Search<'_>, nanoseconds: f64) -> Option<Plan> {
+        if nanoseconds < gpu::LEAST || !gpu::can_take(&search.left.row_words()) {
+            return None;
+        }
+        let record = Record::read();
+        if reason_not_to(&record).is_some() {
+            return None;
+        }
+        let start = if has_worker() { 0.0 } else { gpu::START };
+        if nanoseconds < start {
+            return None;
+        }
+        let mut plan = self.plan_at(search, record.rate()).ok()?;
+        plan.cost += start;
+        (plan.cost < nanoseconds && self.context().used() + plan.memory <= self.context().limit()).then_some(plan)
+    }
+
+    /// The plan for a GPU of this speed.
+    fn plan_at(&self, search: &Search<'_>, rate: f64) -> Result<Plan, LuminaError> {
+        let costs = Costs::gpu(rate, gpu::compared_words(search));
+        let mut plan = self.job(|context, _| Plan::choose(search, &costs, context))?;
+        plan.memory = gpu::memory(search);
+        Ok(plan)
+    }
+
+    /// The plan for a GPU that the user has named.
+    fn plan_for_named_gpu(&self, search: &Search<'_>) -> Result<Plan, LuminaError> {
+        self.require_gpu(&search.left.row_words())?;
+        self.plan_at(search, Record::read().rate())
+    }
+
+    /// The GPU can take hashes of so many words in each column. Errors: 55000, with the reason why not.
+    fn require_gpu(&self, row_words: &[usize]) -> Result<(), LuminaError> {
+        if !gpu::can_take(row_words) {
+            return Err(LuminaError::Gpu(gpu::too_wide()));
+        }
+        match connect(|| self.is_wanted()) {
+            Ok(_) => Ok(()),
+            Err(Denied::Unavailable(why)) => Err(LuminaError::Gpu(why)),
+            Err(Denied::Stopped(error)) => Err(error),
+        }
+    }
+}
