@@ -1,5 +1,5 @@
 # Every target installs what it needs first, and says so.
-.PHONY: help demo demo-stop session test test-all test-clients lint bench bench-images bench-quality fuzz install schema docker test-docker tree clean setup
+.PHONY: help demo demo-stop session test test-all test-clients lint bench bench-images bench-quality fuzz install schema docker test-docker gpu-check tree clean setup
 SHELL := /bin/bash
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make install      into the Postgres whose pg_config is on the path (or PG_CONFIG=...)"
 	@echo "make docker       the image lumina:15, with Docker; VARIANT=16, 17, 18 or cuda for others"
 	@echo "make test-docker  builds the image with podman and tests it; needs root"
+	@echo "make gpu-check    packs a check of the GPU that needs nothing but itself, and runs it where there is one"
 	@echo "make tree         the files of the extension below target/tree, for the Postgres of pg_config (or PG_CONFIG=...)"
 	@echo "make schema       writes sql/generated/ anew after a change under sql/"
 	@echo "make lint, make clean"
@@ -67,6 +68,9 @@ docker:
 
 test-docker:
 	@scripts/test-docker $(VARIANT)
+
+gpu-check: setup
+	@scripts/install-private && scripts/gpu-check
 
 tree:
 	@docker/build-extension target/tree

@@ -1,0 +1,271 @@
+//! Where searches run: in a GPU process, asked as a server asks it, or on the device within this process.
+
+use crate::Error;
+use lumina_gpu::client::{Answer, Client};
+use lumina_gpu::protocol::{Question, Shape};
+use lumina_gpu::server::{End, Settings, serve};
+use lumina_gpu::shared::Draft;
+use lumina_gpu::{Band, Collapse, Device, GpuError, Hashes, Method, Request, Set, Source, Step};
+use lumina_search::{Context, Plan, Search, Values};
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// What nothing here may take longer than.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A search as the device takes it.
+#[derive(Debug)]
+pub(crate) struct Task {
+    left: Shape,
+    right: Option<Shape>,
+    radii: Vec<u32>,
+    driving: usize,
+    method: Method,
+    /// The hashes of the left set, column after column, then those of the right one.
+    words: Vec<u64>,
+}
+
+impl Task {
+    /// A search by a plan, as `src/search/gpu.rs` asks for it.
+    pub(crate) fn new(search: &Search<'_>, plan: &Plan, context: &Context) -> Result<Self, Error> {
+        let shape = |values: &Values| Shape { rows: values.count(), words: values.row_words() };
+        let band = |band: lumina_search::transfer::PlacedBand| Band {
+            word: band.word,
+            start: band.start,
+            width: band.width,
+            tolerance: band.tolerance,
+        };
+        let method = match plan.is_brute_force() {
+            true => Method::BruteForce,
+            false => Method::Bands(plan.placed_bands().map(band).collect()),
+        };
+        let mut words = vec![0; search.left.all_words() + search.right.map_or(0, Values::all_words)];
+        let (left, right) = words.split_at_mut(search.left.all_words());
+        search.left.write_rows(left, context)?;
+        search.right.map_or(Ok(()), |values| values.write_rows(right, context))?;
+        Ok(Task {
+            left: shape(search.left),
+            right: search.right.map(shape),
+            radii: search.radii.to_vec(),
+            driving: plan.column,
+            method,
+            words,
+        })
+    }
+
+    fn request(self) -> Result<Request, Error> {
+        let source: Source = Arc::new(self.words);
+        let left = set(&source, 0, &self.left)?;
+        let right = match &self.right {
+            Some(right) => Some(set(&source, self.left.size().ok_or("a set that is too large")?, right)?),
+            None => None,
+        };
+        Ok(Request { left, right, radii: self.radii, driving: self.driving, method: self.method })
+    }
+}
+
+fn set(source: &Source, mut first: usize, shape: &Shape) -> Result<Set, Error> {
+    let mut columns = Vec::new();
+    for words in &shape.words {
+        columns.push(Hashes::new(source, first, shape.rows, *words).ok_or("a set without hashes")?);
+        first += shape.rows * words;
+    }
+    Ok(Set { rows: shape.rows, columns })
+}
+
+/// Pairs as they come: numbers of values, and their distances, those of a pair together.
+pub(crate) type Take<'t> = dyn FnMut(&[(u32, u32)], &[u16]) + 't;
+
+/// Where searches run.
+#[derive(Debug)]
+pub(crate) enum Engine {
+    /// In a process of their own.
+    Process(Process),
+    /// In this one.
+    Inside(Box<Device>),
+}
+
+impl Engine {
+    /// A GPU process, whose searches get so many megabytes of the device's memory.
+    pub(crate) fn start(megabytes: usize) -> Result<Self, Error> {
+        Process::start(megabytes).map(Self::Process)
+    }
+
+    /// The device opened in this process, which can do so once at a time.
+    pub(crate) fn inside(megabytes: usize) -> Result<Self, Error> {
+        Ok(Self::Inside(Box::new(Device::open(megabytes << 20)?)))
+    }
+
+    /// Searches; how long that took from the question to the last answer.
+    pub(crate) fn find(&self, task: Task, take: &mut Take<'_>) -> Result<Duration, Error> {
+        match self {
+            Self::Process(process) => {
+                let file = file(&task.words)?;
+                let Task { left, right, radii, driving, method, .. } = task;
+                process.ask(&Question::Pairs { left, right, radii, driving, method }, file, take)
+            }
+            Self::Inside(device) => {
+                let began = Instant::now();
+                let mut search = lumina_gpu::Search::new(device, task.request()?)?;
+                while Step::Done
+                    != search.step::<GpuError>(&mut |pairs, distances| {
+                        take(pairs, distances);
+                        Ok(())
+                    })?
+                {}
+                Ok(began.elapsed())
+            }
+        }
+    }
+
+    /// For each row the first one that is equal to it.
+    pub(crate) fn firsts(&self, (rows, words): (usize, &[usize]), hashes: Vec<u64>) -> Result<Vec<u32>, Error> {
+        let shape = Shape { rows, words: words.to_vec() };
+        let mut found = Vec::new();
+        match self {
+            Self::Process(process) => {
+                let file = file(&hashes)?;
+                let question = Question::Firsts { set: shape, seed: 5 };
+                answers(&mut process.connect()?, &question, Some(file), &mut |answer| {
+                    if let Answer::Firsts(firsts) = answer {
+                        found.extend_from_slice(firsts);
+                    }
+                })?;
+            }
+            Self::Inside(device) => {
+                let source: Source = Arc::new(hashes);
+                let mut collapse = Collapse::new(device, &set(&source, 0, &shape)?, 5)?;
+                while collapse.step()? {}
+                while collapse.take::<GpuError>(1 << 18, |firsts| {
+                    found.extend_from_slice(firsts);
+                    Ok(())
+                })? {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Hashes in memory that can be handed over.
+fn file(hashes: &[u64]) -> io::Result<OwnedFd> {
+    let mut draft = Draft::new(hashes.len(), || Ok(()))?;
+    draft.words().copy_from_slice(hashes);
+    draft.seal()
+}
+
+/// Asks, and takes answers until the last one. Errors: what the process says, or the system.
+fn answers(
+    client: &mut Client,
+    question: &Question,
+    file: Option<OwnedFd>,
+    take: &mut dyn FnMut(Answer<'_>),
+) -> Result<(), Error> {
+    client.ask(question, file)?;
+    let mut heard = Instant::now();
+    loop {
+        match client.receive()? {
+            Some(Answer::Done) => return Ok(()),
+            Some(Answer::Failed(error)) => return Err(error.into()),
+            Some(answer) => {
+                take(answer);
+                heard = Instant::now();
+            }
+            None if heard.elapsed() > PATIENCE => return Err("the GPU process says nothing any more".into()),
+            None => client.wait(Duration::from_millis(50))?,
+        }
+    }
+}
+
+/// A GPU process; killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    folder: TempDir,
+    /// Pairs of 256-bit hashes that the device compares in a second, as the process has measured it.
+    pub(crate) rate: f64,
+}
+
+impl Process {
+    fn start(megabytes: usize) -> Result<Self, Error> {
+        let folder = tempfile::tempdir()?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("serve")
+            .arg(folder.path().join("socket"))
+            .arg(megabytes.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        // It says its rate when it serves; where it cannot, it says why on the standard error, and ends.
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        match line.trim().parse() {
+            Ok(rate) => Ok(Process { child, folder, rate }),
+            Err(_) => {
+                child.wait()?;
+                Err("the GPU process has not started".into())
+            }
+        }
+    }
+
+    fn connect(&self) -> io::Result<Client> {
+        Client::connect(&self.folder.path().join("socket"))
+    }
+
+    fn ask(&self, question: &Question, file: OwnedFd, take: &mut Take<'_>) -> Result<Duration, Error> {
+        let began = Instant::now();
+        answers(&mut self.connect()?, question, Some(file), &mut |answer| {
+            if let Answer::Pairs(pairs, distances) = answer {
+                take(pairs, distances);
+            }
+        })?;
+        Ok(began.elapsed())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Opens the device, and says what it is.
+pub(crate) fn describe() -> Result<String, Error> {
+    let device = Device::open(1 << 30)?;
+    let info = device.info();
+    let ((major, minor), driver) = (info.capability, info.driver);
+    let cuda = format!("CUDA {}.{}", driver / 1000, driver % 1000 / 10);
+    let (sms, memory) = (info.multiprocessors, info.memory >> 20);
+    Ok(format!("{}, sm_{major}{minor}, {sms} SMs, {memory} MiB, {cuda}", info.name))
+}
+
+/// The GPU process: serves at a socket until its standard input ends.
+pub(crate) fn serve_at(socket: &Path, megabytes: usize) -> Result<(), Error> {
+    let device = Device::open(megabytes << 20)?;
+    let rate = device.rate()?;
+    let listener = UnixListener::bind(socket)?;
+    println!("{rate}");
+    let has_ended = Arc::new(AtomicBool::new(false));
+    std::thread::spawn({
+        let has_ended = Arc::clone(&has_ended);
+        move || {
+            let _ = io::stdin().read_to_end(&mut Vec::new());
+            has_ended.store(true, Ordering::Relaxed);
+        }
+    });
+    let stop = || has_ended.load(Ordering::Relaxed);
+    match serve(&listener, &device, Settings { idle: Duration::from_secs(3600) }, &stop) {
+        End::Idle | End::Stopped => Ok(()),
+        End::Lost(error) => Err(error.into()),
+        End::System(error) => Err(error.into()),
+    }
+}
