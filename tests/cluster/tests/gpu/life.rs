@@ -3,6 +3,7 @@
 use crate::{NOTICE, SEARCH, digest, info, is_there, kill, process, server};
 use lumina_cluster::cluster::{Shutdown, wait_until};
 use lumina_cluster::gpu::Card;
+use lumina_cluster::installation::programs;
 use lumina_cluster::{catalog, sessions};
 use std::time::{Duration, Instant};
 
@@ -207,4 +208,31 @@ fn it_has_nothing_of_the_servers() {
     let data = cluster.data();
     assert!(!names.iter().any(|name| name.starts_with(data.to_str().unwrap())), "{names:?}");
     assert!(names.len() < 12, "{names:?}");
+}
+
+/// A job is cancelled while the process starts, which takes this driver a minute.
+#[test]
+fn cancelled_at_the_start() {
+    let card = Card::new("slow 3000ms");
+    let cluster = server(&card, &[], 10);
+    let mut session = cluster.connect();
+    let hashes: Vec<u64> = (0..100).map(|n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+    catalog::fill(&mut session, "photos", &hashes);
+    session.batch_execute("SET lumina.device = cuda").unwrap();
+    let job = catalog::submit(&mut session, "photos", 5);
+    wait_until("the process starts", || info(&cluster, "state") == "starting");
+    let asked = Instant::now();
+    session.execute("SELECT lumina.cancel_job($1)", &[&job]).unwrap();
+    assert_eq!(catalog::wait_for_end(&mut session, job), "cancelled");
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+}
+
+/// The library of the extension loads where there is nothing of CUDA.
+#[test]
+fn it_links_nothing_of_cuda() {
+    let folder = std::process::Command::new(programs().join("pg_config")).arg("--pkglibdir").output().unwrap();
+    let library = format!("{}/lumina.so", String::from_utf8(folder.stdout).unwrap().trim());
+    let linked = std::process::Command::new("ldd").arg(&library).output().unwrap();
+    let linked = String::from_utf8(linked.stdout).unwrap().to_lowercase();
+    assert!(linked.contains("libc.so") && !linked.contains("cuda") && !linked.contains("nvidia"), "{linked}");
 }
