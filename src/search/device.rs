@@ -78,7 +78,10 @@ impl Run<'_> {
     pub(crate) fn collapse(&mut self, rows: Rows) -> Result<Values, LuminaError> {
         let on_gpu = match self.device() {
             Device::Cpu => false,
-            Device::Cuda => self.require_gpu(&rows.row_words()).map(|()| true)?,
+            Device::Cuda => {
+                self.require_gpu(&rows.row_words())?;
+                self.has_room_to_collapse(&rows)
+            }
             Device::Auto => self.gpu_may_collapse(&rows),
         };
         if on_gpu && let Some(firsts) = self.unless_failed(gpu::first_equal(self, &rows))? {
@@ -89,12 +92,16 @@ impl Run<'_> {
 
     /// Whether its process runs, and there are so many rows that it pays.
     fn gpu_may_collapse(&self, rows: &Rows) -> bool {
-        let context = self.context();
         rows.len() >= MANY
             && gpu::can_take(&rows.row_words())
-            && context.used() + gpu::memory_to_collapse(rows) <= context.limit()
+            && self.has_room_to_collapse(rows)
             && reason_not_to(&Record::read()).is_none()
             && connect_to_running().is_ok_and(|client| client.is_some())
+    }
+
+    fn has_room_to_collapse(&self, rows: &Rows) -> bool {
+        let context = self.context();
+        context.used().saturating_add(gpu::memory_to_collapse(rows)) <= context.limit()
     }
 
     /// What the GPU has found; `None` where it has failed, which is told, once in a search.
@@ -225,10 +232,14 @@ impl Run<'_> {
         self.plan_at(search, Record::read().rate())
     }
 
-    /// The GPU can take hashes of so many words in each column. Errors: 55000, with the reason why not.
+    /// The GPU is there, and can take hashes of so many words in each column. Errors: 55000, with the reason why not; but
+    /// once it was there, the CPU goes on without it.
     fn require_gpu(&self, row_words: &[usize]) -> Result<(), LuminaError> {
         if !gpu::can_take(row_words) {
             return Err(LuminaError::Gpu(gpu::too_wide()));
+        }
+        if self.had_gpu.replace(true) {
+            return Ok(());
         }
         match connect(|| self.is_wanted()) {
             Ok(_) => Ok(()),

@@ -35,6 +35,8 @@ pub(crate) struct Run<'a> {
     place: OnceCell<Slot>,
     /// Whether the GPU has failed this search: the CPU does the rest.
     pub(super) without_gpu: Cell<bool>,
+    /// Whether the GPU that was asked for was there.
+    pub(super) had_gpu: Cell<bool>,
 }
 
 thread_local! {
@@ -83,6 +85,7 @@ impl<'a> Run<'a> {
             phase_began: now,
             place,
             without_gpu: Cell::new(false),
+            had_gpu: Cell::new(false),
         })
     }
 
