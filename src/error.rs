@@ -408,7 +408,7 @@ impl LuminaError {
             Self::IndexOrders => "SET enable_indexscan = off.".into(),
             Self::IndexOnly => "SET enable_indexonlyscan = off.".into(),
             Self::IndexSnapshot | Self::IndexBackward => return None,
-            Self::Gpu(unavailable) => unavailable.hint.into(),
+            Self::Gpu(unavailable) => unavailable.hint.clone().into_owned(),
             Self::GpuRecord(_) => "Make room on the disk of the data directory.".into(),
             Self::Busy { .. } => {
                 "Wait until one has ended, or ask the superuser to raise lumina.concurrent_searches.".into()

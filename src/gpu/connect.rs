@@ -5,7 +5,9 @@ use super::record::{Record, SOCKET, become_starter, has_worker};
 use crate::error::LuminaError;
 use crate::pg::background::{Asked, places, start_gpu_worker};
 use crate::pg::interrupts::pause;
+use crate::pg::report::say;
 use lumina_gpu::client::Client;
+use pgrx::PgLogLevel;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
@@ -36,7 +38,7 @@ thread_local! {
     static BARRED: RefCell<Option<(Instant, Unavailable)>> = const { RefCell::new(None) };
 }
 
-/// Why no search of this session should ask for the device now, if so.
+/// Why no search of this session should ask for the device now that has not been told to, if so.
 pub(crate) fn reason_not_to(record: &Record) -> Option<Unavailable> {
     let barred = BARRED.with_borrow(|barred| barred.clone().filter(|(until, _)| *until > Instant::now()));
     record.reason().or(barred.map(|(_, reason)| reason))
@@ -65,7 +67,7 @@ impl From<LuminaError> for Denied {
 /// Connects to the process, which is started where none runs. Waits until it is there, and looks for interrupts
 /// meanwhile; `is_wanted` is called between two looks. Errors: why there is none, and those of `is_wanted`.
 pub(crate) fn connect(mut is_wanted: impl FnMut() -> Result<(), LuminaError>) -> Result<Client, Denied> {
-    let began = Instant::now();
+    let (began, failed_starts) = (Instant::now(), Record::read().failed_starts);
     // The right to start one, and what was started.
     let (mut starter, mut asked, mut starts): (Option<File>, Option<Asked>, u32) = (None, None, 0);
     let mut refused: Option<Instant> = None;
@@ -76,25 +78,34 @@ pub(crate) fn connect(mut is_wanted: impl FnMut() -> Result<(), LuminaError>) ->
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(unreachable(&error).into()),
         }
-        if let Some(reason) = reason_not_to(&Record::read()) {
+        let record = Record::read();
+        if let Some(reason) = record.reason() {
             return Err(reason.into());
+        }
+        // The one that was started for this search has failed: another one would, too.
+        if let (true, Some((_, error))) = (record.failed_starts > failed_starts, &record.last_error) {
+            return Err(Unavailable::failure(error, SEE_LOG).into());
         }
         if began.elapsed() > PATIENCE {
             let reason = format!("its process has not started within {} s", PATIENCE.as_secs());
-            return Err(barred(Unavailable::new(reason, SEE_LOG)).into());
+            return Err(barred(Unavailable::failure(reason, SEE_LOG)).into());
         }
         if starter.is_none() {
             starter = become_starter().map_err(|error| unreachable(&error))?;
         }
         if starter.is_some() && asked.as_ref().is_none_or(Asked::has_ended) && !has_worker() {
             if starts == STARTS {
-                return Err(barred(Unavailable::new("its process ends as soon as it has started", SEE_LOG)).into());
+                return Err(barred(Unavailable::failure("its process ends as soon as it has started", SEE_LOG)).into());
             }
             asked = start_gpu_worker();
             match asked {
                 Some(_) => starts += 1,
                 // That of a worker that has just ended may be free soon.
-                None if refused.get_or_insert_with(Instant::now).elapsed() > PLACE => return Err(no_place().into()),
+                None if refused.get_or_insert_with(Instant::now).elapsed() > PLACE => {
+                    let reason = barred(no_place());
+                    say(PgLogLevel::LOG, &format!("lumina: no GPU process: {}", reason.reason));
+                    return Err(reason.into());
+                }
                 None => {}
             }
         }
@@ -114,7 +125,7 @@ pub(super) fn forget() {
 }
 
 fn unreachable(error: &io::Error) -> Unavailable {
-    Unavailable::new(format!("its process cannot be reached: {error}"), SEE_LOG)
+    Unavailable::failure(format!("its process cannot be reached: {error}"), SEE_LOG)
 }
 
 fn no_place() -> Unavailable {

@@ -35,7 +35,7 @@ set_function! {
             (None, State::Unusable) => "unusable",
             (None, State::LeftAlone) => "left alone",
         };
-        let known = record.device.as_ref();
+        let known = record.device.as_ref().filter(|_| record.state() != State::Unusable);
         let info: Option<&Info> = status.as_ref().map(|status| &status.info).or(known.map(|known| &known.info));
         let text = |text: &str| Varlena::new(&[text.as_bytes()]).into_datum();
         let version = |(major, minor): (u32, u32)| text(&format!("{major}.{minor}"));
@@ -49,13 +49,14 @@ set_function! {
                 info.map(|info| version((info.driver / 1000, info.driver % 1000 / 10))),
                 known.map(|known| Datum::from(known.rate.to_bits())),
                 status.as_ref().map(|status| Datum::from(status.process as i32)),
-                status.as_ref().map(|status| Datum::from(seconds_ago(status.seconds))),
+                status.as_ref().map(|status| Datum::from(moment(status.started))),
                 status.as_ref().map(|status| bytes(status.limit)),
                 status.as_ref().map(|status| bytes(status.allocated)),
                 status.as_ref().map(|status| Datum::from(status.searches as i64)),
                 status.as_ref().map(|status| Datum::from(status.active as i32)),
                 Some(Datum::from(record.failures() as i32)),
-                record.last_error.as_deref().map(text),
+                record.last_error.as_ref().map(|(at, _)| Datum::from(moment(UNIX_EPOCH + Duration::from_secs(*at)))),
+                record.last_error.as_ref().map(|(_, error)| text(error)),
             ];
             for ((value, null), answer) in values.iter_mut().zip(nulls).zip(answers) {
                 if let Some(answer) = answer {
@@ -67,10 +68,9 @@ set_function! {
     }
 }
 
-/// A moment that is so many seconds back, as a `timestamptz`.
-fn seconds_ago(seconds: u64) -> i64 {
-    const SINCE_1970: Duration = Duration::from_secs(946_684_800); // 2000-01-01
-    let then = SystemTime::now().checked_sub(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH);
+/// A moment as a `timestamptz`: microseconds since 2000.
+fn moment(then: SystemTime) -> i64 {
+    const SINCE_1970: Duration = Duration::from_secs(946_684_800);
     then.duration_since(UNIX_EPOCH + SINCE_1970).map_or(0, |time| time.as_micros() as i64)
 }
 

@@ -15,17 +15,27 @@ mod functions;
 pub(crate) mod record;
 mod worker;
 
+use std::borrow::Cow;
+
 /// What is wrong with the GPU, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unavailable {
     /// A clause: "the driver has none".
     pub(crate) reason: String,
     /// A sentence.
-    pub(crate) hint: &'static str,
+    pub(crate) hint: Cow<'static, str>,
+    /// Whether something has failed that had worked, or should have.
+    pub(crate) is_failure: bool,
 }
 
 impl Unavailable {
-    pub(crate) fn new(reason: impl Into<String>, hint: &'static str) -> Self {
-        Unavailable { reason: reason.into(), hint }
+    /// There is nothing to be used, or no room.
+    pub(crate) fn new(reason: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Unavailable { reason: reason.into(), hint: hint.into(), is_failure: false }
+    }
+
+    /// Something has failed.
+    fn failure(reason: impl Into<String>, hint: &'static str) -> Self {
+        Unavailable { reason: reason.into(), hint: hint.into(), is_failure: true }
     }
 }

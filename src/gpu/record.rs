@@ -46,10 +46,12 @@ pub(crate) struct Record {
     server: i64,
     /// When the device has failed.
     failures: Vec<u64>,
-    /// What went wrong last.
-    pub(super) last_error: Option<String>,
-    /// Why there is nothing to be used.
-    unusable: Option<String>,
+    /// How many of them were of a process that did not get as far as to serve.
+    pub(super) failed_starts: u64,
+    /// When something went wrong last, and what.
+    pub(super) last_error: Option<(u64, String)>,
+    /// Why there is nothing to be used, and what to do about it.
+    unusable: Option<(String, String)>,
     /// Until when the card counts as full.
     full_until: u64,
     /// The device that was found, and how many pairs of hashes it compares in a second.
@@ -110,18 +112,34 @@ impl Record {
         let now = now();
         self.failures.retain(|at| at + PERIOD > now);
         self.failures.push(now);
-        self.last_error = Some(error);
+        self.last_error = Some((now, error));
+    }
+
+    /// The process has failed before it could serve.
+    pub(super) fn failed_to_start(&mut self, error: String) {
+        self.failed_starts += 1;
+        self.failed(error);
     }
 
     /// The device could not be opened.
     pub(super) fn not_opened(&mut self, error: &GpuError) {
         let text = error.to_string();
-        match error {
-            GpuError::NoDriver(_) | GpuError::NoDevice(_) | GpuError::TooOld(..) => self.unusable = Some(text.clone()),
-            GpuError::OutOfMemory(_) => self.full_until = now() + FULL,
-            _ => self.failed(text.clone()),
-        }
-        self.last_error = Some(text);
+        let hint = match error {
+            GpuError::NoDriver(_) => "Install or update the driver, then let a superuser SELECT lumina.gpu_reset().",
+            GpuError::NoDevice(_) => {
+                "Look whether the card is handed to this machine or container, then let a superuser SELECT \
+                 lumina.gpu_reset()."
+            }
+            GpuError::TooOld(..) => "SET lumina.device = auto.",
+            GpuError::OutOfMemory(_) => {
+                self.full_until = now() + FULL;
+                self.last_error = Some((now(), text));
+                return;
+            }
+            _ => return self.failed_to_start(text),
+        };
+        self.unusable = Some((text.clone(), hint.to_owned()));
+        self.last_error = Some((now(), text));
     }
 
     /// The device was opened.
@@ -133,7 +151,7 @@ impl Record {
     /// Forgets what keeps searches from the device.
     pub(super) fn reset(&mut self) {
         self.failures.clear();
-        (self.unusable, self.full_until) = (None, 0);
+        (self.unusable, self.full_until, self.last_error) = (None, 0, None);
     }
 
     /// How often the device has failed in the last hour.
@@ -159,7 +177,7 @@ impl Record {
 
     /// Why no search should ask for the device now, if so.
     pub(crate) fn reason(&self) -> Option<Unavailable> {
-        let last = || self.last_error.clone().unwrap_or_default();
+        let last = || self.last_error.as_ref().map_or("", |(_, error)| error);
         match self.state() {
             State::Unknown | State::Usable => None,
             State::Full => {
@@ -167,8 +185,8 @@ impl Record {
                 Some(Unavailable::new(format!("the memory of the GPU is full: {}", last()), hint))
             }
             State::Unusable => {
-                let hint = "Install or update the driver, then let a superuser SELECT lumina.gpu_reset().";
-                Some(Unavailable::new(self.unusable.clone().unwrap_or_default(), hint))
+                let (reason, hint) = self.unusable.clone().unwrap_or_default();
+                Some(Unavailable::new(reason, hint))
             }
             State::LeftAlone => {
                 let hint = "Look at the server's log, then let a superuser SELECT lumina.gpu_reset().";

@@ -64,10 +64,11 @@ fn watch() -> io::Result<()> {
     background::report(Some("opening the GPU"));
     let mut child = Child::start(&[], |inside| run(inside, limit, idle))?;
     let pid = child.pid();
-    let mut last = None;
+    let (mut last, mut has_served) = (None, false);
     while let Some(lines) = child.listen(LOOK) {
         for report in lines.iter().filter_map(|line| serde_json::from_str::<Report>(line).ok()) {
             if let Report::Ready { info, rate } = &report {
+                has_served = true;
                 let (name, rate) = (&info.name, *rate);
                 let text = format!("process {pid} on {name}, {rate:.1e} pairs a second");
                 background::report(Some(&text));
@@ -86,7 +87,9 @@ fn watch() -> io::Result<()> {
     // Nobody is to find what no process serves.
     let _ = std::fs::remove_file(SOCKET);
     match (last, ended) {
-        (Some(Report::Ends), _) => {}
+        (Some(Report::Ends), _) => {
+            say(PgLogLevel::LOG, &format!("lumina: GPU process {pid} has ended: nobody needs it"));
+        }
         // An end that somebody has asked for.
         (None | Some(Report::Ready { .. }), Some(Ended::Code(0))) => {}
         (_, Some(Ended::Signal(libc::SIGTERM | libc::SIGINT))) => {}
@@ -102,7 +105,7 @@ fn watch() -> io::Result<()> {
                 (_, None) => "the GPU process does not end".into(),
             };
             say(PgLogLevel::WARNING, &format!("lumina: {why}"));
-            note(|record| record.failed(why));
+            note(|record| if has_served { record.failed(why) } else { record.failed_to_start(why) });
         }
     }
     Ok(())

@@ -72,6 +72,7 @@ impl From<LuminaError> for Stop {
         let (sqlstate, message) = (error.code(), error.to_string());
         let code = match &error {
             LuminaError::TooManyPairs { .. } => "too_many_pairs",
+            LuminaError::Gpu(_) => "gpu_unavailable",
             LuminaError::ImportPath(Refusal::NotFound(_)) => "source_missing",
             LuminaError::ImportPath(Refusal::Outside(_) | Refusal::Protected(_) | Refusal::Link(_)) => {
                 "path_not_allowed"

@@ -256,10 +256,11 @@ static NO_CORE: libc::rlimit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
 /// Leaves behind, in the child, whatever it has of Postgres's: what is to run at its exit, signal handlers, shared
 /// memory, files. Its messages, which a driver may write as well, still go to the server's log.
 fn leave_postgres(parent: i32, keep: &[RawFd]) {
-    // SAFETY: first thing in a child of one thread, all signals blocked: plain calls of the system, and three of Postgres's
+    // SAFETY: first thing in a child of one thread, all signals blocked: plain calls of the system, and some of Postgres's
     // that take away what this process alone has. Nothing of Postgres's is used afterwards.
     unsafe {
         pg_sys::on_exit_reset();
+        pg_sys::set_ps_display(c"device".as_ptr());
         for signal in 1..=64 {
             libc::signal(signal, libc::SIG_DFL);
         }

@@ -109,12 +109,13 @@ impl Run<'_> {
         let why = match outcome {
             Ok(found) => return Ok(Some(found)),
             Err(Failure::OfSearch(error)) => return Err(error),
-            // There was none, and nobody has asked for it.
-            Err(Failure::NotReached(why)) if guc::device() == Device::Auto => {
-                say(PgLogLevel::DEBUG1, &format!("lumina: no GPU: {why}"));
+            // There is none, and nobody has asked for it.
+            Err(Failure::NotReached(why)) if guc::device() == Device::Auto && !why.is_failure => {
+                say(PgLogLevel::DEBUG1, &format!("lumina: no GPU: {}", why.reason));
                 return Ok(None);
             }
-            Err(Failure::OfGpu(why) | Failure::NotReached(why)) => why,
+            Err(Failure::NotReached(why)) => why.reason,
+            Err(Failure::OfGpu(why)) => why,
         };
         self.without_gpu.set(true);
         say(PgLogLevel::NOTICE, &format!("the GPU has failed, the CPU searches instead: {why}"));
@@ -185,7 +186,7 @@ impl Run<'_> {
         let bands: Vec<String> = plan.bands().map(|(width, tolerance)| format!("{width}±{tolerance}")).collect();
         let method = if plan.is_brute_force() { "brute force".into() } else { format!("bands {}", bands.join(" ")) };
         let (device, candidates) = (way.device(), plan.candidates);
-        self.phase(&format!("planned {method} on the {device}, {candidates:.0} candidates"));
+        self.phase(&format!("planned {method} on {device}, {candidates:.0} candidates"));
         Ok(way)
     }
 

@@ -35,7 +35,7 @@ pub(super) enum Failure {
     /// The GPU, or its process, has failed: the CPU can do it.
     OfGpu(String),
     /// There is no process to be had: the CPU can do it.
-    NotReached(String),
+    NotReached(Unavailable),
     /// The search itself has.
     OfSearch(LuminaError),
 }
@@ -162,7 +162,7 @@ fn converse(
     loop {
         let copy = file.try_clone().map_err(no_memory)?;
         let mut client = connect(|| run.is_wanted()).map_err(|denied| match denied {
-            Denied::Unavailable(why) if is_first => Failure::NotReached(why.reason),
+            Denied::Unavailable(why) if is_first => Failure::NotReached(why),
             Denied::Unavailable(why) => Failure::OfGpu(why.reason),
             Denied::Stopped(error) => Failure::OfSearch(error),
         })?;

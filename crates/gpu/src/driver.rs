@@ -52,6 +52,8 @@ const FUNCTIONS: [&str; 26] = [
 const STICKY: [u32; 18] = [4, 46, 214, 219, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 999];
 /// `CUDA_ERROR_OUT_OF_MEMORY`; also what a new context gets on a card that others fill.
 const OUT_OF_MEMORY: u32 = 2;
+/// Codes that mean that the driver does not know the kernels' PTX.
+const TOO_NEW: [u32; 2] = [209, 222];
 /// Codes that mean that there is no device, at the first calls.
 const NO_DEVICE: [u32; 4] = [100, 101, 801, 802];
 
@@ -311,6 +313,9 @@ fn classify(call: &'static str, error: DriverError, bytes: usize) -> GpuError {
     match code(error) {
         OUT_OF_MEMORY => GpuError::OutOfMemory(bytes),
         code if STICKY.contains(&code) => GpuError::Lost(code),
+        code if TOO_NEW.contains(&code) => {
+            GpuError::NoDriver(format!("it is too old for the kernels, which need CUDA 11.1: {call}: {}", name(error)))
+        }
         code if NO_DEVICE.contains(&code) => GpuError::NoDevice(format!("{call}: {}", name(error))),
         code => GpuError::refused(call, code),
     }

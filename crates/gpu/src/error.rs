@@ -60,6 +60,7 @@ impl fmt::Display for GpuError {
             Self::TooOld(major, minor) => {
                 write!(f, "the device has compute capability {major}.{minor}, and 7.5 is needed")
             }
+            Self::OutOfMemory(0) => write!(f, "no memory for the driver's context"),
             Self::OutOfMemory(bytes) => write!(f, "no memory for {bytes} bytes"),
             Self::Lost(code) => write!(f, "the device is lost: the driver's error {code}"),
             Self::Refused(call, code) => write!(f, "{call} failed with the driver's error {code}"),

@@ -13,6 +13,7 @@ use crate::device::Info;
 use crate::error::GpuError;
 use crate::request::{Hashes, MAX_COLUMNS, Method, Request, Set, Source};
 use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
 
 /// Changes with the messages: both ends come from one build, but a library may be replaced while the process runs.
 pub(crate) const VERSION: u32 = 1;
@@ -158,8 +159,8 @@ pub struct Status {
     pub searches: u64,
     /// Searches under way, or waiting.
     pub active: usize,
-    /// Seconds since it started.
-    pub seconds: u64,
+    /// When it began to serve.
+    pub started: SystemTime,
 }
 
 /// A frame that was read: what it holds, its body, and its length in all.

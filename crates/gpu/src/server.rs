@@ -24,7 +24,7 @@ use std::io::{self, IoSliceMut, Write};
 use std::mem::MaybeUninit;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes that wait for a client to read them, from which on its search waits, too.
 const BEHIND: usize = 4 << 20;
@@ -68,7 +68,7 @@ pub fn serve(listener: &UnixListener, device: &Device, settings: Settings, stop:
     let mut server = Server {
         device,
         clients: Vec::new(),
-        began: Instant::now(),
+        began: SystemTime::now(),
         asked: Instant::now(),
         searches: 0,
         is_outdated: false,
@@ -101,7 +101,7 @@ pub fn serve(listener: &UnixListener, device: &Device, settings: Settings, stop:
 struct Server<'d> {
     device: &'d Device,
     clients: Vec<Client<'d>>,
-    began: Instant,
+    began: SystemTime,
     /// When somebody was here last.
     asked: Instant,
     searches: u64,
@@ -166,8 +166,8 @@ impl<'d> Server<'d> {
         let active = self.clients.iter().filter(|client| client.work.is_some()).count();
         for client in &mut self.clients {
             let Some(ask) = client.take_question() else { continue };
-            self.asked = Instant::now();
             let begun = ask.and_then(|question| {
+                // Who only watches keeps no process.
                 if question == Question::Status {
                     let status = Status {
                         process: std::process::id(),
@@ -176,11 +176,12 @@ impl<'d> Server<'d> {
                         allocated: self.device.allocated(),
                         searches: self.searches,
                         active,
-                        seconds: self.began.elapsed().as_secs(),
+                        started: self.began,
                     };
                     let text = serde_json::to_vec(&status).unwrap_or_default();
                     return frame(&mut client.output, Kind::Status, &[&text]);
                 }
+                self.asked = Instant::now();
                 client.begin(self.device, &question)
             });
             if let Err(error) = begun {

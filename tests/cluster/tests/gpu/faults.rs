@@ -124,31 +124,57 @@ fn nothing_to_use() {
     let card = Card::new("");
     let cluster = server(&card, &[], 100);
     let wanted = digest(&cluster, "cpu", SEARCH);
-    let unusable = |reason: &str| {
+    let unusable = |reason: &str, hint: &str| {
         reset(&cluster);
         let refused = digest(&cluster, "cuda", SEARCH);
         assert!(refused.contains(&format!("ERROR:  the GPU cannot be used: {reason}")), "{reason}: {refused}");
-        assert!(refused.contains("HINT:  Install or update the driver"), "{refused}");
+        assert!(refused.contains(&format!("HINT:  {hint}")), "{refused}");
         assert_eq!(digest(&cluster, "auto", SEARCH), wanted);
         assert_eq!(info(&cluster, "state"), "unusable");
         assert!(info(&cluster, "last_error").starts_with(reason));
+        assert_eq!(info(&cluster, "name, process, last_error_at > now() - interval '1 minute'"), "||t");
     };
     card.install(false);
-    unusable("no usable CUDA driver: libcuda.so.1 cannot be opened");
+    let (driver, card_is_old) = ("Install or update the driver", "SET lumina.device = auto");
+    unusable("no usable CUDA driver: libcuda.so.1 cannot be opened", driver);
     // It is there now, and still nobody tries.
     card.install(true);
     assert!(digest(&cluster, "cuda", SEARCH).contains("libcuda.so.1 cannot be opened"));
-    for (lines, reason) in [
-        ("init 803", "no usable CUDA driver: cuInit"),
-        ("devices 0", "no usable CUDA device: cuInit: CUDA_ERROR_NO_DEVICE"),
-        ("capability 7.0", "the device has compute capability 7.0, and 7.5 is needed"),
+    for (lines, reason, hint) in [
+        ("init 803", "no usable CUDA driver: cuInit", driver),
+        ("ptx 6.0", "no usable CUDA driver: it is too old for the kernels, which need CUDA 11.1", driver),
+        ("devices 0", "no usable CUDA device: cuInit: CUDA_ERROR_NO_DEVICE", "Look whether the card"),
+        ("capability 7.0", "the device has compute capability 7.0, and 7.5 is needed", card_is_old),
     ] {
         card.set(lines);
-        unusable(reason);
+        unusable(reason, hint);
     }
     card.set("");
     reset(&cluster);
     assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
+}
+
+/// A process that fails as it starts is started once, and is a failure that everybody hears of.
+#[test]
+fn a_start_that_fails() {
+    let card = Card::new("fail cuStreamCreate 1 304");
+    let cluster = server(&card, &[], 3000);
+    let refused = digest(&cluster, "cuda", SEARCH);
+    let reason = "ERROR:  the GPU cannot be used: cuStreamCreate failed with the driver's error 304";
+    assert!(refused.contains(reason), "{refused}");
+    assert_eq!(info(&cluster, "state, failures"), "not tried|1");
+    // A large search under `auto` goes on on the CPU. The record says that the device is fast.
+    card.set("");
+    assert!(!digest(&cluster, "cuda", SEARCH).contains("ERROR"));
+    let path = cluster.data().join("pg_stat_tmp/lumina_gpu.json");
+    let record = std::fs::read_to_string(&path).unwrap();
+    let rate = record.rfind("\"rate\":").unwrap() + "\"rate\":".len();
+    std::fs::write(&path, format!("{}1e13}}}}", &record[..rate])).unwrap();
+    let large = "phash_pairs('SELECT id, h1024 FROM hashes', 100)";
+    let wanted = digest(&cluster, "cpu", large);
+    card.set("sticky 700 at launch 1");
+    let found = digest(&cluster, "auto", large);
+    assert!(found.starts_with(NOTICE) && found.ends_with(&wanted), "{found}");
 }
 
 /// Others fill the card: that is no fault, and passes.
