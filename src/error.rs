@@ -409,6 +409,7 @@ impl LuminaError {
             Self::IndexOnly => "SET enable_indexonlyscan = off.".into(),
             Self::IndexSnapshot | Self::IndexBackward => return None,
             Self::Gpu(unavailable) => unavailable.hint.clone().into_owned(),
+            Self::GpuRecord(error) if error.kind() == std::io::ErrorKind::WouldBlock => "Try again.".into(),
             Self::GpuRecord(_) => "Make room on the disk of the data directory.".into(),
             Self::Busy { .. } => {
                 "Wait until one has ended, or ask the superuser to raise lumina.concurrent_searches.".into()

@@ -14,13 +14,15 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the process may take to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the process may take to start, where nothing else will do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is started for one search: it may end, having nothing to do, in the moment between.
 const STARTS: u32 = 3;
 /// How long a place for its worker is waited for.
 const PLACE: Duration = Duration::from_millis(300);
 const SEE_LOG: &str = "Look at the server's log.";
+/// How long a session that has waited in vain does not try again of itself.
+const BAR: Duration = Duration::from_secs(60);
 /// Between two looks whether it has.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -65,12 +67,15 @@ impl From<LuminaError> for Denied {
 }
 
 /// Connects to the process, which is started where none runs. Waits until it is there, and looks for interrupts
-/// meanwhile; `is_wanted` is called between two looks. Errors: why there is none, and those of `is_wanted`.
-pub(crate) fn connect(mut is_wanted: impl FnMut() -> Result<(), LuminaError>) -> Result<Client, Denied> {
+/// meanwhile, but no longer than `patience`; `is_wanted` is called between two looks. Errors: why there is none, and
+/// those of `is_wanted`.
+pub(crate) fn connect(
+    patience: Duration,
+    mut is_wanted: impl FnMut() -> Result<(), LuminaError>,
+) -> Result<Client, Denied> {
     let (began, failed_starts) = (Instant::now(), Record::read().failed_starts);
     // The right to start one, and what was started.
     let (mut starter, mut asked, mut starts): (Option<File>, Option<Asked>, u32) = (None, None, 0);
-    let mut refused: Option<Instant> = None;
     loop {
         match connect_to_running() {
             Ok(Some(client)) => return Ok(client),
@@ -86,9 +91,9 @@ pub(crate) fn connect(mut is_wanted: impl FnMut() -> Result<(), LuminaError>) ->
         if let (true, Some((_, error))) = (record.failed_starts > failed_starts, &record.last_error) {
             return Err(Unavailable::failure(error, SEE_LOG).into());
         }
-        if began.elapsed() > PATIENCE {
-            let reason = format!("its process has not started within {} s", PATIENCE.as_secs());
-            return Err(barred(Unavailable::failure(reason, SEE_LOG)).into());
+        if began.elapsed() > patience {
+            let reason = format!("its process has not started within {} s", patience.as_secs());
+            return Err(barred(Unavailable::new(reason, SEE_LOG)).into());
         }
         if starter.is_none() {
             starter = become_starter().map_err(|error| unreachable(&error))?;
@@ -101,7 +106,7 @@ pub(crate) fn connect(mut is_wanted: impl FnMut() -> Result<(), LuminaError>) ->
             match asked {
                 Some(_) => starts += 1,
                 // That of a worker that has just ended may be free soon.
-                None if refused.get_or_insert_with(Instant::now).elapsed() > PLACE => {
+                None if began.elapsed() > PLACE => {
                     let reason = barred(no_place());
                     say(PgLogLevel::LOG, &format!("lumina: no GPU process: {}", reason.reason));
                     return Err(reason.into());
@@ -115,7 +120,7 @@ pub(crate) fn connect(mut is_wanted: impl FnMut() -> Result<(), LuminaError>) ->
 }
 
 fn barred(reason: Unavailable) -> Unavailable {
-    BARRED.set(Some((Instant::now() + PATIENCE, reason.clone())));
+    BARRED.set(Some((Instant::now() + BAR, reason.clone())));
     reason
 }
 

@@ -249,6 +249,6 @@ fn try_to_hold(path: &str) -> io::Result<Option<File>> {
 }
 
 /// Whether a worker has the process, or is about to.
-pub(crate) fn has_worker() -> bool {
+pub(super) fn has_worker() -> bool {
     lock_file(WORKER).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }

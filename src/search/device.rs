@@ -4,14 +4,15 @@
 use super::gpu::{self, Failure};
 use super::run::Run;
 use crate::error::LuminaError;
-use crate::gpu::connect::{Denied, connect, connect_to_running, reason_not_to};
-use crate::gpu::record::{Record, has_worker};
+use crate::gpu::connect::{Denied, PATIENCE, connect, connect_to_running, reason_not_to};
+use crate::gpu::record::Record;
 use crate::guc::{self, Device};
 use crate::pg::report::say;
 use lumina_search::group::{Edges, Mark};
 use lumina_search::{Batch, Context, Costs, Plan, Rows, Search, SearchError, Values};
 use pgrx::PgLogLevel;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Rows below which the CPU collapses equal ones as fast as the GPU is handed them.
 const MANY: usize = 200_000;
@@ -84,8 +85,18 @@ impl Run<'_> {
             }
             Device::Auto => self.gpu_may_collapse(&rows),
         };
-        if on_gpu && let Some(firsts) = self.unless_failed(gpu::first_equal(self, &rows))? {
-            return self.job(|context, _| Values::collapse_by(rows, firsts, context));
+        if on_gpu {
+            let found = match gpu::first_equal(self, &rows) {
+                // What takes less room, the search itself, may still be done there.
+                Err(Failure::NoMemory(why)) => {
+                    say(PgLogLevel::DEBUG1, &format!("lumina: no room on the GPU to collapse equal hashes: {why}"));
+                    None
+                }
+                outcome => self.unless_failed(outcome)?,
+            };
+            if let Some(firsts) = found {
+                return self.job(|context, _| Values::collapse_by(rows, firsts, context));
+            }
         }
         self.job(|context, _| Values::collapse(rows, context))
     }
@@ -115,7 +126,7 @@ impl Run<'_> {
                 return Ok(None);
             }
             Err(Failure::NotReached(why)) => why.reason,
-            Err(Failure::OfGpu(why)) => why,
+            Err(Failure::OfGpu(why) | Failure::NoMemory(why)) => why,
         };
         self.without_gpu.set(true);
         say(PgLogLevel::NOTICE, &format!("the GPU has failed, the CPU searches instead: {why}"));
@@ -210,12 +221,16 @@ impl Run<'_> {
         if reason_not_to(&record).is_some() {
             return None;
         }
-        let start = if has_worker() { 0.0 } else { gpu::START };
+        // One that is about to serve counts as one that does not: its driver may take long.
+        let runs = connect_to_running().is_ok_and(|client| client.is_some());
+        let start = if runs { 0.0 } else { gpu::START };
         if nanoseconds < start {
             return None;
         }
         let mut plan = self.plan_at(search, record.rate()).ok()?;
         plan.cost += start;
+        // As long as the CPU would have taken.
+        self.patience.set(Duration::from_secs_f64((nanoseconds / 1e9).clamp(1.0, PATIENCE.as_secs_f64())));
         (plan.cost < nanoseconds && self.context().used() + plan.memory <= self.context().limit()).then_some(plan)
     }
 
@@ -242,7 +257,7 @@ impl Run<'_> {
         if self.had_gpu.replace(true) {
             return Ok(());
         }
-        match connect(|| self.is_wanted()) {
+        match connect(PATIENCE, || self.is_wanted()) {
             Ok(_) => Ok(()),
             Err(Denied::Unavailable(why)) => Err(LuminaError::Gpu(why)),
             Err(Denied::Stopped(error)) => Err(error),

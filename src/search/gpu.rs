@@ -34,6 +34,8 @@ pub(super) const START: f64 = 4e8;
 pub(super) enum Failure {
     /// The GPU, or its process, has failed: the CPU can do it.
     OfGpu(String),
+    /// The device has no room for it: the CPU can do it.
+    NoMemory(String),
     /// There is no process to be had: the CPU can do it.
     NotReached(Unavailable),
     /// The search itself has.
@@ -90,6 +92,7 @@ pub(super) fn find(
     plan: &Plan,
     take: &mut dyn FnMut(&Batch) -> Result<(), SearchError>,
 ) -> Result<(), Failure> {
+    let client = reach(run, true)?;
     with_memory(run, memory(search), || {
         let file = file(run, words(search), |words, context| {
             let (left, right) = words.split_at_mut(search.left.all_words());
@@ -97,8 +100,13 @@ pub(super) fn find(
             search.right.map_or(Ok(()), |values| values.write_rows(right, context))
         })?;
         let mut batch = Batch { pairs: Vec::new(), distances: Vec::new() };
-        converse(run, &question(search, plan), &file, &mut |answer| {
+        let (left_values, right_values) = (search.left.count(), search.right.unwrap_or(search.left).count());
+        let is_value = |&(left, right): &(u32, u32)| (left as usize) < left_values && (right as usize) < right_values;
+        converse(run, client, &question(search, plan), &file, &mut |answer| {
             let Answer::Pairs(pairs, distances) = answer else { return Err(unasked()) };
+            if !pairs.iter().all(is_value) {
+                return Err(nonsense("pairs of rows that do not exist"));
+            }
             batch.pairs.clear();
             batch.distances.clear();
             if batch.pairs.try_reserve(pairs.len()).is_err() || batch.distances.try_reserve(distances.len()).is_err() {
@@ -114,12 +122,13 @@ pub(super) fn find(
 /// For each row the first one that is equal to it.
 pub(super) fn first_equal(run: &Run<'_>, rows: &Rows) -> Result<Vec<u32>, Failure> {
     let context = run.context();
+    let client = reach(run, true)?;
     with_memory(run, rows.all_words() * 8 + BUFFERS, || {
-        let mut firsts: Vec<u32> = context.vec(rows.len())?;
         let file = file(run, rows.all_words(), |words, context| rows.write_rows(words, context))?;
+        let mut firsts: Vec<u32> = context.vec(rows.len())?;
         let set = Shape { rows: rows.len(), words: rows.row_words() };
         let question = Question::Firsts { set, seed: RandomState::new().hash_one(0) };
-        let outcome = converse(run, &question, &file, &mut |answer| {
+        let mut outcome = converse(run, client, &question, &file, &mut |answer| {
             let Answer::Firsts(more) = answer else { return Err(unasked()) };
             if firsts.len() + more.len() > rows.len() {
                 return Err(unasked());
@@ -127,19 +136,29 @@ pub(super) fn first_equal(run: &Run<'_>, rows: &Rows) -> Result<Vec<u32>, Failur
             firsts.extend_from_slice(more);
             Ok(())
         });
-        let is_right = firsts.len() == rows.len() && firsts.iter().zip(0..).all(|(first, row)| *first <= row);
+        // What it calls equal is looked at; equal rows that it has missed are found as pairs.
+        if outcome.is_ok() {
+            outcome = match run.job(|context, _| rows.are_equal_to(&firsts, context)) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(nonsense("rows that are not equal")),
+                Err(error) => Err(error.into()),
+            };
+        }
         match outcome {
-            Ok(()) if is_right => Ok(firsts),
-            outcome => {
+            Ok(()) => Ok(firsts),
+            Err(failure) => {
                 context.free(firsts);
-                Err(outcome.err().unwrap_or_else(|| {
-                    let why = "the device computes wrong results: rows that are equal to later ones alone";
-                    note_failure(why.into());
-                    Failure::OfGpu(why.into())
-                }))
+                Err(failure)
             }
         }
     })
+}
+
+/// The device computes wrong results.
+fn nonsense(what: &str) -> Failure {
+    let why = format!("the device computes wrong results: {what}");
+    note_failure(why.clone());
+    Failure::OfGpu(why)
 }
 
 /// Counts memory while `work` runs.
@@ -150,9 +169,19 @@ fn with_memory<R>(run: &Run<'_>, bytes: usize, work: impl FnOnce() -> Result<R, 
     result
 }
 
+/// The process, started where none runs; `is_first`: nobody has spoken to it for this search.
+fn reach(run: &Run<'_>, is_first: bool) -> Result<Client, Failure> {
+    connect(run.patience.get(), || run.is_wanted()).map_err(|denied| match denied {
+        Denied::Unavailable(why) if is_first => Failure::NotReached(why),
+        Denied::Unavailable(why) => Failure::OfGpu(why.reason),
+        Denied::Stopped(error) => Failure::OfSearch(error),
+    })
+}
+
 /// Asks, and hands all answers to `take`, until the last one.
 fn converse(
     run: &Run<'_>,
+    mut client: Client,
     question: &Question,
     file: &OwnedFd,
     take: &mut dyn FnMut(Answer<'_>) -> Result<(), Failure>,
@@ -161,11 +190,6 @@ fn converse(
     let mut is_first = true;
     loop {
         let copy = file.try_clone().map_err(no_memory)?;
-        let mut client = connect(|| run.is_wanted()).map_err(|denied| match denied {
-            Denied::Unavailable(why) if is_first => Failure::NotReached(why),
-            Denied::Unavailable(why) => Failure::OfGpu(why.reason),
-            Denied::Stopped(error) => Failure::OfSearch(error),
-        })?;
         let mut answers = Answers { run, client: &mut client, has_any: false };
         let gone = match answers.client.ask(question, Some(copy)) {
             Ok(()) => answers.take(take)?,
@@ -179,6 +203,7 @@ fn converse(
             return Err(Failure::OfGpu("the GPU process has ended".into()));
         }
         is_first = false;
+        client = reach(run, false)?;
     }
 }
 
@@ -226,7 +251,10 @@ fn unasked() -> Failure {
 
 /// The search has failed on the device. One that is lost, its own worker notes.
 fn failed(error: &GpuError) -> Failure {
-    if !error.is_lost() && !error.is_out_of_memory() && !error.is_of_another_version() {
+    if error.is_out_of_memory() {
+        return Failure::NoMemory(error.to_string());
+    }
+    if !error.is_lost() && !error.is_of_another_version() {
         note_failure(error.to_string());
     }
     Failure::OfGpu(error.to_string())

@@ -6,6 +6,7 @@
 //! a user's query takes as long as it likes. Searches inside one another share a place, and one grant of memory.
 
 use crate::error::LuminaError;
+use crate::gpu::connect::PATIENCE;
 use crate::guc;
 use crate::pg::allocator::{hold_reserve, reserve_spent};
 use crate::pg::path::work_memory;
@@ -17,7 +18,7 @@ use pgrx::PgLogLevel;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A search that is running: its place among the searches of the server, its threads, its memory.
 pub(crate) struct Run<'a> {
@@ -37,6 +38,8 @@ pub(crate) struct Run<'a> {
     pub(super) without_gpu: Cell<bool>,
     /// Whether the GPU that was asked for was there.
     pub(super) had_gpu: Cell<bool>,
+    /// How long it waits for a GPU process to start.
+    pub(super) patience: Cell<Duration>,
 }
 
 thread_local! {
@@ -86,6 +89,7 @@ impl<'a> Run<'a> {
             place,
             without_gpu: Cell::new(false),
             had_gpu: Cell::new(false),
+            patience: Cell::new(PATIENCE),
         })
     }
 

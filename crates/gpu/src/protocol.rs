@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
 /// Changes with the messages: both ends come from one build, but a library may be replaced while the process runs.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// The longest body of a frame, in bytes.
 pub(crate) const MOST: usize = 1 << 22;
 /// Bytes before the body.
@@ -29,6 +29,12 @@ pub(crate) const PAIRS: usize = MOST / (8 + 2 * MAX_COLUMNS) / 2;
 pub(crate) struct Ask {
     pub(crate) version: u32,
     pub(crate) question: Question,
+}
+
+/// What of a question every version understands.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Version {
+    pub(crate) version: u32,
 }
 
 /// The question itself.

@@ -12,7 +12,7 @@
 use crate::collapse::Collapse;
 use crate::device::Device;
 use crate::error::GpuError;
-use crate::protocol::{Ask, Kind, PAIRS, Question, Status, VERSION, first_frame, frame};
+use crate::protocol::{Ask, Kind, PAIRS, Question, Status, VERSION, Version, first_frame, frame};
 use crate::request::Source;
 use crate::search::{Search, Step};
 use crate::shared::Sealed;
@@ -185,7 +185,7 @@ impl<'d> Server<'d> {
                 client.begin(self.device, &question)
             });
             if let Err(error) = begun {
-                self.is_outdated |= error.is_of_another_version();
+                self.is_outdated |= client.is_newer;
                 client.fail(&error);
                 if error.is_lost() {
                     return Err(error);
@@ -241,13 +241,26 @@ struct Client<'d> {
     waits: Option<Instant>,
     heard: Instant,
     is_gone: bool,
+    /// Whether it is of a newer version than this process.
+    is_newer: bool,
 }
 
 impl<'d> Client<'d> {
     fn new(stream: UnixStream) -> Self {
         let (input, output) = (Vec::new(), Vec::new());
         let heard = Instant::now();
-        Client { stream, input, file: None, output, sent: 0, work: None, waits: None, heard, is_gone: false }
+        Client {
+            stream,
+            input,
+            file: None,
+            output,
+            sent: 0,
+            work: None,
+            waits: None,
+            heard,
+            is_gone: false,
+            is_newer: false,
+        }
     }
 
     /// Whether its search can go on: it reads what it is given.
@@ -331,7 +344,12 @@ impl<'d> Client<'d> {
             Ok(Some((Kind::Ask, body, length))) => {
                 let question = match serde_json::from_slice::<Ask>(body) {
                     Ok(ask) if ask.version == VERSION => Ok(ask.question),
-                    _ => Err(GpuError::OtherVersion),
+                    _ => {
+                        // A session that is older than this process must not end it.
+                        let asked = serde_json::from_slice::<Version>(body).map_or(0, |asked| asked.version);
+                        self.is_newer |= asked > VERSION;
+                        Err(GpuError::OtherVersion)
+                    }
                 };
                 (question, length)
             }
@@ -344,8 +362,14 @@ impl<'d> Client<'d> {
 
     fn begin(&mut self, device: &'d Device, question: &Question) -> Result<(), GpuError> {
         let wrong = || GpuError::refused("the hashes of a question", 0);
-        let (words, file) = (question.size().ok_or_else(wrong)?, self.file.take().ok_or_else(wrong)?);
-        let source: Source = Arc::new(Sealed::open(file, words).map_err(|_| wrong())?);
+        let words = question.size().ok_or_else(wrong)?;
+        // What does not come through, or cannot be mapped, is a shortage of this process's.
+        let shortage = || GpuError::OutOfMemory(words.saturating_mul(8).max(1));
+        let file = self.file.take().ok_or_else(shortage)?;
+        let source: Source = Arc::new(Sealed::open(file, words).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => wrong(),
+            _ => shortage(),
+        })?);
         self.work = Some(match question {
             Question::Firsts { .. } => {
                 let (set, seed) = question.set(&source).ok_or_else(wrong)?;

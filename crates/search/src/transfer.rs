@@ -70,6 +70,27 @@ impl Rows {
     }
 }
 
+impl Rows {
+    /// Whether each row is equal to the one that `firsts` names, which is none after it. Runs on the current thread
+    /// pool.
+    pub fn are_equal_to(&self, firsts: &[u32], context: &Context) -> Result<bool, SearchError> {
+        if firsts.len() != self.len() {
+            return Ok(false);
+        }
+        let planes = 0..self.widths().iter().map(|bits| words_for(*bits)).sum::<usize>();
+        let equal = |(row, first): (usize, usize)| {
+            first <= row
+                && (first == row || planes.clone().all(|plane| self.word(plane, row) == self.word(plane, first)))
+        };
+        let wrong = firsts.par_chunks(CHUNK).enumerate().find_map_any(|(chunk, firsts)| {
+            let mut rows = (chunk * CHUNK..).zip(firsts.iter().map(|first| *first as usize));
+            (context.check().is_err() || !rows.all(equal)).then_some(())
+        });
+        context.check()?;
+        Ok(wrong.is_none())
+    }
+}
+
 /// As many as its bits fill, but four in the place of three, which no kernel knows.
 fn row_words(widths: &[usize]) -> Vec<usize> {
     let words = |bits: &usize| match words_for(*bits) {
@@ -125,6 +146,14 @@ mod tests {
         rows.write_rows(&mut raw, &context).unwrap();
         assert_eq!(raw[CHUNK + 1], rows.word(0, CHUNK + 1));
         assert_eq!(raw[rows.len() + 4 * (CHUNK + 1) + 2], rows.word(3, CHUNK + 1));
+        let firsts: Vec<u32> = (0..rows.len() as u32).collect();
+        assert_eq!(rows.are_equal_to(&firsts, &context), Ok(true));
+        for (row, first) in [(CHUNK + 7, 3), (5, 6), (2, 1)] {
+            let mut wrong = firsts.clone();
+            wrong[row] = first;
+            assert_eq!(rows.are_equal_to(&wrong, &context), Ok(false), "{row} {first}");
+        }
+        assert_eq!(rows.are_equal_to(&firsts[1..], &context), Ok(false));
         let values = Values::collapse(rows, &context).unwrap();
         assert_eq!(values.row_words(), [1, 4, 1, 5]);
         let mut words = vec![0; values.all_words()];

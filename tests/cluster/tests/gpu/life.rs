@@ -236,3 +236,23 @@ fn it_links_nothing_of_cuda() {
     let linked = String::from_utf8(linked.stdout).unwrap().to_lowercase();
     assert!(linked.contains("libc.so") && !linked.contains("cuda") && !linked.contains("nvidia"), "{linked}");
 }
+
+/// While the process starts, and however long that takes, `auto` does what the CPU can do meanwhile.
+#[test]
+fn auto_does_not_wait() {
+    let card = Card::new("slow 1000ms");
+    let cluster = server(&card, &[], 3000);
+    let large = "phash_pairs('SELECT id, h1024 FROM hashes', 100)";
+    let wanted = digest(&cluster, "cpu", large);
+    std::thread::scope(|scope| {
+        let starter = scope.spawn(|| digest(&cluster, "cuda", SEARCH));
+        wait_until("the process starts", || info(&cluster, "state") == "starting");
+        let began = Instant::now();
+        assert_eq!(digest(&cluster, "auto", large), wanted);
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        let workers = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'lumina gpu'";
+        cluster.sql("postgres", workers);
+        card.set("");
+        starter.join().unwrap();
+    });
+}
