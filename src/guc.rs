@@ -278,7 +278,8 @@ static JOB_RETENTION: Number = Number {
     unit: GucFlags::UNIT_S,
 };
 
-/// The setting that names the device, which a job keeps as its other settings: what `jobs.settings` calls it, and Postgres.
+/// The setting that names the device, which a job keeps like its other settings: its name in `jobs.settings`, and
+/// in Postgres.
 pub(crate) const JOB_DEVICE: (&str, &CStr) = ("device", c"lumina.device");
 
 /// The numbers that a job runs with as they were when it was submitted: what `jobs.settings` calls them, and Postgres.

@@ -8,9 +8,9 @@
 
 use super::Unavailable;
 use crate::pg::report::say;
+use crate::pg::server::started;
 use lumina_gpu::{GpuError, Info};
 use pgrx::PgLogLevel;
-use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -29,7 +29,7 @@ const STARTER: &str = "pg_stat_tmp/lumina_gpu.start.lock";
 /// Held by the worker that has the process.
 const WORKER: &str = "pg_stat_tmp/lumina_gpu.lock";
 
-/// So many failures within [`PERIOD`] seconds, and the device is left alone.
+/// A device that has failed this often within [`PERIOD`] seconds is left alone.
 pub(super) const FAILURES: usize = 3;
 const PERIOD: u64 = 3600;
 /// For how many seconds a card that others fill is not asked again.
@@ -84,7 +84,7 @@ pub(super) enum State {
 impl Record {
     /// What is known now.
     pub(crate) fn read() -> Self {
-        let server = server();
+        let server = started();
         let text = std::fs::read(RECORD).unwrap_or_default();
         let record = serde_json::from_slice::<Self>(&text).ok().filter(|record| record.server == server);
         record.unwrap_or(Record { server, ..Record::default() })
@@ -206,15 +206,6 @@ pub(crate) fn note_failure(error: String) {
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
-/// What tells this start of the server from every other; the same after a crash of a session.
-fn server() -> i64 {
-    // SAFETY: set by the postmaster before it starts any process.
-    #[allow(unsafe_code, reason = "a plain read")]
-    unsafe {
-        (&raw const pg_sys::PgStartTime).read()
-    }
 }
 
 fn lock_file(path: &str) -> io::Result<File> {

@@ -136,7 +136,7 @@ fn tell(inside: &mut Inside, report: &Report) {
 fn try_run(inside: &mut Inside, limit: usize, idle: Duration) -> Result<End, GpuError> {
     let device = Device::open(limit)?;
     let rate = device.rate()?;
-    // Before anybody can connect, for whoever does plans with it. That it could not be written does no harm.
+    // Before anybody can connect, since sessions plan with it. That it could not be written does no harm.
     let _ = Record::update(|record| record.opened(device.info().clone(), rate));
     let listener = match listen() {
         Ok(listener) => listener,

@@ -24,8 +24,8 @@ unsafe extern "C-unwind" {
 /// How long a child that is killed is waited for: one that a driver keeps in the kernel cannot be.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the kernel sends to a child whose parent has gone. SIGQUIT, by which the postmaster ends all processes of a worker
-/// at once, does the same.
+/// What the kernel sends to a child whose parent has gone. SIGQUIT, by which the postmaster ends all processes of a
+/// worker at once, does the same.
 const END: c_int = libc::SIGUSR2;
 
 /// The child of this worker; 0 for none.
@@ -107,8 +107,8 @@ impl Child {
         // SAFETY: a plain call.
         let parent = unsafe { libc::getpid() };
         stop_before_exit();
-        // SAFETY: this process has one thread, so that its child finds whatever was locked unlocked. Until the child has
-        // its own handlers, no signal comes through.
+        // SAFETY: this process has one thread, so that its child finds whatever was locked unlocked. Until the child
+        // has its own handlers, no signal comes through.
         let pid = unsafe {
             let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
             libc::sigfillset(&raw mut all);
@@ -179,7 +179,8 @@ impl Child {
         unsafe { libc::kill(self.pid, libc::SIGKILL) };
     }
 
-    /// Waits for its end, and kills it where that takes too long. `None` where not even that helps. Looks for interrupts.
+    /// Waits for its end, and kills it where that takes too long. `None` where not even that helps. Looks for
+    /// interrupts.
     pub(crate) fn wait(self) -> Option<Ended> {
         wait(self.pid, |moment| _ = pause(moment))
     }
@@ -256,8 +257,8 @@ static NO_CORE: libc::rlimit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
 /// Leaves behind, in the child, whatever it has of Postgres's: what is to run at its exit, signal handlers, shared
 /// memory, files. Its messages, which a driver may write as well, still go to the server's log.
 fn leave_postgres(parent: i32, keep: &[RawFd]) {
-    // SAFETY: first thing in a child of one thread, all signals blocked: plain calls of the system, and some of Postgres's
-    // that take away what this process alone has. Nothing of Postgres's is used afterwards.
+    // SAFETY: first thing in a child of one thread, all signals blocked: plain calls of the system, and some of
+    // Postgres's that take away what this process alone has. Nothing of Postgres's is used afterwards.
     unsafe {
         pg_sys::on_exit_reset();
         pg_sys::set_ps_display(c"device".as_ptr());

@@ -51,6 +51,12 @@ pub(crate) fn who_reads() -> String {
     }
 }
 
+/// What tells this start of the server from every other: its time. The same after a crash of a session.
+pub(crate) fn started() -> i64 {
+    // SAFETY: set by the postmaster before it starts any process.
+    unsafe { (&raw const pg_sys::PgStartTime).read() }
+}
+
 /// Raises 25006 on a standby, for a function of this name.
 pub(crate) fn refuse_during_recovery(function: &'static CStr) {
     // SAFETY: a plain call with a static string.

@@ -1,5 +1,5 @@
-//! Which device does what: equal hashes are collapsed, and a search is planned and run, on the GPU where that was asked for
-//! or is expected to take less time, and else on the CPU; on the CPU as well where the GPU fails.
+//! Which device does what: equal hashes are collapsed, and a search is planned and run, on the GPU where that was asked
+//! for or is expected to take less time, and else on the CPU; on the CPU as well where the GPU fails.
 
 use super::gpu::{self, Failure};
 use super::run::Run;
@@ -101,7 +101,7 @@ impl Run<'_> {
         self.job(|context, _| Values::collapse(rows, context))
     }
 
-    /// Whether its process runs, and there are so many rows that it pays.
+    /// Whether its process runs, and there are enough rows for it to pay.
     fn gpu_may_collapse(&self, rows: &Rows) -> bool {
         rows.len() >= MANY
             && gpu::can_take(&rows.row_words())
@@ -133,8 +133,8 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// Finds all pairs, on the device that was planned, or on the CPU where that fails. `results` is told when to begin,
-    /// each time from nothing, and then given all that is found.
+    /// Finds all pairs, on the device that was planned, or on the CPU where that fails. `results` is told when to
+    /// begin, each time from nothing, and then given all that is found.
     pub(crate) fn find(&mut self, search: &Search<'_>, way: Way, results: &mut dyn Results) -> Result<(), LuminaError> {
         let plan = match way {
             Way::Cpu(plan) => plan,
@@ -178,8 +178,8 @@ impl Run<'_> {
         }
     }
 
-    /// How to search: on which device, and how. Said at level DEBUG1. Errors: 55000, where the GPU is asked for and cannot
-    /// be used.
+    /// How to search: on which device, and how. Said at level DEBUG1. Errors: 55000, where the GPU is asked for and
+    /// cannot be used.
     pub(crate) fn plan(&mut self, search: &Search<'_>) -> Result<Way, LuminaError> {
         let way = match self.device() {
             Device::Cpu => Way::Cpu(self.plan_for_cpu(search)?),
@@ -211,7 +211,7 @@ impl Run<'_> {
         self.plan_for_gpu(search, self.nanoseconds(&cpu)).map_or(cpu, Way::Gpu)
     }
 
-    /// A plan for the GPU that takes less than so many nanoseconds, its start included where no process runs. Searches for
+    /// A plan for the GPU that takes less time than this, its start included where no process runs. Searches for
     /// which none could pay are not even looked at.
     fn plan_for_gpu(&self, search: &Search<'_>, nanoseconds: f64) -> Option<Plan> {
         if nanoseconds < gpu::LEAST || !gpu::can_take(&search.left.row_words()) {
@@ -248,8 +248,8 @@ impl Run<'_> {
         self.plan_at(search, Record::read().rate())
     }
 
-    /// The GPU is there, and can take hashes of so many words in each column. Errors: 55000, with the reason why not; but
-    /// once it was there, the CPU goes on without it.
+    /// The GPU is there, and can take hashes that have this number of words in each column. Errors: 55000, with the
+    /// reason why not; but once it was there, the CPU goes on without it.
     fn require_gpu(&self, row_words: &[usize]) -> Result<(), LuminaError> {
         if !gpu::can_take(row_words) {
             return Err(LuminaError::Gpu(gpu::too_wide()));

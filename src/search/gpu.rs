@@ -54,7 +54,7 @@ impl From<SearchError> for Failure {
     }
 }
 
-/// Whether the kernels can take hashes of so many words in each column.
+/// Whether the kernels can take hashes that have this number of words in each column.
 pub(super) fn can_take(row_words: &[usize]) -> bool {
     row_words.len() <= MAX_COLUMNS && row_words.iter().all(|words| *words <= MAX_WORDS)
 }

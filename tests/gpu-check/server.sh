@@ -16,7 +16,7 @@ info() { sql -c "SELECT $1 FROM lumina.gpu_info()"; }
 # The middle one of the numbers that come in.
 median() { sort -n | awk '{ n[NR] = $1 } END { print n[int((NR + 1) / 2)] }'; }
 
-# Runs a statement on a device so many times in one session; sets result, took and searched (milliseconds) and said.
+# Runs a statement on a device several times in one session; sets result, took and searched (milliseconds) and said.
 measure() {
   local device=$1 times=$2 statement=$3 n status=0
   {

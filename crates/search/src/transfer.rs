@@ -45,8 +45,8 @@ impl Values {
     }
 
     /// Writes the values to `words`, which has room for [`Values::all_words`] and holds zeros: the hashes of the first
-    /// column one after the other, then those of the second, … Their bits are spread as those that the CPU compares are,
-    /// so that the plan's bands fit them. Runs on the current thread pool.
+    /// column one after the other, then those of the second, … Their bits are spread as those that the CPU compares
+    /// are, so that the plan's bands fit them. Runs on the current thread pool.
     pub fn write_rows(&self, words: &mut [u64], context: &Context) -> Result<(), SearchError> {
         let word = |plane, value| self.planes().word(plane, value);
         write(self.widths(), self.count(), word, words, context)

@@ -1,7 +1,8 @@
 //! Hashes as they come in, row by row, and the set of values that they collapse to.
 //!
 //! Equal rows are the normal case among pictures (black frames, skies), and every search is over *values*: the distinct
-//! rows, numbered by their first row, each with the list of its rows. A value that 5,659 rows share costs one comparison.
+//! rows, numbered by their first row, each with the list of its rows. A value that 5,659 rows share costs one
+//! comparison.
 
 use crate::MAX_ROWS;
 use crate::context::Context;
@@ -101,8 +102,8 @@ impl Values {
         Self::of(rows, same_as, context)
     }
 
-    /// The same where somebody else has found the equal rows: `firsts[i]`, which is no more than i, is the first row that
-    /// is equal to row i.
+    /// The same where somebody else has found the equal rows: `firsts[i]`, which is no more than i, is the first row
+    /// that is equal to row i.
     pub fn collapse_by(rows: Rows, firsts: Vec<u32>, context: &Context) -> Result<Self, SearchError> {
         debug_assert!(firsts.len() == rows.count && firsts.iter().zip(0..).all(|(first, row)| *first <= row));
         context.check()?;
@@ -289,8 +290,8 @@ const ITSELF: u32 = u32::MAX;
 
 /// For each row the first row that is equal to it; `None` where all rows differ.
 ///
-/// Rows are dealt out by the upper bits of their key to parts that fit the cache, and each part is sorted by the next 32
-/// bits. Each thread reads all rows and keeps those of its parts, so that no two write to one place.
+/// Rows are dealt out by the upper bits of their key to parts that fit the cache, and each part is sorted by the next
+/// 32 bits. Each thread reads all rows and keeps those of its parts, so that no two write to one place.
 fn first_equal(rows: &Rows, context: &Context) -> Result<Option<Vec<AtomicU32>>, SearchError> {
     let count = rows.count;
     if count < 2 {

@@ -79,6 +79,15 @@ fn process(cluster: &Cluster) -> u32 {
     info(cluster, "process").parse().expect("the GPU process runs")
 }
 
+/// Has the record say that the device compares so fast that `auto` takes it.
+fn make_fast(cluster: &Cluster) {
+    let path = cluster.data().join("pg_stat_tmp/lumina_gpu.json");
+    let record = std::fs::read_to_string(&path).unwrap();
+    let rate = record.rfind("\"rate\":").unwrap() + "\"rate\":".len();
+    std::fs::write(&path, format!("{}1e13}}}}", &record[..rate])).unwrap();
+    assert_eq!(info(cluster, "pairs_per_second"), "10000000000000");
+}
+
 fn kill(pid: u32) {
     assert!(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
 }

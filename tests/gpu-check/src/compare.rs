@@ -17,7 +17,7 @@ const WIDTHS: [usize; 7] = [1, 2, 3, 4, 5, 8, 16];
 /// Columns of searches with several: their words, and their shares of radii, 64ths of the width.
 const COLUMNS: [(&[usize], &[u32]); 4] =
     [(&[1, 4], &[5, 22]), (&[4, 1, 2], &[22, 64, 10]), (&[2, 2, 16], &[10, 12, 24]), (&[1, 1, 1, 1], &[8, 64, 10, 16])];
-/// From this share of the width on, in 64ths, a search has so many pairs that fewer rows must do.
+/// From this share of the width on, in 64ths, a search has too many pairs for all rows to be searched.
 const WIDE: u32 = 20;
 /// Rows that do.
 const FEW: usize = 1100;

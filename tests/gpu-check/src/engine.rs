@@ -93,7 +93,7 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// A GPU process, whose searches get so many megabytes of the device's memory.
+    /// A GPU process, whose searches get this number of megabytes of the device's memory.
     pub(crate) fn start(megabytes: usize) -> Result<Self, Error> {
         Process::start(megabytes).map(Self::Process)
     }

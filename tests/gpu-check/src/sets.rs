@@ -148,7 +148,7 @@ pub(crate) fn column(kind: Kind, words: usize, count: usize, seed: u64) -> Vec<u
     }
 }
 
-/// Flips so many bits, or fewer where it meets one twice.
+/// Flips this number of bits, or fewer where it meets one twice.
 fn flip(hash: &mut [u64], flips: usize, random: &mut Rng) {
     for _ in 0..flips {
         let bit = random.usize(..hash.len() * 64);
