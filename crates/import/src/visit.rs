@@ -10,7 +10,7 @@ use crate::facts::{Finding, Outcome, Stamp};
 use crate::pool::{Caller, Waiting, Work};
 use crate::read::Opened;
 use crate::roots::{Refusal, Roots};
-use crate::walk::reason;
+use crate::walk::{is_skipped, reason};
 use jiff::Timestamp;
 use lumina_photo::Limits;
 use std::path::PathBuf;
@@ -144,8 +144,9 @@ fn is_known(item: i64, sha256: Sha256, caller: &Caller<Event>) -> Option<bool> {
 }
 
 fn refused(refusal: &Refusal) -> Finding {
-    match refusal {
-        Refusal::Link(_) | Refusal::Special(_) => Finding::skipped(reason(refusal)),
-        _ => Finding::failed(reason(refusal), refusal.to_string()),
+    if is_skipped(refusal) {
+        Finding::skipped(reason(refusal))
+    } else {
+        Finding::failed(reason(refusal), refusal.to_string())
     }
 }

@@ -110,7 +110,7 @@ impl<'a> Walk<'a> {
         let found = match fs::statat(&top.descriptor, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => found,
             Err(rustix::io::Errno::NOENT) => return None, // gone since
-            Err(error) => return Some(failed(Refusal::from_errno(&path, error), path)),
+            Err(error) => return Some(refused(Refusal::from_errno(&path, error), path)),
         };
         let left = |path, size, reason| Some(Entry::Left { path, size, reason, failure: None });
         let bytes = name.as_bytes();
@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
                         Some(self.waiting.take().unwrap_or(Entry::Directory { path }))
                     }
                     Err(Refusal::NotFound(_)) => None,
-                    Err(refusal) => Some(failed(refusal, path)),
+                    Err(refusal) => Some(refused(refusal, path)),
                 }
             }
             FileType::Symlink => left(path, None, "symbolic_link"),
@@ -173,9 +173,16 @@ impl Iterator for Walk<'_> {
     }
 }
 
-fn failed(refusal: Refusal, path: PathBuf) -> Entry {
+fn refused(refusal: Refusal, path: PathBuf) -> Entry {
     let reason = reason(&refusal);
-    Entry::Left { path, size: None, reason, failure: Some(refusal.to_string()) }
+    let failure = (!is_skipped(&refusal)).then(|| refusal.to_string());
+    Entry::Left { path, size: None, reason, failure }
+}
+
+/// Whether a refusal is no failure: a link or a special file is left alone, also where it took the place of a file or a
+/// directory between a look and the opening.
+pub(crate) fn is_skipped(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Link(_) | Refusal::Special(_))
 }
 
 /// The word for a refusal in `import_items.reason`.
@@ -195,7 +202,7 @@ pub(crate) fn reason(refusal: &Refusal) -> &'static str {
 /// The names in a directory, the last one first.
 fn names(directory: &Directory) -> Result<Vec<OsString>, Entry> {
     let path = &directory.path;
-    let refused = |error| failed(Refusal::from_errno(path, error), path.clone());
+    let refused = |error| refused(Refusal::from_errno(path, error), path.clone());
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let listed = fs::openat(&directory.descriptor, ".", flags, Mode::empty()).map_err(refused)?;
     let mut names = Vec::new();
@@ -214,4 +221,21 @@ fn names(directory: &Directory) -> Result<Vec<OsString>, Entry> {
     }
     names.sort_unstable_by(|a, b| b.cmp(a));
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which one a look or the opening met is a matter of the moment, and must not show.
+    #[test]
+    fn a_link_that_is_met_when_it_is_opened_is_no_failure() {
+        let at = || PathBuf::from("/photos/d");
+        let left = |reason, failure| Entry::Left { path: at(), size: None, reason, failure };
+        assert_eq!(refused(Refusal::Link(at()), at()), left("symbolic_link", None));
+        assert_eq!(refused(Refusal::Special(at()), at()), left("special_file", None));
+        let denied = Refusal::Permission(at());
+        let words = denied.to_string();
+        assert_eq!(refused(denied, at()), left("permission_denied", Some(words)));
+    }
 }
