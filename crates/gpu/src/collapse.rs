@@ -15,7 +15,7 @@ use std::time::Instant;
 /// Blocks of a launch, at most.
 const MOST_BLOCKS: u32 = 1 << 22;
 
-/// A search for equal rows that is under way: a step is one launch.
+/// A search for equal rows that is under way: a step is one launch, or the copying in of some rows.
 pub struct Collapse<'d> {
     part: Part<'d>,
     places: Pointer<u32>,
@@ -32,7 +32,7 @@ pub struct Collapse<'d> {
 }
 
 impl<'d> Collapse<'d> {
-    /// Copies a set in. `seed` keeps anyone from choosing rows that meet in the table. Errors: `OutOfMemory`, where the
+    /// Takes memory for a set. `seed` keeps anyone from choosing rows that meet in the table. Errors: `OutOfMemory`, where the
     /// set does not fit: it is not cut; `Refused`.
     pub fn new(device: &'d Device, set: &Set, seed: u64) -> Result<Self, GpuError> {
         device.prove(Subject::Collapse)?;
@@ -51,7 +51,7 @@ impl<'d> Collapse<'d> {
         let entries = (2 * set.rows.max(1)).next_power_of_two();
         let rows = Rows { left: 0..set.rows, right: None };
         let more = 2 * Arena::bytes::<u32>(entries) + 2 * Part::padded_bytes::<u32>(set.rows, 1);
-        let part = Part::upload(device, &request, &rows, LEAST_RESULTS, more)?;
+        let part = Part::new(device, &request, &rows, LEAST_RESULTS, more)?;
         let (table, first) = (part.arena.array(entries)?, part.arena.array(entries)?);
         device.fill(table, 0xff, entries)?;
         device.fill(first, 0xff, entries)?;
@@ -70,8 +70,12 @@ impl<'d> Collapse<'d> {
         })
     }
 
-    /// One launch. `false` where all is done.
+    /// One launch, or the copying in of some rows. `false` where all is done.
     pub fn step(&mut self) -> Result<bool, GpuError> {
+        if !self.part.is_whole() {
+            self.part.copy_some()?;
+            return Ok(true);
+        }
         let Some(slice) = self.slices.next() else {
             if self.inserted {
                 return Ok(false);

@@ -1,6 +1,6 @@
-//! A part of a search that is on the device whole: its sets, its buffer for results.
+//! A part of a search that the device holds whole: its sets, its buffer for results.
 
-use crate::device::{Arena, Device, Plain, Pointer};
+use crate::device::{Arena, Device, Plain, Pointer, STAGING};
 use crate::error::GpuError;
 use crate::params;
 use crate::request::{Hashes, Request, Set};
@@ -11,6 +11,9 @@ use std::ops::Range;
 pub(crate) const LEAST_RESULTS: usize = 1 << 18;
 /// Results of a launch for which there is room, where there is memory.
 pub(crate) const RESULTS: usize = 1 << 20;
+
+/// Bytes of hashes that a step copies in: some milliseconds, so that others wait no longer than for a launch.
+const COPIED: usize = 2 * STAGING;
 
 /// Rows of the two sets, or of the one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,14 @@ pub(crate) struct Rows {
 pub(crate) struct Uploaded {
     pub(crate) rows: u32,
     pub(crate) columns: Vec<Pointer<u64>>,
+}
+
+/// Hashes of a column that are still to be copied in.
+#[derive(Debug)]
+struct Pending {
+    hashes: Hashes,
+    rows: Range<usize>,
+    to: Pointer<u64>,
 }
 
 /// Sets and results on the device.
@@ -46,10 +57,11 @@ pub(crate) struct Part<'d> {
     capacity: usize,
     columns: usize,
     first: (usize, usize),
+    pending: Vec<Pending>,
 }
 
 impl<'d> Part<'d> {
-    /// What `upload` needs, beside what the method does.
+    /// What `new` needs, beside what the method does.
     pub(crate) fn bytes(request: &Request, rows: &Rows, capacity: usize) -> usize {
         let columns = request.radii.len();
         let set = |rows: usize| {
@@ -63,8 +75,9 @@ impl<'d> Part<'d> {
             + Arena::bytes::<u16>(capacity * columns)
     }
 
-    /// Takes memory, `more` bytes beyond what it needs itself, and copies the rows there. Errors: `OutOfMemory`.
-    pub(crate) fn upload(
+    /// Takes memory, `more` bytes beyond what it needs itself. The rows come with [`copy_some`](Self::copy_some). Errors:
+    /// `OutOfMemory`.
+    pub(crate) fn new(
         device: &'d Device,
         request: &Request,
         rows: &Rows,
@@ -72,9 +85,13 @@ impl<'d> Part<'d> {
         more: usize,
     ) -> Result<Self, GpuError> {
         let arena = device.arena(Self::bytes(request, rows, capacity) + more)?;
-        let left = copy(device, &arena, &request.left, &rows.left)?;
+        let mut pending = Vec::new();
+        let left = allocate(device, &arena, &request.left, &rows.left, &mut pending)?;
         let right = match &rows.right {
-            Some(right) => copy(device, &arena, request.right.as_ref().unwrap_or(&request.left), right)?,
+            Some(right) => {
+                let set = request.right.as_ref().unwrap_or(&request.left);
+                allocate(device, &arena, set, right, &mut pending)?
+            }
             None => left.clone(),
         };
         let entry = |(column, (left, right)): (usize, (&Pointer<u64>, &Pointer<u64>))| params::Column {
@@ -102,7 +119,34 @@ impl<'d> Part<'d> {
             capacity,
             columns: entries.len(),
             first: (rows.left.start, rows.right.as_ref().unwrap_or(&rows.left).start),
+            pending,
         })
+    }
+
+    /// Whether all rows are there.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Copies some of the rows in.
+    pub(crate) fn copy_some(&mut self) -> Result<(), GpuError> {
+        let mut room = COPIED;
+        while let Some(next) = self.pending.last_mut() {
+            let bytes = next.hashes.words() * size_of::<u64>();
+            let some = next.rows.len().min(room / bytes);
+            if some == 0 && !next.rows.is_empty() {
+                break;
+            }
+            let rows = next.rows.start..next.rows.start + some;
+            self.device.copy_in(next.to, next.hashes.of(&rows))?;
+            room -= some * bytes;
+            next.rows.start = rows.end;
+            next.to = next.to.at(some * next.hashes.words());
+            if next.rows.is_empty() {
+                self.pending.pop();
+            }
+        }
+        Ok(())
     }
 
     /// An array for the rows of a set and those behind it.
@@ -190,14 +234,21 @@ fn padded(rows: usize, words: usize) -> usize {
     (rows + params::PADDING_ROWS as usize) * words
 }
 
-fn copy<'d>(device: &'d Device, arena: &Arena<'d>, set: &Set, rows: &Range<usize>) -> Result<Uploaded, GpuError> {
-    let column = |hashes: &Hashes| {
+/// Arrays for some rows of a set, and what is to be copied there.
+fn allocate<'d>(
+    device: &'d Device,
+    arena: &Arena<'d>,
+    set: &Set,
+    rows: &Range<usize>,
+    pending: &mut Vec<Pending>,
+) -> Result<Uploaded, GpuError> {
+    let mut columns = Vec::with_capacity(set.columns.len());
+    for hashes in &set.columns {
         let to = arena.array(padded(rows.len(), hashes.words()))?;
-        device.copy_in(to, hashes.of(rows))?;
         // What is behind the last row is read, and means nothing.
         device.fill(to.at(rows.len() * hashes.words()), 0, params::PADDING_ROWS as usize * hashes.words())?;
-        Ok(to)
-    };
-    let columns = set.columns.iter().map(column).collect::<Result<_, GpuError>>()?;
+        pending.push(Pending { hashes: hashes.clone(), rows: rows.clone(), to });
+        columns.push(to);
+    }
     Ok(Uploaded { rows: rows.len() as u32, columns })
 }

@@ -56,9 +56,13 @@ fn hashes(rows: usize, words: usize) -> Vec<u64> {
     hashes
 }
 
-fn set_of(hashes: Vec<u64>, rows: usize, words: usize) -> Option<Set> {
-    let source: Source = Arc::new(hashes);
-    Some(Set { rows, columns: vec![Hashes::new(&source, 0, rows, words)?] })
+/// A set of `rows` rows whose columns have `words` words.
+fn set_of(rows: usize, columns: Vec<(Vec<u64>, usize)>) -> Result<Set, GpuError> {
+    let column = |(hashes, words)| {
+        let source: Source = Arc::new(hashes);
+        Hashes::new(&source, 0, rows, words).ok_or_else(|| GpuError::wrong("a set of its own"))
+    };
+    Ok(Set { rows, columns: columns.into_iter().map(column).collect::<Result<_, _>>()? })
 }
 
 fn request(set: Set, radius: u32, method: Method) -> Request {
@@ -70,37 +74,73 @@ pub(crate) fn prove(device: &Device, subject: Subject) -> Result<(), GpuError> {
     match subject {
         Subject::Brute(words, is_small) => {
             let radius = if is_small { kernels::small_radius(words) } else { 40 };
-            pairs(device, words, radius, Method::BruteForce)
+            pairs(device, words, radius, [Method::BruteForce, Method::BruteForce])
         }
         Subject::Banded(words) => {
             // Two bands, which find every pair within 2 + 3 bits; the second one reaches into the next word where there
             // is one.
             let second = if words > 1 { (0, 50) } else { (0, 20) };
-            let band = |(word, start), tolerance| Band { word, start, width: 18, tolerance };
-            pairs(device, words, 5, Method::Bands(vec![band((0, 0), 2), band(second, 2)]))
+            let bands = |width| {
+                let band = |(word, start)| Band { word, start, width, tolerance: 2 };
+                Method::Bands(vec![band((0, 0)), band(second)])
+            };
+            // Counts of wide bands are scanned by many blocks; narrow ones take little memory for two sets.
+            pairs(device, words, 5, [bands(18), bands(13)])
         }
         Subject::Collapse => collapse(device),
     }
 }
 
-fn pairs(device: &Device, words: usize, radius: u32, method: Method) -> Result<(), GpuError> {
+/// One set by the first method, two by the second.
+fn pairs(device: &Device, words: usize, radius: u32, [one, two]: [Method; 2]) -> Result<(), GpuError> {
     let hashes = hashes(ROWS, words);
+    let row = |row: usize| &hashes[row * words..(row + 1) * words];
+    let bits = |a: &[u64], b: &[u64]| a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>();
     let mut wanted = Vec::new();
     for left in 0..ROWS {
         for right in left + 1..ROWS {
-            let words_of = |row: usize| &hashes[row * words..(row + 1) * words];
-            let bits: u32 = words_of(left).iter().zip(words_of(right)).map(|(a, b)| (a ^ b).count_ones()).sum();
+            let bits = bits(row(left), row(right));
             if bits <= radius {
-                wanted.push((left as u32, right as u32, bits as u16));
+                wanted.push((left as u32, right as u32, vec![bits as u16]));
             }
         }
     }
-    let set = set_of(hashes, ROWS, words).ok_or_else(|| GpuError::wrong("a set of its own"))?;
-    let mut found = Vec::new();
-    let mut search = Search::unproved(device, request(set, radius, method))?;
+    let set = set_of(ROWS, vec![(hashes.clone(), words)])?;
+    compare(device, request(set, radius, one), wanted)?;
+
+    // Every third row, to which the one after it may be near, with all others; a column before that keeps half of those
+    // away.
+    let (left, right): (Vec<usize>, Vec<usize>) = (0..ROWS).partition(|row| row.is_multiple_of(3));
+    let other = |row: usize| if row.is_multiple_of(3) { 0 } else { u64::from(u16::MAX) >> (row / 3 % 16) };
+    let mut wanted = Vec::new();
+    for (a, &from) in left.iter().enumerate() {
+        for (b, &to) in right.iter().enumerate() {
+            let (first, second) = (bits(&[other(from)], &[other(to)]), bits(row(from), row(to)));
+            if first <= 8 && second <= radius {
+                wanted.push((a as u32, b as u32, vec![first as u16, second as u16]));
+            }
+        }
+    }
+    let side = |rows: &[usize]| {
+        let first = rows.iter().map(|row| other(*row)).collect();
+        let second = rows.iter().flat_map(|at| row(*at)).copied().collect();
+        set_of(rows.len(), vec![(first, 1), (second, words)])
+    };
+    let right = Some(side(&right)?);
+    compare(device, Request { left: side(&left)?, right, radii: vec![8, radius], driving: 1, method: two }, wanted)
+}
+
+/// A pair's rows, and its distances in each column.
+type Found = (u32, u32, Vec<u16>);
+
+fn compare(device: &Device, request: Request, wanted: Vec<Found>) -> Result<(), GpuError> {
+    let columns = request.radii.len();
+    let mut found: Vec<Found> = Vec::new();
+    let mut search = Search::unproved(device, request)?;
     while Step::Done
         != search.step::<GpuError>(&mut |pairs, distances| {
-            found.extend(pairs.iter().zip(distances).map(|(pair, bits)| (pair.0, pair.1, *bits)));
+            let distances = distances.chunks(columns);
+            found.extend(pairs.iter().zip(distances).map(|(pair, bits)| (pair.0, pair.1, bits.to_vec())));
             if found.len() > ROWS * ROWS { Err(GpuError::wrong("too many pairs")) } else { Ok(()) }
         })?
     {}
@@ -109,11 +149,16 @@ fn pairs(device: &Device, words: usize, radius: u32, method: Method) -> Result<(
 }
 
 fn collapse(device: &Device) -> Result<(), GpuError> {
-    // Each of 300 hashes several times.
-    let hashes: Vec<u64> = (0..ROWS as u64).map(|row| number(number(row) % 300)).collect();
-    let first = |row: usize| hashes.iter().position(|hash| *hash == hashes[row]).unwrap_or(row) as u32;
+    // Each of 300 rows several times; some of them differ in the second column alone.
+    let row = |row: u64| {
+        let which = number(row) % 300;
+        [number(which / 2), number(which / 3), number(which)]
+    };
+    let rows: Vec<[u64; 3]> = (0..ROWS as u64).map(row).collect();
+    let first = |row: usize| rows.iter().position(|other| *other == rows[row]).unwrap_or(row) as u32;
     let wanted: Vec<u32> = (0..ROWS).map(first).collect();
-    let set = set_of(hashes, ROWS, 1).ok_or_else(|| GpuError::wrong("a set of its own"))?;
+    let column = |words: std::ops::Range<usize>| rows.iter().flat_map(|row| row[words.clone()].to_vec()).collect();
+    let set = set_of(ROWS, vec![(column(0..1), 1), (column(1..3), 2)])?;
     let mut collapse = Collapse::unproved(device, &set, 7)?;
     while collapse.step()? {}
     let mut found = Vec::new();
@@ -128,9 +173,11 @@ fn collapse(device: &Device) -> Result<(), GpuError> {
 pub(crate) fn rate(device: &Device) -> Result<f64, GpuError> {
     let mut rows = FEWEST_ROWS;
     loop {
-        let set = set_of(hashes(rows, 4), rows, 4).ok_or_else(|| GpuError::wrong("a set of its own"))?;
+        let set = set_of(rows, vec![(hashes(rows, 4), 4)])?;
         let mut search = Search::unproved(device, request(set, TYPICAL, Method::BruteForce))?;
-        search.step::<GpuError>(&mut |_, _| Ok(()))?;
+        while !search.is_prepared() {
+            search.step::<GpuError>(&mut |_, _| Ok(()))?;
+        }
         device.wait()?;
         let began = Instant::now();
         while Step::Done != search.step::<GpuError>(&mut |_, _| Ok(()))? {}

@@ -33,7 +33,7 @@ pub type Take<'t, E> = dyn FnMut(&[(u32, u32)], &[u16]) -> Result<(), E> + 't;
 /// What a step has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// A launch, or the copying in of a part; there is more to do.
+    /// A launch, or the copying in of some rows; there is more to do.
     Worked,
     /// Nothing: other searches have the memory that the next part needs.
     Waits,
@@ -55,6 +55,28 @@ impl Pass {
     }
 }
 
+/// What has memory of the device.
+struct Current<'d> {
+    rows: Rows,
+    part: Part<'d>,
+    /// `None` until all rows are there.
+    pass: Option<Pass>,
+}
+
+impl Current<'_> {
+    /// Copies rows in, or prepares the first pass.
+    fn prepare(&mut self, method: &Method) -> Result<(), GpuError> {
+        if !self.part.is_whole() {
+            return self.part.copy_some();
+        }
+        self.pass = Some(match method {
+            Method::BruteForce => Pass::Brute(Brute::begin(&self.part)?),
+            Method::Bands(bands) => Pass::Banded(Banded::begin(&self.part, bands)?),
+        });
+        Ok(())
+    }
+}
+
 /// A search that is under way.
 pub struct Search<'d> {
     device: &'d Device,
@@ -67,7 +89,7 @@ pub struct Search<'d> {
     is_patient: bool,
     /// What is searched after the current part, the next at the end.
     left: Vec<Rows>,
-    current: Option<(Part<'d>, Pass)>,
+    current: Option<Current<'d>>,
     has_failed: bool,
 }
 
@@ -103,7 +125,12 @@ impl<'d> Search<'d> {
         Ok(search)
     }
 
-    /// One launch, or the copying in of a part. Errors: those of the driver; `OutOfMemory`, where not even the smallest
+    /// Whether the next step is a launch.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.pass.is_some())
+    }
+
+    /// One launch, or the copying in of some rows. Errors: those of the driver; `OutOfMemory`, where not even the smallest
     /// part fits. After an error the search cannot go on.
     pub fn step<E: From<GpuError>>(&mut self, take: &mut Take<'_, E>) -> Result<Step, E> {
         if self.has_failed {
@@ -118,11 +145,24 @@ impl<'d> Search<'d> {
     }
 
     fn try_step<E: From<GpuError>>(&mut self, take: &mut Take<'_, E>) -> Result<Step, E> {
-        let Some((part, pass)) = &mut self.current else {
+        let Some(current) = &mut self.current else {
             return match self.left.pop() {
                 Some(rows) => Ok(self.next_part(rows)?),
                 None => Ok(Step::Done),
             };
+        };
+        let part = &current.part;
+        let Some(pass) = &mut current.pass else {
+            match current.prepare(&self.request.method) {
+                Ok(()) => {}
+                Err(GpuError::OutOfMemory(bytes)) => {
+                    let rows = current.rows.clone();
+                    self.current = None;
+                    self.cut_smaller(rows, bytes)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            return Ok(Step::Worked);
         };
         let Some(slice) = pass.slices().next() else {
             let goes_on = match pass {
@@ -153,40 +193,35 @@ impl<'d> Search<'d> {
         Ok(Step::Worked)
     }
 
-    /// Copies rows in, and prepares the first pass. Where other searches have the memory for them, they come later;
-    /// where nobody has, all that is left is cut smaller.
+    /// Takes memory for the next rows. Where other searches have it, they come later; where nobody has, all that is left
+    /// is cut smaller.
     fn next_part(&mut self, rows: Rows) -> Result<Step, GpuError> {
-        match self.try_part(&rows) {
-            Ok(current) => self.current = Some(current),
+        let more = self.pass_bytes(&rows);
+        match Part::new(self.device, &self.request, &rows, self.capacity, more) {
+            Ok(part) => self.current = Some(Current { rows, part, pass: None }),
             Err(GpuError::OutOfMemory(_)) if self.is_patient && self.device.is_shared() => {
                 self.left.push(rows);
                 return Ok(Step::Waits);
             }
-            Err(GpuError::OutOfMemory(bytes)) => {
-                if !self.shrink() {
-                    return Err(GpuError::OutOfMemory(bytes));
-                }
-                self.left.push(rows);
-                let parts: usize = self.left.iter().map(|rows| count(rows, self.rows)).sum();
-                if parts > MOST_PARTS {
-                    return Err(GpuError::OutOfMemory(bytes));
-                }
-                let left = std::mem::take(&mut self.left);
-                self.left = left.iter().flat_map(|rows| cut(rows, self.rows)).collect();
-            }
+            Err(GpuError::OutOfMemory(bytes)) => self.cut_smaller(rows, bytes)?,
             Err(error) => return Err(error),
         }
         Ok(Step::Worked)
     }
 
-    fn try_part(&self, rows: &Rows) -> Result<(Part<'d>, Pass), GpuError> {
-        let more = self.pass_bytes(rows);
-        let part = Part::upload(self.device, &self.request, rows, self.capacity, more)?;
-        let pass = match &self.request.method {
-            Method::BruteForce => Pass::Brute(Brute::begin(&part)?),
-            Method::Bands(bands) => Pass::Banded(Banded::begin(&part, bands)?),
-        };
-        Ok((part, pass))
+    /// Cuts all that is left, `rows` first, after there was no room of `bytes`. Errors: `OutOfMemory`.
+    fn cut_smaller(&mut self, rows: Rows, bytes: usize) -> Result<(), GpuError> {
+        if !self.shrink() {
+            return Err(GpuError::OutOfMemory(bytes));
+        }
+        self.left.push(rows);
+        let parts: usize = self.left.iter().map(|rows| count(rows, self.rows)).sum();
+        if parts > MOST_PARTS {
+            return Err(GpuError::OutOfMemory(bytes));
+        }
+        let left = std::mem::take(&mut self.left);
+        self.left = left.iter().flat_map(|rows| cut(rows, self.rows)).collect();
+        Ok(())
     }
 
     fn pass_bytes(&self, rows: &Rows) -> usize {

@@ -1,6 +1,6 @@
 //! The GPU process: serves the searches of all clients of a host's server on one device.
 //!
-//! One thread does everything: it takes questions, runs a launch of one search after the other, and hands out results
+//! One thread does everything: it takes questions, runs a step of one search after the other, and hands out results
 //! as fast as each client reads them. So a short search passes a long one, and a client that is gone is noticed between
 //! two launches. A search whose client does not read keeps its memory of the device; another one that needs that memory
 //! waits for it, and ends without it after two seconds, so that its client can search on the CPU.
@@ -59,8 +59,7 @@ pub enum End {
     System(io::Error),
 }
 
-/// Serves clients until there is a reason to end. `stop` is called between two steps: launches of some 50 ms, and the
-/// copying in of parts, which takes as long as the limit of the memory makes it.
+/// Serves clients until there is a reason to end. `stop` is called between two steps, which take some 50 ms at most.
 pub fn serve(listener: &UnixListener, device: &Device, settings: Settings, stop: &dyn Fn() -> bool) -> End {
     if let Err(error) = listener.set_nonblocking(true) {
         return End::System(error);

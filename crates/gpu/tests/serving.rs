@@ -10,7 +10,7 @@ use lumina_gpu::shared::Draft;
 use lumina_gpu::{Band, GpuError, Method};
 use process::{Card, Process, Rows, pairs, search};
 use std::io;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -73,6 +73,18 @@ fn what_does_not_fit() {
         assert_eq!(found.len(), 1024 * 1023 / 2, "{method:?}");
         assert!(found == pairs(&left, None, &[64]), "{method:?}");
     }
+    process.end();
+}
+
+/// A set that is copied in by more than one step.
+#[test]
+fn what_is_copied_in_pieces() {
+    let stand_in = process::stand_in();
+    let process = Process::start(&stand_in, &Card::default(), 512);
+    let left = Rows::random(13, 1, &[16, 1]);
+    let right = Rows::near(&left, 14, 140_000);
+    let found = search(&mut process.connect(), &left, Some(&right), &[40, 64], 0, &Method::BruteForce).unwrap();
+    assert!(found.len() > 40_000 && found == pairs(&left, Some(&right), &[40, 64]), "{}", found.len());
     process.end();
 }
 
@@ -350,6 +362,37 @@ fn nothing_to_use() {
         assert!(said.contains(words), "{said}");
         assert!(began.elapsed() < Duration::from_secs(5));
     }
+}
+
+/// A session of another version is told so; for a newer one the process ends, once nobody searches, so that one of that
+/// version can start.
+#[test]
+fn another_version() {
+    let stand_in = process::stand_in();
+    let process = Process::start(&stand_in, &Card::default(), 64);
+    let ask = |version: u32| {
+        let body = format!("{{\"version\":{version},\"question\":{{\"Unheard\":1}}}}");
+        let mut stream = UnixStream::connect(process.socket()).unwrap();
+        stream.write_all(&[1u32.to_ne_bytes(), (body.len() as u32).to_ne_bytes()].concat()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut head = [0; 8];
+        stream.read_exact(&mut head).unwrap();
+        let mut answer = vec![0; u32::from_ne_bytes(head[4..].try_into().unwrap()) as usize];
+        stream.read_exact(&mut answer).unwrap();
+        let error: GpuError = serde_json::from_slice(&answer).unwrap();
+        assert!(error.is_of_another_version() && !error.is_lost(), "{error}");
+    };
+    let rows = Rows::random(15, 1500, &[4]);
+    ask(1);
+    let (mut deaf, dense) = (process.connect(), Rows::random(4, 2000, &[1]));
+    assert_eq!(search(&mut process.connect(), &rows, None, &[31], 0, &bands(4)).unwrap(), pairs(&rows, None, &[31]));
+    let question = process::question(&dense, None, &[64], 0, &Method::BruteForce);
+    deaf.ask(&question, Some(dense.file(None))).unwrap();
+    ask(1_000_000);
+    // One that searches keeps it, and others may still ask meanwhile.
+    assert_eq!(search(&mut process.connect(), &rows, None, &[31], 0, &bands(4)).unwrap(), pairs(&rows, None, &[31]));
+    drop(deaf);
+    assert_eq!(process.exit_code(), Some(0));
 }
 
 /// It ends by itself, even where a client is connected, and not while somebody searches.

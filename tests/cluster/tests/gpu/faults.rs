@@ -69,6 +69,25 @@ fn each_call_fails_once() {
     assert!(opening > 20 && searching > 4, "{opening} {searching}");
 }
 
+/// No room to collapse equal hashes, but for the search: the CPU does the first, the device the second, and nobody need
+/// know.
+#[test]
+fn no_room_to_collapse() {
+    let card = Card::new("memory 3900000");
+    let cluster = server(&card, &[], 200);
+    let groups = "phash_groups('SELECT row_number() OVER (ORDER BY id, copy), h64
+        FROM hashes, generate_series(1, 200) copy', 5, 'component')";
+    let wanted = digest(&cluster, "cpu", groups);
+    let found = digest(&cluster, "cuda; SET client_min_messages = debug1", groups);
+    assert!(found.ends_with(&wanted) && !found.contains(NOTICE), "{found}");
+    assert!(found.contains("no room on the GPU to collapse equal hashes"), "{found}");
+    assert_eq!(info(&cluster, "searches, failures"), "1|0");
+    // With room for both nothing is said.
+    card.set("");
+    let found = digest(&cluster, "cuda; SET client_min_messages = debug1", groups);
+    assert!(found.ends_with(&wanted) && !found.contains("no room"), "{found}");
+}
+
 /// The device is lost in the middle: the CPU goes on, and the next search gets a new process.
 #[test]
 fn sticky_errors() {
