@@ -6,40 +6,36 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::{Bytes, Output, banded_ptx, hashes, popc, popc_ptx};
-use lumina_ptx::{Memory, Module, Options, launch};
+use common::brute::{self, Cut};
+use common::sets::{Room, Sets};
+use lumina_ptx::{Module, Options};
+
+/// Rows that are compared with each other.
+const ROWS: usize = 2048;
 
 fn main() {
-    let (Some(popc_text), Some(banded_text)) = (popc_ptx(), banded_ptx()) else { return };
+    let texts = [lumina_gpu::BRUTE_B1, lumina_gpu::BRUTE_S8, lumina_gpu::BRUTE_POPC];
     let start = seconds();
-    let (plain, matrix) = (Module::parse(&popc_text).unwrap(), Module::parse(&banded_text).unwrap());
-    println!("parsing {} bytes: {:.3} s", popc_text.len() + banded_text.len(), seconds() - start);
+    let [b1, s8, popc] = texts.map(|text| Module::parse(text).unwrap());
+    let bytes: usize = texts.iter().map(|text| text.len()).sum();
+    println!("parsing {bytes} bytes: {:.3} s", seconds() - start);
+    let kernels = [
+        (&popc, "brute_popc_64", 1),
+        (&popc, "brute_popc_256", 4),
+        (&b1, "brute_b1_64", 1),
+        (&b1, "brute_b1_128", 2),
+        (&b1, "brute_ones_256", 4),
+        (&s8, "brute_s8_64", 1),
+    ];
     for checks_races in [false, true] {
         println!("{}", if checks_races { "with races looked for" } else { "without" });
         let options = Options { checks_races, ..Options::default() };
-        for words in [1, 4] {
-            let (n, mut memory) = (2048, Memory::new());
-            let hash = memory.allocate_with(&hashes(n, words, 5, 1)[..].bytes());
-            let p = popc::Params { hash, n: n as u32, tile_count: 36, radius: 5, ..popc::Params::default() };
+        for (module, kernel, words) in kernels {
+            let sets = Sets::new(&[(words, 5)], 0, (ROWS, None), 1);
+            let cut = (Room::All, Cut { segment: 512, is_sliced: false });
             let start = seconds();
-            let kernel = format!("hd_brute_w{words}");
-            let stats = popc::launch_popc(&plain, &kernel, 8, p, &mut memory, (100_000, &options)).unwrap().2;
-            report(&kernel, n, start, stats.lane_instructions);
-        }
-        for kernel in ["b1_w1", "b1_w2", "b1_w4", "s8_w1"] {
-            let words = kernel[4..].parse::<usize>().unwrap();
-            let (n, mut memory) = (2048, Memory::new());
-            let mut list = hashes(n, words, 5, 1);
-            list.resize((n + 1024) * words, 0);
-            let hash = memory.allocate_with(&list[..].bytes());
-            let out = Output::new(&mut memory, 100_000);
-            let mut params = [hash, 0, 0, out.pair, out.distance, out.counter, out.capacity as u64][..].bytes();
-            params.extend([n as u32, 5, 0, 512][..].bytes());
-            let start = seconds();
-            let grid = [n.div_ceil(512) as u32, n.div_ceil(256) as u32, 1];
-            let entry = matrix.entry(kernel).unwrap();
-            let stats = launch(entry, grid, [128, 1, 1], &params, &mut memory, &options).unwrap();
-            report(kernel, n, start, stats.lane_instructions);
+            let stats = brute::search(module, kernel, &sets, cut, &options).unwrap();
+            report(kernel, start, stats.lane_instructions);
         }
     }
 }
@@ -50,8 +46,8 @@ fn seconds() -> f64 {
     text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
 }
 
-fn report(kernel: &str, n: usize, start: f64, instructions: u64) {
+fn report(kernel: &str, start: f64, instructions: u64) {
     let seconds = seconds() - start;
-    let (rate, pairs) = (instructions as f64 / seconds / 1e6, (n * n / 2) as f64 / seconds / 1e6);
-    println!("{kernel:12} n = {n}: {seconds:.3} s, {rate:.0} M lane instructions/s, {pairs:.1} M pairs/s");
+    let (rate, pairs) = (instructions as f64 / seconds / 1e6, (ROWS * ROWS / 2) as f64 / seconds / 1e6);
+    println!("{kernel:15} n = {ROWS}: {seconds:.3} s, {rate:.0} M lane instructions/s, {pairs:.1} M pairs/s");
 }

@@ -1,6 +1,7 @@
 //! Kernels written by hand.
 
 use super::*;
+use lumina_ptx::Fault;
 
 /// What every text starts with.
 pub(crate) const HEAD: &str = ".version 7.1\n.target sm_80\n.address_size 64\n";
@@ -18,7 +19,7 @@ pub(crate) fn kernel(body: &str) -> String {
 pub(crate) fn run_text(text: &str, threads: u32, input: &[u64]) -> Result<Vec<u64>, Fault> {
     let module = Module::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let mut memory = Memory::new();
-    let at = memory.allocate_with(&input.bytes());
+    let at = memory.allocate_with(&bytes(input));
     let options = Options { limit: 100_000, ..Options::default() };
     launch(module.entry("k").unwrap(), [1; 3], [threads, 1, 1], &at.to_le_bytes(), &mut memory, &options)?;
     Ok(read_u64(&memory, at, input.len()))
