@@ -16,7 +16,7 @@ use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 /// How long the process may show no life before it is killed: a driver that hangs never comes back. More than opening
-/// any device, or copying all of its memory, takes.
+/// any device takes.
 const SILENT: Duration = Duration::from_secs(60);
 /// How often the worker looks.
 const LOOK: Duration = Duration::from_millis(500);

@@ -1,5 +1,4 @@
 //! What EXPLAIN tells of rows that row-level security hides: estimates do not depend on what is in them.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{fill, submit, wait_for_end};

@@ -1,16 +1,11 @@
 //! Attempts to get around the rights to catalogs: locks, functions and views of others, objects of the same names, roles that
 //! change or go. What each role may do is in `catalog_security.rs`.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[allow(dead_code, reason = "shared with catalog_security.rs")]
-#[path = "catalog_security/world.rs"]
-mod world;
-
+use super::catalog_security::world::{Stuck, end_of, made_job, outcome, park, submit, text, told, world, world_with};
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::postgres::Client;
 use std::io::Read;
-use world::{Stuck, end_of, made_job, outcome, park, submit, text, told, world, world_with};
 
 const ONE_SEARCH: [(&str, &str); 1] = [("lumina.concurrent_searches", "1")];
 

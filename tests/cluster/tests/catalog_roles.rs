@@ -1,13 +1,8 @@
 //! Rights belong to roles, not to their names: roles that are renamed, dropped and made once more, here and in what is restored.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[allow(dead_code, reason = "shared with catalog_security.rs")]
-#[path = "catalog_security/world.rs"]
-mod world;
-
+use super::catalog_security::world::{Stuck, end_of, outcome, park, submit, text, told, world, world_with};
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::Client;
-use world::{Stuck, end_of, outcome, park, submit, text, told, world, world_with};
 
 const SEEN: &str = "SELECT FROM lumina.images";
 const DROP: &str = "SELECT lumina.drop_catalog('holiday')";

@@ -1,13 +1,9 @@
 //! Who may do what with catalogs: each role with each action, the privileges of every object, and what is never told.
 //!
 //! Attempts to get around it are in `catalog_forgery.rs`.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "catalog_security/privileges.rs"]
 mod privileges;
-#[allow(dead_code, reason = "shared with catalog_forgery.rs")]
-#[path = "catalog_security/world.rs"]
-mod world;
+pub(crate) mod world;
 
 use lumina_cluster::postgres::Client;
 use std::collections::BTreeSet;

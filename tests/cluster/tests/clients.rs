@@ -1,7 +1,6 @@
 //! phash through tokio-postgres: in binary by a type of one's own, in text by a cast, COPY both ways, errors.
 //!
 //! The other clients are run by `scripts/test-clients`; `docs/clients.md` shows pieces of this file.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use bytes::BytesMut;
 use lumina_cluster::Cluster;

@@ -1,5 +1,4 @@
 //! Groups of duplicates against their definition, by comparing every image with every other one.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::catalog::{fill, leftovers, wait_for_end};
 use lumina_cluster::{Cluster, Random};

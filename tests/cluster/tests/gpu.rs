@@ -1,14 +1,9 @@
 //! Bulk search on a GPU, inside Postgres, on the stand-in for the driver (`tests/libcuda`), which runs the PTX that
 //! ships: what is found is what the CPU finds, whatever goes wrong.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test may fail")]
 
-#[path = "gpu/faults.rs"]
 mod faults;
-#[path = "gpu/life.rs"]
 mod life;
-#[path = "gpu/results.rs"]
 mod results;
-#[path = "gpu/storm.rs"]
 mod storm;
 
 use lumina_cluster::gpu::Card;
@@ -66,6 +61,11 @@ fn sum(call: &str) -> String {
 
 /// A search that takes the stand-in some hundred milliseconds.
 const SEARCH: &str = "phash_pairs('SELECT id, h256 FROM hashes', 90)";
+/// A table in which each second row is near the one before it.
+const MANY: &str = "
+    CREATE TABLE many AS SELECT n AS id, sha256(int8send(n / 2))::phash AS h256,
+        substr(sha256(int8send(n / 2)), 1, 8)::phash AS h64 FROM generate_series(1, 20000) n;
+    UPDATE many SET h64 = set_bit(h64::bytea, id % 64, 1)::phash, h256 = set_bit(h256::bytea, id % 256, 1)::phash";
 /// What a statement says that has gone on on the CPU.
 const NOTICE: &str = "NOTICE:  the GPU has failed, the CPU searches instead: ";
 

@@ -11,41 +11,22 @@
 //!
 //! A short run is part of every test; `LUMINA_LOAD_SECONDS`, `LUMINA_KILLS` and `LUMINA_ROUNDS` make it a long one, and
 //! `LUMINA_SEED` another one.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "hamming/cancel.rs"]
 mod cancel;
-#[path = "hamming/cold.rs"]
 mod cold;
-#[path = "hamming/corrupt.rs"]
 mod corrupt;
-#[path = "hamming/cursors.rs"]
 mod cursors;
-#[path = "hamming/ddl.rs"]
 mod ddl;
-#[path = "hamming/exact.rs"]
 mod exact;
-#[path = "hamming/histories.rs"]
 mod histories;
-#[path = "hamming/kills.rs"]
 mod kills;
-#[path = "hamming/lifetimes.rs"]
 mod lifetimes;
-#[path = "hamming/load.rs"]
 mod load;
-#[path = "hamming/memory.rs"]
 mod memory;
-#[path = "hamming/old_snapshots.rs"]
 mod old_snapshots;
-#[path = "hamming/plans.rs"]
 mod plans;
-#[path = "hamming/queries.rs"]
 mod queries;
-#[path = "hamming/refused.rs"]
 mod refused;
-#[path = "hamming/standby.rs"]
 mod standby;
-#[path = "hamming/timeouts.rs"]
 mod timeouts;
-#[path = "hamming/world.rs"]
 mod world;

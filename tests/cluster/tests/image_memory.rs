@@ -1,6 +1,5 @@
 //! `lumina.image_memory_total`: images of many sessions share one bound, with the library preloaded and without; shares come
 //! back whatever ends their process.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;

@@ -1,5 +1,4 @@
 //! Images on a real server: the bits that Python's libraries have, cancelling, limits, hostile bytes, parallel workers.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::{Cluster, Random};

@@ -1,21 +1,13 @@
 //! Imports of directories: what becomes of each file, of the next import, of previews; cancelled; in little memory.
 //!
 //! Who may import from where is in `import/rights.rs`; directories that are hostile, or change meanwhile, in `import_hostile.rs`.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "import/limits.rs"]
 mod limits;
-#[path = "import/odd.rs"]
 mod odd;
-#[path = "import/order.rs"]
 mod order;
-#[path = "import/previews.rs"]
 mod previews;
-#[path = "import/real.rs"]
 mod real;
-#[path = "import/rights.rs"]
 mod rights;
-#[path = "import/withdrawn.rs"]
 mod withdrawn;
 
 use image::{DynamicImage, ImageFormat, RgbImage};

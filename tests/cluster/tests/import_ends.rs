@@ -1,7 +1,6 @@
 //! Imports whose ground goes away: catalog, extension and database dropped at any moment, the disk full.
 //!
 //! `LUMINA_KILLS` says how often (10 by default), `LUMINA_SEED` where the random numbers begin.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{leftovers, wait_for_end};

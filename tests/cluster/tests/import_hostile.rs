@@ -2,9 +2,7 @@
 //! for a file, and each file has a row that says so.
 //!
 //! Files and directories that change while they are imported are in `import_hostile/churn.rs`.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "import_hostile/churn.rs"]
 mod churn;
 
 use lumina_cluster::Cluster;

@@ -4,7 +4,6 @@
 //!
 //! `LUMINA_KILLS` says how often (21 by default), `LUMINA_SEED` where the random numbers begin. No moment but the random ones depends on
 //! how fast the machine is: the worker is kept waiting for a row that a session holds, until it is hit.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::catalog::{leftovers, state};
 use lumina_cluster::cluster::wait_until;

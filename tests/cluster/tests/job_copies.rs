@@ -1,5 +1,4 @@
 //! Dumps, copies and standbys: rows come along, jobs do not go on by themselves but where the server does.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::catalog::{fill, leftovers, result, state, submit, wait_for_end};
 use lumina_cluster::cluster::wait_until;

@@ -2,7 +2,6 @@
 //! right end, nothing is missing, doubled or left over, and whoever reads sees the old groups or the new ones.
 //!
 //! `LUMINA_KILLS` says how often (80 by default), `LUMINA_SEED` where the random numbers begin.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::catalog::{RESULT, fill, leftovers, result, submit, wait_for_end};
 use lumina_cluster::cluster::wait_until;

@@ -1,5 +1,4 @@
 //! What the owner of a database presets for every session in it changes nothing for the jobs there, whatever it is.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::wait_for_end;

@@ -1,5 +1,4 @@
 //! Jobs whose workers end, wait, or are kept waiting: nothing is forgotten, and nothing waits for what it need not wait for.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{fill, leftovers, result, state, submit, wait_for_end, wait_for_phase};

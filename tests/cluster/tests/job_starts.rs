@@ -1,6 +1,5 @@
 //! How many workers are started: none where one would find nothing to do, however often somebody asks; and nothing is
 //! forgotten for it.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{fill, leftovers, state, submit, wait_for_end, wait_for_phase};

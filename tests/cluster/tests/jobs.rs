@@ -1,5 +1,4 @@
 //! Jobs: submitted, waited for, cancelled, refused; what they promise to other sessions.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{fill, leftovers, result, state, submit, wait_for_end, wait_for_phase};

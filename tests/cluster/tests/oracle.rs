@@ -2,7 +2,6 @@
 //!
 //! The model never touches the code under test: distances are counted bit by bit in Rust from hex digits, and once more
 //! in SQL, on Postgres's own bit strings made from the text form.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::{Cluster, Random};
 use std::fmt::Write;

@@ -1,7 +1,7 @@
 //! What is stored comes back: COPY in both formats, dumps, logical and physical replication, a crash, foreign servers.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::explicit_write, missing_docs)]
 
 use lumina_cluster::cluster::wait_until;
+use lumina_cluster::report::say;
 use lumina_cluster::{Cluster, Shutdown};
 use std::io::{Read, Write};
 
@@ -224,7 +224,7 @@ fn a_foreign_server_does_the_searching() {
     let cluster = filled();
     if cluster.sql("postgres", "SELECT count(*) FROM pg_available_extensions WHERE name = 'postgres_fdw'") == "0\n" {
         // Postgres 16 comes without contrib modules: see scripts/setup. Not with println: a test that passes swallows it.
-        writeln!(std::io::stderr(), "skipped: this Postgres has no postgres_fdw").unwrap();
+        say("skipped: this Postgres has no postgres_fdw");
         return;
     }
     cluster.sql("postgres", "CREATE DATABASE local");

@@ -3,8 +3,8 @@
 //!
 //! The models never touch the code under test: distances are counted bit by bit in SQL, on Postgres's own bit strings
 //! made from the text form, or in Rust from the bytes that were loaded.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::explicit_write, missing_docs)]
 
+use lumina_cluster::report::say;
 use lumina_cluster::{Cluster, Random};
 use postgres::Client;
 use std::fmt::Write as _;
@@ -282,13 +282,13 @@ from gen_hashes import gen
 for row in gen(sys.argv[2], int(sys.argv[3]), 1).reshape(int(sys.argv[3]), -1).tolist():
     print(''.join('%016x' % word for word in row))";
     if !folder.join("gen_hashes.py").exists() {
-        writeln!(std::io::stderr(), "skipped: no gen_hashes.py in {}", folder.display()).unwrap();
+        say(&format!("skipped: no gen_hashes.py in {}", folder.display()));
         return None;
     }
     let python = std::env::var("LUMINA_PYTHON").unwrap_or_else(|_| "python3".into());
     let has_numpy = Command::new(&python).args(["-c", "import numpy"]).output();
     if !has_numpy.is_ok_and(|output| output.status.success()) {
-        writeln!(std::io::stderr(), "skipped: {python} has no numpy").unwrap();
+        say(&format!("skipped: {python} has no numpy"));
         return None;
     }
     let mut command = Command::new(&python);

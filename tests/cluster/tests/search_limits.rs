@@ -1,7 +1,6 @@
 //! Bulk search where it must end early: cancelled in every phase, too many pairs, too little memory.
 //!
 //! Which phase a search is in is read in the server's log, where it says at DEBUG1 which one has ended.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;

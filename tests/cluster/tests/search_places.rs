@@ -1,5 +1,4 @@
 //! The places of bulk searches: how many run at once, who has one and for how long, what becomes of those who find none.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;

@@ -2,10 +2,10 @@
 //! rows and JSON_VALUE's ON ERROR.
 //!
 //! The oracle is the error that a cast raises: what is handed over as a value says the same, word for word.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::explicit_write, missing_docs)]
 
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::Client;
+use lumina_cluster::report::say;
 use std::io::Write;
 
 const VALID: [(&str, &str); 5] = [
@@ -41,7 +41,7 @@ fn server_since(major: i32, feature: &str) -> Option<(Cluster, Client)> {
     let version: i32 = session.query_one("SELECT current_setting('server_version_num')::int", &[]).unwrap().get(0);
     if version / 10_000 < major {
         // Not with println: the message is for those who see the tests pass.
-        writeln!(std::io::stderr(), "skipped: Postgres {} has no {feature}", version / 10_000).unwrap();
+        say(&format!("skipped: Postgres {} has no {feature}", version / 10_000));
         return None;
     }
     session.batch_execute("CREATE EXTENSION lumina; CREATE DOMAIN narrow AS phash(8)").unwrap();

@@ -3,7 +3,6 @@
 //! Each script runs in a database of its own. Where the answers differ the new ones are left
 //! in `target/transcripts` and a diff is shown. `LUMINA_ACCEPT=1` makes them the expected ones: read them first.
 //! Where Postgres itself answers otherwise than 15 does, `tests/expected/*.<major>.out` is what one version is to say.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use lumina_cluster::Cluster;
 use std::path::Path;

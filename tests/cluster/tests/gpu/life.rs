@@ -1,6 +1,6 @@
 //! The process: started once, ended in every way, in no way of the server.
 
-use crate::{NOTICE, SEARCH, digest, info, is_there, kill, process, server};
+use super::{NOTICE, SEARCH, digest, info, is_there, kill, process, server};
 use lumina_cluster::cluster::{Shutdown, wait_until};
 use lumina_cluster::gpu::Card;
 use lumina_cluster::installation::programs;
@@ -221,10 +221,9 @@ fn cancelled_at_the_start() {
     session.batch_execute("SET lumina.device = cuda").unwrap();
     let job = catalog::submit(&mut session, "photos", 5);
     wait_until("the process starts", || info(&cluster, "state") == "starting");
-    let asked = Instant::now();
     session.execute("SELECT lumina.cancel_job($1)", &[&job]).unwrap();
     assert_eq!(catalog::wait_for_end(&mut session, job), "cancelled");
-    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert_eq!(info(&cluster, "state"), "starting", "it has waited");
 }
 
 /// The library of the extension loads where there is nothing of CUDA.
@@ -240,16 +239,15 @@ fn it_links_nothing_of_cuda() {
 /// While the process starts, and however long that takes, `auto` does what the CPU can do meanwhile.
 #[test]
 fn auto_does_not_wait() {
-    let card = Card::new("slow 1000ms");
+    let card = Card::new("slow 3000ms");
     let cluster = server(&card, &[], 3000);
     let large = "phash_pairs('SELECT id, h1024 FROM hashes', 100)";
     let wanted = digest(&cluster, "cpu", large);
     std::thread::scope(|scope| {
         let starter = scope.spawn(|| digest(&cluster, "cuda", SEARCH));
         wait_until("the process starts", || info(&cluster, "state") == "starting");
-        let began = Instant::now();
         assert_eq!(digest(&cluster, "auto", large), wanted);
-        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        assert_eq!(info(&cluster, "state"), "starting", "it has waited");
         let workers = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'lumina gpu'";
         cluster.sql("postgres", workers);
         card.set("");

@@ -1,6 +1,6 @@
 //! What is found, on every kind of device: the CPU's rows.
 
-use crate::{COLUMNS, SEARCH, digest, info, make_fast, server, sum};
+use super::{COLUMNS, MANY, SEARCH, digest, info, make_fast, server, sum};
 use lumina_cluster::gpu::Card;
 
 /// Columns, and radii for each.
@@ -59,13 +59,7 @@ fn the_rows_of_the_cpu() {
 fn bands() {
     let card = Card::new("");
     let cluster = server(&card, &[], 10);
-    cluster.sql(
-        "postgres",
-        "CREATE TABLE many AS SELECT n AS id, sha256(int8send(n / 2))::phash AS h256,
-            substr(sha256(int8send(n / 2)), 1, 8)::phash AS h64 FROM generate_series(1, 20000) n;
-         UPDATE many SET h64 = set_bit(h64::bytea, id % 64, 1)::phash,
-            h256 = set_bit(h256::bytea, id % 256, 1)::phash",
-    );
+    cluster.sql("postgres", MANY);
     for (column, radius, rows, count) in [("h64", 1, 9000, 1), ("h256", 0, 9000, 1), ("h64", 2, 20_000, 2)] {
         let plan = format!(
             "SET lumina.device = cuda;

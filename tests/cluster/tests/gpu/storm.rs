@@ -1,6 +1,6 @@
 //! Faults at random, again and again, and kills under load.
 
-use crate::{NOTICE, digest, info, kill, server};
+use super::{NOTICE, digest, info, kill, server};
 use lumina_cluster::Random;
 use lumina_cluster::gpu::Card;
 use postgres::Client;

@@ -1,6 +1,6 @@
 //! Whatever takes long is cancelled in the middle: it ends at once, holds nothing, and the index is as it should be.
 
-use crate::world::{Hashes, assert_well, check, compare_all, compare_some, copy, each, fill, value, world};
+use super::world::{Hashes, assert_well, check, compare_all, compare_some, copy, each, fill, value, world};
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::postgres::{Client, NoTls};

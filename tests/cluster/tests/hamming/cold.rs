@@ -1,7 +1,7 @@
 //! Pages that are neither in shared buffers nor in the system's cache: searches wait for them, and prefetch what comes next.
 //! Rows alone are looked at: what is prefetched, and when, is a test of `crates/index`.
 
-use crate::world::{Hashes, check, compare_both, each, fill, some_searches, value, world_with};
+use super::world::{Hashes, check, compare_both, each, fill, some_searches, value, world_with};
 use lumina_cluster::Cluster;
 use lumina_cluster::installation::system_program;
 use lumina_cluster::postgres::Client;

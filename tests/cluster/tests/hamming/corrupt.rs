@@ -1,7 +1,7 @@
 //! Damaged files: bytes changed, pages zeroed, exchanged, cut off. What reads them says which block of which index, and to
 //! REINDEX; or it finds what a sequential scan finds, because it does not read them. Never less, never a crash.
 
-use crate::world::{
+use super::world::{
     Hashes, Search, Way, assert_well, check, compare_all, compare_some, copy, each, fill, value, world, world_with,
 };
 use lumina_cluster::postgres::{Client, Error};

@@ -1,7 +1,7 @@
 //! What is read while the index changes: cursors in every form, old snapshots, rows that are locked, serializable
 //! transactions.
 
-use crate::world::{Hashes, Row, Search, Way, check, copy, each, explain, fill, rows, value, world};
+use super::world::{Hashes, Row, Search, Way, check, copy, each, explain, fill, rows, value, world};
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::postgres::Client;

@@ -1,6 +1,6 @@
 //! Every kind of table and index, and what is done to them.
 
-use crate::world::{
+use super::world::{
     Hashes, Search, Way, assert_well, check, compare_all, compare_both, compare_some, copy, each, explain, fill, hex,
     value, world,
 };
@@ -134,9 +134,9 @@ fn partitioned() {
                 let sql = format!("SELECT id, h <~> {} FROM t {filter} {order}", search.center);
                 let plan = explain(session, &format!("{sql} {limit}")).unwrap();
                 assert!(!plan.contains("Seq Scan") && plan.contains("Index Scan using t_"), "{plan}");
-                let found = crate::world::rows(session, &format!("{sql} {limit}")).unwrap();
+                let found = super::world::rows(session, &format!("{sql} {limit}")).unwrap();
                 session.batch_execute("SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off").unwrap();
-                search.assert_same(&found, &crate::world::rows(session, &sql).unwrap());
+                search.assert_same(&found, &super::world::rows(session, &sql).unwrap());
             }
             each(session, "COMMIT");
         }

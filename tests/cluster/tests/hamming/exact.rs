@@ -1,6 +1,6 @@
 //! What the index finds is what a sequential scan finds: at every width, radius and skew, in every stage of a table's life.
 
-use crate::world::{
+use super::world::{
     Hashes, Search, Way, check, compare_all, compare_both, compare_some, copy, each, explain, fill, hex, value, world,
     world_with,
 };

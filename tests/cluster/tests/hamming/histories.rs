@@ -1,6 +1,6 @@
 //! Random changes in any order, with a look after each few: the property that the whole index stands for.
 
-use crate::world::{Hashes, check, compare_some, copy, fill, hex, world};
+use super::world::{Hashes, check, compare_some, copy, fill, hex, world};
 use lumina_cluster::postgres::Client;
 use lumina_cluster::report::{number, say};
 

@@ -1,7 +1,7 @@
 //! Servers that are killed under load, at any moment and in several ways: what comes back is whole.
 
-use crate::load::{EAGER, Stop, Worker, assert_whole, make_tables};
-use crate::world::{assert_well, world_with};
+use super::load::{EAGER, Stop, Worker, assert_whole, make_tables};
+use super::world::{assert_well, world_with};
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::kills::connect;
 use lumina_cluster::report::{number, say};

@@ -1,6 +1,6 @@
 //! Crashes, transactions and dumps: indexes that are unlogged, temporary, new in their transaction, prepared, restored.
 
-use crate::world::{
+use super::world::{
     Hashes, Search, Way, assert_well, check, compare_all, compare_some, copy, each, fill, value, world, world_with,
 };
 use lumina_cluster::{Cluster, Shutdown};

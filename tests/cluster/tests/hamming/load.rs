@@ -1,7 +1,7 @@
 //! Many sessions that insert, delete, update and search at once, under the most eager autovacuum: every search is compared
 //! with a sequential scan in the same snapshot.
 
-use crate::world::{
+use super::world::{
     Hashes, Search, Way, assert_well, check, compare_all, compare_some, copy, each, hex, value, world, world_with,
 };
 use lumina_cluster::postgres::{Client, Error};

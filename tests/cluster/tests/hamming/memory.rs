@@ -1,6 +1,6 @@
 //! Sessions that are granted more memory than the system gives: they end with an error, or their result.
 
-use crate::world::{Hashes, assert_well, check, compare_all, each, fill, world_with};
+use super::world::{Hashes, assert_well, check, compare_all, each, fill, world_with};
 use lumina_cluster::postgres::error::SqlState;
 use lumina_cluster::report::say;
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 //!
 //! The setting is a minute, its least that is real (0 has VACUUM remove nothing): the test waits for two or three.
 
-use crate::world::{Hashes, Row, Search, Way, assert_well, copy, each, fill, rows, value, world, world_with};
+use super::world::{Hashes, Row, Search, Way, assert_well, copy, each, fill, rows, value, world, world_with};
 use lumina_cluster::cluster::wait_until_within;
 use lumina_cluster::postgres::Client;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! When the planner takes the index, and when it leaves it alone; how many rows it expects; under row-level security.
 
-use crate::world::{Hashes, copy, each, explain, fill, value, world};
+use super::world::{Hashes, copy, each, explain, fill, value, world};
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::Client;
 use std::fmt::Write as _;

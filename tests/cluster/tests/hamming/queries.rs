@@ -1,7 +1,7 @@
 //! Every shape of query that can reach the index: bitmaps with other indexes, joins, prepared statements, NULLs, several
 //! conditions at once.
 
-use crate::world::{Hashes, Row, Search, Way, compare_both, copy, each, explain, fill, rows, value, world};
+use super::world::{Hashes, Row, Search, Way, compare_both, copy, each, explain, fill, rows, value, world};
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::Client;
 

@@ -1,6 +1,6 @@
 //! What is refused, and how; what the catalog says of the access method; who may call what.
 
-use crate::world::{Hashes, Search, Way, compare_some, each, explain, fill, refusal, value, world};
+use super::world::{Hashes, Search, Way, compare_some, each, explain, fill, refusal, value, world};
 use lumina_cluster::postgres::Client;
 
 /// A statement that must fail, with the SQLSTATE, and words of the message and of the hint.

@@ -1,7 +1,7 @@
 //! A streaming standby that is searched while the primary inserts, deletes, vacuums and merges; killed, and promoted.
 
-use crate::load::Stop;
-use crate::world::{
+use super::load::Stop;
+use super::world::{
     Hashes, Row, Search, Way, assert_well, check, compare_some, copy, each, fill, hex, refusal, rows, value, world_with,
 };
 use lumina_cluster::cluster::wait_until;

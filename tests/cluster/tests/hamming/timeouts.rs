@@ -1,7 +1,7 @@
 //! Statements that are cut off by `statement_timeout`, again and again: everybody gets on all the same.
 
-use crate::load::{Stop, Worker, assert_whole, make_tables};
-use crate::world::{Hashes, Search, Way, assert_well, check, each, hex, value, world};
+use super::load::{Stop, Worker, assert_whole, make_tables};
+use super::world::{Hashes, Search, Way, assert_well, check, each, hex, value, world};
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::postgres::Client;
 use lumina_cluster::report::{number, say};

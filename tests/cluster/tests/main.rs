@@ -1,0 +1,34 @@
+//! Whole behaviour, on real servers that each test starts and throws away: several sessions, kills, restarts, standbys.
+//!
+//! One program: what runs last in a program of its own would leave a processor idle, and each would be linked. A module
+//! is run by its name: `cargo test -p lumina-cluster -- hamming::plans`.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test may fail")]
+
+mod catalog_estimates;
+mod catalog_forgery;
+mod catalog_roles;
+mod catalog_security;
+mod clients;
+mod duplicates;
+mod gpu;
+mod hamming;
+mod image_memory;
+mod images;
+mod import;
+mod import_ends;
+mod import_hostile;
+mod import_kills;
+mod job_copies;
+mod job_ends;
+mod job_kills;
+mod job_presets;
+mod job_recovery;
+mod job_starts;
+mod jobs;
+mod oracle;
+mod round_trips;
+mod search;
+mod search_limits;
+mod search_places;
+mod soft_errors;
+mod transcripts;
