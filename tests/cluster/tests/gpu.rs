@@ -61,11 +61,12 @@ fn sum(call: &str) -> String {
 
 /// A search that takes the stand-in some hundred milliseconds.
 const SEARCH: &str = "phash_pairs('SELECT id, h256 FROM hashes', 90)";
-/// A table in which each second row is near the one before it.
+/// A table in which each second row is near the one before it, in bits anywhere.
 const MANY: &str = "
     CREATE TABLE many AS SELECT n AS id, sha256(int8send(n / 2))::phash AS h256,
         substr(sha256(int8send(n / 2)), 1, 8)::phash AS h64 FROM generate_series(1, 20000) n;
-    UPDATE many SET h64 = set_bit(h64::bytea, id % 64, 1)::phash, h256 = set_bit(h256::bytea, id % 256, 1)::phash";
+    UPDATE many SET h64 = set_bit(h64::bytea, abs(hashint4(id) % 64), 1)::phash,
+        h256 = set_bit(h256::bytea, abs(hashint4(id) % 256), 1)::phash";
 /// What a statement says that has gone on on the CPU.
 const NOTICE: &str = "NOTICE:  the GPU has failed, the CPU searches instead: ";
 

@@ -54,20 +54,26 @@ fn the_rows_of_the_cpu() {
     }
 }
 
-/// Where bands are cheaper, by one band and by several, that reach from word to word.
+/// Where bands are cheaper: one and several, that reach from word to word, of the only column, the first, the last.
 #[test]
 fn bands() {
     let card = Card::new("");
     let cluster = server(&card, &[], 10);
     cluster.sql("postgres", MANY);
-    for (column, radius, rows, count) in [("h64", 1, 9000, 1), ("h256", 0, 9000, 1), ("h64", 2, 20_000, 2)] {
+    for (columns, radii, rows, driving, count) in [
+        ("h64", "1", 9000, 1, 1),
+        ("h256", "0", 9000, 1, 1),
+        ("h64", "2", 20_000, 1, 2),
+        ("h64, h256", "ARRAY[2, 9]", 20_000, 1, 2),
+        ("h256, h64", "ARRAY[9, 2]", 20_000, 2, 2),
+    ] {
+        let search = format!("('SELECT id, {columns} FROM many ORDER BY id LIMIT {rows}', {radii})");
         let plan = format!(
             "SET lumina.device = cuda;
-             SELECT method, device, cardinality(widths)
-             FROM phash_plan('SELECT id, {column} FROM many LIMIT {rows}', {radius})"
+             SELECT method, device, hash_column, cardinality(widths) FROM phash_plan{search}"
         );
-        assert_eq!(cluster.sql("postgres", &plan).trim(), format!("bands|cuda|{count}"));
-        let call = format!("phash_pairs('SELECT id, {column} FROM many LIMIT {rows}', {radius})");
+        assert_eq!(cluster.sql("postgres", &plan).trim(), format!("bands|cuda|{driving}|{count}"), "{search}");
+        let call = format!("phash_pairs{search}");
         let found = digest(&cluster, "cuda", &call);
         assert_eq!(found, digest(&cluster, "cpu", &call), "{call}");
         assert!(!found.starts_with("0 "), "{found}");
