@@ -32,8 +32,8 @@ pub struct Collapse<'d> {
 }
 
 impl<'d> Collapse<'d> {
-    /// Takes memory for a set. `seed` keeps anyone from choosing rows that meet in the table. Errors: `OutOfMemory`, where the
-    /// set does not fit: it is not cut; `Refused`.
+    /// Takes memory for a set. `seed` keeps anyone from choosing rows that meet in the table. Errors: `OutOfMemory`,
+    /// where the set does not fit: it is not cut; `Refused`.
     pub fn new(device: &'d Device, set: &Set, seed: u64) -> Result<Self, GpuError> {
         device.prove(Subject::Collapse)?;
         Self::unproved(device, set, seed)
@@ -72,8 +72,8 @@ impl<'d> Collapse<'d> {
 
     /// One launch, or the copying in of some rows. `false` where all is done.
     pub fn step(&mut self) -> Result<bool, GpuError> {
+        self.part.copy_some()?;
         if !self.part.is_whole() {
-            self.part.copy_some()?;
             return Ok(true);
         }
         let Some(slice) = self.slices.next() else {

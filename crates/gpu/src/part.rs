@@ -1,19 +1,21 @@
-//! A part of a search that the device holds whole: its sets, its buffer for results.
+//! A part of a search that fits the device: its sets, which are copied in piece by piece, and its buffer for results.
 
 use crate::device::{Arena, Device, Plain, Pointer, STAGING};
 use crate::error::GpuError;
 use crate::params;
 use crate::request::{Hashes, Request, Set};
 use crate::search::Take;
+use crate::slices::LAUNCH;
 use std::ops::Range;
+use std::time::Instant;
 
 /// Results of a launch that always fit: the most pairs of the smallest slice.
 pub(crate) const LEAST_RESULTS: usize = 1 << 18;
 /// Results of a launch for which there is room, where there is memory.
 pub(crate) const RESULTS: usize = 1 << 20;
 
-/// Bytes of hashes that a step copies in: some milliseconds, so that others wait no longer than for a launch.
-const COPIED: usize = 2 * STAGING;
+/// Bytes of hashes that are copied in between two looks at the clock.
+const PIECE: usize = 2 * STAGING;
 
 /// Rows of the two sets, or of the one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl<'d> Part<'d> {
             + Arena::bytes::<u16>(capacity * columns)
     }
 
-    /// Takes memory, `more` bytes beyond what it needs itself. The rows come with [`copy_some`](Self::copy_some). Errors:
+    /// Takes memory, `more` bytes beyond what it needs itself; [`copy_some`](Self::copy_some) brings the rows. Errors:
     /// `OutOfMemory`.
     pub(crate) fn new(
         device: &'d Device,
@@ -128,22 +130,22 @@ impl<'d> Part<'d> {
         self.pending.is_empty()
     }
 
-    /// Copies some of the rows in.
+    /// Copies rows in, for as long as a launch may take: others wait no longer for this than for that, and in turns
+    /// with searches it gets its share.
     pub(crate) fn copy_some(&mut self) -> Result<(), GpuError> {
-        let mut room = COPIED;
+        let began = Instant::now();
         while let Some(next) = self.pending.last_mut() {
-            let bytes = next.hashes.words() * size_of::<u64>();
-            let some = next.rows.len().min(room / bytes);
-            if some == 0 && !next.rows.is_empty() {
-                break;
-            }
+            let words = next.hashes.words();
+            let some = next.rows.len().min(PIECE / (words * size_of::<u64>()));
             let rows = next.rows.start..next.rows.start + some;
             self.device.copy_in(next.to, next.hashes.of(&rows))?;
-            room -= some * bytes;
             next.rows.start = rows.end;
-            next.to = next.to.at(some * next.hashes.words());
+            next.to = next.to.at(some * words);
             if next.rows.is_empty() {
                 self.pending.pop();
+            }
+            if began.elapsed() >= LAUNCH {
+                break;
             }
         }
         Ok(())
@@ -194,18 +196,18 @@ impl<'d> Part<'d> {
 
     /// Hands out the first `count` pairs: as rows of the whole sets, and the distances, those of a pair together.
     pub(crate) fn take<E: From<GpuError>>(&self, count: usize, take: &mut Take<'_, E>) -> Result<(), E> {
-        const PIECE: usize = 1 << 16;
+        const SOME: usize = 1 << 16;
         let mut pairs: Vec<(u32, u32)> = Vec::new();
         let mut distances: Vec<u16> = Vec::new();
-        if pairs.try_reserve_exact(PIECE.min(count)).is_err()
-            || distances.try_reserve_exact(PIECE.min(count) * self.columns).is_err()
+        if pairs.try_reserve_exact(SOME.min(count)).is_err()
+            || distances.try_reserve_exact(SOME.min(count) * self.columns).is_err()
         {
             return Err(GpuError::OutOfMemory(count).into());
         }
         let (first_left, first_right) = self.first;
         let (left_rows, right_rows) = (u64::from(self.left.rows), u64::from(self.right.rows));
-        for first in (0..count).step_by(PIECE) {
-            let some = PIECE.min(count - first);
+        for first in (0..count).step_by(SOME) {
+            let some = SOME.min(count - first);
             pairs.clear();
             distances.clear();
             self.device.copy_out(self.pairs.at(first), some, |found| {

@@ -64,15 +64,15 @@ struct Current<'d> {
 }
 
 impl Current<'_> {
-    /// Copies rows in, or prepares the first pass.
+    /// Copies rows in; once all are there, prepares the first pass.
     fn prepare(&mut self, method: &Method) -> Result<(), GpuError> {
-        if !self.part.is_whole() {
-            return self.part.copy_some();
+        self.part.copy_some()?;
+        if self.part.is_whole() {
+            self.pass = Some(match method {
+                Method::BruteForce => Pass::Brute(Brute::begin(&self.part)?),
+                Method::Bands(bands) => Pass::Banded(Banded::begin(&self.part, bands)?),
+            });
         }
-        self.pass = Some(match method {
-            Method::BruteForce => Pass::Brute(Brute::begin(&self.part)?),
-            Method::Bands(bands) => Pass::Banded(Banded::begin(&self.part, bands)?),
-        });
         Ok(())
     }
 }
@@ -125,13 +125,13 @@ impl<'d> Search<'d> {
         Ok(search)
     }
 
-    /// Whether the next step is a launch.
+    /// Whether all rows of the current part are there, and its first pass is prepared.
     pub(crate) fn is_prepared(&self) -> bool {
         self.current.as_ref().is_some_and(|current| current.pass.is_some())
     }
 
-    /// One launch, or the copying in of some rows. Errors: those of the driver; `OutOfMemory`, where not even the smallest
-    /// part fits. After an error the search cannot go on.
+    /// One launch, or the copying in of some rows. Errors: those of the driver; `OutOfMemory`, where not even the
+    /// smallest part fits. After an error the search cannot go on.
     pub fn step<E: From<GpuError>>(&mut self, take: &mut Take<'_, E>) -> Result<Step, E> {
         if self.has_failed {
             return Err(GpuError::refused("a search that has failed", 0).into());
@@ -152,18 +152,7 @@ impl<'d> Search<'d> {
             };
         };
         let part = &current.part;
-        let Some(pass) = &mut current.pass else {
-            match current.prepare(&self.request.method) {
-                Ok(()) => {}
-                Err(GpuError::OutOfMemory(bytes)) => {
-                    let rows = current.rows.clone();
-                    self.current = None;
-                    self.cut_smaller(rows, bytes)?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-            return Ok(Step::Worked);
-        };
+        let Some(pass) = &mut current.pass else { return Ok(self.prepare()?) };
         let Some(slice) = pass.slices().next() else {
             let goes_on = match pass {
                 Pass::Brute(_) => false,
@@ -193,18 +182,37 @@ impl<'d> Search<'d> {
         Ok(Step::Worked)
     }
 
-    /// Takes memory for the next rows. Where other searches have it, they come later; where nobody has, all that is left
-    /// is cut smaller.
+    /// Takes memory for the next rows, and prepares them. Where other searches have it, they come later; where nobody
+    /// has, all that is left is cut smaller.
     fn next_part(&mut self, rows: Rows) -> Result<Step, GpuError> {
         let more = self.pass_bytes(&rows);
         match Part::new(self.device, &self.request, &rows, self.capacity, more) {
-            Ok(part) => self.current = Some(Current { rows, part, pass: None }),
+            Ok(part) => {
+                self.current = Some(Current { rows, part, pass: None });
+                return self.prepare();
+            }
             Err(GpuError::OutOfMemory(_)) if self.is_patient && self.device.is_shared() => {
                 self.left.push(rows);
                 return Ok(Step::Waits);
             }
             Err(GpuError::OutOfMemory(bytes)) => self.cut_smaller(rows, bytes)?,
             Err(error) => return Err(error),
+        }
+        Ok(Step::Worked)
+    }
+
+    /// Copies rows in, or prepares the first pass. Where the driver has no memory for that, all is cut smaller at once:
+    /// this search has memory itself, and two that wait for each other would never end.
+    fn prepare(&mut self) -> Result<Step, GpuError> {
+        if let Some(current) = &mut self.current {
+            match current.prepare(&self.request.method) {
+                Err(GpuError::OutOfMemory(bytes)) => {
+                    let rows = current.rows.clone();
+                    self.current = None;
+                    self.cut_smaller(rows, bytes)?;
+                }
+                outcome => outcome?,
+            }
         }
         Ok(Step::Worked)
     }

@@ -2,7 +2,7 @@
 //!
 //! One thread does everything: it takes questions, runs a step of one search after the other, and hands out results
 //! as fast as each client reads them. So a short search passes a long one, and a client that is gone is noticed between
-//! two launches. A search whose client does not read keeps its memory of the device; another one that needs that memory
+//! two steps. A search whose client does not read keeps its memory of the device; another one that needs that memory
 //! waits for it, and ends without it after two seconds, so that its client can search on the CPU.
 //!
 //! The process holds nothing that outlives it: when it ends, for whatever reason, its clients see the end of the
@@ -59,7 +59,8 @@ pub enum End {
     System(io::Error),
 }
 
-/// Serves clients until there is a reason to end. `stop` is called between two steps, which take some 50 ms at most.
+/// Serves clients until there is a reason to end. `stop` is called between two steps: a launch or a copy of some 50 ms,
+/// the sort of a set, and, the first time that a kind of kernel is used, its compilation and proof.
 pub fn serve(listener: &UnixListener, device: &Device, settings: Settings, stop: &dyn Fn() -> bool) -> End {
     if let Err(error) = listener.set_nonblocking(true) {
         return End::System(error);

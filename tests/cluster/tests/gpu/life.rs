@@ -142,10 +142,18 @@ fn it_ends_with_the_server() {
         cluster.restart();
         assert_eq!(info(&cluster, "state, failures"), "not tried|0");
     }
+    // Killed, while the driver is busy for an hour.
     digest(&cluster, "cuda", SEARCH);
     let first = process(&cluster);
+    card.set("slow 3600000ms");
+    let mut session = cluster.connect();
+    session.batch_execute("SET lumina.device = cuda").unwrap();
+    let search = std::thread::spawn(move || session.batch_execute(&format!("SELECT count(*) FROM {SEARCH}")));
+    wait_until("the process does not answer any more", || info(&cluster, "active_searches").is_empty());
     cluster.kill();
+    assert!(search.join().unwrap().is_err());
     wait_until("the process is gone", || !is_there(first));
+    card.set("");
     cluster.restart();
     // A session crashes: all of the server's processes end, and the GPU's.
     let wanted = digest(&cluster, "cuda", SEARCH);
