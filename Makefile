@@ -9,7 +9,7 @@ help:
 	@echo "make test         formatting, lints, all tests on Postgres 15; the type, the index, bulk search on 18"
 	@echo "make test-all     the tests on Postgres 15, 16, 17 and 18, each in the Debian that has it; needs root"
 	@echo "make test-clients the clients of docs/clients.md: psycopg, SQLAlchemy, Django, JDBC, PostgREST"
-	@echo "make bench        the figures of the README"
+	@echo "make bench        the figures of docs/benchmarks.md"
 	@echo "make bench-images decoding and hashing of real pictures"
 	@echo "make bench-quality how many altered copies the pair rules find, and how often they are wrong"
 	@echo "make fuzz         the parsers against random input; SECONDS_EACH=60 by default"

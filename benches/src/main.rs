@@ -1,4 +1,5 @@
-//! What the figures in the README come from: a column of `phash(64)` beside what Postgres has, on one server, in one run.
+//! What the figures in `docs/benchmarks.md` come from: a column of `phash(64)` beside what Postgres has, on one server, in
+//! one run.
 //!
 //! `make bench`, or `cargo run -p lumina-bench -- ROWS RUNS`. Prints Markdown. With 0 rows the type itself is
 //! left out; a third argument (`uniform64-1000000`, say, or a part of names) measures the index on these sets and nothing else. Statements that are compared are run in turn, so that a busy machine is unkind to both; the table gives

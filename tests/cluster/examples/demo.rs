@@ -1,4 +1,4 @@
-//! `make demo`: a throwaway server with the extension, the README's session on it, and then, in a terminal, psql.
+//! `make session`: a throwaway server with the extension, the README's session on it, and then, in a terminal, psql.
 #![allow(clippy::expect_used, reason = "a program for developers: it stops where it fails")]
 
 use lumina_cluster::{Cluster, installation};

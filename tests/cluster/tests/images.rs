@@ -181,7 +181,7 @@ fn other_interrupts_are_served() {
     assert!(asked > 1 && cluster.log().contains("logging memory contexts of PID"), "{asked}");
 }
 
-/// What is no whole image is an error of those that the README names, and the server stays up.
+/// What is no whole image is an error of those that `docs/reference/errors.md` names, and the server stays up.
 #[test]
 fn damaged_images() {
     let cluster = Cluster::start();

@@ -5,7 +5,7 @@
 //! Where Postgres itself answers otherwise than 15 does, `tests/expected/*.<major>.out` is what one version is to say.
 
 use lumina_cluster::Cluster;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[test]
@@ -45,7 +45,7 @@ fn transcripts() {
     assert!(failed.is_empty(), "other answers than expected: {failed:?}");
 }
 
-/// The README's session is what `make demo` prints.
+/// The README's session is what `make session` prints.
 #[test]
 fn the_readme_tells_the_truth() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
@@ -54,11 +54,25 @@ fn the_readme_tells_the_truth() {
     assert!(readme.contains(&session), "README.md does not hold tests/expected/readme.out");
 }
 
-/// Every object of the extension that a user can name is in the README.
+/// The pages in Markdown below a directory.
+fn pages_below(directory: &Path, pages: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            pages_below(&path, pages);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            pages.push(path);
+        }
+    }
+}
+
+/// Every object of the extension that a user can name is in the README or in a page of `docs/`.
 #[test]
-fn the_readme_names_every_object() {
+fn the_documentation_names_every_object() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-    let readme = std::fs::read_to_string(top.join("README.md")).unwrap();
+    let mut pages = vec![top.join("README.md")];
+    pages_below(&top.join("docs"), &mut pages);
+    let documentation: String = pages.iter().map(|page| std::fs::read_to_string(page).unwrap() + "\n").collect();
     let cluster = Cluster::start();
     cluster.sql("postgres", "CREATE EXTENSION lumina");
     let names = cluster.sql(
@@ -73,8 +87,8 @@ fn the_readme_names_every_object() {
             AND coalesce(proname, oprname, typname, opcname, relname) NOT LIKE '\\_%'",
     );
     let words: std::collections::HashSet<&str> =
-        readme.split(|c: char| c.is_whitespace() || "`(),".contains(c)).collect();
+        documentation.split(|c: char| c.is_whitespace() || "`(),".contains(c)).collect();
     let said = |name: &str| words.contains(name) || words.contains(format!("lumina.{name}").as_str());
     let missing: Vec<_> = names.lines().filter(|name| !said(name)).collect();
-    assert!(names.lines().count() > 40 && missing.is_empty(), "not in README.md: {missing:?}");
+    assert!(names.lines().count() > 40 && missing.is_empty(), "neither in README.md nor in docs/: {missing:?}");
 }
