@@ -196,18 +196,18 @@ impl<'d> Part<'d> {
 
     /// Hands out the first `count` pairs: as rows of the whole sets, and the distances, those of a pair together.
     pub(crate) fn take<E: From<GpuError>>(&self, count: usize, take: &mut Take<'_, E>) -> Result<(), E> {
-        const SOME: usize = 1 << 16;
+        const AT_A_TIME: usize = 1 << 16;
         let mut pairs: Vec<(u32, u32)> = Vec::new();
         let mut distances: Vec<u16> = Vec::new();
-        if pairs.try_reserve_exact(SOME.min(count)).is_err()
-            || distances.try_reserve_exact(SOME.min(count) * self.columns).is_err()
+        if pairs.try_reserve_exact(AT_A_TIME.min(count)).is_err()
+            || distances.try_reserve_exact(AT_A_TIME.min(count) * self.columns).is_err()
         {
             return Err(GpuError::OutOfMemory(count).into());
         }
         let (first_left, first_right) = self.first;
         let (left_rows, right_rows) = (u64::from(self.left.rows), u64::from(self.right.rows));
-        for first in (0..count).step_by(SOME) {
-            let some = SOME.min(count - first);
+        for first in (0..count).step_by(AT_A_TIME) {
+            let some = AT_A_TIME.min(count - first);
             pairs.clear();
             distances.clear();
             self.device.copy_out(self.pairs.at(first), some, |found| {
