@@ -1,6 +1,7 @@
 //! The life of a server: made, started, stopped, killed, restarted, followed by a standby, removed.
 
 use crate::installation::{give, program, system_program};
+use crate::watchdog::Watchdog;
 use postgres::{Client, NoTls};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The port that names the socket. Each cluster has a folder of its own, so that it need not be free.
 const PORT: u16 = 5432;
+
+/// The data directory, in the server's folder.
+const DATA: &str = "data";
 
 /// Postgres's three ways to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,7 @@ pub struct Cluster {
     folder: TempDir,
     /// Variables that the server is started with.
     environment: Vec<(String, String)>,
+    _watchdog: Option<Watchdog>,
 }
 
 impl Cluster {
@@ -94,12 +99,13 @@ impl Cluster {
         // Directly under /tmp: the name of a socket has room for a hundred characters.
         let folder = tempfile::Builder::new().prefix("lumina-").tempdir_in("/tmp").expect("a temporary folder");
         give(folder.path());
-        Cluster { folder, environment: environment.to_vec() }
+        let watchdog = Watchdog::watch(folder.path().join(DATA));
+        Cluster { folder, environment: environment.to_vec(), _watchdog: watchdog }
     }
 
     /// The data directory.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.folder.path().join(DATA)
     }
 
     /// The folder of the socket: the `host` of a connection.
@@ -185,8 +191,7 @@ impl Cluster {
 
     /// The postmaster's process.
     pub fn postmaster(&self) -> Option<u32> {
-        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
-        file.lines().next()?.trim().parse().ok()
+        postmaster_of(&self.data())
     }
 
     /// Limits the address space of the postmaster, and with it of sessions that start from now on, to what it has and as
@@ -284,7 +289,13 @@ fn alive(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
-fn children_of(pid: u32) -> Vec<u32> {
+/// The process whose data directory this is.
+pub(crate) fn postmaster_of(data: &Path) -> Option<u32> {
+    let file = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    file.lines().next()?.trim().parse().ok()
+}
+
+pub(crate) fn children_of(pid: u32) -> Vec<u32> {
     let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     listed.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }

@@ -16,6 +16,7 @@
 //! - [`sessions`]: sessions that wait, and statements that run beside others.
 //! - [`report`]: what tests say and are told.
 //! - [`random`]: random hashes, the same ones each time.
+//! - `watchdog`: ends a test that hangs.
 //!
 //! Everything here panics where it fails: it is for tests alone, and a test that cannot start its server has failed.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test harness: a failure is a failed test")]
@@ -32,6 +33,7 @@ pub mod psql;
 pub mod random;
 pub mod report;
 pub mod sessions;
+mod watchdog;
 
 pub use cluster::{Cluster, Shutdown};
 pub use postgres;

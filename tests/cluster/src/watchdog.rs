@@ -1,0 +1,59 @@
+//! A test that hangs is ended, and named: by itself it would keep the whole run waiting, and nobody would know which.
+
+use crate::report::{number, say};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// Seconds that a server may live in a test: five times as long as the longest takes. `LUMINA_TEST_LIMIT` sets another
+/// limit, for the long forms.
+const LIMIT: u64 = 1200;
+/// How long the test then has to fail by itself.
+const LAST_WORDS: Duration = Duration::from_secs(60);
+
+/// Dropped with the server that it watches.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    /// Closed by the drop.
+    _alive: Sender<()>,
+}
+
+impl Watchdog {
+    /// Watches the server whose data directory this is, for the test that runs on the current thread. Nothing, where that
+    /// is no test's.
+    pub(crate) fn watch(data: PathBuf) -> Option<Self> {
+        let current = std::thread::current();
+        // Each test has a thread of its name; benches and examples run on the main one.
+        let test = current.name().filter(|&name| name != "main")?.to_owned();
+        let limit = number("LUMINA_TEST_LIMIT", LIMIT);
+        let (alive, gone) = channel::<()>();
+        let watch = move || {
+            if gone.recv_timeout(Duration::from_secs(limit)) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            say(&format!("{test} hangs: its server is {limit} s old and is killed"));
+            kill(&data);
+            if gone.recv_timeout(LAST_WORDS) == Err(RecvTimeoutError::Timeout) {
+                say(&format!("{test} hangs without its server too: the run ends here"));
+                std::process::exit(101);
+            }
+        };
+        std::thread::Builder::new().name("watchdog".into()).spawn(watch).expect("a thread starts");
+        Some(Watchdog { _alive: alive })
+    }
+}
+
+/// Tells what the processes of a server are at, and kills them. A postmaster that is killed first would leave behind those
+/// that stand still.
+fn kill(data: &Path) {
+    let Some(postmaster) = crate::cluster::postmaster_of(data) else { return };
+    for pid in crate::cluster::children_of(postmaster).into_iter().chain([postmaster]) {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let (title, status) = (read("cmdline").replace('\0', " "), read("status"));
+        let state = status.lines().find_map(|line| line.strip_prefix("State:")).unwrap_or("gone");
+        say(&format!("{pid}: {}: {} {}", title.trim(), state.trim(), read("wchan")));
+        // It may have ended since.
+        let _ = Command::new("kill").args(["-9", &pid.to_string()]).output();
+    }
+}
