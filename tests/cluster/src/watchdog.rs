@@ -44,16 +44,17 @@ impl Watchdog {
     }
 }
 
-/// Tells what the processes of a server are at, and kills them. A postmaster that is killed first would leave behind those
-/// that stand still.
+/// Tells what the processes of a server are at, and kills them: the postmaster first, which would start others, and with it
+/// those that stand still, which would outlive it.
 fn kill(data: &Path) {
     let Some(postmaster) = crate::cluster::postmaster_of(data) else { return };
-    for pid in crate::cluster::children_of(postmaster).into_iter().chain([postmaster]) {
+    let processes: Vec<u32> = [postmaster].into_iter().chain(crate::cluster::children_of(postmaster)).collect();
+    for pid in &processes {
         let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
         let (title, status) = (read("cmdline").replace('\0', " "), read("status"));
         let state = status.lines().find_map(|line| line.strip_prefix("State:")).unwrap_or("gone");
         say(&format!("{pid}: {}: {} {}", title.trim(), state.trim(), read("wchan")));
-        // It may have ended since.
-        let _ = Command::new("kill").args(["-9", &pid.to_string()]).output();
     }
+    // Some may have ended since.
+    let _ = Command::new("kill").arg("-9").args(processes.iter().map(u32::to_string)).output();
 }
