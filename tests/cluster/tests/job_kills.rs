@@ -1,7 +1,7 @@
 //! Jobs that are ended in the middle, for real, in every way and at every moment: each time the job goes on by itself to its
 //! right end, nothing is missing, doubled or left over, and whoever reads sees the old groups or the new ones.
 //!
-//! `LUMINA_KILLS` says how often (80 by default), `LUMINA_SEED` where the random numbers begin.
+//! `LUMINA_KILLS` says how often (42 by default, six times each), `LUMINA_SEED` where the random numbers begin.
 
 use lumina_cluster::catalog::{RESULT, fill, leftovers, result, submit, wait_for_end};
 use lumina_cluster::cluster::wait_until;
@@ -71,7 +71,7 @@ fn killed_at_every_moment() {
         known.push(result(&mut session, "photos"));
     }
     assert_ne!(known[0], known[1]);
-    let (kills, mut random) = (number("LUMINA_KILLS", 80), Random(number("LUMINA_SEED", 1)));
+    let (kills, mut random) = (number("LUMINA_KILLS", 42), Random(number("LUMINA_SEED", 1)));
     let mut slowest = Duration::ZERO;
     let mut hits = Hits::default();
     let reads = under_a_reader(
