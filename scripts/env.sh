@@ -37,7 +37,3 @@ export PGRX_HOME=$LUMINA_HOME/pgrx
 export CARGO_TARGET_DIR=$LUMINA_HOME
 export PATH=$LUMINA_HOME/tools/bin:$PATH
 export LUMINA_PG_BIN=$PG_ROOT/usr/lib/postgresql/$PG/bin
-# Tests on whole servers wait more than they compute: this many run side by side.
-processors=$(nproc)
-export LUMINA_TEST_THREADS=${LUMINA_TEST_THREADS:-$((processors < 4 ? 2 * processors : 8))}
-unset processors

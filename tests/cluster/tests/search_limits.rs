@@ -6,8 +6,8 @@ use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::report::say;
 use lumina_cluster::sessions::{start, waits};
+use postgres::Client;
 use postgres::error::SqlState;
-use postgres::{Client, NoTls};
 use std::time::{Duration, Instant};
 
 /// Far more than the second that is promised: the machine may be busy.
@@ -54,7 +54,8 @@ fn assert_never_down(cluster: &Cluster) {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
-    /// As psql does on Ctrl-C.
+    /// By `pg_cancel_backend`, which sends one signal. For a client's request Postgres sends two, of which the second may
+    /// meet the session's next statement.
     Cancel,
     Timeout,
     Terminate,
@@ -152,7 +153,6 @@ fn interrupt(cluster: &Cluster, admin: &mut Client, phase: &Phase, way: Way, tim
     let case = format!("{}, {way:?}", phase.name);
     let mut session = cluster.connect();
     let process = pid(&mut session);
-    let cancel = session.cancel_token();
     session.batch_execute("SET client_min_messages = error; SET log_min_messages = debug1").unwrap();
     let before = cluster.log().len();
     let mut began = Instant::now();
@@ -176,10 +176,8 @@ fn interrupt(cluster: &Cluster, admin: &mut Client, phase: &Phase, way: Way, tim
             }
         });
         began = Instant::now();
-        match way {
-            Way::Cancel => cancel.cancel_query(NoTls).unwrap(),
-            _ => assert!(admin.query_one("SELECT pg_terminate_backend($1)", &[&process]).unwrap().get::<_, bool>(0)),
-        }
+        let function = if way == Way::Cancel { "pg_cancel_backend" } else { "pg_terminate_backend" };
+        assert!(admin.query_one(&format!("SELECT {function}($1)"), &[&process]).unwrap().get::<_, bool>(0));
     }
     let (mut session, result, ended) = running.join().unwrap();
     let took = ended.saturating_duration_since(began);
