@@ -1,4 +1,4 @@
-//! Looking at every page of an index, and describing it.
+//! Checks every page of an index, and computes its statistics.
 
 use crate::entries::{Entries, tid_of};
 use crate::error::{Corrupted, Damage};
@@ -11,15 +11,16 @@ use crate::run::Root;
 use crate::store::{Lock, Store};
 use crate::view::{Stop, View};
 
-/// An entry that a check has met.
+/// An entry that a check has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckedEntry {
-    /// The band whose leaf it stands in, or [`crate::layout::Layout::null_band`] for a NULL; `None` for a row in staging, which
-    /// stands for every band.
+    /// The band of its leaf, or [`crate::layout::Layout::null_band`] for a NULL; `None` for a row in staging, which
+    /// belongs to every band.
     pub band: Option<usize>,
-    /// What the band keeps of the row, as [`crate::layout::Layout::fingerprint`]; of band 0 for a row in staging, and 0 for a NULL.
+    /// The [`crate::layout::Layout::fingerprint`] of the row in that band; for a row in staging that of band 0, for a
+    /// NULL 0.
     pub fingerprint: u64,
-    /// The TID.
+    /// The heap TID.
     pub tid: u64,
 }
 
@@ -36,7 +37,7 @@ pub struct RunStats {
     pub pages: u32,
 }
 
-/// An index in figures.
+/// The statistics of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stats {
     /// Bits of a hash.
@@ -45,7 +46,7 @@ pub struct Stats {
     pub bands: usize,
     /// The runs, the largest first.
     pub runs: Vec<RunStats>,
-    /// Staging pages, of hashes and of NULLs, sealed ones too.
+    /// Staging pages, of hashes and of NULLs, including sealed ones.
     pub staging_pages: usize,
     /// Hashes in them.
     pub staging_entries: u64,
@@ -53,22 +54,22 @@ pub struct Stats {
     pub staging_nulls: u64,
     /// Blocks of the file.
     pub pages: u32,
-    /// Of these, blocks that can be taken, or could once the scans of this moment have ended.
+    /// Free blocks, including those that become free when the current scans end.
     pub free_pages: u32,
-    /// Entries that merges would write by now.
+    /// Merge debt: the entries that the merges due now would write.
     pub debt: u64,
 }
 
 impl<S: Store> Index<'_, S> {
-    /// Looks at every page that is in use, and shows every entry of every band. The first page that is not what it must be
-    /// ends the check: its sum, its place, its owner, the order of its keys, what its fences say of it.
+    /// Checks every page in use, and passes every entry of every band to `each`. The check stops at the first invalid
+    /// page: its checksum, its block, its owner, the order of its keys, its fences.
     ///
-    /// Inserts go on meanwhile, and flushes and merges too where a standby is what is checked: what has moved is looked at
-    /// from block 0 on again, and its entries are shown twice.
+    /// Inserts, flushes and merges continue meanwhile. On a standby pages that are replaced may be reused under the
+    /// check: what has moved is checked again from block 0, and its entries are passed twice.
     pub fn check(&self, each: &mut dyn FnMut(CheckedEntry)) -> Result<(), Corrupted> {
         let mut done = Vec::new();
         loop {
-            let view = View::new(self.store())?.with_all_checksums();
+            let view = View::verifying(self.store())?;
             match self.check_view(&view, &mut done, each) {
                 Ok(()) => return Ok(()),
                 Err(stop) => stop.moved(self.store())?,
@@ -156,7 +157,7 @@ impl<S: Store> Index<'_, S> {
         if leaves != root.leaves {
             return Err(Corrupted::new(run.block, Damage::Count).into());
         }
-        // Vacuum counts what it leaves; a crash may come before it says so.
+        // Vacuum counts the remaining entries; a crash may come before it records the count.
         let listed = if band == self.layout().null_band() { run.nulls } else { run.entries };
         if entries > listed {
             return Err(Corrupted::new(root.block, Damage::Count).into());
@@ -170,7 +171,7 @@ impl<S: Store> Index<'_, S> {
         store.with_lock(Lock::Flush, true, || store.with_lock(Lock::Merge, true, work)).flatten()
     }
 
-    /// The index in figures.
+    /// The statistics of the index.
     pub fn stats(&self) -> Result<Stats, Corrupted> {
         let store = self.store();
         let view = View::new(store)?;
@@ -204,7 +205,7 @@ impl<S: Store> Index<'_, S> {
     }
 }
 
-/// What a check shows of a leaf.
+/// The entries of a leaf as a check reports them.
 fn shown(leaf: &Entries<'_>, band: usize, are_nulls: bool) -> Vec<CheckedEntry> {
     let entry = |at: usize| CheckedEntry {
         band: Some(band),

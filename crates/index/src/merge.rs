@@ -1,15 +1,15 @@
-//! Runs become one run.
+//! Merges runs into one run.
 //!
-//! Runs are in *tiers* by their size: those that come of a batch of staging pages are in the first, those of four times the
-//! size in the second, and so on. When a tier has [`FAN_IN`] runs they become one, which is in the next tier or above: each
-//! entry is written once a tier, and a search looks at three runs a tier at most. A run that vacuum has left half empty is
-//! written anew.
+//! Runs are in *tiers* by their size: those of one batch of staging pages are in the first, those of four times the
+//! size in the second, and so on. When a tier has [`FAN_IN`] runs they become one, in the next tier or above: each
+//! entry is written once per tier, and a search reads at most three runs per tier. A run that vacuum has left half
+//! empty is rewritten.
 //!
-//! Bands are merged one after the other, each by a merge of the leaves in order: memory is a leaf a run. The inputs stay
-//! listed until the output is, in one change of block 0.
+//! Bands are merged one after the other, each by a merge of the leaves in order: memory is a leaf per run. The inputs
+//! stay listed until the output is, in one change of block 0.
 //!
-//! A merge of large runs takes minutes, and inserts go on: what they leave to be merged meanwhile, and nobody else may
-//! merge, it merges on its way. Otherwise the list would fill up, and whoever inserts would wait for the whole of it.
+//! A merge of large runs takes minutes, and inserts go on: the runs that they leave meanwhile, which nobody else may
+//! merge, are merged by the long merge itself. Otherwise the list would fill up, and inserts would wait.
 
 use crate::entries::{Entries, StoredTid, staging_capacity};
 use crate::error::Corrupted;
@@ -22,39 +22,39 @@ use crate::view::{Leaves, Stop, View};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// So many runs of a tier become one.
+/// Runs of a tier that become one.
 pub(crate) const FAN_IN: usize = 4;
-/// The most runs that become one at a time: the rest of the list is room for those that come meanwhile.
+/// The most runs per merge: the rest of the list is room for runs that arrive meanwhile.
 const MOST_MERGED: usize = 16;
-/// Leaves that a long merge reads between two looks at what else is due.
+/// Leaves that a long merge reads between two checks for other merges that are due.
 const LEAVES: usize = 256;
 
 /// The tier of a run.
 fn tier(layout: &Layout, run: &RunRef) -> u32 {
-    // The last page of a batch has one entry as a rule. Four such batches are one of the next tier, and not just below it.
+    // The last page of a batch has one entry as a rule. Four such batches must reach the next tier, not just miss it.
     let batch = ((STAGING_PAGES - 1) * staging_capacity(layout.words())) as u64;
     ((run.entries + run.nulls) / batch).max(1).ilog(FAN_IN as u64)
 }
 
-/// Whether at least half of the room of a run is empty.
+/// Whether at least half of a run's capacity is empty.
 fn is_sparse(layout: &Layout, run: &RunRef) -> bool {
     let leaves = |band: usize, entries: u64| entries / layout.shape(band).capacity() as u64 + 2;
     let full: u64 = (0..layout.bands()).map(|band| leaves(band, run.entries)).sum();
     u64::from(run.pages) > 2 * (full + leaves(layout.null_band(), run.nulls) + 2)
 }
 
-/// The runs to merge next: of the first tier that has too many, or one that is sparse; of at most `most` pages together.
+/// The runs to merge next: of the first tier that has too many, or a sparse one; of at most `most` pages together.
 pub(crate) fn due(meta: &Meta, most: u64) -> Option<Vec<u64>> {
     due_beside(meta, &[], most)
 }
 
-/// The same, without the runs of some generations.
+/// [`due`] without the runs of the generations `taken`.
 fn due_beside(meta: &Meta, taken: &[u64], most: u64) -> Option<Vec<u64>> {
     let tier = |run: &RunRef| tier(&meta.layout, run);
     let runs: Vec<&RunRef> = beside(meta, taken).collect();
     let highest = runs.iter().map(|run| tier(run)).max()?;
     for wanted in 0..=highest {
-        // The smallest first, as many as may be.
+        // The smallest first, as many as fit.
         let mut pages = 0;
         let fits = |run: &&&RunRef| {
             pages += u64::from(run.pages);
@@ -70,17 +70,17 @@ fn due_beside(meta: &Meta, taken: &[u64], most: u64) -> Option<Vec<u64>> {
     sparse.map(|run| vec![run.generation])
 }
 
-/// The runs but those of some generations, the largest first.
+/// The runs but those of the generations `taken`, the largest first.
 fn beside<'m>(meta: &'m Meta, taken: &[u64]) -> impl DoubleEndedIterator<Item = &'m RunRef> {
     meta.runs.iter().filter(|run| !taken.contains(&run.generation))
 }
 
-/// The smallest runs, so many at most.
+/// The `count` smallest runs, or all if there are fewer.
 fn smallest(meta: &Meta, taken: &[u64], count: usize) -> Vec<u64> {
     beside(meta, taken).rev().take(count).map(|run| run.generation).collect()
 }
 
-/// How many entries merges would write by now.
+/// Merge debt: how many entries the merges due now would write.
 pub(crate) fn debt(meta: &Meta) -> u64 {
     let Some(due) = due(meta, u64::MAX) else { return 0 };
     let runs = meta.runs.iter().filter(|run| due.contains(&run.generation));
@@ -88,7 +88,7 @@ pub(crate) fn debt(meta: &Meta) -> u64 {
 }
 
 impl<S: Store> Index<'_, S> {
-    /// Merges runs that are due, of at most `most` pages together; false where none is, or somebody else merges and
+    /// Merges runs that are due, of at most `most` pages together; false if none is, or another session merges and
     /// `wait` is not set.
     pub fn merge(&self, most: u64, wait: bool) -> Result<bool, Corrupted> {
         if due(&Meta::load(self.store())?, most).is_none() {
@@ -97,10 +97,10 @@ impl<S: Store> Index<'_, S> {
         self.merge_some(wait, |meta| due(meta, most))
     }
 
-    /// Everything becomes one run, in steps: the small runs first, then all.
+    /// Merges everything into one run, in steps: the small runs first, then all.
     pub fn compact(&self) -> Result<(), Corrupted> {
         if !Meta::load(self.store())?.sealed.is_empty() {
-            // A crash has left a batch that was on its way.
+            // A crash may have left a sealed batch.
             self.flush(true)?;
         }
         self.flush(true)?;
@@ -119,9 +119,9 @@ impl<S: Store> Index<'_, S> {
         Ok(())
     }
 
-    /// Where the list of runs is full: the smallest become one, uninterrupted unless that is long.
+    /// Merges the smallest runs of a full list, without a cancel check unless that is long.
     pub(crate) fn merge_smallest(&self) -> Result<(), Corrupted> {
-        // Not where another merge, for which this one waited, has made room.
+        // Not if another merge, for which this one waited, has made room.
         let choose = |meta: &Meta| meta.is_full().then(|| smallest(meta, &[], FAN_IN));
         self.store().with_lock(Lock::Merge, true, || self.merge_locked(choose, FOREGROUND)).unwrap_or(Ok(false))?;
         Ok(())
@@ -132,7 +132,7 @@ impl<S: Store> Index<'_, S> {
         self.store().with_lock(Lock::Merge, wait, || self.merge_locked(choose, SHORT)).unwrap_or(Ok(false))
     }
 
-    /// Not interrupted where it is of at most `short` pages.
+    /// Without a cancel check if it has at most `short` pages.
     fn merge_locked(&self, choose: impl FnOnce(&Meta) -> Option<Vec<u64>>, short: u64) -> Result<bool, Corrupted> {
         let Some(begun) = self.begin(|meta| &mut meta.merging, choose)? else { return Ok(false) };
         let is_long = begun.pages() > short;
@@ -140,8 +140,8 @@ impl<S: Store> Index<'_, S> {
         Ok(true)
     }
 
-    /// On the way of a long merge: merges others that are due, of no more pages than an insert would; where the list is half
-    /// full, whatever is smallest.
+    /// Called during a long merge: merges others that are due, of no more pages than an insert would; if the list is
+    /// half full, the smallest.
     fn merge_meanwhile(&self, outer: &Begun) -> Result<(), Corrupted> {
         let choose = |meta: &Meta| {
             due_beside(meta, &outer.chosen, FOREGROUND).or_else(|| {
@@ -156,7 +156,7 @@ impl<S: Store> Index<'_, S> {
         Ok(())
     }
 
-    /// Chooses runs, and says in block 0 that one is being written of them.
+    /// Chooses runs, and records in block 0 that their output is being written.
     fn begin(
         &self,
         writing: Writing,
@@ -179,9 +179,9 @@ impl<S: Store> Index<'_, S> {
         let store = self.store();
         let mut meta = begun.meta.clone();
         let (generation, runs) = (*(begun.writing)(&mut meta), begun.runs());
-        // What is written from these pages will have sums of its own.
+        // The pages written from these get checksums of their own.
         let mut merge = Merge {
-            view: View::new(store)?.with_all_checksums(),
+            view: View::verifying(store)?,
             allocator: Allocator::new(store, meta, is_long),
             meanwhile,
             leaves: 0,
@@ -203,14 +203,14 @@ impl<S: Store> Index<'_, S> {
     }
 }
 
-/// Where block 0 has the generation that is being written.
+/// The field of block 0 with the generation that is being written.
 type Writing = fn(&mut Meta) -> &mut u64;
 
-/// A merge that block 0 knows of.
+/// A merge that is recorded in block 0.
 struct Begun {
-    /// Block 0 as it was then.
+    /// Block 0 at that time.
     meta: Meta,
-    /// The runs that become one.
+    /// The runs that are merged.
     chosen: Vec<u64>,
     writing: Writing,
 }
@@ -225,12 +225,12 @@ impl Begun {
     }
 }
 
-/// A merge at work.
+/// A running merge.
 struct Merge<'s, 'm, S: Store> {
     view: View<'s, S>,
     allocator: Allocator<'s, S>,
     meanwhile: &'m dyn Fn() -> Result<(), Corrupted>,
-    /// Leaves read since that was called.
+    /// Leaves read since the last call of `meanwhile`.
     leaves: usize,
 }
 
@@ -259,7 +259,7 @@ impl<S: Store> Merge<'_, '_, S> {
             heads.extend(self.head(cursor)?.map(|key| Reverse((key, at))));
         }
         while let Some(Reverse((_, at))) = heads.pop() {
-            // As long as this one's entries come before those of all others.
+            // While the entries of this run come before those of all others.
             let until = heads.peek().map_or(u64::MAX, |Reverse((key, _))| *key);
             let cursor = &mut cursors[at];
             while let Some(key) = self.head(cursor)? {

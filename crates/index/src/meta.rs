@@ -1,10 +1,9 @@
-//! Block 0: which runs and staging pages an index has, and which generations live.
+//! Block 0: which runs and staging pages an index has, and which generations are live.
 //!
-//! A page lives if its generation is that of a listed run, of a batch of staging pages, or of a run that is being
-//! written; whatever else a page says it is, it is free, however it came to be so: no page is ever written to be freed,
-//! and a crash leaves nothing to be cleaned. What was replaced is remembered with a stamp until no scan can be reading
-//! it; until then its pages are not taken, so that on the server that writes, a scan finds every page that it was
-//! promised.
+//! A page is live if its generation is that of a listed run, of a batch of staging pages, or of a run that is being
+//! written; every other page is free, whatever it contains: no page is ever written to be freed, and a crash leaves
+//! nothing to clean up. A replaced generation is remembered with its xid horizon until no scan can be reading it; until
+//! then its pages are not reused, so that on the primary, a scan finds every page that it was led to.
 
 use crate::error::{Corrupted, Damage};
 use crate::layout::Layout;
@@ -13,17 +12,17 @@ use crate::store::Store;
 
 /// The most runs at a time.
 pub const MAX_RUNS: usize = 64;
-/// Pages of a batch of staging pages, of hashes and of NULLs each, at which it becomes a run.
+/// Pages of a batch, of hashes and of NULLs each, at which it becomes a run.
 pub const STAGING_PAGES: usize = 64;
-/// The most pages of one: past this, an insert waits for the batch before to become a run.
+/// The most pages of a batch: beyond this, an insert waits for the batch before to become a run.
 pub const MAX_STAGING_PAGES: usize = 126;
-/// Replaced generations that are remembered one by one.
+/// The most replaced generations that are remembered one by one.
 const MAX_RETIRED: usize = 192;
 
 /// A run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunRef {
-    /// Its generation; of two runs the one with the larger is the younger.
+    /// Its generation; of two runs the younger has the larger one.
     pub generation: u64,
     /// The block of its roots.
     pub block: u32,
@@ -40,7 +39,7 @@ pub struct RunRef {
 pub struct Batch {
     /// The generation of its pages.
     pub generation: u64,
-    /// Pages of hashes; the last is the one that is being filled.
+    /// Pages of hashes; the last one is being filled.
     pub hashes: Vec<u32>,
     /// Pages of NULLs.
     pub nulls: Vec<u32>,
@@ -52,7 +51,7 @@ impl Batch {
         self.hashes.is_empty() && self.nulls.is_empty()
     }
 
-    /// Pages of one kind.
+    /// The pages of one kind.
     pub fn of(&self, kind: Kind) -> &Vec<u32> {
         if kind == Kind::StagingNulls { &self.nulls } else { &self.hashes }
     }
@@ -61,7 +60,7 @@ impl Batch {
         if kind == Kind::StagingNulls { &mut self.nulls } else { &mut self.hashes }
     }
 
-    /// Whether it is to become a run.
+    /// Whether it is due to become a run.
     pub fn is_full(&self) -> bool {
         self.hashes.len() >= STAGING_PAGES || self.nulls.len() >= STAGING_PAGES
     }
@@ -73,35 +72,35 @@ impl Batch {
     }
 }
 
-/// What block 0 says.
+/// The contents of block 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
-    /// How hashes stand in the pages.
+    /// The layout of hashes in the pages.
     pub layout: Layout,
     /// Counts every change of the lists.
     pub changes: u64,
-    /// The next generation to be given out.
+    /// The next generation to allocate.
     pub next_generation: u64,
     /// The run that a flush is writing; 0: none.
     pub flushing: u64,
     /// The run that a merge is writing; 0: none.
     pub merging: u64,
-    /// The run that it is writing on its way, of runs that have become many meanwhile; 0: none.
+    /// The run that the merge is writing on its way, of runs that have arrived meanwhile; 0: none.
     pub merging_meanwhile: u64,
     /// The runs, the largest first.
     pub runs: Vec<RunRef>,
-    /// Staging pages that take no more entries, on their way into a run.
+    /// Staging pages that take no more entries, while they become a run.
     pub sealed: Batch,
     /// Staging pages.
     pub staging: Batch,
-    /// Replaced generations with their stamps, the first replaced first.
+    /// Replaced generations with their xid horizons, in the order of their replacement.
     retired: Vec<(u64, u64)>,
-    /// The stamp of every replaced generation that is not in the list.
+    /// The xid horizon of every replaced generation that is not in the list.
     retired_before: u64,
 }
 
 impl Meta {
-    /// Of an index without entries.
+    /// The contents for an empty index.
     pub fn new(layout: Layout) -> Self {
         Meta {
             layout,
@@ -120,13 +119,22 @@ impl Meta {
 
     /// Reads block 0.
     pub fn load(store: &impl Store) -> Result<Self, Corrupted> {
+        Self::load_with(store, false)
+    }
+
+    /// Reads block 0 and verifies its checksum, whatever the store knows of it.
+    pub(crate) fn load_verifying(store: &impl Store) -> Result<Self, Corrupted> {
+        Self::load_with(store, true)
+    }
+
+    fn load_with(store: &impl Store, always: bool) -> Result<Self, Corrupted> {
         if store.blocks() == 0 {
             return Err(Corrupted::new(0, Damage::Past));
         }
-        store.read_verified(0, |page, is_verified| Self::parse(page, page.examine(0, !is_verified)?))
+        store.read_verified(0, |page, is_verified| Self::parse(page, page.examine(0, always || !is_verified)?))
     }
 
-    /// Changes block 0; forgotten where `change` returns `None`.
+    /// Changes block 0; no change if `change` returns `None`.
     pub(crate) fn update<R>(
         store: &impl Store,
         change: impl FnOnce(&mut Meta) -> Option<R>,
@@ -141,7 +149,7 @@ impl Meta {
         failure.map_or(Ok(result), Err)
     }
 
-    /// Reads the page of block 0.
+    /// Parses the page of block 0.
     pub fn read(page: &Page) -> Result<Self, Corrupted> {
         Self::parse(page, page.check(0)?)
     }
@@ -231,7 +239,7 @@ impl Meta {
         page.finish();
     }
 
-    /// Takes a generation.
+    /// Allocates a generation.
     pub(crate) fn take_generation(&mut self) -> u64 {
         self.next_generation += 1;
         self.next_generation - 1
@@ -243,13 +251,13 @@ impl Meta {
         self.changes += 1;
     }
 
-    /// Lists a run that was written, the largest first.
+    /// Lists a new run; the list is sorted, the largest first.
     pub(crate) fn list(&mut self, run: Option<RunRef>) {
         self.runs.extend(run);
         self.runs.sort_by_key(|run| std::cmp::Reverse(run.entries + run.nulls));
     }
 
-    /// Remembers that `generation` was replaced at `stamp`.
+    /// Remembers that `generation` was replaced at the xid horizon `stamp`.
     pub(crate) fn retire(&mut self, generation: u64, stamp: u64, store: &impl Store) {
         self.retired.retain(|(_, stamp)| !store.is_past(*stamp));
         while self.retired.len() >= MAX_RETIRED {
@@ -272,7 +280,7 @@ impl Meta {
             || self.runs.iter().any(|run| run.generation == generation)
     }
 
-    /// Whether a page may be taken: it is new, or no longer lives, and nobody can be reading it.
+    /// Whether a page may be reused: it is new, or not live any more, and nobody can be reading it.
     pub fn is_free(&self, page: &Page, block: u32, store: &impl Store) -> bool {
         if page.is_new() {
             return block != 0;
@@ -292,7 +300,7 @@ impl Meta {
         self.runs.iter().map(|run| run.entries).sum()
     }
 
-    /// Pages of hashes in staging, sealed ones too.
+    /// Pages of hashes in staging, including sealed ones.
     pub fn staging_pages(&self) -> usize {
         self.sealed.hashes.len() + self.staging.hashes.len()
     }

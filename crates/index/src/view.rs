@@ -1,8 +1,8 @@
-//! An index as block 0 describes it at one moment: how pages are read, and how the trees of a run are walked.
+//! A view of an index by one copy of block 0: reads pages, and walks the trees of a run.
 //!
-//! What block 0 says can be out of date a moment later. A page that has been taken for something else by then has another
-//! generation, and whoever reads it learns that it has *moved*: it starts again from block 0. That happens on a standby
-//! alone; on the server that writes, no page is taken that a scan may still be promised (see [`crate::meta`]).
+//! The copy of block 0 can be out of date a moment later. A page that has been reused by then has another generation,
+//! so its reader learns that it has *moved*, and restarts from block 0. That happens only on a standby; on the primary,
+//! no page is reused that a scan may still be led to (see [`crate::meta`]).
 
 use crate::entries::{Children, Entries, FENCE_CAPACITY};
 use crate::error::{Corrupted, Damage};
@@ -16,9 +16,9 @@ use std::ops::Range;
 /// Why a walk ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The page at this block does not belong to the generation that it was promised of, by now.
+    /// The page at this block no longer belongs to the expected generation.
     Moved { block: u32, generation: u64 },
-    /// A page is not what it must be.
+    /// A page is corrupted.
     Corrupted(Corrupted),
 }
 
@@ -29,7 +29,7 @@ impl From<Corrupted> for Stop {
 }
 
 impl Stop {
-    /// Where nothing may have moved: under the lock that keeps the runs as they are.
+    /// For callers that hold the lock of the runs, where nothing can have moved.
     pub(crate) fn settled(self) -> Corrupted {
         match self {
             Stop::Moved { block, .. } => Corrupted::new(block, Damage::Owner),
@@ -37,8 +37,8 @@ impl Stop {
         }
     }
 
-    /// Where something may have moved: whether that is so, and the walk is to begin again. What is still listed has not
-    /// moved, for its pages are in place from before it is listed until after it no longer is.
+    /// For callers without locks: whether the page has moved, and the walk must restart. The pages of a listed
+    /// generation have not moved, because they are in place from before it is listed until after it no longer is.
     pub(crate) fn moved(self, store: &impl Store) -> Result<(), Corrupted> {
         match self {
             Stop::Moved { generation, .. } if !Meta::load(store)?.is_listed(generation) => Ok(()),
@@ -47,7 +47,7 @@ impl Stop {
     }
 }
 
-/// What a page must be to whom it was promised.
+/// What a page is expected to be.
 #[derive(Clone, Copy)]
 pub(crate) struct Promise {
     pub(crate) generation: u64,
@@ -56,7 +56,7 @@ pub(crate) struct Promise {
     pub(crate) level: u8,
 }
 
-/// Keys from the first to the last, both among them.
+/// Keys from the first to the last, inclusive.
 pub(crate) type KeyRange = (u64, u64);
 
 /// Block 0 and the length of the file, at one moment.
@@ -64,39 +64,43 @@ pub(crate) struct View<'s, S: Store> {
     pub(crate) store: &'s S,
     pub(crate) meta: Meta,
     blocks: u32,
-    /// Whether checksums are looked at that the store knows to be right.
+    /// Whether to verify checksums that the store knows to be right.
     with_all_checksums: bool,
 }
 
 impl<'s, S: Store> View<'s, S> {
+    /// Leaves the checksums of pages that the store knows to be right.
     pub(crate) fn new(store: &'s S) -> Result<Self, Corrupted> {
-        let meta = Meta::load(store)?;
-        // Every block that this copy of block 0 leads to exists by now.
-        Ok(View { store, meta, blocks: store.blocks(), with_all_checksums: false })
+        View::of(store, Meta::load(store)?, false)
     }
 
-    /// Looks at the checksum of every page, whatever the store knows of it.
-    pub(crate) fn with_all_checksums(self) -> Self {
-        View { with_all_checksums: true, ..self }
+    /// Verifies the checksum of every page, block 0 included, whatever the store knows of it.
+    pub(crate) fn verifying(store: &'s S) -> Result<Self, Corrupted> {
+        View::of(store, Meta::load_verifying(store)?, true)
+    }
+
+    fn of(store: &'s S, meta: Meta, with_all_checksums: bool) -> Result<Self, Corrupted> {
+        // Every block that this copy of block 0 leads to exists by now.
+        Ok(View { store, meta, blocks: store.blocks(), with_all_checksums })
     }
 
     pub(crate) fn layout(&self) -> &Layout {
         &self.meta.layout
     }
 
-    /// Whether the file goes as far as a block that is promised.
+    /// Checks that an expected block is within the file.
     pub(crate) fn exists(&self, block: u32) -> Result<(), Corrupted> {
         if block < self.blocks { Ok(()) } else { Err(Corrupted::new(block, Damage::Past)) }
     }
 
-    /// Tells the store that a page will be read soon, if there is one.
+    /// Prefetches a page, if it exists.
     pub(crate) fn prefetch(&self, block: u32) {
         if self.exists(block).is_ok() {
             self.store.prefetch(block);
         }
     }
 
-    /// Reads a page that is what was promised.
+    /// Reads a page that must be as expected.
     pub(crate) fn page<R>(
         &self,
         block: u32,
@@ -134,7 +138,7 @@ impl<'s, S: Store> View<'s, S> {
         self.page(run.block, promise, |page, trailer| read_roots(page, run.block, trailer.count, self.layout()))
     }
 
-    /// The promise of a page of a tree.
+    /// The expectation for a page of a tree.
     fn promise(run: &RunRef, band: usize, level: u8) -> Promise {
         let kind = if level == 0 { Kind::Leaf } else { Kind::Fence };
         Promise { generation: run.generation, kind, band: band as u8, level }
@@ -164,7 +168,7 @@ impl<'s, S: Store> View<'s, S> {
         self.page(block, Self::promise(run, band, level), |page, trailer| Ok(look(Children::of(page, block, trailer)?)))
     }
 
-    /// Shows every stretch of entries of a leaf whose keys are in one of the ranges that led to it.
+    /// Passes on every range of entries of a leaf whose keys are in one of the ranges that led to it.
     pub(crate) fn stretches(
         &self,
         run: &RunRef,
@@ -191,19 +195,19 @@ impl<'s, S: Store> View<'s, S> {
     }
 }
 
-/// Pages that are prefetched between two reads, at most: each may take a while where the disk's queue is full.
+/// The most pages that are prefetched between two reads: each may take a while if the disk's queue is full.
 const AT_ONCE: usize = 32;
 
 /// The leaves of a band that ranges of keys lead to, in order.
 ///
-/// Each page that leads to any of them is read once, and level by level: then it is known long before what will be read next.
+/// Each page that leads to any of them is read once, and level by level: so the next reads are known long in advance.
 pub(crate) struct Probed<'r> {
-    /// Rise, and do not touch.
+    /// Ascending and disjoint.
     ranges: &'r [KeyRange],
     level: u8,
-    /// Pages of that level, each with which of the ranges lead there.
+    /// The pages of the current level, each with the ranges that lead there.
     pages: Vec<(u32, Range<usize>)>,
-    /// How many of them were given out, and how many the store was told of.
+    /// How many of them were returned, and how many were prefetched.
     given: usize,
     told: usize,
 }
@@ -213,7 +217,7 @@ impl<'r> Probed<'r> {
         Probed { ranges, level: root.level, pages: vec![(root.block, 0..ranges.len())], given: 0, told: 1 }
     }
 
-    /// The next one, and which of the ranges lead there.
+    /// The next leaf, and the ranges that lead there.
     pub(crate) fn next<S: Store>(
         &mut self,
         view: &View<'_, S>,
@@ -229,7 +233,7 @@ impl<'r> Probed<'r> {
                         below.push((block, part.start + inner.start..part.start + inner.end));
                     });
                 })?;
-                // A page is in one place of a tree.
+                // Each page occurs once in a tree.
                 if below.len() > view.blocks as usize {
                     return Err(Corrupted::new(block, Damage::Order).into());
                 }
@@ -240,7 +244,7 @@ impl<'r> Probed<'r> {
         Ok(self.give(view))
     }
 
-    /// The next page of the level. Those after it are on their way.
+    /// The next page of the level; prefetches the ones after it.
     fn give<S: Store>(&mut self, view: &View<'_, S>) -> Option<(u32, Range<usize>)> {
         let next = self.pages.get(self.given)?.clone();
         self.given += 1;
@@ -256,7 +260,7 @@ impl<'r> Probed<'r> {
 
 /// Which children of a fence lead to keys in `ranges`: their blocks, with the ranges that each leads to.
 ///
-/// A child holds keys from its own first key to the next child's, both among them, because equal keys may go on.
+/// A child holds keys from its own first key to the next child's, inclusive, because equal keys may continue.
 fn lead(children: Children<'_>, ranges: &[KeyRange], mut child: impl FnMut(u32, Range<usize>)) {
     let (keys, count) = (children.keys, children.keys.len());
     let mut start = 0;
@@ -284,7 +288,7 @@ fn lead(children: Children<'_>, ranges: &[KeyRange], mut child: impl FnMut(u32, 
 
 /// The blocks of the leaves of a band, in order.
 pub(crate) struct Leaves {
-    /// Per level the blocks that are still to be visited, the next one last.
+    /// Per level, the blocks still to be visited, the next one last.
     waiting: Vec<(u32, u8)>,
 }
 

@@ -1,4 +1,4 @@
-//! Damaged pages: whatever reads one says which, and never panics, goes round in circles, or passes rows over.
+//! Corrupted pages: every reader reports the block, and never panics, loops, or skips rows.
 #![allow(clippy::unwrap_used)]
 
 mod memory;
@@ -11,7 +11,7 @@ use memory::{Memory, Operation};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// An index of every kind of page, and what is in it.
+/// An index with every kind of page, and its rows.
 struct Sound {
     store: Memory,
     layout: Layout,
@@ -46,7 +46,7 @@ impl Sound {
                 index.flush(true).unwrap();
             }
         }
-        // A flush that is cut off when it writes leaves a sealed batch.
+        // A flush that is interrupted while it writes leaves a sealed batch.
         let changes = AtomicU64::new(0);
         store.set_hook(Some(Box::new(move |_, operation| {
             if operation == Operation::Change && changes.fetch_add(1, Ordering::Relaxed) == 5 {
@@ -67,7 +67,7 @@ impl Sound {
         Sound { store, layout, table }
     }
 
-    /// The same, damaged, where nothing goes on for ever.
+    /// A damaged copy of the index, in which endless loops fail.
     fn damaged(&self, damage: impl FnOnce(&Memory)) -> Memory {
         let mut store = self.store.fork();
         damage(&store);
@@ -84,7 +84,7 @@ impl Sound {
         block == 0 || !page.is_new() && meta.is_live(page.generation()) && !written.contains(&page.generation())
     }
 
-    /// Asks for rows. What is found is right, or a block is named.
+    /// Searches. The result is right, or an error names a block.
     fn search(&self, store: &Memory, query: &[u8], kind: u64, radius: u32, table: &Table) -> Result<(), Corrupted> {
         let index = Index::with_layout(store, self.layout);
         let center = self.layout.row(query).unwrap();
@@ -108,7 +108,7 @@ impl Sound {
         Ok(())
     }
 
-    /// Everything that can be done, each with a store of its own. Whoever fails names one of `blocks`.
+    /// Runs every operation, each on a store of its own. An operation that fails must name one of `blocks`.
     ///
     /// Returns how many failed.
     fn suffer(&self, damage: &dyn Fn(&Memory), blocks: &dyn Fn(u32) -> bool, random: &mut Random) -> usize {
@@ -148,7 +148,7 @@ impl Sound {
                 if done.is_ok() {
                     table.retain(|tid, _| !is_dead(*tid));
                 }
-                // Where it failed the dead may be there or not.
+                // After a failure the dead rows may or may not be there.
                 if done.is_err() {
                     return failed + names(done);
                 }
@@ -157,7 +157,7 @@ impl Sound {
         };
         let is_cut_off = done.is_err();
         failed += names(done);
-        // Nothing that was done has hidden the damage: whoever goes on finds it, or all rows.
+        // No operation has hidden the damage: later ones find it, or all rows.
         if !is_cut_off || table.len() == self.table.len() {
             failed += names(self.search(&store, &query, 3, 0, &table));
             failed += names(index.flush(true).map(drop));
@@ -203,7 +203,7 @@ fn pages_of_zeros_swapped_and_copied() {
             Some((trailer.generation, trailer.kind, trailer.band, trailer.level))
         };
         for block in 0..blocks {
-            // A page of anything, and one that tells itself apart by its place alone.
+            // A random page, and one that differs by its block alone.
             let sibling = (0..blocks).filter(|other| *other != block).find(|other| owner(*other) == owner(block));
             let any = (block + 1 + random.below(u64::from(blocks) - 1) as u32) % blocks;
             for other in [Some(any), sibling].into_iter().flatten() {
@@ -224,11 +224,11 @@ fn damage_two(sound: &Sound, block: u32, other: u32, random: &mut Random) {
         put(store, block, &second);
         put(store, other, &page);
     };
-    // Half of the page is as it was before something else was written.
+    // Half of the page has its previous contents.
     let torn = |store: &Memory| {
         store.damage(block, |to| to.bytes_mut()[..4096].copy_from_slice(&second.bytes()[..4096]));
     };
-    // Two words change places.
+    // Two words are swapped.
     let at = HEADER + random.below(1000) as usize * 8;
     let words = |store: &Memory| store.damage(block, |to| to.bytes_mut()[at..at + 16].rotate_left(8));
     let is_the_same = [
@@ -274,7 +274,7 @@ fn another_version_and_no_index_at_all() {
                     match round % 3 {
                         0 => bytes.fill_with(|| random.next() as u8),
                         1 => bytes.fill(0xff),
-                        // The end looks right.
+                        // The trailer looks right.
                         _ => bytes[..BODY_END].fill_with(|| random.next() as u8),
                     }
                 });
@@ -285,10 +285,14 @@ fn another_version_and_no_index_at_all() {
     }
 }
 
-/// Where the store has looked at the bytes of a page, searches do not; the check does, and what changes a page.
+/// If the store verifies pages itself, searches do not; the check does, and so do changes of a page.
 #[test]
 fn a_store_that_looks_itself() {
     for sound in layouts() {
+        let mut store = sound.damaged(|store| store.damage(0, |page| page.bytes_mut()[BODY_END + 8] ^= 1));
+        store.is_verified = true;
+        let index = Index::with_layout(&store, sound.layout);
+        assert_eq!(index.check(&mut |_| ()), Err(Corrupted { block: 0, damage: Damage::Sum }));
         for block in (1..sound.store.blocks()).filter(|block| sound.is_live(*block)) {
             let mut store = sound.damaged(|store| store.damage(block, |page| page.bytes_mut()[BODY_END + 8] ^= 1));
             store.is_verified = true;
@@ -307,7 +311,7 @@ fn a_store_that_looks_itself() {
     }
 }
 
-/// A page is as it was when it belonged to something else, while the lists change all the time.
+/// A page has the contents of its previous use, while the lists change all the time.
 #[test]
 fn a_lost_write_under_load() {
     let mut random = Random(7);
@@ -316,7 +320,7 @@ fn a_lost_write_under_load() {
         for block in (1..sound.store.blocks()).filter(|block| sound.is_live(*block)) {
             let mut store = sound.damaged(|store| {
                 store.damage(block, |page| {
-                    // One generation back, and whole.
+                    // The previous generation, otherwise intact.
                     let generation = page.generation().wrapping_sub(1);
                     page.bytes_mut()[BODY_END..BODY_END + 8].copy_from_slice(&generation.to_ne_bytes());
                     page.finish();
@@ -347,7 +351,7 @@ fn a_lost_write_under_load() {
     }
 }
 
-/// Writes to a page, and makes its sum right again.
+/// Writes to a page, and recomputes its checksum.
 fn forge(store: &Memory, block: u32, at: usize, bytes: &[u8]) {
     store.damage(block, |page| {
         page.bytes_mut()[at..at + bytes.len()].copy_from_slice(bytes);
@@ -364,7 +368,7 @@ fn forged_pages() {
             let trailer = sound.store.page(block).check(block).unwrap();
             let kinds: &[u8] = &[0, 1, 2, 4, 5, 6, 255];
             let others = kinds.iter().filter(|kind| **kind != trailer.kind as u8);
-            // Counts, bounds, kinds, bands and levels that cannot be.
+            // Impossible counts, bounds, kinds, bands and levels.
             let mut forged: Vec<(usize, Vec<u8>)> = others.map(|kind| (BODY_END + 26, vec![*kind])).collect();
             forged.push((BODY_END + 20, vec![0xff, 0xff]));
             forged.push((BODY_END + 22, vec![0, 0]));
@@ -376,7 +380,7 @@ fn forged_pages() {
                     sound.suffer(&|store| forge(store, block, *at, bytes), &|named| named == block, &mut random);
                 assert!(failed > 0, "block {block}: {bytes:?} at {at}");
             }
-            // What leads to other pages: past the end, round in circles, to pages of another kind.
+            // References to other pages: past the end, in a loop, to pages of another kind.
             let places: Vec<usize> = match trailer.kind {
                 Kind::Fence => vec![HEADER + trailer.count * 8, HEADER + trailer.count * 12 - 4],
                 Kind::Run => (0..trailer.count).map(|band| HEADER + band * 12).collect(),
@@ -389,7 +393,7 @@ fn forged_pages() {
                     assert!(failed > 0, "block {block} leads to {to}");
                 }
             }
-            // Fences that are in order, but not of what is below them: children that change places, a first key too low.
+            // Fences that are consistent, but not with the pages below them: children swapped, a first key too low.
             if trailer.kind == Kind::Fence && usize::from(trailer.band) < sound.layout.bands() {
                 let blocks_at = HEADER + trailer.count * 8;
                 let swap = |page: &mut Page| page.bytes_mut()[blocks_at..blocks_at + 8].rotate_left(4);
@@ -405,7 +409,7 @@ fn forged_pages() {
                     assert_eq!(index.check(&mut |_| ()).unwrap_err().damage, Damage::Order, "block {block}");
                 }
             }
-            // What only the check can see: a key, or a number of leaves, that is another.
+            // Damage that only the check can detect: another key, or another number of leaves.
             let place = match trailer.kind {
                 Kind::Fence | Kind::Leaf if trailer.count > 1 && sound.store.page(block).bytes()[HEADER + 8] < 0xff => {
                     HEADER
@@ -423,7 +427,7 @@ fn forged_pages() {
     }
 }
 
-/// A fence that leads to one leaf again and again: not to more pages than there are.
+/// A fence that leads to one leaf repeatedly: no more pages are read than there are.
 #[test]
 fn a_forged_fence_of_one_leaf() {
     let (store, layout) = (Memory::default(), Layout::new(64, Some(1)).unwrap());
@@ -472,7 +476,7 @@ fn forged_lists() {
                 }
             }
         }
-        // Numbers that cannot be, and another layout: no more is asked for than that there is an end.
+        // Impossible numbers, and another layout: the only requirement is that every operation ends.
         for _ in 0..40 {
             let store = sound.damaged(|store| {
                 let at = HEADER + random.below(60) as usize;
