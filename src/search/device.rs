@@ -1,5 +1,5 @@
-//! Which device does what: equal hashes are collapsed, and a search is planned and run, on the GPU where that was asked
-//! for or is expected to take less time, and else on the CPU; on the CPU as well where the GPU fails.
+//! Chooses the device: equal hashes are collapsed, and a search is planned and run, on the GPU where the user asked for
+//! it or it is expected to take less time, and else on the CPU; on the CPU as well where the GPU fails.
 
 use super::gpu::{self, Failure};
 use super::run::Run;
@@ -14,7 +14,7 @@ use pgrx::PgLogLevel;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Rows below which the CPU collapses equal ones as fast as the GPU is handed them.
+/// Below this number of rows the CPU collapses them as fast as it sends them to the GPU.
 const MANY: usize = 200_000;
 
 /// Where and how a search is run.
@@ -32,7 +32,7 @@ impl Way {
         }
     }
 
-    /// As users know it.
+    /// The name that users know.
     pub(crate) fn device(&self) -> &'static str {
         match self {
             Self::Cpu(_) => "cpu",
@@ -41,16 +41,16 @@ impl Way {
     }
 }
 
-/// What a search finds goes to.
+/// Receives what a search finds.
 pub(crate) trait Results {
-    /// The search begins. It may have begun before, and failed: what was found counts no more.
+    /// The search begins. What an earlier attempt has found is discarded.
     fn begin(&mut self) -> Result<(), SearchError>;
 
     /// Takes pairs of values.
     fn take(&mut self, batch: &Batch) -> Result<(), SearchError>;
 }
 
-/// Edges that are added to others.
+/// Adds edges to those found before.
 struct NewEdges<'e> {
     edges: &'e mut Edges,
     before: Mark,
@@ -70,7 +70,7 @@ impl Results for NewEdges<'_> {
 }
 
 impl Run<'_> {
-    /// The device that is asked for; the CPU, where the GPU has failed already.
+    /// The device that the user asked for; the CPU where the GPU has failed already.
     fn device(&self) -> Device {
         if self.without_gpu.get() { Device::Cpu } else { guc::device() }
     }
@@ -87,7 +87,7 @@ impl Run<'_> {
         };
         if on_gpu {
             let found = match gpu::first_equal(self, &rows) {
-                // What takes less room, the search itself, may still be done there.
+                // The search itself takes less room, and may still run there.
                 Err(Failure::NoMemory(why)) => {
                     say(PgLogLevel::DEBUG1, &format!("lumina: no room on the GPU to collapse equal hashes: {why}"));
                     None
@@ -101,7 +101,7 @@ impl Run<'_> {
         self.job(|context, _| Values::collapse(rows, context))
     }
 
-    /// Whether its process runs, and there are enough rows for it to pay.
+    /// Whether the GPU process runs, and there are enough rows for it to pay.
     fn gpu_may_collapse(&self, rows: &Rows) -> bool {
         rows.len() >= MANY
             && gpu::can_take(&rows.row_words())
@@ -115,12 +115,12 @@ impl Run<'_> {
         context.used().saturating_add(gpu::memory_to_collapse(rows)) <= context.limit()
     }
 
-    /// What the GPU has found; `None` where it has failed, which is told, once in a search.
+    /// What the GPU has found; `None` where it has failed, which is reported once per search.
     fn unless_failed<R>(&self, outcome: Result<R, Failure>) -> Result<Option<R>, LuminaError> {
         let why = match outcome {
             Ok(found) => return Ok(Some(found)),
             Err(Failure::OfSearch(error)) => return Err(error),
-            // There is none, and nobody has asked for it.
+            // There is no GPU, and the user has not asked for one.
             Err(Failure::NotReached(why)) if guc::device() == Device::Auto && !why.is_failure => {
                 say(PgLogLevel::DEBUG1, &format!("lumina: no GPU: {}", why.reason));
                 return Ok(None);
@@ -133,8 +133,8 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// Finds all pairs, on the device that was planned, or on the CPU where that fails. `results` is told when to
-    /// begin, each time from nothing, and then given all that is found.
+    /// Finds all pairs on the planned device, or on the CPU where that fails. Each attempt calls `results.begin`, then
+    /// passes all that it finds to `results.take`.
     pub(crate) fn find(&mut self, search: &Search<'_>, way: Way, results: &mut dyn Results) -> Result<(), LuminaError> {
         let plan = match way {
             Way::Cpu(plan) => plan,
@@ -144,7 +144,9 @@ impl Run<'_> {
                 if self.unless_failed(found)?.is_some() {
                     return Ok(());
                 }
-                self.plan_for_cpu(search)?
+                let plan = self.plan_for_cpu(search)?;
+                self.log_plan(&plan, "cpu");
+                plan
             }
         };
         results.begin()?;
@@ -158,7 +160,7 @@ impl Run<'_> {
         )
     }
 
-    /// Finds the edges of a rule's alternative, from 0, and adds them to those of the ones before.
+    /// Finds the edges of a rule's alternative, counted from 0, and adds them to those found before.
     pub(crate) fn find_edges(
         &mut self,
         search: &Search<'_>,
@@ -178,27 +180,29 @@ impl Run<'_> {
         }
     }
 
-    /// How to search: on which device, and how. Said at level DEBUG1. Errors: 55000, where the GPU is asked for and
-    /// cannot be used.
+    /// Plans a search: device and method. Logged at level DEBUG1. Errors: 55000, where the user asked for the GPU and
+    /// it cannot be used.
     pub(crate) fn plan(&mut self, search: &Search<'_>) -> Result<Way, LuminaError> {
         let way = match self.device() {
             Device::Cpu => Way::Cpu(self.plan_for_cpu(search)?),
             Device::Cuda => Way::Gpu(self.plan_for_named_gpu(search)?),
             Device::Auto => match self.plan_for_cpu(search) {
                 Ok(plan) => self.cheaper(search, plan),
-                // What is too much for the CPU may not be for the GPU.
+                // What exceeds the memory for the CPU may fit for the GPU.
                 Err(error @ LuminaError::OverMemory { .. }) => {
                     self.plan_for_gpu(search, f64::INFINITY).map(Way::Gpu).ok_or(error)?
                 }
                 Err(error) => return Err(error),
             },
         };
-        let plan = way.plan();
+        self.log_plan(way.plan(), way.device());
+        Ok(way)
+    }
+
+    fn log_plan(&mut self, plan: &Plan, device: &str) {
         let bands: Vec<String> = plan.bands().map(|(width, tolerance)| format!("{width}±{tolerance}")).collect();
         let method = if plan.is_brute_force() { "brute force".into() } else { format!("bands {}", bands.join(" ")) };
-        let (device, candidates) = (way.device(), plan.candidates);
-        self.phase(&format!("planned {method} on {device}, {candidates:.0} candidates"));
-        Ok(way)
+        self.phase(&format!("planned {method} on {device}, {:.0} candidates", plan.candidates));
     }
 
     fn plan_for_cpu(&self, search: &Search<'_>) -> Result<Plan, LuminaError> {
@@ -211,8 +215,8 @@ impl Run<'_> {
         self.plan_for_gpu(search, self.nanoseconds(&cpu)).map_or(cpu, Way::Gpu)
     }
 
-    /// A plan for the GPU that takes less time than this, its start included where no process runs. Searches for
-    /// which none could pay are not even looked at.
+    /// A plan for the GPU that takes less than `nanoseconds`, its start included where no process runs. Searches too
+    /// small to gain by it are not even planned.
     fn plan_for_gpu(&self, search: &Search<'_>, nanoseconds: f64) -> Option<Plan> {
         if nanoseconds < gpu::LEAST || !gpu::can_take(&search.left.row_words()) {
             return None;
@@ -221,7 +225,7 @@ impl Run<'_> {
         if reason_not_to(&record).is_some() {
             return None;
         }
-        // One that is about to serve counts as one that does not: its driver may take long.
+        // A process that is starting counts as none: its driver may take long.
         let runs = connect_to_running().is_ok_and(|client| client.is_some());
         let start = if runs { 0.0 } else { gpu::START };
         if nanoseconds < start {
@@ -229,12 +233,12 @@ impl Run<'_> {
         }
         let mut plan = self.plan_at(search, record.rate()).ok()?;
         plan.cost += start;
-        // As long as the CPU would have taken.
+        // Waits no longer than the CPU would have taken.
         self.patience.set(Duration::from_secs_f64((nanoseconds / 1e9).clamp(1.0, PATIENCE.as_secs_f64())));
         (plan.cost < nanoseconds && self.context().used() + plan.memory <= self.context().limit()).then_some(plan)
     }
 
-    /// The plan for a GPU of this speed.
+    /// The plan for a GPU of this rate.
     fn plan_at(&self, search: &Search<'_>, rate: f64) -> Result<Plan, LuminaError> {
         let costs = Costs::gpu(rate, gpu::compared_words(search));
         let mut plan = self.job(|context, _| Plan::choose(search, &costs, context))?;
@@ -242,14 +246,14 @@ impl Run<'_> {
         Ok(plan)
     }
 
-    /// The plan for a GPU that the user has named.
+    /// The plan for the GPU where the user asked for it.
     fn plan_for_named_gpu(&self, search: &Search<'_>) -> Result<Plan, LuminaError> {
         self.require_gpu(&search.left.row_words())?;
         self.plan_at(search, Record::read().rate())
     }
 
-    /// The GPU is there, and can take hashes that have this number of words in each column. Errors: 55000, with the
-    /// reason why not; but once it was there, the CPU goes on without it.
+    /// Requires a GPU that can take hashes of `row_words` words in each column. Errors: 55000, with the reason; but
+    /// where it was available before, the CPU goes on without it.
     fn require_gpu(&self, row_words: &[usize]) -> Result<(), LuminaError> {
         if !gpu::can_take(row_words) {
             return Err(LuminaError::Gpu(gpu::too_wide()));

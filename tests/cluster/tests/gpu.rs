@@ -1,5 +1,5 @@
 //! Bulk search on a GPU, inside Postgres, on the stand-in for the driver (`tests/libcuda`), which runs the PTX that
-//! ships: what is found is what the CPU finds, whatever goes wrong.
+//! ships: the results equal the CPU's, whatever goes wrong.
 
 mod faults;
 mod life;
@@ -48,26 +48,30 @@ fn server(card: &Card, settings: &[(&str, &str)], rows: usize) -> Cluster {
     cluster
 }
 
-/// What a call gives on a device: a number of rows and a sum over all of them. What the server says stands before it.
+/// The result of a call on a device: a number of rows and a sum over all of them, after the server's messages.
 fn digest(cluster: &Cluster, device: &str, call: &str) -> String {
     let script = format!("SET lumina.device = {device}; {}", sum(call));
     cluster.psql("postgres", &["-A", "-t", "-q"], &script).text.trim().to_owned()
 }
 
-/// The same as a query.
+/// The query of [`digest`].
 fn sum(call: &str) -> String {
     format!("SELECT count(*) || ' ' || md5(coalesce(string_agg(r::text, '|' ORDER BY r::text), '')) FROM {call} r")
 }
 
 /// A search that takes the stand-in some hundred milliseconds.
 const SEARCH: &str = "phash_pairs('SELECT id, h256 FROM hashes', 90)";
-/// A table in which each second row is near the one before it, in bits anywhere.
+/// A table in which each second row is near the one before it: in bits anywhere of `h64` and `h256`, in several bits of
+/// one word of `far`, where a band of another column does not find them.
 const MANY: &str = "
-    CREATE TABLE many AS SELECT n AS id, sha256(int8send(n / 2))::phash AS h256,
+    CREATE TABLE many AS SELECT n AS id, sha256(int8send(n / 2))::phash AS h256, NULL::phash AS far,
         substr(sha256(int8send(n / 2)), 1, 8)::phash AS h64 FROM generate_series(1, 20000) n;
     UPDATE many SET h64 = set_bit(h64::bytea, abs(hashint4(id) % 64), 1)::phash,
-        h256 = set_bit(h256::bytea, abs(hashint4(id) % 256), 1)::phash";
-/// What a statement says that has gone on on the CPU.
+        h256 = set_bit(h256::bytea, abs(hashint4(id) % 256), 1)::phash,
+        far = set_bit(set_bit(set_bit(set_bit(h256::bytea, abs(hashint4(id) % 64), 1), abs(hashint4(-id) % 64), 1),
+            abs(hashint4(id + 100000) % 64), 1), abs(hashint4(-id - 100000) % 64), 1)::phash";
+
+/// The notice of a statement that continued on the CPU.
 const NOTICE: &str = "NOTICE:  the GPU has failed, the CPU searches instead: ";
 
 /// Columns of `lumina.gpu_info()`.
@@ -75,12 +79,12 @@ fn info(cluster: &Cluster, columns: &str) -> String {
     cluster.sql("postgres", &format!("SELECT {columns} FROM lumina.gpu_info()")).trim().to_owned()
 }
 
-/// The GPU process; panics where there is none.
+/// The GPU process; panics if there is none.
 fn process(cluster: &Cluster) -> u32 {
     info(cluster, "process").parse().expect("the GPU process runs")
 }
 
-/// Has the record say that the device compares so fast that `auto` takes it.
+/// Makes the record claim a rate at which `auto` chooses the device.
 fn make_fast(cluster: &Cluster) {
     let path = cluster.data().join("pg_stat_tmp/lumina_gpu.json");
     let record = std::fs::read_to_string(&path).unwrap();

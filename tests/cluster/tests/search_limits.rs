@@ -1,6 +1,6 @@
-//! Bulk search where it must end early: cancelled in every phase, too many pairs, too little memory.
+//! Bulk search that must end early: cancelled in every phase, too many pairs, too little memory.
 //!
-//! Which phase a search is in is read in the server's log, where it says at DEBUG1 which one has ended.
+//! The phase of a search is read from the server's log, which at DEBUG1 reports the end of each.
 
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
@@ -10,7 +10,7 @@ use postgres::Client;
 use postgres::error::SqlState;
 use std::time::{Duration, Instant};
 
-/// Far more than the second that is promised: the machine may be busy.
+/// Far more than the promised second: the machine may be busy.
 const SOON: Duration = Duration::from_secs(5);
 
 /// 64 random bits of a number.
@@ -38,7 +38,7 @@ fn temporary_bytes(session: &mut Client) -> i64 {
     session.query_one("SELECT coalesce(sum(size), 0)::int8 FROM pg_ls_tmpdir()", &[]).unwrap().get(0)
 }
 
-/// A search works, and the server has never gone down.
+/// Asserts that a search works, and the server has never crashed.
 fn assert_usable(cluster: &Cluster, session: &mut Client) {
     let equal = "SELECT count(*) FROM phash_pairs('VALUES (1, phash ''ab''), (2, ''ab'')', 0)";
     assert_eq!(session.query_one(equal, &[]).unwrap().get::<_, i64>(0), 1);
@@ -54,14 +54,14 @@ fn assert_never_down(cluster: &Cluster) {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
-    /// By `pg_cancel_backend`, which sends one signal. For a client's request Postgres sends two, of which the second may
-    /// meet the session's next statement.
+    /// By `pg_cancel_backend`, which sends one signal. For a client's request Postgres sends two, of which the second
+    /// may meet the session's next statement.
     Cancel,
     Timeout,
     Terminate,
 }
 
-/// By what it is known that a phase has begun.
+/// How the beginning of a phase is recognized.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Sign {
     /// The session sleeps in pg_sleep.
@@ -74,12 +74,12 @@ enum Sign {
     Writes,
 }
 
-/// A search that takes long, and where it is to be interrupted.
+/// A long search, and the phase in which to interrupt it.
 struct Phase {
     name: &'static str,
     call: String,
     sign: Sign,
-    /// In milliseconds: long enough to come to the phase. Where a machine has ended it by then, it is given less.
+    /// In milliseconds: long enough to reach the phase. Reduced if a machine has finished the search by then.
     timeout: u64,
 }
 
@@ -126,7 +126,7 @@ fn interrupted_in_every_phase() {
         ("lumina.search_threads", "2"),
     ]);
     let mut admin = cluster.connect();
-    // In no order, so that there is something to sort. The corners of a cube of 17 dimensions have many near ones.
+    // Unordered, so that there is something to sort. The corners of a cube of 17 dimensions have many near ones.
     let tables = format!(
         "CREATE EXTENSION lumina;
         CREATE TABLE random AS SELECT i * 7919::int8 % 400009 AS id, {HASH} AS a, {} AS b, {} AS c
@@ -148,12 +148,13 @@ fn interrupted_in_every_phase() {
     assert_usable(&cluster, &mut admin);
 }
 
-/// Whether the search was still running when its time was up.
+/// Returns whether the search was still running at the timeout.
 fn interrupt(cluster: &Cluster, admin: &mut Client, phase: &Phase, way: Way, timeout: u64) -> bool {
     let case = format!("{}, {way:?}", phase.name);
     let mut session = cluster.connect();
     let process = pid(&mut session);
-    session.batch_execute("SET client_min_messages = error; SET log_min_messages = debug1").unwrap();
+    let settings = "SET client_min_messages = error; SET log_min_messages = debug1; SET lumina.device = cpu";
+    session.batch_execute(settings).unwrap();
     let before = cluster.log().len();
     let mut began = Instant::now();
     if way == Way::Timeout {
@@ -206,7 +207,7 @@ fn interrupt(cluster: &Cluster, admin: &mut Client, phase: &Phase, way: Way, tim
     true
 }
 
-/// Searches that would find a billion pairs and more. The server's disk and memory must not notice.
+/// Searches that would find a billion pairs and more. The server's disk and memory must not be affected.
 #[test]
 fn a_billion_pairs() {
     let cluster = Cluster::start_with(&[("lumina.search_threads", "2")]);
@@ -255,12 +256,12 @@ fn a_billion_pairs() {
         assert_eq!(temporary_bytes(&mut admin), 0, "{call}: temporary files are left");
         assert_usable(&cluster, &mut session);
     }
-    // What is allowed comes out.
+    // Up to the limit, the result is returned.
     let all = "SELECT count(*) FROM phash_pairs('SELECT id, h FROM near WHERE id < 1415', 11)";
     assert_eq!(admin.query_one(all, &[]).unwrap().get::<_, i64>(0), 1415 * 1414 / 2);
 }
 
-/// Searches that are granted more memory than the system gives, at many limits: they end with an error, or their result.
+/// Searches that are granted more memory than the system has, at many limits: they end with an error, or their result.
 #[test]
 fn too_little_address_space() {
     let cluster = Cluster::start_with(&[
@@ -300,7 +301,7 @@ fn too_little_address_space() {
                             &SqlState::from_code("58P01"),
                         ];
                         assert!(expected.contains(&code), "{megabytes} MB, {call}: {error:?}");
-                        // The same session goes on.
+                        // This session continues.
                         session.batch_execute("SELECT 1").unwrap();
                         format!("{} {}", code.code(), error.message())
                     }
