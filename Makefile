@@ -18,7 +18,7 @@ help:
 	@echo "make test-docker  builds the image with podman and tests it; needs root"
 	@echo "make gpu-check    packs a check of the GPU that needs nothing but itself, and runs it where there is one"
 	@echo "make tree         the files of the extension below target/tree, for the Postgres of pg_config (or PG_CONFIG=...)"
-	@echo "make schema       writes sql/generated/ anew after a change under sql/"
+	@echo "make schema       writes sql/generated/ again after a change under sql/"
 	@echo "make lint, make clean"
 
 setup:

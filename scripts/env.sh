@@ -11,8 +11,8 @@ PGRX_VERSION=0.18.1
 PG=${PG:-15}
 LUMINA_RUN_AS=${LUMINA_RUN_AS:-postgres}
 
-# Runs a command as the unprivileged user who runs the throwaway servers. That user may not be allowed to enter the folder
-# that we stand in, about which every program of Postgres complains: another user's command starts in /, and takes no
+# Runs a command as the unprivileged user who runs the throwaway servers. That user may not be allowed to enter the
+# current directory, about which every program of Postgres complains: another user's command starts in /, and takes no
 # relative paths.
 as_server_user() {
   if [ "$(id -u)" -eq 0 ]; then (cd / && exec runuser -u "$LUMINA_RUN_AS" -- "$@"); else "$@"; fi

@@ -1,7 +1,7 @@
 -- The catalog layer: catalogs, and who may do what with them.
 --
 -- Ordinary roles read through row-level security and write through functions alone. Such a function is a C function that
--- runs as whoever calls it, and hands on to the one of the same name with an underscore before it, which runs as the
+-- runs as its caller, and hands on to the one of the same name with an underscore before it, which runs as the
 -- extension's owner and is told by its first argument who the caller is. Nobody else may execute those.
 -- A right belongs to the role, not to its name: a rename follows, and a new role of an old name has nothing (roles.sql).
 
@@ -58,7 +58,7 @@ END;
 REVOKE EXECUTE ON FUNCTION lumina._rights(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._rights(oid, int8) IS 'Internal: what a role may do with a catalog; NULL for nothing';
 
--- The catalog of that name, where the caller has that right. Whoever may not even read it is told that there is none.
+-- The catalog of that name, where the caller has that right. A caller who may not even read it is told that there is none.
 CREATE FUNCTION lumina._catalog(caller oid, catalog_name text, needed lumina.access_right) RETURNS int8
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -162,7 +162,7 @@ BEGIN
     ELSIF NOT lumina._acts_for(caller, heir) THEN
         RAISE insufficient_privilege USING
             MESSAGE = format('permission denied to make "%s" the owner of catalog "%s"', heir, left(catalog_name, 80)),
-            HINT = 'A superuser may, and whoever has the rights of both roles.';
+            HINT = 'A superuser may, and a role that has the rights of both roles.';
     END IF;
     UPDATE lumina.catalogs SET owner = heir WHERE id = target;
 END $$;

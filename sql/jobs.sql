@@ -2,18 +2,19 @@
 --
 -- A job is submitted in its submitter's transaction, and rolled back with it. A worker that has claimed one holds a lock for
 -- as long as it lives, of a kind that SQL cannot take: a running job whose lock is free is an orphan, and the next worker
--- that looks resumes it. Only workers change the state of a running job, under a token drawn anew at each claim.
+-- that looks resumes it. Only workers change the state of a running job, under a token that each
+-- claim draws; the one exception is an orphan, which cancel_job ends.
 -- Who wants one cancelled writes a row elsewhere, so that no open transaction ever stands in a worker's way.
 
 CREATE TYPE lumina.job_state AS ENUM ('queued', 'running', 'ready', 'succeeded', 'failed', 'cancelled');
-COMMENT ON TYPE lumina.job_state IS 'queued -> running -> ready | succeeded | failed | cancelled; running -> queued where its worker was lost';
+COMMENT ON TYPE lumina.job_state IS 'queued -> running -> succeeded | failed | cancelled; a preview: running -> ready -> queued; queued and ready -> cancelled; running -> queued where its worker was lost or told to end';
 
 CREATE FUNCTION lumina.is_job_kind(kind text) RETURNS bool
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'is_job_kind';
 COMMENT ON FUNCTION lumina.is_job_kind(text) IS 'Whether the library has jobs of this kind';
 CREATE FUNCTION lumina._job_right(kind text) RETURNS text
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'job_right';
-COMMENT ON FUNCTION lumina._job_right(text) IS 'Internal: the right to its catalog that whoever submits a job of this kind needs';
+COMMENT ON FUNCTION lumina._job_right(text) IS 'Internal: the right to its catalog that the submitter of a job of this kind needs';
 CREATE FUNCTION lumina.library_version() RETURNS text
     STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'library_version';
 COMMENT ON FUNCTION lumina.library_version() IS 'The version of the library that this session has loaded';
@@ -145,7 +146,7 @@ ALTER TABLE lumina.import_items ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.import_items FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 GRANT SELECT ON lumina.jobs, lumina.job_cancellations, lumina.workers_stopped, lumina.import_items TO PUBLIC;
 
--- Which changes a job may go through, whoever makes them. Rows that a dump brings back are inserted, not updated.
+-- Which changes a job may go through, by any role. Rows that a dump brings back are inserted, not updated.
 CREATE FUNCTION lumina._check_job_change() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -214,7 +215,7 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('extension_version_mismatch: the library lumina is of version %s, the extension of version %s',
                 lumina.library_version(), installed),
-            HINT = 'ALTER EXTENSION lumina UPDATE; sessions that have loaded an older library have to connect anew.';
+            HINT = 'ALTER EXTENSION lumina UPDATE; sessions with an older library connect again, and where it is preloaded the server is restarted.';
     END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._check_version() FROM PUBLIC;

@@ -1,7 +1,7 @@
 -- The duplicates of a catalog as a page to look at: the groups with small pictures, and the file to keep marked.
 --
 -- Pictures are made of the files as they lie there, below the roots of the catalog's owner, and only where a file is still
--- the content that was imported: so that whoever may read the catalog sees what is in it, and nothing else.
+-- the content that was imported: so that a reader of the catalog sees what is in it, and nothing else.
 
 CREATE FUNCTION lumina._page_summary(of_catalog int8) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

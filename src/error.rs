@@ -354,7 +354,7 @@ impl LuminaError {
                 format!("Compare hashes of one width: WHERE phash_bits(...) = {one}.")
             }
             Self::DifferentWidths { .. } => "Compare hashes of one method and size.".into(),
-            Self::Incomplete => "Create the extension anew.".into(),
+            Self::Incomplete => "Create the extension again.".into(),
             Self::Strategy(_) => "The strategies are clique, star and component.".into(),
             Self::Threads { .. } => "Lower lumina.search_threads.".into(),
             Self::OverMemory { setting, .. } => format!("{}, or search fewer rows at a time.", raise_setting(setting)),
@@ -431,7 +431,7 @@ impl LuminaError {
     }
 }
 
-/// What to do about a setting, by whose it is.
+/// The advice to raise a setting or a limit.
 fn raise_setting(setting: &str) -> String {
     let superuser = if setting.ends_with("_limit") { "Ask the superuser to raise" } else { "Raise" };
     format!("{superuser} {setting}")

@@ -1,7 +1,7 @@
 //! The settings: their names, defaults and limits. Registered when the library is loaded.
 //!
-//! What one search, or one image, may take is set twice: by any user for the session, and by the superuser as a limit that no session
-//! goes past. The smaller counts, and [`Bound`] says which of the two that was, so that an error can name it.
+//! The resources of a search or an image are set twice: by any user for the session, and by the superuser as a limit
+//! that no session exceeds. The smaller one applies, and [`Bound`] names it, so that an error can name it.
 
 use crate::pg::version::reserve_settings;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
@@ -27,18 +27,18 @@ pub(crate) enum Device {
 impl Device {
     const ALL: [(&str, Self); 3] = [("auto", Self::Auto), ("cpu", Self::Cpu), ("cuda", Self::Cuda)];
 
-    /// As users write it.
+    /// The name that users write.
     pub(crate) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, device)| *device == self).map_or("auto", |(name, _)| name)
     }
 
-    /// The one of that name.
+    /// The device of that name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, device)| *device)
     }
 }
 
-/// The smaller of a user's setting and its limit, and the name of the one that it is.
+/// The smaller of a user's setting and its limit, with the name of that setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bound {
     pub(crate) value: usize,
@@ -278,11 +278,10 @@ static JOB_RETENTION: Number = Number {
     unit: GucFlags::UNIT_S,
 };
 
-/// The setting that names the device, which a job keeps like its other settings: its name in `jobs.settings`, and
-/// in Postgres.
+/// The setting of the device, which a job keeps like its other settings: its name in `jobs.settings`, and in Postgres.
 pub(crate) const JOB_DEVICE: (&str, &CStr) = ("device", c"lumina.device");
 
-/// The numbers that a job runs with as they were when it was submitted: what `jobs.settings` calls them, and Postgres.
+/// The numeric settings that a job keeps from its submission: their names in `jobs.settings`, and in Postgres.
 pub(crate) const JOB_SETTINGS: [(&str, &CStr); 6] = [
     ("search_threads", c"lumina.search_threads"),
     ("search_memory", c"lumina.search_memory"),

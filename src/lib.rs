@@ -1,18 +1,20 @@
 //! lumina: perceptual hashes in Postgres.
 //!
 //! This package is the part that talks to Postgres and holds no algorithm of its own; those are in `crates/`.
+//! Postgres calls it: `_PG_init` below, functions and background workers by their names, callbacks by their addresses.
 //!
 //! - [`error`]: everything a user can do wrong, with its SQLSTATE and hint.
 //! - [`guc`]: the settings.
-//! - [`pg`]: the unsafe floor: datums, varlenas, catalog look-ups, and all that differs between Postgres versions.
+//! - [`pg`]: the wrappers of Postgres's C interface: datums, calls, queries, locks, index pages, and what differs
+//!   between Postgres versions (but for the handler of [`am`]).
 //! - [`types`]: `phash` and `phash_ball`: input and output, casts, comparison, distance, bands.
-//! - [`search`]: bulk search: pairs, matches, groups.
+//! - [`search`]: bulk search: pairs, matches, groups, plans; also called by the job `detect_duplicates`.
 //! - [`gpu`]: the process that searches on a GPU: started, found, watched.
-//! - [`image`]: hashes of images, and what else is known of them.
-//! - [`catalog`]: what the tables of the catalog compute of a row.
+//! - [`image`]: hashes and metadata of images given as `bytea`.
+//! - [`catalog`]: C functions of the catalog's SQL: quality, allowed paths, the page of duplicates, roles in rows.
 //! - [`jobs`]: background workers and their jobs.
 //! - [`am`]: the index access method `hamming`.
-//! - [`planner`]: what the planner asks: simplification of `phash_within`, selectivity, row counts.
+//! - [`planner`]: what the planner asks: simplification of `phash_within`, its index condition, selectivity.
 //!
 //! The SQL objects are written by hand in `sql/`, one topic a file, and put together here in their order.
 

@@ -1,7 +1,7 @@
 //! Bulk search: every pair within a distance, SQL to SQL, from ten thousand to ten million hashes.
 //!
-//! `SELECT count(*) FROM phash_pairs(...)`, so that every pair is made, spooled and read again. Beside it, where it ends
-//! within a minute, what Postgres can do alone: a self-join with `bit_count`. The sets are those of `tests/sets`.
+//! `SELECT count(*) FROM phash_pairs(...)`, so that every pair is made, spooled and read again. Beside it, where it
+//! ends within a minute, plain Postgres: a self-join with `bit_count`. The sets are those of `tests/sets`.
 
 use crate::time;
 use lumina_cluster::Cluster;
@@ -9,7 +9,7 @@ use lumina_cluster::postgres::{Client, CopyInWriter};
 use std::io::Write;
 use std::time::Duration;
 
-/// A set, how many hashes of how many words, a maximum distance, and what is counted.
+/// A set: how many hashes of how many words, a maximum distance, and what is counted.
 struct Search {
     set: &'static str,
     words: usize,

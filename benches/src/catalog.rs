@@ -1,8 +1,8 @@
-//! Duplicates as a job: a catalog of 98,932 images, from the COMMIT that submits the job to its success, and what the groups
-//! take on the disk when they have been replaced again and again.
+//! Duplicate detection as a job: a catalog of 98,932 images, the time from the COMMIT that submits the job to its
+//! success, and the disk space of the groups after they have been replaced many times.
 //!
-//! Every run but the first removes the groups of the one before. Ten runs, whatever RUNS is, with a VACUUM after each: that
-//! is when the space of old groups can be used again. The rows are those that the tests have: `lumina_cluster::catalog`.
+//! Every run but the first removes the groups of the run before. Ten runs, whatever RUNS is, with a VACUUM after each,
+//! which makes the space of old groups reusable. The rows are those of the tests: `lumina_cluster::catalog`.
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{fill, leftovers, submit, wait_for_end};
@@ -12,7 +12,7 @@ const IMAGES: usize = 98_932;
 const DISTANCE: i32 = 5;
 const RUNS: usize = 10;
 
-/// What a job is allowed to take, in seconds: as much for itself, and as much for each member that it writes.
+/// The longest a job may take, in seconds: this much for itself, and this much for each member that it writes.
 const FOR_A_JOB: f64 = 1.0;
 const FOR_A_MEMBER: f64 = 15e-6;
 
@@ -61,7 +61,7 @@ pub(crate) fn print(cluster: &Cluster, timed: usize) {
     );
 }
 
-/// Runs one job; how long it took, in seconds, by its own account.
+/// Runs one job; returns the duration that it reports, in seconds.
 fn run(session: &mut Client) -> f64 {
     let job = submit(session, "bench", DISTANCE);
     assert_eq!(wait_for_end(session, job), "succeeded", "job {job}");
@@ -69,7 +69,7 @@ fn run(session: &mut Client) -> f64 {
     session.query_one(took, &[&job]).expect("a job").get(0)
 }
 
-/// What runs, groups and members take on the disk, with their indexes.
+/// The disk space of runs, groups and members, with their indexes.
 fn size(session: &mut Client) -> i64 {
     let tables = "
         SELECT sum(pg_total_relation_size(oid))::int8 FROM pg_class

@@ -4,7 +4,7 @@ use lumina_cluster::Cluster;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Prints photographs a second of a first import, and how much faster the second one is.
+/// Prints the photographs per second of a first import, and how much faster the second one is.
 pub(crate) fn print(runs: usize) {
     let Some(folder) = wallpapers() else {
         println!("\nImport: skipped, there are no wallpapers; scripts/wallpapers fetches them.");
@@ -29,7 +29,7 @@ pub(crate) fn print(runs: usize) {
     println!("| once more, nothing having changed | {second:.2} | {:.0} times as fast |", first / second);
 }
 
-/// From the submission to the end.
+/// The duration of one import, from its submission to its end.
 fn import(cluster: &Cluster, catalog: usize, folder: &Path) -> Duration {
     let mut session = cluster.connect();
     let began = Instant::now();

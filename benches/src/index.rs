@@ -1,8 +1,9 @@
-//! The hamming index: searches, size, building, inserts, from ten thousand to ten million hashes, beside what Postgres has.
+//! The hamming index: searches, size, building, inserts, from ten thousand to ten million hashes, beside plain
+//! Postgres.
 //!
-//! Searches are prepared statements, one client, warm; half the queries are hashes of the table with up to r bits flipped,
-//! half are fresh. Times are the client's: the whole statement with its way there and back, which `SELECT 1` costs alone;
-//! [`lookups`] has those of the server.
+//! Searches are prepared statements, one client, warm; half the queries are hashes of the table with up to r bits
+//! flipped, half are random. Times are the client's: the whole statement with its round trip, which `SELECT 1` measures
+//! alone; [`lookups`] measures in the server.
 
 use crate::bulk::copy;
 use crate::{lookups, pgvector};
@@ -12,18 +13,18 @@ use std::num::NonZero;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// A set, words of a hash, how many, and the radii to search within.
+/// A set: the kind, the words of a hash, the number of hashes, and the search radii.
 pub(crate) struct Set {
     pub(crate) name: &'static str,
     pub(crate) words: usize,
     pub(crate) count: usize,
     pub(crate) radii: &'static [u32],
-    /// Bands of the index; 0: as it comes.
+    /// Bands of the index; 0: the default.
     pub(crate) bands: usize,
 }
 
 impl Set {
-    /// As it is asked for.
+    /// The name by which the set is selected.
     pub(crate) fn name(&self) -> String {
         format!("{}{}-{}", self.name, self.words * 64, self.count)
     }
@@ -44,18 +45,18 @@ const SETS: &[Set] = &[
     Set { name: "uniform", words: 4, count: 1_000_000, radii: &[0, 10, 20, 31], bands: 16 },
 ];
 
-/// Measured only where it is asked for by its whole name.
+/// Measured only if selected by its full name.
 const LARGE: Set = Set { name: "uniform", words: 4, count: 10_000_000, radii: &[0, 10, 20, 31], bands: 0 };
 
-/// Sessions that search at once, and for how long.
+/// Concurrent sessions, and for how long they search.
 const CLIENTS: usize = 8;
 const BUSY: Duration = Duration::from_secs(3);
 
-/// Rows that are added one by one, and rows that are copied.
+/// Rows inserted one by one, and rows copied.
 const INSERTS: usize = 100_000;
 const COPIED: usize = 1_000_000;
 
-/// Client and server on one processor: what waits for the other hands over to it. On a virtual machine, to wake another
+/// Pins client and server to one processor, so that they hand over to each other. On a virtual machine, waking another
 /// processor takes as long as a search, twice for each statement.
 pub(crate) struct Together {
     processes: Vec<u32>,
@@ -126,7 +127,7 @@ pub(crate) fn micros(time: Duration) -> String {
     if micros < 1000.0 { format!("{micros:.0} µs") } else { format!("{:.2} ms", micros / 1000.0) }
 }
 
-/// The time that so many thousandths of the sorted `times` do not exceed.
+/// The quantile of the sorted `times` at `thousandths`.
 pub(crate) fn quantile(times: &[Duration], thousandths: usize) -> Duration {
     times[times.len() * thousandths / 1000]
 }
@@ -141,7 +142,7 @@ pub(crate) fn number<T: for<'a> lumina_cluster::postgres::types::FromSql<'a>>(se
     session.query_one(query, &[]).expect("a figure").get(0)
 }
 
-/// Hashes in hex, as `count` of them were copied.
+/// The hashes of a set, as bytes.
 pub(crate) fn hashes(set: &Set) -> Vec<Vec<u8>> {
     let planes = match set.name {
         "photo" => lumina_sets::photo(set.count, 1),
@@ -155,7 +156,7 @@ pub(crate) fn hex(hash: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Prints a row a search; returns the row of the sizes, and adds those of the look-ups in the server.
+/// Prints one row per search; returns the row of the sizes, and adds the look-ups in the server.
 fn measure(cluster: &Cluster, session: &mut Client, set: &Set, looked_up: &mut Vec<String>) -> String {
     let Set { words, count, radii, bands, .. } = set;
     let title = set.title();
@@ -225,14 +226,14 @@ fn searches(session: &mut Client, set: &Set, hashes: &[Vec<u8>]) -> Vec<Times> {
     let forms: Vec<(u32, String)> = set.radii.iter().map(within).chain([nearest]).collect();
     let mut all = Vec::new();
     let _together = Together::new(session);
-    // The widest first, which sees most pages.
+    // The widest radius first: it sees most pages.
     for (radius, form) in forms.into_iter().rev() {
         let statement = session.prepare(&form).expect("a statement");
         let count = if set.count > 1_000_000 { 100 } else { 400 };
         let query = |at: usize| {
             let random = (at as u64 + 1).wrapping_mul(0xd6e8_feb8_6659_fd93);
             let hash = &hashes[random as usize % hashes.len()];
-            // As many flips as there are bits make a hash of its own.
+            // Flipping as many bits as there are makes an unrelated hash.
             let flips = if at.is_multiple_of(2) { width as u64 * 4 } else { random >> 40 & u64::from(radius) };
             hex(&flipped(hash, flips, random))
         };
@@ -240,7 +241,7 @@ fn searches(session: &mut Client, set: &Set, hashes: &[Vec<u8>]) -> Vec<Times> {
         let one = |session: &mut Client, statement: &Statement, query: &String| {
             session.query(statement, &[query]).expect("rows").len()
         };
-        // Others first: the session maps the pages it has not seen yet.
+        // Other queries first: the session maps the pages that it has not seen yet.
         for query in (count..count * 2).map(query) {
             one(session, &statement, &query);
         }
@@ -268,7 +269,7 @@ fn searches(session: &mut Client, set: &Set, hashes: &[Vec<u8>]) -> Vec<Times> {
     all
 }
 
-/// Searches a second of all clients together, within 5 bits, or 31 of wide hashes.
+/// Searches per second of all clients together, within 5 bits, or 31 for wide hashes.
 fn busy(cluster: &Cluster, set: &Set, hashes: &[Vec<u8>]) -> String {
     let (width, radius) = (set.words * 64, if set.words == 1 { 5 } else { 31 });
     let one = |client: usize| {
@@ -292,7 +293,7 @@ fn busy(cluster: &Cluster, set: &Set, hashes: &[Vec<u8>]) -> String {
     format!("{:.0} (within {radius})", all as f64 / BUSY.as_secs_f64())
 }
 
-/// Rows one by one, and copied, beside a btree on random bigints.
+/// Rows inserted one by one, and copied, beside a btree on random bigints.
 fn inserts(session: &mut Client) {
     println!(
         "\n| {INSERTS} single inserts in a transaction, of {COPIED} rows | median | p99.9 | slowest | COPY of {COPIED} rows into the empty table, s | WAL bytes a row of that |"

@@ -1,4 +1,4 @@
-//! Look-ups in the server: thousands of searches in one statement, so that neither a client nor waking it up is timed;
+//! Look-ups in the server: thousands of searches in one statement, so that neither the client nor its wake-up is timed;
 //! with Postgres's data checksums and without, on the same index.
 
 use crate::index::{Set, flipped, hex, micros, timed};
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Times each statement is run; the fastest counts.
 const RUNS: usize = 5;
 
-/// Prints what the rows of [`measure`] are.
+/// Prints the header of the rows of [`measure`].
 pub(crate) fn print_header() {
     println!(
         "\n| set | rows | search, in the server | without data checksums | with | ratio |\n|---|---|---|---|---|---|"
@@ -29,7 +29,7 @@ pub(crate) fn measure(cluster: &Cluster, set: &Set, title: &str, hashes: &[Vec<u
     rows.collect()
 }
 
-/// Each search with its time a look-up.
+/// Each search with its time per look-up.
 fn all(cluster: &Cluster, set: &Set, hashes: &[Vec<u8>]) -> Vec<(String, Duration)> {
     let mut session = cluster.connect();
     session.batch_execute("SET enable_seqscan = off; SET enable_bitmapscan = off").expect("settings");
@@ -44,7 +44,7 @@ fn all(cluster: &Cluster, set: &Set, hashes: &[Vec<u8>]) -> Vec<(String, Duratio
 }
 
 fn look_up(session: &mut Client, width: usize, radius: u32, found: &str, hashes: &[Vec<u8>]) -> Duration {
-    // What costs milliseconds each is asked for less often.
+    // Searches that cost milliseconds each run less often.
     let is_costly = found.contains("ORDER") || radius as usize * 8 > width;
     let count = if is_costly { 400 } else { 4000 } / if hashes.len() > 1_000_000 { 4 } else { 1 };
     let query = |at: usize| {

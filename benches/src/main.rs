@@ -1,9 +1,9 @@
-//! What the figures in `docs/benchmarks.md` come from: a column of `phash(64)` beside what Postgres has, on one server, in
-//! one run.
+//! The figures in `docs/benchmarks.md`: a column of `phash(64)` beside plain Postgres, on one server, in one run.
 //!
-//! `make bench`, or `cargo run -p lumina-bench -- ROWS RUNS`. Prints Markdown. With 0 rows the type itself is
-//! left out; a third argument (`uniform64-1000000`, say, or a part of names) measures the index on these sets and nothing else. Statements that are compared are run in turn, so that a busy machine is unkind to both; the table gives
-//! the fastest and the median run of each.
+//! `make bench`, or `cargo run -p lumina-bench -- ROWS RUNS`. Prints Markdown. With 0 rows the type itself is left out;
+//! a third argument (`uniform64-1000000`, say, or a part of names) measures the index on these sets and nothing else.
+//! Compared statements run in turn, so that load on the machine affects both; the table gives the fastest and the
+//! median run of each.
 #![allow(clippy::expect_used, reason = "a program for developers: it stops where it fails")]
 
 mod bulk;
@@ -100,7 +100,7 @@ fn main() {
     import::print(runs as usize);
 }
 
-/// The type beside what Postgres has.
+/// The type beside plain Postgres.
 fn values(cluster: &Cluster, rows: u64, runs: u64) {
     let mut session = cluster.connect();
     let version: String = session.query_one("SHOW server_version", &[]).expect("a version").get(0);
@@ -132,7 +132,7 @@ fn values(cluster: &Cluster, rows: u64, runs: u64) {
     }
 }
 
-/// The same hashes in three types.
+/// One set of hashes in three types.
 fn fill(cluster: &Cluster, rows: u64) {
     cluster.sql(
         "postgres",

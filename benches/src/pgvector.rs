@@ -1,5 +1,5 @@
-//! The same nearest searches by pgvector's HNSW index on `bit`, where it is installed: an approximate index, which finds some
-//! of the nearest. It has no search within a radius.
+//! The nearest searches with pgvector's HNSW index on `bit`, where it is installed: an approximate index, which finds
+//! some of the nearest. It has no search within a radius.
 
 use crate::index::{Together, flipped, hashes, hex, micros, number, quantile, timed};
 use crate::{bulk::copy, index::Set};
@@ -13,7 +13,7 @@ const SETS: &[Set] = &[
 ];
 const QUERIES: usize = 200;
 
-/// Prints a row a set and breadth of the search.
+/// Prints one row per set and search breadth.
 pub(crate) fn print(session: &mut Client, wanted: &str) {
     if number::<i64>(session, "SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'") == 0 {
         println!("\npgvector is not installed, and not measured.");
@@ -37,7 +37,7 @@ fn measure(session: &mut Client, set: &Set) {
     let built = timed(|| session.batch_execute("CREATE INDEX ON hashed USING hnsw (b bit_hamming_ops)").expect("hnsw"));
     session.batch_execute("VACUUM (ANALYZE) hashed").expect("vacuum");
     let bytes: f64 = number(session, "SELECT pg_relation_size('hashed_b_idx')::float8 / count(*) FROM hashed");
-    // Of the hashes, with 5 bits flipped: such a query has near ones to find.
+    // Hashes of the table with 5 bits flipped, so that near ones exist.
     let queries: Vec<Vec<u8>> = (1..=QUERIES as u64)
         .map(|at| {
             let random = at.wrapping_mul(0xd6e8_feb8_6659_fd93);

@@ -1,4 +1,5 @@
-//! All hashes, and those of all eight forms, of any small picture: as many bits as asked for, within what was asked for.
+//! All hashes, and those of all eight forms, of any small picture: as many bits as asked for, within what was asked
+//! for.
 #![no_main]
 
 mod photo;

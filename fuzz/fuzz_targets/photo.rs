@@ -1,7 +1,8 @@
-//! What the targets of `lumina-photo` share: small limits, the allocator that counts, and a hook that tells panics apart.
+//! What the targets of `lumina-photo` share: small limits, the allocator that counts, and a hook that tells panics
+//! apart.
 //!
-//! A panic in a decoder is the decoder's way of saying that a file is damaged: `decode` catches it. One in our own code, or
-//! in a check, is what is looked for, as is an abort: no memory, no stack.
+//! A panic in a decoder is the decoder's way of saying that a file is damaged: `decode` catches it. One in our own
+//! code, or in a check, is what is looked for, as is an abort: no memory, no stack.
 #![allow(dead_code, reason = "not every target needs all of it")]
 
 #[path = "../../crates/photo/tests/hostile/counted.rs"]

@@ -700,7 +700,7 @@ COMMENT ON OPERATOR CLASS lumina.role_ops USING hash IS 'Hashes of roles';
 -- The catalog layer: catalogs, and who may do what with them.
 --
 -- Ordinary roles read through row-level security and write through functions alone. Such a function is a C function that
--- runs as whoever calls it, and hands on to the one of the same name with an underscore before it, which runs as the
+-- runs as its caller, and hands on to the one of the same name with an underscore before it, which runs as the
 -- extension's owner and is told by its first argument who the caller is. Nobody else may execute those.
 -- A right belongs to the role, not to its name: a rename follows, and a new role of an old name has nothing (roles.sql).
 
@@ -757,7 +757,7 @@ END;
 REVOKE EXECUTE ON FUNCTION lumina._rights(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._rights(oid, int8) IS 'Internal: what a role may do with a catalog; NULL for nothing';
 
--- The catalog of that name, where the caller has that right. Whoever may not even read it is told that there is none.
+-- The catalog of that name, where the caller has that right. A caller who may not even read it is told that there is none.
 CREATE FUNCTION lumina._catalog(caller oid, catalog_name text, needed lumina.access_right) RETURNS int8
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -861,7 +861,7 @@ BEGIN
     ELSIF NOT lumina._acts_for(caller, heir) THEN
         RAISE insufficient_privilege USING
             MESSAGE = format('permission denied to make "%s" the owner of catalog "%s"', heir, left(catalog_name, 80)),
-            HINT = 'A superuser may, and whoever has the rights of both roles.';
+            HINT = 'A superuser may, and a role that has the rights of both roles.';
     END IF;
     UPDATE lumina.catalogs SET owner = heir WHERE id = target;
 END $$;
@@ -1105,18 +1105,19 @@ GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sideca
 --
 -- A job is submitted in its submitter's transaction, and rolled back with it. A worker that has claimed one holds a lock for
 -- as long as it lives, of a kind that SQL cannot take: a running job whose lock is free is an orphan, and the next worker
--- that looks resumes it. Only workers change the state of a running job, under a token drawn anew at each claim.
+-- that looks resumes it. Only workers change the state of a running job, under a token that each
+-- claim draws; the one exception is an orphan, which cancel_job ends.
 -- Who wants one cancelled writes a row elsewhere, so that no open transaction ever stands in a worker's way.
 
 CREATE TYPE lumina.job_state AS ENUM ('queued', 'running', 'ready', 'succeeded', 'failed', 'cancelled');
-COMMENT ON TYPE lumina.job_state IS 'queued -> running -> ready | succeeded | failed | cancelled; running -> queued where its worker was lost';
+COMMENT ON TYPE lumina.job_state IS 'queued -> running -> succeeded | failed | cancelled; a preview: running -> ready -> queued; queued and ready -> cancelled; running -> queued where its worker was lost or told to end';
 
 CREATE FUNCTION lumina.is_job_kind(kind text) RETURNS bool
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'is_job_kind';
 COMMENT ON FUNCTION lumina.is_job_kind(text) IS 'Whether the library has jobs of this kind';
 CREATE FUNCTION lumina._job_right(kind text) RETURNS text
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'job_right';
-COMMENT ON FUNCTION lumina._job_right(text) IS 'Internal: the right to its catalog that whoever submits a job of this kind needs';
+COMMENT ON FUNCTION lumina._job_right(text) IS 'Internal: the right to its catalog that the submitter of a job of this kind needs';
 CREATE FUNCTION lumina.library_version() RETURNS text
     STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'library_version';
 COMMENT ON FUNCTION lumina.library_version() IS 'The version of the library that this session has loaded';
@@ -1248,7 +1249,7 @@ ALTER TABLE lumina.import_items ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.import_items FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 GRANT SELECT ON lumina.jobs, lumina.job_cancellations, lumina.workers_stopped, lumina.import_items TO PUBLIC;
 
--- Which changes a job may go through, whoever makes them. Rows that a dump brings back are inserted, not updated.
+-- Which changes a job may go through, by any role. Rows that a dump brings back are inserted, not updated.
 CREATE FUNCTION lumina._check_job_change() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -1317,7 +1318,7 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('extension_version_mismatch: the library lumina is of version %s, the extension of version %s',
                 lumina.library_version(), installed),
-            HINT = 'ALTER EXTENSION lumina UPDATE; sessions that have loaded an older library have to connect anew.';
+            HINT = 'ALTER EXTENSION lumina UPDATE; sessions with an older library connect again, and where it is preloaded the server is restarted.';
     END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._check_version() FROM PUBLIC;
@@ -1561,7 +1562,7 @@ COMMENT ON VIEW lumina.job_progress IS 'Every job, newest first: state (also orp
 
 -- Import: files of the server's file system into a catalog, by a job.
 --
--- A file may be read where it lies under lumina.import_roots, as configured for whoever imports: for the role in this
+-- A file may be read where it lies under lumina.import_roots, as configured for the importing role: for the role in this
 -- database, the role, this database, or the server. What a session has SET does not count: the job runs elsewhere, and
 -- later. Each file that is found has a row of import_items, with what became of it.
 
@@ -1602,7 +1603,7 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM lumina.catalogs c WHERE 'import' = ANY (lumina._rights(caller, c.id)))
             AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = caller AND r.rolsuper) THEN
         RAISE insufficient_privilege USING MESSAGE = 'permission denied to look at paths of the server',
-            HINT = 'Whoever may import into a catalog may: its owner grants it by lumina.grant_catalog(..., ''import'').';
+            HINT = 'Roles that may import into a catalog may: its owner grants it by lumina.grant_catalog(..., ''import'').';
     END IF;
     RETURN QUERY SELECT s.step, s.obstacle, s.hint FROM lumina._path_steps(lumina._import_roots(caller), path) s;
 END $$;
@@ -1669,7 +1670,7 @@ END $$;
 REVOKE EXECUTE ON FUNCTION lumina._run_import(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._run_import(oid, int8) IS 'Internal: run_import for a caller';
 CREATE FUNCTION lumina.run_import(job int8) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.run_import(int8) IS 'Imports what a preview has found; what has changed since is looked at anew';
+COMMENT ON FUNCTION lumina.run_import(int8) IS 'Imports what a preview has found; what has changed since is analyzed again';
 
 -- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls an Outcome. Returns how many failed.
 CREATE FUNCTION lumina._import_batch(of_job int8, of_catalog int8, of_source int8, outcomes jsonb, is_preview bool) RETURNS int8
@@ -2149,7 +2150,7 @@ COMMENT ON FUNCTION lumina.duplicates(text) IS
 -- The duplicates of a catalog as a page to look at: the groups with small pictures, and the file to keep marked.
 --
 -- Pictures are made of the files as they lie there, below the roots of the catalog's owner, and only where a file is still
--- the content that was imported: so that whoever may read the catalog sees what is in it, and nothing else.
+-- the content that was imported: so that a reader of the catalog sees what is in it, and nothing else.
 
 CREATE FUNCTION lumina._page_summary(of_catalog int8) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -2250,7 +2251,7 @@ COMMENT ON FUNCTION lumina.duplicates_html(text, int4) IS
 --
 -- Row-level security hides rows, but not statistics from the planner: for a comparison that is LEAKPROOF, as those of numbers,
 -- texts, bytes and hashes are, it estimates by the common values and the histogram of all rows of the table, and EXPLAIN tells
--- the estimate to whoever asks. A few hundred of them are a search for a path or a hash of somebody else's. A column that is
+-- the estimate to every role. A few hundred of them are a search for a path or a hash of somebody else's. A column that is
 -- new has none until it is in this list.
 
 DO $$

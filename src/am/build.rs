@@ -34,7 +34,7 @@ pub(super) unsafe extern "C-unwind" fn ambuild(
     let pages = Pages::new_index(index);
     let spool = TemporaryFile::new();
     let mut builder = Builder::new(&pages, layout, maintenance_memory(), spool).or_raise_in(index);
-    // What was cached is of the index before, if there was one.
+    // A layout cached so far, if any, is that of the index before REINDEX.
     index.remember(layout);
     progress::phase(2);
     let mut rows = 0;
@@ -56,7 +56,7 @@ pub(super) unsafe extern "C-unwind" fn ambuild(
     build_result(in_table, (entries + nulls) as f64)
 }
 
-/// Makes what an unlogged index is after a crash: empty.
+/// Writes the init fork of an unlogged index: an empty index.
 ///
 /// # Safety
 /// Called by Postgres: the index is open, and has an init fork without blocks.
@@ -81,10 +81,10 @@ pub(super) unsafe extern "C-unwind" fn ambuildphasename(number: int64) -> *mut c
     name.map_or(std::ptr::null_mut(), |name| name.as_ptr().cast_mut())
 }
 
-/// The layout of an index that is being made: its width is that of the column's type, its bands are an option.
+/// The layout of a new index: its width is that of the column's type, its number of bands a storage option.
 ///
-/// Errors: 42P17 where the type has no width or the operator class is not over hashes, 54000 for hashes that are too wide, 22023
-/// for a number of bands that does not fit.
+/// Errors: 42P17 where the type has no width or the operator class is not over hashes, 54000 for hashes that are too
+/// wide, 22023 for a number of bands that does not fit.
 fn new_layout(index: IndexRelation) -> Result<Layout, LuminaError> {
     if !index.is_over_hashes() {
         return Err(LuminaError::IndexClass(index.name()));

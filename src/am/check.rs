@@ -1,8 +1,9 @@
-//! What `hamming_index_check` looks at: every page of the index, and, where asked, that every row of the table is in every band.
+//! `hamming_index_check`: checks every page of the index and, where asked, that every row of the table is in every
+//! band.
 //!
-//! The rows are those that one snapshot sees. Each is in the index as long as the snapshot lives: it was there before it became
-//! visible, and vacuum leaves it alone. So the table is read first, a part of it that fits in `maintenance_work_mem`, and
-//! then the whole index; and so on for the other parts. Inserts, vacuum and merges go on meanwhile.
+//! The check covers the rows that one snapshot sees. Each is in the index as long as the snapshot lives: its entries
+//! were there before it became visible, and VACUUM cannot remove it. So the check reads a part of the table that fits
+//! in `maintenance_work_mem`, then the whole index, then the next part. Inserts, VACUUM and merges go on meanwhile.
 
 use super::{OrRaiseIn, layout};
 use crate::error::{LuminaError, RowFault};
@@ -14,9 +15,9 @@ use lumina_index::layout::MAX_WORDS;
 use lumina_index::{CheckedEntry, Index, Layout, Store};
 use std::ops::Range;
 
-/// The most rows that a block of a table holds.
+/// The most tuples in a heap block.
 const ROWS_OF_BLOCK: usize = 291;
-/// Instead of the place of a row: its hash is NULL.
+/// Stands for the place of a row whose hash is NULL.
 const NULL: u32 = u32::MAX;
 
 /// Checks an index; with `whole`, against its table too. Errors: XX002 for the first thing that is wrong.
@@ -54,21 +55,21 @@ pub(super) fn check(opened: &Opened, whole: bool) -> Result<(), LuminaError> {
     } else {
         tree.check(&mut |entry| farthest = farthest.max(entry.tid)).or_raise_in(index);
     }
-    // Blocks of a table that somebody has locked do not go away.
+    // The lock on the table keeps VACUUM from truncating it.
     if farthest >> 16 >= u64::from(table.blocks()) && farthest > 0 {
         return Err(fault(farthest, RowFault::Impossible));
     }
     Ok(())
 }
 
-/// Rows of a part of the table, and in which bands they were met.
+/// Rows of a part of the table, and the bands in which each was found.
 struct Rows {
     layout: Layout,
     blocks: Range<u32>,
     words: Vec<u64>,
-    /// The TID, the place of the row in `words`, and a bit for every band it was met in.
+    /// The heap TID, the row's place in `words`, and a bit for every band it was found in.
     tids: Vec<(u64, u32, u64)>,
-    /// Where in `tids` those of each block begin, and, one more, where the last end.
+    /// Where each block's TIDs begin in `tids`, and where those of the last one end.
     starts: Vec<u32>,
     fault: Option<(u64, RowFault)>,
 }
@@ -87,7 +88,7 @@ impl Rows {
         self.tids.clear();
     }
 
-    /// How many blocks more can be read, however full they are, after so many; none where the memory is used up.
+    /// How many more blocks fit after `blocks` of them, however full they are; `None` where the memory is used up.
     fn room(&self, blocks: u32) -> Option<u32> {
         let most = self.tids.capacity();
         let fits = (most - self.tids.len()) / ROWS_OF_BLOCK;
@@ -115,7 +116,7 @@ impl Rows {
         self.tids.push((tid, place, 0));
     }
 
-    /// Once all rows of these blocks were added, one block after the other. Errors: 53200.
+    /// Sorts the rows of `blocks`, once all were added, block by block. Errors: 53200.
     fn sort(&mut self, blocks: Range<u32>, interrupt: &dyn Fn()) -> Result<(), LuminaError> {
         self.starts.clear();
         self.starts.try_reserve_exact(blocks.len() + 1).map_err(|_| LuminaError::IndexMemory)?;
@@ -134,12 +135,12 @@ impl Rows {
         Ok(())
     }
 
-    /// Where in `tids` a row is. Entries come in the order of their hashes: every look at memory counts.
+    /// Where a row is in `tids`. Entries come in the order of their hashes, so that every memory access counts.
     fn find(&self, tid: u64) -> Option<usize> {
         let block = (tid >> 16) as usize;
         let at = block.checked_sub(self.blocks.start as usize)?;
         let (start, end) = (*self.starts.get(at)? as usize, *self.starts.get(at + 1)? as usize);
-        // Mostly all rows of a block are there, one beside the other.
+        // Mostly the TIDs of a block have no gaps.
         let likely = start + (tid as u16 as usize).saturating_sub(1);
         if likely < end && self.tids[likely].0 == tid {
             return Some(likely);

@@ -1,25 +1,26 @@
-//! `amcostestimate`: what the planner is told of a search.
+//! `amcostestimate`: the cost of a search for the planner.
 //!
-//! `lumina_index::cost` knows what a search will do: it is the same arithmetic by which the search itself is planned, from
-//! the runs that block 0 lists. Here that work becomes Postgres's unit, the price of a page read in order.
+//! `lumina_index::cost` computes the work of a search from the runs that block 0 lists, by the same arithmetic that
+//! plans the search itself. This file converts that work to Postgres's unit, the cost of one sequential page read.
 //!
-//! - **Pages.** Leaves that a probe leads to are read in no order: `random_page_cost` each, as a B-tree's are. A pass reads a band's
-//!   leaves in the order in which they were written: `seq_page_cost` each. In a nested loop pages are found in memory that the
-//!   searches before have read: Postgres's own formula for that (Mackert and Lohman) says how many are really read.
-//! - **Processor.** The work is known in nanoseconds. `cpu_operator_cost` stands for one `<@` of a sequential scan, which takes
-//!   about [`OPERATOR`] of them (measured: 41 ms against 34 ms for a million rows). So a search costs in proportion to
-//!   the scan that it competes with, whatever the settings.
-//! - **Rows.** `cpu_index_tuple_cost` for each row that is found. Reading it from the table is the planner's own business.
+//! - **Pages.** A probe reads leaves in random order: `random_page_cost` each, as for a B-tree. A pass reads a band's
+//!   leaves in the order in which they were written: `seq_page_cost` each. In a nested loop earlier searches have
+//!   cached pages: Postgres's formula for that (Mackert and Lohman) says how many are really read.
+//! - **Processor.** The work is known in nanoseconds. `cpu_operator_cost` stands for one `<@` of a sequential scan,
+//!   which takes about [`OPERATOR`] of them (measured: 41 ms against 34 ms for a million rows). So a search costs in
+//!   proportion to the scan that it competes with, whatever the settings.
+//! - **Rows.** `cpu_index_tuple_cost` for each row that is found. The planner itself adds the cost of reading the
+//!   table.
 //!
-//! A radius search finds everything before it gives out the first row: its start is all of its cost but for the rows. A search
-//! for the nearest gives out its first few hundred rows after one pass, and takes another pass for sixteen times as many,
-//! until its memory is full: the start is the first pass, the total all of them, and LIMIT takes its share of what is in between.
-//! A radius that is known only at run time is taken for [`LIKELY`] of the width.
+//! A radius search finds everything before it returns the first row: its startup cost is all of its cost but for the
+//! rows. A nearest-neighbour search returns its first few hundred rows after one pass, and takes another pass for
+//! sixteen times as many, until its memory is full: the startup cost is the first pass, the total cost all of them, and
+//! LIMIT takes its share in between. A radius that is known only at run time is assumed to be [`LIKELY`] of the width.
 //!
-//! Without conditions and order the index is asked for as a partial one whose predicate is all that is wanted; then it is one
-//! pass. What it cannot do costs infinitely much: an order by two distances, and a scan of the index alone, which the planner
-//! tries for any index where a query needs no column, as `count(*)` does. Such a scan trusts the visibility map, and would
-//! need the pins that ours do not keep.
+//! A scan without conditions and order is one of a partial index whose predicate is the whole condition; it is one
+//! pass. What the index cannot do has infinite cost: an order by two distances, and an index-only scan, which the
+//! planner tries for any index where a query needs no column, as `count(*)` does. Such a scan trusts the visibility
+//! map, and would need the pins that ours do not keep.
 
 use super::OrRaiseIn;
 use crate::pg::pages::Pages;
@@ -32,12 +33,12 @@ use pgrx::pg_sys::{self, Cost, PlannerInfo, Selectivity};
 
 /// Nanoseconds that `cpu_operator_cost` stands for.
 const OPERATOR: f64 = 7.0;
-/// The share of the width that an unknown radius is taken for: 5 bits of 64.
+/// The assumed share of the width of an unknown radius: 5 bits of 64.
 const LIKELY: f64 = 5.0 / 64.0;
-/// Rows that the first pass for the nearest gives out, and how much more each further one does.
+/// Rows that the first pass for the nearest returns, and the factor by which each further one returns more.
 const FIRST: f64 = 256.0;
 const GROWTH: f64 = 16.0;
-/// Bytes of memory a row that is found takes while it waits.
+/// Bytes of memory that a found row takes until it is returned.
 const WAITING: f64 = 16.0;
 
 /// What `amcostestimate` answers.
@@ -106,7 +107,7 @@ fn estimate(path: IndexPath, loops: f64) -> (Estimate, f64) {
     (Estimate { startup, total: startup + passes * price(&pass) + rows * row, selectivity }, all)
 }
 
-/// How many passes it takes beyond the first to give out so many rows, the nearest first.
+/// How many passes after the first it takes to return `rows` rows, the nearest first.
 fn further_passes(rows: f64) -> f64 {
     let most = (work_memory() as f64 / WAITING).max(FIRST);
     let (mut given, mut kept, mut passes) = (FIRST, FIRST, 0.0);
@@ -118,7 +119,7 @@ fn further_passes(rows: f64) -> f64 {
     passes + ((rows - given) / most).max(0.0).ceil()
 }
 
-/// What some work costs.
+/// The cost of `work`.
 fn price(path: IndexPath, work: &Work, loops: f64, all: f64) -> f64 {
     let (random, sequential) = path.page_costs();
     let (operator, _) = processor_costs();
@@ -127,7 +128,7 @@ fn price(path: IndexPath, work: &Work, loops: f64, all: f64) -> f64 {
     pages * share + work.time() / OPERATOR * operator
 }
 
-/// An index that does not exist, as it would be: one run.
+/// A hypothetical index, as it would be: one run.
 fn imagined(path: IndexPath) -> Meta {
     let layout = |bits| Layout::new(bits, None).ok();
     let layout = path.declared_bits().and_then(layout).or_else(|| layout(MAX_BITS));

@@ -1,4 +1,5 @@
-//! `hamming_index_check`, `hamming_index_stats`, `hamming_index_merge`: what there is to know of an index, and to do for it.
+//! `hamming_index_check`, `hamming_index_stats`, `hamming_index_merge`: the functions that check, describe and merge an
+//! index.
 
 use super::check::check;
 use super::insert::aminsert;
@@ -12,7 +13,8 @@ use lumina_index::{Index, PAGE};
 use pgrx::pg_sys::{Datum, LOCKMODE, Oid};
 
 function! {
-    /// `hamming_index_check(index, heapallindexed)`. Errors: XX002 for the first thing that is wrong; 42501, 42809, 55000.
+    /// `hamming_index_check(index, heapallindexed)`. Errors: XX002 for the first thing that is wrong; 42501, 42809,
+    /// 55000.
     hamming_index_check, pg_finfo_hamming_index_check,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {

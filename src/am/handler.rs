@@ -1,4 +1,4 @@
-//! `hamming_handler`: the access method, as Postgres is told of it.
+//! `hamming_handler`: describes the access method to Postgres.
 
 use super::build::{ambuild, ambuildempty, ambuildphasename};
 use super::cost::amcostestimate;
@@ -19,7 +19,7 @@ function! {
     guarded: |_| Datum::from(routine()),
 }
 
-/// The description of the access method, from zeros: what is not named here is false or not there.
+/// The description of the access method. It starts as zeros: a field that is not set here is false or null.
 #[allow(unsafe_code, reason = "the node is made here")]
 fn routine() -> *mut IndexAmRoutine {
     // SAFETY: the tag is that of the struct, which is valid as zeros.

@@ -1,4 +1,4 @@
-//! `aminsert`: a row that was added to the table, or is to be found by another hash than before.
+//! `aminsert`: adds a row that was inserted into the table, or whose hash was updated.
 
 use super::{OrRaiseIn, layout};
 use crate::error::{LuminaError, OrRaise};
@@ -18,7 +18,7 @@ struct Kept {
     tails: Tails,
 }
 
-/// Adds an entry. Never says that it is unique: no index of ours is declared to be.
+/// Adds a row. Returns false: no index of ours is declared unique.
 ///
 /// # Safety
 /// Called by Postgres: table and index are open; there is one value, and a TID.

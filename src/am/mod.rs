@@ -1,16 +1,18 @@
-//! The index access method `hamming`: what Postgres asks of an index, answered by `crates/index`.
+//! The index access method `hamming`: Postgres's callbacks, implemented by `crates/index`.
 //!
 //! - [`handler`]: the list of the callbacks, by Postgres's version.
-//! - [`build`], [`insert`], [`scan`], [`vacuum`], [`cost`], [`validate`], [`options`], [`property`]: the callbacks, under Postgres's names.
+//! - [`build`], [`insert`], [`scan`], [`vacuum`], [`cost`], [`validate`], [`options`], [`property`]: the callbacks,
+//!   under Postgres's names.
 //! - [`functions`], [`check`]: `hamming_index_check`, `hamming_index_stats`, `hamming_index_merge`.
 //!
-//! Nothing here knows what a page holds, and nothing in `crates/index` knows Postgres; in between stands
-//! [`crate::pg::pages`]. What every callback keeps to:
+//! This module does not know the page format, and `crates/index` does not know Postgres; [`crate::pg::pages`] connects
+//! the two. Invariants of every callback:
 //!
-//! - An index is over hashes of one width, that of its column's type, frozen when it is built, with the number of bands.
-//!   The layout is all that is cached of an index; its lists of pages are read from block 0 at every search and insert.
+//! - An index holds hashes of one width, that of its column's type. Width and number of bands are fixed when it is
+//!   built. Only this layout is cached; block 0 is read for the lists of pages at every search, and at an insert that
+//!   finds its staging page full.
 //! - Scans are those of one moment's snapshot, and only go forward. They keep no pin and no lock between two calls.
-//! - A row without a hash is in the index too: ordered by distance it comes last.
+//! - A row whose hash is NULL is in the index too: ordered by distance it comes last.
 
 mod build;
 mod check;
@@ -31,12 +33,12 @@ use crate::pg::pages::Pages;
 use crate::pg::relation::IndexRelation;
 use lumina_index::{Corrupted, Damage, Index, Layout};
 
-/// `<@`: the strategy of a search.
+/// The strategy of the search operator `<@`.
 const IN_BALL: u16 = 1;
-/// `<~>`: the strategy of an order.
+/// The strategy of the ordering operator `<~>`.
 const DISTANCE: u16 = 2;
 
-/// How hashes stand in an index: read once, and remembered with the relation.
+/// The layout of an index: read once, and cached with the relation.
 fn layout(index: IndexRelation, pages: &Pages) -> Layout {
     index.remembered().unwrap_or_else(|| {
         let layout = *Index::open(pages).or_raise_in(index).layout();
@@ -45,7 +47,7 @@ fn layout(index: IndexRelation, pages: &Pages) -> Layout {
     })
 }
 
-/// Raises what is wrong with an index.
+/// Raises the corruption of an index.
 trait OrRaiseIn<T> {
     fn or_raise_in(self, index: IndexRelation) -> T;
 }

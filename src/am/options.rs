@@ -20,7 +20,7 @@ pub(crate) fn register() {
     options::register(&BANDS);
 }
 
-/// How many bands an index was asked for.
+/// The option `bands` of an index, if set.
 #[allow(unsafe_code, reason = "the options were made below")]
 pub(super) fn bands(index: IndexRelation) -> Option<usize> {
     // SAFETY: an index of ours has the options that `amoptions` has made, if any.

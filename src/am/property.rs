@@ -1,10 +1,10 @@
-//! `amproperty`: what `pg_index_column_has_property` says that Postgres does not know by itself.
+//! `amproperty`: answers `pg_index_column_has_property` where Postgres does not know the answer by itself.
 
 use pgrx::pg_guard;
 use pgrx::pg_sys::{IndexAMProperty, Oid};
 use std::ffi::{c_char, c_int};
 
-/// Every column can be ordered by distance: an operator class without that operator is none ([`super::validate`]).
+/// Every column can be ordered by distance: an operator class without that operator is invalid ([`super::validate`]).
 ///
 /// # Safety
 /// Called by Postgres, with room for the answer.

@@ -1,7 +1,7 @@
 //! `ambeginscan`, `amrescan`, `amgettuple`, `amgetbitmap`, `amendscan`: searches.
 //!
-//! What is searched for is known when a scan is (re)started: keys of runtime values come then. Conditions `<@` are ANDed:
-//! the smallest ball is searched, and Postgres looks at the others itself. An order comes with at most one ball.
+//! The keys are known when a scan is (re)started, as they may be runtime values. Conditions `<@` are ANDed: the scan
+//! searches the smallest ball, and Postgres rechecks the others. An order comes with at most one ball.
 
 use super::{DISTANCE, IN_BALL, OrRaiseIn, layout};
 use crate::error::LuminaError;
@@ -18,7 +18,7 @@ use std::ffi::c_int;
 struct State {
     /// `None` finds nothing: before the first start, or where nothing can be found.
     running: Option<Running>,
-    /// What is wrong with what is searched for; raised only when a row is asked for.
+    /// Why the keys are refused; raised only when a row is requested.
     refused: Option<LuminaError>,
     is_counted: bool,
 }
@@ -26,7 +26,7 @@ struct State {
 struct Running {
     scan: Scan,
     layout: Layout,
-    /// Whether Postgres has to look at the conditions again.
+    /// Whether Postgres has to recheck the conditions.
     recheck: bool,
 }
 
@@ -42,7 +42,7 @@ pub(super) unsafe extern "C-unwind" fn ambeginscan(index: Relation, keys: c_int,
     IndexScan::begin(index, keys, orders, State { running: None, refused: None, is_counted: false })
 }
 
-/// Starts a scan, from its beginning, with other keys or, where they are null, with the same.
+/// (Re)starts a scan with new keys or, where the arguments are null, with the old ones.
 ///
 /// # Safety
 /// Called by Postgres, with a scan that `ambeginscan` has begun, and as many keys as were announced.
@@ -75,9 +75,9 @@ pub(super) unsafe extern "C-unwind" fn amrescan(
     }
 }
 
-/// What a scan searches for, and how many balls it was given; `None` where no row can be found.
+/// What a scan searches for, and its number of balls; `None` where no row can be found.
 ///
-/// Errors: 22026 where distances are asked for that the operator would refuse.
+/// Errors: 22026 for a distance that the operator would refuse.
 #[allow(unsafe_code, reason = "keys are read by their strategies")]
 fn search(scan: IndexScan, layout: &Layout) -> Result<Option<(Search, usize)>, LuminaError> {
     let (mut smallest, mut balls) = (None, 0);
@@ -112,7 +112,7 @@ fn search(scan: IndexScan, layout: &Layout) -> Result<Option<(Search, usize)>, L
 }
 
 impl State {
-    /// Looks at what every scan must be, once a row is asked for.
+    /// Checks the kind of the scan, once a row is requested.
     fn begin(&mut self, scan: IndexScan) -> Option<&mut Running> {
         if !scan.is_of_one_moment() {
             LuminaError::IndexSnapshot.raise();
@@ -172,7 +172,7 @@ pub(super) unsafe extern "C-unwind" fn amgetbitmap(scan: IndexScanDesc, bitmap: 
     bitmap.count
 }
 
-/// Ends a scan. What is left of it goes with the memory that it was begun in.
+/// Ends a scan. The rest of it is freed with the memory context in which it began.
 ///
 /// # Safety
 /// Called by Postgres, with a scan that `ambeginscan` has begun.

@@ -1,4 +1,4 @@
-//! `ambulkdelete`, `amvacuumcleanup`: VACUUM, and the look at all TIDs that CREATE INDEX CONCURRENTLY takes by the former.
+//! `ambulkdelete`, `amvacuumcleanup`: VACUUM. CREATE INDEX CONCURRENTLY calls the former too, to collect all heap TIDs.
 
 use super::{OrRaiseIn, layout};
 use crate::pg::vacuum::{Dead, Outcome, Vacuum};
@@ -7,7 +7,7 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{IndexBulkDeleteCallback, IndexBulkDeleteResult, IndexVacuumInfo};
 use std::ffi::c_void;
 
-/// Removes the entries of dead rows, from every band. Called once for every part of the dead rows that fits in memory.
+/// Removes the entries of dead tuples from every band. Called once for each part of the dead TIDs that fits in memory.
 ///
 /// # Safety
 /// Called by Postgres: a running vacuum, what its passes before returned or null, and its callback.
@@ -32,7 +32,7 @@ pub(super) unsafe extern "C-unwind" fn ambulkdelete(
     outcome.into_pointer()
 }
 
-/// Ends a vacuum: merges, and notes which pages are free.
+/// Ends a vacuum: merges, and records which pages are free.
 ///
 /// # Safety
 /// Called by Postgres: a running vacuum, and what its passes have returned, or null where there was none.

@@ -1,7 +1,7 @@
-//! `amvalidate`: whether an operator class is one that searches can be made by.
+//! `amvalidate`: whether scans can use an operator class.
 //!
-//! Searches take the right operand of strategy 1 for a `phash_ball` and that of strategy 2 for a `phash`: a class over other
-//! types would have them read what is none.
+//! Scans read the right operand of strategy 1 as a `phash_ball` and that of strategy 2 as a `phash`: with a class over
+//! other types they would misread their values.
 
 use super::{DISTANCE, IN_BALL};
 use crate::pg::node::Objects;
@@ -10,7 +10,7 @@ use crate::pg::report::say;
 use pgrx::pg_sys::{self, Oid};
 use pgrx::{PgLogLevel, pg_guard};
 
-/// Looks at an operator class and its family, and tells what is wrong with them.
+/// Checks an operator class and its family, and reports what is wrong with them.
 ///
 /// # Safety
 /// Called by Postgres, with an operator class.

@@ -1,4 +1,4 @@
-//! What the catalog's SQL asks of this library, beside jobs.
+//! The functions behind the catalog's SQL, except for jobs.
 //!
 //! - [`quality`]: the quality of an image, and its parts.
 //! - [`paths`]: paths of the server that may be imported.

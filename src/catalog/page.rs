@@ -1,5 +1,5 @@
-//! `_page`, behind `duplicates_html`: the groups of a catalog as SQL gives them, their small pictures by threads, the page by
-//! `lumina-page`.
+//! `_page`, behind `duplicates_html`: SQL returns the groups of a catalog, threads make their thumbnails, and
+//! `lumina-page` writes the page.
 
 use super::paths::{roots, text};
 use crate::error::{LuminaError, OrRaise};
@@ -21,21 +21,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// In pixels, of a small picture's longer side: enough for screens of twice the usual resolution.
+/// The longer side of a thumbnail, in pixels: enough for screens of twice the usual resolution.
 const SIDE: u32 = 320;
-/// Images of one group that are shown, at most.
+/// The most images shown of one group.
 const MOST_IMAGES: i32 = 60;
 /// Groups that are read at a time.
 const GROUPS_AT_ONCE: i32 = 200;
-/// The longest text that Postgres returns, in bytes, but for some room.
+/// The most bytes of a page: the longest text of Postgres, less some room.
 const LONGEST: usize = 1_000_000_000;
-/// Bytes that a thread may use of the memory for images, at most, while others make pictures beside it: photographs of 40
-/// megapixels need no more.
+/// The most bytes of image memory for each thread while several make thumbnails: photographs of 40 megapixels need no
+/// more.
 const EACH: u64 = 128 << 20;
-/// How long this thread sleeps, at most.
+/// The longest sleep of the backend's thread.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What SQL says of the catalog.
+/// The catalog, from `_page_summary`.
 #[derive(Deserialize)]
 struct Summary {
     catalog: String,
@@ -48,7 +48,7 @@ struct Summary {
     savings: u64,
 }
 
-/// What SQL says of a group.
+/// A group, from `_page_groups`.
 #[derive(Deserialize)]
 struct Found {
     id: i64,
@@ -61,7 +61,7 @@ struct Found {
     also_near_more: u64,
 }
 
-/// What SQL says of an image.
+/// An image of a group.
 #[derive(Deserialize)]
 struct Image {
     files: Vec<String>,
@@ -128,7 +128,7 @@ fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<Str
     Ok(html.text)
 }
 
-/// A text that grows in a way that can fail, and not beyond what Postgres can return.
+/// A text whose growth can fail, of at most the size that Postgres can return.
 #[derive(Default)]
 struct Bounded {
     text: String,
@@ -148,7 +148,7 @@ fn too_large(_: std::fmt::Error) -> LuminaError {
     LuminaError::PageTooLarge
 }
 
-/// Rows of one column of `jsonb`, as a statement of ours makes them.
+/// Reads the rows of a statement of ours that has one column of `jsonb`.
 fn read<T: for<'a> Deserialize<'a>>(statement: &str, arguments: &[statement::Argument<'_>]) -> Vec<T> {
     statement::read(statement, arguments, |row| match serde_json::from_value(row.known::<JsonB>(1).0) {
         Ok(value) => value,
@@ -156,7 +156,7 @@ fn read<T: for<'a> Deserialize<'a>>(statement: &str, arguments: &[statement::Arg
     })
 }
 
-/// A small picture, or why there is none, of each image. One that needs more memory than a thread's share is made alone.
+/// For each image its thumbnail, or why there is none. One that needs more memory than a thread's share is made alone.
 fn pictures(
     pool: &Pool<Show<Arc<Counted>>>,
     images: &[Image],
@@ -201,7 +201,7 @@ fn words(why: Missing) -> String {
     }
 }
 
-/// The next picture that a thread has made.
+/// Waits for the next thumbnail from a thread.
 fn next(pool: &Pool<Show<Arc<Counted>>>) -> Result<(usize, Result<Vec<u8>, Missing>), LuminaError> {
     loop {
         pgrx::check_for_interrupts!();
@@ -290,7 +290,7 @@ impl Image {
         }
     }
 
-    /// The paths, and how many there are beside.
+    /// The paths, and the number of further ones.
     fn all_files(&self) -> Vec<String> {
         let more = (self.more_files > 0).then(|| format!("... and {} more", self.more_files));
         self.files.iter().cloned().chain(more).collect()

@@ -14,7 +14,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The roots of a setting's text. Errors: 22023.
+/// Parses the text of the setting. Errors: 22023.
 pub(crate) fn roots(setting: &str) -> Result<Roots, LuminaError> {
     let roots = Roots::parse(setting).map_err(LuminaError::ImportRoots)?;
     Ok(Roots::new(roots, server::own_directories()))
@@ -72,7 +72,7 @@ fn steps(call: Call, rows: &mut Rows) -> Result<(), LuminaError> {
     Ok(())
 }
 
-/// What to do about a path that is not read.
+/// The hint for a path that is refused.
 pub(crate) fn hint(refusal: &Refusal) -> String {
     let do_what = match refusal {
         Refusal::NotAbsolute(_) => "Give the path from the root of the file system.",

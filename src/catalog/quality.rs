@@ -10,7 +10,7 @@ fn float(number: f64) -> Datum {
     Datum::from(number.to_bits())
 }
 
-/// The name of a format, in whatever encoding: those that are known are ASCII.
+/// The name of a format, in any encoding: all known names are ASCII.
 fn format(call: Call, index: usize) -> Cow<'static, str> {
     String::from_utf8_lossy(call.bytes::<'static>(index))
 }

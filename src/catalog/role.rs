@@ -1,9 +1,9 @@
 //! `lumina.role`: a role in a row of the catalog layer, kept by its OID and read and written by its name.
 //!
-//! The payload is the OID, four bytes, most significant first. Of a name that no role has when it is read the OID is 0, and the
-//! name follows: such a value is nobody, and stays so whoever gets the name later. As text it is `unknown (name)`, and a role
-//! that was dropped is `unknown (OID=n)`; what begins so is never looked up. Every two values have different texts: else a
-//! unique index over them could refuse rows of a dump.
+//! The payload is the OID, four bytes, most significant first. If no role has the name when it is read, the OID is 0
+//! and the name follows: such a value is nobody, even if a role gets that name later. Its text is `unknown (name)`, and
+//! that of a dropped role is `unknown (OID=n)`; a text that begins so is never looked up. Different values have
+//! different texts: else a unique index over them could refuse rows of a dump.
 
 use crate::pg::call::function;
 use crate::pg::datum::{CString, Varlena};
@@ -11,7 +11,7 @@ use crate::pg::{message, role};
 use pgrx::pg_sys::{Datum, Oid};
 use std::ffi::CStr;
 
-/// What the text of a value that is no role begins with.
+/// The prefix of the text of a value that is no role.
 const UNKNOWN: &[u8] = b"unknown (";
 
 function! {
@@ -22,7 +22,7 @@ function! {
 }
 
 function! {
-    /// `role_out(role)`: the name of the moment.
+    /// `role_out(role)`: the current name.
     role_out, pg_finfo_role_out,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| CString::from_bytes(&write(arguments.bytes(0))).into_datum(),
@@ -36,7 +36,7 @@ function! {
 }
 
 function! {
-    /// `role_send(role)`: the name of the moment, in the client's encoding.
+    /// `role_send(role)`: the current name, in the client's encoding.
     role_send, pg_finfo_role_send,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| message::of_text(&write(arguments.bytes(0))),
@@ -77,7 +77,7 @@ fn write(stored: &[u8]) -> Vec<u8> {
     if role == Oid::INVALID {
         return unknown(stored.get(size_of::<u32>()..).unwrap_or_default());
     }
-    // A role that is named like nobody is shown as one that was dropped: it could not be told from nobody when it is read.
+    // A role whose name has the prefix is shown as a dropped one: read back, its name would be taken for nobody.
     let name = role::name_of(role).filter(|name| !name.starts_with(UNKNOWN));
     name.unwrap_or_else(|| unknown(format!("OID={}", role.to_u32()).as_bytes()))
 }

@@ -1,4 +1,4 @@
-//! What the crates below cannot do, as an error of the extension's.
+//! Conversions from the errors of the crates below.
 
 use super::LuminaError;
 use crate::guc;

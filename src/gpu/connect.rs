@@ -1,4 +1,4 @@
-//! A session on its way to the GPU process, which it has started where none runs.
+//! Connects a session to the GPU process, which is started where none runs.
 
 use super::Unavailable;
 use super::record::{Record, SOCKET, become_starter, has_worker};
@@ -14,19 +14,19 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the process may take to start, where nothing else will do.
+/// How long a search waits for the process to start, at most.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it is started for one search: it may end, having nothing to do, in the moment between.
+/// How often one search has it started: an idle process may end before the search reaches it.
 const STARTS: u32 = 3;
-/// How long a place for its worker is waited for.
+/// How long a session waits for a background worker slot.
 const PLACE: Duration = Duration::from_millis(300);
 const SEE_LOG: &str = "Look at the server's log.";
-/// How long a session that has waited in vain does not try again of itself.
+/// How long a session that has waited in vain does not try again.
 const BAR: Duration = Duration::from_secs(60);
-/// Between two looks whether it has.
+/// The time between two attempts to connect.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Connects to the process that runs; `None` where none does. Errors: the system's.
+/// Connects to a running process; `None` where none runs. Errors: the system's.
 pub(crate) fn connect_to_running() -> io::Result<Option<Client>> {
     match Client::connect(Path::new(SOCKET)) {
         Ok(client) => Ok(Some(client)),
@@ -36,21 +36,21 @@ pub(crate) fn connect_to_running() -> io::Result<Option<Client>> {
 }
 
 thread_local! {
-    /// Until when this session does not try again, for a reason that could not be written down for all.
+    /// Until when this session does not try again, and why: the record does not hold this reason.
     static BARRED: RefCell<Option<(Instant, Unavailable)>> = const { RefCell::new(None) };
 }
 
-/// Why no search of this session should ask for the device now that has not been told to, if so.
+/// Why a search should not use the device now unless the user asked for it; `None` if it may.
 pub(crate) fn reason_not_to(record: &Record) -> Option<Unavailable> {
     let barred = BARRED.with_borrow(|barred| barred.clone().filter(|(until, _)| *until > Instant::now()));
     record.reason().or(barred.map(|(_, reason)| reason))
 }
 
-/// What keeps a session from the process.
+/// Why a session got no connection.
 pub(crate) enum Denied {
-    /// It cannot be had.
+    /// The GPU cannot be used.
     Unavailable(Unavailable),
-    /// The search is not wanted any more.
+    /// The search was stopped.
     Stopped(LuminaError),
 }
 
@@ -66,15 +66,14 @@ impl From<LuminaError> for Denied {
     }
 }
 
-/// Connects to the process, which is started where none runs. Waits until it is there, and looks for interrupts
-/// meanwhile, but no longer than `patience`; `is_wanted` is called between two looks. Errors: why there is none, and
-/// those of `is_wanted`.
+/// Connects to the process, which is started where none runs. Waits for it no longer than `patience`, and checks for
+/// interrupts meanwhile; calls `is_wanted` between two attempts. Errors: why there is none, and those of `is_wanted`.
 pub(crate) fn connect(
     patience: Duration,
     mut is_wanted: impl FnMut() -> Result<(), LuminaError>,
 ) -> Result<Client, Denied> {
     let (began, failed_starts) = (Instant::now(), Record::read().failed_starts);
-    // The right to start one, and what was started.
+    // The right to start one, the worker, and the starts.
     let (mut starter, mut asked, mut starts): (Option<File>, Option<Asked>, u32) = (None, None, 0);
     loop {
         match connect_to_running() {
@@ -87,7 +86,7 @@ pub(crate) fn connect(
         if let Some(reason) = record.reason() {
             return Err(reason.into());
         }
-        // The one that was started for this search has failed: another one would, too.
+        // The process started for this search has failed: another would fail, too.
         if let (true, Some((_, error))) = (record.failed_starts > failed_starts, &record.last_error) {
             return Err(Unavailable::failure(error, SEE_LOG).into());
         }
@@ -105,7 +104,7 @@ pub(crate) fn connect(
             asked = start_gpu_worker();
             match asked {
                 Some(_) => starts += 1,
-                // That of a worker that has just ended may be free soon.
+                // The slot of a worker that has just ended may be free soon.
                 None if began.elapsed() > PLACE => {
                     let reason = barred(no_place());
                     say(PgLogLevel::LOG, &format!("lumina: no GPU process: {}", reason.reason));

@@ -15,11 +15,11 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How long the process may take to say what it does: a step of a search may be under way.
+/// How long the process may take to report its status: a step of a search may be under way.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 set_function! {
-    /// One row about the device: from the process where one runs, else from what is known.
+    /// One row about the device: from the process where one runs, else from the record.
     gpu_info, pg_finfo_gpu_info, |_call, rows| {
         let record = Record::read();
         let answer = status();
@@ -74,7 +74,7 @@ fn moment(then: SystemTime) -> i64 {
     then.duration_since(UNIX_EPOCH + SINCE_1970).map_or(0, |time| time.as_micros() as i64)
 }
 
-/// What the process says of itself; `None` where none runs.
+/// The status that the process reports; `None` where none runs.
 fn status() -> io::Result<Option<Status>> {
     let Some(mut client) = connect_to_running()? else { return Ok(None) };
     client.ask(&Question::Status, None)?;
@@ -90,7 +90,7 @@ fn status() -> io::Result<Option<Status>> {
 }
 
 function! {
-    /// `gpu_reset()`: whatever has happened, the next search tries the device.
+    /// `gpu_reset()`: forgets failures, so that the next search tries the device.
     gpu_reset, pg_finfo_gpu_reset,
     now: |_| None::<Datum>,
     guarded: |_| {

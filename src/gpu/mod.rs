@@ -1,14 +1,14 @@
-//! The process that searches on a GPU, as the server has it: started when a search asks for it, found by all others,
-//! watched, and left alone where it fails.
+//! The server's GPU process: started when a search needs it, shared by all searches, watched by a background worker,
+//! and left alone where it fails.
 //!
-//! - [`worker`]: the background worker that has the process: it starts it, watches it, and notes how it ended.
+//! - [`worker`]: the background worker that starts the process, watches it, and records how it ended.
 //! - [`record`]: what is known of the device, in a file that all sessions read.
-//! - [`connect`]: a session on its way to the process.
-//! - [`functions`]: what users ask of it.
+//! - [`connect`]: connects a session to the process.
+//! - [`functions`]: `gpu_info` and `gpu_reset`.
 //!
-//! What is searched, and when a GPU is worth it, is in `search`; what happens on the device, in `crates/gpu`.
+//! `search` decides what is searched and when a GPU is worth it; `crates/gpu` holds what runs on the device.
 //!
-//! Invariant: no process of Postgres's ever calls the driver.
+//! Invariant: no process of Postgres ever calls the driver.
 
 pub(crate) mod connect;
 mod functions;
@@ -24,12 +24,12 @@ pub(crate) struct Unavailable {
     pub(crate) reason: String,
     /// A sentence.
     pub(crate) hint: Cow<'static, str>,
-    /// Whether something has failed that had worked, or should have.
+    /// Whether it is a failure, not just a missing or full device.
     pub(crate) is_failure: bool,
 }
 
 impl Unavailable {
-    /// There is nothing to be used, or no room.
+    /// There is no usable device, or no room.
     pub(crate) fn new(reason: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
         Unavailable { reason: reason.into(), hint: hint.into(), is_failure: false }
     }

@@ -1,9 +1,9 @@
-//! What is known of the device, whichever process finds it out: a small file below the data directory, which every
-//! session reads before it asks for the GPU process, and which means nothing to another start of the server.
+//! What is known of the device: a small file below the data directory, which any server process may update and every
+//! session reads before it connects to the GPU process. It is valid for one start of the server.
 //!
 //! A device that has failed [`FAILURES`] times within an hour is left alone until a superuser says otherwise.
 //!
-//! Readers see it whole: it is replaced, never changed. Those who write it do so in turn. Where it cannot be read or
+//! Readers see it whole: it is replaced, never changed. A lock serialises its writers. Where it cannot be read or
 //! written (a full disk), nothing is known, and the next search tries the device.
 
 use super::Unavailable;
@@ -17,42 +17,42 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Its folder, which base backups leave out. Every process of the server stands in the data directory.
+/// Its directory, which base backups leave out. Every process of the server runs in the data directory.
 const FOLDER: &str = "pg_stat_tmp";
-/// Where the process listens: a short path, as a socket needs it.
+/// The socket on which the process listens: its path must be short.
 pub(crate) const SOCKET: &str = "pg_stat_tmp/lumina_gpu.socket";
 const RECORD: &str = "pg_stat_tmp/lumina_gpu.json";
 /// Held while the record is replaced.
 const WRITER: &str = "pg_stat_tmp/lumina_gpu.json.lock";
 /// Held by the session that has a worker started.
 const STARTER: &str = "pg_stat_tmp/lumina_gpu.start.lock";
-/// Held by the worker that has the process.
+/// Held by the worker that runs the process.
 const WORKER: &str = "pg_stat_tmp/lumina_gpu.lock";
 
 /// A device that has failed this often within [`PERIOD`] seconds is left alone.
 pub(super) const FAILURES: usize = 3;
 const PERIOD: u64 = 3600;
-/// For how many seconds a card that others fill is not asked again.
+/// For how many seconds a device whose memory is full is not tried again.
 const FULL: u64 = 60;
-/// Pairs of hashes that a device compares in a second of which nobody knows: a small one does so.
+/// The assumed rate of an unknown device, in pairs of hashes per second: that of a small one.
 const USUAL_RATE: f64 = 1e12;
-/// How long one who writes the record waits for another.
+/// How long a writer of the record waits for another.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The record. Times are in seconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// The start of the server that it is about.
+    /// The start of the server for which it is valid.
     server: i64,
-    /// When the device has failed.
+    /// The times of the device's failures.
     failures: Vec<u64>,
-    /// How many of them were of a process that did not get as far as to serve.
+    /// How often a process has failed before it could serve.
     pub(super) failed_starts: u64,
-    /// When something went wrong last, and what.
+    /// The time and text of the last error.
     pub(super) last_error: Option<(u64, String)>,
-    /// Why there is nothing to be used, and what to do about it.
+    /// Why there is no usable device, and what to do about it.
     unusable: Option<(String, String)>,
-    /// Until when the card counts as full.
+    /// Until when the device counts as full.
     full_until: u64,
     /// The device that was found, and how many pairs of hashes it compares in a second.
     pub(super) device: Option<Known>,
@@ -69,11 +69,11 @@ pub(super) struct Known {
 /// What a record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nobody has tried.
+    /// No session has tried.
     Unknown,
     /// It has worked.
     Usable,
-    /// Others fill it.
+    /// Its memory is full.
     Full,
     /// There is no driver or device that could be used.
     Unusable,
@@ -82,7 +82,7 @@ pub(super) enum State {
 }
 
 impl Record {
-    /// What is known now.
+    /// The current record.
     pub(crate) fn read() -> Self {
         let server = started();
         let text = std::fs::read(RECORD).unwrap_or_default();
@@ -148,7 +148,7 @@ impl Record {
         self.device = Some(Known { info, rate });
     }
 
-    /// Forgets what keeps searches from the device.
+    /// Forgets every reason not to use the device.
     pub(super) fn reset(&mut self) {
         self.failures.clear();
         (self.unusable, self.full_until, self.last_error) = (None, 0, None);
@@ -170,12 +170,12 @@ impl Record {
         }
     }
 
-    /// Pairs of 256-bit hashes that the device compares in a second, as far as anybody knows.
+    /// Pairs of 256-bit hashes that the device compares in a second: known or assumed.
     pub(crate) fn rate(&self) -> f64 {
         self.device.as_ref().map_or(USUAL_RATE, |known| known.rate)
     }
 
-    /// Why no search should ask for the device now, if so.
+    /// Why searches should not use the device now; `None` if they may.
     pub(crate) fn reason(&self) -> Option<Unavailable> {
         let last = || self.last_error.as_ref().map_or("", |(_, error)| error);
         match self.state() {
@@ -197,7 +197,7 @@ impl Record {
     }
 }
 
-/// Notes that a search has failed on the device.
+/// Records that a search has failed on the device.
 pub(crate) fn note_failure(error: String) {
     if let Err(why) = Record::update(|record| record.failed(error)) {
         say(PgLogLevel::LOG, &format!("lumina: a failure of the GPU could not be noted: {why}"));
@@ -219,13 +219,13 @@ fn lock_file(path: &str) -> io::Result<File> {
     }
 }
 
-/// The right to have the process, as long as the file is open; `None` where another worker has it.
+/// The lock of the worker, held as long as the file is open; `None` where another worker holds it.
 pub(super) fn become_worker() -> io::Result<Option<File>> {
     try_to_hold(WORKER)
 }
 
-/// The right to have a worker started, as long as the file is open; `None` where another session has it: of sessions
-/// that begin at once each would take a place for background workers.
+/// The lock to start a worker, held as long as the file is open; `None` where another session holds it. Without it
+/// concurrent sessions would each take a background worker slot.
 pub(super) fn become_starter() -> io::Result<Option<File>> {
     try_to_hold(STARTER)
 }
@@ -239,7 +239,7 @@ fn try_to_hold(path: &str) -> io::Result<Option<File>> {
     }
 }
 
-/// Whether a worker has the process, or is about to.
+/// Whether a worker runs the process, or is about to.
 pub(super) fn has_worker() -> bool {
     lock_file(WORKER).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }

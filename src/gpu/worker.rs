@@ -1,5 +1,5 @@
-//! The background worker that has the GPU process: one at most on the server. It starts the process, watches it, writes
-//! into the [`record`](super::record) how it ended, and ends itself.
+//! The background worker of the GPU process: one at most on the server. It starts the process, watches it, writes into
+//! the [`record`](super::record) how it ended, and ends itself.
 
 use super::record::{Record, SOCKET, become_worker};
 use crate::guc;
@@ -15,28 +15,28 @@ use std::io;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-/// How long the process may show no life before it is killed: a driver that hangs never comes back. More than opening
-/// any device takes.
+/// How long the process may be silent before it is killed: a driver that hangs never returns. Opening any device takes
+/// less.
 const SILENT: Duration = Duration::from_secs(60);
-/// How often the worker looks.
+/// How often it checks the process.
 const LOOK: Duration = Duration::from_millis(500);
-/// How often it tries to become the worker: sessions that look whether there is one are in the way for a moment.
+/// How often it tries to become the worker: sessions that check for one hold the lock for a moment.
 const TRIES: u32 = 20;
 
-/// What the process tells its worker.
+/// What the process reports to its worker.
 #[derive(Debug, Serialize, Deserialize)]
 enum Report {
     /// It serves.
     Ready { info: Info, rate: f64 },
     /// The device could not be opened.
     NotOpened(GpuError),
-    /// It ends, for a reason that is no fault.
+    /// It ends, without a fault.
     Ends,
     /// It ends by a fault.
     Failed(String),
 }
 
-/// What the worker starts with.
+/// The worker's entry point.
 #[allow(unsafe_code, reason = "Postgres finds it by its name")]
 #[pgrx::pg_guard]
 #[unsafe(no_mangle)]
@@ -58,7 +58,7 @@ extern "C-unwind" fn lumina_gpu(_argument: Datum) {
     drop(held);
 }
 
-/// Starts the process, and stays until it has ended.
+/// Starts the process, and watches it until it has ended.
 fn watch() -> io::Result<()> {
     let (limit, idle) = (guc::gpu_memory(), guc::gpu_idle_timeout());
     background::report(Some("opening the GPU"));
@@ -84,13 +84,13 @@ fn watch() -> io::Result<()> {
         }
     }
     let ended = child.wait();
-    // Nobody is to find what no process serves.
+    // No session is to find a dead socket.
     let _ = std::fs::remove_file(SOCKET);
     match (last, ended) {
         (Some(Report::Ends), _) => {
             say(PgLogLevel::LOG, &format!("lumina: GPU process {pid} has ended: nobody needs it"));
         }
-        // An end that somebody has asked for.
+        // A requested end.
         (None | Some(Report::Ready { .. }), Some(Ended::Code(0))) => {}
         (_, Some(Ended::Signal(libc::SIGTERM | libc::SIGINT))) => {}
         (Some(Report::NotOpened(error)), _) => {
@@ -117,7 +117,7 @@ fn note(change: impl FnOnce(&mut Record)) {
     }
 }
 
-/// The process itself. Nothing of Postgres's may be called here.
+/// Runs the GPU process. It must not call Postgres.
 fn run(inside: &mut Inside, limit: usize, idle: Duration) {
     let report = match try_run(inside, limit, idle) {
         Ok(End::Idle | End::Stopped) => Report::Ends,
@@ -136,7 +136,7 @@ fn tell(inside: &mut Inside, report: &Report) {
 fn try_run(inside: &mut Inside, limit: usize, idle: Duration) -> Result<End, GpuError> {
     let device = Device::open(limit)?;
     let rate = device.rate()?;
-    // Before anybody can connect, since sessions plan with it. That it could not be written does no harm.
+    // Written before a session can connect, since sessions plan with it. A failed write does no harm.
     let _ = Record::update(|record| record.opened(device.info().clone(), rate));
     let listener = match listen() {
         Ok(listener) => listener,
@@ -147,7 +147,7 @@ fn try_run(inside: &mut Inside, limit: usize, idle: Duration) -> Result<End, Gpu
     Ok(serve(&listener, &device, Settings { idle }, &|| !inside.beat()))
 }
 
-/// The socket, in the place of what an earlier process may have left.
+/// The socket; it replaces one that an earlier process may have left.
 fn listen() -> io::Result<UnixListener> {
     let new = format!("{SOCKET}.new");
     let _ = std::fs::remove_file(&new);

@@ -109,7 +109,7 @@ fn dihedral(call: Call, rows: &mut Rows) -> Result<(), LuminaError> {
     Ok(())
 }
 
-/// What is done to the image: turns are clockwise.
+/// The name of the transformation; rotations are clockwise.
 fn transform(orientation: Orientation) -> &'static str {
     match orientation {
         Orientation::Upright => "identity",

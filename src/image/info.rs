@@ -1,4 +1,4 @@
-//! `image_info`: what a file says of itself, read without decoding it.
+//! `image_info`: format, size and metadata of a file, read without decoding it.
 
 use super::within_limits;
 use crate::error::OrRaise;
@@ -22,7 +22,7 @@ function! {
     },
 }
 
-/// Format, width and height, and what EXIF says.
+/// Format, width and height, and EXIF metadata.
 fn describe(bytes: &[u8], format: Format) -> Value {
     let metadata = metadata::read(bytes, format);
     let mut facts = Map::new();
@@ -44,7 +44,7 @@ fn describe(bytes: &[u8], format: Format) -> Value {
         }
         facts.insert("taken".into(), taken.into());
     }
-    // What says nothing is left out.
+    // Empty metadata are left out.
     let exif = serde_json::to_value(&metadata).unwrap_or_else(|_| json!({}));
     if exif.as_object().is_some_and(|exif| !exif.is_empty()) {
         facts.insert("exif".into(), exif);

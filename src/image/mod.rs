@@ -3,7 +3,7 @@
 //! - [`hash`]: `image_phash`, `image_pdq`, `image_phashes`, `image_phash_dihedral`.
 //! - [`info`]: the function `image_info`.
 //!
-//! All of it runs on the backend's own thread, within the limits of the settings, and looks for interrupts as it goes.
+//! All of it runs on the backend's own thread, within the limits of the settings, and checks for interrupts as it goes.
 
 mod hash;
 mod info;
@@ -22,13 +22,13 @@ fn limits(waiting: &Waiting) -> Limits<'_> {
 struct Decoded {
     format: Format,
     picture: Picture,
-    /// As the file has it.
+    /// The orientation in the file.
     stored: Orientation,
-    /// What is to be shown.
+    /// The orientation to show.
     shown: Orientation,
 }
 
-/// Decodes an image; one that ends early is refused. Its orientation counts if `orient` says so.
+/// Decodes an image; one that ends early is refused. `orient`: whether the orientation in the file counts.
 fn decode(bytes: &[u8], orient: bool, limits: &Limits<'_>) -> Result<Decoded, PhotoError> {
     let (format, picture) = lumina_photo::decode(bytes, limits)?;
     if picture.truncated {

@@ -1,7 +1,7 @@
-//! Which job a worker takes, and how it makes it its own.
+//! How a worker chooses and claims a job.
 //!
-//! First the lock of the job, then the row: whoever holds the lock knows that no other worker is alive for it, so that a job
-//! that is running all the same is an orphan.
+//! A claim takes the lock of the job first, then the row: the holder of the lock knows that no other worker is alive
+//! for the job, so that a job that is running nevertheless is an orphan.
 
 use super::job::{ALL, Job, Last, cancelled, refuse, write_end};
 use super::kinds;
@@ -20,28 +20,27 @@ use serde_json::Value;
 use std::cell::RefCell;
 use std::time::Duration;
 
-/// The most failures of a job: claims since the last batch that it has committed, but for those of workers that were told
-/// to end.
+/// The most failures of a job: claims since its last committed batch, but for those of workers that were told to end.
 const FAILURES: i32 = 3;
-/// The most times that a job goes down with the whole server between two batches. That is a restart, as a rule, and
-/// nothing of the job's doing; but where the server ends with the first process that crashes, it may be.
+/// The most times that a job loses its worker with the whole server between two batches. As a rule that is a restart,
+/// and not the job's fault; but with `restart_after_crash = off` it may be.
 const RESTARTS: i32 = 100;
-/// How long a worker that has no job yet waits for somebody who changes or drops the tables. Others come after it.
+/// How long a worker without a job waits for a session that changes or drops the tables. Later workers try again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Jobs of this database that are queued, or running and of no worker that is alive, oldest first.
+/// Jobs of this database that are queued, or running without a live worker, oldest first.
 fn candidates() -> Result<Candidates, Caught> {
     attempt(|| transaction::run(|| Ok::<_, Caught>(find_candidates())))?
 }
 
-/// Jobs that may be had, and the table that they are in.
+/// Claimable jobs, and their table.
 #[derive(Default)]
 struct Candidates {
     table: Oid,
     jobs: Vec<i64>,
 }
 
-/// Whether library and extension are of one version: else the tables may be others than this library knows.
+/// Whether library and extension are of one version: else the tables may differ from those this library knows.
 pub(super) fn is_of_one_version() -> bool {
     let version =
         statement::read("SELECT x.extversion FROM pg_catalog.pg_extension x WHERE x.extname = 'lumina'", &[], |row| {
@@ -80,12 +79,12 @@ fn find_candidates() -> Candidates {
     Candidates { table, jobs: claimable.map(|(job, ..)| job).filter(free).collect() }
 }
 
-/// The jobs that may be had, oldest first.
+/// The claimable jobs, oldest first.
 pub(super) fn jobs() -> Result<Vec<i64>, Caught> {
     candidates().map(|candidates| candidates.jobs)
 }
 
-/// Takes the oldest job that can be had, with its lock.
+/// Claims the oldest job that it can lock.
 pub(super) fn claim() -> Result<Option<Job>, Caught> {
     let Candidates { table, jobs } = candidates()?;
     for id in jobs {
@@ -96,7 +95,7 @@ pub(super) fn claim() -> Result<Option<Job>, Caught> {
         match attempt(|| transaction::run(|| Ok::<_, Caught>(try_claim(table, id)))) {
             Ok(Ok(Some(job))) => return Ok(Some(job)),
             Ok(Ok(None)) => (),
-            // The other ones are not to wait for it.
+            // The other jobs must not wait for it.
             Ok(Err(caught)) | Err(caught) => {
                 say(PgLogLevel::WARNING, &format!("lumina: job {id} could not be claimed: {}", caught.message));
             }
@@ -106,12 +105,12 @@ pub(super) fn claim() -> Result<Option<Job>, Caught> {
     Ok(None)
 }
 
-/// Makes a job, whose lock this worker has, its own.
+/// Claims a job whose lock this worker holds.
 fn try_claim(table: Oid, id: i64) -> Option<Job> {
     if hold(&ALL, true, PATIENCE) != Tables::Held || transaction::relation(c"jobs") != table {
         return None;
     }
-    // What its last worker has committed is seen from here on.
+    // The new snapshot sees what its last worker has committed.
     transaction::refresh_snapshot();
     take(id)
 }
@@ -150,8 +149,8 @@ impl Found {
         }
     }
 
-    /// Puts a job that has lost its worker back into the queue. Where the server was started since, its worker went
-    /// with the server: that is counted by itself. (A crash of one process leaves the postmaster alive, so that it
+    /// Requeues a job that has lost its worker. Where the server was started since, its worker ended with the server:
+    /// that counts as a restart, not as a failure. (A crash of one process leaves the postmaster alive, so that it
     /// remains the job's failure.)
     fn requeue(&mut self, id: i64) {
         say(PgLogLevel::LOG, &format!("lumina: job {id} ({}) has lost its worker", self.kind));
@@ -166,7 +165,7 @@ impl Found {
         );
     }
 
-    /// Why the job is not to be run, if it is not.
+    /// Why the job must not run, if so.
     fn refusal(&self) -> Option<Failure> {
         let lost = |how: String| {
             let hint = "The server's log says what ended them; SELECT lumina.retry_job(...) submits it once more.";
@@ -183,9 +182,9 @@ impl Found {
     }
 }
 
-/// Makes a job this worker's own. `None` where it is none to take, or has ended with this.
+/// Claims a job. `None` where it cannot be claimed, or has ended with this.
 fn take(id: i64) -> Option<Job> {
-    // Whoever wants it cancelled refers to the row by a foreign key, which this lock lets be.
+    // A cancellation refers to the row by a foreign key, which FOR NO KEY UPDATE does not block.
     let home = Home::here();
     let mut found = statement::row(
         "SELECT j.state::text, j.kind, j.catalog, j.parameters, j.settings, pg_catalog.convert_to(j.owner, 'UTF8'), r.oid,
@@ -225,7 +224,7 @@ fn take(id: i64) -> Option<Job> {
     Some(Job { id, catalog, kind, parameters, owner, role: role?, token, permission, last })
 }
 
-/// Starts a queued job under a new token, which tells this claim from every other.
+/// Starts a queued job under a new token, which identifies this claim.
 fn start(id: i64, home: &Home, counts: bool) -> Uuid {
     let arguments: [Argument<'_>; 5] = [
         id.into(),

@@ -1,13 +1,13 @@
-//! The kind `detect_duplicates`: groups the images of a catalog, and puts the groups in the place of those it had.
+//! The kind `detect_duplicates`: groups the images of a catalog, and replaces its groups.
 //!
-//! Read in one transaction, as the submitter; compared and grouped in none; written in one, together with the end of the job.
-//! In that one the images of all groups are looked at once more: where one has changed since it was read, the job
-//! begins anew.
+//! It reads in one transaction, as the submitter; compares and groups in none; writes in one, together with the end of
+//! the job. That one checks the images of all groups again: where one has changed since it was read, the job starts
+//! over.
 //!
-//! - [`rule`]: the pair rule as the job's parameters have it.
+//! - [`rule`]: the pair rule in the job's parameters.
 //! - [`input`]: the images of a catalog, best first.
 //! - [`form`]: groups of images.
-//! - [`output`]: groups into tables.
+//! - [`output`]: writes groups into tables.
 
 mod form;
 mod input;
@@ -28,7 +28,7 @@ use rule::Parameters;
 use std::cell::RefCell;
 use std::time::Duration;
 
-/// How often the job begins anew where images change under it.
+/// The most attempts of the job where images change meanwhile.
 const TRIES: usize = 5;
 
 /// `detect_duplicates`.
@@ -75,10 +75,10 @@ fn phase(job: &Job, phase: &'static str, share: f32, images: usize) -> Result<()
     job.phase(Progress { phase, share, done, total: Some(images as i64), ..Progress::default() })
 }
 
-/// Reads and groups the images; no transaction is open at its end, or but for the reading.
+/// Reads and groups the images. A transaction is open only while it reads.
 fn compute(job: &Job, parameters: &Parameters) -> Result<(Images, Formed), Stop> {
     let stopped: RefCell<Option<Stop>> = RefCell::new(None);
-    // Whether the search is to stop: why, is kept for when it has.
+    // Whether the search is to stop; the reason is kept.
     let watch = || match job.look() {
         Ok(()) => false,
         Err(stop) => {
@@ -95,11 +95,11 @@ fn compute(job: &Job, parameters: &Parameters) -> Result<(Images, Formed), Stop>
     }
 }
 
-/// Between two looks for a free place among the searches of the server.
+/// The time between two attempts to take a search slot.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Begins the search. Where all places for searches are taken the job waits for one, and says so: `job_progress.note`
-/// explains the phase "waiting".
+/// Begins the search. Where all search slots are taken the job waits for one, in the phase "waiting", which
+/// `job_progress.note` explains.
 fn begin<'a>(job: &Job, watch: &'a dyn Fn() -> bool) -> Result<Run<'a>, Stop> {
     let phase = |phase| job.phase(Progress { phase, ..Progress::default() });
     let mut waits = false;

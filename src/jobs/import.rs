@@ -1,13 +1,14 @@
-//! The kind `import`: the photographs of a directory into a catalog.
+//! The kind `import`: imports the photographs of a directory into a catalog.
 //!
-//! Two phases, each in batches that commit. In the first the directory is walked, and each file gets a row of `import_items`; in the
-//! second each is looked at by a pool of threads, and what is found is written. A job that is resumed goes on after the last
-//! committed batch of either: the walk has an order, and a row says what became of its file. A preview stops after the second
-//! phase with everything that was found in the rows; once approved, they are written as they are where the files have not changed.
+//! Two phases, each in batches that commit. The first walks the directory, and writes a row of `import_items` for each
+//! file; in the second a pool of threads reads the files, and the outcomes are written. A job that is resumed goes on
+//! after the last committed batch of either: the walk has an order, and a row holds the state of its file. A preview
+//! stops after the second phase with all outcomes in the rows; once approved, they are written as they are where the
+//! files have not changed.
 //!
 //! - [`scan`]: the first phase.
-//! - [`look`]: the second one: which files are given out when, and what is already known of their contents.
-//! - [`write`]: outcomes into tables.
+//! - [`look`]: the second one: which files go to the threads when, and what is already known of their contents.
+//! - [`write`]: writes outcomes into tables.
 
 mod look;
 mod scan;
@@ -37,7 +38,7 @@ impl Kind for Import {
         "import"
     }
 
-    /// `lumina.import_roots`, as configured for whoever submitted the job at this moment.
+    /// The current `lumina.import_roots` of the role that submitted the job.
     fn permission(&self, job: &Job) -> Result<String, Stop> {
         let read = "SELECT pg_catalog.convert_to(lumina._import_roots($1), 'UTF8')";
         let setting = statement::read(read, &[job.role.into()], |row| row.utf8(1)).pop().flatten().unwrap_or_default();
@@ -60,20 +61,20 @@ impl Kind for Import {
 /// What is to be imported.
 struct Task {
     path: PathBuf,
-    /// As they are configured: the job begins once more where they change.
+    /// As configured: the job starts over where they change.
     roots: Roots,
     place: Place,
-    /// Whether what is found is only to be kept for somebody to look at.
+    /// Whether the outcomes are only kept for review.
     is_preview: bool,
-    /// Whether it is a preview that was looked at, and is to be done.
+    /// Whether it is a preview that was approved.
     is_approved: bool,
     is_scanned: bool,
-    /// The row of `sources`, of a directory that is imported.
+    /// The row of `sources`, where a directory is imported.
     source: Option<i64>,
 }
 
 impl Task {
-    /// Looks at the job's parameters and at what stands at its path.
+    /// Reads the job's parameters, and checks its path.
     fn begin(job: &Job) -> Result<Self, Stop> {
         let path = path(job)?;
         let wants_preview = job.parameters.get("preview").and_then(Value::as_bool).unwrap_or(false);
@@ -104,11 +105,11 @@ impl Task {
     }
 }
 
-/// What the job's parameters say is to be imported.
+/// The path in the job's parameters.
 fn path(job: &Job) -> Result<PathBuf, Stop> {
     let path = job.parameters.get("path").and_then(Value::as_str).map(PathBuf::from);
     path.ok_or_else(|| {
         let message = "the parameters of the job hold no path".to_owned();
-        Stop::Failed(Failure::new("data_corrupted", ERRCODE_DATA_CORRUPTED, message, "Submit it anew."))
+        Stop::Failed(Failure::new("data_corrupted", ERRCODE_DATA_CORRUPTED, message, "Submit it again."))
     })
 }

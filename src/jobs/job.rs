@@ -1,9 +1,9 @@
-//! A job that is running, as its kind sees it.
+//! A running job, as its kind uses it.
 //!
-//! Everything is written in short transactions that first find the job running under this worker's token; whoever does
-//! not find it so stops without a word. Each of them also looks whether whoever submitted the job may still have it
-//! done: what was written before stays. Cancellation is looked for at least twice a second, wherever [`Job::look`] is
-//! called.
+//! Everything is written in short transactions that first find the job running under this worker's token; a worker that
+//! does not find it stops silently. Each of them also checks that the role that submitted the job still has the right
+//! to it: what was written before stays. Wherever [`Job::look`] is called, it checks for cancellation at least twice a
+//! second.
 
 use super::kinds::{self, Kind};
 use super::stop::{Failure, Stop};
@@ -19,22 +19,22 @@ use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
-/// How often a running job looks whether it is still wanted.
+/// How often a running job checks for cancellation.
 const LOOK: Duration = Duration::from_millis(400);
-/// How often it says, at most, how far it is.
+/// How often it reports its progress, at most.
 const TELL: Duration = Duration::from_secs(1);
-/// For how long a job waits for somebody who changes or drops the tables: until it is told to end.
+/// How long a job waits for a session that changes or drops the tables: until it is told to end.
 const PATIENCE: Duration = Duration::MAX;
-/// How often a transaction that met a deadlock is run again.
+/// How often a transaction that meets deadlocks is tried.
 const TRIES: usize = 5;
 
-/// A job that has committed a batch has got further.
+/// Resets the failures of a job that has committed a batch.
 const BATCHED: &str =
     "UPDATE lumina.jobs SET failures = 0, restarts = 0 WHERE id = $1 AND (failures > 0 OR restarts > 0)";
 
-/// What tells whether a job is still wanted.
+/// The tables that tell whether a job is cancelled or stopped.
 const WANTED: [&CStr; 3] = [c"jobs", c"job_cancellations", c"workers_stopped"];
-/// Everything that a worker reads or writes.
+/// All tables and sequences that a worker uses.
 pub(super) const ALL: [&CStr; 18] = [
     c"catalogs",
     c"catalog_grants",
@@ -62,16 +62,16 @@ pub(super) struct Job {
     pub(super) catalog: i64,
     pub(super) kind: String,
     pub(super) parameters: Value,
-    /// Who submitted it.
+    /// The role that submitted it.
     pub(super) owner: String,
     pub(super) role: Oid,
     pub(super) token: Uuid,
-    /// What its kind says allows it, as it was when it began: [`Kind::permission`].
+    /// [`Kind::permission`] as it was when the job began.
     pub(super) permission: RefCell<String>,
     pub(super) last: Last,
 }
 
-/// When a job has last looked and told.
+/// The times of a job's last check and last report.
 #[derive(Debug)]
 pub(super) struct Last {
     looked: Cell<Instant>,
@@ -84,7 +84,7 @@ impl Default for Last {
     }
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Progress {
     /// What it does.
@@ -100,7 +100,7 @@ pub(super) struct Progress {
 }
 
 impl Job {
-    /// Has its kind do it, once more where what allows it has changed and allows it still.
+    /// Runs the job by its kind, again where its permission has changed but still allows it.
     pub(super) fn run(&self, kind: &dyn Kind) -> Result<(), Stop> {
         loop {
             let permission = self.read(|| self.check_rights().and_then(|()| kind.permission(self)))?;
@@ -112,7 +112,7 @@ impl Job {
         }
     }
 
-    /// A phase begins: says so, whenever it was last said how far the job is.
+    /// Begins a phase, and reports it even where the last report is recent.
     pub(super) fn phase(&self, progress: Progress) -> Result<(), Stop> {
         self.write(|| {
             self.tell(progress);
@@ -122,7 +122,7 @@ impl Job {
         Ok(())
     }
 
-    /// Writes how far the job is. In a transaction of its own.
+    /// Writes the progress of the job. In a transaction.
     fn tell(&self, progress: Progress) {
         let arguments: [Argument<'_>; 9] = [
             self.id.into(),
@@ -142,8 +142,8 @@ impl Job {
         );
     }
 
-    /// One batch of the job's results: `work` writes it, and returns how far the job is with it, which is said at most once a second. With
-    /// that the job has got further: what it has lost workers for before counts no more.
+    /// One batch of the job's results: `work` writes it, and returns the progress, which is reported at most once a
+    /// second. A batch resets the job's failures and restarts.
     pub(super) fn batch(&self, mut work: impl FnMut() -> Result<Progress, Stop>) -> Result<(), Stop> {
         let due = self.last.told.get().is_none_or(|told| told.elapsed() >= TELL);
         self.write(|| {
@@ -160,19 +160,19 @@ impl Job {
         Ok(())
     }
 
-    /// Whether the job is still wanted. To be called wherever it computes; looks at the tables now and then.
+    /// The cancel check. To be called wherever the job computes; it reads the tables now and then.
     pub(super) fn look(&self) -> Result<(), Stop> {
         if self.last.looked.get().elapsed() < LOOK {
             return Ok(());
         }
-        // Not a moment's sleep: this is where the end of the postmaster is noticed.
+        // Not a moment's sleep: this notices the end of the postmaster.
         attempt(|| sleep(Duration::ZERO))?;
         attempt(|| transaction::run(|| self.check(false)))??;
         self.last.looked.set(Instant::now());
         Ok(())
     }
 
-    /// The same within a transaction, whoever it acts as: on what is committed by now.
+    /// The cancel check within a transaction, of any role: on what is committed by now.
     pub(super) fn look_within(&self) -> Result<(), Stop> {
         if self.last.looked.get().elapsed() < LOOK {
             return Ok(());
@@ -185,14 +185,14 @@ impl Job {
         transaction::as_self(|| transaction::on_latest_snapshot(|| self.check(false)))
     }
 
-    /// Whether the job is still allowed, and by what it was when it began. In a transaction.
+    /// Checks that the job is still allowed, by the permission with which it began. In a transaction.
     fn check_permission(&self) -> Result<(), Stop> {
         self.check_rights()?;
         let now = kinds::named(&self.kind).map_or(Ok(String::new()), |kind| kind.permission(self))?;
         if now == *self.permission.borrow() { Ok(()) } else { Err(Stop::PermissionChanged) }
     }
 
-    /// Whether whoever submitted the job has the right to it that its kind needs. In a transaction.
+    /// Checks that the role that submitted the job has the right that its kind needs. In a transaction.
     pub(super) fn check_rights(&self) -> Result<(), Stop> {
         let rights = statement::read(
             "SELECT lumina._rights($1, $2)::text[], EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = $1)",
@@ -206,13 +206,13 @@ impl Job {
         }
     }
 
-    /// One transaction that writes nothing: `work`, after another look whether the job is wanted.
+    /// Runs `work`, which writes nothing, in a transaction, after a cancel check.
     pub(super) fn read<R>(&self, mut work: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
         attempt(|| transaction::run(|| self.check(true).and_then(|()| work())))?
     }
 
-    /// One transaction: `work`, under the job's token, after another look whether the job is wanted, and allowed.
-    /// Nothing of it stays where `work` returns an error.
+    /// Runs `work` in a transaction, under the job's token, after checks that the job is wanted and allowed. It is
+    /// rolled back where `work` returns an error.
     pub(super) fn write<R>(&self, work: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
         // What is written refers to the catalog.
         self.write_with("SELECT FROM lumina.catalogs WHERE id = $1 FOR KEY SHARE", work)
@@ -221,11 +221,11 @@ impl Job {
     fn write_with<R>(&self, lock_catalog: &str, mut work: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
         let mut once = || {
             self.check(true)?;
-            // The catalog first: whoever drops it comes from there to its jobs.
+            // The catalog first: DROP of it goes from there to its jobs.
             if !statement::any(lock_catalog, &[self.catalog.into()]) {
                 return Err(Stop::Gone);
             }
-            // Nobody else gets the job before this transaction has ended.
+            // No other worker gets the job before this transaction has ended.
             let lock = "SELECT FROM lumina.jobs WHERE id = $1 AND token = $2 FOR NO KEY UPDATE";
             if !statement::any(lock, &[self.id.into(), self.token.into()]) {
                 return Err(Stop::Gone);
@@ -244,7 +244,7 @@ impl Job {
         unreachable!("the last try returns")
     }
 
-    /// Looks whether the job is still this worker's, and wanted. In a transaction.
+    /// Checks that the job is still this worker's, and wanted. In a transaction.
     fn check(&self, wait: bool) -> Result<(), Stop> {
         let held = if wait { hold(&ALL, true, PATIENCE) } else { try_hold(&WANTED, false) };
         match held {
@@ -272,8 +272,8 @@ impl Job {
         }
     }
 
-    /// The last transaction: `work` writes the results and returns what `jobs.result` is to hold; then the job has succeeded.
-    /// The catalog is locked first, so that nothing that matters to results changes meanwhile.
+    /// The last transaction: `work` writes the results and returns the value of `jobs.result`; then the job has
+    /// succeeded. The catalog is locked first, so that nothing that affects results changes meanwhile.
     pub(super) fn finish(&self, work: impl FnMut() -> Result<Value, Stop>) -> Result<(), Stop> {
         self.finish_by(
             "UPDATE lumina.jobs SET state = 'succeeded', phase = 'done', progress = 1, items_done = coalesce(items_total, 0),
@@ -283,7 +283,7 @@ impl Job {
         )
     }
 
-    /// The same for a preview, which then waits for somebody to say that it is to be done.
+    /// The last transaction of a preview, which then waits for approval.
     pub(super) fn be_ready(&self, work: impl FnMut() -> Result<Value, Stop>) -> Result<(), Stop> {
         self.finish_by(
             "UPDATE lumina.jobs SET state = 'ready', phase = 'ready', items_done = coalesce(items_total, 0),
@@ -295,7 +295,7 @@ impl Job {
     fn finish_by(&self, end: &str, mut work: impl FnMut() -> Result<Value, Stop>) -> Result<(), Stop> {
         self.write_with("SELECT FROM lumina.catalogs WHERE id = $1 FOR NO KEY UPDATE", || {
             let result = work()?;
-            // Once more: who cancels until this moment is not told of a success.
+            // Once more: a job that is cancelled until this moment must not succeed.
             self.look_within_now()?;
             let ended = statement::any(end, &[self.id.into(), self.token.into(), JsonB(result).into()]);
             assert!(ended, "a job that is locked is there");
@@ -303,7 +303,7 @@ impl Job {
         })
     }
 
-    /// Writes why the job has ended. Whether that could be written.
+    /// Writes why the job has ended. Returns whether it could.
     pub(super) fn end(&self, stop: &Stop) -> bool {
         let (state, failure) = match stop {
             Stop::Gone | Stop::PermissionChanged => return true, // the second never leaves `run`
@@ -332,19 +332,19 @@ impl Job {
 }
 
 thread_local! {
-    /// The job that this worker has, and its token.
+    /// The job of this worker, and its token.
     static MINE: Cell<Option<(i64, Uuid)>> = const { Cell::new(None) };
 }
 
-/// Makes known which job [`give_back`] is about.
+/// Sets the job that [`give_back`] requeues.
 pub(super) fn set_mine(job: Option<&Job>) {
     MINE.set(job.map(|job| (job.id, job.token)));
 }
 
-/// Puts the job of this worker back into the queue, as a worker does that is told to end: this counts for no failure. Waits for
-/// nobody: what cannot be written leaves an orphan. In a transaction.
+/// Requeues the job of this worker when the worker is told to end: this is no failure of the job. Never waits for a
+/// lock: a job that cannot be written is left an orphan. In a transaction.
 pub(super) fn give_back() {
-    // It stays known until it is another: told to end in the middle of this, the worker tries once more on its way out.
+    // `MINE` stays set: told to end in the middle of this, the worker tries once more at exit.
     if let Some((id, token)) = MINE.get()
         && try_hold(&ALL, true) == Tables::Held
     {
@@ -371,13 +371,13 @@ pub(super) fn refuse(kind: &str, owner: &str, is_there: bool, rights: &[String])
     let needed = kind_known.right();
     if !rights.iter().any(|right| right == needed) {
         let message = format!("the role \"{owner}\" has no right to {needed} in this catalog any more");
-        let hint = "The catalog's owner can grant it anew: SELECT lumina.grant_catalog(...).";
+        let hint = "The catalog's owner can grant it again: SELECT lumina.grant_catalog(...).";
         return Some(Failure::new("permission_denied", ERRCODE_INSUFFICIENT_PRIVILEGE, message, hint));
     }
     None
 }
 
-/// Writes that a job, which the caller has locked, has ended, and why.
+/// Writes the end of a job, which the caller has locked, and its reason.
 pub(super) fn write_end(id: i64, state: &'static str, failure: &Failure) {
     let arguments: [Argument<'_>; 6] = [
         id.into(),
@@ -394,7 +394,7 @@ pub(super) fn write_end(id: i64, state: &'static str, failure: &Failure) {
     );
 }
 
-/// The failure that a cancellation is kept as.
+/// The failure that stands for a cancellation.
 pub(super) fn cancelled(by: &str) -> Failure {
     Failure {
         code: "cancelled",
@@ -409,7 +409,7 @@ pub(super) fn sqlstate_text(code: i32) -> String {
     (0..5).map(|place| char::from(b'0' + (code >> (6 * place) & 0x3f) as u8)).collect()
 }
 
-/// The same the other way round.
+/// An SQLSTATE from its five characters.
 pub(super) fn sqlstate_code(text: &str) -> i32 {
     text.bytes().take(5).enumerate().map(|(place, byte)| i32::from(byte.wrapping_sub(b'0') & 0x3f) << (6 * place)).sum()
 }

@@ -7,16 +7,16 @@ use super::stop::Stop;
 
 /// What a kind of job is.
 pub(super) trait Kind: Sync {
-    /// What SQL calls it.
+    /// Its name in SQL.
     fn name(&self) -> &'static str;
 
-    /// The right to the catalog that whoever submits it needs: when it is submitted, whenever it is claimed, and in
-    /// every transaction that writes for it.
+    /// The right to the catalog that the submitting role needs: when it submits the job, whenever that is claimed, and
+    /// in every transaction that writes for it.
     fn right(&self) -> &'static str;
 
-    /// What else allows the job, as a text that is another where that has changed. Asked when the job begins and in
-    /// every transaction that writes for it: a job that is still allowed, but by something else, begins once more from
-    /// what is committed. In a transaction.
+    /// What else allows the job, as a text that changes with it. Read when the job begins and in every transaction that
+    /// writes for it: where it has changed but still allows the job, the job starts over from what is committed. In a
+    /// transaction.
     ///
     /// Errors: nothing allows it any more.
     fn permission(&self, job: &Job) -> Result<String, Stop>;
@@ -26,14 +26,14 @@ pub(super) trait Kind: Sync {
         false
     }
 
-    /// Does the work, from whatever batches are committed already, to the last line: [`Job::finish`].
+    /// Does the work that committed batches have left, up to [`Job::finish`].
     fn run(&self, job: &Job) -> Result<(), Stop>;
 }
 
-/// All of them.
+/// All kinds.
 static KINDS: &[&dyn Kind] = &[&DetectDuplicates, &Import];
 
-/// The one of that name.
+/// The kind of that name.
 pub(super) fn named(name: &str) -> Option<&'static dyn Kind> {
     KINDS.iter().find(|kind| kind.name() == name).copied()
 }

@@ -1,8 +1,8 @@
-//! The launcher: where the library is preloaded, jobs go on by themselves after whatever happened.
+//! The launcher: where the library is preloaded, it has jobs resumed, whatever has interrupted them.
 //!
-//! It is connected to no database, so that it is in the way of none. When it starts, every `lumina.launcher_interval`, and
-//! whenever it is woken (by a worker that dies with a job), it has a worker look into each database. A worker that finds
-//! nothing is gone within milliseconds.
+//! It is connected to no database, so that it keeps none from being dropped. When it starts, every
+//! `lumina.launcher_interval`, and whenever it is woken (by a worker that dies with a job), it starts a worker in each
+//! database. A worker that finds no job ends within milliseconds.
 
 use crate::guc;
 use crate::pg::background::{self, WORKER, processes, sleep, start_worker};
@@ -14,13 +14,13 @@ use pgrx::pg_sys::{Datum, Oid};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How long it waits before it asks for more.
+/// How long it waits before it starts more.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Workers that it starts at a time.
 const AT_ONCE: usize = 2;
 
-/// What the launcher starts with.
+/// The launcher's entry point.
 #[allow(unsafe_code, reason = "Postgres finds it by its name")]
 #[pgrx::pg_guard]
 #[unsafe(no_mangle)]
@@ -34,8 +34,8 @@ extern "C-unwind" fn lumina_launcher(_argument: Datum) {
             due = databases();
             round = Some(Instant::now());
         }
-        // A few at a time: places for background workers are others' as well. Where there are workers enough for all jobs that
-        // may run at once, one more would find nothing to do, or wait for what they wait for.
+        // A few at a time: others need background worker slots as well. Where there are workers enough for all jobs
+        // that may run at once, one more would find nothing to do, or wait as they do.
         let mut started = 0;
         while started < AT_ONCE
             && let Some(&database) = due.front()

@@ -2,21 +2,21 @@
 //!
 //! - [`kinds`]: the kinds of jobs there are. Adding one is a file and a line there.
 //! - [`start`]: when a session starts a worker.
-//! - [`submit`]: what SQL needs of this library when it submits, shows, resumes and stops jobs.
+//! - [`submit`]: the functions by which SQL submits, shows, resumes and stops jobs.
 //! - [`worker`]: the process that claims jobs and runs them, one after the other.
-//! - [`claim`]: which job a worker takes, and how it makes it its own.
-//! - [`job`]: a job that is running: progress, batches, the end, as its kind sees them.
+//! - [`claim`]: how a worker chooses and claims a job.
+//! - [`job`]: a running job, as its kind uses it: progress, batches, the end.
 //! - [`stop`]: why a job ends before it is done.
-//! - [`launcher`]: sends a worker to every database now and then, where the library is preloaded.
+//! - [`launcher`]: starts a worker in every database now and then, where the library is preloaded.
 //! - [`wait`]: the procedure `wait_for_job`.
 //! - [`duplicates`]: the kind `detect_duplicates`.
 //! - [`import`]: the kind `import`.
 //!
-//! Invariants. A worker holds the lock of its job from before it claims it until after it has ended it: a running job whose
-//! lock is free is an orphan. Every transaction that writes for a job first finds the job running under the worker's own
-//! token. A result and the state `succeeded` commit together. No transaction is open while a job computes.
+//! Invariants. A worker holds the lock of its job from before it claims it until after it has ended it: a running job
+//! whose lock is free is an orphan. Every transaction that writes for a job first finds the job running under the
+//! worker's own token. A result and the state `succeeded` commit together. No transaction is open while a job computes.
 //!
-//! Lock order in a transaction: the extension, the catalog's row, the job's row, everything else.
+//! Lock order in a transaction: the tables of jobs and catalogs, the catalog's row, the job's row, everything else.
 
 mod claim;
 mod duplicates;

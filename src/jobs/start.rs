@@ -1,14 +1,14 @@
 //! When a session starts a worker.
 //!
-//! Every role may call what starts workers, in a loop as well, and each takes a place of `max_worker_processes`, if
-//! only for milliseconds. So none is started where it would find nothing to do:
+//! Every role may call functions that start workers, in a loop as well, and each worker takes a slot of
+//! `max_worker_processes`, if only for milliseconds. So none is started where it would find nothing to do:
 //!
-//! - A worker that holds a place of the database looks for jobs once more after giving the place back. Where all
-//!   places are held when a job can be seen, nobody need be started, and nothing is lost.
-//! - A transaction that queues jobs starts workers when it commits, as many as can run at once. It is what has been
-//!   queued that bounds them.
-//! - For jobs that are there already a session starts some at once ([`BURST`]), then again every [`PERIOD`]. They wait
-//!   for a worker in any case, and somebody's next call, or the launcher, starts one.
+//! - A worker that holds a place of the database (`lumina.max_job_workers`) looks for jobs again after releasing it.
+//!   Where all places are held when a job becomes visible, no worker need be started, and nothing is lost.
+//! - A transaction that queues jobs starts workers when it commits, as many as can run at once. The queued jobs bound
+//!   their number.
+//! - For jobs that were queued before a session starts some at once ([`BURST`]), then again every [`PERIOD`]. They wait
+//!   for a worker in any case, and the next call, or the launcher, starts one.
 
 use crate::guc;
 use crate::pg::background::{WORKER, places, processes, start_worker};
@@ -19,23 +19,23 @@ use pgrx::PgLogLevel;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// How often in a row a session starts workers for jobs that are there already.
+/// How often in a row a session starts workers for jobs that were queued before.
 const BURST: u32 = 3;
 /// How often it does so afterwards.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// What became of an attempt to start workers.
+/// The outcome of an attempt to start workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
     Started,
-    /// Those who hold all places of this database look for jobs before they end.
+    /// The workers in all places of this database look for jobs before they end.
     NotNeeded,
-    /// `max_worker_processes` leaves no place on the server.
+    /// No slot of `max_worker_processes` is free.
     NoPlace,
 }
 
 /// Starts workers that first wait for a transaction to end (0: for none). Never raises, and allocates nothing: it is
-/// also called where a transaction has ended.
+/// also called after the end of a transaction.
 fn start(workers: u32, transaction: u32) -> Start {
     let free = (0..guc::max_job_workers()).filter(|&place| !Lock::worker(place).is_held()).count();
     let mut outcome = Start::NotNeeded;
@@ -49,8 +49,8 @@ fn start(workers: u32, transaction: u32) -> Start {
     outcome
 }
 
-/// Starts a worker for a job that waits, unless there are as many as could have a use: of those that have just started
-/// none holds a place yet. In a transaction.
+/// Starts a worker for a waiting job, unless there are as many as can be of use: those that have just started hold no
+/// place yet. In a transaction.
 pub(super) fn start_one() -> Start {
     match processes(WORKER, Some(database())).len() <= guc::max_job_workers() as usize {
         true => start(1, 0),
@@ -58,7 +58,7 @@ pub(super) fn start_one() -> Start {
     }
 }
 
-/// Says that no worker could be had.
+/// Warns that no worker could be started.
 pub(super) fn warn(what_waits: &str) {
     let places = places();
     say_with_hint(
@@ -71,7 +71,7 @@ pub(super) fn warn(what_waits: &str) {
     );
 }
 
-/// Has a worker started when this transaction commits, for a job that it has queued; not where that is rolled back, or
+/// Starts a worker when this transaction commits, for a job that it has queued; not where that is rolled back, or
 /// prepared.
 pub(super) fn at_commit() {
     before_commit(|place| {
@@ -82,7 +82,7 @@ pub(super) fn at_commit() {
     });
 }
 
-/// Jobs cannot be seen yet: a worker that holds a place now may look for the last time before they can.
+/// The jobs are not visible yet: a worker that holds a place now may look for the last time before they are.
 fn start_before_commit(workers: u32) -> Start {
     let outcome = start(workers, top_number());
     match outcome {
@@ -93,23 +93,23 @@ fn start_before_commit(workers: u32) -> Start {
     outcome
 }
 
-/// How many workers a session may start for jobs that are there already.
+/// How many workers a session may start for jobs that were queued before.
 struct Budget {
     /// To be started when this transaction ends.
     wanted: Cell<u32>,
-    /// From when on it might have started workers one [`PERIOD`] after the other.
+    /// When the next start would be due at one start per [`PERIOD`].
     next: Cell<Option<Instant>>,
 }
 
 thread_local! {
-    /// Where that is what was asked for: `resume_jobs`, `adopt_catalog`.
+    /// For calls that are meant to start workers: `resume_jobs`, `adopt_catalog`.
     static ASKED: Budget = const { Budget::new() };
-    /// Where something else was: a job that was cancelled, or refused.
+    /// For other calls: a job was cancelled, or refused.
     static BESIDE: Budget = const { Budget::new() };
 }
 
-/// Has workers started when this transaction ends, for jobs that were there before: at ROLLBACK as well, and of a
-/// savepoint, for a worker may have passed by what the transaction had locked; not where it is prepared.
+/// Starts workers when this transaction ends, for jobs that were queued before: at ROLLBACK as well, and of a
+/// savepoint, for a worker may have skipped what the transaction had locked; not where it is prepared.
 pub(super) fn at_end(workers: u32, is_asked: bool) {
     if is_asked {
         ASKED.with(|budget| budget.want(workers));
@@ -122,7 +122,7 @@ pub(super) fn at_end(workers: u32, is_asked: bool) {
     }
 }
 
-/// Starts a worker at once, for a job that is there already and waits, beside an answer that says something else.
+/// Starts a worker at once for a job that waits already, as a side effect of another call.
 pub(super) fn now_beside() -> Option<Start> {
     BESIDE.with(|budget| budget.if_due(start_one))
 }
@@ -140,7 +140,7 @@ impl Budget {
         self.wanted.set(self.wanted.get().max(workers));
     }
 
-    /// Starts what the transaction has asked for, once.
+    /// Starts the workers that the transaction has asked for, once.
     fn spend(&self, start: impl FnOnce(u32) -> Start) {
         let workers = self.wanted.take();
         if workers > 0 {
@@ -148,7 +148,7 @@ impl Budget {
         }
     }
 
-    /// Has workers started, if that is due. How often some were started counts, and not how often they were asked for.
+    /// Starts workers, if that is due. Successful starts count, not requests.
     fn if_due(&self, start: impl FnOnce() -> Start) -> Option<Start> {
         let now = Instant::now();
         let next = self.next.get().map_or(now, |next| next.max(now));

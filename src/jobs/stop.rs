@@ -10,13 +10,14 @@ use pgrx::PgSqlErrorCode::{self, *};
 pub(super) enum Stop {
     /// It cannot be done.
     Failed(Failure),
-    /// Somebody does not want it done: who, or what.
+    /// It was cancelled: by whom, or what.
     Cancelled(String),
-    /// The workers of this database are to stop: the job waits for them to go on.
+    /// The workers of this database are to stop: the job waits until they resume.
     Stopped,
-    /// What allows it has changed, and allows it still: it begins once more, in the same worker.
+    /// Its permission has changed but still allows it: it starts over, in the same worker.
     PermissionChanged,
-    /// The job is another worker's, or gone, with its catalog or the whole extension: there is nothing to write, and nobody to tell.
+    /// The job is another worker's, or gone with its catalog or the whole extension: there is nothing to write or
+    /// report.
     Gone,
 }
 
@@ -31,7 +32,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// One of our own making.
+    /// A failure of lumina's own.
     pub(super) fn new(code: &'static str, sqlstate: PgSqlErrorCode, message: String, hint: &str) -> Self {
         Failure { code, sqlstate, message, hint: Some(hint.into()) }
     }

@@ -1,4 +1,4 @@
-//! What SQL needs of this library when it submits, shows, resumes and stops jobs: the functions behind `sql/jobs.sql`.
+//! The functions behind `sql/jobs.sql`, which submits, shows, resumes and stops jobs.
 
 use super::kinds;
 use super::start::{self, Start};
@@ -23,7 +23,7 @@ function! {
 }
 
 function! {
-    /// `_job_right(text)`: the right that whoever submits a job of this kind needs.
+    /// `_job_right(text)`: the right that the submitter of a job of this kind needs.
     job_right, pg_finfo_job_right,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
@@ -44,7 +44,7 @@ function! {
 }
 
 function! {
-    /// `_home()`: what tells this database of this cluster from every copy of it.
+    /// `_home()`: what identifies this database of this cluster among its copies.
     job_home, pg_finfo_job_home,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
@@ -60,7 +60,7 @@ function! {
 }
 
 function! {
-    /// `_job_settings()`: the settings of this session, each within its limit, that a job is to run with.
+    /// `_job_settings()`: the settings of this session that a job is to run with, each within its limit.
     job_settings, pg_finfo_job_settings,
     now: |_| None::<Datum>,
     guarded: |_| {
@@ -90,7 +90,7 @@ function! {
 
 function! {
     /// `_start_worker_at_commit(bigint)`: starts a worker when this transaction commits, for a job that it has queued;
-    /// says so, in a transaction block.
+    /// reports that in a transaction block.
     start_worker_at_commit, pg_finfo_start_worker_at_commit,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
@@ -104,7 +104,7 @@ function! {
 
 function! {
     /// `_start_workers_at_end(integer, bool)`: starts that many workers, or as many as can run, when this transaction
-    /// ends: for jobs that were there before.
+    /// ends: for jobs that were queued before.
     start_workers_at_end, pg_finfo_start_workers_at_end,
     now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
@@ -125,7 +125,7 @@ function! {
 }
 
 function! {
-    /// `_start_worker_now()`: for a job that is there already and waits, whatever becomes of this transaction.
+    /// `_start_worker_now()`: for a job that waits already, even where this transaction is rolled back.
     start_worker_now, pg_finfo_start_worker_now,
     now: |_| None::<Datum>,
     guarded: |_| {

@@ -1,6 +1,7 @@
 //! `wait_for_job`: returns when a job has ended, and raises its error if it has one.
 //!
-//! Called outside of a transaction block it holds no snapshot while it waits, so that a long job keeps vacuum from nothing.
+//! Called outside of a transaction block it holds no snapshot while it waits, so that it does not hold back the xid
+//! horizon.
 
 use super::job::sqlstate_code;
 use super::start::{Start, start_one, warn};
@@ -13,13 +14,13 @@ use crate::pg::transaction::{is_of_this_transaction, on_latest_snapshot};
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 use std::time::{Duration, Instant};
 
-/// How long it sleeps between two looks.
+/// How long it sleeps between two checks.
 const LOOK: Duration = Duration::from_millis(50);
-/// After how long it has a worker started for a job that nobody runs, and how often.
+/// After how long it starts a worker for a job that none runs, and how often.
 const START: Duration = Duration::from_secs(1);
-/// How often it says how far the job is, at most.
+/// How often it reports the job's progress, at most.
 const TELL: Duration = Duration::from_secs(1);
-/// How often it says so again where nothing changes.
+/// How often it repeats a report where nothing changes.
 const REMIND: Duration = Duration::from_secs(15);
 
 crate::pg::procedure::procedure! {
@@ -27,7 +28,7 @@ crate::pg::procedure::procedure! {
     wait_for_job, pg_finfo_wait_for_job, wait
 }
 
-/// A job as it is seen at one moment.
+/// The state of a job at one moment.
 struct Seen {
     state: String,
     phase: String,
@@ -64,7 +65,7 @@ fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
     loop {
         let seen = on_latest_snapshot(|| {
             statement::read(
-                // As the caller, under the caller's search path: nothing may be found by it.
+                // As the caller, under the caller's search path: every name must be qualified.
                 "SELECT p.state, p.phase, p.percent::pg_catalog.float8, p.done, p.total,
                     pg_catalog.convert_to(p.note, 'UTF8'), pg_catalog.convert_to(j.error, 'UTF8'), j.error_sqlstate,
                     pg_catalog.convert_to(j.error_hint, 'UTF8'), p.kind, j.xmin::pg_catalog.text::pg_catalog.int8
@@ -88,7 +89,7 @@ fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
         if seen.note.starts_with("extension_version_mismatch") {
             return Err(LuminaError::JobVersion(job));
         }
-        // A job that waits where no worker is, or whose worker is gone, is started by whoever waits for it.
+        // The waiting session starts a worker for a job that no worker has taken, or whose worker is gone.
         let idle = match seen.state.as_str() {
             "orphaned" => true,
             "queued" => seen.note.is_empty() || seen.note.starts_with("waits for a worker"),

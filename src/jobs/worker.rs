@@ -1,5 +1,6 @@
-//! The process that runs jobs: started for a database when a transaction that submitted one commits, by the launcher, or by
-//! `resume_jobs`. It runs jobs, one after the other, until there is none left, and ends.
+//! The process that runs jobs: started for a database when a transaction that submitted one commits, by the launcher,
+//! and by every function that may leave a job to do (`run_import`, `resume_jobs`, `wait_for_job`, `adopt_catalog`,
+//! `cancel_job`). It runs jobs, one after the other, until there is none left, and ends.
 
 use super::claim;
 use super::job::{ALL, Job, give_back, set_mine};
@@ -20,10 +21,10 @@ use std::time::{Duration, Instant};
 /// How often a worker tries to write that its job has failed: the disk may be full.
 const TRIES: u32 = 10;
 
-/// How often a worker tries to claim jobs that somebody else has locked, before it leaves them to the next one.
+/// How often a worker tries to claim jobs that others have locked, before it leaves them to the next worker.
 const IN_VAIN: u32 = 10;
 
-/// What a worker starts with. `argument` is the database's OID.
+/// The worker's entry point. `argument` is the database's OID.
 #[allow(unsafe_code, reason = "Postgres finds it by its name")]
 #[pgrx::pg_guard]
 #[unsafe(no_mangle)]
@@ -37,10 +38,10 @@ extern "C-unwind" fn lumina_worker(argument: Datum) {
     }
 }
 
-/// What a database may preset for jobs as for its sessions, of what any user may set.
+/// The user settings that a database may preset for jobs as for its sessions.
 const KEPT: [&CStr; 1] = [c"synchronous_commit"];
 
-/// A worker's own settings, whatever those of the server and the database are.
+/// Sets a worker's own settings, whatever those of the server and the database are.
 fn pin_settings() {
     for (name, value) in [
         (c"exit_on_error", "off"),
@@ -59,7 +60,7 @@ fn pin_settings() {
         (c"IntervalStyle", "postgres"),
         (c"bytea_output", "hex"),
         (c"TimeZone", "UTC"),
-        // How statements and their texts are read; those of PL/pgSQL are read when a function is first called.
+        // How statements and their texts are parsed; PL/pgSQL reads its settings when a function is first called.
         (c"standard_conforming_strings", "on"),
         (c"transform_null_equals", "off"),
         (c"array_nulls", "on"),
@@ -83,12 +84,11 @@ fn work() -> Result<(), Caught> {
             Ok::<_, Caught>(())
         })
     })??;
-    // Whoever finds all places taken may leave: those who have them look for jobs once more after giving theirs back.
+    // A worker that finds all places taken may end: their holders look for jobs again after releasing them.
     let (mut in_vain, mut tried) = (0, Vec::new());
     loop {
         let jobs = claim::jobs()?;
-        // Somebody has locked the rows of all there are: they are for the next worker. What has come since is looked at
-        // once.
+        // Others have locked the rows of all jobs: they are left to the next worker. New jobs are tried once.
         let is_idle = in_vain >= IN_VAIN && jobs.iter().all(|job| tried.contains(job));
         if jobs.is_empty() || is_idle || !take_place() {
             break;
@@ -117,7 +117,7 @@ fn work() -> Result<(), Caught> {
     remove_expired()
 }
 
-/// A place among the workers of this database, until all locks are released.
+/// Takes a place among the workers of this database, until all locks are released.
 fn take_place() -> bool {
     (0..guc::max_job_workers()).any(|place| Lock::worker(place).try_for_session() == Attempt::Taken)
 }
@@ -153,12 +153,12 @@ fn run(job: &Job) {
         if job.end(&stop) {
             return;
         }
-        // Where it cannot be written in the end the job is left an orphan, and is tried again.
+        // A job whose end cannot be written is left an orphan, and is tried again.
         sleep(Duration::from_secs(1));
     }
 }
 
-/// Removes what has been kept for long enough.
+/// Removes expired jobs.
 fn remove_expired() -> Result<(), Caught> {
     attempt(|| {
         transaction::run(|| {

@@ -1,9 +1,9 @@
-//! Memory for what is too small to be asked for with care.
+//! A memory reserve for small allocations, whose failure Rust cannot handle.
 //!
-//! What grows with data is allocated in a way that can fail. Threads, channels and the like are not: where the system has
-//! no memory for one of their few bytes, Rust ends the process, and Postgres with it all sessions. For them a search
-//! holds a reserve: it is freed when a small allocation fails, which is then tried again, and the search ends with an
-//! error at its next look.
+//! Memory that grows with data is allocated fallibly. That of threads, channels and the like is not: where the system
+//! has none for one of their few bytes, Rust ends the process, and Postgres with it all sessions. For them a search
+//! holds a reserve: it is freed when a small allocation fails, which is then retried, and the search ends with an error
+//! at its next check.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
@@ -15,9 +15,9 @@ static ALLOCATOR: WithReserve = WithReserve;
 /// The system's allocator, with a reserve.
 struct WithReserve;
 
-/// Larger requests may fail: they come from those who can do without.
+/// Larger requests may fail: their callers handle that.
 const SMALL: usize = 64 << 10;
-/// Above glibc's threshold for memory of its own, so that the address space is given back at once.
+/// Above glibc's mmap threshold, so that the address space is given back at once.
 const RESERVE: Layout = match Layout::from_size_align(1 << 20, 4096) {
     Ok(layout) => layout,
     Err(_) => panic!("a size and a power of two"),
@@ -26,26 +26,27 @@ const RESERVE: Layout = match Layout::from_size_align(1 << 20, 4096) {
 static HELD: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
 static SPENT: AtomicBool = AtomicBool::new(false);
 
-/// Frees the reserve. Whether there is, or has just been, one.
+/// Frees the reserve. Returns whether there is, or has just been, one.
 #[cold]
 fn spend() -> bool {
     let held = HELD.swap(ptr::null_mut(), Ordering::AcqRel);
     if !held.is_null() {
-        // SAFETY: whoever takes the pointer out owns it, and it was allocated with this layout.
+        // SAFETY: the thread that swaps the pointer out owns it, and it was allocated with this layout.
         unsafe { System.dealloc(held, RESERVE) };
         SPENT.store(true, Ordering::Release);
     }
     SPENT.load(Ordering::Acquire)
 }
 
-/// Tries again what has failed for want of memory, if it is small.
+/// Retries a small allocation that has failed.
 #[inline]
 fn with_reserve(size: usize, allocate: impl Fn() -> *mut u8) -> *mut u8 {
     let allocated = allocate();
     if allocated.is_null() && size <= SMALL && spend() { allocate() } else { allocated }
 }
 
-// SAFETY: every call is passed on to the system's allocator as it is, once more where it has failed and so done nothing.
+// SAFETY: every call is passed on to the system's allocator as it is, once more where it has failed and so done
+// nothing.
 unsafe impl GlobalAlloc for WithReserve {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as promised by the caller.
@@ -68,12 +69,12 @@ unsafe impl GlobalAlloc for WithReserve {
     }
 }
 
-/// Holds a reserve from now on, if the system has one to give; whether it has.
+/// Allocates the reserve, unless it is held. Returns whether it is.
 pub(crate) fn hold_reserve() -> bool {
     if HELD.load(Ordering::Acquire).is_null() {
         // SAFETY: the layout's size is not zero.
         let reserve = unsafe { System.alloc(RESERVE) };
-        // A search inside a search finds one held already. Threads may run that have just spent it.
+        // A nested search finds one held already. Threads may run that have just spent it.
         let before = HELD.swap(reserve, Ordering::AcqRel);
         if !before.is_null() {
             // SAFETY: as in `spend`.
@@ -87,10 +88,10 @@ pub(crate) fn hold_reserve() -> bool {
     is_held
 }
 
-/// Whether the system has `bytes` to give at this moment. Threads that are started next find at least as much.
+/// Whether `bytes` can be allocated now. Threads that are started next find at least as much.
 ///
-/// The C library gives each thread that allocates an arena of its own, 64 mebibytes of address space; here all share the
-/// first one, which the backend's own thread uses alone but for the few batches that they fill.
+/// glibc gives each thread that allocates an arena of its own, 64 MiB of address space; here all share the first one,
+/// which the backend's own thread uses alone but for the few batches that they fill.
 pub(crate) fn room_for(bytes: usize) -> bool {
     let Ok(layout) = Layout::from_size_align(bytes.max(1), 4096) else { return false };
     // SAFETY: a plain setting of the allocator; then a block that is freed at once, as nobody has seen it.

@@ -1,4 +1,4 @@
-//! One-dimensional arrays as arguments and results, made in the memory of the moment.
+//! One-dimensional arrays as arguments and results, allocated in the current memory context.
 
 use crate::error::LuminaError;
 use pgrx::pg_sys::{self, ArrayType, Datum, Oid};
@@ -25,8 +25,8 @@ pub(crate) fn int8_array(elements: impl ExactSizeIterator<Item = i64>) -> Datum 
 unsafe fn array<T: Copy>(elements: impl ExactSizeIterator<Item = T>, type_: Oid) -> Datum {
     let count = elements.len();
     let size = HEAD + count * size_of::<T>();
-    // SAFETY: palloc returns `size` bytes, aligned to 8, or raises; head, bounds and at most `count` elements, as many as
-    // the iterator promises, fill exactly those.
+    // SAFETY: palloc returns `size` bytes, aligned to 8, or raises; head, bounds and at most `count` elements, as many
+    // as the iterator promises, fill exactly those.
     unsafe {
         if count == 0 {
             return Datum::from(pg_sys::construct_empty_array(type_));

@@ -15,11 +15,11 @@ unsafe extern "C-unwind" {
     fn SignalHandlerForConfigReload(signal: c_int);
 }
 
-/// As what workers show in pg_stat_activity.
+/// The `backend_type` of workers in pg_stat_activity.
 pub(crate) const WORKER: &CStr = c"lumina worker";
-/// As what the launcher does.
+/// That of the launcher.
 pub(crate) const LAUNCHER: &CStr = c"lumina launcher";
-/// As what the one does that has the GPU process.
+/// That of the worker of the GPU process.
 const GPU: &CStr = c"lumina gpu";
 
 fn described(kind: &CStr, name: &str, function: &CStr) -> BackgroundWorker {
@@ -42,7 +42,7 @@ fn copy(text: &[u8], field: &mut [c_char]) {
     }
 }
 
-/// Asks for a worker in a database, which first waits for a transaction to end (0: for none). Whether there was a place.
+/// Starts a worker in a database, which first waits for a transaction to end (0: for none). Whether a slot was free.
 pub(crate) fn start_worker(database: Oid, transaction: u32) -> bool {
     let mut worker = described(WORKER, &format!("lumina worker of database {}", database.to_u32()), c"lumina_worker");
     worker.bgw_main_arg = Datum::from(database);
@@ -51,17 +51,17 @@ pub(crate) fn start_worker(database: Oid, transaction: u32) -> bool {
     unsafe { pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, std::ptr::null_mut()) }
 }
 
-/// A worker that was asked for, and is to tell its end.
+/// A requested worker, whose end can be detected.
 pub(crate) struct Asked(*mut pg_sys::BackgroundWorkerHandle);
 
-/// Asks for the worker that has the GPU process: on a standby as well. `None` where there is no place for it. This
-/// process is woken when it starts, and when it ends.
+/// Starts the worker of the GPU process, on a standby as well. `None` where no slot is free. This process is woken when
+/// it starts, and when it ends.
 pub(crate) fn start_gpu_worker() -> Option<Asked> {
     let mut worker = described(GPU, "lumina gpu", c"lumina_gpu");
     worker.bgw_start_time = BgWorkerStartTime::BgWorkerStart_ConsistentState;
     let mut handle = std::ptr::null_mut();
-    // SAFETY: a complete description, which Postgres copies; it makes the handle in the memory of the moment, where it
-    // stays as long as the statement.
+    // SAFETY: a complete description, which Postgres copies; it allocates the handle in the current memory context,
+    // which lives as long as the statement.
     unsafe {
         worker.bgw_notify_pid = (&raw const pg_sys::MyProcPid).read();
         pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, &raw mut handle).then_some(Asked(handle))
@@ -78,7 +78,7 @@ impl Asked {
     }
 }
 
-/// How many background workers the server has places for: `max_worker_processes`.
+/// The number of background worker slots of the server: `max_worker_processes`.
 pub(crate) fn places() -> i32 {
     // SAFETY: a plain read of what is set when the server starts.
     unsafe { (&raw const pg_sys::max_worker_processes).read() }
@@ -97,7 +97,7 @@ pub(crate) fn transaction_to_await() -> u32 {
     u32::from_ne_bytes([extra[0] as u8, extra[1] as u8, extra[2] as u8, extra[3] as u8])
 }
 
-/// Has the postmaster start the launcher, where the library is loaded by it. The launcher comes back when it dies.
+/// Registers the launcher, where the postmaster preloads the library. The launcher is restarted when it dies.
 pub(crate) fn register_launcher() {
     // SAFETY: plain reads and a call that Postgres allows while it preloads libraries alone.
     unsafe {
@@ -109,8 +109,8 @@ pub(crate) fn register_launcher() {
     }
 }
 
-/// Sets up this process as a background worker in a database, or in none. It then ends at the first look for interrupts
-/// after SIGTERM, and SIGINT cancels what it does: the default handlers would leave both until it asks.
+/// Sets up this process as a background worker in a database, or in none. It then ends at the first interrupt check
+/// after SIGTERM, and SIGINT cancels what it does.
 pub(crate) fn set_up(database: Oid) {
     // SAFETY: called once, first thing in a background worker; the handlers are Postgres's own.
     unsafe {
@@ -130,7 +130,7 @@ pub(crate) fn set(name: &CStr, value: &str) {
     unsafe { pg_sys::SetConfigOption(name.as_ptr(), value.as_ptr(), context, source) };
 }
 
-/// Has what this session commits last, at least here: on the standbys as well, where the server asks for that.
+/// Makes this session's commits durable, at least here: on the standbys as well, where the server asks for that.
 pub(crate) fn commit_durably() {
     // SAFETY: a plain read of a setting.
     let level = unsafe { (&raw const pg_sys::synchronous_commit).read() };
@@ -138,15 +138,15 @@ pub(crate) fn commit_durably() {
     set(c"synchronous_commit", if strictest { "remote_apply" } else { "on" });
 }
 
-/// Sleeps until the latch is set, but no longer than `at_most`; ends the process when the postmaster dies. Looks for
-/// interrupts, and reads the configuration anew when told to. Whether the latch was set.
+/// Sleeps until the latch is set, but no longer than `at_most`; ends the process when the postmaster dies. Checks for
+/// interrupts, and reloads the configuration when told to. Returns whether the latch was set.
 pub(crate) fn sleep(at_most: Duration) -> bool {
     let woken = pause(at_most);
     reload();
     woken
 }
 
-/// Reads the configuration anew, if a SIGHUP asked for it.
+/// Reloads the configuration, if a SIGHUP asked for it.
 pub(crate) fn reload() {
     // SAFETY: the flag is set by the signal handler; a plain call.
     unsafe {
@@ -157,7 +157,7 @@ pub(crate) fn reload() {
     }
 }
 
-/// Says in pg_stat_activity what this process does; `None` for nothing.
+/// Shows in pg_stat_activity what this process does; `None` for nothing.
 pub(crate) fn report(activity: Option<&str>) {
     let text = activity.map(|text| CString::new(text).unwrap_or_default());
     // SAFETY: Postgres copies the text.
@@ -169,10 +169,11 @@ pub(crate) fn report(activity: Option<&str>) {
     }
 }
 
-/// The processes of one kind: of one database, or of any.
+/// The workers of one kind: of one database, or of any.
 pub(crate) fn processes(kind: &CStr, of: Option<Oid>) -> Vec<i32> {
     let mut found = Vec::new();
-    // SAFETY: Postgres keeps a local copy of the list until it is told to forget it; entries are read while it is there.
+    // SAFETY: Postgres keeps a local copy of the list until it is told to forget it; entries are read while it is
+    // there.
     unsafe {
         pg_sys::pgstat_clear_backend_activity_snapshot();
         for number in 1..=pg_sys::pgstat_fetch_stat_numbackends() {
@@ -205,7 +206,7 @@ pub(crate) fn signal(pid: i32, signal: c_int) {
 static LAUNCHER_PID: AtomicI32 = AtomicI32::new(0);
 static BUSY: AtomicBool = AtomicBool::new(false);
 
-/// Tells whether this worker has a job.
+/// Sets whether this worker has a job.
 pub(crate) fn set_busy(busy: bool) {
     BUSY.store(busy, Ordering::Release);
 }
@@ -214,8 +215,8 @@ thread_local! {
     static GIVE_BACK: Cell<Option<fn()>> = const { Cell::new(None) };
 }
 
-/// Should this process be told to end while it has a job, has `give_back` called, in a transaction, and then the launcher
-/// woken, if there is one. An error in `give_back` ends the process a little sooner. Called once, in a transaction.
+/// Registers `give_back`, which runs, in a transaction, should this process be told to end while it has a job; then the
+/// launcher is woken, if there is one. An error in it ends the process a little sooner. Called once, in a transaction.
 pub(crate) fn at_exit(give_back: fn()) {
     GIVE_BACK.set(Some(give_back));
     LAUNCHER_PID.store(processes(LAUNCHER, None).first().copied().unwrap_or_default(), Ordering::Release);
@@ -259,7 +260,7 @@ unsafe extern "C-unwind" fn wake_launcher(_code: c_int, _argument: Datum) {
     }
 }
 
-/// Takes back what was meant to cancel something that is done.
+/// Clears a pending cancel that was meant for what is done.
 pub(crate) fn forget_cancel() {
     // SAFETY: a plain write, which the signal handler may do at the same moment: then it is meant for what comes next.
     unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) };

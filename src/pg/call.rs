@@ -27,8 +27,8 @@ impl Arguments {
         unsafe { (*(*self.0).args.as_ptr().add(index)).value }
     }
 
-    /// The payload of a `phash` or `phash_ball`; `None` where it is compressed or stored elsewhere, which no value of a
-    /// type of storage PLAIN ever is.
+    /// The payload of a `phash` or `phash_ball`; `None` where it is compressed or stored out of line, which no value of
+    /// a type of storage PLAIN ever is.
     #[inline(always)]
     pub(crate) fn inline<'a>(self, index: usize) -> Option<&'a [u8]> {
         // SAFETY: the argument is a varlena, not NULL, and lives as long as the call.
@@ -130,7 +130,7 @@ macro_rules! function {
         #[unsafe(no_mangle)]
         unsafe extern "C-unwind" fn $name(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
             use crate::pg::call::Arguments;
-            // SAFETY: called by Postgres alone, as the declaration in sql/ has it.
+            // SAFETY: called by Postgres alone, as declared in sql/.
             let arguments = unsafe { Arguments::new(fcinfo) };
             let now: fn(Arguments) -> Option<_> = $now;
             if let Some(result) = now(arguments) {

@@ -1,11 +1,11 @@
-//! A process of our own below a background worker: it has none of Postgres's shared memory, so that it may crash, or be
-//! killed, and nobody else notices.
+//! A child process of a background worker: it has none of Postgres's shared memory, so that it may crash, or be killed,
+//! without harm to any other process.
 //!
-//! - It is forked, and runs nothing of Postgres's afterwards: no errors, no memory contexts, no locks.
-//! - It tells its worker what happens by lines of text, and that it is alive by a word that both share.
-//! - It ends with its worker, however that ends: by the kernel's doing, and before the worker's own exit. A container's
-//!   first process may be the postmaster, which takes a child that it does not know, and that a signal has ended, for a
-//!   crash. So what ends an orphan is a signal that it answers by an exit with code 0.
+//! - It is forked, and runs nothing of Postgres afterwards: no errors, no memory contexts, no locks.
+//! - It reports to its worker by lines of text, and that it is alive by a word that both share.
+//! - It ends with its worker, however that ends: the kernel signals it, or the worker does before its own exit. A
+//!   container's first process may be the postmaster, which takes an unknown child that a signal has ended for a crash.
+//!   So an orphan is ended by a signal that it answers by an exit with code 0.
 
 use super::interrupts::{pause, ready};
 use pgrx::pg_sys::{self, Datum};
@@ -21,11 +21,11 @@ unsafe extern "C-unwind" {
     fn PGSharedMemoryDetach();
 }
 
-/// How long a child that is killed is waited for: one that a driver keeps in the kernel cannot be.
+/// How long to wait for a child, then for one that is killed: a driver may keep it in the kernel.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the kernel sends to a child whose parent has gone. SIGQUIT, by which the postmaster ends all processes of a
-/// worker at once, does the same.
+/// The signal that the kernel sends to a child whose parent has gone. SIGQUIT, by which the postmaster ends all
+/// processes of a worker at once, does the same.
 const END: c_int = libc::SIGUSR2;
 
 /// The child of this worker; 0 for none.
@@ -58,7 +58,7 @@ impl Drop for Pulse {
     }
 }
 
-/// What a child is given.
+/// The child's own side.
 pub(crate) struct Inside {
     parent: i32,
     reports: std::fs::File,
@@ -66,13 +66,13 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
-    /// Tells the parent a line.
+    /// Sends a line to the parent.
     pub(crate) fn report(&mut self, line: &str) {
-        // Where nobody listens any more, this process is about to end.
+        // Where the parent does not listen any more, this process is about to end.
         let _ = self.reports.write_all(format!("{line}\n").as_bytes());
     }
 
-    /// Shows that it is alive. Whether it is still wanted.
+    /// Shows that it is alive. Returns whether its parent is.
     pub(crate) fn beat(&self) -> bool {
         self.pulse.word().fetch_add(1, Ordering::Relaxed);
         // SAFETY: a plain call.
@@ -89,7 +89,7 @@ pub(crate) enum Ended {
     Signal(i32),
 }
 
-/// A child that runs, as its parent sees it.
+/// The parent's side of a running child.
 pub(crate) struct Child {
     pid: i32,
     reports: std::fs::File,
@@ -99,8 +99,8 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts one, which runs `work`, closes all files but those in `keep`, and ends with 0 when `work` has returned.
-    /// Called in a background worker that runs no threads.
+    /// Starts a child, which runs `work`, closes all files but those in `keep`, and ends with 0 when `work` has
+    /// returned. Called in a background worker that runs no threads.
     pub(crate) fn start(keep: &[RawFd], work: impl FnOnce(&mut Inside)) -> io::Result<Self> {
         let pulse = Pulse::new()?;
         let (reads, writes) = pipe()?;
@@ -139,12 +139,12 @@ impl Child {
         }
     }
 
-    /// Its number.
+    /// Its process id.
     pub(crate) fn pid(&self) -> i32 {
         self.pid
     }
 
-    /// Waits for a line, but no longer than `at_most`. Looks for interrupts. `None` at the end of the child.
+    /// Waits for lines, but no longer than `at_most`. Checks for interrupts. `None` at the end of the child.
     pub(crate) fn listen(&mut self, at_most: Duration) -> Option<Vec<String>> {
         ready(self.reports.as_raw_fd(), at_most);
         let mut bytes = [0; 4096];
@@ -164,7 +164,7 @@ impl Child {
         (!ended || !lines.is_empty()).then_some(lines)
     }
 
-    /// For how long it has shown no life.
+    /// The time since it last showed life.
     pub(crate) fn silent_for(&mut self) -> Duration {
         let beat = self.pulse.word().load(Ordering::Relaxed);
         if beat != self.last_beat.0 {
@@ -173,13 +173,13 @@ impl Child {
         self.last_beat.1.elapsed()
     }
 
-    /// Ends it by force.
+    /// Kills it.
     pub(crate) fn kill(&self) {
-        // SAFETY: a child of ours that nobody has waited for yet: its number is no other's.
+        // SAFETY: a child of ours that nobody has waited for yet: its process id is no other's.
         unsafe { libc::kill(self.pid, libc::SIGKILL) };
     }
 
-    /// Waits for its end, and kills it where that takes too long. `None` where not even that helps. Looks for
+    /// Waits for its end, and kills it where that takes too long. `None` where that does not help either. Checks for
     /// interrupts.
     pub(crate) fn wait(self) -> Option<Ended> {
         wait(self.pid, |moment| _ = pause(moment))
@@ -211,7 +211,7 @@ fn wait(pid: i32, mut sleep: impl FnMut(Duration)) -> Option<Ended> {
     None
 }
 
-/// Has the child killed and waited for before this process exits.
+/// Registers that the child is ended before this process exits.
 fn stop_before_exit() {
     static REGISTERED: std::sync::Once = std::sync::Once::new();
     // SAFETY: a plain call.
@@ -254,8 +254,8 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 
 static NO_CORE: libc::rlimit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
 
-/// Leaves behind, in the child, whatever it has of Postgres's: what is to run at its exit, signal handlers, shared
-/// memory, files. Its messages, which a driver may write as well, still go to the server's log.
+/// Drops, in the child, what it has inherited from Postgres: exit callbacks, signal handlers, shared memory, files. Its
+/// messages, which a driver may write as well, still go to the server's log.
 fn leave_postgres(parent: i32, keep: &[RawFd]) {
     // SAFETY: first thing in a child of one thread, all signals blocked: plain calls of the system, and some of
     // Postgres's that take away what this process alone has. Nothing of Postgres's is used afterwards.
@@ -270,7 +270,7 @@ fn leave_postgres(parent: i32, keep: &[RawFd]) {
         libc::signal(END, handler);
         libc::signal(libc::SIGQUIT, handler);
         libc::prctl(libc::PR_SET_PDEATHSIG, END);
-        // All that a driver maps would be in it, below the data directory.
+        // A core file would hold all that a driver maps, below the data directory.
         libc::setrlimit(libc::RLIMIT_CORE, &raw const NO_CORE);
         libc::prctl(libc::PR_SET_NAME, c"lumina gpu".as_ptr());
         if libc::getppid() != parent {
@@ -291,7 +291,7 @@ fn leave_postgres(parent: i32, keep: &[RawFd]) {
     }
 }
 
-/// Closes all files but the standard ones and some others.
+/// Closes all files but the standard ones and those in `keep`.
 fn close_all_but(keep: &[RawFd]) {
     let mut keep: Vec<RawFd> = keep.iter().copied().filter(|kept| *kept > 2).collect();
     keep.sort_unstable();
@@ -299,10 +299,10 @@ fn close_all_but(keep: &[RawFd]) {
     for end in keep.into_iter().map(Some).chain([None]) {
         let last = end.map_or(u32::MAX, |end| end as u32 - 1);
         if first as u32 <= last {
-            // SAFETY: whose they are is gone, or never runs again in this process.
+            // SAFETY: their owners are gone, or never run again in this process.
             unsafe {
                 if libc::syscall(libc::SYS_close_range, first as libc::c_uint, last, 0) != 0 {
-                    // An old kernel, or one that a sandbox keeps from it.
+                    // An old kernel, or a sandbox that forbids the call.
                     (first..=(last.min(65_535) as RawFd)).for_each(|file| _ = libc::close(file));
                 }
             }

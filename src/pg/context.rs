@@ -1,12 +1,12 @@
-//! Keeps what an error of Postgres says about where it happened.
+//! Keeps the context of an error of Postgres.
 //!
-//! An error that passes through Rust is caught, unwinds as a panic and is raised anew by the outermost guard, with its
-//! SQLSTATE, message, detail and hint. Its context, and the query of a user's that it points into, are lost on the way.
-//! [`keep`] notes them while Postgres raises the error, and adds them while it is raised anew.
+//! An error that passes through Rust is caught, unwinds as a panic and is rethrown by the outermost guard, with its
+//! SQLSTATE, message, detail and hint. Its context, and the user's query that it points into, are lost on the way.
+//! [`keep`] saves them while Postgres raises the error, and adds them while it is rethrown.
 //!
-//! Both happen in error context callbacks: the first is on the stack of callbacks while the work runs, the second is
-//! put there while the panic unwinds, and is taken off by whoever catches the new error, since everyone who catches one
-//! sets the stack back.
+//! Both happen in error context callbacks: the first is on the callback stack while the work runs, the second is pushed
+//! while the panic unwinds, and popped by the handler that catches the new error, since every handler restores the
+//! stack.
 
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{self, ErrorContextCallback, ErrorData, MemoryContext};
@@ -41,7 +41,7 @@ struct Place {
     /// The query that the error is in, and where in it, counted in characters from 1; 0 for unknown.
     query: Option<CString>,
     position: c_int,
-    /// The SQLSTATE: an error that is thrown again is not noted again, and must not be taken for the one before it.
+    /// The SQLSTATE: a rethrown error is not saved again, and must not be taken for the one before it.
     code: c_int,
 }
 
@@ -66,12 +66,12 @@ pub(super) fn keep<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Forgets the error that was on its way out: whoever calls this has caught it.
+/// Forgets the error that was on its way out: the caller has caught it.
 pub(super) fn forget() {
     UNWINDING.take();
 }
 
-/// Takes [`note`] off the stack of callbacks, and puts [`add`] there for an error on its way out.
+/// Pops [`note`] off the callback stack, and pushes [`add`] for an error on its way out.
 struct Off {
     previous: *mut ErrorContextCallback,
     place: *mut Place,
@@ -94,14 +94,14 @@ impl Drop for Off {
     }
 }
 
-/// Notes where the error that is being raised happened; `place` is a [`Place`].
+/// Saves where the error that is being raised happened; `place` is a [`Place`].
 unsafe extern "C-unwind" fn note(place: *mut c_void) {
     let place: *mut Place = place.cast();
     // SAFETY: Postgres calls this while it raises an error or says something less, and the copy is that of it, in
     // memory that is deleted once it is read. Should one of the calls raise, nothing of Rust is alive that owns
     // anything.
     unsafe {
-        // Most of what passes here is no error: those of the classes 00 and 01.
+        // Most reports here are no errors: those of the classes 00 and 01.
         if matches!(geterrcode() & 0xfff, 0 | 0x40) {
             return;
         }
@@ -123,7 +123,7 @@ unsafe extern "C-unwind" fn note(place: *mut c_void) {
     }
 }
 
-/// Adds to the error that is being raised anew where it happened.
+/// Adds to the error that is being rethrown where it happened.
 unsafe extern "C-unwind" fn add(_: *mut c_void) {
     let Place { lines, query, position, code } = UNWINDING.take();
     // SAFETY: Postgres calls this while it raises an error, and copies what it is given.

@@ -1,7 +1,7 @@
 //! Hashes and balls as they pass between Postgres and Rust: borrowed on the way in, palloc'd on the way out.
 //!
-//! A `phash` is a varlena whose payload is the hash's bytes; a `phash_ball` one whose payload is the ball's binary form.
-//! The payload may stand at any address: read it as bytes.
+//! A `phash` is a varlena whose payload is the hash's bytes; a `phash_ball` one whose payload is the ball's binary
+//! form. The payload may be unaligned: read it as bytes.
 
 use crate::error::{LuminaError, OrRaise};
 use lumina_hash::ball::Ball;
@@ -28,7 +28,7 @@ impl Phash<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PhashBall<'a>(pub(crate) Ball<'a>);
 
-/// Any argument or result as it is, for what has no type in Rust.
+/// Any argument or result as it is, where Rust has no type for it.
 #[derive(Clone, Copy)]
 pub(crate) struct Raw(pub(crate) pg_sys::Datum);
 
@@ -77,7 +77,7 @@ impl CString {
         Self::from_bytes(text.as_bytes())
     }
 
-    /// The same of a text in the encoding of the database.
+    /// A copy of a text in the encoding of the database.
     pub(crate) fn from_bytes(text: &[u8]) -> Self {
         // SAFETY: palloc returns one byte more than the text has, or raises.
         unsafe {
@@ -94,7 +94,7 @@ impl CString {
     }
 }
 
-/// The payload of a varlena that is stored in place, with a header of one byte or four; else `None`.
+/// The payload of a varlena that is stored inline, with a header of one byte or four; else `None`.
 ///
 /// # Safety
 /// `datum` points to a varlena that lives for `'a`.

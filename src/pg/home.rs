@@ -1,9 +1,9 @@
-//! What tells this database of this cluster from every copy of it.
+//! What identifies this database of this cluster among its copies.
 //!
-//! A dump restored elsewhere has another system identifier, a cloned database another OID, and a cluster that was copied
-//! (a base backup) another data directory: the same path, perhaps, but another inode that was born at another time. Both stay
-//! through restarts and crashes, and when the directory is moved. A standby that was promoted is another directory too, but on a later timeline.
-//! What cannot be told from the original is a copy of the whole disk below the file system.
+//! A dump restored elsewhere has another system identifier, a cloned database another OID, and a copied cluster (a base
+//! backup) another data directory: the same path, perhaps, but another inode with another birth time. Both survive
+//! restarts and crashes, and a move of the directory. A promoted standby has another directory too, but on a later
+//! timeline. Only a copy of the whole disk below the file system cannot be told from the original.
 
 use pgrx::pg_sys::{self, Oid};
 use std::ffi::{CStr, OsStr};
@@ -23,7 +23,7 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// That of this session.
+    /// The home of this session.
     pub(crate) fn here() -> Self {
         // SAFETY: plain reads and look-ups; the timeline is asked for outside of recovery alone.
         unsafe {
@@ -37,7 +37,7 @@ impl Home {
     }
 }
 
-/// Inode and time of birth of a directory; of a file system that knows no birth the inode alone.
+/// Inode and birth time of a directory; the inode alone where the file system has no birth times.
 fn directory(path: &CStr) -> String {
     let Ok(metadata) = std::fs::metadata(Path::new(OsStr::from_bytes(path.to_bytes()))) else {
         return "unknown".into();

@@ -1,32 +1,34 @@
-//! How old a transaction id has to be for every scan that had begun by then to have ended: when a page that was replaced may
-//! be taken for something else.
+//! The xid horizon: when every scan that had begun before a page was replaced has ended, so that the page may be
+//! reused.
 
 use pgrx::pg_sys::{self, Relation};
 use std::cell::Cell;
 use std::ffi::c_int;
 
-/// Looks at all sessions that are left out after one in vain.
+/// Checks of all sessions that are skipped after a failed one.
 const LEFT_OUT: u32 = 64;
 
 thread_local! {
-    /// A stamp before which no other session had a snapshot: it stays so, and is so for all relations. What only the
-    /// horizon says of one is not kept here: of a temporary table it knows this session's transaction alone.
+    /// An xid than which no other session had an older snapshot: it stays so, and is so for all relations. What only a
+    /// relation's horizon allows is not kept here: that of a temporary table depends on this session's transaction
+    /// alone.
     static PAST: Cell<u64> = const { Cell::new(0) };
-    /// A stamp that was not past, and for how many calls later ones are not asked about.
+    /// An xid that was not past, and for how many calls later ones are not checked.
     static REFUSED: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
 }
 
-/// The transaction id that is given out next: no scan of this moment outlives those that begin after it.
+/// The next transaction id: no scan that runs now has a later xmin.
 pub(super) fn next() -> u64 {
     // SAFETY: a plain look at shared memory.
     unsafe { pg_sys::ReadNextFullTransactionId() }.value
 }
 
-/// Whether every scan of a table that had begun when `stamp` was next has ended; of any table, where it is null.
+/// Whether every scan of a table that had begun when `stamp` was the next xid has ended; of any table, where it is
+/// null.
 ///
-/// What no snapshot is older than is past; and so is what no snapshot of another session is older than: this one looks
-/// for pages between its searches, not in the middle of one. Without that, a COPY could take none of the pages that it
-/// has freed itself, nor a VACUUM those that the last transaction has.
+/// An xid is past where the horizon has passed it, or where no other session has an older snapshot: this session takes
+/// pages between its searches, not during one. Without the latter a COPY could reuse none of the pages that it has
+/// freed itself, nor a VACUUM those that the last transaction has.
 ///
 /// # Safety
 /// `table` is open, or null.
@@ -42,8 +44,7 @@ pub(super) unsafe fn is_past(table: Relation, stamp: u64) -> bool {
 
 /// Whether no other session of this database has a snapshot that may be older than `stamp`.
 ///
-/// All sessions are looked at, which takes the longer the more there are: where one was in the way, not at each of the
-/// next calls.
+/// It checks all sessions, which takes the longer the more there are: after one was in the way, the next calls skip it.
 fn no_other_before(stamp: u64) -> bool {
     let (refused, rest) = REFUSED.get();
     if stamp >= refused && rest > 0 {

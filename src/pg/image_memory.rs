@@ -1,17 +1,17 @@
-//! `lumina.image_memory_total`: what all images of the server may take together.
+//! `lumina.image_memory_total`: the memory that all images of the server may take together.
 //!
 //! Every role may hash images, in as many sessions as the server has, so that a bound for each image bounds nothing. An
-//! image that needs more than [`SMALL`] takes a share of the total before it is decoded, and waits for a while where none
-//! is left. Parallel workers and sessions count alike, each for itself.
+//! image that needs more than [`SMALL`] takes a share of the total before it is decoded, and waits for a while where
+//! none is left. Parallel workers and sessions count alike, each for itself.
 //!
-//! - Where the library is preloaded, shares are counted in shared memory ([`shared_memory`](super::shared_memory)), to the
-//!   kilobyte.
-//! - Elsewhere the total is cut into [`PARTS`] parts, each of which is a lock of ours ([`lock`](super::lock)): a share is as
-//!   many of them as it needs.
+//! - Where the library is preloaded, shares are counted in shared memory ([`shared_memory`](super::shared_memory)), to
+//!   the kilobyte.
+//! - Elsewhere the total is cut into [`PARTS`] parts, each of which is a lock of ours ([`lock`](super::lock)): a share
+//!   is as many of them as it needs.
 //!
-//! Either is given back at the end of the call, where the (sub)transaction fails, and where the process ends. A decoder that
-//! was left alone (`crates/photo`, `decode/aside.rs`) keeps its share until it ends. Without shared memory only the
-//! backend's own thread can give that back: with the session's next image or transaction.
+//! Either is released at the end of the call, where the (sub)transaction fails, and where the process ends. A decoder
+//! that outlives its call (`crates/photo`, `decode/aside.rs`) keeps its share until it ends. Without shared memory only
+//! the backend's own thread can release that: with the session's next image or transaction.
 
 use super::interrupts::{PATIENCE, pause};
 use super::lock::{Attempt, Lock};
@@ -28,22 +28,22 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Bytes that are not counted: that much Postgres takes for a statement of its own as well.
+/// Bytes below which an image is not counted: any statement of Postgres takes as much.
 const SMALL: u64 = 4 << 20;
-/// In how many parts the total is given away where there is no shared memory.
+/// The parts of the total where there is no shared memory.
 const PARTS: u32 = 64;
-/// Between two looks for room.
+/// The time between two attempts to grow.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long a call that ends early waits for its decoder to notice.
 const NOTICE: Duration = Duration::from_millis(300);
 
-/// What the images of a call have of the total.
+/// The share of the total of a call's images.
 pub(crate) struct Share {
     counted: Arc<Counted>,
     parts: Vec<Lock>,
 }
 
-/// What was counted in shared memory. Shared by the call and the threads that it starts: the last of them gives it back.
+/// What was counted in shared memory. Shared by the call and the threads that it starts: the last of them releases it.
 pub(crate) struct Counted {
     word: Option<Word>,
     kilobytes: AtomicU32,
@@ -58,10 +58,10 @@ impl Drop for Counted {
     }
 }
 
-/// Runs `work` with a share, which is that of the decoders too that `work` leaves behind where it fails.
+/// Runs `work` with a share. Decoders that a failed `work` leaves behind keep it.
 pub(crate) fn with_share<R>(work: impl FnOnce(&mut Share) -> Result<R, LuminaError>) -> Result<R, LuminaError> {
     let mut share = Share::none();
-    // An interrupt is caught once nothing but the share is left, and goes on at once.
+    // An interrupt is caught once nothing but the share is left, and rethrown at once.
     let result = catch_unwind(AssertUnwindSafe(|| work(&mut share)));
     if !matches!(result, Ok(Ok(_))) {
         share.end_early();
@@ -70,14 +70,14 @@ pub(crate) fn with_share<R>(work: impl FnOnce(&mut Share) -> Result<R, LuminaErr
 }
 
 impl Share {
-    /// Nothing yet.
+    /// An empty share.
     pub(crate) fn none() -> Self {
         release_ended();
         Share { counted: Arc::new(Counted { word: Word::mine(), kilobytes: AtomicU32::new(0) }), parts: Vec::new() }
     }
 
-    /// Makes it large enough for `bytes`, and waits for a while where others have what that takes. Raises what interrupts
-    /// raise. Errors: 53400, where there is no room.
+    /// Grows it to `bytes`, and waits for a while where others hold the memory. Raises what interrupts raise. Errors:
+    /// 53400, where there is no room.
     pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), LuminaError> {
         if bytes <= SMALL {
             return Ok(());
@@ -93,7 +93,7 @@ impl Share {
         Ok(())
     }
 
-    /// In kilobytes, of which the limit is no less. Takes all that is lacking, or nothing.
+    /// In kilobytes; `needed` is at most `limit`. Takes all that is lacking, or nothing.
     fn try_grow(&mut self, needed: u64, limit: u64) -> bool {
         let Some(word) = self.counted.word else {
             let part = limit.div_ceil(u64::from(PARTS));
@@ -101,7 +101,7 @@ impl Share {
         };
         let needed = u32::try_from(needed).unwrap_or(u32::MAX);
         let more = needed.saturating_sub(self.counted.kilobytes.load(Ordering::Acquire));
-        // Counted first and looked at afterwards: of two that do so at once, the later sees both.
+        // Added first and checked afterwards: of two concurrent calls the later sees both.
         word.add(more);
         if more > 0 && shared_memory::sum() > limit {
             word.subtract(more);
@@ -113,7 +113,7 @@ impl Share {
 
     fn try_parts(&mut self, needed: usize) -> bool {
         let before = self.parts.len();
-        // Everybody begins elsewhere: so few ask for what is taken.
+        // Each process begins at another part: so few try what is taken.
         let first = process::id() % PARTS;
         for place in 0..PARTS {
             if self.parts.len() >= needed {
@@ -133,12 +133,13 @@ impl Share {
         false
     }
 
-    /// What a thread that is started for the image holds while it runs.
+    /// The share that a thread of the image holds while it runs.
     pub(crate) fn for_thread(&self) -> Arc<Counted> {
         Arc::clone(&self.counted)
     }
 
-    /// The call ends early: a thread may be left. Where only this thread can give its share back, it stays this session's.
+    /// Ends the share of a failed call: a thread may be left. A share that only the backend can release stays the
+    /// session's.
     pub(super) fn end_early(mut self) {
         if self.parts.is_empty() {
             return;
@@ -147,7 +148,7 @@ impl Share {
         while Arc::strong_count(&self.counted) > 1 {
             if began.elapsed() > NOTICE {
                 let kept: Vec<Lock> = self.parts.drain(..).collect();
-                // Those of the transaction go with it.
+                // Transaction locks end with the transaction.
                 for part in &kept {
                     part.try_for_session();
                 }
@@ -167,7 +168,7 @@ impl Drop for Share {
     }
 }
 
-/// Parts of this session's that belong to a thread, which is gone once nobody has the other side any more.
+/// Parts that this session holds for a thread, which has ended once the reference is dead.
 type Left = (Weak<Counted>, Vec<Lock>);
 
 thread_local! {
@@ -183,7 +184,7 @@ fn keep(thread: Weak<Counted>, parts: Vec<Lock>) {
     }
 }
 
-/// Gives back what threads had that have ended.
+/// Releases the parts of threads that have ended.
 fn release_ended() {
     let ended = LEFT.with_borrow_mut(|left| {
         let mut ended = Vec::new();

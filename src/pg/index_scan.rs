@@ -1,4 +1,4 @@
-//! A running scan of an index, as Postgres describes it: its keys, its snapshot, and where hits are put.
+//! A running index scan (`IndexScanDesc`): its keys, its snapshot, and where hits go.
 
 use super::datum::{Phash, PhashBall};
 use super::relation::IndexRelation;
@@ -13,7 +13,7 @@ unsafe extern "C-unwind" {
     fn tbm_add_tuples(bitmap: *mut TIDBitmap, tids: *mut ItemPointerData, count: c_int, recheck: bool);
 }
 
-/// A condition, or an order, that a scan was given.
+/// A condition, or an order, of a scan.
 #[derive(Clone, Copy)]
 pub(crate) struct Key {
     /// Which operator of the family it is.
@@ -47,8 +47,8 @@ impl Key {
 pub(crate) struct IndexScan(IndexScanDesc);
 
 impl IndexScan {
-    /// A new one, with a state of ours that is dropped when the memory of the moment is given back: `state` must own
-    /// nothing of Postgres.
+    /// Begins a scan, with a state of ours that is dropped with the current memory context: `state` must own nothing of
+    /// Postgres.
     pub(crate) fn begin<T>(index: IndexRelation, keys: c_int, orders: c_int, state: T) -> IndexScanDesc {
         // SAFETY: an open index; the description and the state are in the same memory.
         unsafe {
@@ -70,14 +70,14 @@ impl IndexScan {
         unsafe { IndexRelation::of((*self.0).indexRelation) }
     }
 
-    /// The state that `begin` was given; nobody else may be looking at it.
+    /// The state that `begin` was given; there must be no other reference to it.
     pub(crate) fn state<'a, T>(self) -> &'a mut T {
-        // SAFETY: made by `begin`, of the one type of state that there is, and alive as long as the scan. Callbacks of a scan
-        // do not run inside one another.
+        // SAFETY: made by `begin`, of the one type of state that there is, and alive as long as the scan. Callbacks of
+        // a scan do not run inside one another.
         unsafe { &mut *(*self.0).opaque.cast() }
     }
 
-    /// Takes over new keys; null stands for those that it has.
+    /// Copies new keys; null keeps the old ones.
     ///
     /// # Safety
     /// Both are null or have as many elements as the scan was begun with.
@@ -105,14 +105,14 @@ impl IndexScan {
         unsafe { read((*self.0).orderByData, (*self.0).numberOfOrderBys) }
     }
 
-    /// Its snapshot; null for a bitmap that may be made without.
+    /// Its snapshot; null for a bitmap scan that needs none.
     pub(super) fn snapshot(self) -> pg_sys::Snapshot {
         // SAFETY: a running scan.
         unsafe { (*self.0).xs_snapshot }
     }
 
-    /// Whether its snapshot is that of one moment. With any other a row could be seen that took the place of the one that the
-    /// index has found.
+    /// Whether it has an MVCC snapshot. With any other it could see a tuple that has reused the heap TID of the one
+    /// that the index has found.
     pub(crate) fn is_of_one_moment(self) -> bool {
         use pg_sys::SnapshotType::{SNAPSHOT_HISTORIC_MVCC, SNAPSHOT_MVCC};
         // SAFETY: a running scan has a snapshot, but for a bitmap that may be made without.
@@ -122,7 +122,7 @@ impl IndexScan {
         }
     }
 
-    /// Whether rows are to be made of the index alone.
+    /// Whether it is an index-only scan.
     pub(crate) fn is_index_only(self) -> bool {
         // SAFETY: a running scan.
         unsafe { (*self.0).xs_want_itup }
@@ -184,7 +184,7 @@ impl Bitmap {
     }
 }
 
-/// A TID, from block · 2¹⁶ + offset.
+/// A heap TID, from block · 2¹⁶ + offset.
 pub(super) fn item_pointer(tid: u64) -> ItemPointerData {
     let block = (tid >> 16) as u32;
     ItemPointerData {

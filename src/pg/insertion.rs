@@ -1,4 +1,4 @@
-//! What an index keeps over the rows that one statement inserts.
+//! The state that an index keeps over the rows of one statement.
 
 use pgrx::pg_sys::{self, IndexInfo};
 
@@ -13,10 +13,11 @@ impl Insertion {
         Insertion(info)
     }
 
-    /// What is kept, made by `make` for the first row; always of the same type. It is never dropped, and owns nothing.
+    /// The kept state, made by `make` for the first row; always of the same type. It is never dropped, and owns
+    /// nothing.
     pub(crate) fn kept<'a, T: Copy>(self, make: impl FnOnce() -> T) -> &'a mut T {
-        // SAFETY: as promised when this was made. The memory lives as long as the description, and rows are inserted one
-        // after the other.
+        // SAFETY: as promised when this was made. The memory lives as long as the description, and rows are inserted
+        // one after the other.
         unsafe {
             if (*self.0).ii_AmCache.is_null() {
                 let made = make();

@@ -1,7 +1,7 @@
-//! Interrupts in the middle of somebody else's code.
+//! Interrupts during code that knows none, such as decoders.
 //!
-//! An interrupt that is an error must not unwind through a decoder as if it were the decoder's own failure: it is caught
-//! where it is raised, the decoder is told to stop, and once it has, the interrupt goes on.
+//! An interrupt that is an error must not unwind through a decoder as if it were the decoder's own failure: it is
+//! caught where it is raised, the decoder is told to stop, and once it has, the interrupt is rethrown.
 
 use super::allocator::{hold_reserve, reserve_spent, room_for};
 use super::image_memory::Share;
@@ -18,15 +18,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::Builder;
 use std::time::Duration;
 
-/// Stack of a decoder that runs aside, in bytes: what Rust gives a thread by itself.
+/// The stack of a decoder thread, in bytes: Rust's default.
 const STACK: usize = 2 << 20;
 
-/// How long a statement waits for others to end before it is refused for their sake. It waits without an end for none of
-/// them: they may wait for its locks.
+/// How long a statement waits for others to end before it is refused. It waits for none without a limit: they may wait
+/// for its locks.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Sleeps for at most `at_most`, or until this process is woken; looks for interrupts. Ends the process when the postmaster
-/// dies.
+/// Sleeps for at most `at_most`, or until this process is woken; checks for interrupts. Ends the process when the
+/// postmaster dies. Returns whether it was woken.
 pub(crate) fn pause(at_most: Duration) -> bool {
     let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
     // SAFETY: plain calls; the latch is this process's own.
@@ -40,8 +40,8 @@ pub(crate) fn pause(at_most: Duration) -> bool {
     happened as u32 & pg_sys::WL_LATCH_SET != 0
 }
 
-/// Waits until a file has something to read, this process is woken, or for so long; looks for interrupts. Ends the
-/// process when the postmaster dies.
+/// Waits until a file has something to read or this process is woken, but no longer than `at_most`; checks for
+/// interrupts. Ends the process when the postmaster dies.
 pub(crate) fn ready(file: RawFd, at_most: Duration) {
     let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH | pg_sys::WL_SOCKET_READABLE;
     let milliseconds = at_most.as_millis().min(i32::MAX as u128) as i64;
@@ -54,12 +54,12 @@ pub(crate) fn ready(file: RawFd, at_most: Duration) {
     pgrx::check_for_interrupts!();
 }
 
-/// This backend, waiting for an image.
+/// The backend while it waits for an image.
 pub(crate) struct Waiting {
     raised: RefCell<Option<Box<dyn Any + Send>>>,
-    /// Of the memory for all images.
+    /// Its share of the memory for all images.
     share: RefCell<Share>,
-    /// Why it was not large enough.
+    /// Why that could not grow.
     refused: Cell<Option<LuminaError>>,
 }
 
@@ -72,8 +72,8 @@ impl Waiting {
         Ok(Waiting { raised: RefCell::new(None), share: RefCell::new(Share::none()), refused: Cell::new(None) })
     }
 
-    /// The result of what was waited for; an interrupt that stopped it goes on from here. Errors: 53400, where there was no
-    /// room among all images; 53200, where the reserve was needed.
+    /// Returns the result of the work; rethrows an interrupt that stopped it. Errors: 53400, where the memory for all
+    /// images was full; 53200, where the reserve was needed.
     pub(crate) fn end<R>(self, result: Result<R, impl Into<LuminaError>>) -> Result<R, LuminaError> {
         let Waiting { raised, share, refused } = self;
         let raised = raised.into_inner();
@@ -89,7 +89,7 @@ impl Waiting {
         refused.into_inner().map_or(result.map_err(Into::into), Err)
     }
 
-    /// Runs `work`; keeps what it raises for the end. The guard that pgrx puts around its calls makes a panic of an error;
+    /// Runs `work`; keeps what it raises for [`Self::end`]. pgrx's guard around its calls turns an error into a panic;
     /// nothing is left half done by it.
     fn keep_raised<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
         match catch_unwind(AssertUnwindSafe(work)) {

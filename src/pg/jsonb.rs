@@ -5,7 +5,7 @@ use super::message::in_plain_encoding;
 use pgrx::pg_sys::{self, Datum};
 use serde_json::Value;
 
-/// A new `jsonb`. Raises where a text in it is none to Postgres: none must hold a zero character.
+/// A new `jsonb`. Raises where Postgres rejects a text in it: none must hold a zero character.
 pub(crate) fn jsonb(value: &Value) -> Datum {
     let text = CString::new(&in_plain_encoding(value.to_string()));
     let (mut input, mut parameter) = (pg_sys::InvalidOid, pg_sys::InvalidOid);

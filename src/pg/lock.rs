@@ -1,28 +1,28 @@
-//! Locks of our own in Postgres's lock table: no shared memory, and whoever dies gives back what it held in the same instant.
+//! Locks of our own in Postgres's lock table: no shared memory, and a process that dies releases its locks at once.
 //!
 //! They are advisory locks of kinds that SQL, whose own are of kinds 1 and 2, can neither take nor wait for.
 
 use super::version::holds;
 use pgrx::pg_sys::{self, LOCKMODE, LOCKTAG, LockAcquireResult, LockTagType, Oid};
 
-/// "Lu": a place among the bulk searches of the server.
+/// "Lu": a slot of a bulk search on the server.
 const SEARCH: u16 = 0x4c75;
 /// A place among the workers of a database.
 const WORKER: u16 = 0x4c76;
-/// The life of the worker of a job.
+/// Held as long as the worker of a job lives.
 const JOB: u16 = 0x4c77;
 /// A part of the memory for images of the server.
 const IMAGE: u16 = 0x4c78;
 
 const EXCLUSIVE: LOCKMODE = pg_sys::ExclusiveLock as LOCKMODE;
 
-/// What became of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attempt {
     Taken,
     /// Taken, and held already: it is counted twice.
     Again,
-    /// Somebody else has it.
+    /// Another process has it.
     Busy,
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum Attempt {
 pub(crate) struct Lock(LOCKTAG);
 
 impl Lock {
-    /// A place among the bulk searches of the server, of whichever database.
+    /// A slot of a bulk search on the server, in any database.
     pub(crate) fn search(place: u32) -> Self {
         Self::advisory(Oid::INVALID, 0, place, SEARCH)
     }
@@ -41,13 +41,13 @@ impl Lock {
         Self::advisory(database(), 0, place, WORKER)
     }
 
-    /// The life of the worker of a job, which the table of jobs tells from those of an extension that is created anew.
-    /// Jobs whose numbers differ by a multiple of 2³² share one: the later waits until the earlier has ended.
+    /// Held as long as the worker of a job lives; `table` distinguishes jobs from those of a re-created extension. Jobs
+    /// whose numbers differ by a multiple of 2³² share one: the later waits until the earlier has ended.
     pub(crate) fn job(table: Oid, job: i64) -> Self {
         Self::advisory(database(), table.to_u32(), job as u32, JOB)
     }
 
-    /// A part of the memory for images of the server, of whichever database.
+    /// A part of the memory for images of the server, in any database.
     pub(crate) fn image_memory(part: u32) -> Self {
         Self::advisory(Oid::INVALID, 0, part, IMAGE)
     }
@@ -73,20 +73,20 @@ impl Lock {
         self.attempt(true)
     }
 
-    /// Gives back what `try_for_transaction` took.
+    /// Releases what `try_for_transaction` took.
     pub(crate) fn release_in_transaction(self) {
-        // SAFETY: a plain call, with the resource owner of the moment, as when it was taken.
+        // SAFETY: a plain call, with the current resource owner, as when it was taken.
         unsafe { pg_sys::LockRelease(&raw const self.0, EXCLUSIVE, false) };
     }
 
-    /// Gives back what `try_for_session` took.
+    /// Releases what `try_for_session` took.
     pub(crate) fn release_in_session(self) {
         // SAFETY: a plain call.
         unsafe { pg_sys::LockRelease(&raw const self.0, EXCLUSIVE, true) };
     }
 
-    /// Gives back what `try_for_session` took, if SQL has not done so: `pg_advisory_unlock_all` and DISCARD ALL end every
-    /// advisory lock that a session holds.
+    /// Releases what `try_for_session` took, if SQL has not done so: `pg_advisory_unlock_all` and DISCARD ALL release
+    /// every advisory lock that a session holds.
     pub(crate) fn release_if_held_in_session(self) {
         // SAFETY: a plain look.
         if unsafe { holds(&raw const self.0, EXCLUSIVE) } {
@@ -94,14 +94,14 @@ impl Lock {
         }
     }
 
-    /// Whether anybody holds it. Takes nothing itself, so that it is in nobody's way.
+    /// Whether any process holds it. Takes no lock, so that it blocks none.
     pub(crate) fn is_held(self) -> bool {
         self.holders() > 0
     }
 
     /// How many processes hold it.
     fn holders(self) -> i32 {
-        // SAFETY: a plain look at the lock table. Nobody waits for our locks, so that whoever asks for one has it.
+        // SAFETY: a plain read of the lock table. No process waits for our locks, so that every requester is a holder.
         unsafe { pg_sys::LockWaiterCount(&raw const self.0) }
     }
 
@@ -112,7 +112,7 @@ impl Lock {
             LockAcquireResult::LOCKACQUIRE_ALREADY_HELD | LockAcquireResult::LOCKACQUIRE_ALREADY_CLEAR => {
                 Attempt::Again
             }
-            // To Postgres the processes of a parallel query are one holder: it gives each of them what another of them has.
+            // The processes of a parallel query are one lock group: Postgres grants each of them what another holds.
             _ if self.holders() > 1 => {
                 if session {
                     self.release_in_session()
@@ -126,7 +126,7 @@ impl Lock {
     }
 }
 
-/// Gives back every lock of ours that this session holds.
+/// Releases every lock of ours that this session holds.
 pub(crate) fn release_all() {
     // SAFETY: a plain call; what transactions hold of these kinds is gone with them.
     unsafe { pg_sys::LockReleaseAll(pg_sys::USER_LOCKMETHOD as u16, true) };

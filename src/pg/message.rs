@@ -50,7 +50,7 @@ pub(crate) fn in_plain_encoding(text: String) -> String {
     text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
 }
 
-/// All that is left of the message that a receive function was given, and marks it as read.
+/// Reads all that is left of the message that a receive function was given.
 pub(crate) fn rest<'a>(message: Raw) -> &'a [u8] {
     let buffer: pg_sys::StringInfo = message.pointer();
     // SAFETY: a receive function's first argument is a StringInfo; pq_getmsgbytes raises if it holds less.
@@ -61,16 +61,16 @@ pub(crate) fn rest<'a>(message: Raw) -> &'a [u8] {
     }
 }
 
-/// The same as a text in the encoding of the database, as a C string. Errors: what Postgres says of texts that are none.
+/// Reads the rest as a text in the encoding of the database, as a C string. Raises for an invalid text.
 pub(crate) fn text<'a>(message: Raw) -> &'a CStr {
     let buffer: pg_sys::StringInfo = message.pointer();
     let mut length = 0;
-    // SAFETY: a receive function's first argument is a StringInfo; what is made of its rest is allocated for the call, and ends
-    // with a zero byte.
+    // SAFETY: a receive function's first argument is a StringInfo; what is made of its rest is allocated for the call,
+    // and ends with a zero byte.
     unsafe { CStr::from_ptr(pg_sys::pq_getmsgtext(buffer, (*buffer).len - (*buffer).cursor, &raw mut length)) }
 }
 
-/// A binary message of a text that is in the encoding of the database, in that of the client.
+/// A binary message with a text, converted from the database's encoding to the client's.
 pub(crate) fn of_text(text: &[u8]) -> pg_sys::Datum {
     let mut buffer = pg_sys::StringInfoData::default();
     // SAFETY: the calls that a send function is made of; the buffer's memory is Postgres's.

@@ -1,4 +1,6 @@
-//! The unsafe floor: the only place, with the kernels, where the extension holds raw pointers.
+//! The wrappers of Postgres's C interface, for all other modules of `src`. Most unsafe code of `src` is here; the rest
+//! is in what Postgres calls (`src/am`, `src/jobs`, `src/gpu/worker.rs`, `_PG_init`), in what the macros of [`call`],
+//! [`rows`] and [`procedure`] expand to in other modules, and in a few calls in `src/image/hash.rs` and `src/guc.rs`.
 //!
 //! - [`allocator`]: memory for what is too small to be asked for with care.
 //! - [`array`]: one-dimensional arrays.
@@ -21,7 +23,7 @@
 //! - [`opclass`]: operator classes.
 //! - [`options`]: storage parameters.
 //! - [`owner`]: functions that every role calls and the owner carries out.
-//! - [`pages`]: pages of an index in shared buffers.
+//! - [`pages`]: the page store of the index: its pages in shared buffers.
 //! - [`path`]: ways to read a table that the planner wants the costs of.
 //! - [`procedure`]: procedures that wait.
 //! - [`progress`]: how far a build is.
@@ -31,6 +33,7 @@
 //! - [`report`]: messages that are no errors.
 //! - [`role`]: roles of the cluster.
 //! - [`rows`]: functions that return a set of rows.
+//! - [`server`]: where this server lives, and as which user.
 //! - [`settings`]: those of a background worker, whatever its database has preset.
 //! - [`shared_memory`]: what all processes share, where the library is preloaded.
 //! - [`slot`]: how many searches run at once on the server.
@@ -44,7 +47,7 @@
 //! - [`vacuum`]: vacuum of an index.
 //! - [`values`]: values of any type, copied out of rows.
 //! - [`verified`]: which pages of indexes this session has found intact.
-//! - [`version`]: all that differs between Postgres versions.
+//! - [`version`]: all that differs between Postgres versions, apart from the access method's handler.
 //!
 //! Invariant: nothing here keeps a pointer into Postgres's memory past the call that handed it out, and no
 //! destructor calls Postgres while an ERROR unwinds.

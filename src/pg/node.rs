@@ -1,7 +1,7 @@
-//! What the planner's expression trees say: constants, declared widths, calls; and the nodes that replace them.
+//! Reads the planner's expression trees: constants, declared widths, calls; makes the nodes that replace them.
 //!
-//! Objects are found from the request itself, never by the search path: the namespace is that of the function whose
-//! call is looked at, so that an extension in any schema finds its own.
+//! Objects are found from the request itself, never by the search path: the namespace is that of the called function,
+//! so that an extension in any schema finds its own.
 
 use super::datum::{Phash, PhashBall, Raw, Varlena};
 use pgrx::pg_sys::{self, NodeTag, Oid};
@@ -11,7 +11,7 @@ use std::ffi::CStr;
 #[derive(Clone, Copy)]
 pub(crate) struct Expression(*mut pg_sys::Node);
 
-/// The planner's state, handed through.
+/// The planner's state, passed through.
 #[derive(Clone, Copy)]
 pub(crate) struct Planner(pub(super) *mut pg_sys::PlannerInfo);
 
@@ -76,7 +76,7 @@ impl Request {
         }
     }
 
-    /// "I have no answer."
+    /// Declines the request.
     pub(crate) fn pass() -> Raw {
         Raw(pg_sys::Datum::null())
     }
@@ -124,7 +124,7 @@ unsafe fn expressions(list: *mut pg_sys::List) -> Vec<Expression> {
 }
 
 impl Planner {
-    /// The planner's state as an estimator is given it.
+    /// The planner's state, from an estimator's argument.
     pub(crate) fn of(argument: Raw) -> Self {
         Planner(argument.pointer())
     }
@@ -132,9 +132,9 @@ impl Planner {
     /// Whether a condition may be refused: a query's own expressions are being prepared.
     ///
     /// Index predicates are simplified without a query. Later on, when the relations are known, the planner simplifies
-    /// constraints, to see whether they exclude a table, and the query's conditions once more for each branch of a union and
-    /// each partition: to refuse the former could make a table unusable, and the latter were written for the whole,
-    /// maybe about another branch. So were conditions that are pushed into the branches of a set operation.
+    /// constraints, to see whether they exclude a table, and the query's conditions once more for each branch of a
+    /// union and each partition: to refuse the former could make a table unusable, and the latter were written for the
+    /// whole, maybe about another branch. So were conditions that are pushed into the branches of a set operation.
     pub(crate) fn may_refuse(self) -> bool {
         // SAFETY: the planner's state of a query has its parse tree, and the state of the query around it or null; the
         // array of its relations is null until query_planner sets it up, after the expressions were prepared.
@@ -154,7 +154,7 @@ impl Planner {
     }
 }
 
-/// How two sides are joined, as an estimator is told.
+/// How two sides are joined, from an estimator's arguments.
 #[derive(Clone, Copy)]
 pub(crate) struct Join {
     kind: pg_sys::JoinType::Type,
@@ -162,13 +162,13 @@ pub(crate) struct Join {
 }
 
 impl Join {
-    /// Those of the arguments of an operator's join estimator.
+    /// From the arguments of an operator's join estimator.
     pub(crate) fn of(kind: i16, special: Raw) -> Self {
         Join { kind: kind as pg_sys::JoinType::Type, special: special.pointer() }
     }
 
-    /// Where the join only asks whether there is a match (EXISTS, NOT EXISTS, IN): the rows among which it looks, and whether
-    /// `expression` is of that side.
+    /// Where the join only asks whether there is a match (EXISTS, NOT EXISTS, IN): the rows that it searches, and
+    /// whether `expression` is of that side.
     pub(crate) fn looks_among(self, planner: Planner, expression: Expression) -> Option<(f64, bool)> {
         use pg_sys::JoinType::{JOIN_ANTI, JOIN_SEMI};
         if !(self.kind == JOIN_SEMI || self.kind == JOIN_ANTI) || self.special.is_null() {
@@ -249,7 +249,7 @@ impl Expression {
 
     /// The width in bits that a `phash` expression is declared with, through domains.
     ///
-    /// A cast of a `phash(64)` to plain `phash` is a wish for any width.
+    /// A cast of a `phash(64)` to plain `phash` asks for any width.
     pub(crate) fn declared_bits(self) -> Option<usize> {
         let mut node = self.0;
         // SAFETY: an expression is a node; the tag says which struct a RelabelType is. exprType, exprTypmod and
@@ -282,7 +282,7 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    /// Those beside `function`; `None` where something is missing.
+    /// Those in the schema of `function`; `None` where one is missing.
     pub(crate) fn beside(function: Oid) -> Option<Self> {
         use pg_sys::SysCacheIdentifier::{OPERNAMENSP, TYPENAMENSP};
         // SAFETY: catalog look-ups by name and namespace with the keys of each cache.
@@ -297,7 +297,7 @@ impl Objects {
         }
     }
 
-    /// Those beside the function of an operator.
+    /// Those in the schema of an operator's function.
     pub(crate) fn beside_operator(operator: Oid) -> Option<Self> {
         // SAFETY: a catalog look-up.
         Self::beside(unsafe { pg_sys::get_opcode(operator) })
@@ -344,8 +344,8 @@ impl Objects {
         use pg_sys::CoercionForm::COERCE_EXPLICIT_CALL;
         use pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP;
         let types = [self.hash, pg_sys::INT4OID];
-        // SAFETY: a catalog look-up with the keys of its cache, which asks for no privilege on the schema, and the maker of
-        // a node.
+        // SAFETY: a catalog look-up with the keys of its cache, which asks for no privilege on the schema, and the
+        // maker of a node.
         unsafe {
             let types = pg_sys::buildoidvector(types.as_ptr(), types.len() as i32);
             let keys = [name(c"phash_search_ball"), pg_sys::Datum::from(types), self.namespace.into(), 0.into()];

@@ -1,4 +1,4 @@
-//! Operator classes and the members of their families, as the catalog has them.
+//! Operator classes and the members of their families, from the catalog.
 
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary as guard;
 use pgrx::pg_sys::{self, FormData_pg_amop, FormData_pg_amproc, FormData_pg_opclass, Oid};
@@ -16,7 +16,7 @@ pub(crate) struct Class {
     pub(crate) family: Oid,
     /// The type of the columns that it is for.
     pub(crate) type_: Oid,
-    /// The type of what is stored, where it is another.
+    /// The type that is stored, where it is another.
     pub(crate) stored: Option<Oid>,
     /// The access method.
     pub(crate) method: Oid,
@@ -25,7 +25,7 @@ pub(crate) struct Class {
 /// An operator of a family.
 pub(crate) struct Operator {
     pub(crate) strategy: i16,
-    /// The same two types stand in the name of the operator, in the family and, one should think, in the operator itself.
+    /// The operand types in the family. The operator's own may differ: [`Operator::returns`] checks them.
     pub(crate) left: Oid,
     pub(crate) right: Oid,
     pub(crate) operator: Oid,
@@ -90,7 +90,7 @@ impl Class {
 }
 
 impl Operator {
-    /// Whether it takes what the family says, and returns `result`.
+    /// Whether its operand types are those in the family, and it returns `result`.
     pub(crate) fn returns(&self, result: Oid) -> bool {
         // SAFETY: a look-up. The closure owns nothing.
         unsafe { guard(|| check_amop_signature(self.operator, result, self.left, self.right)) }

@@ -1,4 +1,4 @@
-//! Storage parameters of an access method: made known once, read from what a user wrote.
+//! Storage parameters of an access method: registered once, read from what a user wrote.
 
 use super::version;
 use pgrx::pg_sys::{self, Datum, bytea};
@@ -32,16 +32,16 @@ impl Options {
     }
 }
 
-/// The kind of relation that Postgres knows ours as.
+/// The `relopt_kind` of our indexes.
 static KIND: AtomicU32 = AtomicU32::new(0);
 
-/// Makes a parameter known, when the library is loaded.
+/// Registers a parameter, when the library is loaded.
 pub(crate) fn register(number: &'static Number) {
     // SAFETY: plain calls with strings that live for ever.
     unsafe {
         let kind = pg_sys::add_reloption_kind();
         let (name, description) = (number.name.as_ptr(), number.description.as_ptr());
-        // What is built already is never read by it: nobody has to be kept out.
+        // It does not affect existing indexes: no session need be locked out.
         let lock = pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE;
         pg_sys::add_int_reloption(kind, name, description, -1, number.minimum, number.maximum, lock);
         KIND.store(kind, Relaxed);

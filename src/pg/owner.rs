@@ -1,9 +1,9 @@
-//! Functions that every role may call, and that the extension's owner carries out.
+//! Functions that every role may call, and that run with the rights of the extension's owner.
 //!
-//! Postgres's SECURITY DEFINER alone does not do: such a function cannot know who called it. `current_user` is the owner,
-//! and the session's role need not be the caller: a trigger of somebody else's may run in a superuser's session.
-//! So a public function `f(a, b)` is declared with [`as_owner`] and runs as its caller. It calls `_f(caller, a, b)`, which is
-//! SECURITY DEFINER and which nobody else may execute, with the caller as Postgres knows it at that moment.
+//! Postgres's SECURITY DEFINER alone does not do: such a function cannot know who called it. `current_user` is the
+//! owner, and the session's role need not be the caller: a trigger of another role may run in a superuser's session. So
+//! a public function `f(a, b)` is declared with [`as_owner`] and runs as its caller. It calls `_f(caller, a, b)`, which
+//! is SECURITY DEFINER and which nobody else may execute, with the caller as Postgres knows it at that moment.
 
 use super::call::record;
 use pgrx::PgList;
@@ -22,8 +22,8 @@ record!(pg_finfo_as_owner);
 /// # Safety
 /// `fcinfo` is that of the running call.
 unsafe fn call_inner(fcinfo: FunctionCallInfo) -> Datum {
-    // SAFETY: as promised by the caller. The inner call's record has room for one argument more than the outer one, and is
-    // filled in as InitFunctionCallInfoData would; both live in Postgres's memory.
+    // SAFETY: as promised by the caller. The inner call's record has room for one argument more than the outer one, and
+    // is filled in as InitFunctionCallInfoData would; both live in Postgres's memory.
     unsafe {
         let outer = &mut *fcinfo;
         let flinfo = &mut *outer.flinfo;
@@ -43,7 +43,7 @@ unsafe fn call_inner(fcinfo: FunctionCallInfo) -> Datum {
         arguments.write(NullableDatum { value: Datum::from(pg_sys::GetUserId()), isnull: false });
         arguments.add(1).copy_from_nonoverlapping(outer.args.as_ptr(), count);
         let Some(function) = (*(*inner).flinfo).fn_addr else { panic!("a function without an address") };
-        // Where in the inner function an error was raised is nothing to the caller.
+        // The caller is not to see where in the inner function an error was raised.
         let result = pg_sys::ffi::pg_guard_ffi_boundary(|| function(inner));
         outer.isnull = (*inner).isnull;
         result

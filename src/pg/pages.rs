@@ -5,10 +5,10 @@
 //!   writes nothing to the log where it is temporary or unlogged;
 //! - *deferred*: a new index that nobody else can see is written without a log, and logged as a whole when it is done
 //!   ([`Pages::log`]);
-//! - the same in the *init fork* of an unlogged index.
+//! - deferred in the *init fork* of an unlogged index.
 //!
-//! A page is changed on a copy. The copy takes effect as a whole, or is forgotten: what unwinds in between leaves the
-//! page as it was, and its lock to the end of the transaction, as every ERROR does. Nothing here has a destructor.
+//! A page is changed on a copy, which is written back as a whole, or discarded: an error that unwinds in between leaves
+//! the page as it was, and its lock to the end of the transaction, as every ERROR does. Nothing here has a destructor.
 //!
 //! One guard covers several calls of Postgres: a guard costs a fifth of what reading a page does.
 
@@ -43,21 +43,21 @@ unsafe extern "C-unwind" {
     fn GenericXLogRegisterBuffer(state: *mut pg_sys::GenericXLogState, buffer: Buffer, flags: c_int) -> pg_sys::Page;
     fn GenericXLogFinish(state: *mut pg_sys::GenericXLogState) -> u64;
     fn RecordFreeIndexPage(relation: Relation, block: u32);
-    /// Gives back lock and pin of a buffer that has both: cannot raise, and needs no guard.
+    /// Releases lock and pin of a buffer that has both: cannot raise, and needs no guard.
     fn UnlockReleaseBuffer(buffer: Buffer);
-    /// Whether Postgres keeps a checksum of every page, and looks at it when it reads one from disk. Never raises.
+    /// Whether Postgres keeps a checksum of every page, and verifies it when it reads one from disk. Never raises.
     fn DataChecksumsEnabled() -> bool;
 }
 
 /// Blocks of a change, at most.
 const MOST: usize = 4;
-/// Free blocks that are hinted at between two looks for interrupts.
+/// Free blocks that are recorded between two interrupt checks.
 const HINTS: usize = 4096;
 const MAIN: ForkNumber::Type = ForkNumber::MAIN_FORKNUM;
-/// What every page says of itself: 8192 bytes, version 4 of the layout of pages.
+/// `pd_pagesize_version` of every page: 8192 bytes, version 4 of the page layout.
 const SIZE_AND_VERSION: u16 = PAGE as u16 | pg_sys::PG_PAGE_LAYOUT_VERSION as u16;
 const EXCLUSIVE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
-/// A read that takes as long has waited for a disk: one from the system's cache takes some three.
+/// A read that takes this long has waited for a disk: one from the system's cache takes some 3 µs.
 const SLOW: Duration = Duration::from_micros(20);
 /// For how many reads blocks are prefetched after a slow one: where none has to wait, that is a sixth of their time.
 const PREFETCHED: u32 = 256;
@@ -67,18 +67,18 @@ const NO_BLOCK: u32 = u32::MAX;
 /// The pages of an index.
 pub(crate) struct Pages {
     index: Relation,
-    /// The table, where it is known: it narrows down whose snapshots keep a replaced page from being taken.
+    /// The table, where it is known: it narrows down whose snapshots keep a replaced page from being reused.
     table: Relation,
-    /// What a search sees, where snapshots grow too old; else null.
+    /// The snapshot of a search, where snapshots can be too old; else null.
     snapshot: Snapshot,
     strategy: BufferAccessStrategy,
     fork: ForkNumber::Type,
     is_deferred: bool,
-    /// Whether Postgres has looked at every page that came in from disk.
+    /// Whether Postgres verifies every page that comes in from disk.
     has_checksums: bool,
-    /// Whether a page was in no buffer: what may be prefetched is timed then.
+    /// Whether a page was in no buffer: then reads that may prefetch are timed.
     is_timed: Cell<bool>,
-    /// Whether whoever reads next has asked how far to read ahead.
+    /// Whether `read_ahead` was called before the next read.
     may_prefetch: Cell<bool>,
     /// For how many more reads blocks are prefetched, and how many at a time; asked for when the first read was slow.
     prefetched: Cell<u32>,
@@ -86,7 +86,7 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Those of an index in use.
+    /// The pages of an index in use.
     pub(crate) fn of(index: IndexRelation, table: Option<TableRelation>) -> Self {
         if !hold_reserve() {
             LuminaError::IndexMemory.raise();
@@ -108,13 +108,13 @@ impl Pages {
         }
     }
 
-    /// Those that a search reads.
+    /// The pages that a search reads.
     pub(crate) fn of_scan(scan: IndexScan) -> Self {
         Pages { snapshot: version::expiring(scan.snapshot()), ..Self::of(scan.index(), None) }
     }
 
     /// Raises 72000 where the snapshot of a search is too old by now, and the index has lost entries since it was
-    /// taken: rows of what the search has found before may have gone as well. Whatever takes entries out of the index
+    /// taken: rows that the search has found before may be gone as well. Whatever removes entries from the index
     /// changes block 0 before the rows go.
     #[inline]
     pub(crate) fn test_snapshot(&self) {
@@ -123,23 +123,23 @@ impl Pages {
         }
     }
 
-    /// Those of an index that is being built.
+    /// The pages of an index that is being built.
     pub(crate) fn new_index(index: IndexRelation) -> Self {
         Pages { is_deferred: true, ..Self::of(index, None) }
     }
 
-    /// Those that an unlogged index has after a crash.
+    /// The pages of an unlogged index after a crash.
     pub(crate) fn init_fork(index: IndexRelation) -> Self {
         Pages { fork: ForkNumber::INIT_FORKNUM, ..Self::new_index(index) }
     }
 
-    /// The same through a ring of buffers.
+    /// These pages through a buffer ring.
     pub(super) fn with_strategy(self, strategy: BufferAccessStrategy) -> Self {
         Pages { strategy, ..self }
     }
 
-    /// Logs every page, where there is a log: what was written without one is safe from now on. An init fork is always
-    /// logged, though the rest of its index is not.
+    /// Logs every page, where the relation is logged: what was written without a log is safe from now on. An init fork
+    /// is always logged, though the rest of its index is not.
     pub(crate) fn log(&self) {
         // SAFETY: an open relation that this transaction has made; all of its pages begin as Postgres's do.
         unsafe {
@@ -165,7 +165,7 @@ impl Pages {
         (buffer, blocks_read() != before)
     }
 
-    /// The same to read. Notices whether pages come from a disk.
+    /// A buffer locked to read. Detects whether pages come from a disk.
     #[inline]
     fn locked_to_read(&self, block: u32) -> (Buffer, bool) {
         let begun = (self.may_prefetch.replace(false) && self.is_timed.get()).then(Instant::now);
@@ -190,7 +190,7 @@ impl Pages {
         Place { file: file | u64::from(buffer < 0) << 63, block, buffer }
     }
 
-    /// Notes that a page may have come in from disk and that its checksum was not looked at.
+    /// Records that a page may have come in from disk and that its checksum was not verified.
     #[inline]
     fn set_unknown(&self, block: u32, (buffer, came_in): (Buffer, bool)) {
         if came_in && !self.has_checksums {
@@ -198,8 +198,8 @@ impl Pages {
         }
     }
 
-    /// Whether the checksum of a page is known to be right, for it was looked at since the page came in: by Postgres,
-    /// or by this session, now or earlier.
+    /// Whether the checksum of a page was verified since the page came in: by Postgres, or by this session, now or
+    /// earlier.
     #[inline]
     fn is_verified(&self, block: u32, (buffer, came_in): (Buffer, bool), page: &Page) -> bool {
         if self.has_checksums {
@@ -219,8 +219,8 @@ impl Pages {
     }
 
     fn lock_tag(&self, lock: Lock) -> LOCKTAG {
-        // As of a tuple of block 0, which has none: a lock that is shown with the index in pg_locks, and that the
-        // deadlock detector knows, which a lock on a page is not to it.
+        // The lock of a tuple of block 0, which has none: pg_locks shows it with the index, and the deadlock detector
+        // handles it, unlike a page lock.
         // SAFETY: an open relation.
         let relation = unsafe { (*self.index).rd_lockInfo.lockRelId };
         LOCKTAG {
@@ -251,8 +251,7 @@ impl Pages {
                 }
                 let state = GenericXLogStart(self.index);
                 for (buffer, copy) in buffers.iter().zip(copies) {
-                    // What becomes somebody else's page is written anew: to look for what is left of the old one
-                    // would be in vain.
+                    // A page of another generation is logged as a full image: a delta to the old one would be in vain.
                     let is_new = (*page_of(*buffer)).generation() != (*copy.as_ptr()).generation();
                     let flags = if is_new { pg_sys::GENERIC_XLOG_FULL_IMAGE as c_int } else { 0 };
                     let image: *mut Page = GenericXLogRegisterBuffer(state, *buffer, flags).cast();
@@ -274,8 +273,8 @@ impl Store for Pages {
     fn read<R>(&self, block: u32, look: impl FnOnce(&Page) -> R) -> R {
         let read = self.locked_to_read(block);
         self.set_unknown(block, read);
-        // SAFETY: the buffer is pinned, and locked against writers, until it is given back. Should `look` unwind, the
-        // end of the transaction gives it back.
+        // SAFETY: the buffer is pinned, and locked against writers, until it is released. Should `look` unwind, the end
+        // of the transaction releases it.
         unsafe {
             let result = look(&*page_of(read.0));
             UnlockReleaseBuffer(read.0);
@@ -361,7 +360,7 @@ impl Store for Pages {
             if block == NO_BLOCK {
                 return None;
             }
-            // The map is not logged: after a crash it may know more blocks than there are.
+            // The free space map is not logged: after a crash it may list more blocks than there are.
             if block < self.blocks() {
                 return Some(block);
             }
@@ -377,8 +376,8 @@ impl Store for Pages {
             // SAFETY: an open relation. The closure owns nothing.
             unsafe { guard(|| blocks.iter().for_each(|block| RecordFreeIndexPage(self.index, *block))) };
         }
-        // What is short is not interrupted: not here either, where Postgres looks for interrupts at every page of the
-        // map.
+        // A short operation is not interrupted: not here either, where Postgres checks for interrupts at every page of
+        // the map.
         let held = &raw mut pg_sys::InterruptHoldoffCount;
         // SAFETY: an open relation. Interrupts are held off as HOLD_INTERRUPTS does; an ERROR lets them go by itself.
         unsafe {
@@ -393,7 +392,7 @@ impl Store for Pages {
             return Some(work());
         }
         let tag = self.lock_tag(lock);
-        // SAFETY: plain calls with the transaction's resource owner, which gives the lock back should `work` unwind.
+        // SAFETY: plain calls with the transaction's resource owner, which releases the lock should `work` unwind.
         unsafe {
             let taken = pg_sys::LockAcquire(&raw const tag, EXCLUSIVE, false, !wait);
             if taken == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
@@ -434,7 +433,7 @@ impl Store for Pages {
     }
 }
 
-/// Pages that this session has found in no buffer so far.
+/// Pages that this session has read into buffers so far.
 #[inline]
 fn blocks_read() -> i64 {
     let usage = &raw const pg_sys::pgBufferUsage;
@@ -452,7 +451,7 @@ unsafe fn page_of(buffer: Buffer) -> *mut Page {
     unsafe { pg_sys::BufferGetPage(buffer).cast() }
 }
 
-/// Writes what Postgres wants to know of a page; its LSN and checksum stay as they are.
+/// Fills in the page header for Postgres; LSN and checksum stay as they are.
 fn fill_in_header(page: &mut Page) {
     const SPECIAL: u16 = BODY_END as u16;
     let (lower, upper) = page.room();

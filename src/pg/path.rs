@@ -1,4 +1,4 @@
-//! A way to read a table by an index that the planner wants to know the costs of.
+//! An index path, whose cost the planner asks for.
 
 use super::node::{Expression, Objects};
 use super::relation::IndexRelation;
@@ -8,7 +8,7 @@ use pgrx::PgList;
 use pgrx::pg_sys::{self, IndexClause, IndexOptInfo, JoinType, NodeTag, PlannerInfo, RestrictInfo};
 use std::ptr;
 
-/// What an index is searched with.
+/// The radius of an index search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Radius {
     Known(u32),
@@ -16,7 +16,7 @@ pub(crate) enum Radius {
     Later,
 }
 
-/// A way that is looked at.
+/// An index path.
 #[derive(Clone, Copy)]
 pub(crate) struct IndexPath {
     planner: *mut PlannerInfo,
@@ -35,9 +35,10 @@ impl IndexPath {
         unsafe { (*self.path).indexinfo }
     }
 
-    /// The conditions that the index is given.
+    /// The conditions of the index scan.
     fn conditions(self) -> Vec<Expression> {
-        // SAFETY: the path has a list of conditions, each with a list of forms for the index, each of them around an expression.
+        // SAFETY: the path has a list of conditions, each with a list of forms for the index, each of them around an
+        // expression.
         unsafe {
             let clauses = PgList::<IndexClause>::from_pg((*self.path).indexclauses);
             let quals = clauses.iter_ptr().flat_map(|clause| {
@@ -47,7 +48,7 @@ impl IndexPath {
         }
     }
 
-    /// The smallest ball that is searched, if one is.
+    /// The radius of the smallest ball that is searched, if any.
     pub(crate) fn radius(self) -> Option<Radius> {
         let radii = self.conditions().into_iter().map(|condition| {
             let known = condition.operation().and_then(|(function, operands)| {
@@ -67,19 +68,19 @@ impl IndexPath {
         })
     }
 
-    /// How many orders the index is to give.
+    /// The number of orders of the index scan.
     pub(crate) fn orders(self) -> usize {
         // SAFETY: the path has a list of orders.
         unsafe { PgList::<pg_sys::Node>::from_pg((*self.path).indexorderbys) }.len()
     }
 
-    /// Whether rows are to be made of the index alone: what the planner tries where a query needs no column at all.
+    /// Whether it is an index-only scan, which the planner tries where a query needs no column at all.
     pub(crate) fn is_index_only(self) -> bool {
         // SAFETY: a path says of which kind it is.
         unsafe { (*self.path).path.pathtype == NodeTag::T_IndexOnlyScan }
     }
 
-    /// Lets the planner take any other way, even one that is disabled.
+    /// Lets the planner prefer any other path, even a disabled one.
     pub(crate) fn refuse(self) {
         // SAFETY: the path is being made.
         unsafe { version::disable(self.path) };
@@ -114,7 +115,7 @@ impl IndexPath {
         unsafe { (*self.index()).pages }
     }
 
-    /// The width of the hashes, if what is indexed says so.
+    /// The width of the hashes, if the indexed expression declares it.
     pub(crate) fn declared_bits(self) -> Option<usize> {
         // SAFETY: an index has a list of what it is on, each of them around an expression.
         let columns = unsafe { PgList::<pg_sys::TargetEntry>::from_pg((*self.index()).indextlist) };
@@ -122,7 +123,7 @@ impl IndexPath {
         columns.get_ptr(0).and_then(|column| unsafe { Expression::of((*column).expr.cast()) }.declared_bits())
     }
 
-    /// Looks at the index itself; `None` where there is none: somebody asks what if there were.
+    /// Reads the index itself; `None` for a hypothetical index.
     pub(crate) fn look<R>(self, look: impl FnOnce(IndexRelation) -> R) -> Option<R> {
         // SAFETY: the planner holds a lock on every index that it looks at.
         unsafe {
@@ -137,7 +138,7 @@ impl IndexPath {
         }
     }
 
-    /// What a page costs that is read out of order, and in order.
+    /// The costs of a random and of a sequential page read.
     pub(crate) fn page_costs(self) -> (f64, f64) {
         let (mut random, mut sequential) = (0.0, 0.0);
         // SAFETY: a look-up of the tablespace of the index.
@@ -148,8 +149,8 @@ impl IndexPath {
         (random, sequential)
     }
 
-    /// How many of `pages` pages a search really reads, when it is done `loops` times and `all` is what there is: the more of them
-    /// are in memory from the time before, the fewer.
+    /// How many of `pages` pages a search really reads when it runs `loops` times on an index of `all` pages: the more
+    /// of them earlier runs have cached, the fewer.
     pub(crate) fn fetched(self, pages: f64, loops: f64, all: f64) -> f64 {
         if loops <= 1.0 {
             return pages;
@@ -159,7 +160,7 @@ impl IndexPath {
     }
 }
 
-/// What the planner takes for an operator, and for a row of an index.
+/// The planner's costs of an operator and of an index tuple.
 pub(crate) fn processor_costs() -> (f64, f64) {
     // SAFETY: plain reads of settings.
     unsafe { ((&raw const pg_sys::cpu_operator_cost).read(), (&raw const pg_sys::cpu_index_tuple_cost).read()) }

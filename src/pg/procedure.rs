@@ -1,10 +1,10 @@
-//! Procedures that wait: outside of a transaction block they give up their transaction while they do.
+//! Procedures that wait: outside of a transaction block they end their transaction before they do.
 
 use super::rows::Call;
 use crate::error::{LuminaError, OrRaise};
 use pgrx::pg_sys::{self, CallContext, Datum, FunctionCallInfo, NodeTag};
 
-/// A procedure that is called.
+/// A call of a procedure.
 pub(crate) struct Procedure {
     call: Call,
     /// Called outside of a transaction block: its transactions are its own.
@@ -31,8 +31,8 @@ impl Procedure {
 /// # Safety
 /// `fcinfo` is that of the running call.
 pub(crate) unsafe fn call(fcinfo: FunctionCallInfo, body: fn(&Procedure) -> Result<(), LuminaError>) -> Datum {
-    // SAFETY: as promised by the caller; the tag says whether the context is that of a CALL. What is connected is finished,
-    // or left to the abort.
+    // SAFETY: as promised by the caller; the tag says whether the context is that of a CALL. What is connected is
+    // finished, or left to the abort.
     unsafe {
         let context = (*fcinfo).context;
         let free = !context.is_null()
@@ -52,8 +52,8 @@ macro_rules! procedure {
         #[allow(unsafe_code)]
         #[unsafe(no_mangle)]
         unsafe extern "C-unwind" fn $name(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
-            // SAFETY: called by Postgres alone, as the declaration in sql/ has it; the closure owns nothing that an error
-            // would leave behind.
+            // SAFETY: called by Postgres alone, as declared in sql/; the closure owns nothing that an error would leave
+            // behind.
             unsafe { pgrx::pg_sys::panic::pgrx_extern_c_guard(|| crate::pg::procedure::call(fcinfo, $body)) }
         }
 

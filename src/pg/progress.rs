@@ -7,12 +7,12 @@ pub(crate) fn phase(number: i64) {
     show(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, number);
 }
 
-/// So many rows are to be written.
+/// The number of rows to be written.
 pub(crate) fn rows(total: u64) {
     show(pg_sys::PROGRESS_CREATEIDX_TUPLES_TOTAL, total as i64);
 }
 
-/// So many rows are written.
+/// The number of rows written.
 pub(crate) fn rows_done(done: u64) {
     show(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, done as i64);
 }

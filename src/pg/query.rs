@@ -1,8 +1,8 @@
-//! Runs a user's query and hands over its rows where they are: nothing is copied in between.
+//! Runs a user's query and passes on its rows without copying them.
 //!
 //! The query runs as the caller, under the caller's search path, read-only on the caller's snapshot. It is one SELECT
-//! and is read-only itself; everything else is refused before it runs. Everything is closed when [`run_select`] returns;
-//! where an error unwinds, the abort closes it. Queries may nest: one may call a function that runs another.
+//! and is read-only itself; everything else is refused before it runs. Everything is closed when [`run_select`]
+//! returns; where an error unwinds, the abort closes it. Queries may nest: one may call a function that runs another.
 
 use super::context;
 use super::datum::payload;
@@ -18,37 +18,37 @@ unsafe extern "C-unwind" {
     fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, attnum: c_int);
 }
 
-/// After how many rows the memory that a row may use is emptied.
+/// After how many rows the per-row memory context is reset.
 const ROWS_A_RESET: usize = 1000;
 
 /// A column of the query's result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Column {
     pub(crate) name: String,
-    /// Its type, as the query has it.
+    /// Its declared type.
     pub(crate) declared: Oid,
-    /// The same, but for a domain the type below it.
+    /// Its type; for a domain the base type.
     pub(crate) type_: Oid,
     /// Its type modifier, that of a domain included; -1 for none.
     pub(crate) modifier: i32,
-    /// Whether its values have a length of their own.
+    /// Whether its values are varlenas.
     pub(super) is_varlena: bool,
 }
 
 impl Column {
-    /// What its type is called.
+    /// The name of its type.
     pub(crate) fn type_name(&self) -> String {
         type_name(self.declared)
     }
 }
 
-/// What a type is called.
+/// The name of a type.
 pub(crate) fn type_name(type_: Oid) -> String {
     // SAFETY: a look-up, which answers with a C string for whatever it is given.
     unsafe { CStr::from_ptr(pg_sys::format_type_be(type_)) }.to_string_lossy().into_owned()
 }
 
-/// A row of the query's result, as long as it is looked at.
+/// A row of the query's result, borrowed for one call.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
     columns: &'a [Column],
@@ -63,8 +63,8 @@ impl<'a> Row<'a> {
         self.nulls[column]
     }
 
-    /// The value of a column of type `int2`, `int4` or `int8`, which is not NULL. What a datum has beyond the bytes of its
-    /// type is not defined.
+    /// The value of a column of type `int2`, `int4` or `int8`, which is not NULL. The bytes of a datum beyond those of
+    /// its type are undefined.
     #[inline(always)]
     pub(crate) fn integer(&self, column: usize) -> i64 {
         let value = self.values[column].value();
@@ -75,7 +75,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The payload of a column whose values have a length of their own, such as `phash`, and which is not NULL.
+    /// The payload of a varlena column, such as `phash`, which is not NULL.
     #[inline(always)]
     pub(crate) fn bytes(&self, column: usize) -> &'a [u8] {
         assert!(self.columns[column].is_varlena && !self.nulls[column], "column {column} holds no bytes");
@@ -90,11 +90,11 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Runs `query`: `begin` makes a reader for its columns, which `row` is then given with each row, and which is returned
-/// in the end. What `row` allocates in Postgres's memory lives until it returns.
+/// Runs `query`: `begin` makes a reader for its columns, `row` gets it with each row, and it is returned in the end.
+/// What `row` allocates in Postgres's memory lives until it returns.
 ///
 /// Errors: 42601 for more or less than one statement, 0A000 and 25006 for anything but a plain SELECT, those of `begin`
-/// and `row`, after which no further row is read. What is wrong within the query is raised as Postgres says it.
+/// and `row`, after which no further row is read. Errors within the query are raised as they are.
 pub(crate) fn run_select<Reader>(
     query: &CStr,
     begin: impl FnOnce(&[Column]) -> Result<Reader, LuminaError>,
@@ -186,7 +186,7 @@ unsafe fn check(plan: pg_sys::SPIPlanPtr) -> Result<TupleDesc, LuminaError> {
     }
 }
 
-/// What a statement that is no SELECT is called.
+/// The name of a command that is no SELECT.
 ///
 /// # Safety
 /// `source` is that of a prepared statement.
@@ -224,7 +224,7 @@ unsafe fn count(description: TupleDesc) -> usize {
     if description.is_null() { 0 } else { unsafe { (*description).natts as usize } }
 }
 
-/// Postgres memory of our own below that of the caller, with which it goes at the latest.
+/// A new memory context below the current one, with which it is deleted at the latest.
 pub(super) fn new_memory(name: &'static CStr) -> MemoryContext {
     let (minimum, initial) = (pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize, pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize);
     let maximum = pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize;
@@ -235,7 +235,7 @@ pub(super) fn new_memory(name: &'static CStr) -> MemoryContext {
     }
 }
 
-/// What the executor sends rows to. `callbacks` comes first: Postgres knows the whole by a pointer to it.
+/// The destination of the executor's rows. `callbacks` comes first: Postgres has a pointer to it.
 #[repr(C)]
 struct Receiver<Reader, Each> {
     callbacks: DestReceiver,

@@ -12,7 +12,7 @@ pub(crate) unsafe fn record<const COLUMNS: usize>(
     columns: [Option<Datum>; COLUMNS],
 ) -> Datum {
     let mut description = ptr::null_mut();
-    // SAFETY: as promised by the caller; Postgres makes description and row in the memory of the moment.
+    // SAFETY: as promised by the caller; description and row are allocated in the current memory context.
     unsafe {
         let class = pg_sys::get_call_result_type(fcinfo, ptr::null_mut(), &raw mut description);
         assert!(class == TypeFuncClass::TYPEFUNC_COMPOSITE, "the function does not return a row");

@@ -1,4 +1,4 @@
-//! Tables and indexes that somebody has opened, and opening them for functions that are given the name of an index.
+//! Open tables and indexes, and opening them for functions that are given an index.
 
 use super::node::Objects;
 use super::version;
@@ -6,9 +6,9 @@ use crate::error::LuminaError;
 use pgrx::pg_sys::{self, LOCKMODE, Oid, Relation};
 use std::ffi::{CStr, c_char};
 
-/// A lock that only those conflict with who change what a relation is.
+/// A lock that conflicts with ACCESS EXCLUSIVE only.
 pub(crate) const READ: LOCKMODE = pg_sys::AccessShareLock as LOCKMODE;
-/// A lock that is held by one at a time, beside readers and writers, as VACUUM has it.
+/// The lock of VACUUM: one holder at a time, beside readers and writers.
 pub(crate) const MAINTAIN: LOCKMODE = pg_sys::ShareUpdateExclusiveLock as LOCKMODE;
 
 /// A table, open and locked.
@@ -60,7 +60,7 @@ impl IndexRelation {
         }
     }
 
-    /// The name of the column that it is on; for an expression that of the index's own.
+    /// The name of the column that it is on; for an expression the name of the index column.
     pub(crate) fn column_name(self) -> String {
         // SAFETY: an open relation with one column, whose name is a C string.
         unsafe {
@@ -93,7 +93,7 @@ impl IndexRelation {
         }
     }
 
-    /// Its options, as `amoptions` has made them; null where none was given.
+    /// Its options, made by `amoptions`; null where none was given.
     pub(crate) fn options<T>(self) -> *const T {
         // SAFETY: an open relation.
         unsafe { (*self.0).rd_options.cast() }
@@ -105,9 +105,9 @@ impl IndexRelation {
         unsafe { (*self.0).rd_amcache.cast::<T>().as_ref() }.copied()
     }
 
-    /// Keeps something with the relation, for as long as Postgres keeps that.
+    /// Caches a value with the relation (`rd_amcache`).
     pub(crate) fn remember<T: Copy>(self, value: T) {
-        // SAFETY: an open relation. Postgres frees the copy when it forgets the relation, or reads it anew.
+        // SAFETY: an open relation. Postgres frees the copy when it drops or rebuilds the relcache entry.
         unsafe {
             if (*self.0).rd_amcache.is_null() {
                 (*self.0).rd_amcache = pg_sys::MemoryContextAlloc((*self.0).rd_indexcxt, size_of::<T>());
@@ -130,12 +130,12 @@ pub(crate) struct Opened {
     lock: LOCKMODE,
 }
 
-/// Who may call.
+/// The rights that a caller needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rights {
-    /// Who may read the table, or look at statistics of all tables.
+    /// To read the table, or statistics of all tables.
     Read,
-    /// Who may maintain the table: its owner, superusers, from Postgres 17 on whoever has MAINTAIN.
+    /// To maintain the table: its owner, superusers, from Postgres 17 on roles with MAINTAIN.
     Maintain,
 }
 
@@ -147,7 +147,8 @@ impl Rights {
     unsafe fn check(self, table: Oid, index: Oid) {
         use pg_sys::AclResult::{ACLCHECK_NOT_OWNER, ACLCHECK_OK};
         use pg_sys::ObjectType::{OBJECT_INDEX, OBJECT_TABLE};
-        // SAFETY: as promised by the caller: look-ups in the catalog; a name that is gone by now is null, which is allowed.
+        // SAFETY: as promised by the caller: look-ups in the catalog; a name that is gone by now is null, which is
+        // allowed.
         unsafe {
             let user = pg_sys::GetUserId();
             match self {
@@ -168,18 +169,19 @@ impl Rights {
 }
 
 impl Opened {
-    /// Opens the index `oid` and its table. `insert` is the `aminsert` of our access method: others have another.
+    /// Opens the index `oid` and its table. `insert` is the `aminsert` of our access method, which identifies it.
     ///
-    /// Errors: 42809 for what is no index of ours, 42501, 55000 for an index that is not valid, 0A000 for a temporary one of
-    /// another session.
+    /// Errors: 42809 for what is no index of ours, 42501, 55000 for an index that is not valid, 0A000 for a temporary
+    /// one of another session.
     pub(crate) fn open(
         oid: Oid,
         lock: LOCKMODE,
         rights: Rights,
         insert: pg_sys::aminsert_function,
     ) -> Result<Self, LuminaError> {
-        // SAFETY: look-ups, and opening what they find: the table first, as everybody does who locks both. Relations that
-        // are not closed are closed by the end of the transaction. What an index says of itself lives as long as it is open.
+        // SAFETY: look-ups, and opening what they find: the table first, as everybody does who locks both. Relations
+        // that are not closed are closed by the end of the transaction. What an index says of itself lives as long as
+        // it is open.
         unsafe {
             let table = pg_sys::IndexGetRelation(oid, true);
             if table == Oid::INVALID {
@@ -213,7 +215,7 @@ impl Opened {
         }
     }
 
-    /// Closes both, and gives the locks back.
+    /// Closes both, and releases the locks.
     pub(crate) fn close(self) {
         // SAFETY: opened by `open`, with this lock.
         unsafe {

@@ -1,7 +1,7 @@
-//! Messages that are no errors, and what is left out of those that are.
+//! Messages below ERROR, and errors without backtraces.
 //!
-//! Postgres looks for interrupts when it has sent one, and an interrupt is an error: it must not jump over Rust's frames,
-//! as it would from pgrx's own macros, which guard errors alone.
+//! Postgres checks for interrupts when it has sent a message, and an interrupt is an error: it must not jump over
+//! Rust's frames, as it would from pgrx's own macros, which guard errors alone.
 
 use super::message::in_database_encoding;
 use pgrx::PgLogLevel;
@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::ptr;
 
 unsafe extern "C-unwind" {
-    // Without guards of their own: all stand behind one.
+    // Without guards of their own: all run behind one.
     fn errstart(level: c_int, domain: *const c_char) -> bool;
     fn errmsg_internal(format: *const c_char, ...) -> c_int;
     fn errhint(format: *const c_char, ...) -> c_int;
@@ -22,7 +22,7 @@ unsafe extern "C-unwind" {
 ///
 /// pgrx appends one to the DETAIL of every error, where RUST_BACKTRACE or RUST_LIB_BACKTRACE is set: forty lines of
 /// Rust's own frames and of paths of the machine that built the library, sent to every client for every typing error.
-/// Panics of threads that have no client, those of decoders over damaged files for instance, go to the server's log, in one line.
+/// Panics of threads that have no client, such as decoders of damaged files, go to the server's log, in one line.
 ///
 /// Called once, when the library is loaded, and pgrx has set its hook.
 pub(crate) fn leave_out_backtraces() {
@@ -30,8 +30,8 @@ pub(crate) fn leave_out_backtraces() {
     let given = std::env::var_os(VARIABLE);
     let is_asked_for = given.is_some() || std::env::var_os("RUST_BACKTRACE").is_some();
     if is_asked_for {
-        // SAFETY: the process runs no thread of ours while it loads the library. Others that it has loaded, and programs
-        // that it starts, find the variable as it was.
+        // SAFETY: the process runs no thread of ours while it loads the library. Others that it has loaded, and
+        // programs that it starts, find the variable as it was.
         unsafe { std::env::set_var(VARIABLE, "0") };
     }
     // Whether to take backtraces is decided at the first one, for as long as the process lives; each library has a
@@ -58,12 +58,12 @@ pub(crate) fn leave_out_backtraces() {
     }));
 }
 
-/// Says `message` at a level below ERROR.
+/// Reports `message` at a level below ERROR.
 pub(crate) fn say(level: PgLogLevel, message: &str) {
     say_with(level, message, None);
 }
 
-/// The same with a hint what to do.
+/// Reports `message` with a hint.
 pub(crate) fn say_with_hint(level: PgLogLevel, message: &str, hint: &str) {
     say_with(level, message, Some(hint));
 }
@@ -74,8 +74,8 @@ fn say_with(level: PgLogLevel, message: &str, hint: Option<&str>) {
     let text = |part: &str| CString::new(in_database_encoding(part.to_owned())).unwrap_or_default();
     let (message, hint) = (text(message), hint.map(text));
     let (message, hint) = (message.as_ptr(), hint.as_ref().map_or(ptr::null(), |hint| hint.as_ptr()));
-    // SAFETY: the texts outlive the calls, which copy them. The closure owns nothing, should one of them raise, cannot panic,
-    // and calls nothing that has a guard of its own.
+    // SAFETY: the texts outlive the calls, which copy them. The closure owns nothing, should one of them raise, cannot
+    // panic, and calls nothing that has a guard of its own.
     unsafe {
         pg_sys::ffi::pg_guard_ffi_boundary(|| {
             if errstart(level as c_int, ptr::null()) {

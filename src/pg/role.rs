@@ -3,14 +3,14 @@
 use pgrx::pg_sys::{self, Oid};
 use std::ffi::CStr;
 
-/// The role that has a name at this moment.
+/// The role that has this name now.
 pub(crate) fn named(name: &CStr) -> Option<Oid> {
     // SAFETY: a look-up, which answers 0 where there is none.
     let role = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
     (role != Oid::INVALID).then_some(role)
 }
 
-/// The name that a role has at this moment, in whatever encoding it was given; `None` where there is no such role.
+/// The current name of a role, in the encoding in which it was given; `None` where there is no such role.
 pub(crate) fn name_of(role: Oid) -> Option<Vec<u8>> {
     // SAFETY: a look-up, which answers NULL where there is none; the name is copied.
     unsafe {

@@ -107,13 +107,13 @@ pub(crate) struct Rows {
     width: usize,
     values: Vec<Datum>,
     nulls: Vec<bool>,
-    /// What the values of a batch are made in.
+    /// The memory context of a batch's values.
     memory: MemoryContext,
 }
 
 impl Rows {
-    /// No rows yet, of the type that this call returns. Raises 0A000, as Postgres has it, where the caller cannot take
-    /// a set, or not in this way.
+    /// Begins the result of this call. Raises 0A000, like Postgres, where the caller cannot accept a set, or not in
+    /// this mode.
     pub(crate) fn begin(call: Call) -> Self {
         // SAFETY: the call is running; Postgres puts tuplestore and description into memory that outlives it, and says
         // where in the ReturnSetInfo, which it has checked to be one.
@@ -138,27 +138,28 @@ impl Rows {
         unsafe { (*super::version::attribute(self.description, index)).atttypid }
     }
 
-    /// Adds `count` rows: `fill` is given the number of each, from 0, and the places for its values, which are of the
-    /// columns' types, and for what of them is NULL. A place that is left alone is NULL. What `fill` allocates in
-    /// Postgres's memory lives until its row is written. Can be cancelled between batches.
+    /// Adds `count` rows: `fill` gets the number of each, from 0, the room for its values, which are of the columns'
+    /// types, and the flags for NULL. A column that is left alone is NULL. What `fill` allocates in Postgres's memory
+    /// lives until its row is written. Can be cancelled between batches.
     pub(crate) fn put(&mut self, count: usize, mut fill: impl FnMut(usize, &mut [Datum], &mut [bool])) {
         for start in (0..count).step_by(BATCH) {
             pgrx::check_for_interrupts!();
             let rows = BATCH.min(count - start);
             self.nulls.fill(true);
-            // SAFETY: the memory is ours. Should `fill` panic, whoever ends the panic sets the memory of the moment.
+            // SAFETY: the memory is ours. Should `fill` panic, the code that catches it sets the current memory
+            // context.
             let before = unsafe { pg_sys::MemoryContextSwitchTo(self.memory) };
             let places = self.values.chunks_exact_mut(self.width).zip(self.nulls.chunks_exact_mut(self.width));
             for (row, (values, nulls)) in (start..start + rows).zip(places) {
                 fill(row, values, nulls);
             }
-            // SAFETY: what was the memory of the moment before.
+            // SAFETY: the memory context that was current before.
             unsafe { pg_sys::CurrentMemoryContext = before };
             self.write(rows);
         }
     }
 
-    /// Takes all rows back.
+    /// Discards all rows.
     pub(crate) fn clear(&mut self) {
         // SAFETY: the store is that of the running call, and nobody has read it.
         unsafe { pg_sys::tuplestore_clear(self.store) };
@@ -198,8 +199,8 @@ macro_rules! set_function {
             use crate::pg::rows::{Call, Rows, answer};
             use crate::error::LuminaError;
             let body: fn(Call, &mut Rows) -> Result<(), LuminaError> = $body;
-            // SAFETY: called by Postgres alone, as the declaration in sql/ has it; the closure owns nothing that an
-            // error would leave behind.
+            // SAFETY: called by Postgres alone, as declared in sql/; the closure owns nothing that an error would leave
+            // behind.
             unsafe { pgrx::pg_sys::panic::pgrx_extern_c_guard(|| answer(Call::new(fcinfo), body)) }
         }
 

@@ -1,12 +1,13 @@
-//! Where this server lives, and as whom: directories that are never read for anybody, what errors about files name, and
-//! whether it is a standby.
+//! The server's own directories, which are never imported; its host and user, for errors about files; its start time;
+//! and whether it is a standby.
 
 use pgrx::pg_sys;
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The data directory, that of the write-ahead log, the tablespaces, that of the server's log, and those of its configuration.
+/// The data directory, that of the write-ahead log, the tablespaces, that of the server's log, and those of its
+/// configuration.
 pub(crate) fn own_directories() -> Vec<PathBuf> {
     // SAFETY: a C string for the life of the process.
     let data = path(unsafe { CStr::from_ptr((&raw const pg_sys::DataDir).read()) });
@@ -33,10 +34,11 @@ fn path(text: &CStr) -> PathBuf {
     Path::new(OsStr::from_bytes(text.to_bytes())).to_owned()
 }
 
-/// Who reads the server's files, and where, for users to whom that may be news.
+/// The host and user that read the server's files, for users who may not know.
 pub(crate) fn who_reads() -> String {
     let mut host = [0_u8; 256];
-    // SAFETY: the buffer is as long as said, and its last byte stays zero; the entry is read before anybody looks for another.
+    // SAFETY: the buffer is as long as said, and its last byte stays zero; the entry is read before anybody looks for
+    // another.
     let (host, user) = unsafe {
         libc::gethostname(host.as_mut_ptr().cast(), host.len() - 1);
         let entry = libc::getpwuid(libc::geteuid());
@@ -51,7 +53,7 @@ pub(crate) fn who_reads() -> String {
     }
 }
 
-/// What tells this start of the server from every other: its time. The same after a crash of a session.
+/// The start time of the server, which identifies this start. The same after a crash of a session.
 pub(crate) fn started() -> i64 {
     // SAFETY: set by the postmaster before it starts any process.
     unsafe { (&raw const pg_sys::PgStartTime).read() }

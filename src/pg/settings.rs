@@ -1,12 +1,12 @@
 //! The settings of a background worker: the server's own, whatever its database has preset.
 //!
-//! What any user may set, the owner of a database may preset for every session in it (`ALTER DATABASE ... SET`), and
-//! Postgres starts no worker without: who it acts as, how our statements are read, which plans they get. So the values
+//! The owner of a database may preset what any user may set for every session in it (`ALTER DATABASE ... SET`), and
+//! Postgres applies that to workers too: the role, how our statements are parsed, which plans they get. So the values
 //! are read before the worker is connected, when they are those of the command line and the configuration files, and
-//! put back afterwards. What only a superuser may set stays as the superuser has preset it.
+//! restored afterwards. What only a superuser may set stays as the superuser has preset it.
 //!
-//! The encoding of a client that a worker does not have becomes the database's own: any other would need a conversion to
-//! be looked up, and there is no transaction for that yet.
+//! `client_encoding` becomes the database's own, as a worker has no client: any other would need a conversion to be
+//! looked up, and there is no transaction for that yet.
 
 use super::background::set;
 use super::report::say;
@@ -18,20 +18,20 @@ use std::ffi::{CStr, CString};
 
 const CLIENT_ENCODING: &CStr = c"client_encoding";
 
-/// What any user may set, as the server has it.
+/// The server's values of what any user may set.
 pub(crate) struct ServerSettings(Vec<(CString, CString)>);
 
 impl ServerSettings {
-    /// In a background worker that is not connected yet.
+    /// Reads them in a background worker that is not connected yet.
     pub(crate) fn read() -> Self {
         let users = settings().into_iter().filter(|setting| setting.context == GucContext::PGC_USERSET);
         Self(users.filter_map(|setting| Some((name(setting).to_owned(), value(setting)?))).collect())
     }
 
-    /// Puts back what differs by a preset of the database, of the role, or of both; not the settings in `kept`. Then
-    /// this process is whoever it was started as, whatever was preset.
+    /// Restores what differs by a preset of the database, of the role, or of both; not the settings in `kept`. Then
+    /// this process has the role that it was started as, whatever was preset.
     pub(crate) fn put_back(self, kept: &[&CStr]) {
-        // SAFETY: plain calls in a process that is connected. Who is authenticated may become themselves again.
+        // SAFETY: plain calls in a connected process. The authenticated user may become itself again.
         unsafe { pg_sys::SetSessionAuthorization(pg_sys::GetAuthenticatedUserId(), true) };
         set(c"role", "none");
         // SAFETY: as above; the name of an encoding is static.
@@ -44,7 +44,7 @@ impl ServerSettings {
             if is_done || !preset.contains(&name) || kept.contains(&name) {
                 continue;
             }
-            // A value of the server's that Postgres takes at its start alone must not keep jobs from running.
+            // A value that Postgres accepts only at the server's start must not keep jobs from running.
             if let Err(caught) = attempt(|| set(name, &value.to_string_lossy())) {
                 say(
                     PgLogLevel::WARNING,
@@ -60,7 +60,7 @@ fn name(setting: &config_generic) -> &CStr {
     unsafe { CStr::from_ptr(setting.name) }
 }
 
-/// As `SHOW` would have it, but without units; `None` where it has none.
+/// The value that `SHOW` prints, but without units; `None` where there is none.
 fn value(setting: &config_generic) -> Option<CString> {
     // SAFETY: a look-up by the name of one that is there; the text is copied.
     unsafe {

@@ -1,9 +1,9 @@
-//! Where the library is preloaded: memory that all processes of the server share, a word for each of them. In it stands
-//! how much memory the images of that process take.
+//! Shared memory of the server, where the library is preloaded: a word for each process, with the memory that the
+//! images of that process take.
 //!
-//! Only a process itself writes its word, its threads included, each time by one atomic step: whenever it ends, what it
-//! had counts no more. It is cleared while the process exits; where one is killed, Postgres initializes all shared
-//! memory again.
+//! Only a process itself, its threads included, writes its word, each time by one atomic step: whenever it ends, its
+//! share does not count any more. The word is cleared while the process exits; where one is killed, Postgres
+//! initializes all shared memory again.
 
 use pgrx::pg_sys::{self, Datum};
 use std::ffi::c_int;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
 type Hook = Option<unsafe extern "C-unwind" fn()>;
 
-/// The words, and how many: set by the postmaster, inherited by everybody.
+/// The words, and their number: set by the postmaster, inherited by all.
 static WORDS: AtomicPtr<AtomicU64> = AtomicPtr::new(std::ptr::null_mut());
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
@@ -22,10 +22,10 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 static REQUESTED_BEFORE: OnceLock<Hook> = OnceLock::new();
 static STARTED_BEFORE: OnceLock<Hook> = OnceLock::new();
 
-/// The process that has asked to have its word cleared when it exits.
+/// The process that has registered the clearing of its word at its exit.
 static CLEARED_AT_EXIT: AtomicU32 = AtomicU32::new(0);
 
-/// Asks for the memory, where the library is loaded by the postmaster.
+/// Requests the memory, where the postmaster preloads the library.
 pub(crate) fn register() {
     // SAFETY: hooks are set by the postmaster, before it starts any process.
     unsafe {
@@ -101,7 +101,7 @@ pub(super) fn sum() -> u64 {
     words().iter().map(|word| u64::from(word.load(SeqCst) as u32)).sum()
 }
 
-/// The word of a process: its number in the upper half, so that no thread of a process that is gone, or about to go,
+/// The word of a process: its pid in the upper half, so that no thread of a process that is gone, or about to go,
 /// changes it; kilobytes in the lower half.
 #[derive(Clone, Copy)]
 pub(super) struct Word {
@@ -110,7 +110,7 @@ pub(super) struct Word {
 }
 
 impl Word {
-    /// That of this process; `None` where the library is not preloaded.
+    /// The word of this process; `None` where the library is not preloaded.
     pub(super) fn mine() -> Option<Self> {
         let words = words();
         if words.is_empty() {
@@ -140,7 +140,7 @@ impl Word {
         self.change(|before| before.map(|before| before.saturating_sub(kilobytes)));
     }
 
-    /// `change` is given what the process has, `None` where the word is another's.
+    /// `change` gets the kilobytes of the process, `None` where the word is another's.
     fn change(self, change: impl Fn(Option<u32>) -> Option<u32>) {
         let upper = u64::from(self.process) << 32;
         let _ = self.word.fetch_update(SeqCst, SeqCst, |word| {

@@ -1,9 +1,9 @@
-//! At most `lumina.concurrent_searches` searches at once on the server, without shared memory of our own, and at most one
-//! place a session: a search inside a search shares the outer one's.
+//! Search slots: at most `lumina.concurrent_searches` on the server, without shared memory of our own, and at most one
+//! per session: a nested search shares the outer one's.
 //!
-//! Liveness is the lock: a backend that dies, or a (sub)transaction that fails, gives its place back in the same instant.
-//! A search has a place only while it computes, or holds much: see `search/run.rs`. So nobody's query is run with a place
-//! in hand, but for one that has returned much already.
+//! A slot is a lock: a backend that dies, or a (sub)transaction that fails, releases it at once. A search has a slot
+//! only while it computes, or holds much: see `search/run.rs`. So no user's query runs with a slot held, but for one
+//! that has returned much already.
 
 use super::interrupts::{PATIENCE, pause};
 use super::lock::{Attempt, Lock};
@@ -12,15 +12,15 @@ use crate::guc;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// Between two looks for a free place.
+/// The time between two attempts to take a slot.
 const LOOK: Duration = Duration::from_millis(20);
 
 thread_local! {
-    /// The place that this session had last, which it may still have.
+    /// The slot that this session had last, which it may still have.
     static LAST: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The right to run a search. Dropped at its normal end; where an error unwinds, the abort gives it back.
+/// The right to run a search. Dropped at its normal end; where an error unwinds, the abort releases it.
 pub(crate) struct Slot {
     lock: Lock,
     /// Held by the session, which outlives the search's transactions.
@@ -28,13 +28,13 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Takes nothing. Errors: 53400, where all places are taken by other sessions at this moment.
+    /// Takes no slot. Errors: 53400, where other sessions hold all slots now.
     pub(crate) fn check() -> Result<(), LuminaError> {
         let limit = limit();
         if (0..limit).any(|place| !Lock::search(place).is_held()) { Ok(()) } else { Self::find(limit, false).map(drop) }
     }
 
-    /// Takes a free place for this transaction, or shares the one that this session has. Waits for a while where all are
+    /// Takes a free slot for this transaction, or shares the one that this session has. Waits for a while where all are
     /// taken. Errors: 53400, where they stay so.
     pub(crate) fn take() -> Result<Self, LuminaError> {
         let (limit, began) = (limit(), Instant::now());
@@ -46,14 +46,14 @@ impl Slot {
         }
     }
 
-    /// Takes a free place for a search that no transaction is around, without waiting for one. Where an error unwinds,
-    /// whoever catches it gives it back, by [`super::lock::release_all`].
+    /// Takes a free slot for a search outside a transaction, without waiting for one. Where an error unwinds, the code
+    /// that catches it releases the slot, by [`super::lock::release_all`].
     pub(crate) fn take_for_session() -> Result<Self, LuminaError> {
         Self::find(limit(), true)
     }
 
     fn find(limit: u32, session: bool) -> Result<Self, LuminaError> {
-        // The one that this session may have comes first: so it never has two.
+        // The slot that this session may have comes first: so it never has two.
         let last = Some(LAST.get()).filter(|last| *last < limit);
         for place in last.into_iter().chain(0..limit) {
             let lock = Lock::search(place);

@@ -1,7 +1,8 @@
 //! The callbacks of a sort: full comparison, and abbreviated keys.
 //!
-//! The abbreviated key of a hash is its first eight bytes as an unsigned number: for a `phash(64)` the whole hash, for a
-//! wider one as good a key as any, since bits of perceptual hashes are close to evenly spread. It is never given up.
+//! The abbreviated key of a hash is its first eight bytes as an unsigned number: for a `phash(64)` the whole hash, for
+//! a wider one as good a key as any, since bits of perceptual hashes are close to evenly spread. Abbreviation is never
+//! aborted.
 
 use super::datum::{Phash, Raw};
 use lumina_hash::words::word_of;
@@ -16,7 +17,7 @@ unsafe extern "C-unwind" {
     fn ssup_datum_unsigned_cmp(x: Datum, y: Datum, ssup: SortSupport) -> c_int;
     /// Postgres's hash of a string of bytes, stable between releases on one platform. Never raises.
     fn hash_bytes(k: *const u8, keylen: c_int) -> u32;
-    /// The same with a seed and 64 bits.
+    /// `hash_bytes` with a seed and 64 bits.
     fn hash_bytes_extended(k: *const u8, keylen: c_int, seed: u64) -> u64;
 }
 
@@ -66,7 +67,7 @@ pub(crate) fn hash_code(bytes: &[u8]) -> u32 {
     unsafe { hash_bytes(bytes.as_ptr(), bytes.len() as c_int) }
 }
 
-/// The same with a seed and 64 bits.
+/// [`hash_code`] with a seed and 64 bits.
 #[inline]
 pub(crate) fn hash_code_extended(bytes: &[u8], seed: u64) -> u64 {
     // SAFETY: reads exactly the bytes given, and never raises.

@@ -1,4 +1,4 @@
-//! Words that wait on disk: a temporary file of Postgres's, in its tablespaces and under its limits.
+//! A spool of words on disk: a temporary file of Postgres, in its tablespaces and under its limits.
 
 use lumina_index::Spool;
 use pgrx::pg_sys::{self, BufFile};
@@ -6,11 +6,11 @@ use std::ptr;
 
 /// A temporary file, made when the first words are written.
 ///
-/// What unwinds leaves it to the end of the transaction, as Postgres does with its own.
+/// Where an error unwinds, the end of the transaction closes it, as it does Postgres's own.
 pub(crate) struct TemporaryFile(*mut BufFile);
 
 impl TemporaryFile {
-    /// No words yet. It is closed by the statement that makes it.
+    /// An empty file. It is closed by the statement that makes it.
     pub(crate) fn new() -> Self {
         TemporaryFile(ptr::null_mut())
     }
@@ -18,7 +18,8 @@ impl TemporaryFile {
 
 impl Spool for TemporaryFile {
     fn write(&mut self, words: &[u64]) {
-        // SAFETY: a file of our own, and room of the length that is given, which is only read. Both raise where they fail.
+        // SAFETY: a file of our own, and room of the length that is given, which is only read. Both raise where they
+        // fail.
         unsafe {
             if self.0.is_null() {
                 self.0 = pg_sys::BufFileCreateTemp(false);

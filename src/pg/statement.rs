@@ -16,8 +16,8 @@ impl Record<'_> {
         ours(self.0.get::<T>(column))
     }
 
-    /// A text that the statement has made UTF-8 by `convert_to(..., 'UTF8')`: names and messages are in the encoding of the
-    /// database, whichever that is. `None` for NULL.
+    /// A text that the statement has made UTF-8 by `convert_to(..., 'UTF8')`: names and messages are in the encoding of
+    /// the database, whichever that is. `None` for NULL.
     pub(crate) fn utf8(&self, column: usize) -> Option<String> {
         self.get::<Vec<u8>>(column).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -31,7 +31,7 @@ impl Record<'_> {
     }
 }
 
-/// What a mistake in our own statement comes to.
+/// Panics for a mistake in our own statement.
 fn ours<T>(result: Result<T, SpiError>) -> T {
     result.unwrap_or_else(|error| panic!("a statement of ours failed: {error}"))
 }
@@ -44,7 +44,7 @@ pub(crate) fn rows<T>(sql: &str, arguments: &[Argument<'_>], mut read: impl FnMu
     })
 }
 
-/// Runs a SELECT on the snapshot of the moment, without ever changing anything: on a standby, too.
+/// Runs a SELECT on the current snapshot, without ever changing anything: on a standby, too.
 pub(crate) fn read<T>(sql: &str, arguments: &[Argument<'_>], mut read: impl FnMut(&Record<'_>) -> T) -> Vec<T> {
     Spi::connect(|client| {
         let table = ours(client.select(sql, None, arguments));
@@ -57,7 +57,7 @@ pub(crate) fn row<T>(sql: &str, arguments: &[Argument<'_>], read: impl FnMut(&Re
     rows(sql, arguments, read).pop()
 }
 
-/// Runs a statement, and says whether it changed or found any row.
+/// Runs a statement, and returns whether it changed or found any row.
 pub(crate) fn any(sql: &str, arguments: &[Argument<'_>]) -> bool {
     Spi::connect_mut(|client| {
         ours(client.update(sql, None, arguments));

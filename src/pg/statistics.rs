@@ -41,8 +41,8 @@ pub(crate) fn of(planner: Planner, objects: &Objects, expression: Expression, re
     }
 }
 
-/// The values and, where they are asked for, the numbers of one kind of statistics; nothing where the values are no
-/// hashes. To ask for numbers that it has not raises.
+/// The values and, where they are requested, the numbers of one kind of statistics; nothing where the values are no
+/// hashes. Raises where it lacks requested numbers.
 ///
 /// # Safety
 /// `tuple` is a row of pg_statistic.

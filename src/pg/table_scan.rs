@@ -1,4 +1,4 @@
-//! Reading a table for an index of it: every row with its hash, as the index has them or should.
+//! Reads a table for an index of it: every row with its hash, as the index has them or should.
 //!
 //! Expressions and predicates of the index are evaluated by Postgres on the way.
 
@@ -12,10 +12,10 @@ use std::ffi::{c_int, c_void};
 use std::ops::Range;
 use std::ptr;
 
-/// What takes the rows: the hash, `None` for NULL, and the TID.
+/// Receives each row: its hash, `None` for NULL, and its heap TID.
 type Each<'a> = dyn FnMut(Option<Phash<'_>>, u64) + 'a;
 
-/// Every row that an index being built is to hold. Returns how many rows the table has.
+/// Reads every row that an index being built is to hold. Returns how many rows the table has.
 ///
 /// # Safety
 /// `info` is what `ambuild` was given.
@@ -30,7 +30,7 @@ pub(crate) unsafe fn rows_to_index(
     unsafe { pg_sys::table_index_build_scan(table.0, index.0, info, true, true, Some(give), state, ptr::null_mut()) }
 }
 
-/// Hands on a row.
+/// Passes a row on.
 #[pg_guard]
 unsafe extern "C-unwind" fn give(
     _index: Relation,
@@ -68,8 +68,8 @@ pub(crate) struct Visible {
 }
 
 impl Visible {
-    /// Begins with the snapshot of the moment, and with the rights of the table's owner: expressions of the index may be
-    /// anybody's functions. `None` where the index cannot answer for that moment: it was made from rows of a later one.
+    /// Begins with the current snapshot, and with the rights of the table's owner: expressions of the index may call
+    /// any user's functions. `None` where the index cannot serve that snapshot: it was made from rows of a later one.
     pub(crate) fn begin(table: TableRelation, index: IndexRelation) -> Option<Self> {
         let (mut user, mut context) = (Oid::INVALID, 0);
         // SAFETY: open relations. What is not undone by `end` is undone by the end of the transaction.
@@ -91,13 +91,14 @@ impl Visible {
         }
     }
 
-    /// The rows of some blocks: the TID that an index has of each, and its hash. Each call sees its own moment, which is not
-    /// before that of `begin`: what is visible then stays in the index as long as the snapshot of `begin` does.
+    /// Reads the rows of some blocks: the heap TID that an index has of each, and its hash. Each call has its own
+    /// snapshot, not older than that of `begin`: what is visible then stays in the index as long as the snapshot of
+    /// `begin` does.
     pub(crate) fn rows(&self, blocks: Range<u32>, mut each: &mut Each<'_>) {
         let state = (&raw mut each).cast();
         let (start, count) = (blocks.start, blocks.end - blocks.start);
-        // SAFETY: open relations, a registered snapshot and the index's own description. A part of a table is read by a scan of its own: one that
-        // is handed over has to be of the whole.
+        // SAFETY: open relations, a registered snapshot and the index's own description. A part of a table is read by a
+        // scan of its own: one that is handed over has to be of the whole.
         unsafe {
             let (table, index) = (self.table.0, self.index.0);
             let (info, give) = (self.info, Some(give as unsafe extern "C-unwind" fn(_, _, _, _, _, _)));
@@ -117,7 +118,7 @@ impl Visible {
         }
     }
 
-    /// Gives everything back.
+    /// Undoes what `begin` has set up.
     pub(crate) fn end(self) {
         // SAFETY: what `begin` has set up.
         unsafe {
@@ -128,7 +129,7 @@ impl Visible {
     }
 }
 
-/// Whether the description of an index is older than every transaction that `snapshot` does not see the end of.
+/// Whether the pg_index row of an index is older than the xmin of `snapshot`.
 ///
 /// # Safety
 /// Both are in use.
@@ -141,7 +142,7 @@ unsafe fn is_made_before(index: IndexRelation, snapshot: Snapshot) -> bool {
     }
 }
 
-/// What `ambuild` returns: how many rows the table has, and the index.
+/// What `ambuild` returns: the numbers of rows in the table and in the index.
 pub(crate) fn build_result(in_table: f64, in_index: f64) -> *mut IndexBuildResult {
     // SAFETY: palloc0 returns room that is valid as zeros, or raises.
     unsafe {

@@ -1,4 +1,4 @@
-//! What must hold around the start of threads in a backend.
+//! The start of threads in a backend.
 //!
 //! A thread inherits the signal mask of the one that starts it. Postgres's handlers change its state and may only ever
 //! run on the backend's own thread, so that every other thread is started with all signals blocked.
@@ -12,8 +12,8 @@ use std::thread::Builder;
 /// More than the C library takes for a thread beside its stack.
 const SETUP: usize = 1 << 18;
 
-/// Whether the system has memory for threads with stacks of `stack` bytes: one that the C library has no memory to set up
-/// ends the process.
+/// Whether the system has memory for threads with stacks of `stack` bytes: where the C library has none to set one up,
+/// the process ends.
 pub(crate) fn room_for_threads(threads: usize, stack: usize) -> bool {
     room_for(threads * (stack + SETUP) + SETUP)
 }

@@ -1,7 +1,7 @@
-//! Transactions of a background worker, and what is to happen when a session's transaction ends.
+//! Transactions of a background worker, and actions at the end of a session's transaction.
 //!
-//! A worker has no transaction but for the moments in which it reads or writes: it holds no snapshot, and no lock on a table,
-//! while it computes. [`run`] is one transaction; an error in it unwinds to [`attempt`], which aborts it.
+//! A worker has a transaction only while it reads or writes: it holds no snapshot, and no lock on a table, while it
+//! computes. [`run`] is one transaction; an error in it unwinds to [`attempt`], which aborts it.
 
 use super::background::sleep;
 use pgrx::PgSqlErrorCode;
@@ -20,9 +20,9 @@ pub(crate) struct Caught {
     pub(crate) hint: Option<String>,
 }
 
-/// Runs `work`, in or between whose transactions an error may be raised. What it leaves half done must not be used again.
+/// Runs `work`, and catches errors in or between its transactions. What it leaves half done must not be used again.
 pub(crate) fn attempt<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
-    // SAFETY: plain reads of where errors are caught and what is said with them, here.
+    // SAFETY: plain reads of the current stacks of error contexts and of exception handlers.
     let (callbacks, caught_at) =
         unsafe { ((&raw const pg_sys::error_context_stack).read(), (&raw const pg_sys::PG_exception_stack).read()) };
     let payload = match std::panic::catch_unwind(AssertUnwindSafe(work)) {
@@ -30,8 +30,8 @@ pub(crate) fn attempt<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
         Err(payload) => payload,
     };
     super::context::forget();
-    // SAFETY: the error has been copied and taken off Postgres's stack where it was caught; both stacks are put back to what
-    // they are here, as whoever catches an error does; then the error's transaction ends.
+    // SAFETY: the error has been copied and taken off Postgres's stack where it was caught; both stacks are restored to
+    // what they were here, as PG_CATCH does; then the error's transaction ends.
     unsafe {
         pg_sys::error_context_stack = callbacks;
         pg_sys::PG_exception_stack = caught_at;
@@ -65,8 +65,8 @@ fn described(payload: Box<dyn std::any::Any + Send>) -> Caught {
     }
 }
 
-/// One transaction of a background worker: `work`, then COMMIT; or ROLLBACK, where it returns an error. One that is raised
-/// unwinds and leaves the transaction to be aborted.
+/// One transaction of a background worker: `work`, then COMMIT; or ROLLBACK, where it returns an error. An error that
+/// is raised unwinds and leaves the transaction to be aborted.
 pub(crate) fn run<R, E>(work: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
     // SAFETY: called between transactions. The snapshot is popped before the commit; else both are left to the abort.
     unsafe {
@@ -94,7 +94,7 @@ pub(crate) fn refresh_snapshot() {
     }
 }
 
-/// Runs `work` with the rights of a role, in a transaction. An error leaves it to the abort to take them back.
+/// Runs `work` with the rights of a role, in a transaction. After an error the abort restores the rights.
 pub(crate) fn as_role<R>(role: Oid, work: impl FnOnce() -> R) -> R {
     let (mut before, mut context) = (Oid::INVALID, 0);
     // SAFETY: plain calls; what was before is put back.
@@ -114,7 +114,7 @@ pub(crate) fn as_self<R>(work: impl FnOnce() -> R) -> R {
     as_role(unsafe { pg_sys::GetAuthenticatedUserId() }, work)
 }
 
-/// Runs `read` on what is committed at this moment, whatever the isolation level. In a transaction.
+/// Runs `read` on the latest snapshot, whatever the isolation level. In a transaction.
 pub(crate) fn on_latest_snapshot<R>(read: impl FnOnce() -> R) -> R {
     // SAFETY: an error leaves the snapshot to the abort.
     unsafe {
@@ -125,20 +125,20 @@ pub(crate) fn on_latest_snapshot<R>(read: impl FnOnce() -> R) -> R {
     }
 }
 
-/// What became of an attempt to hold tables.
+/// The outcome of an attempt to lock tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tables {
-    /// They are there, and stay as they are for the rest of this transaction.
+    /// They are locked, and stay as they are for the rest of this transaction.
     Held,
-    /// Somebody is about to drop or change one.
+    /// Another session is about to drop or change one.
     Busy,
     /// One is not there (any more): the extension was dropped.
     Gone,
 }
 
-/// Tries to lock tables and sequences of the schema `lumina` for the rest of this transaction: all of them, or none. Whoever
-/// holds all that it needs never waits for a DROP EXTENSION that has come half way through them, and so never in a circle.
-/// No lock that others can take is in the way: those on tables need rights to them.
+/// Tries to lock tables and sequences of the schema `lumina` for the rest of this transaction: all of them, or none. A
+/// session that holds all that it needs never waits for a DROP EXTENSION that has locked some of them, and so never
+/// deadlocks. No lock that others can take is in the way: those on tables need rights to them.
 pub(crate) fn try_hold(names: &[&CStr], to_write: bool) -> Tables {
     let mode = if to_write { pg_sys::RowExclusiveLock } else { pg_sys::AccessShareLock } as pg_sys::LOCKMODE;
     let mut held = Vec::new();
@@ -155,7 +155,7 @@ pub(crate) fn try_hold(names: &[&CStr], to_write: bool) -> Tables {
             break;
         }
         held.push(table);
-        // What was committed before the lock was ours is heard of by now.
+        // What was committed before the lock was taken is visible by now.
         if relation(name) != table {
             outcome = Tables::Gone;
             break;
@@ -168,7 +168,7 @@ pub(crate) fn try_hold(names: &[&CStr], to_write: bool) -> Tables {
     outcome
 }
 
-/// The same, waiting for whoever is in the way while it holds none of them; not for longer than `patience`.
+/// [`try_hold`] that waits while others are in the way, holding none of them; not for longer than `patience`.
 pub(crate) fn hold(names: &[&CStr], to_write: bool, patience: Duration) -> Tables {
     let began = Instant::now();
     loop {
@@ -187,7 +187,7 @@ pub(crate) fn relation(name: &CStr) -> Oid {
     unsafe { pg_sys::get_relname_relid(name.as_ptr(), pg_sys::get_namespace_oid(c"lumina".as_ptr(), true)) }
 }
 
-/// Whether a row that was inserted by this transaction number is of the running transaction.
+/// Whether this xid belongs to the running transaction.
 pub(crate) fn is_of_this_transaction(number: u32) -> bool {
     // SAFETY: a plain look.
     unsafe { pg_sys::TransactionIdIsCurrentTransactionId(number.into()) }
@@ -199,7 +199,7 @@ pub(crate) fn in_block() -> bool {
     unsafe { pg_sys::IsTransactionBlock() }
 }
 
-/// The number of the running top-level transaction, if it has one.
+/// The xid of the running top-level transaction; 0 where it has none.
 pub(crate) fn top_number() -> u32 {
     // SAFETY: a plain look.
     unsafe { pg_sys::GetTopTransactionIdIfAny() }.into_inner()
@@ -221,7 +221,7 @@ pub(crate) fn wait_for(number: u32) {
 }
 
 unsafe extern "C-unwind" {
-    // Bound by nobody.
+    // pgrx does not bind it.
     fn Async_Notify(channel: *const c_char, payload: *const c_char);
 }
 
@@ -229,46 +229,46 @@ unsafe extern "C-unwind" {
 #[derive(Default)]
 struct AtEnd {
     registered: bool,
-    /// Each with the subtransaction that it is of.
+    /// Each with its subtransaction.
     before_commit: Vec<(u32, fn(usize))>,
     after_commit: Vec<fn()>,
     at_abort: Vec<fn()>,
-    /// Payloads for [`JOBS`], each with the subtransaction that it is of.
+    /// Payloads for [`JOBS`], each with its subtransaction.
     notifications: Vec<(u32, CString)>,
 }
 
-/// The channel that listeners hear of jobs on.
+/// The NOTIFY channel of jobs.
 const JOBS: &CStr = c"lumina_jobs";
 
 thread_local! {
     static AT_END: RefCell<AtEnd> = RefCell::default();
 }
 
-/// Has `action` called just before the running transaction commits, with how many others of this transaction were
-/// called before; not where it, or the running subtransaction, is rolled back, and not where it is prepared.
+/// Registers `action`: called just before the running transaction commits, with the number of those called before it;
+/// not where it, or the running subtransaction, is rolled back, and not where it is prepared.
 pub(crate) fn before_commit(action: fn(usize)) {
     let subtransaction = subtransaction();
     at_end(|end| end.before_commit.push((subtransaction, action)));
 }
 
-/// The same, whether or not the running subtransaction is rolled back.
+/// [`before_commit`], whether or not the running subtransaction is rolled back.
 pub(crate) fn before_any_commit(action: fn(usize)) {
     at_end(|end| end.before_commit.push((0, action))); // they are counted from 1
 }
 
-/// Has `action` called when the running transaction has committed: others see what it wrote. It must not raise, nor ask
-/// Postgres for memory.
+/// Registers `action`: called when the running transaction has committed, and others see what it wrote. It must not
+/// raise, nor allocate memory of Postgres.
 pub(crate) fn after_commit(action: fn()) {
     at_end(|end| end.after_commit.push(action));
 }
 
-/// Has `action` called when the running transaction is rolled back. It must not raise.
+/// Registers `action`: called when the running transaction is rolled back. It must not raise.
 pub(crate) fn at_abort(action: fn()) {
     at_end(|end| end.at_abort.push(action));
 }
 
-/// Notifies those who listen to jobs, when the running transaction commits; not where it, or the running subtransaction, is
-/// rolled back, and not where it is prepared, which a transaction that has notified cannot be.
+/// Notifies listeners of jobs when the running transaction commits; not where it, or the running subtransaction, is
+/// rolled back, and not where it is prepared, which a transaction that has called NOTIFY cannot be.
 pub(crate) fn notify_at_commit(payload: CString) {
     let subtransaction = subtransaction();
     at_end(|end| end.notifications.push((subtransaction, payload)));
@@ -292,7 +292,7 @@ fn at_end(change: impl FnOnce(&mut AtEnd)) {
     });
 }
 
-/// What was to happen; for the next transaction nothing is.
+/// Takes the registered actions; the next transaction begins with none.
 fn forget_end() -> AtEnd {
     AT_END.with_borrow_mut(|end| std::mem::replace(end, AtEnd { registered: true, ..AtEnd::default() }))
 }
@@ -306,8 +306,8 @@ unsafe extern "C-unwind" fn transaction_ends(event: XactEvent::Type, _: *mut c_v
                 (std::mem::take(&mut end.before_commit), std::mem::take(&mut end.notifications))
             });
             for (_, payload) in notifications {
-                // SAFETY: in a transaction still, which tells at its end; Postgres copies both. An error of it is caught by
-                // the guard: nothing of Rust is between.
+                // SAFETY: the transaction still runs, and sends it at its end; Postgres copies both. An error of it is
+                // caught by the guard: nothing of Rust is between.
                 unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| Async_Notify(JOBS.as_ptr(), payload.as_ptr())) };
             }
             actions.into_iter().enumerate().for_each(|(place, (_, action))| action(place));

@@ -1,4 +1,4 @@
-//! A vacuum of an index, as Postgres describes it: which rows are dead, and what it wants to know afterwards.
+//! A running vacuum of an index (`IndexVacuumInfo`): its dead tuples, and its results.
 
 use super::index_scan::item_pointer;
 use super::pages::Pages;
@@ -25,7 +25,7 @@ impl Vacuum {
         unsafe { IndexRelation::of((*self.0).index) }
     }
 
-    /// Its pages, through the vacuum's ring of buffers.
+    /// Its pages, through the vacuum's buffer ring.
     pub(crate) fn pages(self) -> Pages {
         // SAFETY: a running vacuum has an open table, if it has one.
         unsafe {
@@ -42,7 +42,7 @@ impl Vacuum {
     }
 }
 
-/// Which rows are dead.
+/// The dead tuples.
 #[derive(Clone, Copy)]
 pub(crate) struct Dead {
     callback: unsafe extern "C-unwind" fn(ItemPointer, *mut c_void) -> bool,
@@ -57,7 +57,7 @@ impl Dead {
         Dead { callback, state }
     }
 
-    /// Whether the row at `tid` is.
+    /// Whether the tuple at `tid` is dead.
     #[inline]
     pub(crate) fn contains(self, tid: u64) -> bool {
         let mut tid = item_pointer(tid);
@@ -77,7 +77,7 @@ impl Outcome {
         Outcome(result)
     }
 
-    /// Changes it, from nothing if there is none yet, in Postgres's memory of the moment.
+    /// Changes it; if there is none yet, allocates it in the current memory context.
     pub(crate) fn update(self, change: impl FnOnce(&mut IndexBulkDeleteResult)) -> Self {
         // SAFETY: as promised when this was made; palloc0 returns room that is valid as zeros, or raises.
         unsafe {

@@ -1,6 +1,6 @@
-//! Values of one type, whichever it is, copied out of a query's rows: the ids of what a search compares.
+//! Values of any one type, copied out of a query's rows: the ids of what a search compares.
 //!
-//! They are kept in Rust's memory, so that they outlive the query, and handed back as Postgres passes them.
+//! They are kept in Rust's memory, so that they outlive the query, and returned as datums.
 
 use super::query::Row;
 use crate::error::LuminaError;
@@ -11,9 +11,9 @@ use std::ffi::{CStr, c_char, c_int};
 /// Values in the order in which they were added. None is NULL.
 pub(crate) struct Values {
     type_: Oid,
-    /// The type of an array's elements: the same, or a domain of it.
+    /// The type of an array's elements: the same, or a domain over it.
     shown: Oid,
-    /// As in pg_type: of values of a fixed length that length, -1 for varlenas, -2 for C strings.
+    /// `typlen`: the length of values of a fixed length, -1 for varlenas, -2 for C strings.
     length: i16,
     by_value: bool,
     alignment: c_char,
@@ -24,7 +24,7 @@ pub(crate) struct Values {
 }
 
 impl Values {
-    /// None yet, of a type that is no domain; in arrays they are of type `shown`, which may be a domain of it.
+    /// No values yet, of a type that is no domain; in arrays they are of type `shown`, which may be a domain over it.
     pub(crate) fn new(type_: Oid, shown: Oid) -> Self {
         let (mut length, mut by_value, mut alignment) = (0, false, 0);
         // SAFETY: a look-up, which fills in what it is given or raises.
@@ -72,17 +72,17 @@ impl Values {
         self.places.capacity() * size_of::<usize>() + self.words.capacity() * size_of::<u64>()
     }
 
-    /// One of them, as Postgres passes it; good until another is added.
+    /// One of them, as a datum; valid until another is added.
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Datum {
         if self.by_value { Datum::from(self.places[index]) } else { Datum::from(self.words_of(index).as_ptr()) }
     }
 
-    /// An array of some of them, made in the memory of the moment.
+    /// An array of some of them, allocated in the current memory context.
     pub(crate) fn array(&self, indexes: impl ExactSizeIterator<Item = usize>) -> Datum {
         let count = indexes.len();
-        // SAFETY: palloc returns room for `count` values, or raises; at most as many, as the iterator promises, are written.
-        // They are of this type, and copied.
+        // SAFETY: palloc returns room for `count` values, or raises; at most as many, as the iterator promises, are
+        // written. They are of this type, and copied.
         unsafe {
             let values: *mut Datum = pg_sys::palloc(count * size_of::<Datum>()).cast();
             for (at, index) in indexes.take(count).enumerate() {
@@ -94,8 +94,8 @@ impl Values {
         }
     }
 
-    /// An order that depends on nothing but the two values: that of numbers, and of the bytes of all else. Calls nothing of
-    /// Postgres, so that other threads may call it.
+    /// An order that depends on nothing but the two values: that of numbers, and of the bytes of all else. Calls
+    /// nothing of Postgres, so that other threads may call it.
     pub(crate) fn compare(&self, left: usize, right: usize) -> Ordering {
         if self.by_value {
             return (self.places[left] as isize).cmp(&(self.places[right] as isize));
@@ -139,7 +139,7 @@ impl Values {
 ///
 /// # Safety
 /// `value` is of a type that is passed by reference and has this length in pg_type; it lives for `'a`, as does the
-/// memory of the moment.
+/// current memory context.
 unsafe fn stored<'a>(value: Datum, length: i16) -> &'a [u8] {
     let start: *const u8 = value.cast_mut_ptr();
     // SAFETY: as promised by the caller.

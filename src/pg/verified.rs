@@ -1,27 +1,27 @@
-//! Which pages of indexes this session knows to be as they were written, where Postgres keeps no checksums of pages.
+//! Which index pages this session has verified, where Postgres keeps no checksums of pages.
 //!
-//! [`super::pages`] asks at every page that a search reads. The checksum of a page is computed when this session brings the
-//! page in from disk, and when the session meets it in a buffer for the first time: somebody else may have brought it in
-//! without looking (`pg_prewarm`), or have looked and raised. After that it is taken for what it was, as Postgres takes
-//! a page whose checksum was right when it came in.
+//! [`super::pages`] asks for every page that a search reads. The checksum of a page is computed when this session reads
+//! the page from disk, and when it meets the page in a buffer for the first time: another session may have read it
+//! without verifying it (`pg_prewarm`), or have found it damaged and raised. After that the page is trusted, as
+//! Postgres trusts a page whose checksum was right when it came in.
 //!
-//! Each page has one byte: 0, or which buffer it was met in, modulo 255. What this leaves possible that Postgres's own
-//! checksums exclude: a page is evicted, damaged on disk, and brought in again by another session, into a buffer that
-//! has the same number modulo 255, and this session has met it before.
+//! Each page has one byte: 0, or 1 plus its buffer's number modulo 255. One case remains that Postgres's own checksums
+//! exclude: a page that this session has verified is evicted, damaged on disk, and read again by another session, into
+//! a buffer that has the same number modulo 255.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-/// Bytes that a session keeps at most: those of indexes of half a terabyte. Beyond it all are forgotten.
+/// The most bytes that a session keeps: those of indexes of half a terabyte. Beyond it all are forgotten.
 const MOST: usize = 64 << 20;
-/// Indexes that a session remembers at most.
+/// The most indexes that a session remembers.
 const MOST_FILES: usize = 4096;
 
 thread_local! {
     static SESSION: RefCell<Verified> = RefCell::new(Verified::default());
 }
 
-/// What a session knows: of the file that it asked about last, and of others.
+/// The marks of a session: of the file that it used last, and of others.
 #[derive(Default)]
 struct Verified {
     file: u64,
@@ -44,13 +44,13 @@ impl Place {
         (self.buffer.unsigned_abs() % 255) as u8 + 1
     }
 
-    /// Whether the page was intact when this session met it here.
+    /// Whether this session has verified the page in this buffer.
     #[inline]
     pub(super) fn is_verified(self) -> bool {
         SESSION.with_borrow_mut(|session| session.marks_of(self.file).get(self.block as usize) == Some(&self.mark()))
     }
 
-    /// Notes that the page is intact. Where there is no memory for that, it is looked at again.
+    /// Records that the page is intact. Where there is no memory for that, it is verified again.
     pub(super) fn set_verified(self) {
         SESSION.with_borrow_mut(|session| {
             let at = self.block as usize;
@@ -71,7 +71,7 @@ impl Place {
         });
     }
 
-    /// Notes that the page has come in from disk, and nobody has looked at it.
+    /// Records that the page has come in from disk, unverified.
     pub(super) fn set_unknown(self) {
         SESSION.with_borrow_mut(|session| {
             if let Some(mark) = session.marks_of(self.file).get_mut(self.block as usize) {

@@ -3,15 +3,14 @@
 use crate::error::LuminaError;
 use pgrx::pg_sys::{self, Oid, Relation};
 
-/// Gives an input function's error to whoever asked for errors as values (Postgres 16: `pg_input_is_valid`, 17: COPY
-/// with ON_ERROR), else raises it. Returns the datum to return in the first case.
+/// Raises an input function's error. From Postgres 16 on callers may ask for it as a value.
 #[cfg(feature = "pg15")]
 pub(crate) fn raise_softly(error: &LuminaError, _fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     error.raise()
 }
 
-/// Gives an input function's error to whoever asked for errors as values (Postgres 16: `pg_input_is_valid`, 17: COPY
-/// with ON_ERROR), else raises it. Returns the datum to return in the first case.
+/// Saves an input function's error where the caller asked for errors as values (Postgres 16: `pg_input_is_valid`, 17:
+/// COPY with ON_ERROR), else raises it. Returns the datum to return in the first case.
 #[cfg(not(feature = "pg15"))]
 pub(crate) fn raise_softly(error: &LuminaError, fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: fcinfo is that of the running call; its context is null or a node, whose tag says what it is.
@@ -25,7 +24,7 @@ pub(crate) fn raise_softly(error: &LuminaError, fcinfo: pg_sys::FunctionCallInfo
     pg_sys::Datum::null()
 }
 
-/// Postgres's `errsave`: notes in `context` that there was an error and, if the caller wants to know, which one.
+/// Postgres's `errsave`: records in `context` that there was an error and, if the caller wants to know, which one.
 ///
 /// # Safety
 /// `context` is an ErrorSaveContext.
@@ -70,7 +69,7 @@ unsafe fn save(error: &LuminaError, context: *mut pg_sys::Node) {
     }
 }
 
-/// Keeps the prefix of lumina's settings to those that are defined by now: others become errors.
+/// Reserves the prefix of lumina's settings for those that are defined by now: others become errors.
 pub(crate) fn reserve_settings() {
     // SAFETY: a plain call with a static string. The same in all versions so far.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"lumina".as_ptr()) };
@@ -116,7 +115,7 @@ pub(super) unsafe fn set_signal_handler(signal: i32, handler: pg_sys::pqsigfunc)
     unsafe { pg_sys::pqsignal_be(signal, handler) };
 }
 
-/// What is known of a process of the server, by its place in this session's copy of the list, counted from 1.
+/// The status of a server process, by its place in this session's copy of the list, counted from 1.
 ///
 /// # Safety
 /// `place` is at most `pgstat_fetch_stat_numbackends()`.
@@ -126,7 +125,7 @@ pub(super) unsafe fn backend_entry(place: i32) -> *const pg_sys::PgBackendStatus
     unsafe { pg_sys::pgstat_fetch_stat_beentry(place) }
 }
 
-/// What is known of a process of the server, by its place in this session's copy of the list, counted from 1.
+/// The status of a server process, by its place in this session's copy of the list, counted from 1.
 ///
 /// # Safety
 /// `place` is at most `pgstat_fetch_stat_numbackends()`.
@@ -136,7 +135,7 @@ pub(super) unsafe fn backend_entry(place: i32) -> *const pg_sys::PgBackendStatus
     unsafe { pg_sys::pgstat_get_local_beentry_by_index(place).cast() }
 }
 
-/// Takes the time-outs that Postgres 17 and later have away from a background worker.
+/// Disables, in a background worker, the timeouts of Postgres 17 and later.
 pub(crate) fn set_newer_timeouts(_set: impl Fn(&std::ffi::CStr, &str)) {
     #[cfg(not(any(feature = "pg15", feature = "pg16")))]
     _set(c"transaction_timeout", "0");
@@ -145,7 +144,7 @@ pub(crate) fn set_newer_timeouts(_set: impl Fn(&std::ffi::CStr, &str)) {
 /// Whether this process holds a lock.
 ///
 /// # Safety
-/// `lock` points to the name of one.
+/// `lock` points to the tag of one.
 pub(super) unsafe fn holds(lock: *const pg_sys::LOCKTAG, mode: pg_sys::LOCKMODE) -> bool {
     // SAFETY: as promised by the caller.
     unsafe {
@@ -157,7 +156,7 @@ pub(super) unsafe fn holds(lock: *const pg_sys::LOCKTAG, mode: pg_sys::LOCKMODE)
     }
 }
 
-/// All settings that there are by now.
+/// All settings that are defined by now.
 pub(super) fn settings() -> Vec<&'static pg_sys::config_generic> {
     #[cfg(not(feature = "pg15"))]
     let mut count = 0;
@@ -184,7 +183,7 @@ pub(super) unsafe fn extend(
 ) -> u32 {
     const LOCK: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
     const NEW: u32 = u32::MAX; // P_NEW
-    // SAFETY: as promised by the caller. Nobody else extends a relation that nobody else can see.
+    // SAFETY: as promised by the caller. No other session extends a relation that it cannot see.
     unsafe {
         let is_shared = !(*relation).rd_islocaltemp && (*relation).rd_createSubid == 0;
         if is_shared {
@@ -220,7 +219,7 @@ pub(super) unsafe fn extend(
     }
 }
 
-/// Whether this transaction has made a relation, or its file.
+/// Whether this transaction has created a relation, or its file.
 ///
 /// # Safety
 /// `relation` is open.
@@ -235,7 +234,7 @@ pub(super) unsafe fn is_made_here(relation: Relation) -> bool {
     }
 }
 
-/// A number that the file of a relation shares with no other one of its database that there is.
+/// A number that identifies the file of a relation within its database.
 ///
 /// # Safety
 /// `relation` is open.
@@ -266,8 +265,8 @@ pub(super) fn expiring(_snapshot: pg_sys::Snapshot) -> pg_sys::Snapshot {
     std::ptr::null_mut()
 }
 
-/// Postgres's `TestForOldSnapshot`: raises 72000 where a page was changed after a snapshot was taken that is too old by now,
-/// for what it should see may have been removed from the page.
+/// Postgres's `TestForOldSnapshot`: raises 72000 where a page was changed after a snapshot was taken that is too old by
+/// now, for what it should see may have been removed from the page.
 ///
 /// # Safety
 /// `snapshot` is one that `expiring` has returned, `relation` is open, and `page` is a locked page of it.
@@ -283,7 +282,7 @@ pub(super) unsafe fn test_for_old_snapshot(_snapshot: pg_sys::Snapshot, _relatio
     }
 }
 
-/// Sleeps where vacuum is to be slow, and looks for interrupts.
+/// Applies the cost-based vacuum delay, and checks for interrupts.
 pub(super) fn vacuum_delay() {
     // SAFETY: a plain call.
     unsafe {
@@ -299,7 +298,7 @@ pub(super) fn vacuum_delay() {
 /// # Safety
 /// `index` is open.
 pub(super) unsafe fn count_scan(index: Relation) {
-    // SAFETY: as promised by the caller. Whatever asked for statistics has them afterwards.
+    // SAFETY: as promised by the caller. Enabled statistics exist afterwards.
     unsafe {
         if (*index).pgstat_info.is_null() {
             if !(*index).pgstat_enabled {
@@ -346,7 +345,7 @@ pub(super) unsafe fn vacuumed_table(_info: *const pg_sys::IndexVacuumInfo) -> Re
     }
 }
 
-/// Whether a user may maintain a table: its owner and superusers, from Postgres 17 on whoever has MAINTAIN.
+/// Whether a user may maintain a table: its owner and superusers, from Postgres 17 on roles with MAINTAIN.
 ///
 /// # Safety
 /// `table` exists.
@@ -366,7 +365,7 @@ pub(super) unsafe fn may_maintain(table: Oid, user: Oid) -> bool {
     }
 }
 
-/// Takes the search path of the session away from functions that are run for the owner of a table, where Postgres does so too.
+/// Restricts the search path for functions that run as the owner of a table, where Postgres does so too.
 pub(super) fn restrict_search_path() {
     #[cfg(not(any(feature = "pg15", feature = "pg16")))]
     // SAFETY: a plain call, within a level of settings that ends.
@@ -375,7 +374,7 @@ pub(super) fn restrict_search_path() {
     }
 }
 
-/// Where a parameter of a relation is put: at an offset.
+/// A storage parameter, stored at an offset.
 pub(super) fn parameter(
     name: *const std::ffi::c_char,
     type_: pg_sys::relopt_type::Type,
@@ -390,9 +389,9 @@ pub(super) fn parameter(
     }
 }
 
-/// Lets the planner prefer every other path to one that costs infinitely much: Postgres 18 counts what is disabled before
-/// it compares costs, and a plain scan of the table may be disabled once. A bitmap scan does not inherit the count from
-/// the path that it is made of: where that has no condition of the index, no bitmap scan is to be made of the index.
+/// Lets the planner prefer every other path to one of infinite cost: Postgres 18 compares counts of disabled nodes
+/// before costs, and a plain scan of the table may be disabled once. A bitmap scan does not inherit the count from its
+/// path: where that has no condition of the index, no bitmap scan is to be made of the index.
 ///
 /// # Safety
 /// `path` is being made, over an index whose description is the running planner's own.
@@ -401,7 +400,7 @@ pub(super) unsafe fn disable(_path: *mut pg_sys::IndexPath) {
     // SAFETY: as promised by the caller.
     unsafe {
         (*_path).path.disabled_nodes = 2;
-        // Then no path over this index has one: that would need the column, and no path of the index alone would be tried.
+        // Then no path over this index has one: it would need the column, and no index-only path would be tried.
         if (*_path).indexclauses.is_null() && (*_path).indexorderbys.is_null() {
             (*(*_path).indexinfo).amhasgetbitmap = false;
         }

@@ -1,4 +1,4 @@
-//! What the planner asks of the hash functions.
+//! Planner support of the hash functions.
 //!
 //! - [`support`]: simpler forms of calls, and constants that can never match, refused before the query runs.
 //! - [`selectivity`]: how many rows a ball keeps.

@@ -1,8 +1,8 @@
 //! Selectivity of `<@`, `@>` and `phash_within`: what share of the rows, or pairs of rows, they keep.
 //!
-//! The arithmetic is `lumina_hash::estimate`; here is only which column and which ball it is about. Operators other than
-//! ours may name these estimators: a superuser's since the minor releases of February 2026 (15.16, 16.12, 17.8, 18.2),
-//! anyone's before; and anyone may write a function that returns a ball. So types are checked before any value is read.
+//! The arithmetic is in `lumina_hash::estimate`; this file finds the column and the ball. Other operators than ours may
+//! name these estimators: a superuser's since the minor releases of February 2026 (15.16, 16.12, 17.8, 18.2), anyone's
+//! before; and anyone may write a function that returns a ball. So types are checked before any value is read.
 
 use crate::pg::datum::{PhashBall, Raw};
 use crate::pg::node::{self, Expression, Join, Objects, Planner};
@@ -36,7 +36,7 @@ fn phash_ball_contains_joinsel(planner: Raw, operator: pg_sys::Oid, arguments: R
     Question { planner: Planner::of(planner), relation: 0, join }.of_operator(operator, arguments, 1, 0)
 }
 
-/// What the planner wants to know the selectivity for.
+/// What the planner asks the selectivity of.
 pub(super) struct Question {
     pub(super) planner: Planner,
     pub(super) relation: i32,
@@ -44,7 +44,7 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// For an operator between the arguments at the places `hash` and `ball`.
+    /// The selectivity of an operator whose arguments are at the places `hash` and `ball`.
     fn of_operator(&self, operator: pg_sys::Oid, arguments: Raw, hash: usize, ball: usize) -> f64 {
         let arguments = node::list(arguments);
         let (Some(&hash), Some(&ball)) = (arguments.get(hash), arguments.get(ball)) else { return UNKNOWN };
@@ -72,7 +72,7 @@ impl Question {
 
     /// The share of pairs of a `hash` and a `center` within `radius`; of an EXISTS, the share of hashes that have one.
     ///
-    /// A centre without statistics, such as a parameter, is taken for one of the column's own values.
+    /// A centre without statistics, such as a parameter, is assumed to be one of the column's own values.
     pub(super) fn of_pairs(&self, objects: &Objects, hash: Expression, center: Expression, radius: Expression) -> f64 {
         let Some(radius) = radius.constant_int().and_then(|radius| u32::try_from(radius).ok()) else { return UNKNOWN };
         let statistics_of = |expression| statistics::of(self.planner, objects, expression, self.relation);

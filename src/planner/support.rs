@@ -1,9 +1,9 @@
 //! Planner support functions of `<~>`, `<@`, `@>` and `phash_within`.
 //!
-//! Two things happen before a query runs. A constant of another width than the column it is compared with, which would
-//! find nothing for ever, is refused, and so is a constant radius that makes no ball. And `phash_within(h, q, r)` with a
-//! constant `q` and `r` becomes `h <@ phash_ball(q, r)`: the same plan, the same estimates, the same index. With parameters
-//! and in joins an index is asked for `h <@ phash_search_ball(q, r)`.
+//! They do two things before a query runs. They refuse a constant of another width than its column, which could never
+//! match, and a constant radius that makes no ball. And they replace `phash_within(h, q, r)` with a constant `q` and
+//! `r` by `h <@ phash_ball(q, r)`: the same plan, estimates and index. With parameters and in joins the index condition
+//! is `h <@ phash_search_ball(q, r)`.
 
 use super::selectivity::Question;
 use crate::error::{LuminaError, OrRaise};
@@ -98,8 +98,8 @@ fn simplify(
 
 /// `key <@ phash_search_ball(center, radius)`, for an index whose family has `<@`.
 ///
-/// This is the form for parameters and joins: what stands beside the key is no constant, but known before the index is
-/// read. `phash_search_ball` raises nothing, so that the same rows come back as from `phash_within` itself.
+/// This is the form for parameters and joins: the other arguments are no constants, but known before the index is read.
+/// `phash_search_ball` raises no error, so that the result is that of `phash_within` itself.
 fn index_condition(objects: &Objects, family: pg_sys::Oid, key: usize, arguments: &[Expression]) -> Option<Expression> {
     let &[a, b, radius] = arguments else { return None };
     let (key, center) = match key {
@@ -113,7 +113,7 @@ fn index_condition(objects: &Objects, family: pg_sys::Oid, key: usize, arguments
     Some(objects.in_ball(key, objects.search_ball(center, radius)?))
 }
 
-/// Refuses a constant that a column of another width can never be near. Errors: 42804.
+/// Refuses a constant of another width than its column: they can never be near. Errors: 42804.
 fn check_width(planner: Planner, column: Expression, bits: usize) {
     if let Some(declared) = column.declared_bits()
         && declared != bits

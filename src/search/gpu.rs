@@ -1,5 +1,5 @@
-//! A search on the GPU, by the process that has it: the hashes go there in a file of memory, pairs come back over a
-//! socket, and this backend stays awake meanwhile.
+//! A search by the GPU process: it gets the hashes in a memory file and returns pairs over a socket; this backend
+//! checks for interrupts meanwhile.
 
 use super::run::Run;
 use crate::error::LuminaError;
@@ -18,14 +18,14 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// Room for what is on its way: a frame of the protocol, as bytes, as pairs, and as a batch.
+/// Bytes of the buffers: a frame of the protocol, as bytes, as pairs, and as a batch.
 const BUFFERS: usize = 16 << 20;
 /// How long this backend sleeps at most.
 const TICK: Duration = Duration::from_millis(20);
-/// How long the process may say nothing. It says that it is alive every second, but for a step that takes longer.
+/// How long the process may be silent. It reports every second that it is alive, but for a step that takes longer.
 const SILENT: Duration = Duration::from_secs(60);
 
-/// Nanoseconds of the CPU below which no GPU is looked for.
+/// CPU time, in nanoseconds, below which no GPU is considered.
 pub(super) const LEAST: f64 = 2e6;
 /// Nanoseconds that the GPU process takes to start, measured on an H200.
 pub(super) const START: f64 = 4e8;
@@ -36,9 +36,9 @@ pub(super) enum Failure {
     OfGpu(String),
     /// The device has no room for it: the CPU can do it.
     NoMemory(String),
-    /// There is no process to be had: the CPU can do it.
+    /// No process can be reached: the CPU can do it.
     NotReached(Unavailable),
-    /// The search itself has.
+    /// The search itself has failed.
     OfSearch(LuminaError),
 }
 
@@ -59,13 +59,13 @@ pub(super) fn can_take(row_words: &[usize]) -> bool {
     row_words.len() <= MAX_COLUMNS && row_words.iter().all(|words| *words <= MAX_WORDS)
 }
 
-/// Why not.
+/// Why it cannot take them.
 pub(super) fn too_wide() -> Unavailable {
     let reason = format!("it searches at most {MAX_COLUMNS} columns of hashes of at most {} bits", MAX_WORDS * 64);
     Unavailable::new(reason, "SET lumina.device = auto.")
 }
 
-/// Words of a pair that brute force compares: those of the columns that count.
+/// The words of a pair that brute force compares: those of columns that can exclude pairs.
 pub(super) fn compared_words(search: &Search<'_>) -> usize {
     let columns = search.left.row_words().into_iter().zip(search.left.widths()).zip(search.radii);
     columns.filter(|((_, bits), radius)| (**radius as usize) < **bits).map(|((words, _), _)| words).sum()
@@ -85,7 +85,7 @@ fn words(search: &Search<'_>) -> usize {
     search.left.all_words() + search.right.map_or(0, Values::all_words)
 }
 
-/// Finds all pairs; `take` is given them, or some of them where that fails.
+/// Finds all pairs; `take` gets them, or some of them where that fails.
 pub(super) fn find(
     run: &Run<'_>,
     search: &Search<'_>,
@@ -136,7 +136,7 @@ pub(super) fn first_equal(run: &Run<'_>, rows: &Rows) -> Result<Vec<u32>, Failur
             firsts.extend_from_slice(more);
             Ok(())
         });
-        // What it calls equal is looked at; equal rows that it has missed are found as pairs.
+        // The answer is verified; equal rows that it has missed are found as pairs.
         if outcome.is_ok() {
             outcome = match run.job(|context, _| rows.are_equal_to(&firsts, context)) {
                 Ok(true) => Ok(()),
@@ -154,14 +154,14 @@ pub(super) fn first_equal(run: &Run<'_>, rows: &Rows) -> Result<Vec<u32>, Failur
     })
 }
 
-/// The device computes wrong results.
+/// A failure: the device computes wrong results.
 fn nonsense(what: &str) -> Failure {
     let why = format!("the device computes wrong results: {what}");
     note_failure(why.clone());
     Failure::OfGpu(why)
 }
 
-/// Counts memory while `work` runs.
+/// Counts `bytes` of memory while `work` runs.
 fn with_memory<R>(run: &Run<'_>, bytes: usize, work: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
     run.context().take(bytes)?;
     let result = work();
@@ -169,7 +169,7 @@ fn with_memory<R>(run: &Run<'_>, bytes: usize, work: impl FnOnce() -> Result<R, 
     result
 }
 
-/// The process, started where none runs; `is_first`: nobody has spoken to it for this search.
+/// Connects to the process, started where none runs. `is_first`: this search has not used it yet.
 fn reach(run: &Run<'_>, is_first: bool) -> Result<Client, Failure> {
     connect(run.patience.get(), || run.is_wanted()).map_err(|denied| match denied {
         Denied::Unavailable(why) if is_first => Failure::NotReached(why),
@@ -178,7 +178,7 @@ fn reach(run: &Run<'_>, is_first: bool) -> Result<Client, Failure> {
     })
 }
 
-/// Asks, and hands all answers to `take`, until the last one.
+/// Asks `question`, and passes all answers to `take`.
 fn converse(
     run: &Run<'_>,
     mut client: Client,
@@ -186,7 +186,7 @@ fn converse(
     file: &OwnedFd,
     take: &mut dyn FnMut(Answer<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    // A process that had nothing to do may end at the moment when it is asked.
+    // An idle process may end at the moment when it is asked.
     let mut is_first = true;
     loop {
         let copy = file.try_clone().map_err(no_memory)?;
@@ -210,12 +210,12 @@ fn converse(
 struct Answers<'a, 'r> {
     run: &'a Run<'r>,
     client: &'a mut Client,
-    /// Whether there was any.
+    /// Whether an answer has come.
     has_any: bool,
 }
 
 impl Answers<'_, '_> {
-    /// Takes all answers. Whether the process has gone before the last one.
+    /// Takes all answers. Returns whether the process ended before the last one.
     fn take(&mut self, take: &mut dyn FnMut(Answer<'_>) -> Result<(), Failure>) -> Result<bool, Failure> {
         let mut taken = Instant::now();
         loop {
@@ -249,7 +249,7 @@ fn unasked() -> Failure {
     Failure::OfGpu("its process answers what was not asked".into())
 }
 
-/// The search has failed on the device. One that is lost, its own worker notes.
+/// The search has failed on the device. A lost device is recorded by the GPU worker.
 fn failed(error: &GpuError) -> Failure {
     if error.is_out_of_memory() {
         return Failure::NoMemory(error.to_string());
@@ -285,7 +285,7 @@ fn question(search: &Search<'_>, plan: &Plan) -> Question {
     }
 }
 
-/// Words in memory that can be handed over, written by `write` on the threads.
+/// A memory file of `words` words, written by `write` on the threads.
 fn file(
     run: &Run<'_>,
     words: usize,

@@ -22,7 +22,7 @@ set_function! {
 }
 
 set_function! {
-    /// The same where no strategy is given: cliques.
+    /// Groups by cliques, the default strategy.
     phash_groups_clique, pg_finfo_phash_groups_clique, |call, rows| form(call, Strategy::Clique, rows)
 }
 
@@ -47,7 +47,7 @@ fn form(call: Call, strategy: Strategy, rows: &mut Rows) -> Result<(), LuminaErr
     Ok(())
 }
 
-/// Rows of a large group.
+/// A group of more rows is large.
 const LARGE: u64 = 10_000;
 
 fn write(set: &Set, groups: &Groups, form: &Distances, run: &Run<'_>, rows: &mut Rows) -> Result<(), LuminaError> {

@@ -21,26 +21,26 @@ pub(super) enum Ids {
     },
 }
 
-/// What is known of the order of ids.
+/// The order of the ids.
 enum Order {
     AsItIs,
     New(Vec<u32>),
-    /// This row's id is another's as well.
+    /// Another row has the same id as this one.
     Twice(usize),
 }
 
 impl Ids {
-    /// None yet.
+    /// No integers yet.
     pub(super) fn integers() -> Self {
         Self::Integers(Vec::new())
     }
 
-    /// None yet, of a type that is no domain; users see them as of type `shown`, which may be a domain of it.
+    /// No ids yet, of a type that is no domain; users see them as of type `shown`, which may be a domain over it.
     pub(super) fn of(type_: Oid, shown: Oid) -> Self {
         Self::Any { values: Values::new(type_, shown), counted: 0, order: Vec::new() }
     }
 
-    /// Adds that of a row, its first column, which is not NULL.
+    /// Adds the id of a row: its first column, which is not NULL.
     pub(super) fn push(&mut self, row: Row<'_>, context: &Context) -> Result<(), LuminaError> {
         match self {
             Self::Integers(integers) => context.push(integers, row.integer(0))?,
@@ -70,8 +70,8 @@ impl Ids {
         }
     }
 
-    /// Puts the ids in order and returns that order, or `None` where they were in it already. Errors: 23505 for an id
-    /// that two rows have.
+    /// Sorts the ids and returns their order, or `None` where they were sorted already. Errors: 23505 for an id that
+    /// two rows have.
     pub(super) fn sort(&mut self, run: &Run<'_>) -> Result<Option<Vec<u32>>, LuminaError> {
         let found = run.job(|context, _| self.order(context))?;
         if let Order::Twice(row) = found {
@@ -95,7 +95,7 @@ impl Ids {
         })
     }
 
-    /// In which order the rows are to be put.
+    /// The order that sorts the rows by id.
     fn order(&self, context: &Context) -> Result<Order, SearchError> {
         let count = self.len();
         let mut ascending = true;
@@ -122,7 +122,7 @@ impl Ids {
         }
     }
 
-    /// That of a row, as Postgres passes it.
+    /// The id of a row, as a datum.
     #[inline]
     pub(super) fn datum(&self, row: u32) -> Datum {
         match self {
@@ -131,7 +131,7 @@ impl Ids {
         }
     }
 
-    /// An array of those of some rows.
+    /// An array of the ids of some rows.
     pub(super) fn array(&self, rows: &[u32]) -> Datum {
         match self {
             Self::Integers(integers) => crate::pg::array::int8_array(rows.iter().map(|&row| integers[row as usize])),

@@ -19,12 +19,12 @@ pub(super) enum IdType {
     Integer,
     /// A value of this type.
     Of(Oid),
-    /// Anything: nobody looks at it.
+    /// Anything: it is not read.
     Ignored,
 }
 
 impl IdType {
-    /// What the ids must be, where those of the result are of `type_`.
+    /// The type that ids must have where the result's ids are of `type_`.
     pub(super) fn of_result(type_: Oid) -> Self {
         if type_ == INT8OID { Self::Integer } else { Self::Of(type_) }
     }
@@ -32,7 +32,7 @@ impl IdType {
 
 /// What a query has returned, in the order in which it came.
 pub(super) struct Found {
-    /// `None` where nobody looks at them.
+    /// `None` where they are not read.
     ids: Option<Ids>,
     rows: Rows,
 }
@@ -51,8 +51,8 @@ pub(super) struct Distances {
 }
 
 impl Distances {
-    /// The argument `max_distance`, at place `index`. Errors: 22004 for NULL, 2202E, 22023 for an empty array, 22003 for
-    /// negative ones.
+    /// The argument `max_distance`, at place `index`. Errors: 22004 for NULL, 2202E, 22023 for an empty array, 22003
+    /// for negative ones.
     pub(super) fn read(call: Call, index: usize) -> Result<Self, LuminaError> {
         const NAME: &str = "max_distance";
         let array = call.is_int4s(index);
@@ -67,7 +67,7 @@ impl Distances {
         }
     }
 
-    /// Distances that were found, in the form in which these were given: as an `int4[]`, or the only one as an `int4`.
+    /// Found distances in the form of the argument: an `int4[]`, or the only one as an `int4`.
     pub(super) fn datum(&self, found: &[u16]) -> Datum {
         if self.array {
             int4_array(found.iter().map(|bits| i32::from(*bits)))
@@ -100,8 +100,8 @@ struct Reader<'a> {
 }
 
 impl Set {
-    /// Reads the query in argument `index`, of which users know as `name`, and collapses it. `None` for no rows at all
-    /// with hashes.
+    /// Reads the query in argument `index`, which users know as `name`, and collapses it. `None` where no row has
+    /// hashes.
     pub(super) fn read(
         call: Call,
         index: usize,
@@ -115,8 +115,8 @@ impl Set {
 }
 
 impl Found {
-    /// Reads the query in argument `index`, of which users know as `name`. `None` for no rows at all with hashes. The search
-    /// needs no place among those of the server for this, unless it reads much.
+    /// Reads the query in argument `index`, which users know as `name`. `None` where no row has hashes. The search
+    /// takes no slot for this, unless it reads much.
     pub(super) fn read(
         call: Call,
         index: usize,

@@ -2,14 +2,14 @@
 //!
 //! - [`input`]: a user's query, read to its end into ids and hashes.
 //! - [`ids`]: ids of any type, in their order.
-//! - [`run`]: the threads of a search, while this backend stays awake.
-//! - [`device`]: which device does what.
+//! - [`run`]: a search's threads, and interrupt checks meanwhile.
+//! - [`device`]: the choice between CPU and GPU.
 //! - [`gpu`]: a search by the GPU process.
 //! - [`pairs`], [`groups`], [`plan`]: the functions themselves.
 //!
-//! Each function goes through the same phases: take a slot, read the input and close its query, put the rows in the
-//! order of their ids, collapse equal rows, choose a plan, search. What was found is written to the result while the
-//! search goes on. Nothing of Postgres is touched but by the backend's own thread.
+//! Each function goes through the same phases: check that a slot is free, read the input and close its query, take the
+//! slot, sort the rows by id, collapse equal rows, choose a plan, search. Results are written while the search goes on.
+//! Only the backend's own thread calls Postgres.
 
 pub(crate) mod device;
 mod gpu;

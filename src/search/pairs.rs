@@ -9,8 +9,8 @@ use crate::pg::rows::{Rows, set_function};
 use lumina_search::{Batch, Expansion, Search, SearchError};
 
 set_function! {
-    /// Every pair of rows of a query within the maximum distance, once, the smaller id first. Errors: see `input`; 53400
-    /// for more than `lumina.max_pairs`.
+    /// Every pair of rows of a query within the maximum distance, once, the smaller id first. Errors: see `input`;
+    /// 53400 for more than `lumina.max_pairs`.
     phash_pairs, pg_finfo_phash_pairs, |call, rows| {
         let distances = Distances::read(call, 1)?;
         let mut run = Run::begin()?;
@@ -23,13 +23,13 @@ set_function! {
 }
 
 set_function! {
-    /// Every pair of a row of one query and a row of another within the maximum distance. Errors: as `phash_pairs`; 22026
-    /// for columns of different widths.
+    /// Every pair of a row of one query and a row of another within the maximum distance. Errors: as `phash_pairs`;
+    /// 22026 for columns of different widths.
     phash_matches, pg_finfo_phash_matches, |call, rows| {
         let distances = Distances::read(call, 2)?;
         let mut run = Run::begin()?;
         let id = IdType::of_result(rows.column_type(0));
-        // Both are read before the threads of this search start, and with them its place is taken.
+        // Both are read before this search starts its threads and takes a slot.
         let left = Found::read(call, 0, "left_query", id, &distances, &mut run)?;
         let right = Found::read(call, 1, "right_query", id, &distances, &mut run)?;
         let (Some(left), Some(right)) = (left, right) else { return Ok(()) };
@@ -46,7 +46,7 @@ set_function! {
 /// Pairs written at a time.
 const BUFFER: usize = 8192;
 
-/// Pairs on their way into the result.
+/// Writes pairs to the result.
 struct Writer<'a> {
     left: &'a Set,
     right: &'a Set,
@@ -81,7 +81,7 @@ impl Writer<'_> {
         distances.clear();
     }
 
-    /// Takes all of them back.
+    /// Discards all pairs.
     fn clear(&mut self) {
         self.pairs.clear();
         self.distances.clear();
@@ -89,7 +89,7 @@ impl Writer<'_> {
     }
 }
 
-/// The pairs of values that a search finds, as pairs of rows.
+/// Turns the pairs of values that a search finds into pairs of rows.
 struct Pairs<'a> {
     expansion: Expansion<'a>,
     writer: Writer<'a>,

@@ -1,4 +1,4 @@
-//! `phash_plan`: what a search would do.
+//! `phash_plan`: the plan of a search.
 
 use super::input::{Distances, IdType, Set};
 use super::run::Run;
@@ -10,7 +10,7 @@ use lumina_search::Search;
 use pgrx::pg_sys::Datum;
 
 set_function! {
-    /// One row about how `phash_pairs` would search. Errors: as there.
+    /// One row about how `phash_pairs` would search. Errors: as `phash_pairs`.
     phash_plan, pg_finfo_phash_plan, show
 }
 

@@ -1,9 +1,9 @@
-//! The threads of a search, while this backend stays awake: it looks for interrupts every few milliseconds, and takes
-//! what the threads have found. What all functions have in common beside: whom to blame for too many pairs.
+//! The threads of a search. Meanwhile the backend checks for interrupts every few milliseconds, and takes what the
+//! threads have found. Also [`blame`]: names the hashes that cause too many pairs.
 //!
-//! A search has a place among those of the server before it starts threads, and while it reads its query as soon as it holds
-//! more than `work_mem`: the places bound threads and memory, but for what any statement may take. Until then it has none:
-//! a user's query takes as long as it likes. Searches inside one another share a place, and one grant of memory.
+//! A search takes one of the server's slots before it starts threads, or earlier, when the rows of its query take more
+//! than `work_mem`: the slots bound threads and memory, but for what any statement may take. Until then it has none,
+//! since a user's query may take any time. Nested searches share a slot and one grant of memory.
 
 use crate::error::LuminaError;
 use crate::gpu::connect::PATIENCE;
@@ -20,14 +20,14 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-/// A search that is running: its place among the searches of the server, its threads, its memory.
+/// A running search: its slot, its threads, its memory.
 pub(crate) struct Run<'a> {
     context: Rc<Context>,
-    /// That of the search that this one is inside of.
+    /// The context of the enclosing search.
     outer: Weak<Context>,
-    /// Bytes that it may hold before it has a place.
+    /// Bytes that it may use before it takes a slot.
     without_place: usize,
-    /// Called now and then: whether the search is not wanted any more.
+    /// Called now and then: true cancels the search.
     watch: Option<&'a dyn Fn() -> bool>,
     threads: usize,
     pool: OnceCell<ThreadPool>,
@@ -36,7 +36,7 @@ pub(crate) struct Run<'a> {
     place: OnceCell<Slot>,
     /// Whether the GPU has failed this search: the CPU does the rest.
     pub(super) without_gpu: Cell<bool>,
-    /// Whether the GPU that was asked for was there.
+    /// Whether the GPU that the user asked for was available.
     pub(super) had_gpu: Cell<bool>,
     /// How long it waits for a GPU process to start.
     pub(super) patience: Cell<Duration>,
@@ -51,7 +51,7 @@ thread_local! {
 const STACK: usize = 1 << 20;
 
 impl Run<'static> {
-    /// A search that has no place yet. Errors: 53400, where none is free, so that nothing is read in vain; 53200.
+    /// Begins a search without a slot. Errors: 53400, where none is free, so that nothing is read in vain; 53200.
     pub(crate) fn begin() -> Result<Self, LuminaError> {
         Slot::check()?;
         Self::with(None, None)
@@ -59,8 +59,8 @@ impl Run<'static> {
 }
 
 impl<'a> Run<'a> {
-    /// The same for a search that no transaction is around: it has its place from the beginning, as it waits for nobody's
-    /// query. `watch` is called now and then, and stops the search by true. Errors: 53400, where no place is free.
+    /// Begins a search outside a transaction: it takes its slot at once, as it reads no user's query. `watch` is called
+    /// now and then; true cancels the search. Errors: 53400, where no slot is free.
     pub(crate) fn begin_for_session(watch: &'a dyn Fn() -> bool) -> Result<Self, LuminaError> {
         Self::with(Some(Slot::take_for_session()?), Some(watch))
     }
@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
         let now = Instant::now();
         let context = Rc::new(Context::new(guc::search_memory().value));
         let outer = INNERMOST.with_borrow(Weak::clone);
-        // The outer one stands still meanwhile: what it has counts here as well.
+        // The enclosing search waits meanwhile: its memory counts here as well.
         context.take(outer.upgrade().map_or(0, |outer| outer.used()))?;
         INNERMOST.set(Rc::downgrade(&context));
         let place = place.map_or_else(OnceCell::new, OnceCell::from);
@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Takes a place, if it has none, and waits for a while where none is free. Errors: 53400.
+    /// Takes a slot, if it has none, and waits for a while where none is free. Errors: 53400.
     fn take_place(&self) -> Result<(), LuminaError> {
         if self.place.get().is_none() {
             let place = Slot::take()?;
@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// To be called with every row that is read. Errors: 53400, where so much is read that it takes a place, and none is free.
+    /// Called for every row that is read: above `work_mem` it takes a slot. Errors: 53400, where none is free.
     #[inline]
     pub(crate) fn row_is_read(&self) -> Result<(), LuminaError> {
         if self.context.used() > self.without_place { self.take_place() } else { Ok(()) }
@@ -113,18 +113,18 @@ impl<'a> Run<'a> {
         &self.context
     }
 
-    /// The same, to be kept.
+    /// The context, to be kept.
     pub(super) fn shared_context(&self) -> Rc<Context> {
         Rc::clone(&self.context)
     }
 
-    /// How many threads.
+    /// The number of threads.
     pub(crate) fn threads(&self) -> usize {
         self.threads
     }
 
-    /// The threads, started when they are first needed: not while a query is read. The search has a place then. Errors: 53000,
-    /// 53400.
+    /// The thread pool, started at its first use, after the query was read. The search has a slot then. Errors: 53000,
+    /// 53200, 53400.
     fn pool(&self) -> Result<&ThreadPool, LuminaError> {
         if let Some(pool) = self.pool.get() {
             return Ok(pool);
@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
         Ok(self.pool.get_or_init(|| pool))
     }
 
-    /// Says, at level DEBUG1, how long the phase took that ends now.
+    /// Logs, at level DEBUG1, how long the phase took that ends now.
     pub(crate) fn phase(&mut self, what: &str) {
         let milliseconds = self.phase_began.elapsed().as_secs_f64() * 1e3;
         let used = self.context.used() / 1024;
@@ -153,14 +153,14 @@ impl<'a> Run<'a> {
         self.phase_began = Instant::now();
     }
 
-    /// Says, at level DEBUG1, how long all of it took.
+    /// Logs, at level DEBUG1, how long the search took.
     pub(crate) fn finish(mut self, what: &str) {
         self.phase_began = self.began;
         say(PgLogLevel::DEBUG1, &format!("lumina: at most {} kB were in use", self.context.peak() / 1024));
         self.phase(&format!("{what}, all phases together,"));
     }
 
-    /// Runs `job` on the threads; `take` is given what it sends.
+    /// Runs `job` on the threads, and passes what it sends to `take`.
     pub(super) fn stream<R: Send>(
         &self,
         job: impl FnOnce(&Context, &Sink<'_>) -> Result<R, SearchError> + Send,
@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
         if reserve_spent() { Err(LuminaError::OutOfMemory) } else { Ok(result?) }
     }
 
-    /// Looks for interrupts, and whether the search is still wanted: if not, it is cancelled.
+    /// Checks for interrupts, and cancels the search where it is not wanted or memory runs out.
     pub(crate) fn tick(&self) {
         pgrx::check_for_interrupts!();
         if reserve_spent() || self.watch.is_some_and(|watch| watch()) {
@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The same; an error where the search is cancelled.
+    /// Ticks; an error where the search is cancelled.
     pub(super) fn is_wanted(&self) -> Result<(), LuminaError> {
         self.tick();
         Ok(self.context.check()?)
@@ -203,7 +203,7 @@ impl Drop for Run<'_> {
     }
 }
 
-/// Puts the hashes that are to blame for too many pairs into words, and names the setting that allows no more.
+/// Names the hashes that are to blame for too many pairs, and the setting that limits them.
 pub(crate) fn blame(error: LuminaError, search: &Search<'_>, setting: &'static str) -> LuminaError {
     let LuminaError::Search(SearchError::TooManyPairs { limit, blame }) = error else { return error };
     let text = |blame: &Blame| {

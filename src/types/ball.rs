@@ -45,7 +45,7 @@ fn phash_ball(center: Phash<'_>, radius: i32) -> Varlena {
     Varlena::new(&[&Ball::new(center.0, i64::from(radius)).or_raise().to_binary()])
 }
 
-/// The ball that `phash_within` searches: none for a negative radius, and never wider than the hash. Raises nothing.
+/// The ball that `phash_within` searches: none for a negative radius, and never wider than the hash. Never raises.
 #[pg_extern(sql = false)]
 fn phash_search_ball(center: Phash<'_>, radius: i32) -> Option<Varlena> {
     let radius = i64::from(radius).min(center.bits() as i64);

@@ -19,7 +19,7 @@ fn phash_bands(hash: Phash<'_>, max_distance: i32) -> TableIterator<'static, (na
     TableIterator::new(rows)
 }
 
-/// Tells the planner how many rows that makes.
+/// Estimates the number of rows for the planner.
 #[pg_extern(sql = false)]
 fn phash_bands_support(request: Raw) -> Raw {
     match Request::read(request) {

@@ -1,4 +1,4 @@
-//! Equality, order and hash codes: byte by byte, a hash before every longer one that begins with it, as `bytea` has it.
+//! Equality, order and hash codes: byte by byte, a hash before every longer one that begins with it, like `bytea`.
 //!
 //! Total over all widths: ANALYZE, sorts and indexes of a column without a width must not fail.
 
@@ -34,7 +34,7 @@ function! {
     guarded: |arguments| arguments.hash(0).cmp(&arguments.hash(1)) as i32,
 }
 
-/// B-tree support function 2: how to sort.
+/// B-tree support function 2: sort support.
 #[pg_extern(sql = false)]
 fn phash_sortsupport(request: Raw) {
     sort::prepare(request);

@@ -1,9 +1,9 @@
 //! Distance and nearness: `<~>`, `<@`, `@>`, `phash_within`.
 //!
-//! The boolean forms never raise, whatever the hashes: two widths are simply not near. That makes them LEAKPROOF, so that
-//! row-level security does not push them behind its own filter and off the index.
+//! The boolean forms never raise: hashes of two widths are not near. That makes them LEAKPROOF, so that row-level
+//! security does not push them behind its own filter and off the index.
 //!
-//! Hashes of 64 bits in place, the common case, are compared before any guard is set up.
+//! Inline hashes of 64 bits, the common case, are compared before any guard is set up.
 
 use crate::error::LuminaError;
 use crate::pg::call::function;
@@ -29,7 +29,7 @@ function! {
 }
 
 function! {
-    /// `ball @> hash`: the same.
+    /// `ball @> hash`: whether the ball contains the hash; false for another width.
     phash_ball_contains, pg_finfo_phash_ball_contains,
     now: |arguments| Some(in_ball_64(arguments.exactly(1)?, arguments.exactly(0)?)),
     guarded: |arguments| arguments.ball(0).0.contains(arguments.hash(1).0),

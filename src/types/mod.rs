@@ -1,7 +1,7 @@
 //! The types that users see: `phash`, a string of bits, and `phash_ball`, a hash and a radius.
 //!
 //! - [`phash`]: text and binary input and output, type modifier.
-//! - [`ball`]: the same for balls, and how they are made.
+//! - [`ball`]: input, output and construction of balls.
 //! - [`distance`]: the operators `<~>`, `<@`, `@>`, `phash_within`.
 //! - [`compare`]: order, `= <> < <= > >=`, sorting, hashing.
 //! - [`cast`]: to and from bigint, bit strings and bytea.

@@ -50,7 +50,7 @@ fn phash_typmod_in(modifiers: Raw) -> i32 {
     }
 }
 
-/// Writes it.
+/// Writes the `(64)` of `phash(64)`.
 #[pg_extern(sql = false)]
 fn phash_typmod_out(modifier: i32) -> CString {
     CString::new(&if modifier < 0 { String::new() } else { format!("({modifier})") })
@@ -58,7 +58,7 @@ fn phash_typmod_out(modifier: i32) -> CString {
 
 /// The cast of a `phash` to `phash(n)`: the hash itself, if it has that width. Errors: 22026.
 ///
-/// Explicit or not makes no difference: a hash that is cut off is another hash.
+/// Explicit casts too: a truncated hash is another hash.
 #[pg_extern(sql = false)]
 fn phash_enforce_width(hash: Phash<'_>, modifier: i32, _explicit: bool) -> Varlena {
     Varlena::new(&[fitting(hash, modifier).or_raise().0])

@@ -1,4 +1,4 @@
-//! What only a look from inside a server shows: every way in which a value can be stored, and datums made in Rust.
+//! Tests inside a server: every way in which a value can be stored, and datums made in Rust.
 
 #[pgrx::pg_schema]
 mod tests {
@@ -6,8 +6,8 @@ mod tests {
     use lumina_hash::ball::Ball;
     use pgrx::prelude::*;
 
-    /// A `phash` is always stored in place, but a `bytea` or bit string that is cast to one can have a short header, be
-    /// compressed, or stand out of the row.
+    /// A `phash` is always stored inline, but a `bytea` or bit string that is cast to one can have a short header, be
+    /// compressed, or be stored out of line.
     #[pg_test]
     fn every_storage_is_read() -> Result<(), spi::Error> {
         for storage in ["plain", "main", "extended", "external"] {

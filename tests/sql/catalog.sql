@@ -86,7 +86,7 @@ SELECT lumina.detect_duplicates('empty') AS job \gset
 CALL lumina.wait_for_job(:job);
 SELECT catalog, images, compared, near_pairs, groups, savings, win_back FROM lumina.duplicate_statistics ORDER BY catalog;
 
--- Cancelled before it ran, tried again. A job is rolled back with whoever submits it.
+-- Cancelled before it ran, tried again. A job is rolled back with its submitter.
 BEGIN;
 SET LOCAL client_min_messages = notice;
 SELECT lumina.detect_duplicates('holiday') AS job \gset
@@ -176,7 +176,7 @@ SELECT lumina.detect_duplicates('holiday') AS job \gset
 CALL lumina.wait_for_job(:job);
 ROLLBACK;
 
--- What has ended never changes, whoever wants it to; what a job is, neither.
+-- What has ended never changes, by any role; what a job is, neither.
 \set VERBOSITY terse
 UPDATE lumina.jobs SET state = 'queued', ended_at = NULL WHERE id = 1;
 UPDATE lumina.jobs SET owner = 'somebody' WHERE id = 1;

@@ -60,7 +60,7 @@ SELECT near('SELECT 1 FROM tenth a, tenth b WHERE phash_ball(b.h, 30) @> a.h');
 SELECT near('SELECT 1 FROM tenth a WHERE EXISTS (SELECT FROM photos b WHERE phash_within(a.h, b.h, 5))');
 SELECT near('SELECT 1 FROM photos a WHERE NOT EXISTS (SELECT FROM tenth b WHERE a.h <@ phash_ball(b.h, 5))');
 EXPLAIN SELECT * FROM phash_bands('c3a1f0e00f1e3c78', 7);
--- Estimators look at types before they look at values, whoever calls them for whatever.
+-- Estimators look at types before they look at values, whatever operator names them.
 CREATE TABLE numbers AS SELECT id % 10 AS i, h FROM photos;
 ANALYZE numbers;
 CREATE FUNCTION mine(int, int) RETURNS phash_ball IMMUTABLE LANGUAGE plpgsql AS

@@ -9,6 +9,6 @@ SELECT id FROM photos WHERE phash_within(dhash, 'c3a1f0e00f1e3c78', 5) ORDER BY 
 
 SELECT * FROM phash_pairs('SELECT id, dhash FROM photos', 5) ORDER BY a, b;       -- every near pair of the table
 
-SELECT * FROM phash_groups('SELECT id, dhash FROM photos', 5);                    -- near-duplicates, the one to keep first
+SELECT * FROM phash_groups('SELECT id, dhash FROM photos', 5);                    -- groups, the one to keep first
 
 SELECT id FROM photos WHERE phash_within(dhash, 'c3a1', 5);    -- a mistake is an error, not an empty result

@@ -8,20 +8,20 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ExtendedColorType, Frame, ImageEncoder, RgbImage, imageops};
 
-/// One of them.
+/// An alteration.
 pub(crate) struct Alteration {
-    /// As it is printed, and as [`crate::tables`] asks for it.
+    /// The name that is printed and that [`crate::tables`] selects by.
     pub(crate) name: &'static str,
-    /// What it is, in a few words.
+    /// A short description.
     pub(crate) what: &'static str,
-    /// The file of the altered copy.
+    /// Makes the file of the altered copy.
     pub(crate) make: fn(&RgbImage) -> Vec<u8>,
 }
 
 /// The quality of a copy that was edited.
 const EDITED: u8 = 90;
 
-/// All, as they are printed.
+/// All alterations, in the order of the tables.
 pub(crate) const ALL: [Alteration; 23] = [
     Alteration { name: "JPEG q90", what: "saved as JPEG of quality 90", make: |picture| jpeg(picture, 90) },
     Alteration { name: "JPEG q60", what: "saved as JPEG of quality 60", make: |picture| jpeg(picture, 60) },
@@ -115,7 +115,7 @@ fn grey(picture: &RgbImage) -> Vec<u8> {
     file
 }
 
-/// The picture itself, without loss: what a scene is hashed from.
+/// The unaltered picture, saved without loss: a scene's hashes come from this file.
 pub(crate) fn unaltered(picture: &RgbImage) -> Vec<u8> {
     let mut file = Vec::new();
     PngEncoder::new(&mut file)
@@ -130,7 +130,7 @@ mod tests {
     use crate::hashes::Hashes;
     use crate::rules;
 
-    /// Something with large and small things in it.
+    /// A scene with large and small details.
     fn scene() -> RgbImage {
         RgbImage::from_fn(400, 300, |x, y| {
             let (x, y) = (x as f32 / 400.0, y as f32 / 300.0);

@@ -1,18 +1,18 @@
-//! What lumina makes of the bytes of a file, and whether that is to be trusted.
+//! The hashes that lumina computes from a file's bytes, and whether they can be trusted.
 //!
-//! [`Hashes::trusted`] is the `hash_valid` of `lumina.images`: an image for which it is false is never near anything.
+//! [`Hashes::trusted`] is the `hash_valid` of `lumina.images`: an image for which it is false is never a duplicate.
 
 use lumina_hash::kernel::distance;
 use lumina_photo::hash::make;
 use lumina_photo::{Limits, Method, Orientation, Patient, PhotoError, Picture, Recipe, Wanted, decode, metadata};
 
-/// As much as the pictures take: they are ours.
+/// Large limits: the pictures are ours.
 pub(crate) const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, watch: &Patient };
 
-/// The hashes that rules speak of.
+/// The hashes that pair rules use.
 const METHODS: [Method; 4] = [Method::Average, Method::Difference, Method::Dct, Method::Pdq];
 
-/// Below this PDQ says itself that its hash means little.
+/// Below this quality PDQ itself declares its hash unreliable.
 const LEAST_QUALITY: u8 = 50;
 
 /// The hashes of one image.
@@ -23,14 +23,14 @@ pub(crate) struct Hashes {
     quality: u8,
 }
 
-/// The pixels of a file, and how they are to be held. Errors: those of [`decode`].
+/// Decodes a file: its pixels and its orientation. Errors: those of [`decode`].
 pub(crate) fn read(bytes: &[u8]) -> Result<(Picture, Orientation), PhotoError> {
     let (format, picture) = decode(bytes, &LIMITS)?;
     Ok((picture, metadata::orientation(bytes, format)))
 }
 
 impl Hashes {
-    /// Those of a file, from its bytes. Errors: those of [`decode`] and [`make`].
+    /// The hashes of a file, from its bytes. Errors: those of [`decode`] and [`make`].
     pub(crate) fn of(bytes: &[u8]) -> Result<Self, PhotoError> {
         let (format, picture) = decode(bytes, &LIMITS)?;
         let orientation = metadata::orientation(bytes, format);
@@ -50,13 +50,13 @@ impl Hashes {
         distance(self.hash(method), other.hash(method))
     }
 
-    /// Whether they count at all.
+    /// Whether the hashes can be trusted.
     pub(crate) fn trusted(&self) -> bool {
         let level = |hash: &[u8]| hash.iter().all(|&byte| byte == 0) || hash.iter().all(|&byte| byte == u8::MAX);
         self.quality >= LEAST_QUALITY && !level(self.hash(Method::Average)) && !level(self.hash(Method::Difference))
     }
 
-    /// What speaks against them, for a reader.
+    /// Why they cannot be trusted, for a reader.
     pub(crate) fn why_not(&self) -> String {
         let hash = |method| lumina_hash::hex::to_string(self.hash(method));
         format!("PDQ quality {}, aHash {}, dHash {}", self.quality, hash(Method::Average), hash(Method::Difference))

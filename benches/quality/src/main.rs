@@ -1,15 +1,14 @@
-//! How well pair rules find altered copies of real pictures, and how often they take two scenes for one.
+//! How well pair rules find altered copies of real pictures, and how often they pair two different scenes.
 //!
-//! `make bench-quality`, or `cargo run --release -p lumina-quality -- FOLDER_OR_FILE...`. Prints Markdown; what was
-//! left out and each false pair go to standard error, so that a person can look at them.
+//! `make bench-quality`, or `cargo run --release -p lumina-quality -- FOLDER_OR_FILE...`. Prints Markdown; pictures
+//! left out and false pairs go to standard error, so that a person can look at them.
 //!
-//! - [`scenes`]: which pictures there are, each scene once.
-//! - [`alterations`]: what is done to them; [`tones`] and [`shapes`]: how.
-//! - [`hashes`]: what lumina makes of a file; [`rules`]: when two are a pair.
-//! - [`tables`]: what is printed.
+//! - [`scenes`]: the pictures, each scene once.
+//! - [`alterations`]: the alterations; [`tones`] and [`shapes`] implement them.
+//! - [`hashes`]: the hashes of a file; [`rules`]: when two files are a pair.
+//! - [`tables`]: the printed tables.
 //!
-//! Every hash comes from the bytes of a file, so that decoding is measured too. Nothing is left to chance: a second run
-//! prints the same.
+//! Every hash comes from the bytes of a file, so that decoding is measured too. The program is deterministic.
 #![allow(clippy::expect_used, reason = "a program for developers: it stops where it fails")]
 
 mod alterations;

@@ -1,18 +1,18 @@
-//! The pair rules that are measured: those of `lumina.detect_duplicates`, and a few to compare them with.
+//! The pair rules that are measured: those of `lumina.detect_duplicates`, and a few for comparison.
 
 use crate::hashes::Hashes;
 use lumina_photo::Method;
 use lumina_photo::Method::{Average, Dct, Difference, Pdq};
 
-/// What makes two images a pair.
+/// A pair rule.
 pub(crate) struct Rule {
-    /// As it is printed.
+    /// The name that is printed.
     pub(crate) name: &'static str,
-    /// In one of them every hash is within its distance, in bits.
+    /// Two images are a pair if in one of these alternatives every hash is within its distance, in bits.
     alternatives: &'static [&'static [(Method, u32)]],
 }
 
-/// The rule that is used where none is named.
+/// The default rule.
 pub(crate) const CONSENSUS: Rule =
     Rule { name: "`consensus`: aHash ≤ 5 and dHash ≤ 5", alternatives: &[&[(Average, 5), (Difference, 5)]] };
 
@@ -22,7 +22,7 @@ pub(crate) const VERIFIED: Rule = Rule {
     alternatives: &[&[(Difference, 12), (Pdq, 100)], &[(Dct, 14), (Pdq, 100)]],
 };
 
-/// All, as they are printed.
+/// All rules, in the order of the tables.
 pub(crate) const ALL: &[Rule] = &[
     CONSENSUS,
     VERIFIED,

@@ -1,8 +1,8 @@
-//! Which pictures there are in some folders, each scene once.
+//! Collects the pictures of some folders, each scene once.
 //!
-//! Several files can show one scene. Most are known by their names: sizes and crops of one wallpaper, forms of one
-//! photograph ([`motif`]), of which the largest stands for all. What names do not tell, hashes do: a picture nearer
-//! than [`SAME_SCENE`] bits of PDQ to one before it is left out, so that rules of PDQ below that cannot be wrong here.
+//! Several files can show one scene. Most are recognized by name: sizes and crops of one wallpaper, forms of one
+//! photograph ([`motif`]); the largest stands for all. The rest are recognized by hash: a picture nearer than
+//! [`SAME_SCENE`] bits of PDQ to an earlier one is left out, so PDQ rules below that distance cannot be wrong here.
 //! Thumbnails are left out too, since nothing is left of them at 15 %, and so is what lumina itself never compares.
 
 use crate::alterations::unaltered;
@@ -16,35 +16,35 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Pictures nearer than this, in bits of PDQ, show the same.
+/// Pictures nearer than this, in bits of PDQ, show the same scene.
 const SAME_SCENE: u32 = 70;
 
-/// The longer side of a scene at most, in pixels: what is put on the web.
+/// The longer side of a scene at most, in pixels: a usual size on the web.
 const LONGEST: u32 = 1280;
 
 /// A picture whose longer side has fewer pixels is a thumbnail.
 const SMALLEST: u32 = 320;
 
-/// A picture unlike all others.
+/// A scene.
 pub(crate) struct Scene {
     /// Its file.
     pub(crate) name: String,
-    /// Upright, and of no more than [`LONGEST`] pixels a side.
+    /// The picture, upright, at most [`LONGEST`] pixels a side.
     pub(crate) picture: RgbImage,
-    /// Of that, saved without loss.
+    /// The hashes of that picture, saved without loss.
     pub(crate) hashes: Hashes,
 }
 
-/// What [`collect`] found.
+/// The result of [`collect`].
 pub(crate) struct Found {
-    /// The scenes that count.
+    /// The scenes that are measured.
     pub(crate) scenes: Vec<Scene>,
-    /// How many pictures do not because their hashes are not to be trusted.
+    /// How many pictures were left out because their hashes cannot be trusted.
     pub(crate) not_trusted: usize,
 }
 
-/// All scenes in files and folders, in the order in which those are given, then of their names. A line on standard
-/// error for each one that is left out.
+/// Collects all scenes in files and folders, in the order given, then by name. Prints a line on standard error for each
+/// picture that is left out.
 pub(crate) fn collect(places: &[PathBuf]) -> Found {
     let mut motifs: BTreeMap<(usize, String), (u64, PathBuf)> = BTreeMap::new();
     for (index, place) in places.iter().enumerate() {
@@ -67,7 +67,7 @@ pub(crate) fn collect(places: &[PathBuf]) -> Found {
     Found { scenes: different(trusted), not_trusted: flat.len() }
 }
 
-/// A file, or the files below a folder, in the order of their paths; no links, since packages link sizes to each other.
+/// A file, or the files below a folder, in path order; no links, since packages link sizes to each other.
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     if folder.is_file() {
         return found.push(folder.into());
@@ -85,16 +85,16 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// How many pixels a picture has by its header; `None` where a file is none of whose pixels anything is known.
+/// The pixel count of a picture by its header; `None` where the file is no picture or the header does not tell.
 fn pixels(path: &Path) -> Option<u64> {
     let bytes = std::fs::read(path).expect("a file that can be read");
     let (width, height) = dimensions(&bytes, detect(&bytes).ok()?)?;
     Some(u64::from(width) * u64::from(height))
 }
 
-/// What a file shows, as far as its name tells: the same for all sizes and crops of a wallpaper of Plasma, and for
-/// files whose names differ in nothing but a size, a number of one digit, or YES and NO, after an underscore. A dark
-/// form of a wallpaper is another motif.
+/// A name for what a file shows, derived from its file name: equal for all sizes and crops of a Plasma wallpaper, and
+/// for files whose names differ only in a size, a one-digit number, or YES and NO, after an underscore. A dark form of
+/// a wallpaper is another motif.
 fn motif(name: &str) -> String {
     if let Some((package, inside)) = name.split_once("/contents/") {
         let form = if inside.starts_with("images_dark/") { "dark" } else { "light" };
@@ -117,7 +117,7 @@ fn is_a_form(word: &str) -> bool {
     size || (number(word) && word.len() == 1) || matches!(word, "YES" | "NO" | "Portrait")
 }
 
-/// The scene of a file, scaled and hashed; `None`, with a line that says why, where there is none.
+/// The scene of a file, scaled and hashed; otherwise `None`, and a line that says why.
 fn scene(path: &Path) -> Option<Scene> {
     let bytes = std::fs::read(path).expect("a file that can be read");
     let name = path.display().to_string();
@@ -144,7 +144,7 @@ fn scene(path: &Path) -> Option<Scene> {
     Some(Scene { name, picture, hashes })
 }
 
-/// Those that are not near one before them, with a line for each that is.
+/// Drops scenes that are near an earlier one, with a line for each.
 fn different(scenes: Vec<Scene>) -> Vec<Scene> {
     let mut different: Vec<Scene> = Vec::new();
     for scene in scenes {

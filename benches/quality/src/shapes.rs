@@ -1,4 +1,4 @@
-//! Alterations of where pixels are: sizes, crops, borders, turns, and what is put on top.
+//! Geometric alterations: sizes, crops, borders, rotations, and overlays.
 
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
@@ -8,19 +8,19 @@ fn part(length: u32, share: f32) -> u32 {
     (length as f32 * share).round() as u32
 }
 
-/// Scaled, each side times `share`.
+/// Scales each side by `share`.
 pub(crate) fn scaled(picture: &RgbImage, share: f32) -> RgbImage {
     let [width, height] = [picture.width(), picture.height()].map(|side| part(side, share).max(1));
     imageops::resize(picture, width, height, FilterType::Lanczos3)
 }
 
-/// Scaled so that no side is longer than `longest`; smaller pictures stay.
+/// Scales down so that no side is longer than `longest`; smaller pictures stay.
 pub(crate) fn at_most(picture: RgbImage, longest: u32) -> RgbImage {
     let longer = picture.width().max(picture.height());
     if longer <= longest { picture } else { scaled(&picture, longest as f32 / longer as f32) }
 }
 
-/// Without `share` of the width at the left and at the right, and of the height at the top and at the bottom.
+/// Cuts `share` of the width off the left and the right, and of the height off the top and the bottom.
 pub(crate) fn cropped(picture: &RgbImage, share: f32) -> RgbImage {
     let [(x, width), (y, height)] = [picture.width(), picture.height()].map(|side| {
         let away = part(side, share);
@@ -29,7 +29,7 @@ pub(crate) fn cropped(picture: &RgbImage, share: f32) -> RgbImage {
     imageops::crop_imm(picture, x, y, width, height).to_image()
 }
 
-/// In a white frame, as wide on all sides as `share` of the longer one.
+/// Adds a white frame, on all sides `share` of the longer side wide.
 pub(crate) fn framed(picture: &RgbImage, share: f32) -> RgbImage {
     let frame = part(picture.width().max(picture.height()), share).max(1);
     let size = (picture.width() + 2 * frame, picture.height() + 2 * frame);
@@ -38,7 +38,7 @@ pub(crate) fn framed(picture: &RgbImage, share: f32) -> RgbImage {
     framed
 }
 
-/// Turned clockwise about its middle, in the same size; what comes in at the corners is black.
+/// Rotates clockwise about the centre, in the same size; the corners become black.
 pub(crate) fn turned(picture: &RgbImage, degrees: f32) -> RgbImage {
     let (sin, cos) = degrees.to_radians().sin_cos();
     let (middle_x, middle_y) = ((picture.width() - 1) as f32 / 2.0, (picture.height() - 1) as f32 / 2.0);
@@ -49,8 +49,8 @@ pub(crate) fn turned(picture: &RgbImage, degrees: f32) -> RgbImage {
     })
 }
 
-/// With a name in the lower right corner: a white plate of 30 % of the width and 8 % of the height, and dark strokes
-/// for letters on it, through which 30 % of the picture is seen.
+/// Adds a signature in the lower right corner: a white plate of 30 % of the width and 8 % of the height, with dark
+/// strokes for letters, blended with 30 % of the picture.
 pub(crate) fn signed(picture: &RgbImage) -> RgbImage {
     let (width, height) = (part(picture.width(), 0.3).max(1), part(picture.height(), 0.08).max(1));
     let (left, top) = (picture.width() - width, picture.height() - height);

@@ -1,5 +1,4 @@
-//! What is printed: how much of what was altered each rule finds, and how many pairs of different scenes it takes for
-//! one.
+//! Prints the tables: how many altered copies each rule finds, and how many pairs of different scenes it reports.
 
 use crate::rules::{CONSENSUS, Rule, VERIFIED};
 use crate::{Altered, alterations, rules};
@@ -17,7 +16,7 @@ const COLUMNS: [&str; 9] = [
     "rotate 3°",
 ];
 
-/// Both tables, of the scenes that count; `not_trusted` is how many others were left out for their hashes.
+/// Prints both tables; `not_trusted` is how many scenes were left out because of their hashes.
 pub(crate) fn print(not_trusted: usize, scenes: &[Altered]) {
     let pairs = scenes.len() * scenes.len().saturating_sub(1);
     println!(
@@ -34,7 +33,7 @@ pub(crate) fn print(not_trusted: usize, scenes: &[Altered]) {
     print_alterations(scenes);
 }
 
-/// One row a rule, and every false pair on standard error.
+/// One row per rule, and every false pair on standard error.
 fn print_rules(scenes: &[Altered]) {
     println!("| rule | all | {} | false pairs | with copies |", COLUMNS.join(" | "));
     println!("|---|{}", "---|".repeat(COLUMNS.len() + 3));
@@ -54,7 +53,7 @@ fn print_rules(scenes: &[Altered]) {
     }
 }
 
-/// One row an alteration.
+/// One row per alteration.
 fn print_alterations(scenes: &[Altered]) {
     println!("| alteration | what it is | {} | {} | not to be trusted |", CONSENSUS.name, VERIFIED.name);
     println!("|---|---|---|---|---|");
@@ -83,13 +82,13 @@ fn recall(rule: &Rule, scenes: &[Altered], wanted: impl Fn(&str) -> bool) -> f64
     f64::from(found as u32) / f64::from(all)
 }
 
-/// The pairs of different scenes that a rule takes for one.
+/// The pairs of different scenes that a rule reports.
 fn false_pairs<'a>(rule: &Rule, scenes: &'a [Altered]) -> Vec<(&'a Altered, &'a Altered)> {
     let pairs = scenes.iter().enumerate().flat_map(|(index, a)| scenes[index + 1..].iter().map(move |b| (a, b)));
     pairs.filter(|(a, b)| rule.near(&a.original, &b.original)).collect()
 }
 
-/// The scenes a rule takes for pairs with altered copies of other scenes: the scene, the other one, which alterations.
+/// The scenes that a rule pairs with altered copies of other scenes: the scene, the other scene, which alterations.
 fn false_pairs_with_copies<'a>(
     rule: &Rule,
     scenes: &'a [Altered],

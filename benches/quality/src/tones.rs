@@ -1,10 +1,10 @@
-//! Alterations of the colours of pixels, each pixel by itself.
+//! Alterations of colours, pixel by pixel.
 
 use image::RgbImage;
 use rand_core::{Rng, SeedableRng};
 use rand_xorshift::XorShiftRng;
 
-/// Every sample, 0 to 255, through a function, cut to that range again.
+/// Applies a function to every sample, 0 to 255, and clamps the result to that range.
 pub(crate) fn each_sample(picture: &RgbImage, mut tone: impl FnMut(f32) -> f32) -> RgbImage {
     let mut altered = picture.clone();
     for sample in altered.iter_mut() {
@@ -13,22 +13,22 @@ pub(crate) fn each_sample(picture: &RgbImage, mut tone: impl FnMut(f32) -> f32) 
     altered
 }
 
-/// As with a camera's exposure: the light times a factor.
+/// Exposure: linear light times a factor.
 pub(crate) fn light(picture: &RgbImage, factor: f32) -> RgbImage {
     each_sample(picture, |sample| sample * factor)
 }
 
-/// The distance from middle grey times a factor.
+/// Contrast: the distance from middle grey times a factor.
 pub(crate) fn contrast(picture: &RgbImage, factor: f32) -> RgbImage {
     each_sample(picture, |sample| 128.0 + (sample - 128.0) * factor)
 }
 
-/// The curve of a power; black and white stay.
+/// Gamma curve; black and white stay.
 pub(crate) fn gamma(picture: &RgbImage, power: f32) -> RgbImage {
     each_sample(picture, |sample| 255.0 * (sample / 255.0).powf(power))
 }
 
-/// As of a high sensitivity: each sample up to `levels` more or less, all equally likely. The same noise every time.
+/// Noise as of a high sensitivity: each sample changes by up to `levels`, uniformly. The noise is the same every time.
 pub(crate) fn noise(picture: &RgbImage, levels: f32) -> RgbImage {
     let mut random = vec![0; picture.as_raw().len()];
     XorShiftRng::seed_from_u64(20_260_101).fill_bytes(&mut random);

@@ -1,5 +1,5 @@
 //! The banded join: sets sorted by a band of the driving column, each left place compared with the right places whose
-//! band differs in few bits. One pass a band; a pair is found in the first band in which it is near.
+//! band differs in few bits. One pass per band; a pair is reported in the first band in which it is near.
 
 #![allow(unsafe_code, reason = "kernels are launched with addresses of the device")]
 
@@ -11,10 +11,10 @@ use crate::part::{Part, Rows, Uploaded};
 use crate::request::{Band, Request};
 use crate::slices::{Rectangle, Slices};
 
-/// Blocks of a launch, at most: far below what a grid can have.
+/// The most blocks of a launch: far below the limit of a grid.
 const MOST_BLOCKS: u32 = 1 << 24;
 
-/// A set in the order of a band.
+/// A set sorted by a band.
 #[derive(Clone, Copy)]
 struct Sorted {
     counts: Pointer<u32>,
@@ -25,12 +25,12 @@ struct Sorted {
     rows: Pointer<u32>,
 }
 
-/// The passes of all bands; the arrays serve one after the other.
+/// The passes of all bands; each pass reuses the arrays.
 pub(crate) struct Banded {
     bands: Vec<Band>,
     kernels: kernels::Banded,
     left: Sorted,
-    /// The left one again within one set.
+    /// Equal to `left` within one set.
     right: Sorted,
     flips: Pointer<u32>,
     earlier: Pointer<params::Band>,
@@ -51,7 +51,7 @@ fn most_flips(bands: &[Band]) -> usize {
 }
 
 impl Banded {
-    /// What it needs beside the part itself, in bytes.
+    /// The memory that it needs in addition to the part itself, in bytes.
     pub(crate) fn bytes(request: &Request, rows: &Rows, bands: &[Band]) -> usize {
         let words = request.left.columns[request.driving].words();
         let counts = counts_for(bands);
@@ -67,7 +67,7 @@ impl Banded {
             + Arena::bytes::<params::Band>(bands.len())
     }
 
-    /// Takes the arrays, and begins with the first band.
+    /// Allocates the arrays, and begins with the first band.
     pub(crate) fn begin(part: &Part<'_>, bands: &[Band]) -> Result<Self, GpuError> {
         let counts = counts_for(bands);
         let sorted = |set: &Uploaded| {
@@ -104,7 +104,7 @@ impl Banded {
         Ok(banded)
     }
 
-    /// Goes on with the next band. `false` after the last.
+    /// Continues with the next band. `false` after the last.
     pub(crate) fn next_band(&mut self, part: &Part<'_>) -> Result<bool, GpuError> {
         self.current += 1;
         if self.current == self.bands.len() {
@@ -125,8 +125,7 @@ impl Banded {
         part.device.copy_in(self.flips, &flips)?;
         self.n_flips = flips.len() as u32;
         let blocks = part.left.rows.div_ceil(params::BAND_THREADS);
-        // The first launch is a short one, counted in looks at buckets: nothing is known yet of the device's speed at
-        // this.
+        // The first launch is short, counted in bucket look-ups: nothing is known yet of the device's speed at this.
         let looks = f64::from(1 << 22) / f64::from(params::BAND_THREADS);
         let area = looks / f64::from(self.n_flips) * f64::from(part.right.rows);
         self.slices = Slices::new(blocks, part.right.rows, params::BAND_THREADS, area, MOST_BLOCKS);
@@ -151,7 +150,7 @@ impl Banded {
             words: part.words as u32,
         };
         let each = |kernel: Kernel, blocks: u32, threads: u32| {
-            // SAFETY: the arrays were made for this, as long as the kernels expect.
+            // SAFETY: the arrays were allocated for these kernels, with the lengths that they expect.
             unsafe { device.launch(kernel, (blocks, 1), threads, &parameters) }
         };
         let rows = set.rows.div_ceil(params::BAND_THREADS);
@@ -183,7 +182,7 @@ impl Banded {
             from: slice.window.start,
             to: slice.window.end,
         };
-        // SAFETY: the arrays are those of the part and of the sort, as long as the kernel expects.
+        // SAFETY: the arrays are those of the part and of the sort, with the lengths that the kernel expects.
         unsafe {
             part.device.launch(self.kernels.probe, (slice.blocks.len() as u32, 1), params::BAND_THREADS, &parameters)
         }

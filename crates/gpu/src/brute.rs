@@ -10,15 +10,15 @@ use crate::part::{Part, Rows, Uploaded};
 use crate::request::Request;
 use crate::slices::{Rectangle, Slices};
 
-/// Right rows of a block, where there are many rows; few rows need short segments, to fill the device.
+/// Right rows per block, where there are many rows; few rows need short segments, to fill the device.
 const LONG_SEGMENT: u32 = 4096;
 const SHORT_SEGMENT: u32 = 512;
 /// Rows below which segments are short.
 const FEW_ROWS: u32 = 100_000;
-/// What a grid can have in its second dimension.
+/// The most blocks in the second dimension of a grid.
 const MOST_BLOCKS: u32 = 65_535;
 
-/// Which instructions do it.
+/// The instructions of a brute force kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Instructions {
     /// Matrix instructions on bits.
@@ -30,7 +30,7 @@ pub(crate) enum Instructions {
 }
 
 impl Instructions {
-    /// The fastest for a device: bits are emulated after compute capability 9.0.
+    /// The fastest instructions of a device: matrix instructions on bits are emulated after compute capability 9.0.
     pub(crate) fn best(capability: (u32, u32)) -> Self {
         match capability {
             (..8, _) => Self::Popc,
@@ -40,7 +40,7 @@ impl Instructions {
     }
 }
 
-/// Left and right places that the kernel reads: rows as they are, or sorted by their number of ones.
+/// Left and right places that the kernel reads: rows in their order, or sorted by popcount.
 #[derive(Clone, Copy)]
 struct Places {
     hashes: Pointer<u64>,
@@ -57,8 +57,7 @@ pub(crate) struct Brute {
     pub(crate) slices: Slices,
 }
 
-/// Right rows of a block. A block meets no more pairs than there is room for, so that a launch can always be cut to
-/// fit.
+/// Right rows per block. A block never tests more pairs than `capacity`, so that a launch can always be cut to fit.
 fn segment(rows: u32, block: u32, capacity: usize) -> u32 {
     let fits = (block as usize) * (LONG_SEGMENT as usize) <= capacity;
     if rows < FEW_ROWS || !fits { SHORT_SEGMENT } else { LONG_SEGMENT }
@@ -69,7 +68,7 @@ fn is_sorted(instructions: Instructions, words: usize) -> bool {
 }
 
 impl Brute {
-    /// What it needs beside the part itself, in bytes.
+    /// The memory that it needs in addition to the part itself, in bytes.
     pub(crate) fn bytes(device: &Device, request: &Request, rows: &Rows) -> usize {
         let words = request.left.columns[request.driving].words();
         if !is_sorted(device.instructions(), words) {
@@ -102,8 +101,7 @@ impl Brute {
         let most = part.left.rows.max(part.right.rows);
         let segment = segment(most, kernel.rows, part.capacity());
         let blocks = part.left.rows.div_ceil(kernel.rows);
-        // The first launch is a short one, for nothing is known yet of the device's speed at this; they grow from
-        // there.
+        // The first launch is short: nothing is known yet of the device's speed at this. Later ones grow.
         let area = f64::from(1 << 24) / f64::from(kernel.rows);
         let slices = Slices::new(blocks, part.right.rows, segment, area, MOST_BLOCKS);
         Ok(Brute { kernel, left, right, segment, slices })
@@ -130,7 +128,7 @@ impl Brute {
         };
         let segments = (slice.window.end - slice.window.start).div_ceil(self.segment);
         let grid = (segments, slice.blocks.len() as u32);
-        // SAFETY: the arrays are those of the part and of the sort, as long as the kernel expects.
+        // SAFETY: the arrays are those of the part and of the sort, with the lengths that the kernel expects.
         unsafe { part.device.launch(self.kernel.kernel, grid, params::BRUTE_THREADS, &parameters) }
     }
 }
@@ -156,7 +154,7 @@ fn sort_by_ones(part: &Part<'_>, set: &Uploaded) -> Result<Places, GpuError> {
     };
     let grid = (set.rows.div_ceil(params::ONES_THREADS), 1);
     let each = |kernel: Kernel, grid: (u32, u32), threads: u32| {
-        // SAFETY: the arrays were made for this, as long as the kernels expect.
+        // SAFETY: the arrays were allocated for these kernels, with the lengths that they expect.
         unsafe { device.launch(kernel, grid, threads, &parameters) }
     };
     each(kernels::ONES_COUNT, grid, params::ONES_THREADS)?;
@@ -170,7 +168,7 @@ mod tests {
     use super::*;
     use crate::part::{LEAST_RESULTS, RESULTS};
 
-    /// What the smallest launch can find has room, whatever the kernel and however little room there is.
+    /// The results of the smallest launch fit, whatever the kernel and however small the buffer.
     #[test]
     fn the_smallest_launch_fits() {
         let all = [Instructions::Bits, Instructions::Bytes, Instructions::Popc];

@@ -1,5 +1,5 @@
-//! A client of the GPU process: asks, and takes what comes. It never blocks, so that its caller can look for
-//! interrupts.
+//! A client of the GPU process: sends a question and receives answers. It never blocks, so that its caller can check
+//! for interrupts.
 
 use crate::error::GpuError;
 use crate::protocol::{Ask, Kind, Question, Status, VERSION, first_frame, frame};
@@ -16,23 +16,23 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Bytes that are read at a time.
+/// Bytes per read.
 const PIECE: usize = 1 << 20;
 
-/// What came from the GPU process.
+/// An answer of the GPU process.
 #[derive(Debug)]
 pub enum Answer<'a> {
     /// Pairs of rows, and their distances, one a column, those of a pair together.
     Pairs(&'a [(u32, u32)], &'a [u16]),
-    /// For the next rows the first row that is equal to each.
+    /// For each of the next rows, the first row equal to it.
     Firsts(&'a [u32]),
-    /// The search goes on.
+    /// The search is still running.
     Alive,
-    /// That was all.
+    /// The search is done.
     Done,
-    /// The search has ended.
+    /// The search has ended with an error.
     Failed(GpuError),
-    /// What the process says of itself.
+    /// The process's status.
     Status(Status),
 }
 
@@ -41,18 +41,18 @@ pub enum Answer<'a> {
 pub struct Client {
     stream: UnixStream,
     input: Vec<u8>,
-    /// Bytes of `input` that were handed out.
+    /// Bytes of `input` that were consumed.
     used: usize,
     pairs: Vec<(u32, u32)>,
     distances: Vec<u16>,
     firsts: Vec<u32>,
     columns: usize,
-    /// When something was read last.
+    /// When bytes last arrived.
     heard: Instant,
 }
 
 impl Client {
-    /// Connects to the socket at `path`. Errors: the system's, `WouldBlock` where the process is too busy to accept
+    /// Connects to the socket at `path`. Errors: the system's; `WouldBlock` where the process is too busy to accept
     /// anyone, `NotFound` and `ConnectionRefused` where no process serves it, `PermissionDenied` where it belongs to
     /// another user.
     pub fn connect(path: &Path) -> io::Result<Self> {
@@ -69,7 +69,7 @@ impl Client {
         Ok(Client { stream, input, used: 0, pairs, distances, firsts, columns: 0, heard })
     }
 
-    /// Asks; `file` holds the hashes. Errors: the system's, `UnexpectedEof` where the process is gone.
+    /// Sends a question; `file` holds the hashes. Errors: the system's, `UnexpectedEof` where the process is gone.
     pub fn ask(&mut self, question: &Question, file: Option<OwnedFd>) -> io::Result<()> {
         self.columns = match question {
             Question::Pairs { radii, .. } => radii.len(),
@@ -79,7 +79,7 @@ impl Client {
         let text = serde_json::to_vec(&ask).map_err(io::Error::other)?;
         let mut bytes = Vec::new();
         frame(&mut bytes, Kind::Ask, &[&text]).map_err(io::Error::other)?;
-        // It is shorter than what a socket takes at once when nothing waits in it.
+        // The message is shorter than what an empty socket buffer takes at once.
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut with = SendAncillaryBuffer::new(&mut space);
         let files: Vec<BorrowedFd<'_>> = file.iter().map(AsFd::as_fd).collect();
@@ -91,8 +91,8 @@ impl Client {
         if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    /// What has come next; `None` where nothing has yet. Errors: `UnexpectedEof` where the process is gone,
-    /// `InvalidData` for what no process of ours says.
+    /// The next answer; `None` where none has arrived. Errors: `UnexpectedEof` where the process is gone, `InvalidData`
+    /// for a message outside of the protocol.
     pub fn receive(&mut self) -> io::Result<Option<Answer<'_>>> {
         loop {
             match first_frame(&self.input[self.used..]) {
@@ -155,12 +155,12 @@ impl Client {
         })
     }
 
-    /// For how long nothing was read, since it was connected.
+    /// How long nothing has arrived, counted from the connection at first.
     pub fn silent_for(&self) -> Duration {
         self.heard.elapsed()
     }
 
-    /// Waits until something has come, or for so long.
+    /// Waits until something arrives, or until the timeout.
     pub fn wait(&self, at_most: Duration) -> io::Result<()> {
         let at_most = at_most.min(Duration::from_secs(3600));
         let patience = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: i64::from(at_most.subsec_nanos()) };
@@ -171,12 +171,12 @@ impl Client {
     }
 }
 
-/// Makes room in a vector; that it cannot be had is an error, and no end of the process.
+/// Reserves room in a vector; a failed allocation is an error and does not abort the process.
 fn reserve<T>(vec: &mut Vec<T>, elements: usize) -> io::Result<()> {
     vec.try_reserve(elements).map_err(|_| io::ErrorKind::OutOfMemory.into())
 }
 
-/// An error of a stream whose other end is gone is the end of the stream.
+/// Maps the errors of a stream whose other end is gone to the end of the stream.
 fn is_gone(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => io::ErrorKind::UnexpectedEof.into(),

@@ -1,4 +1,4 @@
-//! Equal rows on the device: for each row the first one that is equal to it in all columns.
+//! Equal rows on the device: for each row, the first row that equals it in all columns.
 
 #![allow(unsafe_code, reason = "kernels are launched with addresses of the device")]
 
@@ -12,10 +12,10 @@ use crate::request::{Method, Request, Set};
 use crate::slices::{Rectangle, Slices};
 use std::time::Instant;
 
-/// Blocks of a launch, at most.
+/// The most blocks of a launch.
 const MOST_BLOCKS: u32 = 1 << 22;
 
-/// A search for equal rows that is under way: a step is one launch, or the copying in of some rows.
+/// A running search for equal rows: a step is one launch, or the upload of some rows.
 pub struct Collapse<'d> {
     part: Part<'d>,
     places: Pointer<u32>,
@@ -27,19 +27,19 @@ pub struct Collapse<'d> {
     slices: Slices,
     /// Whether all rows are in the table.
     inserted: bool,
-    /// Rows whose first ones were handed out.
+    /// Rows whose results were handed out.
     handed: usize,
 }
 
 impl<'d> Collapse<'d> {
-    /// Takes memory for a set. `seed` keeps anyone from choosing rows that meet in the table. Errors: `OutOfMemory`,
-    /// where the set does not fit: it is not cut; `Refused`.
+    /// Allocates memory for a set. `seed` keeps an attacker from choosing rows that collide in the table. Errors:
+    /// `OutOfMemory` where the set does not fit: it is not cut; `Refused`.
     pub fn new(device: &'d Device, set: &Set, seed: u64) -> Result<Self, GpuError> {
         device.prove(Subject::Collapse)?;
         Self::unproved(device, set, seed)
     }
 
-    /// The same with kernels of which nobody knows yet that they are right.
+    /// [`Self::new`] with kernels that are not proved yet.
     pub(crate) fn unproved(device: &'d Device, set: &Set, seed: u64) -> Result<Self, GpuError> {
         let columns = set.columns.len();
         let request =
@@ -70,7 +70,7 @@ impl<'d> Collapse<'d> {
         })
     }
 
-    /// One launch, or the copying in of some rows. `false` where all is done.
+    /// One launch, or the upload of some rows. `false` when done.
     pub fn step(&mut self) -> Result<bool, GpuError> {
         self.part.copy_some()?;
         if !self.part.is_whole() {
@@ -109,14 +109,14 @@ impl<'d> Collapse<'d> {
             count: rows.min(self.part.left.rows - first_row),
         };
         let kernel = if self.inserted { kernels::COLLAPSE_FIRST } else { kernels::COLLAPSE_INSERT };
-        // SAFETY: the arrays were made for this, as long as the kernels expect.
+        // SAFETY: the arrays were allocated for these kernels, with the lengths that they expect.
         unsafe {
             self.part.device.launch(kernel, (slice.blocks.len() as u32, 1), params::COLLAPSE_THREADS, &parameters)
         }
     }
 
-    /// Hands out the first row that is equal to each of the next rows, at most `most`; after the last step. `false`
-    /// where that was all. Errors: `WrongAnswer`.
+    /// Hands out, after the last step, the first equal row of each of the next rows, at most `most`. `false` after the
+    /// last row. Errors: `WrongAnswer`.
     pub fn take<E: From<GpuError>>(
         &mut self,
         most: usize,

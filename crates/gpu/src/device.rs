@@ -1,12 +1,11 @@
-//! A device as this process uses it: context, stream, compiled modules, memory within a limit, and how data get there
-//! and back.
+//! A device as this process uses it: context, stream, compiled modules, memory within a limit, and transfers.
 //!
-//! A process has one [`Device`] at most at a time, on one thread. All work goes through one stream, in turn.
+//! A process has at most one [`Device`] at a time, on one thread. All work goes through one stream, in order.
 //!
-//! - Memory: each search has one [`Arena`], a single allocation that is cut into arrays. What is allocated in all stays
-//!   within the limit that was given; the arena that was given back last is kept for the next search.
+//! - Memory: each search has one [`Arena`], a single allocation that is cut into arrays. The sum of all allocations
+//!   stays within the limit; the arena that was freed last is kept for the next search.
 //! - Transfers go through pinned memory that is allocated once: pageable copies have a fifth of its rate.
-//! - Results are read only after the stream has been waited for, and every error of that wait is looked at first.
+//! - Results are read only after waiting for the stream, and every error of that wait is checked first.
 
 #![allow(unsafe_code, reason = "copies and kernels take addresses of the device")]
 
@@ -25,12 +24,12 @@ use std::ptr::NonNull;
 
 /// Bytes of pinned memory, for both directions.
 pub(crate) const STAGING: usize = 8 << 20;
-/// Addresses of arrays are multiples of this: what the widest load of a kernel needs, and whole lines of the caches.
+/// Alignment of arrays: what the widest load of a kernel needs, and whole cache lines.
 const ALIGNMENT: usize = 256;
 /// The oldest compute capability that the kernels run on.
 const OLDEST: (u32, u32) = (7, 5);
 
-/// What the driver says of a device.
+/// The driver's description of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {
     /// The product's name.
@@ -51,7 +50,7 @@ pub struct Device {
     info: Info,
     limit: usize,
     allocated: Cell<usize>,
-    /// Arenas that searches have.
+    /// Arenas in use by searches.
     arenas: Cell<usize>,
     lost: Cell<Option<u32>>,
     /// The memory of the last arena, and its size.
@@ -108,7 +107,7 @@ impl Device {
         })
     }
 
-    /// What the driver says of it.
+    /// The driver's description of it.
     pub fn info(&self) -> &Info {
         &self.info
     }
@@ -118,7 +117,7 @@ impl Device {
         Instructions::best(self.info.capability)
     }
 
-    /// Proves a kind of kernel, the first time. Errors: `WrongAnswer`.
+    /// Proves a kind of kernel, on first use. Errors: `WrongAnswer`.
     pub(crate) fn prove(&self, subject: Subject) -> Result<(), GpuError> {
         if !self.proved.borrow().contains(&subject) {
             proof::prove(self, subject)?;
@@ -127,7 +126,7 @@ impl Device {
         Ok(())
     }
 
-    /// Pairs of 256-bit hashes that brute force compares in a second: measured, which takes some milliseconds. Errors:
+    /// Pairs of 256-bit hashes that brute force compares per second: measured, which takes some milliseconds. Errors:
     /// those of a search, and of its proof.
     pub fn rate(&self) -> Result<f64, GpuError> {
         self.prove(Subject::Brute(4, false))?;
@@ -139,12 +138,12 @@ impl Device {
         self.limit
     }
 
-    /// Bytes that are allocated, the spare arena among them.
+    /// Bytes that are allocated, including the spare arena.
     pub fn allocated(&self) -> usize {
         self.allocated.get()
     }
 
-    /// An outcome of the driver's; an error after which nothing works any more is remembered, and comes back at once.
+    /// Passes on an outcome of the driver; remembers a sticky error, which every later call then returns at once.
     pub(crate) fn noted<T>(&self, outcome: Result<T, GpuError>) -> Result<T, GpuError> {
         if let Some(code) = self.lost.get() {
             return Err(GpuError::Lost(code));
@@ -160,10 +159,10 @@ impl Device {
         self.noted(self.stream.wait())
     }
 
-    /// Queues a kernel, which gets one parameter, a structure that is passed by value.
+    /// Queues a kernel with one parameter, a structure that is passed by value.
     ///
     /// # Safety
-    /// `parameter` is what the kernel declares, and what it says of the device's memory is true.
+    /// `parameter` is what the kernel declares, and what it says of device memory is true.
     pub(crate) unsafe fn launch<P>(
         &self,
         kernel: Kernel,
@@ -195,21 +194,21 @@ impl Device {
         Ok(function)
     }
 
-    /// Copies an array to the device; done when this returns.
+    /// Copies an array to the device; complete on return.
     pub(crate) fn copy_in<T: Plain>(&self, to: Pointer<T>, from: &[T]) -> Result<(), GpuError> {
         let mut staging = self.staging.borrow_mut();
         let staging = self.staged(&mut staging)?;
         for (number, piece) in bytes_of(from).chunks(STAGING).enumerate() {
             let here = staging.bytes(piece.len());
             here.copy_from_slice(piece);
-            // SAFETY: the memory is pinned, and filled again after a wait alone; the array has room for all of `from`.
+            // SAFETY: the memory is pinned, and refilled only after a wait; the array has room for all of `from`.
             self.noted(unsafe { self.stream.copy_in(to.address + (number * STAGING) as u64, here) })?;
             self.wait()?;
         }
         Ok(())
     }
 
-    /// Copies an array from the device, and gives it to `take` piece by piece. What was queued before is done then.
+    /// Copies an array from the device, and passes it to `take` piece by piece. Waits for everything queued before.
     pub(crate) fn copy_out<T: Plain, E: From<GpuError>>(
         &self,
         from: Pointer<T>,
@@ -222,7 +221,7 @@ impl Device {
         for first in (0..count).step_by(piece) {
             let bytes = piece.min(count - first) * size_of::<T>();
             let here = staging.bytes(bytes);
-            // SAFETY: the memory is pinned, and looked at after the wait; the array is `count` long.
+            // SAFETY: the memory is pinned, and read after the wait; the array is `count` long.
             self.noted(unsafe { self.stream.copy_out(here, from.address + (first * size_of::<T>()) as u64) })?;
             self.wait()?;
             take(values_of(here))?;
@@ -235,7 +234,7 @@ impl Device {
         if count == 0 {
             return Ok(());
         }
-        // SAFETY: the array is `count` long at least.
+        // SAFETY: the array is at least `count` long.
         self.noted(unsafe { self.stream.fill(array.address, byte, count * size_of::<T>()) })
     }
 
@@ -249,12 +248,12 @@ impl Device {
         }
     }
 
-    /// Whether other searches have memory, and will give it back.
+    /// Whether other searches hold memory that they will free.
     pub(crate) fn is_shared(&self) -> bool {
         self.arenas.get() > 0
     }
 
-    /// Memory for a search. Errors: `OutOfMemory`, where the limit or the device has less.
+    /// Allocates memory for a search. Errors: `OutOfMemory`, where the limit or the device has less.
     pub(crate) fn arena(&self, bytes: usize) -> Result<Arena<'_>, GpuError> {
         let bytes = bytes.next_multiple_of(ALIGNMENT);
         if let Some((address, size)) = self.spare.take() {
@@ -301,7 +300,7 @@ impl Staging {
     }
 }
 
-/// Numbers, and structures of numbers without padding, of which every pattern of bits is a value.
+/// Numbers, and structures of numbers without padding, for which every bit pattern is valid.
 pub(crate) trait Plain: Copy + 'static {}
 impl Plain for u8 {}
 impl Plain for u16 {}
@@ -315,7 +314,7 @@ fn bytes_of<T: Plain>(values: &[T]) -> &[u8] {
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
 }
 
-/// Pinned memory begins at a page, so that it is aligned.
+/// Reads values from pinned memory, which begins at a page and so is aligned.
 fn values_of<T: Plain>(bytes: &[u8]) -> &[T] {
     // SAFETY: any bits are a value, and `align_to` gives only what is aligned.
     let (before, values, after) = unsafe { bytes.align_to() };
@@ -339,7 +338,7 @@ impl<T> Clone for Pointer<T> {
 impl<T> Copy for Pointer<T> {}
 
 impl<T> Pointer<T> {
-    /// No array.
+    /// The null pointer.
     pub(crate) const NULL: Self = Pointer { address: 0, kind: PhantomData };
 
     /// The elements from `index` on.
@@ -347,13 +346,13 @@ impl<T> Pointer<T> {
         Pointer { address: self.address + (index * size_of::<T>()) as u64, kind: PhantomData }
     }
 
-    /// As kernels take it.
+    /// The address that kernels get.
     pub(crate) fn address(self) -> u64 {
         self.address
     }
 }
 
-/// The memory of a search, cut into arrays from its beginning on.
+/// The memory of a search, cut into arrays from its start.
 #[derive(Debug)]
 pub(crate) struct Arena<'d> {
     device: &'d Device,
@@ -363,13 +362,12 @@ pub(crate) struct Arena<'d> {
 }
 
 impl Arena<'_> {
-    /// What an array of `count` elements takes.
+    /// The size of an array of `count` elements.
     pub(crate) fn bytes<T>(count: usize) -> usize {
         (count * size_of::<T>()).next_multiple_of(ALIGNMENT)
     }
 
-    /// An array of `count` elements, of which nothing is known. Errors: `OutOfMemory`, where the arena was made too
-    /// small.
+    /// An uninitialized array of `count` elements. Errors: `OutOfMemory`, where the arena is too small.
     pub(crate) fn array<T: Plain>(&self, count: usize) -> Result<Pointer<T>, GpuError> {
         let (at, bytes) = (self.used.get(), Self::bytes::<T>(count));
         if at + bytes > self.size {
@@ -383,7 +381,7 @@ impl Arena<'_> {
 impl Drop for Arena<'_> {
     fn drop(&mut self) {
         self.device.arenas.set(self.device.arenas.get() - 1);
-        // What runs may still write to it. Where nobody knows whether it does, nobody gets this memory again.
+        // A running kernel may still write to it. If the wait fails, this memory is never reused.
         if self.device.wait().is_err() {
             return;
         }

@@ -1,4 +1,4 @@
-//! The CUDA driver's calls that this crate makes, each as a safe function where it can be one. Used by `device` alone.
+//! The CUDA driver calls of this crate, each as a safe function where possible. Used by `device` alone.
 //!
 //! `libcuda.so.1` belongs to the driver and is opened at run time. cudarc looks up each function when it is first
 //! called, and panics where the library or the function is missing. So [`Driver::open`] looks for all of them first: a
@@ -17,7 +17,7 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
-/// Every function that is called, by cudarc or by this crate.
+/// Every driver function that is called, by cudarc or by this crate.
 const FUNCTIONS: [&str; 26] = [
     "cuInit",
     "cuDriverGetVersion",
@@ -50,11 +50,11 @@ const FUNCTIONS: [&str; 26] = [
 /// Codes after which the context, and with it this process's use of the device, is gone: illegal address, launch
 /// failure, misaligned address and the like; ECC and hardware errors; a device that has fallen off the bus.
 const STICKY: [u32; 18] = [4, 46, 214, 219, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 999];
-/// `CUDA_ERROR_OUT_OF_MEMORY`; also what a new context gets on a card that others fill.
+/// `CUDA_ERROR_OUT_OF_MEMORY`; also the error of a new context on a device that others fill.
 const OUT_OF_MEMORY: u32 = 2;
-/// Codes that mean that the driver does not know the kernels' PTX.
+/// Codes that mean that the driver does not support the kernels' PTX.
 const TOO_NEW: [u32; 2] = [209, 222];
-/// Codes that mean that there is no device, at the first calls.
+/// Codes of the first calls that mean that there is no device.
 const NO_DEVICE: [u32; 4] = [100, 101, 801, 802];
 
 /// The driver, with all functions that are needed.
@@ -62,7 +62,7 @@ const NO_DEVICE: [u32; 4] = [100, 101, 801, 802];
 pub(crate) struct Driver(());
 
 impl Driver {
-    /// Opens the library, the first time, and initializes the driver. Errors: `NoDriver`, `NoDevice`.
+    /// Opens the library on first use, and initializes the driver. Errors: `NoDriver`, `NoDevice`.
     pub(crate) fn open() -> Result<Self, GpuError> {
         static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
         FOUND.get_or_init(find).clone().map_err(GpuError::NoDriver)?;
@@ -96,14 +96,14 @@ impl Driver {
     }
 }
 
-/// Looks for the library and each function. In the order in which cudarc looks for the library.
+/// Finds the library and each function, in the order in which cudarc searches for the library.
 fn find() -> Result<(), String> {
     let names = cudarc::get_lib_name_candidates("cuda");
     // SAFETY: libcuda's initializers have no condition that this could break.
     let found = names.iter().find_map(|name| unsafe { libloading::Library::new(name) }.ok());
     let Some(library) = found else { return Err("libcuda.so.1 cannot be opened".into()) };
     for name in FUNCTIONS {
-        // SAFETY: the symbol is looked up, and never called by this.
+        // SAFETY: the symbol is looked up, and never called here.
         if unsafe { library.get::<*const c_void>(name.as_bytes()) }.is_err() {
             return Err(format!("libcuda.so.1 has no function {name}: the driver is too old"));
         }
@@ -146,7 +146,7 @@ impl Card {
         value.map(|value| value as u32).map_err(|error| classify("cuDeviceGetAttribute", error, 0))
     }
 
-    /// Makes the primary context, and makes it this thread's.
+    /// Retains the primary context, and makes it current on this thread.
     pub(crate) fn retain(self) -> Result<Context, GpuError> {
         // SAFETY: the device is one that the driver gave.
         let context = unsafe { result::primary_ctx::retain(self.device) }
@@ -158,7 +158,7 @@ impl Card {
     }
 }
 
-/// A reference to the primary context, which is this thread's while it lives.
+/// A reference to the primary context, which is current on this thread while it lives.
 #[derive(Debug)]
 pub(crate) struct Context {
     card: Card,
@@ -171,28 +171,27 @@ impl Context {
         Ok(Stream(stream))
     }
 
-    /// Memory of the device: its address. Freed by [`free`](Self::free).
+    /// Allocates device memory and returns its address. Freed by [`free`](Self::free).
     pub(crate) fn allocate(&self, bytes: usize) -> Result<u64, GpuError> {
-        // SAFETY: the memory is given to kernels as an address alone.
+        // SAFETY: the memory is passed to kernels as an address alone.
         unsafe { result::malloc_sync(bytes) }.map_err(|error| classify("cuMemAlloc", error, bytes))
     }
 
-    /// Frees memory that [`allocate`](Self::allocate) gave; waits for kernels that run.
+    /// Frees memory of [`allocate`](Self::allocate); waits for running kernels.
     pub(crate) fn free(&self, address: u64) {
-        // SAFETY: the owner frees it once. After an error that is sticky this fails, and all memory ends with the
-        // process.
+        // SAFETY: the owner frees it once. After a sticky error this fails, and the memory ends with the process.
         let _ = unsafe { result::free_sync(address) };
     }
 
-    /// Pinned memory of the host.
+    /// Allocates pinned host memory.
     pub(crate) fn allocate_host(&self, bytes: usize) -> Result<NonNull<u8>, GpuError> {
-        // SAFETY: the memory is owned by whom it is returned to.
+        // SAFETY: the caller owns the memory.
         let memory =
             unsafe { result::malloc_host(bytes, 0) }.map_err(|error| classify("cuMemHostAlloc", error, bytes))?;
         NonNull::new(memory.cast()).ok_or(GpuError::OutOfMemory(bytes))
     }
 
-    /// Frees what [`allocate_host`](Self::allocate_host) gave.
+    /// Frees memory of [`allocate_host`](Self::allocate_host).
     pub(crate) fn free_host(&self, memory: NonNull<u8>) {
         // SAFETY: the owner frees it once.
         let _ = unsafe { result::free_host(memory.as_ptr().cast()) };
@@ -213,12 +212,12 @@ impl Drop for Context {
     }
 }
 
-/// A queue of work of the device.
+/// A stream: a queue of device work.
 #[derive(Debug)]
 pub(crate) struct Stream(sys::CUstream);
 
 impl Stream {
-    /// Waits until all work is done. Errors: `Lost`, whatever the code: nobody knows then what still runs.
+    /// Waits until all work is done. Errors: `Lost`, whatever the code: it is unknown then what still runs.
     pub(crate) fn wait(&self) -> Result<(), GpuError> {
         // SAFETY: the stream is alive.
         unsafe { result::stream::synchronize(self.0) }.map_err(|error| GpuError::Lost(code(error)))
@@ -226,8 +225,9 @@ impl Stream {
 
     /// Queues a copy to the device.
     ///
-    /// # Safety `from` is pinned, and stays as it is until the stream has been waited for; `to` is memory of the device
-    /// with room for it.
+    /// # Safety
+    /// `from` is pinned, and does not change until the stream has been waited for; `to` is device memory with room for
+    /// it.
     pub(crate) unsafe fn copy_in(&self, to: u64, from: &[u8]) -> Result<(), GpuError> {
         // SAFETY: as promised by the caller.
         unsafe { result::memcpy_htod_async(to, from, self.0) }.map_err(|error| classify("cuMemcpyHtoDAsync", error, 0))
@@ -236,7 +236,7 @@ impl Stream {
     /// Queues a copy from the device.
     ///
     /// # Safety
-    /// `to` is pinned, and nobody looks at it until the stream has been waited for; `from` is memory of the device.
+    /// `to` is pinned, and not read until the stream has been waited for; `from` is device memory.
     pub(crate) unsafe fn copy_out(&self, to: &mut [u8], from: u64) -> Result<(), GpuError> {
         // SAFETY: as promised by the caller.
         unsafe { result::memcpy_dtoh_async(to, from, self.0) }.map_err(|error| classify("cuMemcpyDtoHAsync", error, 0))
@@ -245,7 +245,7 @@ impl Stream {
     /// Queues the filling of memory of the device with a byte.
     ///
     /// # Safety
-    /// `at` is memory of the device, `bytes` long at least.
+    /// `at` is device memory, at least `bytes` long.
     pub(crate) unsafe fn fill(&self, at: u64, byte: u8, bytes: usize) -> Result<(), GpuError> {
         // SAFETY: as promised by the caller.
         unsafe { result::memset_d8_async(at, byte, bytes, self.0) }
@@ -255,7 +255,7 @@ impl Stream {
     /// Queues a kernel.
     ///
     /// # Safety
-    /// `parameters` point to what the kernel declares, one each, and what those say of the device's memory is true.
+    /// `parameters` point to what the kernel declares, one each, and what those say of device memory is true.
     pub(crate) unsafe fn launch(
         &self,
         function: Function,
@@ -308,7 +308,7 @@ fn name(error: DriverError) -> String {
     error.error_name().map_or_else(|_| format!("error {}", code(error)), |name| name.to_string_lossy().into_owned())
 }
 
-/// What an error of a call means; `bytes` is what the call wanted to have.
+/// The meaning of an error of a call; `bytes` is the size that the call asked for.
 fn classify(call: &'static str, error: DriverError, bytes: usize) -> GpuError {
     match code(error) {
         OUT_OF_MEMORY => GpuError::OutOfMemory(bytes),

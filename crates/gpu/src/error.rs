@@ -4,34 +4,34 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 
-/// Why a search cannot run, or go on, on the device.
+/// Why a search cannot run, or continue, on the device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GpuError {
     /// There is no CUDA driver that this crate can use: none is installed, or it lacks a function.
     NoDriver(String),
-    /// The driver has no device, or refuses it to this process.
+    /// The driver has no device, or denies it to this process.
     NoDevice(String),
-    /// The device is older than the kernels: its compute capability.
+    /// The device is older than the kernels support: its compute capability.
     TooOld(u32, u32),
-    /// The device, the limit, or the host's memory for transfers is full. Bytes that were wanted.
+    /// The device, the limit, or the host's memory for transfers is full: the bytes that were requested.
     OutOfMemory(usize),
-    /// The device is gone for this process, which never gets another context: the driver's code.
+    /// The device is lost for this process, which never gets another context: the driver's code.
     Lost(u32),
-    /// The driver refused a call: its name, the driver's code.
+    /// The driver refused a call: the call's name, the driver's code.
     Refused(Cow<'static, str>, u32),
-    /// The device answered with what cannot be right.
+    /// The device returned a result that cannot be right.
     WrongAnswer(Cow<'static, str>),
-    /// The process is of another version of the library.
+    /// The GPU process is of another version of the library.
     OtherVersion,
 }
 
 impl GpuError {
-    /// The driver, or this crate, refused something, with a code of the driver's or 0.
+    /// The driver, or this crate, refused something, with the driver's code or 0.
     pub(crate) fn refused(what: &'static str, code: u32) -> Self {
         Self::Refused(Cow::Borrowed(what), code)
     }
 
-    /// The device answered with what cannot be right.
+    /// The device returned a result that cannot be right.
     pub(crate) fn wrong(what: &'static str) -> Self {
         Self::WrongAnswer(Cow::Borrowed(what))
     }
@@ -41,12 +41,12 @@ impl GpuError {
         matches!(self, Self::Lost(_) | Self::WrongAnswer(_))
     }
 
-    /// Whether nothing is wrong with the device: the process is of another version.
+    /// Whether the device is fine and only the version of the process differs.
     pub fn is_of_another_version(&self) -> bool {
         matches!(self, Self::OtherVersion)
     }
 
-    /// Whether the same with less memory may succeed.
+    /// Whether a retry with less memory may succeed.
     pub fn is_out_of_memory(&self) -> bool {
         matches!(self, Self::OutOfMemory(_))
     }

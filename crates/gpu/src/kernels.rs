@@ -1,9 +1,9 @@
-//! The kernels by name, the module that each is in, and which one serves what.
+//! The kernels by name, the module of each, and which kernel serves which search.
 
 use crate::brute::Instructions;
 use std::ffi::CStr;
 
-/// A module of PTX: one a kind of search, since compiling takes the driver a while.
+/// A module of PTX: one per kind of search, since the driver takes a while to compile one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
     BruteB1,
@@ -33,7 +33,7 @@ pub(crate) struct Kernel {
     pub(crate) name: &'static CStr,
 }
 
-/// A kernel for brute force, and the left rows of its blocks.
+/// A brute force kernel, and the left rows of its blocks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Brute {
     pub(crate) kernel: Kernel,
@@ -69,7 +69,7 @@ pub(crate) const SCAN_STARTS: Kernel = banded_kernel(c"scan_starts");
 pub(crate) const COLLAPSE_INSERT: Kernel = Kernel { source: Source::Collapse, name: c"collapse_insert" };
 pub(crate) const COLLAPSE_FIRST: Kernel = Kernel { source: Source::Collapse, name: c"collapse_first" };
 
-/// Up to which radius OR-ed words pay; 0 where they never do.
+/// The largest radius at which OR-ed words pay; 0 where they never do.
 pub(crate) fn small_radius(words: usize) -> u32 {
     match words {
         1 => 10,
@@ -79,15 +79,14 @@ pub(crate) fn small_radius(words: usize) -> u32 {
     }
 }
 
-/// Whether OR-ed words pay for a radius.
+/// Whether OR-ed words pay at a radius.
 pub(crate) fn is_small(words: usize, radius: u32) -> bool {
     radius <= small_radius(words)
 }
 
 /// The kernel for brute force of hashes of `words` words within `radius` bits.
 ///
-/// Words that are OR-ed before they are counted pay while few random pairs pass: measured up to 10 of 64 bits, 12 of
-/// 128, 31 of 256.
+/// OR-ing words before counting pays while few random pairs pass: measured up to 10 of 64 bits, 12 of 128, 31 of 256.
 pub(crate) fn brute(instructions: Instructions, words: usize, radius: u32) -> Brute {
     let s8 = |name| Kernel { source: Source::BruteS8, name };
     let (kernel, rows) = match (instructions, words) {

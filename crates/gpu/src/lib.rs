@@ -1,22 +1,22 @@
 //! Bulk search on a GPU: pairs of near hashes, and equal rows, exactly as on the CPU.
 //!
-//! A GPU is used by a process of its own, which serves clients over a Unix socket, and never by a backend of Postgres:
-//! a driver that crashes, or a process that is killed, ends a connection and nothing else.
+//! A GPU is used by a separate process, which serves clients over a Unix socket, and never by a backend of Postgres: a
+//! driver that crashes, or a process that is killed, ends a connection and nothing else.
 //!
 //! | part | holds |
 //! |---|---|
-//! | [`client`], [`protocol`], [`shared`] | what a client needs: it asks, hands hashes over, takes pairs |
-//! | [`server`] | the GPU process: the clients, their searches in turn |
+//! | [`client`], [`protocol`], [`shared`] | the client's side: sends questions and hashes, receives pairs |
+//! | [`server`] | the GPU process: its clients and their searches, in turn |
 //! | `search`, `slices`, `part` | a search in parts that fit the memory, in launches of 50 ms whose results fit |
-//! | `brute`, `banded`, `collapse` | what is launched for it |
-//! | `proof` | known answers, before a kind of kernel is used for the first time |
+//! | `brute`, `banded`, `collapse` | the kernels that a search launches |
+//! | `proof` | known-answer tests, before a kind of kernel is used for the first time |
 //! | `device`, `driver` | the device, its memory, transfers; the driver's functions, found at run time |
 //! | `kernels`, [`params`] | the kernels by name; their arguments, mirrored from `kernels/search.h` |
 //! | `kernels/*.cu`, `*.h` | the kernels, in CUDA C; `kernels/README.md` describes them and what proves them |
 //! | `ptx/*.ptx` | what `scripts/ptx` makes of them, and what ships: no CUDA toolkit is needed to build |
 //! | `host/` | the kernels as C++ on the CPU, and their proofs against brute force |
 //! | `tests/host.rs` | compiles and runs the proofs, plain and with sanitizers; compares layouts and PTX |
-//! | `tests/planted.rs` | plants bugs in the kernels and tells which proof finds them |
+//! | `tests/planted.rs` | plants bugs in the kernels and reports which proof finds them |
 //! | `tests/serving.rs` | the GPU process on a stand-in for the driver (`tests/libcuda`), with the PTX that ships |
 //!
 //! Invariant: nothing here needs a GPU, a driver or a file of NVIDIA's to build and to be tested.

@@ -1,7 +1,7 @@
 //! The arguments of the kernels and the sizes that go with them: `kernels/search.h`, mirrored field by field.
 //!
-//! The host fills them and passes them by value, as a launch's only argument. What the fields mean, and what the host
-//! has to leave behind the last row of an array, stands in `kernels/search.h`; here are shapes and units.
+//! The host fills them and passes them by value, as a launch's only argument. `kernels/search.h` says what the fields
+//! mean, and what the host must leave behind the last row of an array; this file has shapes and units.
 //!
 //! Invariant: sizes, offsets and constants are those of the C++ header; `tests/host.rs` compares them with what a C++
 //! compiler says, and the sizes with the PTX. No structure has padding that the compiler puts in.
@@ -11,9 +11,9 @@ pub type DevicePointer = u64;
 
 /// Rows that can be read behind the last one of every array.
 pub const PADDING_ROWS: u32 = 1024;
-/// Hash columns of a search.
+/// The most hash columns of a search.
 pub const MAX_COLUMNS: u32 = 8;
-/// Words of a hash.
+/// The most words of a hash.
 pub const MAX_WORDS: u32 = 16;
 /// No row.
 pub const EMPTY: u32 = u32::MAX;
@@ -23,15 +23,15 @@ pub const BRUTE_THREADS: u32 = 128;
 pub const SEGMENT_STEP: u32 = 64;
 /// Threads of a block of `ones_count_256` and `ones_scatter_256`; `ones_starts_256` has one.
 pub const ONES_THREADS: u32 = 256;
-/// Numbers of ones that 256 bits can have.
+/// The number of popcounts that 256 bits can have.
 pub const ONES_COUNTS: u32 = 257;
 /// Threads of a block of `band_count_`, `band_scatter_` and `band_probe_`.
 pub const BAND_THREADS: u32 = 256;
 /// Threads of a block of the `scan_` kernels.
 pub const SCAN_THREADS: u32 = 1024;
-/// Counts that a block of `scan_sums` and `scan_starts` scans.
+/// Counts per block of `scan_sums` and `scan_starts`.
 pub const SCAN_COUNTS: u32 = 4096;
-/// Bits of a band.
+/// The most bits of a band.
 pub const MAX_BAND_WIDTH: u32 = 24;
 /// Threads of a block of the `collapse_` kernels.
 pub const COLLAPSE_THREADS: u32 = 256;
@@ -46,47 +46,47 @@ pub struct Column {
     pub right: DevicePointer,
     /// Words of a row, 1 to [`MAX_WORDS`].
     pub words: u32,
-    /// In bits; 64 times `words` or more: the column keeps no pair away.
+    /// In bits; 64 times `words` or more: the column filters nothing.
     pub radius: u32,
 }
 
-/// Where the pairs go that are within the radius of every column.
+/// Where pairs within the radius of every column are written.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Hits {
-    /// `n_columns` of [`Column`], in the order of the user.
+    /// `n_columns` of [`Column`], in the user's order.
     pub columns: DevicePointer,
     /// `capacity` words: left row in the high half, right row in the low one.
     pub pairs: DevicePointer,
     /// `capacity * n_columns` of 16 bits, in bits of distance.
     pub distances: DevicePointer,
-    /// A word: pairs found, also those that did not fit.
+    /// A word: the number of pairs found, including those that did not fit.
     pub counter: DevicePointer,
     /// In pairs.
     pub capacity: u64,
     /// 1 to [`MAX_COLUMNS`].
     pub n_columns: u32,
-    /// 1 within one set, where each pair of two different rows is found once; else 0.
+    /// 1 within one set, where each pair of two different rows is found once; otherwise 0.
     pub one_set: u32,
 }
 
-/// `brute_*`: every left row with every right row; a launch of fewer blocks or segments is a slice.
+/// `brute_*`: compares every left row with every right row; a launch of fewer blocks or segments is a slice.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Brute {
     /// The result.
     pub hits: Hits,
-    /// Hashes of the driving column; for `brute_ones_256` sorted by their number of ones.
+    /// Hashes of the driving column; for `brute_ones_256` sorted by popcount.
     pub left: DevicePointer,
-    /// The same address within one set.
+    /// Equal to the left one within one set.
     pub right: DevicePointer,
     /// `n_left` rows of 32 bits, one a place; 0: the place is the row.
     pub left_rows: DevicePointer,
-    /// As `left_rows`.
+    /// Like `left_rows`.
     pub right_rows: DevicePointer,
     /// `n_left` numbers of 16 bits; `brute_ones_256` alone reads them.
     pub left_ones: DevicePointer,
-    /// As `left_ones`.
+    /// Like `left_ones`.
     pub right_ones: DevicePointer,
     /// In rows.
     pub n_left: u32,
@@ -102,11 +102,11 @@ pub struct Brute {
     pub first_segment: u32,
     /// Right rows of a segment, a multiple of [`SEGMENT_STEP`].
     pub segment: u32,
-    /// Nothing.
+    /// Padding.
     pub unused: u32,
 }
 
-/// `ones_*`: a set sorted by the number of ones of its 256-bit hashes.
+/// `ones_*`: sorts a set by the popcount of its 256-bit hashes.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OnesSort {
@@ -122,7 +122,7 @@ pub struct OnesSort {
     pub ones: DevicePointer,
     /// In rows.
     pub n: u32,
-    /// Nothing.
+    /// Padding.
     pub unused: u32,
 }
 
@@ -140,7 +140,7 @@ pub struct Band {
     pub tolerance: u32,
 }
 
-/// `band_count_*`, `scan_*`, `band_scatter_*`: a set sorted by a band into 2^width buckets.
+/// `band_count_*`, `scan_*`, `band_scatter_*`: sorts a set by a band into 2^width buckets.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BandSort {
@@ -158,7 +158,7 @@ pub struct BandSort {
     pub sorted: DevicePointer,
     /// `n` of 32 bits.
     pub rows: DevicePointer,
-    /// What is sorted by.
+    /// The band that is sorted by.
     pub band: Band,
     /// In rows.
     pub n: u32,
@@ -166,7 +166,7 @@ pub struct BandSort {
     pub words: u32,
 }
 
-/// `band_probe_*`: each left place with the right places whose band is near its own.
+/// `band_probe_*`: compares each left place with the right places whose band is near its own.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BandProbe {
@@ -176,17 +176,17 @@ pub struct BandProbe {
     pub left: DevicePointer,
     /// [`BandSort::rows`] of the left set.
     pub left_rows: DevicePointer,
-    /// The same address within one set.
+    /// Equal to the left one within one set.
     pub right: DevicePointer,
-    /// The same address within one set.
+    /// Equal to the left one within one set.
     pub right_rows: DevicePointer,
     /// [`BandSort::starts`] of the right set.
     pub right_starts: DevicePointer,
     /// `n_flips` different masks of 32 bits with at most `tolerance` ones, the first one 0.
     pub flips: DevicePointer,
-    /// `n_earlier` of [`Band`]: those that were probed before.
+    /// `n_earlier` of [`Band`]: the bands that were probed before.
     pub earlier: DevicePointer,
-    /// The one that both sets are sorted by.
+    /// The band that both sets are sorted by.
     pub band: Band,
     /// In places.
     pub n_left: u32,
@@ -200,13 +200,13 @@ pub struct BandProbe {
     pub words: u32,
     /// The block of [`BAND_THREADS`] left places that x of the grid counts from.
     pub first_block: u32,
-    /// The first right place that is looked at.
+    /// The first right place of the window.
     pub from: u32,
-    /// The one behind the last.
+    /// The end of the window, exclusive.
     pub to: u32,
 }
 
-/// `collapse_*`: for each row the first one that equals it in all columns.
+/// `collapse_*`: finds for each row the first row that equals it in all columns.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Collapse {
@@ -220,9 +220,9 @@ pub struct Collapse {
     pub places: DevicePointer,
     /// One of 32 bits a row: the result.
     pub first_of: DevicePointer,
-    /// Of the hash function of the table.
+    /// Seed of the table's hash function.
     pub seed: u64,
-    /// Entries of the table less one; a power of two of them, at least two a row.
+    /// Entries of the table minus one; a power of two of them, at least two per row.
     pub mask: u32,
     /// 1 to [`MAX_COLUMNS`].
     pub n_columns: u32,
@@ -232,7 +232,7 @@ pub struct Collapse {
     pub count: u32,
 }
 
-// The launch copies these many bytes; a C++ compiler says the same of the header.
+// A launch copies this many bytes; a C++ compiler reports the same sizes for the header.
 const _: () = assert!(size_of::<Column>() == 24);
 const _: () = assert!(size_of::<Hits>() == 48);
 const _: () = assert!(size_of::<Brute>() == 128);

@@ -1,4 +1,4 @@
-//! A part of a search that fits the device: its sets, which are copied in piece by piece, and its buffer for results.
+//! A part of a search that fits the device: its sets, uploaded piece by piece, and its buffer for results.
 
 use crate::device::{Arena, Device, Plain, Pointer, STAGING};
 use crate::error::GpuError;
@@ -9,15 +9,15 @@ use crate::slices::LAUNCH;
 use std::ops::Range;
 use std::time::Instant;
 
-/// Results of a launch that always fit: the most pairs of the smallest slice.
+/// The smallest result buffer: the most pairs of the smallest slice.
 pub(crate) const LEAST_RESULTS: usize = 1 << 18;
-/// Results of a launch for which there is room, where there is memory.
+/// The result buffer of a launch, where there is memory.
 pub(crate) const RESULTS: usize = 1 << 20;
 
-/// Bytes of hashes that are copied in between two looks at the clock.
+/// Bytes of hashes that are uploaded between two looks at the clock.
 const PIECE: usize = 2 * STAGING;
 
-/// Rows of the two sets, or of the one.
+/// Rows of the two sets, or of one set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rows {
     pub(crate) left: Range<usize>,
@@ -25,14 +25,14 @@ pub(crate) struct Rows {
     pub(crate) right: Option<Range<usize>>,
 }
 
-/// The hashes of a set on the device, a pointer a column.
+/// The hashes of a set on the device, one pointer per column.
 #[derive(Debug, Clone)]
 pub(crate) struct Uploaded {
     pub(crate) rows: u32,
     pub(crate) columns: Vec<Pointer<u64>>,
 }
 
-/// Hashes of a column that are still to be copied in.
+/// Hashes of a column that are still to be uploaded.
 #[derive(Debug)]
 struct Pending {
     hashes: Hashes,
@@ -46,7 +46,7 @@ pub(crate) struct Part<'d> {
     pub(crate) device: &'d Device,
     pub(crate) arena: Arena<'d>,
     pub(crate) left: Uploaded,
-    /// The left one again within one set.
+    /// Equal to `left` within one set.
     pub(crate) right: Uploaded,
     pub(crate) one_set: bool,
     pub(crate) words: usize,
@@ -63,7 +63,7 @@ pub(crate) struct Part<'d> {
 }
 
 impl<'d> Part<'d> {
-    /// What `new` needs, beside what the method does.
+    /// The memory that `new` needs, without that of the method.
     pub(crate) fn bytes(request: &Request, rows: &Rows, capacity: usize) -> usize {
         let columns = request.radii.len();
         let set = |rows: usize| {
@@ -77,7 +77,7 @@ impl<'d> Part<'d> {
             + Arena::bytes::<u16>(capacity * columns)
     }
 
-    /// Takes memory, `more` bytes beyond what it needs itself; [`copy_some`](Self::copy_some) brings the rows. Errors:
+    /// Allocates memory, `more` bytes beyond its own need; [`copy_some`](Self::copy_some) uploads the rows. Errors:
     /// `OutOfMemory`.
     pub(crate) fn new(
         device: &'d Device,
@@ -125,13 +125,13 @@ impl<'d> Part<'d> {
         })
     }
 
-    /// Whether all rows are there.
+    /// Whether all rows are uploaded.
     pub(crate) fn is_whole(&self) -> bool {
         self.pending.is_empty()
     }
 
-    /// Copies rows in, for as long as a launch may take: others wait no longer for this than for that, and in turns
-    /// with searches it gets its share.
+    /// Uploads rows for as long as a launch may take, so that other searches wait no longer for this than for a launch,
+    /// and the upload gets its share among them.
     pub(crate) fn copy_some(&mut self) -> Result<(), GpuError> {
         let began = Instant::now();
         while let Some(next) = self.pending.last_mut() {
@@ -151,17 +151,17 @@ impl<'d> Part<'d> {
         Ok(())
     }
 
-    /// An array for the rows of a set and those behind it.
+    /// Allocates an array for the rows of a set and their padding.
     pub(crate) fn padded<T: Plain>(&self, rows: u32, words: usize) -> Result<Pointer<T>, GpuError> {
         self.arena.array(padded(rows as usize, words))
     }
 
-    /// What [`padded`](Self::padded) takes, in bytes.
+    /// The size of [`padded`](Self::padded), in bytes.
     pub(crate) fn padded_bytes<T>(rows: usize, words: usize) -> usize {
         Arena::bytes::<T>(padded(rows, words))
     }
 
-    /// As kernels take it.
+    /// The argument of the kernels.
     pub(crate) fn hits(&self) -> params::Hits {
         params::Hits {
             columns: self.table.address(),
@@ -179,7 +179,7 @@ impl<'d> Part<'d> {
         self.device.fill(self.counter, 0, 1)
     }
 
-    /// How many pairs the launch has found, of which those beyond the capacity were not written. Waits for it.
+    /// How many pairs the launch has found; those beyond the capacity were not written. Waits for the launch.
     pub(crate) fn found(&self) -> Result<usize, GpuError> {
         let mut found = 0;
         self.device.copy_out(self.counter, 1, |counter| {
@@ -189,7 +189,7 @@ impl<'d> Part<'d> {
         usize::try_from(found).map_err(|_| GpuError::wrong("the number of pairs"))
     }
 
-    /// How many pairs there is room for.
+    /// The most pairs of a launch.
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
@@ -213,7 +213,7 @@ impl<'d> Part<'d> {
             self.device.copy_out(self.pairs.at(first), some, |found| {
                 for &pair in found {
                     let (left, right) = (pair >> 32, pair & 0xffff_ffff);
-                    // A device that computes wrongly must not lead out of the caller's arrays.
+                    // A faulty device must not make the caller index out of bounds.
                     if left >= left_rows || right >= right_rows || (self.one_set && left >= right) {
                         return Err(GpuError::wrong("a pair of rows that do not exist"));
                     }
@@ -231,12 +231,12 @@ impl<'d> Part<'d> {
     }
 }
 
-/// Elements of an array of rows, with those behind the last one that kernels may read.
+/// Elements of an array of rows, including the padding that kernels may read.
 fn padded(rows: usize, words: usize) -> usize {
     (rows + params::PADDING_ROWS as usize) * words
 }
 
-/// Arrays for some rows of a set, and what is to be copied there.
+/// Allocates arrays for some rows of a set, and notes what is to be uploaded.
 fn allocate<'d>(
     device: &'d Device,
     arena: &Arena<'d>,
@@ -247,7 +247,7 @@ fn allocate<'d>(
     let mut columns = Vec::with_capacity(set.columns.len());
     for hashes in &set.columns {
         let to = arena.array(padded(rows.len(), hashes.words()))?;
-        // What is behind the last row is read, and means nothing.
+        // The padding is read, and its values do not matter.
         device.fill(to.at(rows.len() * hashes.words()), 0, params::PADDING_ROWS as usize * hashes.words())?;
         pending.push(Pending { hashes: hashes.clone(), rows: rows.clone(), to });
         columns.push(to);

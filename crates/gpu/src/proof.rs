@@ -1,6 +1,6 @@
-//! Known answers: before a kind of kernel is used for the first time in a process, it searches a small set whose pairs
-//! the CPU knows. A driver that compiles a kernel wrongly, or a card that computes wrongly, is found before any result
-//! counts.
+//! Known-answer tests: before a kind of kernel is used for the first time in a process, it searches a small set whose
+//! pairs the CPU knows. This finds a driver that compiles a kernel wrongly, or a card that computes wrongly, before any
+//! result counts.
 
 use crate::collapse::Collapse;
 use crate::device::Device;
@@ -11,29 +11,29 @@ use crate::search::{Search, Step};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Rows of the set: some blocks of each kernel, and a last one that is not full; of two sets together.
+/// Rows of the set: several blocks of each kernel, the last one not full; of two sets together.
 const ROWS: usize = 1100;
-/// A rate is measured for at least this long, on a set that grows until it takes that.
+/// The shortest measurement of the rate; the set grows until it takes that long.
 const MEASURED: Duration = Duration::from_millis(1);
-/// The smallest such set: it takes a driver that is no GPU's long enough.
+/// The smallest set for the rate: large enough for an emulated device.
 const FEWEST_ROWS: usize = 1 << 8;
-/// The largest such set.
+/// The largest set for the rate.
 const MOST_ROWS: usize = 1 << 18;
-/// The radius of that: too large for the shortcuts of a small one, and no two rows are that near by chance.
+/// The radius for the rate: too large for the shortcuts of a small one, and no two random rows are that near.
 const TYPICAL: u32 = 64;
 
-/// What is proved at a time.
+/// A kind of kernel that is proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
-    /// Brute force on hashes of that many words, within a radius that [`kernels::is_small`] or not.
+    /// Brute force on hashes of this many words, and whether the radius [`kernels::is_small`].
     Brute(usize, bool),
-    /// The banded join on hashes of that many words.
+    /// The banded join on hashes of this many words.
     Banded(usize),
     /// Equal rows.
     Collapse,
 }
 
-/// A sequence of numbers that look random (splitmix64; Steele, Lea, Flood, OOPSLA 2014).
+/// Pseudo-random numbers (splitmix64; Steele, Lea, Flood, OOPSLA 2014).
 fn number(place: u64) -> u64 {
     let mixed = place.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -69,7 +69,7 @@ fn request(set: Set, radius: u32, method: Method) -> Request {
     Request { left: set, right: None, radii: vec![radius], driving: 0, method }
 }
 
-/// Searches, and compares what is found with what is there. Errors: `WrongAnswer`, and those of a search.
+/// Searches, and compares the result with the expected one. Errors: `WrongAnswer`, and those of a search.
 pub(crate) fn prove(device: &Device, subject: Subject) -> Result<(), GpuError> {
     match subject {
         Subject::Brute(words, is_small) => {
@@ -77,8 +77,8 @@ pub(crate) fn prove(device: &Device, subject: Subject) -> Result<(), GpuError> {
             pairs(device, words, radius, [Method::BruteForce, Method::BruteForce])
         }
         Subject::Banded(words) => {
-            // Two bands, which find every pair within 2 + 3 bits; the second one reaches into the next word where there
-            // is one.
+            // Two bands, which find every pair within 2 + 3 bits; the second one reaches into the next word if there is
+            // one.
             let second = if words > 1 { (0, 55) } else { (0, 20) };
             let bands = |width| {
                 let band = |(word, start)| Band { word, start, width, tolerance: 2 };
@@ -91,7 +91,7 @@ pub(crate) fn prove(device: &Device, subject: Subject) -> Result<(), GpuError> {
     }
 }
 
-/// One set by the first method, two by the second.
+/// Searches one set by the first method, two sets by the second.
 fn pairs(device: &Device, words: usize, radius: u32, [one, two]: [Method; 2]) -> Result<(), GpuError> {
     let hashes = hashes(ROWS, words);
     let row = |row: usize| &hashes[row * words..(row + 1) * words];
@@ -108,8 +108,7 @@ fn pairs(device: &Device, words: usize, radius: u32, [one, two]: [Method; 2]) ->
     let set = set_of(ROWS, vec![(hashes.clone(), words)])?;
     compare(device, request(set, radius, one), wanted)?;
 
-    // Every third row, to which the one after it may be near, with all others; a column before that keeps half of those
-    // away.
+    // Every third row, which may be near the row after it, against all others; another column removes half of those.
     let (left, right): (Vec<usize>, Vec<usize>) = (0..ROWS).partition(|row| row.is_multiple_of(3));
     let other = |row: usize| if row.is_multiple_of(3) { 0 } else { u64::from(u16::MAX) >> (number(row as u64) % 16) };
     let mut wanted = Vec::new();
@@ -173,7 +172,7 @@ fn collapse(device: &Device) -> Result<(), GpuError> {
     if found == wanted { Ok(()) } else { Err(GpuError::wrong("other equal rows than the CPU finds")) }
 }
 
-/// Pairs of 256-bit hashes that brute force compares in a second, the copy of the hashes left aside.
+/// Pairs of 256-bit hashes that brute force compares per second, without the upload of the hashes.
 pub(crate) fn rate(device: &Device) -> Result<f64, GpuError> {
     let mut rows = FEWEST_ROWS;
     loop {

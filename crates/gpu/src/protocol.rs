@@ -1,9 +1,9 @@
-//! What a client and the GPU process say to each other, over a stream socket of the Unix domain.
+//! The protocol between a client and the GPU process, over a Unix stream socket.
 //!
-//! - Each message is a frame: its kind and the length of its body, two `u32`, then the body. Numbers are those of the
-//!   machine: both ends are one program on one host.
-//! - A client asks with [`Ask`], as JSON; with the first byte of the frame goes the file ([`shared`](crate::shared))
-//!   that holds the hashes: the columns of the left set one after the other, then those of the right one.
+//! - Each message is a frame: its kind and the length of its body, two `u32`, then the body. Numbers have native byte
+//!   order: both ends are one program on one host.
+//! - A client asks with [`Ask`], as JSON; the first byte of the frame carries the file ([`shared`](crate::shared)) that
+//!   holds the hashes: the columns of the left set one after the other, then those of the right one.
 //! - The answers to a search are any number of [`Kind::Pairs`] or [`Kind::Firsts`], with [`Kind::Alive`] between them,
 //!   then [`Kind::Done`] or [`Kind::Failed`].
 //!
@@ -15,56 +15,56 @@ use crate::request::{Hashes, MAX_COLUMNS, Method, Request, Set, Source};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
-/// Changes with the messages: both ends come from one build, but a library may be replaced while the process runs.
+/// Changes with the messages: both ends come from one build, but the library may be replaced while the process runs.
 pub(crate) const VERSION: u32 = 2;
 /// The longest body of a frame, in bytes.
 pub(crate) const MOST: usize = 1 << 22;
 /// Bytes before the body.
 pub(crate) const HEAD: usize = 8;
-/// Pairs of a frame, at most: they fit with the distances of all columns.
+/// The most pairs of a frame: they fit with the distances of all columns.
 pub(crate) const PAIRS: usize = MOST / (8 + 2 * MAX_COLUMNS) / 2;
 
-/// What is asked.
+/// A question with its version.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Ask {
     pub(crate) version: u32,
     pub(crate) question: Question,
 }
 
-/// What of a question every version understands.
+/// The part of a question that every version understands.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Version {
     pub(crate) version: u32,
 }
 
-/// The question itself.
+/// A question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Question {
-    /// What the device is, and what it has done.
+    /// The device, and what it has done.
     Status,
     /// The pairs of near rows.
     Pairs {
-        /// A set.
+        /// The left set.
         left: Shape,
-        /// What it is compared with; `None`: with itself.
+        /// The right set; `None`: the left one is compared with itself.
         right: Option<Shape>,
         /// The maximum distance of each column, in bits.
         radii: Vec<u32>,
-        /// The column that candidates are looked for in.
+        /// The column in which candidates are found.
         driving: usize,
-        /// How.
+        /// How pairs are found.
         method: Method,
     },
-    /// For each row the first one that is equal to it.
+    /// For each row, the first row equal to it.
     Firsts {
         /// The set.
         set: Shape,
-        /// A number that nobody can foresee.
+        /// An unpredictable number.
         seed: u64,
     },
 }
 
-/// How a set lies in the file.
+/// The layout of a set in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     /// How many rows.
@@ -74,7 +74,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Words of the whole set; `None` where no memory could hold them.
+    /// Words of the whole set; `None` if too many for any memory.
     pub fn size(&self) -> Option<usize> {
         self.words.iter().try_fold(0usize, |sum, words| sum.checked_add(self.rows.checked_mul(*words)?))
     }
@@ -91,7 +91,7 @@ impl Shape {
 }
 
 impl Question {
-    /// Words of the file; `None` where no file could have them.
+    /// Words of the file; `None` if too many for any file.
     pub(crate) fn size(&self) -> Option<usize> {
         match self {
             Self::Status => Some(0),
@@ -100,7 +100,7 @@ impl Question {
         }
     }
 
-    /// The search that a question is about.
+    /// The search that a question describes.
     pub(crate) fn request(&self, source: &Source) -> Option<Request> {
         let Self::Pairs { left, right, radii, driving, method } = self else { return None };
         let after = left.size()?;
@@ -116,14 +116,14 @@ impl Question {
         })
     }
 
-    /// The set that a question is about.
+    /// The set that a question describes.
     pub(crate) fn set(&self, source: &Source) -> Option<(Set, u64)> {
         let Self::Firsts { set, seed } = self else { return None };
         Some((set.set(source, 0)?, *seed))
     }
 }
 
-/// What a frame holds.
+/// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Kind {
@@ -135,11 +135,11 @@ pub(crate) enum Kind {
     Pairs = 3,
     /// First rows, a `u32` each.
     Firsts = 4,
-    /// Nothing: the search goes on.
+    /// Empty: the search is still running.
     Alive = 5,
-    /// Nothing: the search is done.
+    /// Empty: the search is done.
     Done = 6,
-    /// A [`GpuError`], as JSON: the search has ended.
+    /// A [`GpuError`], as JSON: the search has failed.
     Failed = 7,
 }
 
@@ -150,26 +150,26 @@ impl Kind {
     }
 }
 
-/// What the GPU process says of itself.
+/// The status of the GPU process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// Its number.
+    /// Its process id.
     pub process: u32,
     /// The device.
     pub info: Info,
-    /// Bytes of the device that searches may take in all.
+    /// The most device memory for all searches, in bytes.
     pub limit: usize,
-    /// Bytes that they take at the moment.
+    /// Device memory in use, in bytes.
     pub allocated: usize,
-    /// Searches for pairs that have ended well.
+    /// Searches for pairs that have succeeded.
     pub searches: u64,
-    /// Searches under way, or waiting.
+    /// Searches that run or wait.
     pub active: usize,
     /// When it began to serve.
     pub started: SystemTime,
 }
 
-/// A frame that was read: what it holds, its body, and its length in all.
+/// A frame that was read: its kind, its body, and its total length.
 pub(crate) type Frame<'a> = (Kind, &'a [u8], usize);
 
 /// Appends a frame.
@@ -185,8 +185,7 @@ pub(crate) fn frame(output: &mut Vec<u8>, kind: Kind, body: &[&[u8]]) -> Result<
     Ok(())
 }
 
-/// The first frame of what was read. `None` where it is not there whole.
-/// Errors: `Refused`, for what is no frame.
+/// The first frame of the input; `None` while it is incomplete. Errors: `Refused`, for what is no frame.
 pub(crate) fn first_frame(input: &[u8]) -> Result<Option<Frame<'_>>, GpuError> {
     let Some((head, rest)) = input.split_at_checked(HEAD) else { return Ok(None) };
     let number = |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);

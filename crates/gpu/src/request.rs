@@ -1,4 +1,4 @@
-//! What a search on the device is asked: sets of rows, radii, a method. Made by the caller, in the host's memory.
+//! A request for a search on the device: sets of rows, radii, a method. Made by the caller, in host memory.
 
 use crate::error::GpuError;
 use crate::params;
@@ -8,14 +8,14 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Words of a hash that the kernels know: those of matrix instructions, and any number up to 1024 bits.
+/// The most words of a hash: kernels for any number of words go up to 1024 bits.
 pub const MAX_WORDS: usize = params::MAX_WORDS as usize;
 /// The most hash columns of a search.
 pub const MAX_COLUMNS: usize = params::MAX_COLUMNS as usize;
 /// The most rows of a set.
 pub const MAX_ROWS: usize = u32::MAX as usize - 4096;
 
-/// The memory in which hashes lie: of this process, or shared with another.
+/// The memory of the hashes: of this process, or shared with another.
 pub type Source = Arc<dyn AsRef<[u64]> + Send + Sync>;
 
 /// The hashes of a column, row after row.
@@ -34,7 +34,7 @@ impl Hashes {
         (place.end <= (**source).as_ref().len()).then(|| Hashes { words, source: Arc::clone(source), place })
     }
 
-    /// Words a hash.
+    /// Words per hash.
     pub fn words(&self) -> usize {
         self.words
     }
@@ -61,7 +61,7 @@ pub struct Set {
     pub columns: Vec<Hashes>,
 }
 
-/// Bits of the driving column in which two rows may differ a little to be compared.
+/// Bits of the driving column: rows are compared if they differ in few of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Band {
     /// The word in which it begins; it may reach into the next one.
@@ -85,7 +85,7 @@ impl Band {
         flips(self.width as usize, self.tolerance).map(|mask| mask as u32)
     }
 
-    /// As kernels take it.
+    /// The argument of the kernels.
     pub(crate) fn parameter(&self) -> params::Band {
         params::Band { word: self.word, start: self.start, width: self.width, tolerance: self.tolerance }
     }
@@ -101,23 +101,23 @@ pub enum Method {
     Bands(Vec<Band>),
 }
 
-/// A search: pairs of rows that are within the radius of every column.
+/// A search: finds pairs of rows that are within the radius of every column.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// A set.
+    /// The left set.
     pub left: Set,
-    /// What it is compared with; `None`: with itself, each pair of different rows once.
+    /// The right set; `None`: the left one is compared with itself, each pair of different rows once.
     pub right: Option<Set>,
-    /// The maximum distance of each column, in bits; the column's width or more: it keeps no pair away.
+    /// The maximum distance of each column, in bits; the column's width or more: it filters nothing.
     pub radii: Vec<u32>,
-    /// The column that candidates are looked for in.
+    /// The column in which candidates are found.
     pub driving: usize,
-    /// How.
+    /// How pairs are found.
     pub method: Method,
 }
 
 impl Request {
-    /// Refuses what no caller should ask. Errors: `Refused`, with the name of what is wrong.
+    /// Checks the request. Errors: `Refused`, with the name of what is wrong.
     pub(crate) fn check(&self) -> Result<(), GpuError> {
         let wrong = |what| Err(GpuError::refused(what, 0));
         let columns = self.radii.len();

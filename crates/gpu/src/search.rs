@@ -1,9 +1,8 @@
-//! A search on the device, step by step: a caller that has others to serve, or interrupts to look for, does so in
-//! between.
+//! A search on the device, step by step: between steps the caller serves others or checks for interrupts.
 //!
-//! - Sets that the memory does not hold together are cut into parts, and each part is searched with each.
+//! - Sets that do not fit the memory together are cut into parts, and each part is searched with each.
 //! - Each part is searched in passes: one by brute force, or one a band.
-//! - A pass is cut into launches ([`slices`](crate::slices)): a step is one launch, and the results that it had.
+//! - A pass is cut into launches ([`slices`](crate::slices)): a step is one launch and its results.
 //!
 //! Invariant: each pair is handed out once. A launch whose results did not fit hands out nothing, and is repeated in
 //! halves.
@@ -24,18 +23,18 @@ use std::time::Instant;
 const LEAST_ROWS: usize = 1 << 12;
 /// The most rows of a part: what the kernels' arithmetic allows.
 const MOST_ROWS: usize = 1 << 31;
-/// The most parts of a search: cut smaller, the copies would take longer than the CPU does.
+/// The most parts of a search: with more, the copies would take longer than the CPU does.
 const MOST_PARTS: usize = 1 << 14;
 
-/// Pairs of rows, the smaller one first within one set, and their distances, one a column, those of a pair together.
+/// Receives pairs of rows, the smaller first within one set, and distances, one a column, a pair's together.
 pub type Take<'t, E> = dyn FnMut(&[(u32, u32)], &[u16]) -> Result<(), E> + 't;
 
-/// What a step has done.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// A launch, or the copying in of some rows; there is more to do.
+    /// A launch, or the upload of some rows; there is more to do.
     Worked,
-    /// Nothing: other searches have the memory that the next part needs.
+    /// Nothing: other searches hold the memory that the next part needs.
     Waits,
     /// The search has ended.
     Done,
@@ -55,16 +54,16 @@ impl Pass {
     }
 }
 
-/// What has memory of the device.
+/// The part that has device memory.
 struct Current<'d> {
     rows: Rows,
     part: Part<'d>,
-    /// `None` until all rows are there.
+    /// `None` until all rows are uploaded.
     pass: Option<Pass>,
 }
 
 impl Current<'_> {
-    /// Copies rows in; once all are there, prepares the first pass.
+    /// Uploads rows; after the last ones, prepares the first pass.
     fn prepare(&mut self, method: &Method) -> Result<(), GpuError> {
         self.part.copy_some()?;
         if self.part.is_whole() {
@@ -77,26 +76,26 @@ impl Current<'_> {
     }
 }
 
-/// A search that is under way.
+/// A running search.
 pub struct Search<'d> {
     device: &'d Device,
     request: Request,
     /// Rows of each part of a set.
     rows: usize,
-    /// How many results there is room for.
+    /// The number of results that fit.
     capacity: usize,
-    /// Whether it waits where others have the memory; else that is an error.
+    /// Whether it waits while others hold the memory; otherwise that is an error.
     is_patient: bool,
-    /// What is searched after the current part, the next at the end.
+    /// The parts that are still to be searched, the next at the end.
     left: Vec<Rows>,
     current: Option<Current<'d>>,
     has_failed: bool,
 }
 
 impl<'d> Search<'d> {
-    /// Begins a search. Takes no memory of the device yet, unless a kind of kernel is used for the first time, which is
-    /// proved first. Errors: `Refused` for a request that no caller should make; `OutOfMemory`, where the limit is too
-    /// low even for the smallest parts; those of a proof.
+    /// Begins a search. Takes no device memory yet, unless a kind of kernel is used for the first time, which is proved
+    /// first. Errors: `Refused` for an invalid request; `OutOfMemory`, where the limit is too low even for the smallest
+    /// parts; those of a proof.
     pub fn new(device: &'d Device, request: Request) -> Result<Self, GpuError> {
         request.check()?;
         let words = request.left.columns[request.driving].words();
@@ -107,8 +106,8 @@ impl<'d> Search<'d> {
         Self::begin(device, request, RESULTS, true)
     }
 
-    /// A search with kernels of which nobody knows yet that they are right. It needs little memory, and waits for none:
-    /// while it runs, nobody else goes on.
+    /// A search with kernels that are not proved yet. It needs little memory, and does not wait for any: no other
+    /// search runs meanwhile.
     pub(crate) fn unproved(device: &'d Device, request: Request) -> Result<Self, GpuError> {
         request.check()?;
         Self::begin(device, request, LEAST_RESULTS, false)
@@ -125,13 +124,13 @@ impl<'d> Search<'d> {
         Ok(search)
     }
 
-    /// Whether all rows of the current part are there, and its first pass is prepared.
+    /// Whether all rows of the current part are uploaded, and its first pass is prepared.
     pub(crate) fn is_prepared(&self) -> bool {
         self.current.as_ref().is_some_and(|current| current.pass.is_some())
     }
 
-    /// One launch, or the copying in of some rows. Errors: those of the driver; `OutOfMemory`, where not even the
-    /// smallest part fits. After an error the search cannot go on.
+    /// One launch, or the upload of some rows. Errors: those of the driver; `OutOfMemory`, where not even the smallest
+    /// part fits. After an error the search cannot continue.
     pub fn step<E: From<GpuError>>(&mut self, take: &mut Take<'_, E>) -> Result<Step, E> {
         if self.has_failed {
             return Err(GpuError::refused("a search that has failed", 0).into());
@@ -182,8 +181,8 @@ impl<'d> Search<'d> {
         Ok(Step::Worked)
     }
 
-    /// Takes memory for the next rows, and prepares them. Where other searches have it, they come later; where nobody
-    /// has, all that is left is cut smaller.
+    /// Allocates memory for the next rows, and prepares them. If other searches hold the memory, the rows wait; if none
+    /// does, all remaining parts are cut smaller.
     fn next_part(&mut self, rows: Rows) -> Result<Step, GpuError> {
         let more = self.pass_bytes(&rows);
         match Part::new(self.device, &self.request, &rows, self.capacity, more) {
@@ -201,8 +200,8 @@ impl<'d> Search<'d> {
         Ok(Step::Worked)
     }
 
-    /// Copies rows in, or prepares the first pass. Where the driver has no memory for that, all is cut smaller at once:
-    /// this search has memory itself, and two that wait for each other would never end.
+    /// Uploads rows, or prepares the first pass. If the driver has no memory for that, all is cut smaller at once: this
+    /// search holds memory itself, and two that wait for each other would never end.
     fn prepare(&mut self) -> Result<Step, GpuError> {
         if let Some(current) = &mut self.current {
             match current.prepare(&self.request.method) {
@@ -217,7 +216,7 @@ impl<'d> Search<'d> {
         Ok(Step::Worked)
     }
 
-    /// Cuts all that is left, `rows` first, after there was no room of `bytes`. Errors: `OutOfMemory`.
+    /// Cuts all remaining parts, `rows` first, after an allocation of `bytes` failed. Errors: `OutOfMemory`.
     fn cut_smaller(&mut self, rows: Rows, bytes: usize) -> Result<(), GpuError> {
         if !self.shrink() {
             return Err(GpuError::OutOfMemory(bytes));
@@ -239,7 +238,7 @@ impl<'d> Search<'d> {
         }
     }
 
-    /// The first cut, as far as the limit tells.
+    /// The first cut, from the limit.
     fn cut(&mut self) -> Result<(), GpuError> {
         let right = self.request.right.as_ref().map(|right| 0..right.rows);
         let all = Rows { left: 0..self.request.left.rows, right };
@@ -256,7 +255,7 @@ impl<'d> Search<'d> {
         }
     }
 
-    /// Asks for less: for fewer results first, then for smaller parts. `false` where it is the least already.
+    /// Reduces the need: fewer results first, then smaller parts. `false` at the minimum.
     fn shrink(&mut self) -> bool {
         if self.capacity > LEAST_RESULTS {
             self.capacity = (self.capacity / 4).max(LEAST_RESULTS);
@@ -269,13 +268,13 @@ impl<'d> Search<'d> {
     }
 }
 
-/// How many pieces of at most `most` rows are made of `rows`, and how many rows the first one has.
+/// How many pieces of at most `most` rows `rows` are cut into, and the size of the first one.
 fn piece(rows: usize, most: usize) -> (usize, usize) {
     let count = rows.div_ceil(most).max(1);
     (count, rows.div_ceil(count))
 }
 
-/// A part of [`cut`] than which none is larger.
+/// The largest part that [`cut`] makes.
 fn largest(rows: &Rows, most: usize) -> Rows {
     let (count, size) = piece(rows.left.len(), most);
     let right = match &rows.right {
@@ -294,13 +293,13 @@ fn count(rows: &Rows, most: usize) -> usize {
     }
 }
 
-/// Rows in pieces of at most `most`.
+/// Cuts rows into pieces of at most `most`.
 fn pieces(rows: &Range<usize>, most: usize) -> Vec<Range<usize>> {
     let (count, size) = piece(rows.len(), most);
     (0..count).map(|piece| rows.start + piece * size..(rows.start + (piece + 1) * size).min(rows.end)).collect()
 }
 
-/// A search of rows as searches of parts, so that each pair is in one of them.
+/// Cuts a search of rows into searches of parts, so that each pair is in one of them.
 fn cut(rows: &Rows, most: usize) -> Vec<Rows> {
     let left = pieces(&rows.left, most);
     match &rows.right {
@@ -323,7 +322,7 @@ fn cut(rows: &Rows, most: usize) -> Vec<Rows> {
 mod tests {
     use super::*;
 
-    /// Cut once, and what is left cut again: each pair is in one part.
+    /// Cut once, and the rest cut again: each pair is in one part.
     #[test]
     fn parts_have_each_pair_once() {
         for (left, right, most) in [(10, None, 3), (7, None, 7), (1, None, 4), (9, Some(4), 2), (5, Some(11), 100)] {

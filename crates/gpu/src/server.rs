@@ -1,13 +1,13 @@
-//! The GPU process: serves the searches of all clients of a host's server on one device.
+//! The GPU process: runs the searches of all clients on this host on one device.
 //!
-//! One thread does everything: it takes questions, runs a step of one search after the other, and hands out results
-//! as fast as each client reads them. So a short search passes a long one, and a client that is gone is noticed between
-//! two steps. A search whose client does not read keeps its memory of the device; another one that needs that memory
-//! waits for it, and ends without it after two seconds, so that its client can search on the CPU.
+//! One thread does everything: it accepts questions, runs one step of each search in turn, and sends results as fast as
+//! each client reads them. So a short search overtakes a long one, and a disconnected client is noticed between two
+//! steps. A search whose client does not read keeps its device memory; another search that needs that memory waits for
+//! it, and fails after two seconds, so that its client can search on the CPU.
 //!
-//! The process holds nothing that outlives it: when it ends, for whatever reason, its clients see the end of the
-//! stream, and search elsewhere. It ends by itself when nobody has asked for a while, when the device is lost, and when
-//! it is told to stop.
+//! The process has no state that outlives it: when it ends, for any reason, its clients see the end of the stream, and
+//! search elsewhere. It ends by itself when nobody has asked for a while, when the device is lost, and when it is told
+//! to stop.
 
 use crate::collapse::Collapse;
 use crate::device::Device;
@@ -26,41 +26,41 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Bytes that wait for a client to read them, from which on its search waits, too.
+/// Unsent bytes per client at which its search pauses.
 const BEHIND: usize = 4 << 20;
-/// How often a client hears that its search goes on.
+/// How often a client is told that its search is still running.
 const ALIVE: Duration = Duration::from_secs(1);
-/// Clients at a time; more are turned away.
+/// The most concurrent clients; more are refused.
 const CLIENTS: usize = 256;
-/// How long a search waits for memory that others have. Then its client is told that there is none: it has a CPU.
+/// How long a search waits for memory of other searches. Then it fails, and its client uses the CPU.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long the process sleeps while nothing runs but searches that wait for memory.
+/// How long the process sleeps while all searches wait for memory, in nanoseconds.
 const PAUSE: i64 = 10_000_000;
-/// Rows of an answer that are handed out at a time.
+/// Rows of an answer that are sent at a time.
 const FIRSTS: usize = 1 << 18;
 
-/// How the process serves.
+/// Settings of the process.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// It ends when nobody has asked for this long, even where clients are connected.
+    /// The process ends when nobody has asked for this long, even if clients are connected.
     pub idle: Duration,
 }
 
-/// Why it has ended.
+/// Why the process has ended.
 #[derive(Debug)]
 pub enum End {
-    /// Nobody has asked for long.
+    /// Nobody has asked for the idle time.
     Idle,
-    /// It was told to.
+    /// It was told to stop.
     Stopped,
     /// The device is lost.
     Lost(GpuError),
-    /// The system refused something that nothing goes on without.
+    /// A system call failed without which it cannot continue.
     System(io::Error),
 }
 
 /// Serves clients until there is a reason to end. `stop` is called between two steps: a launch or a copy of some 50 ms,
-/// the sort of a set, and, the first time that a kind of kernel is used, its compilation and proof.
+/// the sort of a set, and, on first use of a kind of kernel, its compilation and proof.
 pub fn serve(listener: &UnixListener, device: &Device, settings: Settings, stop: &dyn Fn() -> bool) -> End {
     if let Err(error) = listener.set_nonblocking(true) {
         return End::System(error);
@@ -102,15 +102,15 @@ struct Server<'d> {
     device: &'d Device,
     clients: Vec<Client<'d>>,
     began: SystemTime,
-    /// When somebody was here last.
+    /// When a client was last active.
     asked: Instant,
     searches: u64,
-    /// Whether a client is of another version: what serves clients of its version can start once this has ended.
+    /// Whether a client is of a newer version: a process of that version can start once this one has ended.
     is_outdated: bool,
 }
 
 impl<'d> Server<'d> {
-    /// Waits until there is something to do: not at all, where a search can go on.
+    /// Waits for events; returns at once if a search can continue.
     fn wait(&mut self, listener: &UnixListener) -> io::Result<()> {
         let runs = |client: &Client<'_>| client.is_runnable() && client.waits.is_none();
         let has_input = self.clients.iter().any(|client| client.has_question());
@@ -149,10 +149,10 @@ impl<'d> Server<'d> {
             let stream = match listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // Without descriptors, say: the socket stays ready, and would be asked without end.
+                // Out of descriptors, say: the socket stays ready, and polling would spin.
                 Err(_) => return std::thread::sleep(Duration::from_millis(10)),
             };
-            // Only processes of the same user: the folder of the socket keeps others out as well.
+            // Accepts only processes of the same user: the socket's folder keeps others out as well.
             let is_ours =
                 rustix::net::sockopt::socket_peercred(&stream).is_ok_and(|peer| peer.uid == rustix::process::geteuid());
             if is_ours && self.clients.len() < CLIENTS && stream.set_nonblocking(true).is_ok() {
@@ -161,13 +161,13 @@ impl<'d> Server<'d> {
         }
     }
 
-    /// Answers new questions; one step of each search that can go on. Errors: the device is lost.
+    /// Answers new questions; runs one step of each search that can continue. Errors: the device is lost.
     fn turn(&mut self) -> Result<(), GpuError> {
         let active = self.clients.iter().filter(|client| client.work.is_some()).count();
         for client in &mut self.clients {
             let Some(ask) = client.take_question() else { continue };
             let begun = ask.and_then(|question| {
-                // Who only watches keeps no process.
+                // A client that only asks for the status does not keep the process alive.
                 if question == Question::Status {
                     let status = Status {
                         process: std::process::id(),
@@ -241,7 +241,7 @@ struct Client<'d> {
     waits: Option<Instant>,
     heard: Instant,
     is_gone: bool,
-    /// Whether it is of a newer version than this process.
+    /// Whether the client is of a newer version than this process.
     is_newer: bool,
 }
 
@@ -263,22 +263,22 @@ impl<'d> Client<'d> {
         }
     }
 
-    /// Whether its search can go on: it reads what it is given.
+    /// Whether its search can continue: its client reads the results.
     fn is_runnable(&self) -> bool {
         self.work.is_some() && self.listens()
     }
 
-    /// Whether it is there, and reads what it is given.
+    /// Whether the client is connected, and reads the results.
     fn listens(&self) -> bool {
         !self.is_gone && self.output.len() - self.sent < BEHIND
     }
 
-    /// Whether a question may have come whole.
+    /// Whether a complete question may have arrived.
     fn has_question(&self) -> bool {
         self.listens() && !matches!(first_frame(&self.input), Ok(None))
     }
 
-    /// Reads what is there, and the file that may come with it.
+    /// Reads what has arrived, and the file that may come with it.
     fn read(&mut self) {
         let mut bytes = [0; 4096];
         loop {
@@ -297,13 +297,13 @@ impl<'d> Client<'d> {
                             self.file = files.last();
                         }
                     }
-                    // A question is short, and nobody asks while a search runs.
+                    // A question is short, and a client sends nothing while its search runs.
                     if self.input.len() > 1 << 16 {
                         return self.leave();
                     }
                 }
                 Err(Errno::AGAIN | Errno::INTR) => return,
-                // The end of the stream: the client wants nothing any more.
+                // The end of the stream: the client has disconnected.
                 _ => return self.leave(),
             }
         }
@@ -314,7 +314,7 @@ impl<'d> Client<'d> {
         self.is_gone = true;
     }
 
-    /// Writes what the client is ready to read.
+    /// Writes what the client's socket accepts.
     fn write(&mut self) {
         while self.sent < self.output.len() {
             match self.stream.write(&self.output[self.sent..]) {
@@ -327,14 +327,14 @@ impl<'d> Client<'d> {
                 _ => return self.leave(),
             }
         }
-        // Moved only once that is less than what was sent.
+        // Moved only when the rest is shorter than what was sent.
         if self.sent * 2 >= self.output.len() {
             self.output.drain(..self.sent);
             self.sent = 0;
         }
     }
 
-    /// A question that has come whole.
+    /// Takes a complete question.
     fn take_question(&mut self) -> Option<Result<Question, GpuError>> {
         if !self.listens() {
             return None;
@@ -363,7 +363,7 @@ impl<'d> Client<'d> {
     fn begin(&mut self, device: &'d Device, question: &Question) -> Result<(), GpuError> {
         let wrong = || GpuError::refused("the hashes of a question", 0);
         let words = question.size().ok_or_else(wrong)?;
-        // What does not come through, or cannot be mapped, is a shortage of this process's.
+        // A lost or unmappable file means a shortage in this process.
         let shortage = || GpuError::OutOfMemory(words.saturating_mul(8).max(1));
         let file = self.file.take().ok_or_else(shortage)?;
         let source: Source = Arc::new(Sealed::open(file, words).map_err(|error| match error.kind() {
@@ -380,7 +380,7 @@ impl<'d> Client<'d> {
         Ok(())
     }
 
-    /// One step of the search.
+    /// Runs one step of the search.
     fn step(&mut self) -> Result<Step, GpuError> {
         let output = &mut self.output;
         let step = match &mut self.work {
@@ -418,7 +418,7 @@ impl<'d> Client<'d> {
         Ok(step)
     }
 
-    /// Ends its search with an error, which it is told.
+    /// Ends the search, and sends the error to the client.
     fn fail(&mut self, error: &GpuError) {
         (self.work, self.waits) = (None, None);
         let text = serde_json::to_vec(error).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Memory that two processes share: hashes on their way to the GPU process.
 //!
-//! It is an anonymous file. The one who writes it reserves all of its pages first, so that a write never ends the
-//! process, and seals it before giving it away: neither its size nor its contents can change any more, so that the
-//! reader can trust both.
+//! It is an anonymous file. The writer allocates all of its pages first, so that a write cannot kill the process, and
+//! seals it before passing it on: neither its size nor its contents can change afterwards, so that the reader can trust
+//! both.
 
 #![allow(unsafe_code, reason = "memory is mapped")]
 
@@ -13,7 +13,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 use std::io;
 use std::ptr::NonNull;
 
-/// Bytes that are taken at a time.
+/// Bytes that are allocated at a time.
 const PIECE: u64 = 16 << 20;
 
 /// Words of a file, mapped.
@@ -23,9 +23,9 @@ struct Mapped {
     words: usize,
 }
 
-// SAFETY: the memory belongs to the value, on whichever thread that is.
+// SAFETY: the value owns the memory, on any thread.
 unsafe impl Send for Mapped {}
-// SAFETY: as above; it changes through `&mut` alone.
+// SAFETY: as above; the memory changes through `&mut` alone.
 unsafe impl Sync for Mapped {}
 
 impl Mapped {
@@ -34,10 +34,9 @@ impl Mapped {
             return Ok(Mapped { memory: NonNull::dangling(), words });
         }
         let access = if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
-        // A mapping that cannot be written must be private: a shared one could be made writable, which the seals
-        // forbid.
+        // A read-only mapping must be private: a shared one could be made writable, which the seals forbid.
         let kind = if writable { MapFlags::SHARED } else { MapFlags::PRIVATE };
-        // SAFETY: the kernel chooses the place; the file is as long as that, and stays so.
+        // SAFETY: the kernel chooses the address; the file is this long, and stays so.
         let memory = unsafe { rustix::mm::mmap(std::ptr::null_mut(), words * 8, access, kind, file, 0) }?;
         let memory = NonNull::new(memory.cast()).ok_or(Errno::NOMEM)?;
         Ok(Mapped { memory, words })
@@ -52,7 +51,7 @@ impl Mapped {
 impl Drop for Mapped {
     fn drop(&mut self) {
         if self.words > 0 {
-            // SAFETY: mapped with this length, and nobody borrows it any more.
+            // SAFETY: mapped with this length, and no borrow is left.
             let _ = unsafe { rustix::mm::munmap(self.memory.as_ptr().cast(), self.words * 8) };
         }
     }
@@ -66,15 +65,15 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Memory of `words` words, all zeros, every page of it taken, piece by piece with a call of `between` after each.
-    /// The caller bounds it: the kernel ends processes where it has no more, and reports nothing. Errors: those of the
-    /// system, and of `between`.
+    /// Memory of `words` words, all zeros, every page of it allocated, piece by piece with a call of `between` after
+    /// each. The caller bounds it: where memory runs out the kernel kills processes, and reports nothing. Errors: those
+    /// of the system, and of `between`.
     pub fn new(words: usize, mut between: impl FnMut() -> io::Result<()>) -> io::Result<Self> {
         let file = rustix::fs::memfd_create("lumina hashes", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         let bytes = (words as u64).checked_mul(8).ok_or(Errno::NOMEM)?;
         for first in (0..bytes).step_by(PIECE as usize) {
             let piece = PIECE.min(bytes - first);
-            // A signal undoes it, and a backend gets many.
+            // A signal interrupts the call, and a backend gets many.
             while let Err(error) = rustix::fs::fallocate(&file, FallocateFlags::empty(), first, piece) {
                 if error != Errno::INTR {
                     return Err(error.into());
@@ -93,7 +92,7 @@ impl Draft {
         unsafe { std::slice::from_raw_parts_mut(self.mapped.memory.as_ptr(), self.mapped.words) }
     }
 
-    /// Seals it: from now on nobody can change it.
+    /// Seals it: nothing can change it afterwards.
     pub fn seal(self) -> io::Result<OwnedFd> {
         let Draft { file, mapped } = self;
         drop(mapped);
@@ -107,12 +106,12 @@ impl Draft {
 pub struct Sealed(Mapped);
 
 impl Sealed {
-    /// Maps a file of `words` words. Errors: `InvalidData` for a file that is shorter, or can still be changed.
+    /// Maps a file of `words` words. Errors: `InvalidData` for a file that is shorter, or not sealed.
     pub fn open(file: impl AsFd, words: usize) -> io::Result<Self> {
         let wanted = SealFlags::SHRINK | SealFlags::WRITE;
         let is_sealed = rustix::fs::fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(wanted));
         let stat = rustix::fs::fstat(&file)?;
-        // All of it is there: else reading it would take memory.
+        // A file with holes is refused: reading them would allocate memory.
         let size = (stat.st_size as u64).min(stat.st_blocks as u64 * 512);
         if !is_sealed || words.checked_mul(8).is_none_or(|bytes| bytes as u64 > size) {
             return Err(io::ErrorKind::InvalidData.into());

@@ -1,17 +1,16 @@
-//! How a pass over pairs is cut into launches: short enough to be cancelled between two, small enough for the results
-//! to fit.
+//! How a pass over pairs is cut into launches: short enough to cancel between two, small enough for the results to fit.
 //!
-//! A pass compares blocks of left rows with a window of right ones: a rectangle. What is left of it is a stack of
-//! rectangles. A launch whose results did not fit counts for nothing: its rectangle is cut in two, and each half is
-//! done again. The smallest rectangle, one block by the smallest window, has fewer pairs than the results' buffer has
-//! room for, so that cutting always ends.
+//! A pass compares blocks of left rows with a window of right ones: a rectangle. The rest of it is a stack of
+//! rectangles. The results of a launch that do not fit are dropped: its rectangle is cut in two, and each half is
+//! launched again. The smallest rectangle, one block by the smallest window, has at most as many pairs as the result
+//! buffer holds, so that cutting always ends.
 
 use std::ops::Range;
 use std::time::Duration;
 
 /// How long a launch should take.
 pub(crate) const LAUNCH: Duration = Duration::from_millis(50);
-/// By how much a launch may be larger than the last one.
+/// The most by which a launch may be larger than the one before.
 const GROWTH: f64 = 8.0;
 
 /// Blocks of left rows, by a window of right ones.
@@ -27,15 +26,15 @@ impl Rectangle {
     }
 }
 
-/// What is left to do of a pass.
+/// The rest of a pass.
 #[derive(Debug)]
 pub(crate) struct Slices {
     left: Vec<Rectangle>,
     /// Windows are cut at multiples of this.
     grain: u32,
-    /// Blocks of a launch, at most.
+    /// The most blocks of a launch.
     most_blocks: u32,
-    /// Blocks times right rows that the next launch should have.
+    /// Blocks times right rows of the next launch.
     area: f64,
 }
 
@@ -48,7 +47,7 @@ impl Slices {
         Slices { left: if is_empty { Vec::new() } else { vec![all] }, grain, most_blocks, area }
     }
 
-    /// What is to be launched next; `None` at the end. It is done, or comes back by [`overflowed`](Self::overflowed).
+    /// The next rectangle to launch; `None` at the end. It is done, or comes back by [`overflowed`](Self::overflowed).
     pub(crate) fn next(&mut self) -> Option<Rectangle> {
         let mut next = self.left.pop()?;
         let blocks = (self.area / next.window.len() as f64).clamp(1.0, f64::from(self.most_blocks)) as u32;
@@ -57,7 +56,7 @@ impl Slices {
             self.left.push(Rectangle { blocks: middle..next.blocks.end, window: next.window.clone() });
             next.blocks.end = middle;
         }
-        // Where even one block takes too long.
+        // One block alone takes too long.
         let rows = (self.area.clamp(1.0, f64::from(u32::MAX)) as u32).div_ceil(self.grain).saturating_mul(self.grain);
         if next.blocks.len() == 1 && next.window.len() as u32 > rows {
             let middle = next.window.start + rows;
@@ -67,15 +66,15 @@ impl Slices {
         Some(next)
     }
 
-    /// A launch took so long and filled this share of the buffer: how large the next one is.
+    /// Records how long a launch took and which share of the buffer it filled: the next one is sized by that.
     pub(crate) fn done(&mut self, done: &Rectangle, took: Duration, share: f64) {
         let by_time = LAUNCH.as_secs_f64() / took.as_secs_f64().max(1e-6);
         let by_room = 0.5 / share.max(1e-6);
         self.area = (done.area() * by_time.min(by_room).min(GROWTH)).max(1.0);
     }
 
-    /// The results of a launch did not fit: it counts for nothing, and is done again in halves. `false` where it cannot
-    /// be cut, which is not so for the sizes that the kernels promise.
+    /// The results of a launch did not fit: they are dropped, and it is launched again in halves. `false` if it cannot
+    /// be cut, which does not happen with the sizes that the kernels guarantee.
     #[must_use]
     pub(crate) fn overflowed(&mut self, done: Rectangle) -> bool {
         self.area = done.area() / 2.0;
@@ -102,7 +101,7 @@ impl Slices {
 mod tests {
     use super::*;
 
-    /// Each pair of a block and a row of the window is done once, whatever overflows and however long launches take.
+    /// Each pair of a block and a row of the window is done once, with any overflows and launch times.
     #[test]
     fn everything_is_done_once() {
         for (blocks, window, grain, dense) in
@@ -142,7 +141,7 @@ mod tests {
 
     #[test]
     fn launches_take_as_long_as_they_should() {
-        // A pair of a block and a row takes a nanosecond: blocks of 0.1 ms, and of a second, of which windows are cut.
+        // A pair of a block and a row takes a nanosecond: blocks of 0.1 ms, and of a second, whose windows are cut.
         for rows in [100_000, 1_000_000_000] {
             let mut slices = Slices::new(1_000_000, rows, 256, 1e4, u32::MAX);
             let took = |rectangle: &Rectangle| Duration::from_nanos(rectangle.area() as u64);

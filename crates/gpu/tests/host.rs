@@ -181,7 +181,7 @@ fn the_ptx_is_of_the_versions_that_old_drivers_take() {
     }
 }
 
-/// The PTX is what clang 14 makes of the kernels; where there is none, the script says that it is skipped.
+/// The PTX is what clang 14 compiles from the kernels; without clang 14, the script says that it is skipped.
 #[test]
 fn the_ptx_is_that_of_the_kernels() {
     let script = proofs::folder().join("../../scripts/ptx");

@@ -1,7 +1,7 @@
-//! Tests the proofs: plants bugs in the kernels, one at a time, and tells which proof finds each.
+//! Tests the proofs: plants bugs in the kernels, one at a time, and reports which proof finds each.
 //!
-//! Takes minutes, so that it runs only where `LUMINA_PLANTED` is set; `kernels/README.md` holds its table. The kernels'
-//! texts are changed in a copy; a text that is no longer there fails the test.
+//! Takes minutes, so it runs only if `LUMINA_PLANTED` is set; `kernels/README.md` has its table. The kernels' texts are
+//! changed in a copy; a text that no longer occurs fails the test.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
@@ -9,8 +9,8 @@ mod proofs;
 
 use proofs::{Mode, Outcome, Proofs};
 
-/// A bug: what is wrong, the proof that is run, the file, the text and what replaces it, the last mode that may be
-/// the first to find it.
+/// A bug: what is wrong, the proof that is run, the file, the text and its replacement, the last mode that may be the
+/// first to find it.
 struct Planted(&'static str, &'static str, &'static str, &'static str, &'static str, Found);
 
 /// `None`: no proof finds it.
@@ -98,7 +98,7 @@ const PLANTED: &[Planted] = &[
     ),
     Planted("bit 7 not moved down", "brute_s8", "brute_s8.cu", "(i < last ? word", "(i <= last ? word", PLAIN),
     Planted("result 0 is no hit", "brute_s8", "brute_s8.cu", "[k % 4] >= 0)", "[k % 4] > 0)", PLAIN),
-    // Lets too many candidates pass, which are then checked: it costs time alone, and no proof measures that.
+    // Passes too many candidates, which are then checked: this costs only time, which no proof measures.
     Planted(
         "ones summed over two lanes",
         "brute_s8",
@@ -261,7 +261,7 @@ const PLANTED: &[Planted] = &[
     ),
 ];
 
-/// The first mode that finds the bug, and what it says.
+/// The first mode that finds the bug, and its output.
 fn find(bug: &Planted, modes: &[Proofs]) -> Option<(Mode, String)> {
     let Planted(what, kind, file, from, to, _) = bug;
     for proofs in modes {
@@ -303,7 +303,7 @@ fn each_planted_bug_is_found() {
             bug.2,
             mode.map_or("not found".to_owned(), |mode| format!("{mode:?}"))
         );
-        // A crash may tell earlier than it has to; later than before means that a proof got weaker.
+        // A crash may be found by an earlier mode; a later one means that a proof got weaker.
         let right = match (mode, bug.5) {
             (Some(mode), Some(latest)) => mode <= latest,
             (mode, latest) => mode == latest,

@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// No test: what the tests start.
+/// No test: the process that the tests start.
 #[test]
 fn the_process_itself() {
     process::serve_if_told();
@@ -45,7 +45,7 @@ fn finds_what_the_cpu_finds() {
                 let left = Rows::random(seed, rows, words);
                 let right = right.map(|rows| Rows::near(&left, seed + 1, rows));
                 for method in [Method::BruteForce, bands(words[0])] {
-                    // The second column does not count; a third one keeps some pairs away.
+                    // The second column filters nothing; a third one filters some pairs.
                     let radii: Vec<u32> = words
                         .iter()
                         .zip([5, 64 * 16, 9])
@@ -61,11 +61,11 @@ fn finds_what_the_cpu_finds() {
     }
 }
 
-/// Sets that the memory does not hold are cut, and results that do not fit are found again in halves.
+/// Sets that do not fit the memory are cut, and results that do not fit are found again in halves.
 #[test]
 fn what_does_not_fit() {
     let stand_in = process::stand_in();
-    // Within 64 bits of 64, everything is near: half a million pairs, twice what there is room for.
+    // Within 64 bits of 64, everything is near: half a million pairs, twice the buffer.
     let process = Process::start(&stand_in, &Card::default(), 8);
     let left = Rows::random(1, 1024, &[1]);
     for method in [Method::BruteForce, Method::Bands(vec![Band { word: 0, start: 0, width: 1, tolerance: 1 }])] {
@@ -88,7 +88,7 @@ fn what_is_copied_in_pieces() {
     process.end();
 }
 
-/// A device that has less than the limit says: fewer results, then smaller parts; or an error where not even those fit.
+/// A device with less memory than the limit: fewer results, then smaller parts; an error if not even those fit.
 #[test]
 fn memory_that_is_not_there() {
     let stand_in = process::stand_in();
@@ -106,7 +106,7 @@ fn memory_that_is_not_there() {
                 assert!(inner.downcast_ref::<GpuError>().unwrap().is_out_of_memory(), "{inner}");
             }
         }
-        // The process serves others afterwards.
+        // The process still serves others.
         let few = Rows::random(3, 50, &[1]);
         assert_eq!(search(&mut process.connect(), &few, None, &[5], 0, &bands(1)).is_ok(), fits);
         process.end();
@@ -139,8 +139,8 @@ fn equal_rows() {
     process.end();
 }
 
-/// A short search passes a long one; a client that goes away ends its search, and one that does not read keeps nobody
-/// up.
+/// A short search overtakes a long one; a client that disconnects ends its search, and one that does not read blocks
+/// nobody.
 #[test]
 fn clients_at_once() {
     let stand_in = process::stand_in();
@@ -151,7 +151,7 @@ fn clients_at_once() {
         let question = process::question(&long, None, &[64], 0, &Method::BruteForce);
         client.ask(&question, Some(long.file(None))).unwrap();
     };
-    // Two of them: one that reads nothing of its two million pairs, and one that goes.
+    // Two clients: one that reads none of its two million pairs, and one that disconnects.
     let (mut deaf, mut leaver) = (process.connect(), process.connect());
     ask(&mut deaf);
     ask(&mut leaver);
@@ -170,8 +170,8 @@ fn clients_at_once() {
     process.end();
 }
 
-/// Where another search has the memory, and does not go on: a search waits for a while, and is told so. The process
-/// serves others all the time.
+/// Another search holds the memory, and does not continue: a search waits, then fails. The process serves others all
+/// the time.
 #[test]
 fn memory_that_others_have() {
     let stand_in = process::stand_in();
@@ -187,7 +187,7 @@ fn memory_that_others_have() {
     assert!(error.into_inner().unwrap().downcast_ref::<GpuError>().unwrap().is_out_of_memory());
     assert!(began.elapsed() > Duration::from_secs(1), "it did not wait");
     assert_eq!(process.status().active, 1);
-    // One that waits has its turn when the memory comes back.
+    // A waiting search runs when the memory is freed.
     let found = std::thread::scope(|scope| {
         let waits = scope.spawn(|| search(&mut process.connect(), &few, None, &[5], 0, &bands(1)));
         process::wait_until("it waits", || process.status().active == 2);
@@ -198,7 +198,7 @@ fn memory_that_others_have() {
     process.end();
 }
 
-/// The driver refuses to say whether work is done, with a code that nobody knows: nothing is trusted any more.
+/// The driver returns an unknown code for a wait: the device counts as lost.
 #[test]
 fn nobody_knows_what_runs() {
     let stand_in = process::stand_in();
@@ -210,7 +210,7 @@ fn nobody_knows_what_runs() {
     assert_eq!(process.exit_code(), Some(3));
 }
 
-/// What no client of ours says: an error, or the end of the connection; the process goes on.
+/// Messages outside of the protocol: an error, or the end of the connection; the process continues.
 #[test]
 fn nonsense() {
     let stand_in = process::stand_in();
@@ -231,7 +231,7 @@ fn nonsense() {
     };
     let band = |word, start, width, tolerance| Method::Bands(vec![Band { word, start, width, tolerance }]);
     let brute = Method::BruteForce;
-    // The file that should have come may have been lost for lack of descriptors.
+    // The file of the question may have been lost for lack of descriptors.
     let mut client = process.connect();
     client.ask(&question(&[1], &[5], 0, &brute), None).unwrap();
     let error = process::answers(&mut client, |_| ()).unwrap_err();
@@ -255,7 +255,7 @@ fn nonsense() {
     ] {
         refused(&question(shape, radii, driving, method), Some(rows.file(None)));
     }
-    // A file that is too short, and one that could still be changed.
+    // A file that is too short, and one that is not sealed.
     let short = Draft::new(9, || Ok(())).unwrap().seal().unwrap();
     refused(&question(&[1], &[5], 0, &brute), Some(short));
     let unsealed = rustix::fs::memfd_create("unsealed", rustix::fs::MemfdFlags::ALLOW_SEALING).unwrap();
@@ -277,8 +277,8 @@ fn nonsense() {
     process.end();
 }
 
-/// The device is lost in the middle: each client that searches is told, or sees the end of the stream, and the process
-/// ends. Nobody gets an answer that looks whole.
+/// The device is lost in mid-search: each searching client gets the error or the end of the stream, and the process
+/// ends. Nobody gets an answer that looks complete.
 #[test]
 fn the_device_is_lost() {
     let stand_in = process::stand_in();
@@ -345,7 +345,7 @@ fn killed() {
     assert!(broken > 0, "{whole} searches were done before the process was killed");
 }
 
-/// Without a driver, without a device, with one that is too old: said, with the reason, and quickly.
+/// Without a driver, without a device, with one that is too old: it fails quickly, with the reason.
 #[test]
 fn nothing_to_use() {
     let stand_in = process::stand_in();
@@ -364,8 +364,8 @@ fn nothing_to_use() {
     }
 }
 
-/// A session of another version is told so; for a newer one the process ends, once nobody searches, so that one of that
-/// version can start.
+/// A session of another version is refused; for a newer one the process ends once no search runs, so that a process of
+/// that version can start.
 #[test]
 fn another_version() {
     let stand_in = process::stand_in();
@@ -389,13 +389,13 @@ fn another_version() {
     let question = process::question(&dense, None, &[64], 0, &Method::BruteForce);
     deaf.ask(&question, Some(dense.file(None))).unwrap();
     ask(1_000_000);
-    // One that searches keeps it, and others may still ask meanwhile.
+    // A running search delays that, and others may still ask meanwhile.
     assert_eq!(search(&mut process.connect(), &rows, None, &[31], 0, &bands(4)).unwrap(), pairs(&rows, None, &[31]));
     drop(deaf);
     assert_eq!(process.exit_code(), Some(0));
 }
 
-/// It ends by itself, even where a client is connected, and not while somebody searches.
+/// It ends when idle, even if a client is connected, and not while a search runs.
 #[test]
 fn idle() {
     let stand_in = process::stand_in();

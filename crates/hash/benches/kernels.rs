@@ -1,4 +1,5 @@
-//! How long the kernels take: one to one by width, one to many by width and instruction set. `cargo bench -p lumina-hash`.
+//! How long the kernels take: one to one by width, one to many by width and instruction set. `cargo bench -p
+//! lumina-hash`.
 #![allow(missing_docs)]
 
 use divan::counter::ItemsCount;
@@ -39,7 +40,7 @@ fn by_name(name: &str) -> Kernels {
     set.kernels().unwrap_or(*Kernels::best())
 }
 
-/// A million rows, one radius that finds next to nothing, as a scan of a table's hashes would.
+/// A million rows, and a radius that finds next to nothing, like a scan of a table's hashes.
 #[divan::bench(args = kernels(), consts = [64, 128, 192, 256, 1024])]
 fn within<const BITS: usize>(bencher: Bencher, name: &str) {
     let words = BITS / 64;
@@ -60,7 +61,8 @@ fn distance(bencher: Bencher, bytes: usize) {
     bencher.bench(|| lumina_hash::distance(black_box(&a), black_box(&b)));
 }
 
-/// A block of rows against another: the inner loop of bulk search. Small blocks are its buckets, large ones brute force.
+/// A block of rows against another: the inner loop of bulk search. Small blocks are its buckets, large ones brute
+/// force.
 #[divan::bench(args = [8, 16, 32, 64, 256, 2048], consts = [64, 256, 1024])]
 fn join<const BITS: usize>(bencher: Bencher, rows: usize) {
     let words = random_words(BITS / 64 * (2 * rows + PADDING));

@@ -1,7 +1,7 @@
 //! A ball: every hash within `radius` bits of a centre. The right operand of `<@`.
 //!
-//! Text form `<hex,radius>`, as Postgres writes a circle; binary form: the radius as a big-endian `i32`, then the
-//! centre's bytes. Radii run from 0 to the width, so that a ball is never empty and never more than everything.
+//! Text form `<hex,radius>`, like a Postgres circle; binary form: the radius as a big-endian `i32`, then the centre's
+//! bytes. Radii run from 0 to the width, so a ball is never empty and never more than the whole space.
 
 use crate::hex::{self, HexError};
 use crate::width::{MAX_BYTES, WidthError, check_bytes};
@@ -163,7 +163,8 @@ mod tests {
                 assert!((volume(bits, radius) / share - 1.0).abs() < 1e-9, "{bits} {radius}");
             }
         }
-        // Half of all hashes lie within half of the (even) width, and half of the middle shell: C(2n, n) / 4^n ≈ 1/√(πn).
+        // Half of all hashes lie within half of the (even) width, and half of the middle shell: C(2n, n) / 4^n ≈
+        // 1/√(πn).
         let middle = 1.0 / (std::f64::consts::PI * 2048.0).sqrt();
         assert!((volume(4096, 2048) - (0.5 + middle / 2.0)).abs() < 1e-3);
     }

@@ -1,4 +1,4 @@
-//! The pigeonhole rule: a hash cut into bands, and what has to be looked at in each band.
+//! The pigeonhole rule: a hash cut into bands, and the tolerance to search each band with.
 //!
 //! Norouzi, Punjani, Fleet, "Fast Search in Hamming Space with Multi-Index Hashing" (CVPR 2012), with the exact
 //! cover: if tolerances tᵢ ≥ 0 are given to some of the bands so that Σ(tᵢ + 1) = r + 1, then two hashes within r bits
@@ -46,7 +46,7 @@ impl Bands {
         folded
     }
 
-    /// The tolerance tᵢ of each band for radius `radius`, as even as can be; `None`: the band need not be looked at.
+    /// The tolerance tᵢ of each band for radius `radius`, as even as possible; `None`: the band is not searched.
     pub fn exact_cover(&self, radius: u32) -> impl Iterator<Item = Option<u32>> + Clone + use<> {
         let slots = radius as usize + 1;
         let (each, more) = (slots / self.count, slots % self.count);
@@ -166,7 +166,7 @@ mod tests {
             }
         }
 
-        /// The promise itself: two hashes within `radius` agree up to the tolerance in some band that is looked at.
+        /// The guarantee: two hashes within `radius` agree up to the tolerance in some band that is searched.
         #[test]
         fn the_cover_misses_no_pair(
             hash in prop::collection::vec(any::<u8>(), 1..=32),

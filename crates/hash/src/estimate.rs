@@ -1,8 +1,8 @@
-//! How many rows lie in a ball, from what ANALYZE keeps of a column: common values, a histogram, a count of values.
+//! Estimates how many rows lie in a ball, from ANALYZE's statistics: common values, a histogram, the distinct count.
 //!
-//! The share of rows in a ball is the sum of two parts: the common values in it, exactly; and of the other rows, the share
-//! that the spacing of the histogram's bounds around its centre tells (`spacing.rs`), at least that of random hashes
-//! ([`crate::ball::volume`]) and at least one value's worth, because people search for what is there.
+//! The share of rows in a ball is the sum of two parts: the common values in it, exactly; and of the other rows, the
+//! share that the spacing of the histogram's bounds around its centre implies (`spacing.rs`), at least that of random
+//! hashes ([`crate::ball::volume`]) and at least one value's worth, because people search for what is there.
 
 use crate::ball::{Ball, volume};
 use crate::spacing::Spacing;
@@ -10,7 +10,7 @@ use crate::spacing::Spacing;
 /// The share assumed where nothing is known: Postgres's own DEFAULT_EQ_SEL.
 pub const UNKNOWN: f64 = 0.005;
 
-/// What is known of a column.
+/// The statistics of a column.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ColumnSample {
     /// Share of NULLs.
@@ -38,7 +38,7 @@ impl ColumnSample {
     /// The share of all rows that lies in `ball`.
     pub fn share_in(&self, ball: &Ball) -> f64 {
         let common: f64 = self.common.iter().filter(|(hash, _)| ball.contains(hash)).map(|(_, share)| share).sum();
-        // The outermost bounds are the smallest and the largest hash, and stand for nothing but themselves.
+        // The outermost bounds are the smallest and the largest hash, and represent only themselves.
         let inner = self.histogram.get(1..self.histogram.len().saturating_sub(1)).unwrap_or_default();
         let mut spacing = Spacing::default();
         inner.iter().for_each(|hash| spacing.look_at(ball.center(), hash));
@@ -47,7 +47,7 @@ impl ColumnSample {
         (common + rest.max(self.share_of_one())).clamp(0.0, 1.0)
     }
 
-    /// The share of the values that are not common ones that has this many bytes, as far as the histogram knows.
+    /// The share of the non-common values that has this many bytes, by the histogram.
     fn share_of_width(&self, bytes: usize) -> f64 {
         if self.histogram.is_empty() {
             return 1.0;
@@ -70,7 +70,7 @@ impl ColumnSample {
         searches.iter().map(|(weight, share)| weight * share_of_searches(*share, rows)).sum::<f64>().clamp(0.0, 1.0)
     }
 
-    /// For values of `self`: the share of rows that each stands for, and the share of `other` that it is near.
+    /// For values of `self`: the share of rows that each represents, and the share of `other` that it is near.
     fn searches(&self, other: &ColumnSample, radius: u32) -> Vec<(f64, f64)> {
         let (left, right) = (Weighted::of(self), Weighted::of(other));
         let equal = other.others() / self.distinct.max(other.distinct).max(1.0);
@@ -86,8 +86,8 @@ impl ColumnSample {
         let mut searches = Vec::new();
         for (is_bound, hash, weight) in left.values() {
             let Ok(ball) = Ball::new(hash, i64::from(radius).min(hash.len() as i64 * 8)) else { continue };
-            // A bound stands for many rows that are not equal to it: its equals on the other side, often itself, say
-            // nothing of them.
+            // A bound represents many rows that are not equal to it: an equal value on the other side, often the bound
+            // itself, says nothing of them.
             let near = |list: &[(&[u8], f64)], equal: bool| -> f64 {
                 let near = list.iter().filter(|(hash, _)| (equal || *hash != ball.center()) && ball.contains(hash));
                 near.map(|(_, weight)| weight).sum()
@@ -100,8 +100,8 @@ impl ColumnSample {
     }
 }
 
-/// The share of pairs of bounds within `radius` where it is less than what a single one of them can see, or random: so much,
-/// at least, a value is near, though no bound is.
+/// The share of pairs of bounds within `radius`, at least that of random hashes, where it is below what a single bound
+/// can resolve: a lower limit of the share for every value.
 fn share_of_bounds(left: &Weighted<'_>, right: &Weighted<'_>, bytes: usize, radius: u32, of_width: f64) -> f64 {
     let mut spacing = Spacing::default();
     for (center, _) in left.bounds.iter().filter(|(hash, _)| hash.len() == bytes) {
@@ -114,7 +114,7 @@ fn share_of_bounds(left: &Weighted<'_>, right: &Weighted<'_>, bytes: usize, radi
 /// How many values of each list are compared for an estimate of pairs.
 pub const COMPARED: usize = 256;
 
-/// Values with the share of all rows that each stands for: every value, or every n-th of many.
+/// Values with the share of all rows that each represents: every value, or every n-th of many.
 struct Weighted<'a> {
     common: Vec<(&'a [u8], f64)>,
     bounds: Vec<(&'a [u8], f64)>,
@@ -123,7 +123,7 @@ struct Weighted<'a> {
 impl<'a> Weighted<'a> {
     fn of(sample: &'a ColumnSample) -> Self {
         let all: f64 = sample.common.iter().map(|(_, share)| share).sum();
-        // The most common values stand first; the rest of a long list is thinned out, and stands for itself.
+        // The most common values stand first; the rest of a long list is sampled, and the sample represents it.
         let (first, rest) = sample.common.split_at(sample.common.len().min(COMPARED / 2));
         let step = rest.len().div_ceil(COMPARED / 2).max(1);
         let thinned = rest.iter().step_by(step);
@@ -153,7 +153,7 @@ pub fn share_of_searches(share: f64, rows: f64) -> f64 {
     (1.0 - (1.0 - share.clamp(0.0, 1.0)).powf(rows.max(0.0))).clamp(0.0, 1.0)
 }
 
-/// The share of rows in a ball of `bits` and `radius` in a column of which nothing is known.
+/// The share of rows in a ball of `bits` and `radius` in a column without statistics.
 pub fn unknown_share(bits: usize, radius: u32) -> f64 {
     volume(bits, radius).max(UNKNOWN)
 }
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(share(&ColumnSample::default(), &[0; 8], 64), 1.0);
     }
 
-    /// A histogram sees a hundredth: what is in a ball with one or two bounds is a part of that, by a factor of 3.
+    /// A histogram resolves a hundredth: a ball with one or two bounds holds a part of that, within a factor of 3.
     #[test]
     fn a_bound_is_not_taken_for_its_whole_part() {
         let mut histogram = random(102, 7);

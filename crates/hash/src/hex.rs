@@ -19,15 +19,15 @@ pub enum HexError {
     /// Something that is no hex digit.
     #[error("\"{character}\" at position {position} is not a hex digit")]
     Digit {
-        /// The first offender.
+        /// The first such character.
         character: char,
         /// Where it stands, in characters, from 1.
         position: usize,
     },
-    /// The same, in a text that is no UTF-8.
+    /// A byte that is no hex digit, in a text that is not UTF-8.
     #[error("byte \\x{byte:02x} at position {position} is not a hex digit")]
     Byte {
-        /// The first offender.
+        /// The first such byte.
         byte: u8,
         /// Where it stands, in bytes, from 1.
         position: usize,
@@ -45,11 +45,11 @@ pub fn decode<'a>(text: &str, buffer: &'a mut [u8; MAX_BYTES]) -> Result<&'a [u8
     decode_bytes(text.as_bytes(), buffer)
 }
 
-/// [`decode`] of a text that may be no UTF-8, as databases of other encodings send it. Allocates nothing, however long
+/// [`decode`] of a text that may not be UTF-8, as databases of other encodings send it. Allocates nothing, however long
 /// the text is.
 pub fn decode_bytes<'a>(text: &[u8], buffer: &'a mut [u8; MAX_BYTES]) -> Result<&'a [u8], HexError> {
     if let Some(index) = text.iter().position(|byte| !byte.is_ascii_hexdigit()) {
-        // What stands before it is ASCII, so that bytes are characters; of the text behind it one character is enough.
+        // The text before it is ASCII, so bytes are characters; of the text after it one character is enough.
         let character =
             text[index..text.len().min(index + 4)].utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());
         return Err(match character {

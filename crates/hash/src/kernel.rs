@@ -1,4 +1,4 @@
-//! Hamming distances, one to one and one to many, by the best instruction set that the machine has.
+//! Hamming distances, one to one and one to many, by the best instruction set of the machine.
 //!
 //! The algorithm is written once, in [`generic`], over a small trait; [`avx512`], [`avx2`], [`neon`] and [`portable`]
 //! say in a few lines each how that instruction set counts bits. The choice is made once per process, at the first
@@ -125,9 +125,9 @@ impl Kernels {
 
     /// Appends a [`RowPair`] for every row of the left block and row of the right block that agree in all columns, and
     /// returns the first left row that was not compared: rows are compared whole, and only while `pairs` has room,
-    /// without growing, for as many pairs as the right block has rows. Call again with the rest after making room.
+    /// without growing, for one pair per row of the right block. Call again with the rest after making room.
     ///
-    /// Panics where the planes do not hold what is asked for, or `pairs` can never hold the pairs of one row.
+    /// Panics where the planes are shorter than the blocks, or `pairs` can never hold the pairs of one row.
     #[inline]
     pub fn join(&self, join: &Join<'_>, pairs: &mut Vec<RowPair>) -> usize {
         assert!(join.is_sound(), "rows outside of their planes");
@@ -139,7 +139,7 @@ impl Kernels {
 
 /// The number of bits in which two hashes of equal length differ.
 ///
-/// Eight bytes, the most common width, are worth no indirect call: twelve instructions even without `popcnt`.
+/// Eight bytes, the most common width, skip the indirect call: twelve instructions even without `popcnt`.
 #[inline]
 pub fn distance(a: &[u8], b: &[u8]) -> u32 {
     match (<[u8; 8]>::try_from(a), <[u8; 8]>::try_from(b)) {

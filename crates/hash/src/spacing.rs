@@ -1,36 +1,36 @@
-//! How a sample of a column is spaced around one hash, and so what share of the column is near it.
+//! Estimates the share of a column near one hash from the distances of a sample to it.
 //!
-//! What a sample has within the radius is counted: *k* of *n* stand for (k − 1/2) / n. An estimate is to be wrong by a small
-//! factor, not by a small difference: where the logarithm of the share is taken to be uniform beforehand, the mean of it
-//! after k were seen is ψ(k) − ln n, and exp ψ(k) is k − 1/2 to within 6 hundredths (NIST DLMF 5.11.2).
+//! The sample's values within the radius are counted: *k* of *n* stand for (k − 1/2) / n. An estimate should be wrong
+//! by a small factor, not by a small difference: with a uniform prior on the logarithm of the share, its posterior mean
+//! after k hits is ψ(k) − ln n, and exp ψ(k) is k − 1/2 to within 6 hundredths (NIST DLMF 5.11.2).
 //!
-//! Where it has none, the share is that within the *anchor*, the least radius within which it has some, made smaller as a
-//! beta distribution of distances says: with the sample's own mean and variance, over 0 to the width (NIST DLMF 8.17;
-//! moments: Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2, chapter 25). Bits of
-//! pictures' hashes hang together, so that distances vary more than those of random hashes, and there are many more near
-//! ones; a normal or a binomial distribution of the same moments has far too many. Of a million hashes of smooth
-//! pictures and 100 bounds, the estimates that were off by more than a factor of 3 fell from 60, 84 and 57 of 100 searches
-//! within 8, 10 and 16 of 64 bits to 41, 39 and 11.
+//! Without hits, the share is that within the *anchor*, the least radius with some hits, scaled down by a beta
+//! distribution of distances: with the sample's own mean and variance, over 0 to the width (NIST DLMF 8.17; moments:
+//! Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2, chapter 25). Bits of pictures' hashes are
+//! correlated, so distances vary more than those of random hashes, and there are many more near ones; a normal or a
+//! binomial distribution of the same moments has far too many. Of a million hashes of smooth pictures and 100 bounds,
+//! the estimates that were off by more than a factor of 3 fell from 60, 84 and 57 of 100 searches within 8, 10 and 16
+//! of 64 bits to 41, 39 and 11.
 
 use crate::ball::volume;
 use crate::distance;
 use statrs::function::beta::checked_beta_reg;
 
-/// What must be within the anchor.
+/// The least number of hits within the anchor.
 const ANCHORED: u64 = 5;
 
 /// The distances of a sample from one hash, or of many pairs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Spacing {
-    /// How many are at each distance.
+    /// The number of values at each distance.
     counts: Vec<u64>,
-    /// All that were looked at, also what has no distance or is equal.
+    /// All values that were added, also those of another width or equal to the centre.
     looked_at: u64,
 }
 
 impl Spacing {
-    /// Looks at `hash`: one of another width has no distance, and one that is equal is the centre itself, which says nothing of
-    /// what is around it.
+    /// Adds `hash`: one of another width has no distance, and an equal one is the centre itself, which says nothing of
+    /// its neighbourhood.
     pub(crate) fn look_at(&mut self, center: &[u8], hash: &[u8]) {
         self.looked_at += 1;
         if hash.len() != center.len() {
@@ -48,19 +48,20 @@ impl Spacing {
         self.counts.iter().take(radius as usize + 1).sum()
     }
 
-    /// The share of the column that is within `radius` of a centre of `bits`, of which `share_of_width` has that width at all.
+    /// The share of the column within `radius` of a centre of `bits`; `share_of_width` is the share of values that have
+    /// that width.
     pub(crate) fn share(&self, bits: usize, radius: u32, share_of_width: f64) -> f64 {
         let seen = self.within(radius);
         let counted = match seen {
             0 => self.tail(bits, radius),
-            // In a ball that holds everything they are all that there is.
+            // A ball that holds every value seen holds everything.
             _ if seen == self.looked_at => 1.0,
             _ => (seen as f64 - 0.5) / self.looked_at as f64,
         };
         counted.max(share_of_width * volume(bits, radius))
     }
 
-    /// The same below what the sample can see.
+    /// The share below what the sample can resolve.
     fn tail(&self, bits: usize, radius: u32) -> f64 {
         let Some(anchor) = (radius..=bits as u32).find(|anchor| self.within(*anchor) >= ANCHORED) else { return 0.0 };
         let Some((alpha, beta)) = self.moments(bits) else { return 0.0 };
@@ -71,7 +72,7 @@ impl Spacing {
         at_anchor * (share_below(radius) / share_below(anchor).max(f64::MIN_POSITIVE)).min(1.0)
     }
 
-    /// The parameters of the beta distribution; none where all distances are the same.
+    /// The parameters of the beta distribution; none if all distances are equal.
     fn moments(&self, bits: usize) -> Option<(f64, f64)> {
         let count = self.counts.iter().sum::<u64>() as f64;
         let distances = || self.counts.iter().enumerate().map(|(at, count)| (at as f64 / bits as f64, *count as f64));
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
     use statrs::function::beta::beta_reg;
 
-    /// A number of bits set: how far it is from zero.
+    /// Numbers with this many bits set, seen from zero.
     fn spaced(distances: impl Iterator<Item = u32>) -> Spacing {
         let mut spacing = Spacing::default();
         for distance in distances {
@@ -103,7 +104,7 @@ mod tests {
         assert_eq!(spacing.share(64, 3, 1.0), 0.095);
         assert_eq!(spacing.share(64, 12, 1.0), 0.095);
         assert_eq!(spacing.share(64, 32, 1.0), 1.0);
-        // The centre itself is not what is around it.
+        // The centre itself does not count.
         assert_eq!(spaced([0, 0, 4].into_iter()).share(64, 5, 1.0), 0.5 / 3.0);
     }
 

@@ -1,13 +1,14 @@
-//! Where the bits of a hash go before it is cut into bands.
+//! The permutation of a hash's bits before it is cut into bands.
 //!
-//! Neighbouring bits of a perceptual hash tell of neighbouring parts of a picture and mostly agree with one another, so
-//! that a band of neighbouring bits takes few of its values. Inside each word every fifth bit is therefore put next to
-//! one another: on photo-like hashes of 8 × 8 bits that leaves a sixth of the candidates with three bands, two fifths
-//! with six. Hamming distance does not see it. The index stores hashes this way: its pages depend on it. Five has no factor in common with the widths of the pictures that hashes are made of.
+//! Neighbouring bits of a perceptual hash describe neighbouring parts of a picture and mostly agree with one another,
+//! so that a band of neighbouring bits takes few of its values. Inside each word every fifth bit is therefore put next
+//! to one another: on photo-like hashes of 8 × 8 bits that leaves a sixth of the candidates with three bands, two
+//! fifths with six. Hamming distance does not change. The index stores hashes this way: its pages depend on it. Five
+//! has no factor in common with the widths of the pictures that hashes are made of.
 
 const STRIDE: usize = 5;
 
-/// For each byte of a word and each value of it: where its bits go.
+/// For each byte of a word and each value of it: the spread bits.
 static TABLES: [[u64; 256]; 8] = tables(false);
 static BACK: [[u64; 256]; 8] = tables(true);
 

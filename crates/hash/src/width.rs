@@ -1,4 +1,4 @@
-//! Which widths a hash can have: the one place that knows the limits.
+//! The widths of a hash: the only place with the limits.
 
 /// Narrowest hash, in bits.
 pub const MIN_BITS: usize = 8;

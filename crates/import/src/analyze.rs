@@ -1,4 +1,4 @@
-//! From the bytes of a file to facts.
+//! Turns the bytes of a file into facts.
 
 use crate::facts::{Facts, FileDate, Finding, Stamp};
 use jiff::Timestamp;
@@ -10,27 +10,27 @@ use serde_json::{Map, Value};
 use std::fmt::Write;
 use std::path::Path;
 
-/// What is made of every picture, in this order.
+/// The hashes of every picture, in this order.
 const METHODS: [Method; 4] = [Method::Average, Method::Difference, Method::Dct, Method::Pdq];
 
-/// PDQ's own measure of its hash: below, pictures of nothing in particular agree (Meta, "The TMK+PDQF Video-Hashing
-/// Algorithm and the PDQ Image-Hashing Algorithm", 2019).
+/// PDQ's own quality measure: below this, featureless pictures agree (Meta, "The TMK+PDQF Video-Hashing Algorithm and
+/// the PDQ Image-Hashing Algorithm", 2019).
 const PDQ_TRUSTED: u8 = 50;
 
-/// What could be made of a file.
+/// The result of an analysis.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Analysis {
-    /// Facts, and a word on what is wrong with the picture, with the same in words.
+    /// Facts; if something is wrong with the picture, a stable word for it and an explanation.
     Facts(Box<Facts>, Option<(&'static str, String)>),
-    /// None.
+    /// No facts.
     Not(Finding),
-    /// It needs more memory than it was given: so many bytes.
+    /// The bytes of memory that it needs, more than it was given.
     NeedsMore(u64),
-    /// Nobody wants to know any more.
+    /// The caller has cancelled.
     Cancelled,
 }
 
-/// Analyzes a file. `now` is what dates are judged by.
+/// Analyzes a file. Dates are checked against `now`.
 pub fn analyze(bytes: &[u8], path: &Path, stamp: &Stamp, now: Timestamp, limits: &Limits<'_>) -> Analysis {
     let format = match lumina_photo::format::detect(bytes) {
         Ok(format) => format,
@@ -58,7 +58,7 @@ pub fn analyze(bytes: &[u8], path: &Path, stamp: &Stamp, now: Timestamp, limits:
     Analysis::Facts(facts, Some((remark, words)))
 }
 
-/// What the beginning of a file says against its being an image, if anything does.
+/// The finding if the beginning of a file already rules it out.
 pub fn refuse_head(head: &[u8]) -> Option<Finding> {
     lumina_photo::format::detect(head).err().map(|error| no_image(&error))
 }
@@ -87,7 +87,7 @@ fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<(Picture, Made), PhotoErr
     Ok((picture, made))
 }
 
-/// What is known without decoding it.
+/// The facts that are known without decoding.
 fn of_headers(bytes: &[u8], format: Format, path: &Path, stamp: &Stamp, now: Timestamp) -> Facts {
     let metadata = metadata::read(bytes, format);
     let (width, height) = dimensions(bytes, format).or(metadata.width.zip(metadata.height)).unzip();
@@ -117,14 +117,15 @@ fn of_headers(bytes: &[u8], format: Format, path: &Path, stamp: &Stamp, now: Tim
     }
 }
 
-/// The date of a file by its metadata and by what it is outside of its bytes.
+/// The date of a file by its metadata, its path and its file times.
 fn date(metadata: &Metadata, path: &Path, stamp: &Stamp, now: Timestamp) -> Option<PhotoDate> {
     let modified = (stamp.modified.div_euclid(1_000_000), stamp.modified.rem_euclid(1_000_000) as i32 * 1000);
-    // Before and after these is what a file system says of a file that has none; a timestamptz does not read it.
+    // File systems report years outside of these for files without a time; Postgres would not read the text.
     dates::best(metadata, Some(path), Some(modified), now).filter(|date| (1..9999).contains(&date.at.year()))
 }
 
-/// The date of a file of a content that is known: as those in its bytes are known with it, by what it is outside of them.
+/// The date of a file whose content is known already, by its path and its file times: the date of the content is known
+/// with it.
 pub fn date_beside(path: &Path, stamp: &Stamp, now: Timestamp) -> Option<Box<FileDate>> {
     let date = date(&Metadata::default(), path, stamp, now)?;
     Some(Box::new(FileDate {
@@ -135,12 +136,12 @@ pub fn date_beside(path: &Path, stamp: &Stamp, now: Timestamp) -> Option<Box<Fil
     }))
 }
 
-/// As Postgres reads it. A clock of which no offset is known is taken for UTC.
+/// In Postgres's input format. A clock without a known offset counts as UTC.
 fn timestamp(date: &PhotoDate) -> String {
     date.offset.map_or_else(|| format!("{}Z", date.at), |offset| format!("{}{offset}", date.at))
 }
 
-/// What has no column of its own.
+/// The metadata without a column of its own.
 fn rest(metadata: &Metadata, date: Option<&PhotoDate>) -> Map<String, Value> {
     let mut rest = match serde_json::to_value(metadata) {
         Ok(Value::Object(map)) => map,
@@ -153,15 +154,15 @@ fn rest(metadata: &Metadata, date: Option<&PhotoDate>) -> Map<String, Value> {
     rest
 }
 
-/// What there is to know of a date beside itself.
+/// The details of a date.
 fn marks(date: &PhotoDate) -> Map<String, Value> {
     let suspicion = date.suspicious.map(|suspicion| ("suspicious_date".into(), suspicion.name().into()));
     std::iter::once(("has_time".into(), date.has_time.into())).chain(suspicion).collect()
 }
 
-/// What is known once it is decoded.
+/// Adds the facts that decoding yields.
 fn fill(facts: &mut Facts, picture: &Picture, made: &Made) {
-    // Of a raw file the picture is a preview; the size is the sensor's, where that is known.
+    // A raw file's picture is a preview; the size is the sensor's, if known.
     if facts.width.is_none() {
         facts.width = Some(picture.width).filter(|&width| width > 0);
         facts.height = Some(picture.height).filter(|&height| height > 0);

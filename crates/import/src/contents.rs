@@ -1,6 +1,6 @@
-//! Which contents need not be decoded: those that the catalog has, and those that another file of the same import has.
+//! Which contents need no decoding: those of the catalog, and those of another file of the same import.
 //!
-//! Two files of one content may be read at the same time: the second waits for what becomes of the first, and shares it.
+//! Two files of one content may be read at the same time: the second waits for the outcome of the first, and shares it.
 
 use crate::facts::{Facts, Finding, Outcome};
 use std::collections::{HashMap, HashSet};
@@ -11,50 +11,51 @@ pub type Sha256 = [u8; 32];
 /// Contents of an import that are not in the catalog yet.
 #[derive(Debug, Default)]
 pub struct Contents {
-    /// Being decoded, with the file that they are decoded of.
+    /// Contents that are being decoded, each with its file.
     decoding: HashMap<Sha256, i64>,
     of: HashMap<i64, Sha256>,
-    /// Files of a content that is being decoded of another.
+    /// Files whose content is being decoded from another file.
     waiting: HashMap<Sha256, Vec<Outcome>>,
-    /// Files that have waited in vain.
+    /// Files that waited for a decoding that failed.
     again: Vec<i64>,
-    /// Facts of which were found, and have not been written.
+    /// Contents with new facts that are not written yet.
     found: HashSet<Sha256>,
 }
 
-/// What is to be done now that a file is done with.
+/// What to do after a file.
 #[derive(Debug, Default, PartialEq)]
 pub struct Done {
-    /// Outcomes that are to be written: of the file, and of those that waited for it.
+    /// Outcomes to write: of the file, and of those that waited for it.
     pub write: Vec<Outcome>,
-    /// Files that are to be looked at anew, as if nothing were known: what they were told is known has not come to anything.
+    /// Files to visit again as if nothing were known: the decoding that they relied on has failed.
     pub again: Vec<i64>,
 }
 
 impl Contents {
-    /// Whether a content that was read of `item` is known here. If not, and the catalog has not got it either, say [`Contents::decode`].
+    /// Whether the content of `item` is known here. If not, and it is not in the catalog either, call
+    /// [`Contents::decode`].
     pub fn is_known(&self, item: i64, sha256: &Sha256) -> bool {
         self.found.contains(sha256) || self.decoding.get(sha256).is_some_and(|&other| other != item)
     }
 
-    /// A content is decoded of `item`.
+    /// Registers that a content is being decoded from `item`.
     pub fn decode(&mut self, item: i64, sha256: Sha256) {
         let before = self.of.insert(item, sha256);
-        // A file that is looked at once more may be another by then.
+        // A file that is visited again may have changed by then.
         if let Some(before) = before.filter(|before| *before != sha256) {
             self.give_up(&before);
         }
         self.decoding.insert(sha256, item);
     }
 
-    /// Nobody decodes a content any more.
+    /// No file decodes this content any more.
     fn give_up(&mut self, sha256: &Sha256) {
         self.decoding.remove(sha256);
         let waiting = self.waiting.remove(sha256).unwrap_or_default();
         self.again.extend(waiting.iter().map(|outcome| outcome.item));
     }
 
-    /// A file is done with. `is_in_catalog` is asked of contents that nothing is known of here. Errors: its own.
+    /// Handles the outcome of a file. `is_in_catalog` is asked about contents that are unknown here. Errors: its own.
     pub fn done<E>(
         &mut self,
         mut outcome: Outcome,
@@ -69,7 +70,7 @@ impl Contents {
                 done.write = self.waiting.remove(&sha256).unwrap_or_default();
                 done.write.insert(0, outcome);
             }
-            // Facts, if it has any, are those that a preview has found. They may be known anew by now.
+            // Facts, if any, are those of a preview. Another file may have made them known by now.
             Some((sha256, facts)) => {
                 if self.decoding.contains_key(&sha256) {
                     *facts = None;
@@ -93,19 +94,19 @@ impl Contents {
         Ok(done)
     }
 
-    /// A content of which facts are known elsewhere: of an earlier part of a preview.
+    /// Adds a content with facts from elsewhere: an earlier part of a preview.
     pub fn add(&mut self, sha256: Sha256) {
         self.found.insert(sha256);
     }
 
-    /// What was found is in the catalog by now: these contents.
+    /// Drains the new contents, which are in the catalog now.
     pub fn written(&mut self) -> impl Iterator<Item = Sha256> {
         std::mem::take(&mut self.found).into_iter()
     }
 }
 
-/// Which contents a catalog has, but for some that it only seems to have: the first 64 bits of each checksum. Most files of an
-/// import are new, and of those the catalog need not be asked.
+/// The contents of a catalog, with some false positives: the first 64 bits of each checksum. Most files of an import
+/// are new, and for those the catalog need not be asked.
 #[derive(Debug, Default)]
 pub struct Sieve {
     prefixes: HashSet<u64>,
@@ -113,10 +114,10 @@ pub struct Sieve {
 }
 
 impl Sieve {
-    /// The most contents that are kept: 200 MB of them.
+    /// The most contents: 200 MB of them.
     const MOST: usize = 12_000_000;
 
-    /// The catalog has a content that begins so.
+    /// Adds a content of the catalog by its first bytes.
     pub fn add(&mut self, sha256: &[u8]) {
         self.is_full |= self.prefixes.len() >= Self::MOST || self.prefixes.try_reserve(1).is_err();
         if !self.is_full {
@@ -124,7 +125,7 @@ impl Sieve {
         }
     }
 
-    /// Whether more can be kept. If not, every content may be there.
+    /// Whether it is full. If so, every content may be in the catalog.
     pub fn is_full(&self) -> bool {
         self.is_full
     }
@@ -139,7 +140,7 @@ fn prefix(sha256: &[u8]) -> Option<u64> {
     sha256.first_chunk().map(|bytes| u64::from_be_bytes(*bytes))
 }
 
-/// The checksum of a picture, and where the facts of it are.
+/// The checksum of a picture, and its facts.
 fn content(outcome: &mut Outcome) -> Option<(Sha256, &mut Option<Box<Facts>>)> {
     match &mut outcome.finding {
         Finding::Image { sha256, facts, .. } => Some((from_hex(sha256)?, facts)),
@@ -147,7 +148,7 @@ fn content(outcome: &mut Outcome) -> Option<(Sha256, &mut Option<Box<Facts>>)> {
     }
 }
 
-/// The checksum of so many digits.
+/// The checksum of 64 hex digits.
 pub fn from_hex(text: &str) -> Option<Sha256> {
     let mut sha256 = [0; 32];
     if text.len() != 64 || !text.is_ascii() {
@@ -174,7 +175,7 @@ mod tests {
         }
     }
 
-    /// With a catalog that has nothing.
+    /// Calls `done` with an empty catalog.
     fn done(contents: &mut Contents, outcome: Outcome) -> (Vec<i64>, Vec<i64>) {
         let done = contents.done(outcome, |_| Ok::<_, ()>(false)).unwrap();
         (done.write.iter().map(|outcome| outcome.item).collect(), done.again)
@@ -208,7 +209,7 @@ mod tests {
         assert_eq!(done(&mut contents, image(2, sum, false)), (vec![], vec![]));
         assert_eq!(done(&mut contents, failed(1)), (vec![1], vec![2]));
         assert!(!contents.is_known(2, &sum));
-        // One that was told of the first, and comes when that has failed.
+        // A file that was told of the first one, and arrives when that has failed.
         assert_eq!(done(&mut contents, image(3, sum, false)), (vec![], vec![3]));
     }
 
@@ -218,7 +219,7 @@ mod tests {
         let has_facts = |done: &Done| {
             done.write.iter().map(|o| matches!(&o.finding, Finding::Image { facts: Some(_), .. })).collect::<Vec<_>>()
         };
-        // A copy comes before the one that was decoded then: it is looked at anew, and that one is its copy.
+        // A copy arrives first: it is visited again and decodes, and the file with facts becomes its copy.
         assert_eq!(done(&mut contents, image(2, sum, false)), (vec![], vec![2]));
         contents.decode(2, sum);
         assert_eq!(done(&mut contents, image(1, sum, true)), (vec![], vec![]));
@@ -237,7 +238,7 @@ mod tests {
         contents.decode(1, is);
         assert!(!contents.is_known(3, &was) && contents.is_known(3, &is));
         assert_eq!(done(&mut contents, image(1, is, true)), (vec![1], vec![2]));
-        // Or its new content is known.
+        // The new content may also be known.
         let mut contents = Contents::default();
         contents.decode(1, was);
         assert_eq!(done(&mut contents, image(2, was, false)), (vec![], vec![]));

@@ -1,47 +1,47 @@
-//! What is known of a file in the end, in the form in which it is handed to SQL, or why nothing is.
+//! The facts of a file, in the form in which SQL receives them, or why there are none.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a file was when it was looked at: where one of these but the device differs, it is read again.
+/// The identity and times of a file when it was read: if one of these but the device differs, it is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// In bytes.
     pub size: u64,
-    /// The number of the device that it lies on.
+    /// The number of its device.
     pub device: i64,
-    /// Its number there.
+    /// Its inode number there.
     pub inode: i64,
-    /// When its bytes were last written to, in microseconds since 1970.
+    /// mtime, in microseconds since 1970.
     pub modified: i64,
-    /// When anything of it was last changed, its rights or names too, in microseconds since 1970.
+    /// ctime, in microseconds since 1970: it changes with rights and names too.
     pub changed: i64,
 }
 
 impl Stamp {
-    /// Whether a file is the one that it was, unchanged. Devices are numbered anew when they are mounted, by some file systems.
+    /// Whether a file is the same and unchanged. Some file systems change device numbers on each mount.
     pub fn is_same(&self, other: &Stamp) -> bool {
         let of = |stamp: &Stamp| (stamp.size, stamp.inode, stamp.modified, stamp.changed);
         of(self) == of(other)
     }
 }
 
-/// What a picture is: the columns of `lumina.images`.
+/// The facts of a picture: the columns of `lumina.images`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Facts {
-    /// As the usual extension, in lower case.
+    /// The usual extension, in lower case.
     pub format: String,
     /// In pixels, as stored.
     pub width: Option<u32>,
     /// In pixels, as stored.
     pub height: Option<u32>,
-    /// EXIF's: 1 to 8.
+    /// EXIF orientation, 1 to 8.
     pub orientation: Option<u8>,
     /// Whether it ends before its last pixel.
     pub truncated: bool,
-    /// As Postgres reads a `timestamptz`.
+    /// In the input format of `timestamptz`.
     pub captured_at: Option<String>,
-    /// Where that is from.
+    /// The source of the date.
     pub date_source: Option<String>,
     /// 0 to 100.
     pub date_confidence: Option<u8>,
@@ -57,13 +57,13 @@ pub struct Facts {
     pub aperture: Option<f32>,
     /// In seconds.
     pub exposure_time: Option<f64>,
-    /// As cameras call it.
+    /// The ISO sensitivity.
     pub iso: Option<i32>,
     /// In degrees, north positive.
     pub latitude: Option<f64>,
     /// In degrees, east positive.
     pub longitude: Option<f64>,
-    /// What else EXIF says.
+    /// Other EXIF values.
     pub metadata: Map<String, Value>,
     /// Of 64 bits, in hex.
     pub ahash: Option<String>,
@@ -75,77 +75,77 @@ pub struct Facts {
     pub pdq: Option<String>,
     /// 0 to 100.
     pub pdq_quality: Option<u8>,
-    /// Whether the hashes are to be trusted.
+    /// Whether the hashes can be trusted.
     pub hash_valid: bool,
     /// The variance of the Laplacian.
     pub sharpness: Option<f32>,
 }
 
-/// When a picture was taken, as its file tells: by what is in it, its name, its directory, its time of modification.
+/// When a picture was taken, by its content, its name, its directory, its time of modification.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct FileDate {
-    /// As Postgres reads a `timestamptz`.
+    /// In the input format of `timestamptz`.
     pub captured_at: String,
-    /// Where that is from.
+    /// The source of the date.
     pub date_source: String,
     /// 0 to 100.
     pub date_confidence: u8,
-    /// What `metadata` says of it.
+    /// The date's part of `metadata`.
     pub marks: Map<String, Value>,
 }
 
-/// What was found of a file.
+/// The result for one file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum Finding {
-    /// A picture that is to be in the catalog. Beside that, perhaps, a word on what is wrong with it.
+    /// A picture for the catalog. It may have a defect.
     Image {
         /// SHA-256 in hex.
         sha256: String,
-        /// `truncated`, `flat`, `unsupported_format`.
+        /// The defect: `truncated`, `flat`, `unsupported_format`.
         reason: Option<String>,
-        /// The same in words.
+        /// The defect in words.
         error: Option<String>,
-        /// `None` where the catalog has the content already: only the place is new.
+        /// `None` where the catalog has the content already: only the file is new.
         facts: Option<Box<Facts>>,
-        /// Of this file, whether its content is new or not: the best date of all its files is that of the content.
+        /// The date of this file, even if its content is known: a content gets the best date of all its files.
         #[serde(default)]
         date: Option<Box<FileDate>>,
     },
-    /// Nothing to import: it is no picture, or has not changed since it was imported.
+    /// Nothing to import: no picture, or unchanged since it was imported.
     Skipped {
         /// A stable word.
         reason: String,
     },
-    /// It should have been imported, and could not be.
+    /// A file that should have been imported, and could not be.
     Failed {
         /// A stable word.
         reason: String,
         /// In words.
         error: String,
-        /// SHA-256 in hex, where it could be read to its end.
+        /// SHA-256 in hex, if the file could be read to its end.
         sha256: Option<String>,
     },
 }
 
 impl Finding {
-    /// Not to be imported.
+    /// A skipped file.
     pub fn skipped(reason: &str) -> Self {
         Self::Skipped { reason: reason.into() }
     }
 
-    /// Not importable.
+    /// A failed file.
     pub fn failed(reason: &str, error: String) -> Self {
         Self::Failed { reason: reason.into(), error, sha256: None }
     }
 }
 
-/// What became of the look at one file.
+/// The outcome for one file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Its row of `lumina.import_items`.
     pub item: i64,
-    /// What it was when it was opened; `None` where it could not be.
+    /// The file's identity and times when it was opened; `None` if it could not be.
     pub stamp: Option<Stamp>,
     /// What was found.
     #[serde(flatten)]

@@ -1,18 +1,19 @@
-//! From directories to facts, without Postgres: which files there are, and what is in them.
+//! Import without Postgres: finds files below directories, and extracts their facts.
 //!
 //! - [`roots`]: directories that may be read, and files opened beneath them without following a link.
-//! - [`walk`]: the files of a directory, one after the other, in an order in which it can be gone on with.
-//! - [`names`]: what the name of a file says of it.
-//! - [`read`]: the bytes of a file, of one moment, with their checksum.
-//! - [`facts`]: what is known of a file in the end, or why nothing is.
+//! - [`walk`]: the files of a directory tree, in an order that allows to resume.
+//! - [`names`]: which files are skipped by name.
+//! - [`read`]: the bytes of a file as of one moment, with their checksum.
+//! - [`facts`]: the facts of a file, or why there are none.
 //! - [`analyze`]: from bytes to facts.
-//! - [`pool`]: threads; [`visit`]: the look that one takes at a file; [`queue`]: which file they are given when, within a bound of
-//!   memory.
-//! - [`contents`]: which contents need not be decoded.
-//! - [`thumbnail`]: small pictures of files that were imported.
+//! - [`pool`]: threads; [`visit`]: what a thread does with one file; [`queue`]: when each file is given to them, within
+//!   a memory limit.
+//! - [`contents`]: which contents need no decoding.
+//! - [`thumbnail`]: thumbnails of files that were imported.
 //!
-//! Called by the kind `import` of the extension's jobs. Names and bytes are hostile, and files change while they are read:
-//! everything that is said of a file is read from one descriptor of it, and what changes meanwhile is not believed.
+//! Called by the extension's jobs of kind `import`, and by `src/catalog` for paths and thumbnails. Names and bytes are
+//! hostile, and files change while they are read: all facts of a file come from one descriptor, and a file that changes
+//! meanwhile is rejected.
 
 pub mod analyze;
 pub mod contents;

@@ -1,20 +1,20 @@
-//! What the name of a file says of it: whether it is worth a look, and whose companion it is.
+//! What a file's name decides: whether it is skipped, and whether it accompanies another file.
 //!
-//! A name never says what a file is: that is for its content. It only says what is left alone.
+//! A name never determines the format: the content does.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Why a file or a directory is left alone by its name.
+/// Why a file or a directory is skipped by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leave {
     /// Its name begins with a dot.
     Hidden,
-    /// A Synology server's own: thumbnails and the like.
+    /// A Synology server's own file: thumbnails and the like.
     Synology,
-    /// Goes with a photograph of the same name: an edit or a live picture.
+    /// Accompanies a photograph of the same name: an edit or a live picture.
     Sidecar,
-    /// A film.
+    /// A video.
     Video,
 }
 
@@ -30,19 +30,19 @@ impl Leave {
     }
 }
 
-/// Edits that are kept beside a photograph.
+/// Edits that are stored beside a photograph.
 const SIDECARS: [&str; 2] = ["xmp", "aae"];
 
-/// Films; those that cameras write beside a photograph are told from others by what stands beside them.
+/// Videos; those that cameras write beside a photograph are recognized by the file beside them.
 const VIDEOS: [&str; 16] =
     ["mp4", "mov", "avi", "mkv", "wmv", "flv", "webm", "m4v", "mpg", "mpeg", "3gp", "3g2", "mts", "m2ts", "ogv", "vob"];
 
-/// Whether a directory is left alone.
+/// Whether a directory is skipped.
 pub fn leave_directory(name: &[u8]) -> Option<Leave> {
     leave(name)
 }
 
-/// Whether a file is left alone, without a look into it.
+/// Whether a file is skipped without opening it.
 pub fn leave_file(name: &[u8]) -> Option<Leave> {
     leave(name).or_else(|| {
         let extension = extension(name)?;
@@ -61,13 +61,13 @@ fn leave(name: &[u8]) -> Option<Leave> {
     }
 }
 
-/// What follows the last dot, which is not the first character.
+/// The part after the last dot, unless that is the first character.
 fn extension(name: &[u8]) -> Option<&[u8]> {
     let dot = name.iter().rposition(|&byte| byte == b'.')?;
     (dot > 0 && dot + 1 < name.len()).then(|| &name[dot + 1..])
 }
 
-/// A path as a text: what is not UTF-8 in it is written as `\xNN`, and is then no path any more but says which file is meant.
+/// A path as text: bytes that are not UTF-8 become `\xNN`; the result then only identifies the file and is no path.
 pub fn shown(path: &[u8]) -> String {
     if let Ok(text) = std::str::from_utf8(path) {
         return text.to_owned();
@@ -80,10 +80,10 @@ pub fn shown(path: &[u8]) -> String {
     text
 }
 
-/// The longest path that is imported, in bytes: what columns take.
+/// The longest path that is imported, in bytes: the limit of the columns.
 pub const LONGEST: usize = 2500;
 
-/// Why no file with this path is imported, if none is: a stable word, and words.
+/// Why a file with this path is not imported: a stable word, and an explanation. `None` if it is.
 pub fn refuse(path: &Path) -> Option<(&'static str, String)> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.len() > LONGEST {
@@ -93,16 +93,17 @@ pub fn refuse(path: &Path) -> Option<(&'static str, String)> {
     (!is_text).then(|| ("name_not_utf8", "the path is not UTF-8: rename the file, or its directory".to_owned()))
 }
 
-/// A path as a row of `import_items` has it, of at most [`LONGEST`] bytes: itself, where it can be imported; else what tells it from others.
+/// A path as stored in `import_items`, at most [`LONGEST`] bytes: the path itself if it can be imported; otherwise a
+/// text that is unique for it.
 pub fn kept(path: &Path) -> String {
     let mut text = shown(path.as_os_str().as_bytes());
-    // A doubled slash is in no path that is one: a file whose name is what this one's looks like keeps its row.
+    // No real path has a doubled slash, so this text cannot take the row of a file with that name.
     if path.to_str().is_none() {
         let name = text.rfind('/').unwrap_or_default();
         text.insert(name, '/');
     }
     if text.len() > LONGEST {
-        // The beginning, and the file's name, which may be all that is different.
+        // The beginning, and the file name, which may be the only difference.
         let name = shown(path.file_name().unwrap_or_default().as_bytes());
         let end = (0..=LONGEST.saturating_sub(name.len() + 4)).rev().find(|&end| text.is_char_boundary(end));
         text.truncate(end.unwrap_or_default());

@@ -1,6 +1,6 @@
-//! Threads that work on files, while their caller stays awake: it gives out tasks, and takes what the threads have to say.
+//! Threads that work on files, while their caller stays responsive: it hands out tasks, and receives events.
 //!
-//! Threads end when the pool is dropped, which waits for them: they look every few milliseconds whether they are to.
+//! Threads end when the pool is dropped, which waits for them: they check every few milliseconds.
 
 use lumina_photo::Watch;
 use std::io;
@@ -11,24 +11,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-/// What threads do.
+/// The work of a thread.
 pub trait Work: Clone + Send + 'static {
-    /// What they are given.
+    /// The input.
     type Task: Send + 'static;
-    /// What they say.
+    /// The output.
     type Event: Send + 'static;
 
-    /// Does a task. `None` where nobody wants to know any more.
+    /// Does a task. `None` if it was cancelled.
     fn work(&self, task: &Self::Task, caller: &Caller<Self::Event>) -> Option<Self::Event>;
 
-    /// What is said of a task that has failed in a way that nobody has thought of.
+    /// The event for a task that failed unexpectedly.
     fn failed(task: &Self::Task) -> Self::Event;
 
-    /// Whether the system has so many bytes to give.
+    /// Whether the system has this much memory available.
     fn room_for(&self, bytes: usize) -> bool;
 }
 
-/// Whoever has started the threads, as they see it.
+/// The threads' view of their caller.
 #[derive(Debug)]
 pub struct Caller<E> {
     events: Sender<E>,
@@ -36,18 +36,18 @@ pub struct Caller<E> {
 }
 
 impl<E> Caller<E> {
-    /// Whether nothing is wanted any more.
+    /// Whether the work is cancelled.
     pub fn stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Says something in the middle of a task. `None` where nobody listens any more.
+    /// Sends an event in the middle of a task. `None` if nobody receives any more.
     pub fn say(&self, event: E) -> Option<()> {
         self.events.send(event).ok()
     }
 }
 
-/// The same, for a decoder.
+/// The caller and the work, as a decoder needs them.
 pub(crate) struct Waiting<'a, W: Work>(pub(crate) &'a W, pub(crate) &'a Caller<W::Event>);
 
 impl<W: Work> Watch for Waiting<'_, W> {
@@ -59,7 +59,7 @@ impl<W: Work> Watch for Waiting<'_, W> {
         self.0.room_for(bytes)
     }
 
-    /// A thread that the C library has no memory to set up ends the process.
+    /// Checks memory first: a thread that the C library cannot set up ends the process.
     fn spawn(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         if !self.0.room_for(ASIDE_STACK + ASIDE_SETUP) {
             return Err(io::ErrorKind::OutOfMemory.into());
@@ -75,10 +75,10 @@ impl<W: Work> Watch for Waiting<'_, W> {
 
 /// Stack of a decoder that runs beside its thread, in bytes.
 const ASIDE_STACK: usize = 2 << 20;
-/// More than the C library takes for a thread beside its stack.
+/// More than the C library takes for a thread in addition to its stack.
 const ASIDE_SETUP: usize = 1 << 19;
 
-/// Threads at work.
+/// A pool of threads.
 pub struct Pool<W: Work> {
     tasks: Option<Sender<W::Task>>,
     events: Receiver<W::Event>,
@@ -86,13 +86,13 @@ pub struct Pool<W: Work> {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// All threads are gone, and nobody has told them to.
+/// All threads have ended without being told to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("all threads are gone")]
 pub struct Broken;
 
 impl<W: Work> Pool<W> {
-    /// Starts `count` threads by `start`, which blocks signals in them where its process handles any. Errors: its own.
+    /// Starts `count` threads by `start`, which blocks signals in them if its process handles any. Errors: its own.
     pub fn start(
         count: usize,
         work: &W,
@@ -110,14 +110,14 @@ impl<W: Work> Pool<W> {
         Ok(pool)
     }
 
-    /// Gives a task out. It waits for a thread; whoever gives out many at once has them all in memory.
+    /// Queues a task for a thread. Queued tasks are held in memory.
     pub fn give(&self, task: W::Task) {
         if let Some(tasks) = &self.tasks {
             let _ = tasks.send(task); // where no thread is left, none answers either
         }
     }
 
-    /// What a thread says, within some time. Errors: no thread is left.
+    /// The next event, within a timeout. Errors: no thread is left.
     pub fn event(&self, within: Duration) -> Result<Option<W::Event>, Broken> {
         match self.events.recv_timeout(within) {
             Ok(event) => Ok(Some(event)),
@@ -131,7 +131,7 @@ impl<W: Work> Drop for Pool<W> {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.tasks = None;
-        // What was said and not heard may hold what a thread waits for.
+        // An event that was not received may hold a channel that a thread waits on.
         self.events = channel().1;
         for thread in self.threads.drain(..) {
             let _ = thread.join(); // a panic in it was caught there
@@ -139,7 +139,7 @@ impl<W: Work> Drop for Pool<W> {
     }
 }
 
-/// What a thread does.
+/// The loop of a thread.
 fn run<W: Work>(work: &W, tasks: &Mutex<Receiver<W::Task>>, caller: &Caller<W::Event>) {
     loop {
         let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -147,7 +147,7 @@ fn run<W: Work>(work: &W, tasks: &Mutex<Receiver<W::Task>>, caller: &Caller<W::E
         if caller.stop() {
             return;
         }
-        // Decoders are guarded by themselves; this is for what nobody has thought of.
+        // Decoders have their own guard; this one is for unexpected panics.
         let event =
             catch_unwind(AssertUnwindSafe(|| work.work(&task, caller))).unwrap_or_else(|_| Some(W::failed(&task)));
         if event.is_some_and(|event| caller.say(event).is_none()) {
@@ -165,7 +165,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};
 
-    /// Starts a decoder that ends when it is told to, and waits for none.
+    /// Starts a decoder that ends when told to, and does not wait for it.
     #[derive(Clone)]
     struct Leaves {
         _memory: Arc<()>,
@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    /// What a decoder works in is taken until it ends, which may be after everything else.
+    /// The memory of a decoder is reserved until it ends, which may be after everything else.
     #[test]
     fn a_decoder_that_is_left_keeps_its_memory() {
         let (end, until): (Sender<()>, _) = channel();

@@ -1,25 +1,25 @@
-//! Which file is given to the threads next, and how much memory it may use.
+//! Which file the threads get next, and how much memory it may use.
 //!
-//! Every thread has its share. A file that needs more waits until some have come together, or no other is left, and then has all of
-//! the memory while no other runs.
+//! Every thread has its share. A file that needs more waits until several such files have gathered, or no other is
+//! left; each of them then runs alone with all of the memory.
 
 use crate::visit::Task;
 use std::collections::VecDeque;
 
-/// How many files may wait to be looked at alone, before they are.
+/// How many files may wait to run alone before they do.
 const MOST_ALONE: usize = 16;
 
-/// Tasks given out for each thread: one that it works on, and one that waits for it.
+/// Tasks handed out per thread: one that it works on, and one in advance.
 const AHEAD: usize = 2;
 
-/// Files that are to be looked at.
+/// The files to visit.
 #[derive(Debug)]
 pub struct Queue {
     next: VecDeque<Task>,
     alone: VecDeque<Task>,
-    /// Whether the files that wait to be alone are being looked at.
+    /// Whether the files that run alone are being handed out.
     is_draining: bool,
-    /// Whether the one that is given out is to be alone.
+    /// Whether the current file runs alone.
     runs_alone: bool,
     given: usize,
     threads: usize,
@@ -27,35 +27,35 @@ pub struct Queue {
     is_complete: bool,
 }
 
-/// All of the memory would not do.
+/// It needs more than all of the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge;
 
 impl Queue {
-    /// For so many threads, which have so many bytes together.
+    /// A queue for this many threads with this much memory together, in bytes.
     pub fn new(threads: usize, memory: u64) -> Self {
         let threads = threads.max(1);
         let (next, alone) = (VecDeque::new(), VecDeque::new());
         Queue { next, alone, is_draining: false, runs_alone: false, given: 0, threads, memory, is_complete: false }
     }
 
-    /// In bytes, what a task that runs beside others may use.
+    /// The memory of a task that runs beside others, in bytes.
     pub fn share(&self) -> u64 {
         self.memory / self.threads as u64
     }
 
-    /// Whether more tasks should be put in.
+    /// Whether it wants more tasks.
     pub fn is_hungry(&self) -> bool {
         self.next.is_empty() && !self.is_complete
     }
 
-    /// Puts tasks in; none means that there are no more.
+    /// Adds tasks; none means that there are no more.
     pub fn put(&mut self, tasks: Vec<Task>) {
         self.is_complete |= tasks.is_empty();
         self.next.extend(tasks);
     }
 
-    /// The next task to be given out, if one is to be now.
+    /// The next task to hand out; `None` if none may run now.
     pub fn take(&mut self) -> Option<Task> {
         let last = self.next.is_empty() && self.is_complete;
         self.is_draining = !self.alone.is_empty() && (self.is_draining || last || self.alone.len() >= MOST_ALONE);
@@ -73,13 +73,13 @@ impl Queue {
         task
     }
 
-    /// A task that was given out is done with.
+    /// A task is finished.
     pub fn done(&mut self) {
         self.given = self.given.saturating_sub(1);
         self.runs_alone &= self.given > 0;
     }
 
-    /// The same, but it has to be given out once more, with so many bytes. Errors: there are not as many.
+    /// A task needs more memory: hands it out again later, with `needed` bytes. Errors: there is less.
     pub fn put_back(&mut self, task: Task, needed: u64) -> Result<(), TooLarge> {
         self.done();
         if needed > self.memory || task.memory >= self.memory {
@@ -89,12 +89,12 @@ impl Queue {
         Ok(())
     }
 
-    /// A task that was done with is to be given out once more.
+    /// Hands out a finished task again, before others.
     pub fn put_first(&mut self, task: Task) {
         self.next.push_front(task);
     }
 
-    /// Whether everything was given out, and is done with.
+    /// Whether all tasks are handed out and finished.
     pub fn is_empty(&self) -> bool {
         self.given == 0 && self.next.is_empty() && self.alone.is_empty() && self.is_complete
     }
@@ -120,7 +120,7 @@ mod tests {
         );
         assert_eq!(queue.put_back(given[0].clone(), 700), Ok(()));
         assert_eq!(queue.put_back(given[1].clone(), 1001), Err(TooLarge));
-        // It waits: there are others to be had, and more may come.
+        // It waits: other tasks are available, and more may come.
         assert_eq!(queue.take().map(|task| task.item), Some(4));
         assert_eq!(queue.take().map(|task| task.item), Some(5));
         assert!(queue.take().is_none() && queue.is_hungry());

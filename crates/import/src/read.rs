@@ -1,4 +1,4 @@
-//! The bytes of a file, all of one moment: what is written to or cut while it is read is not believed.
+//! Reads the bytes of a file as of one moment: a file that is written to or truncated meanwhile is rejected.
 
 use crate::contents::Sha256 as Checksum;
 use crate::facts::{Finding, Stamp};
@@ -8,26 +8,26 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Bytes that are read to see whether a file is an image at all.
+/// Bytes that are read to decide whether a file is an image.
 pub const HEAD: usize = 64 << 10;
 
-/// Bytes read at a time: between two, the caller is asked whether they are still wanted.
+/// Bytes per read: between two, the caller is asked whether to stop.
 const AT_ONCE: usize = 4 << 20;
 
 /// Bytes, and their checksum.
 pub type Content = (Vec<u8>, Checksum);
 
-/// A file that is open, and what it was when it was opened.
+/// An open file, and its identity and times when it was opened.
 #[derive(Debug)]
 pub struct Opened {
     file: File,
-    /// When it was opened.
+    /// Its identity and times then.
     pub stamp: Stamp,
 }
 
 impl Stamp {
     fn of(found: &Stat) -> Self {
-        // Within the years 1 to 9999, which every clock of ours can show.
+        // Limited to the years 1 to 9999, which every clock of ours can represent.
         let micros =
             |seconds: i64, nanos: i64| seconds.clamp(-62_135_596_800, 253_402_300_799) * 1_000_000 + nanos / 1000;
         Stamp {
@@ -41,13 +41,13 @@ impl Stamp {
 }
 
 impl Opened {
-    /// Looks at a file that was just opened. Errors: `io_error`.
+    /// Examines a file that was just opened. Errors: `io_error`.
     pub fn new(descriptor: OwnedFd) -> Result<Self, Finding> {
         let found = fs::fstat(descriptor.as_fd()).map_err(|error| io(std::io::Error::from(error)))?;
         Ok(Opened { file: File::from(descriptor), stamp: Stamp::of(&found) })
     }
 
-    /// The first bytes, [`HEAD`] of them if there are as many. Errors: `io_error`.
+    /// The first bytes, at most [`HEAD`]. Errors: `io_error`.
     pub fn head(&mut self) -> Result<Vec<u8>, Finding> {
         let mut head = Vec::new();
         let wanted = self.stamp.size.min(HEAD as u64);
@@ -55,8 +55,8 @@ impl Opened {
         Ok(head)
     }
 
-    /// The rest, after what [`Opened::head`] has read, with it; and the SHA-256 of all. `None` where `stop` says that it is not
-    /// wanted any more. Errors: `changed_while_read`, `out_of_memory`, `io_error`.
+    /// Reads the rest of the file after [`Opened::head`] and returns all bytes with their SHA-256. `None` if `stop`
+    /// says so. Errors: `changed_while_read`, `out_of_memory`, `io_error`.
     pub fn all(mut self, head: Vec<u8>, stop: impl Fn() -> bool) -> Result<Option<Content>, Finding> {
         let size = usize::try_from(self.stamp.size).map_err(|_| out_of_memory())?;
         let mut bytes = Vec::new();
@@ -84,7 +84,7 @@ impl Opened {
         }
         let after = fs::fstat(self.file.as_fd()).map_err(|error| io(std::io::Error::from(error)))?;
         let after = Stamp::of(&after);
-        // The time of the last change of its name or rights may differ, of its bytes not.
+        // The ctime may differ, by a change of names or rights; the mtime may not.
         if (after.size, after.modified) != (self.stamp.size, self.stamp.modified) {
             return Err(changed());
         }

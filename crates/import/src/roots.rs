@@ -1,9 +1,9 @@
 //! Directories that may be read, and what is opened beneath them.
 //!
-//! A path is allowed where it lies under one of the roots, component by component. Every component is opened by itself,
-//! without following a link, so that nothing that is swapped in meanwhile leads elsewhere. On the way to a root, and there alone,
-//! a link is followed that nobody but root or the server's own user can have put there. What the server itself lives in is never
-//! read: each directory on the way is compared with those by device and inode, whatever it is called.
+//! A path is allowed if it lies under one of the roots, component by component. Every component is opened separately,
+//! without following a link, so that a component that is replaced meanwhile leads nowhere else. Only on the way to a
+//! root, a link is followed if only root or the server's own user can have made it. The directories of the server
+//! itself are never read: each directory on the way is compared with them by device and inode, whatever its name.
 
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -15,7 +15,7 @@ use std::path::{Component, Path, PathBuf};
 /// Links that are followed on the way to a root, at most.
 const MOST_LINKS: usize = 40;
 
-/// Device and inode: what a file is, whatever it is called.
+/// Device and inode: identifies a file under any name.
 pub type Identity = (u64, u64);
 
 /// Why a path is not read.
@@ -24,13 +24,13 @@ pub enum Refusal {
     /// It does not begin at the root of the file system.
     #[error("\"{}\" is not an absolute path", .0.display())]
     NotAbsolute(PathBuf),
-    /// It has `.` or `..` in it, or a zero byte.
+    /// It contains `.` or `..`, or a zero byte.
     #[error("\"{}\" has \"..\" or a zero byte in it", .0.display())]
     Dots(PathBuf),
     /// It lies under none of the roots.
     #[error("\"{}\" is not below any of the directories that may be imported from", .0.display())]
     Outside(PathBuf),
-    /// It is, or is below, a directory that the server lives in.
+    /// It is, or is below, a directory of the server itself.
     #[error("\"{}\" belongs to the server itself", .0.display())]
     Protected(PathBuf),
     /// It is a symbolic link.
@@ -39,19 +39,19 @@ pub enum Refusal {
     /// There is no such file or directory.
     #[error("\"{}\" does not exist", .0.display())]
     NotFound(PathBuf),
-    /// It is no directory, where one is needed.
+    /// It is no directory, but must be one.
     #[error("\"{}\" is not a directory", .0.display())]
     NotDirectory(PathBuf),
     /// It is neither a regular file nor a directory.
     #[error("\"{}\" is not a regular file", .0.display())]
     Special(PathBuf),
-    /// The user who reads may not.
+    /// The server's user has no permission.
     #[error("\"{}\" may not be read", .0.display())]
     Permission(PathBuf),
-    /// Anything else that the system says.
+    /// Another error of the system.
     #[error("\"{}\" cannot be opened: {why}", path.display())]
     Io {
-        /// Of what.
+        /// The path.
         path: PathBuf,
         /// In the system's words.
         why: String,
@@ -59,7 +59,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What the system's error means of a path.
+    /// The refusal for a system error.
     pub(crate) fn from_errno(path: &Path, error: Errno) -> Self {
         let path = path.to_owned();
         match error {
@@ -77,20 +77,20 @@ impl Refusal {
 #[derive(Debug, Clone, Default)]
 pub struct Roots {
     roots: Vec<PathBuf>,
-    /// Directories that are not, with everything below.
+    /// Directories that are never read, with everything below.
     protected: Vec<Identity>,
 }
 
-/// A directory that was opened.
+/// An open directory.
 #[derive(Debug)]
 pub struct Directory {
-    /// As it was asked for.
+    /// The path by which it was requested.
     pub path: PathBuf,
     pub(crate) descriptor: OwnedFd,
     pub(crate) identity: Identity,
 }
 
-/// What stands at a path.
+/// The kind of a path.
 #[derive(Debug)]
 pub enum Place {
     /// A directory.
@@ -100,14 +100,14 @@ pub enum Place {
 }
 
 impl Roots {
-    /// `roots` are absolute; `protected` are directories that are never read. What is not there protects nothing.
+    /// `roots` are absolute; `protected` are directories that are never read. A missing one protects nothing.
     pub fn new(roots: impl IntoIterator<Item = PathBuf>, protected: impl IntoIterator<Item = PathBuf>) -> Self {
         let identity = |path: PathBuf| fs::stat(&path).ok().map(|found| (found.st_dev, found.st_ino));
         Roots { roots: roots.into_iter().collect(), protected: protected.into_iter().filter_map(identity).collect() }
     }
 
-    /// The roots in a setting: absolute paths, with commas between them; one with a comma or a space at its ends stands in double
-    /// quotes, with those in it doubled. Errors: the one that is no such path.
+    /// The roots in a setting: absolute paths, separated by commas; one with a comma or a space at its ends is
+    /// double-quoted, with inner quotes doubled. Errors: the element that is no such path.
     pub fn parse(list: &str) -> Result<Vec<PathBuf>, String> {
         let mut roots = Vec::new();
         let mut rest = list.trim();
@@ -139,7 +139,7 @@ impl Roots {
         Ok(roots)
     }
 
-    /// Whether a path is one that may be named at all: absolute, and without `..`.
+    /// Whether a path may be named at all: absolute, and without `..`.
     ///
     /// Errors: [`Refusal::NotAbsolute`], [`Refusal::Dots`].
     pub fn check_syntax(path: &Path) -> Result<(), Refusal> {
@@ -160,7 +160,7 @@ impl Roots {
         self.root_of(path).map(drop)
     }
 
-    /// The deepest root that a path is below, or is. Errors: [`Refusal::Outside`], and those of [`Roots::check_syntax`].
+    /// The deepest root that contains or is a path. Errors: [`Refusal::Outside`], and those of [`Roots::check_syntax`].
     fn root_of(&self, path: &Path) -> Result<&Path, Refusal> {
         Self::check_syntax(path)?;
         let above = self.roots.iter().filter(|root| path.starts_with(root));
@@ -172,7 +172,7 @@ impl Roots {
     pub fn open_directory(&self, path: &Path) -> Result<Directory, Refusal> {
         let root = self.root_of(path)?;
         let mut here = self.open_root(root)?;
-        // Each is named as the user names it, in errors.
+        // Errors name each component as the user named it.
         let mut shown = root.to_owned();
         for part in path.strip_prefix(root).unwrap_or(Path::new("")).components() {
             shown.push(part);
@@ -203,7 +203,7 @@ impl Roots {
                     let target = fs::readlinkat(&here.0, &part, Vec::new())
                         .map_err(|error| Refusal::from_errno(&path, error))?;
                     let target = Path::new(OsStr::from_bytes(target.to_bytes()));
-                    // What a link of theirs leads to may be above it.
+                    // The target of such a link may lie above this directory.
                     parts.extend(target.components().rev().map(|part| part.as_os_str().to_owned()));
                     shown.pop();
                 }
@@ -240,11 +240,11 @@ impl Roots {
         Ok(Directory { path, descriptor, identity })
     }
 
-    /// Looks what stands at a path. Errors: all of [`Refusal`].
+    /// The kind of a path. Errors: all of [`Refusal`].
     pub fn look(&self, path: &Path) -> Result<Place, Refusal> {
         match self.open_directory(path) {
             Ok(directory) => {
-                // It is to be listed.
+                // Opened because it will be listed.
                 fs::openat(
                     &directory.descriptor,
                     ".",
@@ -259,7 +259,7 @@ impl Roots {
         }
     }
 
-    /// Opens a regular file to read it. Never waits: not for the other end of a pipe either.
+    /// Opens a regular file to read it. Never blocks, not even on a pipe.
     ///
     /// Errors: all of [`Refusal`].
     pub fn open_file(&self, path: &Path) -> Result<OwnedFd, Refusal> {
@@ -269,7 +269,7 @@ impl Roots {
         };
         let parent = self.open_directory(parent)?;
         let refused = |error| Refusal::from_errno(path, error);
-        // Looked at before it is opened: to open a device can have effects.
+        // Examined before it is opened: opening a device can have effects.
         let found = fs::statat(&parent.descriptor, name, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
         regular(path, found.st_mode)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -278,7 +278,7 @@ impl Roots {
         Ok(opened)
     }
 
-    /// Each step to a path, from the first, and what is in the way at it, if anything is: up to the first that is.
+    /// Each step to a path, from the first, and the refusal at it, if any: up to the first refusal.
     pub fn steps(&self, path: &Path) -> Vec<(PathBuf, Option<Refusal>)> {
         let root = match self.root_of(path) {
             Ok(root) => root.to_owned(),
@@ -301,12 +301,12 @@ impl Roots {
     }
 }
 
-/// A path without what is idle in it: slashes that are doubled or last, and `.` between them.
+/// A path without redundant parts: doubled or trailing slashes, and `.` in between.
 pub fn plain(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
-/// Whether nobody but root or the user of this process can have made a link, or put another in its place.
+/// Whether only root or the user of this process can have made or replaced a link.
 fn is_trusted(directory: &OwnedFd, name: &OsStr) -> bool {
     let own = rustix::process::geteuid().as_raw();
     let is_ours = |user: u32| user == 0 || user == own;
@@ -318,7 +318,7 @@ fn is_trusted(directory: &OwnedFd, name: &OsStr) -> bool {
     }
 }
 
-/// Errors: [`Refusal`], where a mode is not that of a regular file.
+/// Errors: [`Refusal`], if a mode is not that of a regular file.
 fn regular(path: &Path, mode: fs::RawMode) -> Result<(), Refusal> {
     match FileType::from_raw_mode(mode) {
         FileType::RegularFile => Ok(()),

@@ -1,4 +1,4 @@
-//! A small picture of a file, for a page: only of the very content that the catalog knows.
+//! Thumbnails of files: only of the exact content that the catalog knows.
 
 use crate::contents::Sha256;
 use crate::facts::Finding;
@@ -12,37 +12,37 @@ use std::path::PathBuf;
 /// A file to show.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
-    /// By which the caller knows it.
+    /// The caller's number for it.
     pub number: usize,
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
-    /// Its content.
+    /// Its checksum.
     pub sha256: Sha256,
-    /// In bytes, for the file and its picture together.
+    /// The memory for the file and its picture together, in bytes.
     pub memory: u64,
 }
 
-/// Why there is no small picture.
+/// Why there is no thumbnail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {
     /// In words.
     Because(String),
-    /// More memory would do.
+    /// It needs more memory.
     NeedsMore,
 }
 
-/// What all of them have in common. `M` stands for memory that is taken, and given back when it is dropped.
+/// What all tasks share. `M` is a memory reservation, released when it is dropped.
 #[derive(Debug, Clone)]
 pub struct Show<M> {
-    /// Where files may lie.
+    /// The roots that files may lie under.
     pub roots: Roots,
     /// In pixels, of the thumbnail's longer side.
     pub side: u32,
-    /// Width times height of the picture, at most.
+    /// The most pixels of a picture.
     pub pixels: u64,
-    /// Whether the system has so many bytes to give.
+    /// Whether the system has this much memory available.
     pub room_for: fn(usize) -> bool,
-    /// Kept by each thread, and each decoder, until it ends.
+    /// Held by each thread, and each decoder, until it ends.
     pub memory: M,
 }
 
@@ -66,7 +66,7 @@ impl<M: Clone + Send + Sync + 'static> Work for Show<M> {
 }
 
 impl<M: Clone + Send + Sync + 'static> Show<M> {
-    /// Nothing where nobody wants to know any more.
+    /// `None` if cancelled.
     fn show(&self, task: &Task, caller: &Caller<<Self as Work>::Event>) -> Result<Option<Vec<u8>>, Missing> {
         let words = |finding: Finding| match finding {
             Finding::Failed { error, .. } => Missing::Because(error),

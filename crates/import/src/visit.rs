@@ -1,8 +1,8 @@
-//! The look that a thread takes at one file of an import.
+//! What a thread does with one file of an import.
 //!
-//! Memory: a task says how much it may use for the file's bytes and its picture together. One that needs more comes back with the
-//! number, to be given out once more when it can have it. The caller alone knows the catalog, and is asked whether it has a content
-//! before that is decoded.
+//! Memory: a task has a limit for the file's bytes and its picture together. A task that needs more is returned with
+//! the number, to be handed out again when that much is free. Only the caller knows the catalog; it is asked whether it
+//! has a content before that is decoded.
 
 use crate::analyze::{Analysis, analyze, date_beside, hex, refuse_head};
 use crate::contents::Sha256;
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-/// How long a thread waits for an answer before it looks whether one is still to come.
+/// How long a thread waits for an answer before it checks whether one can still come.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// A file to look at.
@@ -25,42 +25,42 @@ const PATIENCE: Duration = Duration::from_millis(20);
 pub struct Task {
     /// Its row of `lumina.import_items`.
     pub item: i64,
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
-    /// What it was when it was imported, if it was.
+    /// Its identity and times when it was imported, if it was.
     pub known: Option<Stamp>,
-    /// In bytes, what the look may use.
+    /// The memory limit, in bytes.
     pub memory: u64,
 }
 
-/// What a thread has to say.
+/// An event of a thread.
 #[derive(Debug)]
 pub enum Event {
-    /// A content was read: whether it is known is wanted to know.
+    /// A content was read: the thread asks whether it is known.
     Hashed {
-        /// Of which file: its row of `lumina.import_items`.
+        /// The file: its row of `lumina.import_items`.
         item: i64,
         /// Its checksum.
         sha256: Sha256,
-        /// Where to say it.
+        /// Where to send the answer.
         is_known: SyncSender<bool>,
     },
-    /// A file is done with.
+    /// A file is finished.
     Done(Outcome),
-    /// A task that needs so many bytes, all in all.
+    /// A task that needs this many bytes in all.
     NeedsMore(Task, u64),
 }
 
-/// What all files of an import have in common.
+/// What all files of an import share.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    /// Where files may lie.
+    /// The roots that files may lie under.
     pub roots: Roots,
-    /// Width times height, at most.
+    /// The most pixels of a picture.
     pub pixels: u64,
-    /// What dates are judged by.
+    /// The time that dates are checked against.
     pub now: Timestamp,
-    /// Whether the system has so many bytes to give.
+    /// Whether the system has this much memory available.
     pub room_for: fn(usize) -> bool,
 }
 
@@ -130,7 +130,7 @@ impl Work for Visit {
     }
 }
 
-/// `None` where nobody answers.
+/// `None` if nobody answers.
 fn is_known(item: i64, sha256: Sha256, caller: &Caller<Event>) -> Option<bool> {
     let (is_known, answer) = sync_channel(1);
     caller.say(Event::Hashed { item, sha256, is_known })?;

@@ -1,8 +1,8 @@
 //! The files below a directory, one after the other: depth first, names in the order of their bytes.
 //!
-//! The order does not depend on the file system, so that a walk that was cut off goes on after the last file it came to.
-//! Links are not followed; a directory that is above itself (a bind mount can do that) is not entered again. Held at a time:
-//! the names of the directories on the way, and a descriptor of each.
+//! The order does not depend on the file system, so an interrupted walk resumes after the last file it reached. Links
+//! are not followed; a directory that contains itself (by a bind mount) is not entered again. Held at a time: the names
+//! of the directories on the way, and a descriptor of each.
 
 use crate::names::{leave_directory, leave_file};
 use crate::roots::{Directory, Refusal, Roots};
@@ -11,42 +11,42 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// The most names that one directory may have.
+/// The most names of one directory.
 const MOST_NAMES: usize = 1_000_000;
 
-/// The most directories in one another.
+/// The deepest nesting of directories.
 const DEEPEST: usize = 200;
 
-/// What a walk comes to.
+/// An entry of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A directory, whose files come next: it is for who waits that even a tree without files has something to say.
+    /// A directory, whose files come next: so even a tree without files shows progress to a waiting caller.
     Directory {
-        /// Where.
+        /// Its path.
         path: PathBuf,
     },
-    /// A regular file that is worth a look.
+    /// A regular file to visit.
     File {
-        /// Where.
+        /// Its path.
         path: PathBuf,
-        /// In bytes, at the time.
+        /// Its size in bytes at that time.
         size: u64,
     },
-    /// What is left alone, with everything below it.
+    /// An entry that is skipped, with everything below it.
     Left {
-        /// Where.
+        /// Its path.
         path: PathBuf,
-        /// In bytes, of a regular file.
+        /// Its size in bytes, if it is a regular file.
         size: Option<u64>,
         /// A stable word.
         reason: &'static str,
-        /// Where it could not be read: in words, why.
+        /// The error, if it could not be read.
         failure: Option<String>,
     },
 }
 
 impl Entry {
-    /// Where it is.
+    /// The path.
     pub fn path(&self) -> &Path {
         match self {
             Self::Directory { path } | Self::File { path, .. } | Self::Left { path, .. } => path,
@@ -57,7 +57,7 @@ impl Entry {
 /// A directory that is being walked.
 struct Level {
     directory: Directory,
-    /// What is still to come, the next one last.
+    /// The names still to come, the next one last.
     names: Vec<OsString>,
 }
 
@@ -65,14 +65,14 @@ struct Level {
 pub struct Walk<'a> {
     roots: &'a Roots,
     levels: Vec<Level>,
-    /// What to come to before anything else.
+    /// The entry to return before any other.
     waiting: Option<Entry>,
-    /// Names on the way to the last entry of an earlier walk, from the level that is opened next on.
+    /// The rest of the path of an earlier walk's last entry, from the level that is opened next.
     after: Vec<OsString>,
 }
 
 impl<'a> Walk<'a> {
-    /// A walk of everything below `directory`; what comes up to `after`, and that itself, is passed over.
+    /// A walk of everything below `directory`, without entries up to and including `after`.
     pub fn new(roots: &'a Roots, directory: Directory, after: Option<&Path>) -> Self {
         let after = after.and_then(|after| after.strip_prefix(&directory.path).ok());
         let after = after.map(|after| after.components().map(|part| part.as_os_str().to_owned()).collect());
@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
         let after = self.after.pop();
         match names(&directory) {
             Ok(mut names) => {
-                // The one that the earlier walk was in is entered once more, if it is a directory.
+                // The directory of the earlier walk's last entry is entered again, if it still is a directory.
                 if let Some(after) = after {
                     let is_below = !self.after.is_empty();
                     names.retain(|name| if is_below { *name >= after } else { *name > after });
@@ -103,7 +103,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What stands at a name of the directory on top.
+    /// Examines a name in the top directory.
     fn visit(&mut self, name: &OsStr) -> Option<Entry> {
         let top = &self.levels.last()?.directory;
         let path = top.path.join(name);
@@ -162,7 +162,7 @@ impl Iterator for Walk<'_> {
             };
             let depth = self.levels.len();
             let entry = self.visit(&name);
-            // Where the earlier walk was is no directory any more: what comes next is not within it.
+            // The earlier walk's directory is none any more: the next entry is outside of it.
             if self.levels.len() == depth {
                 self.after.clear();
             }
@@ -179,8 +179,8 @@ fn refused(refusal: Refusal, path: PathBuf) -> Entry {
     Entry::Left { path, size: None, reason, failure }
 }
 
-/// Whether a refusal is no failure: a link or a special file is left alone, also where it took the place of a file or a
-/// directory between a look and the opening.
+/// Whether a refusal is no failure: a link or a special file is skipped, also if it replaced a file or a directory
+/// between its examination and its opening.
 pub(crate) fn is_skipped(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Link(_) | Refusal::Special(_))
 }
@@ -227,7 +227,7 @@ fn names(directory: &Directory) -> Result<Vec<OsString>, Entry> {
 mod tests {
     use super::*;
 
-    /// Which one a look or the opening met is a matter of the moment, and must not show.
+    /// Whether the link is met on examination or on opening depends on timing, and must make no difference.
     #[test]
     fn a_link_that_is_met_when_it_is_opened_is_no_failure() {
         let at = || PathBuf::from("/photos/d");

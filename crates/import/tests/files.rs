@@ -1,4 +1,4 @@
-//! Roots, walks and reads on a real file system: links, pipes, loops, files that change, names that are no text.
+//! Roots, walks and reads on a real file system: links, pipes, loops, changing files, names that are not UTF-8.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use lumina_import::roots::Place;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// A directory of files, each with its path as its bytes.
+/// A tree of files; each contains its own path.
 fn tree(files: &[&str]) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     for file in files {
@@ -36,7 +36,7 @@ fn walk(roots: &Roots, path: &Path, after: Option<&Path>) -> Vec<Entry> {
     walk.filter(|entry| !matches!(entry, Entry::Directory { .. })).collect()
 }
 
-/// What a walk came to, below `root`, with the reason where it left something alone.
+/// The entries of a walk, below `root`, with the reason of each skipped one.
 fn shown(root: &Path, entries: &[Entry]) -> Vec<String> {
     let show = |entry: &Entry| {
         let path = entry.path().strip_prefix(root).unwrap().to_string_lossy().into_owned();
@@ -89,7 +89,7 @@ fn a_walk_goes_on_wherever_it_was_cut_off() {
     for (place, entry) in all.iter().enumerate() {
         assert_eq!(walk(&roots, tree.path(), Some(entry.path())), all[place + 1..], "after {entry:?}");
     }
-    // What it was cut off at may be gone, with its directory or without.
+    // The entry at which a walk stopped may be gone, with or without its directory.
     assert_eq!(walk(&roots, tree.path(), Some(&tree.path().join("a/b/1x"))), all[2..]);
     assert_eq!(walk(&roots, tree.path(), Some(&tree.path().join("a/bb/1/2"))), all[4..]);
     assert_eq!(walk(&roots, tree.path(), Some(Path::new("/elsewhere"))), all);
@@ -104,7 +104,7 @@ fn names_that_are_no_text_are_walked_and_gone_on_after() {
     let all = walk(&only(tree.path()), tree.path(), None);
     assert_eq!(all.len(), 4);
     assert!(all.iter().any(|entry| entry.path() == odd));
-    // As a row shows it, it sorts before what it is: nothing is passed over.
+    // The stored text sorts before the real name: no file is skipped.
     let shown = tree.path().join("caf\\xe9.jpg");
     let rest = walk(&only(tree.path()), tree.path(), Some(&shown));
     assert!(rest.iter().any(|entry| entry.path() == tree.path().join("z.jpg")));
@@ -155,7 +155,7 @@ fn a_root_may_be_a_link_that_nobody_else_has_made() {
     assert!(relative.open_file(&other.path().join("relative/1.jpg")).is_ok());
     let endless = other.path().join("loop");
     assert_eq!(only(&endless).look(&endless).map(|_| ()), Err(Refusal::Link(endless)));
-    // Where others can put links, none is followed.
+    // In a directory where others can make links, none is followed.
     fs::set_permissions(other.path(), fs::Permissions::from_mode(0o777)).unwrap();
     assert_eq!(roots.look(&link).map(|_| ()), Err(Refusal::Link(link.clone())));
     assert_eq!(roots.look(&link.join("album")).map(|_| ()), Err(Refusal::Link(link)));
@@ -191,12 +191,12 @@ fn what_is_swapped_during_a_walk_leads_nowhere() {
     let mut walk = Walk::new(&roots, roots.open_directory(root).unwrap(), None);
     assert_eq!(walk.next().unwrap(), Entry::Directory { path: root.join("a") });
     assert_eq!(walk.next().unwrap().path(), root.join("a/1.jpg"));
-    // The directory that comes next becomes a link out, and the one after it moves out while it is walked.
+    // The next directory becomes a link out, and the one after it is moved out during the walk.
     fs::rename(root.join("b"), root.join("was-b")).unwrap();
     symlink(outside.path(), root.join("b")).unwrap();
     let rest: Vec<Entry> = walk.collect();
     assert_eq!(shown(root, &rest), ["b symbolic_link", "c/", "c/1.jpg"]);
-    // A file that is a link by the time that it is read.
+    // A file that has become a link when it is read.
     fs::remove_file(root.join("c/1.jpg")).unwrap();
     symlink(outside.path().join("secret.jpg"), root.join("c/1.jpg")).unwrap();
     assert_eq!(roots.open_file(&root.join("c/1.jpg")).map(|_| ()), Err(Refusal::Link(root.join("c/1.jpg"))));

@@ -1,4 +1,4 @@
-//! Threads that look at files: what they say of each, in which order they ask, and that they end.
+//! Threads that visit files: their findings, the order of their questions, and that they end.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A BMP of 24 bits a pixel with enough to see in it.
+/// A BMP of 24 bits a pixel with enough detail to hash.
 fn picture(width: u32, height: u32, seed: u32) -> Vec<u8> {
     let row = (width as usize * 3).next_multiple_of(4);
     let size = 54 + row * height as usize;
@@ -47,7 +47,7 @@ fn task(item: i64, path: PathBuf) -> Task {
     Task { item, path, known: None, memory: 64 << 20 }
 }
 
-/// What becomes of one file, with a catalog that knows no content, or every one.
+/// Visits one file, with a catalog that knows no content, or every one.
 fn look(pool: &Pool<Visit>, task: Task, knows: bool) -> Result<Outcome, u64> {
     pool.give(task);
     loop {
@@ -125,7 +125,7 @@ fn what_is_known_is_not_decoded_and_what_is_unchanged_not_read() {
     assert!(matches!(first.finding, Finding::Image { facts: None, .. }));
     let again = Task { known: first.stamp, ..task(2, directory.path().join("a.bmp")) };
     assert_eq!(look(&pool, again.clone(), false).unwrap().finding, Finding::skipped("unchanged"));
-    // Its bytes and its times are the same, but not its inode.
+    // Its bytes and its times are equal, but not its inode.
     fs::copy(directory.path().join("a.bmp"), directory.path().join("b.bmp")).unwrap();
     fs::rename(directory.path().join("b.bmp"), directory.path().join("a.bmp")).unwrap();
     assert!(matches!(look(&pool, again, true).unwrap().finding, Finding::Image { facts: None, .. }));
@@ -182,7 +182,7 @@ fn bytes_are_of_one_moment() {
     OpenOptions::new().write(true).open(&path).unwrap().set_len(HEAD as u64 + 1).unwrap();
     assert_eq!(reason(cut.all(head, || false).unwrap_err()), "changed_while_read");
 
-    // Another file at the same place changes nothing: what was opened is read.
+    // A replaced path changes nothing: the opened file is read.
     let mut replaced = open();
     let head = replaced.head().unwrap();
     fs::remove_file(&path).unwrap();

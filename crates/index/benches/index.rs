@@ -1,5 +1,5 @@
-//! How long searches, builds, inserts and merges take without a database: by set, size and radius.
-//! `cargo bench -p lumina-index [-- NAME]`. Half the queries are existing hashes with up to r bits flipped, half are fresh.
+//! Duration of searches, builds, inserts and merges without a database: by set, size and radius. `cargo bench -p
+//! lumina-index [-- NAME]`. Half the queries are existing hashes with up to r bits flipped, half are random.
 #![allow(missing_docs, clippy::expect_used)]
 
 use lumina_index::meta::Meta;
@@ -7,7 +7,7 @@ use lumina_index::{Builder, Index, Layout, Lock, MemorySpool, Order, Page, Row, 
 use std::cell::RefCell;
 use std::time::Instant;
 
-/// Pages in memory, and nothing else.
+/// A store of pages in memory.
 #[derive(Default)]
 struct Plain {
     pages: RefCell<Vec<Page>>,
@@ -108,7 +108,7 @@ fn measure(&(name, words, count, radii): &Set) {
         return;
     }
 
-    // A tenth more, then what inserts leave.
+    // A tenth more rows, in the runs that inserts leave.
     let mut tails = Tails::default();
     let mut slowest = std::time::Duration::ZERO;
     let start = Instant::now();

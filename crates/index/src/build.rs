@@ -1,7 +1,7 @@
-//! Building an index of what a table holds already: one run.
+//! Builds an index of a table's existing rows: one run.
 //!
-//! Rows are kept as they come, and per band the keys are sorted and the leaves written in order. Past the memory that
-//! was granted, rows go to a *spool* that is read several times: per band, a histogram of the keys says which ranges of keys
+//! Rows are kept in order of arrival; per band, the keys are sorted and the leaves written in order. Beyond the granted
+//! memory, rows go to a *spool* that is read several times: per band, a histogram of the keys says which ranges of keys
 //! fit in memory, and each range is read, sorted and written in turn. A range of one key needs no sorting, however many
 //! rows have it.
 
@@ -16,20 +16,20 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
-/// Bits of a key that a histogram tells apart.
+/// Key bits that a histogram resolves.
 const HISTOGRAM_BITS: u32 = 12;
-/// Words written to a spool, or read from it, at a time, at most.
+/// The most words per read or write of a spool.
 const CHUNK: usize = 1 << 12;
-/// Rows that are sorted at a time, uninterrupted; what was sorted is merged.
+/// Rows that are sorted without a cancel check; the sorted pieces are merged.
 const PIECE: usize = 1 << 20;
-/// Entries that are written between two times of telling how far a build is.
+/// Entries written between two progress reports.
 const TOLD: u64 = 1 << 14;
 
-/// Where rows wait that memory has no room for.
+/// Storage for rows that exceed the memory.
 pub trait Spool {
     /// Adds words at the end.
     fn write(&mut self, words: &[u64]);
-    /// Goes back to the beginning, to read.
+    /// Rewinds, to read.
     fn rewind(&mut self);
     /// Reads words; fewer than asked for only at the end.
     fn read(&mut self, words: &mut [u64]) -> usize;
@@ -59,7 +59,7 @@ impl Spool for MemorySpool {
     }
 }
 
-/// What was built.
+/// The size of what was built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Built {
     /// Hashes.
@@ -70,7 +70,7 @@ pub struct Built {
     pub pages: u32,
 }
 
-/// An index being built, in a store without blocks that nobody else sees.
+/// An index being built, in an empty store that nobody else sees.
 pub struct Builder<'s, S: Store, P: Spool> {
     index: Index<'s, S>,
     allocator: Allocator<'s, S>,
@@ -79,7 +79,7 @@ pub struct Builder<'s, S: Store, P: Spool> {
     rows: Rows<'s, S, P>,
 }
 
-/// The rows, in memory as far as there is room: each its words and its TID.
+/// The rows, in memory as far as they fit: each its words and its TID.
 struct Rows<'s, S: Store, P: Spool> {
     store: &'s S,
     layout: Layout,
@@ -93,7 +93,7 @@ struct Rows<'s, S: Store, P: Spool> {
 }
 
 impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
-    /// Begins an index that takes `memory` bytes while it is built.
+    /// Begins an index; the build uses `memory` bytes.
     pub fn new(store: &'s S, layout: Layout, memory: usize, spool: P) -> Result<Self, Corrupted> {
         let index = Index::create(store, layout);
         let begun = Meta::update(store, |meta| {
@@ -102,7 +102,7 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
         })?;
         let meta = begun.unwrap_or_else(|| Meta::new(layout));
         let stride = layout.words() + 1;
-        // A row as it waits, and its key and place while a band is sorted.
+        // A stored row, and its key and position while a band is sorted.
         let room = (memory / (stride * 8 + 16)).clamp(1, u32::MAX as usize);
         Ok(Builder {
             generation: meta.merging,
@@ -113,7 +113,7 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
         })
     }
 
-    /// Adds a row, or a NULL. The TID is block · 2¹⁶ + offset.
+    /// Adds a row, or a NULL. The heap TID is block · 2¹⁶ + offset.
     pub fn add(&mut self, row: Option<&Row>, tid: u64) {
         match row {
             Some(row) => self.rows.add(row, tid),
@@ -126,7 +126,7 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
         self.finish_and_tell(&mut |_| ())
     }
 
-    /// The same, telling now and then how many hashes are written, on average over the bands.
+    /// Writes the run, and reports now and then how many hashes are written, averaged over the bands.
     pub fn finish_and_tell(mut self, tell: &mut dyn FnMut(u64)) -> Result<Built, Corrupted> {
         let layout = *self.index.layout();
         let store = self.index.store();
@@ -166,7 +166,7 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
 impl<S: Store, P: Spool> Rows<'_, S, P> {
     fn add(&mut self, row: &Row, tid: u64) {
         if self.waiting.capacity() - self.waiting.len() < self.stride {
-            // Doubled, but never past the room there is.
+            // Doubled, up to the memory limit.
             let most = self.room * self.stride - self.waiting.len();
             let more = self.waiting.len().max(1024).min(most).max(self.stride);
             if self.waiting.try_reserve_exact(more).is_err() {
@@ -190,7 +190,7 @@ impl<S: Store, P: Spool> Rows<'_, S, P> {
         }
     }
 
-    /// No more rows come.
+    /// Ends the input.
     fn end(&mut self) {
         if self.is_spooled {
             self.spool();
@@ -198,7 +198,7 @@ impl<S: Store, P: Spool> Rows<'_, S, P> {
         }
     }
 
-    /// Hands on all rows, by the keys of a band.
+    /// Passes on all rows, sorted by the keys of a band.
     fn sorted(&mut self, band: usize, put: &mut dyn FnMut(&[u64], StoredTid)) {
         if self.is_spooled {
             return self.sort_range(band, (0, u64::MAX), self.count, 64, put);
@@ -208,11 +208,11 @@ impl<S: Store, P: Spool> Rows<'_, S, P> {
         self.waiting = rows;
     }
 
-    /// Sorts rows, some at a time, and merges what was sorted.
+    /// Sorts rows piece by piece, and merges the pieces.
     fn sort(&self, band: usize, rows: &[u64], put: &mut dyn FnMut(&[u64], StoredTid)) {
         let row = |at: u32| &rows[at as usize * self.stride..(at as usize + 1) * self.stride];
         let key = |row: &[u64]| self.layout.first_word(&row[..self.stride - 1], band);
-        // The rows came in the order of their TIDs, mostly.
+        // The rows mostly arrived in the order of their TIDs.
         let mut order: Vec<(u64, u32)> = Vec::new();
         reserve(self.store, &mut order, rows.len() / self.stride);
         let mut heads = BinaryHeap::new();
@@ -236,7 +236,7 @@ impl<S: Store, P: Spool> Rows<'_, S, P> {
         }
     }
 
-    /// Hands on the `count` spooled rows whose keys are in a range, which has 2^`bits` keys.
+    /// Passes on the `count` spooled rows whose keys are in a range of 2^`bits` keys.
     fn sort_range(
         &mut self,
         band: usize,
@@ -261,7 +261,7 @@ impl<S: Store, P: Spool> Rows<'_, S, P> {
         self.read_range(band, (first, last), |_, key| counts[((key - first) >> shift) as usize] += 1);
         let mut at = 0;
         while at < counts.len() {
-            // As many buckets as fit together; one at least.
+            // As many buckets as fit together, at least one.
             let (start, mut sum) = (at, counts[at]);
             at += 1;
             while at < counts.len() && sum + counts[at] <= self.room as u64 {

@@ -1,27 +1,28 @@
-//! What a search costs, and so how it is run.
+//! The cost of a search, and the choice of a method by it.
 //!
-//! A run is searched by *probing* its bands or by a *pass* over the leaves of band 0. Probing a band of a run of n entries
-//! within tolerance t looks at the first w bits of the band, w being what tells n entries apart and no more; it reads
-//! the leaves that the flipped values lead to. A leaf is told from its neighbours by the upper bits of the band alone,
-//! so that flips of the lower bits stay in a leaf that is read anyway: of L leaves about Σ C(log₂ L, j), j ≤ t, are
-//! read, far fewer than there are probes, and of a band that is coded ([`crate::golay`]) fewer still. The constants are
-//! nanoseconds on one core with all pages in memory, measured (`cargo bench -p lumina-index`); only their ratios matter for the
-//! choice.
+//! A run is searched by *probing* its bands or by a *pass* over the leaves of band 0. Probing a band of a run of n
+//! entries within tolerance t uses the first w bits of the band, just enough to distinguish n entries (of a coded band
+//! all bits); it reads the
+//! leaves that the flipped values lead to. A leaf is distinguished from its neighbours by the upper bits of the band
+//! alone, so that flips of the lower bits stay in a leaf that is read anyway: of L leaves about Σ C(log₂ L, j), j ≤ t,
+//! are read, far fewer than there are probes, and of a band that is coded ([`crate::golay`]) fewer still. The constants
+//! are nanoseconds on one core with all pages in memory, measured (`cargo bench -p lumina-index`); only their ratios
+//! matter for the choice.
 
 use crate::golay;
 use crate::layout::Layout;
 use crate::meta::Meta;
 
-/// Reading a page: finding it, locking it, summing it, and the kernel's pass over it.
+/// Reading a page: finding it, locking it, its checksum, and the kernel's pass over it.
 pub const PAGE: f64 = 600.0;
 /// Looking up one value in a leaf.
 pub const PROBE: f64 = 25.0;
 /// Comparing an entry that a probe has found.
 pub const CANDIDATE: f64 = 2.5;
-/// The share of a pass that is spent on looking for near ones before it, in searches for the nearest.
+/// The share of a pass that is spent on a range search before it, in searches for the nearest.
 const AHEAD: f64 = 0.125;
 
-/// What a search does.
+/// The work of a search.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Work {
     /// Pages that are read.
@@ -30,7 +31,7 @@ pub struct Work {
     pub probes: f64,
     /// Entries that are compared.
     pub candidates: f64,
-    /// How many of the pages are read one after the other.
+    /// The pages that are read sequentially.
     pub sequential: f64,
 }
 
@@ -54,16 +55,16 @@ pub(crate) struct Probe {
     pub(crate) band: usize,
     pub(crate) width: usize,
     pub(crate) tolerance: u32,
-    /// Whether each of these values stands at its place in the order of the code.
+    /// Whether these values are looked up by their place in the order of the code.
     pub(crate) is_coded: bool,
 }
 
 impl Probe {
-    /// Of a band of `leaves` leaves, those that are read.
+    /// The number of leaves that are read, of a band with `leaves` leaves.
     fn leaves(&self, leaves: f64) -> f64 {
         let visited = if self.is_coded {
-            // The words that a ball touches, each of them part of a leaf or of some of several (the root fits what was
-            // counted, within a quarter); and no more than there are values.
+            // The code words that a ball touches, each of them part of a leaf or of several (the root fits the measured
+            // counts, within a quarter); at most the number of values.
             let words = ball_size(golay::BITS, self.tolerance + golay::RADIUS) * golay::WORDS as f64
                 / (1u64 << golay::BITS) as f64;
             (words * (1.0 + leaves / golay::WORDS as f64).sqrt()).min(ball_size(golay::BITS, self.tolerance))
@@ -90,7 +91,7 @@ pub(crate) fn pass(layout: &Layout, entries: u64) -> Work {
     Work { pages: leaves * 1.002 + 1.0, sequential: leaves, ..Work::default() }
 }
 
-/// How to probe a run of `entries` entries within `radius`, and what that does; `None` where a pass costs no more.
+/// How to probe a run of `entries` entries within `radius`, and its work; `None` if a pass costs no more.
 pub(crate) fn probing(layout: &Layout, entries: u64, radius: u32) -> Option<(Vec<Probe>, Work)> {
     let most = pass(layout, entries).time();
     let told_apart = (entries.max(2).ilog2() as usize).saturating_sub(2).max(1);
@@ -118,13 +119,13 @@ pub(crate) fn probing(layout: &Layout, entries: u64, radius: u32) -> Option<(Vec
     Some((probes, work))
 }
 
-/// What block 0 and the staging pages cost every search.
+/// The work of block 0 and the staging pages, for every search.
 fn staging(meta: &Meta) -> Work {
     let pages = meta.staging_pages() as f64;
     Work { pages: pages + 1.0, ..Work::default() }
 }
 
-/// What a search for everything within `radius` does.
+/// The work of a search for everything within `radius`.
 pub fn range(meta: &Meta, radius: u32) -> Work {
     let mut work = staging(meta);
     for run in &meta.runs {
@@ -134,7 +135,7 @@ pub fn range(meta: &Meta, radius: u32) -> Work {
     work
 }
 
-/// What a search for the nearest does until it gives the first.
+/// The work of a search for the nearest until its first result.
 pub fn nearest(meta: &Meta) -> Work {
     let mut work = staging(meta);
     for run in &meta.runs {
@@ -146,8 +147,8 @@ pub fn nearest(meta: &Meta) -> Work {
     work
 }
 
-/// The radius to look within before a pass for the nearest: it costs little beside the pass, and where there are near
-/// ones, as there mostly are where people look, it finds what is wanted.
+/// The radius of the range search before a pass for the nearest: it costs little beside the pass, and if there are near
+/// rows, as there mostly are where people search, it suffices.
 pub(crate) fn ahead(meta: &Meta) -> Option<u32> {
     if !meta.layout.is_exact() {
         return None;

@@ -1,16 +1,17 @@
 //! The arrays of a page: entries of leaves and staging pages, children of fences.
 //!
-//! A leaf of n entries is three arrays, one after the other: whole words (entry by entry), upper halves, TIDs. A staging
-//! page grows from both sides: rows up from the header, TIDs down from the trailer. A fence is first keys, then blocks.
+//! A leaf of n entries is three arrays, one after the other: whole words (entry by entry), upper halves, TIDs. A
+//! staging page grows from both sides: rows up from the header, TIDs down from the trailer. A fence is first keys, then
+//! blocks.
 
 use crate::error::{Corrupted, Damage};
 use crate::layout::Shape;
 use crate::page::{BODY, BODY_END, HEADER, Kind, Page, Trailer};
 
-/// A TID as it stands in a page: the upper and lower half of the block, the offset.
+/// A heap TID as stored in a page: the upper and lower half of the block, the offset.
 pub(crate) type StoredTid = [u16; 3];
 
-/// A TID as a number: block · 2¹⁶ + offset, below 2⁴⁸.
+/// A heap TID as a number: block · 2¹⁶ + offset, below 2⁴⁸.
 pub(crate) fn tid_of(stored: StoredTid) -> u64 {
     u64::from(stored[0]) << 32 | u64::from(stored[1]) << 16 | u64::from(stored[2])
 }
@@ -30,7 +31,7 @@ pub(crate) struct Entries<'p> {
 }
 
 impl<'p> Entries<'p> {
-    /// Of a leaf.
+    /// The entries of a leaf.
     pub(crate) fn leaf(page: &'p Page, block: u32, trailer: Trailer, shape: Shape) -> Result<Self, Corrupted> {
         let count = trailer.count;
         let halves_at = HEADER + count * shape.words * 8;
@@ -46,7 +47,7 @@ impl<'p> Entries<'p> {
         arrays().ok_or(Corrupted::new(block, Damage::Count))
     }
 
-    /// Of a staging page, whose TIDs stand the other way round: entry i has TID `len() - 1 - i`.
+    /// The entries of a staging page, whose TIDs are in reverse order: entry i has TID `len() - 1 - i`.
     pub(crate) fn staging(page: &'p Page, block: u32, trailer: Trailer, words: usize) -> Result<Self, Corrupted> {
         let shape = Shape { words: if trailer.kind == Kind::StagingNulls { 0 } else { words }, half: false };
         let count = trailer.count;
@@ -82,13 +83,13 @@ impl<'p> Entries<'p> {
         &self.words[at * self.shape.words..(at + 1) * self.shape.words]
     }
 
-    /// The half of entry `at`; 0 where none is kept.
+    /// The stored half word of entry `at`; 0 if none is stored.
     pub(crate) fn half(&self, at: usize) -> u32 {
         self.halves.get(at).copied().unwrap_or(0)
     }
 }
 
-/// Entries on their way into a leaf.
+/// Entries that are collected for a leaf.
 #[derive(Default)]
 pub(crate) struct LeafBuffer {
     words: Vec<u64>,
@@ -113,7 +114,7 @@ impl LeafBuffer {
         self.tids.push(tid);
     }
 
-    /// Writes the entries into a leaf that has been begun, and forgets them.
+    /// Writes the entries into a begun leaf, and clears the buffer.
     pub(crate) fn drain_into(&mut self, page: &mut Page) {
         let mut at = HEADER;
         if let Some(words) = page.array_mut(at, self.words.len()) {
@@ -139,7 +140,7 @@ pub(crate) fn staging_capacity(words: usize) -> usize {
     BODY / (words * 8 + 6)
 }
 
-/// Adds an entry to a staging page; false where it is full.
+/// Adds an entry to a staging page; false if it is full.
 pub(crate) fn append(page: &mut Page, count: usize, words: &[u64], tid: StoredTid) -> bool {
     if count >= staging_capacity(words.len()) {
         return false;
@@ -173,7 +174,7 @@ impl<'p> Children<'p> {
         arrays().filter(|_| count > 0).ok_or(Corrupted::new(block, Damage::Count))
     }
 
-    /// Writes a fence that has been begun.
+    /// Writes the children of a begun fence.
     pub(crate) fn write(page: &mut Page, children: &[(u64, u32)]) {
         let count = children.len();
         if let Some(keys) = page.array_mut::<u64>(HEADER, count) {

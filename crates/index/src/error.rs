@@ -1,20 +1,20 @@
-//! What can be wrong with an index.
+//! Corruption of an index.
 
 use thiserror::Error;
 
 /// What is wrong with a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Damage {
-    /// Nothing but zeros where a page was promised.
+    /// A zero page where a page of the index must be.
     #[error("it holds nothing but zeros")]
     Zero,
-    /// Not a page of an index of this kind.
+    /// No page of an index of this kind.
     #[error("it is no page of a hamming index")]
     Foreign,
     /// Written by another version of the format.
     #[error("its format is version {0}, which is not known")]
     Version(u8),
-    /// The sum over its contents is another.
+    /// The checksum does not match.
     #[error("its contents are not what was written")]
     Sum,
     /// Written for another block.
@@ -23,16 +23,16 @@ pub enum Damage {
     /// A kind of page that does not exist.
     #[error("its kind is unknown")]
     Kind,
-    /// Free room that is none.
+    /// Impossible bounds of the free space.
     #[error("its free room is out of bounds")]
     Room,
-    /// More entries than a page holds, or fewer than it must.
+    /// More entries than a page can hold, or fewer than it must.
     #[error("its number of entries is impossible")]
     Count,
-    /// Of another kind, band or level than what leads to it.
+    /// Another kind, band or level than expected.
     #[error("it is not what the page before promised")]
     Unexpected,
-    /// Of another owner, though nothing has changed.
+    /// Another owner, though block 0 has not changed.
     #[error("it belongs to something else")]
     Owner,
     /// A block past the end of the file.
@@ -41,12 +41,12 @@ pub enum Damage {
     /// Keys out of order.
     #[error("its entries are out of order")]
     Order,
-    /// Contents of block 0 that cannot be.
+    /// Impossible contents of block 0.
     #[error("its lists are impossible")]
     Lists,
 }
 
-/// A block of an index that is not what it must be.
+/// A corrupted block of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("block {block}: {damage}")]
 pub struct Corrupted {

@@ -1,13 +1,13 @@
-//! Staging pages become a run.
+//! Turns staging pages into a run.
 //!
 //! 1. Block 0: the staging pages become the sealed batch, and a new batch begins. Scans still read the sealed one.
-//! 2. Each page of it is sealed: an insert that was on its way there goes back to block 0.
+//! 2. Each page of it is sealed: an insert that was about to append to it restarts at block 0.
 //! 3. Its entries are sorted and written as a run, band by band.
-//! 4. Block 0: the run is listed and the sealed batch is not, as one change.
+//! 4. Block 0: lists the run and drops the sealed batch, as one change.
 //!
-//! A crash after 1 leaves a sealed batch; the next flush goes on with it. Pages of a run that was never listed are free, for
-//! their generation does not live. A flush takes some ten milliseconds and is not interrupted, so that inserts get on even
-//! where each of them is cut off sooner than that.
+//! A crash after 1 leaves a sealed batch; the next flush continues with it. Pages of a run that was never listed are
+//! free, because their generation is not live. A flush takes some ten milliseconds and has no cancel check, so that
+//! inserts make progress even if each of them is cancelled sooner than that.
 
 use crate::entries::{StoredTid, stored_tid, tid_of};
 use crate::error::{Corrupted, Damage};
@@ -28,7 +28,7 @@ pub(crate) struct Unsorted {
 }
 
 impl<S: Store> Index<'_, S> {
-    /// Turns staging pages into a run. False where there was none, or the lock is held elsewhere and `wait` is not set.
+    /// Turns staging pages into a run. False if there were none, or the lock is held elsewhere and `wait` is not set.
     pub fn flush(&self, wait: bool) -> Result<bool, Corrupted> {
         self.store().with_lock(Lock::Flush, wait, || self.flush_locked()).unwrap_or(Ok(false))
     }
@@ -74,7 +74,7 @@ impl<S: Store> Index<'_, S> {
         let mut unsorted = Unsorted::default();
         for (block, kind) in batch.pages() {
             view.exists(block)?;
-            // What a page has at most.
+            // The most that a page holds.
             reserve(store, &mut unsorted.rows, BODY / size_of::<u64>());
             let tids = if kind == Kind::StagingNulls { &mut unsorted.nulls } else { &mut unsorted.tids };
             reserve(store, tids, BODY / size_of::<StoredTid>());

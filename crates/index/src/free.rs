@@ -1,45 +1,46 @@
-//! Blocks for new pages: those that are free, before the file is made longer.
+//! Allocates blocks for new pages: free ones, before the file is extended.
 //!
-//! The store's hints come first: vacuum gives them, at pages that nobody can be reading. But pages become free all the
-//! time, and hints are lost in a crash. So where much of the file is free, blocks here and there are looked at, a few for each
-//! page. A file without free blocks is not read for them.
+//! The store's hints come first: vacuum records them, for pages that no search can be reading, and so does a session
+//! that took a page and could not use it. But pages become free all the time, and hints are lost in a crash. So if much
+//! of the file is free, blocks here and there are probed, a few for each new page. A file without free blocks is not
+//! read for this.
 
 use crate::meta::Meta;
 use crate::store::Store;
 
-/// Free blocks are looked for where they are more than one in so many.
+/// Free blocks are searched for if they are more than one in this many.
 const SPARE: u32 = 4;
-/// Blocks that are looked at for one page.
+/// Blocks that are probed for one page.
 const LOOKS: usize = 16;
 
-/// What looks for free blocks.
+/// Allocator of free blocks.
 pub(crate) struct FreeBlocks {
-    /// Hints that could not be followed yet.
+    /// Hints whose blocks could not be taken yet.
     refused: Vec<u32>,
     patience: usize,
     blocks: u32,
-    /// The next block to be looked at, how far from it the one after is, and how many still are.
+    /// The next block to probe, the stride to the one after it, and how many probes are left.
     at: u32,
     stride: u32,
     left: u32,
-    /// Free blocks there must be beyond those that may be left over.
+    /// Expected free blocks beyond those that may be left over.
     spare: u32,
 }
 
 impl FreeBlocks {
-    /// For an index as `meta` has it; follows at most `patience` hints in vain.
+    /// An allocator for the index in state `meta`; follows at most `patience` hints in vain.
     pub(crate) fn new(store: &impl Store, meta: &Meta, patience: usize) -> Self {
         let blocks = store.blocks();
         let staging = (meta.staging.pages().count() + meta.sealed.pages().count()) as u32;
         let used = meta.runs.iter().map(|run| run.pages).sum::<u32>() + staging + 1;
-        // Somewhere else each time.
+        // A different start each time.
         let seed = (meta.next_generation + meta.changes).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let at = (seed >> 32) as u32 % blocks.max(1);
         let spare = blocks.saturating_sub(used).saturating_sub(blocks / SPARE);
         FreeBlocks { refused: Vec::new(), patience, blocks, at, stride: stride(blocks), left: blocks, spare }
     }
 
-    /// A block that is free as far as `meta` knows, or a new one. Whoever takes it looks again, under its lock.
+    /// A block that is free as far as `meta` knows, or a new one. The caller checks it again under its lock.
     pub(crate) fn take(&mut self, store: &impl Store, meta: &Meta) -> u32 {
         self.hinted(store, meta).or_else(|| self.found(store, meta)).unwrap_or_else(|| store.extend())
     }
@@ -52,7 +53,7 @@ impl FreeBlocks {
             if is_free {
                 return Some(block);
             }
-            // A hint at a page that lives is wrong, and forgotten.
+            // A hint at a live page is wrong, and dropped.
             if !is_live {
                 self.refused.push(block);
             }
@@ -70,12 +71,12 @@ impl FreeBlocks {
                 return Some(block);
             }
         }
-        // Pages that are being written count as free, and are not.
+        // Pages that are being written count as free, but are not.
         self.spare /= 2;
         None
     }
 
-    /// Gives back the hints that could not be followed yet.
+    /// Returns the hints whose blocks could not be taken yet.
     pub(crate) fn finish(self, store: &impl Store) {
         if !self.refused.is_empty() {
             store.give_free(&self.refused);
@@ -83,9 +84,9 @@ impl FreeBlocks {
     }
 }
 
-/// How far apart blocks are that are looked at one after the other: the golden ratio of the file, for what is free, and
-/// what is not yet, stands together. It has no divisor in common with the length of the file: else the looks would come
-/// back to where they began before they have been at every block, in a file of 495 blocks at 55 of them.
+/// The stride of probes: the golden ratio of the file, because free blocks, and blocks that are not free yet, are
+/// clustered. It has no divisor in common with the length of the file: otherwise the probes would return to their start
+/// before they have been at every block, in a file of 495 blocks at 55 of them.
 fn stride(blocks: u32) -> u32 {
     let golden = (u64::from(blocks) * 618 / 1000) as u32;
     (golden + 1..).find(|stride| divisor(*stride, blocks) == 1).unwrap_or(1)

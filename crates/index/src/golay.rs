@@ -1,36 +1,36 @@
-//! The order of the leaves of wide hashes: by the nearest word of the binary Golay code.
+//! The order of the leaves of wide hashes: by the nearest code word of the binary Golay code.
 //!
-//! A leaf is a stretch of keys. Sorted by their first bits, a leaf is what has some bits in common, and a ball of radius 2
-//! around a key touches the many leaves that one or two of these bits lead to. The words of the Golay code of 23 bits are as evenly
-//! spread as can be: each of the 2²³ values is within 3 bits of exactly one of the 2¹² words (it is perfect), so that values
-//! that have a word in common are a ball themselves, and a ball of radius t touches only those words that are
-//! within t + 3 of its centre: 22 of 4,096 for t = 2, where 79 stretches of the same size would have been. Sorted by their
-//! words, these are what has to be read; and of a word that is many leaves, not all, for what values differ in from their word is
-//! in the order of its first bits. Of 2,423 leaves (a million hashes of 256 bits) a ball of radius 2 leads to 28 on average,
-//! and of 24,000 to 65; in the order of their bits to 73 and 118.
+//! A leaf is a range of keys. Sorted by their first bits, the entries of a leaf share some bits, and a ball of radius 2
+//! around a key touches the many leaves that one or two of these bits lead to. The words of the Golay code of 23 bits
+//! are spread as evenly as possible: each of the 2²³ values is within 3 bits of exactly one of the 2¹² words (the code
+//! is perfect), so that values that share a word are a ball themselves, and a ball of radius t touches only the words
+//! within t + 3 of its centre: 22 of 4,096 for t = 2, where it would be 79 ranges of the same size. Sorted by their
+//! words, only these are read; and of a word that spans many leaves, not all, because within a word, values are sorted
+//! by the first bits of their difference from it. Of 2,423 leaves (a million hashes of 256 bits) a ball of radius 2
+//! leads to 28 on average, and of 24,000 to 65; in the order of their bits to 73 and 118.
 //!
-//! M. J. E. Golay, Notes on digital coding, Proc. IRE 37 (1949) 657; F. J. MacWilliams and N. J. A. Sloane, The Theory of
-//! Error-Correcting Codes, chapter 2 §6 and chapter 20.
+//! M. J. E. Golay, Notes on digital coding, Proc. IRE 37 (1949) 657; F. J. MacWilliams and N. J. A. Sloane, The Theory
+//! of Error-Correcting Codes, chapter 2 §6 and chapter 20.
 
 /// Bits of a value.
 pub(crate) const BITS: usize = 23;
-/// Bits that tell its word.
+/// Bits that determine its word.
 const MESSAGE: usize = 12;
 const CHECKS: usize = BITS - MESSAGE;
 /// x¹¹ + x⁹ + x⁷ + x⁶ + x⁵ + x + 1.
 const GENERATOR: u32 = 0b1010_1110_0011;
-/// Words.
+/// The number of words.
 pub(crate) const WORDS: usize = 1 << MESSAGE;
-/// 1 + 23 + 253 + 1,771: as many as there are remainders, for the code is perfect.
+/// 1 + 23 + 253 + 1,771: equal to the number of remainders, because the code is perfect.
 const PATTERN_COUNT: usize = 1 << CHECKS;
-/// How far a value can be from its word.
+/// The largest distance of a value from its word.
 pub(crate) const RADIUS: u32 = 3;
 
-/// The last bits of each word, by its first ones: the remainder of message · x¹¹ by the generator.
+/// The last bits of each word, by its first bits: the remainder of message · x¹¹ by the generator.
 static PARITIES: [u16; WORDS] = parities();
-/// Every pattern of at most three bits, in the order of their numbers: what a value can differ in from its word.
+/// Every pattern of at most three bits, in numeric order: the possible differences of a value from its word.
 static PATTERNS: [u32; PATTERN_COUNT] = patterns();
-/// Which of them it is, by the remainder of the value.
+/// The index of the pattern, by the remainder of the value.
 static RANKS: [u16; PATTERN_COUNT] = ranks();
 
 const fn parities() -> [u16; WORDS] {
@@ -54,7 +54,7 @@ const fn parities() -> [u16; WORDS] {
 const fn patterns() -> [u32; PATTERN_COUNT] {
     let mut patterns = [0; PATTERN_COUNT];
     let mut at = 0;
-    // The first bit that is set, the second, the third: each from none, 0, on.
+    // The first set bit, the second, the third: each from none, 0, on.
     let mut first = 0;
     while first <= BITS {
         let mut second = 0;
@@ -92,7 +92,7 @@ const fn remainder(parities: &[u16; WORDS], value: u32) -> usize {
     (parities[(value >> CHECKS) as usize] as u32 ^ value & ((1 << CHECKS) - 1)) as usize
 }
 
-/// The place of a value of 23 bits in the order: its word, then what it differs in.
+/// The place of a value of 23 bits in the order: its word, then its difference from the word.
 pub(crate) fn place(value: u32) -> u32 {
     let rank = RANKS[remainder(&PARITIES, value)];
     (value ^ PATTERNS[usize::from(rank)]) >> CHECKS << CHECKS | u32::from(rank)

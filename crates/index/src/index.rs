@@ -1,8 +1,8 @@
-//! An index in a store: creating, opening, inserting.
+//! An index in a store: creates, opens, inserts.
 //!
-//! An insert appends to the last staging page and locks nothing but that. Whoever fills a page adds the next one to the
-//! list, page and list as one change; whoever adds the page that fills the batch turns it into a run, if nobody else
-//! does so already ([`crate::flush`]), and merges runs that have become many ([`crate::merge`]).
+//! An insert appends to the last staging page and locks nothing else. The insert that fills a page adds the next one
+//! and lists it, as one change; the insert that fills the batch turns it into a run, unless another session does
+//! ([`crate::flush`]), and merges runs that have become many ([`crate::merge`]).
 
 use crate::entries::{append, stored_tid};
 use crate::error::{Corrupted, Damage};
@@ -12,12 +12,13 @@ use crate::meta::{MAX_STAGING_PAGES, Meta};
 use crate::page::Kind;
 use crate::store::Store;
 
-/// The most pages that an insert merges: sixteen batches, 600,000 entries of 64 bits. Larger merges are left to vacuum.
+/// The most pages that an insert merges: some 32 batches of 64 bits, of which the tiers use sixteen as a rule. Larger
+/// merges are left to vacuum.
 pub const FOREGROUND: u64 = 8192;
-/// Hints at free blocks that may be wrong for one page before the file is made longer instead.
+/// Hints at free blocks that may be wrong for one page before the file is extended instead.
 const PATIENCE: usize = 256;
 
-/// The staging pages that a session appended to last. Only a hint: whatever it says is looked at again.
+/// The staging pages that a session appended to last. Only a hint, which is always verified.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tails {
     hashes: Option<Tail>,
@@ -36,10 +37,10 @@ impl Tails {
     }
 }
 
-/// What became of adding a page.
+/// The outcome of adding a page.
 enum Added {
     Page(Tail),
-    /// Another session was first.
+    /// Another session added one first.
     Late,
     /// The block is not free.
     Taken,
@@ -60,7 +61,7 @@ impl<S: Store> Clone for Index<'_, S> {
 impl<S: Store> Copy for Index<'_, S> {}
 
 impl<'s, S: Store> Index<'s, S> {
-    /// Makes an index without entries in a store without blocks.
+    /// Makes an empty index in an empty store.
     pub fn create(store: &'s S, layout: Layout) -> Self {
         let block = store.extend();
         debug_assert_eq!(block, 0, "an index is made in a store without blocks");
@@ -76,7 +77,7 @@ impl<'s, S: Store> Index<'s, S> {
         Ok(Index { store, layout: Meta::load(store)?.layout })
     }
 
-    /// An index whose layout the caller knows from having opened it before: it never changes.
+    /// An index whose layout the caller knows from an earlier opening: it never changes.
     pub fn with_layout(store: &'s S, layout: Layout) -> Self {
         Index { store, layout }
     }
@@ -86,12 +87,12 @@ impl<'s, S: Store> Index<'s, S> {
         self.store
     }
 
-    /// How hashes stand in it.
+    /// The layout of hashes in the pages.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Adds a row, or a NULL. The TID is block · 2¹⁶ + offset.
+    /// Adds a row, or a NULL. The heap TID is block · 2¹⁶ + offset.
     pub fn insert(&self, tails: &mut Tails, row: Option<&Row>, tid: u64) -> Result<(), Corrupted> {
         let (kind, words) = match row {
             Some(row) => (Kind::Staging, &row[..self.layout.words()]),
@@ -134,7 +135,7 @@ impl<'s, S: Store> Index<'s, S> {
         if is_full { self.maintain(FOREGROUND) } else { Ok(()) }
     }
 
-    /// Adds to a staging page, if it is still one, and has room.
+    /// Appends to a staging page, if it still is one, and has room.
     fn append(&self, tail: Tail, kind: Kind, words: &[u64], tid: u64) -> Result<bool, Corrupted> {
         let mut failure = None;
         let appended = self.store.change(&[tail.block], |pages| {
@@ -176,8 +177,8 @@ impl<'s, S: Store> Index<'s, S> {
         outcome
     }
 
-    /// Does what inserts leave to be done, where nobody else is at it: turns a full batch of staging pages into a run, and
-    /// merges runs of at most `most` pages together.
+    /// Does the work that inserts leave, unless another session does it: turns a full batch of staging pages into a
+    /// run, and merges runs of at most `most` pages together.
     pub fn maintain(&self, most: u64) -> Result<(), Corrupted> {
         if Meta::load(self.store)?.staging.is_full() {
             self.flush(false)?;

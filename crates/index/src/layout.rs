@@ -1,11 +1,11 @@
-//! How hashes of one width stand in the pages: the bands, the rotated hash of each, and what an entry keeps of it.
+//! How hashes of one width are stored in the pages: the bands, the rotated hash of each, and what an entry keeps of it.
 //!
-//! A hash is spread ([`lumina_hash::spread`]) and packed into words, most significant bits first; that is its *row*. For
-//! band b the row is rotated so that the band comes first. The leaves of band 0 keep whole rows. Up to 128 bits the
-//! leaves of every other band do too; of a wider hash they keep the first 96 bits of the rotated row: enough for all but
-//! a few in a hundred of those that share a band by chance to be told from hits, for a third of the room. Such entries
-//! are *inexact*: their distance is a lower bound, and whoever is given them looks at the hash itself. Where the band has 23
-//! bits, these are stored, and sorted, by the nearest word of a code ([`crate::golay`]).
+//! A hash is spread ([`lumina_hash::spread`]) and packed into words, most significant bits first; that is its *row*.
+//! For band b the row is rotated so that the band comes first. The leaves of band 0 keep whole rows. Up to 128 bits the
+//! leaves of every other band do too; of a wider hash they keep the first 96 bits of the rotated row: enough to
+//! distinguish hits from all but a few in a hundred of the entries that share a band by chance, in a third of the
+//! space. Such entries are *inexact*: their distance is a lower bound, and the caller must check the hash itself. Where
+//! the band has 23 bits or more, these are stored, and sorted, by the nearest word of a code ([`crate::golay`]).
 
 use crate::golay;
 use crate::page::BODY;
@@ -25,10 +25,10 @@ pub const MAX_BANDS: usize = 64;
 /// A row of any width; words past the width are zero.
 pub type Row = [u64; MAX_WORDS];
 
-/// Why there is no such index.
+/// Why a layout is impossible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LayoutError {
-    /// Too wide, or no whole bytes.
+    /// Too wide, or not in whole bytes.
     #[error("hashes of {0} bits cannot be indexed")]
     Bits(usize),
     /// More bands than bits or than [`MAX_BANDS`], or none.
@@ -36,7 +36,7 @@ pub enum LayoutError {
     Bands {
         /// The width.
         bits: usize,
-        /// The bands that were wanted.
+        /// The bands that were requested.
         bands: usize,
     },
 }
@@ -46,12 +46,12 @@ pub enum LayoutError {
 pub struct Shape {
     /// Whole words, 0 to [`MAX_WORDS`].
     pub words: usize,
-    /// Whether the upper half of one more word is kept.
+    /// Whether the upper half of one more word is stored.
     pub half: bool,
 }
 
 impl Shape {
-    /// Nothing: the entries of NULLs.
+    /// The shape of NULLs: nothing.
     pub const NULLS: Shape = Shape { words: 0, half: false };
 
     /// Bytes of an entry with its TID.
@@ -65,7 +65,7 @@ impl Shape {
     }
 }
 
-/// The layout of an index: frozen when it is built.
+/// The layout of an index: fixed when it is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     bits: usize,
@@ -73,7 +73,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Hashes of `bits` bits in `bands` bands, or as many as suit the width.
+    /// A layout for hashes of `bits` bits in `bands` bands, by default a number that suits the width.
     pub fn new(bits: usize, bands: Option<usize>) -> Result<Self, LayoutError> {
         if bits == 0 || bits > MAX_BITS || !bits.is_multiple_of(8) {
             return Err(LayoutError::Bits(bits));
@@ -104,20 +104,20 @@ impl Layout {
         self.bands.range(band)
     }
 
-    /// The tolerance of each band for `radius`: see [`Bands::exact_cover`]. The least is that of band 0, which costs most where
-    /// the others are coded.
+    /// The tolerance of each band for `radius`: see [`Bands::exact_cover`]. Band 0 has the least, because it costs most
+    /// where the others are coded.
     pub fn cover(&self, radius: u32) -> impl Iterator<Item = Option<u32>> + use<> {
         let bands = self.bands();
         let first = if self.is_exact() { 0 } else { bands - 1 };
         self.bands.exact_cover(radius).cycle().skip(first).take(bands)
     }
 
-    /// Whether the first bits of what entries of `band` keep are the place of a value in the order of the code.
+    /// Whether entries of `band` store their first bits as a place in the order of the code.
     pub(crate) fn is_coded(&self, band: usize) -> bool {
         !self.is_exact() && (1..self.bands()).contains(&band) && self.range(band).len() >= golay::BITS
     }
 
-    /// The number that stands for the list of NULLs where a band is asked for.
+    /// The band number that stands for the list of NULLs.
     pub fn null_band(&self) -> usize {
         self.bands()
     }
@@ -131,7 +131,7 @@ impl Layout {
         }
     }
 
-    /// Whether the entries of every band tell the distance.
+    /// Whether the entries of every band give the exact distance.
     pub fn is_exact(&self) -> bool {
         self.words() <= 2
     }
@@ -168,7 +168,7 @@ impl Layout {
         if self.is_coded(band) { golay::encode(word) } else { word }
     }
 
-    /// A number for what an entry of `band` keeps of a row: equal for equal entries, and for others hardly ever.
+    /// A fingerprint of what an entry of `band` keeps of a row: equal for equal entries, and hardly ever for others.
     pub fn fingerprint(&self, row: &Row, band: usize) -> u64 {
         let (row, half) = self.kept(row, band);
         fingerprint(&row[..self.shape(band).words], half)
@@ -190,7 +190,7 @@ impl Layout {
         if bits >= 64 { u64::MAX } else { !(u64::MAX >> bits) }
     }
 
-    /// At least the 64 bits (or all of them) of a row from `start`, going on at its beginning after its end.
+    /// The 64 bits, or all if there are fewer, of a row from `start`, wrapping around at its end.
     fn word_at(&self, row: &[u64], start: usize) -> u64 {
         let (word, shift) = (start / 64, start % 64);
         let mut value = row[word] << shift;
@@ -211,7 +211,7 @@ pub(crate) fn fingerprint(words: &[u64], half: u32) -> u64 {
         .fold(0, |folded: u64, word| (folded.rotate_left(29) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// Bands of about 16 bits up to 64 bits, of about 21 bits up to 128, of those that are coded above, and no more than 24.
+/// Bands of about 16 bits up to 64 bits, of about 21 bits up to 128, of the coded width above, and no more than 24.
 fn default_bands(bits: usize) -> usize {
     match bits {
         ..=64 => (bits / 16).max(1),

@@ -1,21 +1,21 @@
 //! The hamming index without a database around it: exact radius and nearest-neighbour search over pages.
 //!
 //! Multi-index hashing (Norouzi, Punjani, Fleet, CVPR 2012) in a log-structured set of sorted runs. A hash is cut into
-//! bands; a run holds its entries once per band, sorted by the hash rotated so that the band comes first; a search looks
-//! up the neighbours of each band's value, as few as the pigeonhole rule allows, or reads one band from end to end where
-//! that is cheaper. Inserts go to staging pages, which every search reads; full batches of them become runs, and runs
-//! become larger runs.
+//! bands; a run holds its entries once per band, sorted by the hash rotated so that the band comes first; a search
+//! looks up the neighbours of each band's value, as few as the pigeonhole rule allows, or reads one band from end to
+//! end if that is cheaper. Inserts go to staging pages, which every search reads; full batches of them become runs, and
+//! runs become larger runs.
 //!
-//! - [`store`]: what an index needs of a database: pages that change atomically, two locks, a horizon.
-//! - [`page`], [`meta`]: what a page looks like, and block 0, which says which pages are in use.
-//! - [`layout`]: how a hash of some width stands in the bands.
+//! - [`store`]: what an index needs of a database: pages that change atomically, two locks, an xid horizon.
+//! - [`page`], [`meta`]: the page format, and block 0, which says which pages are in use.
+//! - [`layout`]: how a hash of some width is stored in the bands.
 //! - `entries`, `run`, `free`, `view`: arrays of a page; writing the trees of a run, to which blocks; reading them.
 //! - [`index`]: creating, opening, inserting. `flush`, `merge`: staging pages become a run, runs become one.
-//! - [`scan`], [`cost`]: searching, and what it costs.
+//! - [`scan`], [`cost`]: searches and their cost.
 //! - [`vacuum`], [`check`], [`build`].
 //!
-//! Nothing here is lost or found twice when a change is cut off: every change of the pages is one call of
-//! [`store::Store::change`], and after any of them the index is whole. `tests/` proves it on a store in memory that
+//! An interrupted change loses nothing and duplicates nothing: every change of the pages is one call of
+//! [`store::Store::change`], and the index is whole after any of them. `tests/` proves it on a store in memory that
 //! crashes after every change, forgets what was not logged, and lets sessions and a standby interleave in any order.
 //!
 //! Called by `src/am` of the extension.

@@ -1,19 +1,19 @@
-//! A page: what every block of an index begins and ends with, and how its arrays are read.
+//! The page format: what every block of an index begins and ends with, and how its arrays are read.
 //!
-//! The first 24 bytes belong to the store (to Postgres: LSN, checksum, `pd_lower`, `pd_upper` and so on) and are neither
-//! read nor written here. The last 32 bytes are the *trailer*: what the page is, whose it is, which block it stands in,
-//! and a sum over everything else. A page that is in the wrong place, of another index format, or in which any one byte
-//! is another, is found when it is read ([`Page::check`]), or by a store that looks itself; a page of another owner is
-//! found by its generation.
+//! The first 24 bytes belong to the store (to Postgres: LSN, checksum, `pd_lower`, `pd_upper` and so on) and are
+//! neither read nor written here. The last 32 bytes are the *trailer*: the kind of the page, its owner, its block, and
+//! a checksum over everything else. A page in the wrong block, of another index format, or with any one byte changed is
+//! detected when it is read ([`Page::check`]), or by a store that checks itself; a page of another owner is detected by
+//! its generation.
 //!
-//! What lies between `lower` and `upper` is zero, always: a store may leave it out of its log.
+//! The space between `lower` and `upper` is always zero: a store may omit it from its log.
 
 use crate::error::{Corrupted, Damage};
 use bytemuck::{AnyBitPattern, NoUninit};
 
 /// Bytes of a page.
 pub const PAGE: usize = 8192;
-/// Bytes at the beginning that are the store's.
+/// Bytes at the beginning that belong to the store.
 pub const HEADER: usize = 24;
 /// Bytes of the trailer.
 const TRAILER: usize = 32;
@@ -21,12 +21,12 @@ const TRAILER: usize = 32;
 pub const BODY_END: usize = PAGE - TRAILER;
 /// Bytes for entries.
 pub const BODY: usize = BODY_END - HEADER;
-/// The version of the format of all pages.
+/// The format version of all pages.
 pub const FORMAT: u8 = 2;
 /// Last byte of every page of an index: `h` with the high bit set.
 const MAGIC: u8 = 0xe8;
 
-// The trailer, from its beginning.
+// Offsets in the trailer.
 const GENERATION: usize = BODY_END;
 const SUM: usize = BODY_END + 8;
 const BLOCK: usize = BODY_END + 16;
@@ -40,7 +40,7 @@ const FLAGS: usize = BODY_END + 29;
 const VERSION: usize = BODY_END + 30;
 const MAGIC_AT: usize = BODY_END + 31;
 
-/// What a page holds.
+/// The kind of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -50,11 +50,11 @@ pub enum Kind {
     Staging = 2,
     /// TIDs of NULLs in the order of their arrival.
     StagingNulls = 3,
-    /// Where the trees of a run begin.
+    /// The roots of the trees of a run.
     Run = 4,
     /// Entries of one band of a run, in order.
     Leaf = 5,
-    /// First keys and blocks of leaves, or of fences below.
+    /// First keys and blocks of leaves, or of lower fences.
     Fence = 6,
 }
 
@@ -69,7 +69,7 @@ impl Kind {
 /// The trailer of a page that has been checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trailer {
-    /// Whose page this is: of a run, of a batch of staging pages, or 0 for block 0.
+    /// The owner: the generation of a run or of a batch of staging pages; 0 for block 0.
     pub generation: u64,
     /// What it holds.
     pub kind: Kind,
@@ -83,7 +83,7 @@ pub struct Trailer {
     pub count: usize,
 }
 
-/// One block.
+/// A page.
 #[derive(Clone)]
 #[repr(C, align(8))]
 pub struct Page {
@@ -97,12 +97,12 @@ impl Default for Page {
 }
 
 impl Page {
-    /// The bytes, the store's among them.
+    /// All bytes, including those of the store.
     pub fn bytes(&self) -> &[u8; PAGE] {
         &self.bytes
     }
 
-    /// The bytes, for a store to write its header, or to damage them.
+    /// All bytes, for a store to write its header, or for tests to damage them.
     pub fn bytes_mut(&mut self) -> &mut [u8; PAGE] {
         &mut self.bytes
     }
@@ -115,12 +115,12 @@ impl Page {
         self.bytes[at..at + size_of::<T>()].copy_from_slice(bytemuck::bytes_of(&value));
     }
 
-    /// Whether nothing was ever written here: a block that was added to the file before a crash.
+    /// Whether it was never written: a block that was added to the file before a crash.
     pub fn is_new(&self) -> bool {
         self.bytes[HEADER..].iter().all(|byte| *byte == 0)
     }
 
-    /// Begins a page of `kind` in `block` anew, empty.
+    /// Begins an empty page of `kind` in `block`.
     pub fn begin(&mut self, block: u32, kind: Kind, generation: u64, band: u8, level: u8) {
         self.bytes[HEADER..].fill(0);
         self.set(BLOCK, block);
@@ -133,12 +133,12 @@ impl Page {
         self.set_used(0, HEADER, BODY_END);
     }
 
-    /// Where the free room between the entries begins and ends, for stores that leave it out of their log.
+    /// The bounds of the free space between the entries, for stores that omit it from their log.
     pub fn room(&self) -> (u16, u16) {
         (self.get(LOWER), self.get(UPPER))
     }
 
-    /// Declares `count` entries that fill the body up to `lower` and from `upper`, and clears what is between.
+    /// Declares `count` entries that fill the body up to `lower` and from `upper`, and clears the space between.
     pub fn set_used(&mut self, count: usize, lower: usize, upper: usize) {
         let (lower, upper) = (lower.clamp(HEADER, BODY_END), upper.clamp(HEADER, BODY_END));
         self.bytes[lower..upper.max(lower)].fill(0);
@@ -147,30 +147,30 @@ impl Page {
         self.set(UPPER, upper as u16);
     }
 
-    /// The same where the caller has just used a part of the free room, and the rest is clear already.
+    /// [`Self::set_used`] for a caller that has just used a part of the free space; the rest is clear already.
     pub(crate) fn extend_used(&mut self, count: usize, lower: usize, upper: usize) {
         self.set(COUNT, count as u16);
         self.set(LOWER, lower as u16);
         self.set(UPPER, upper as u16);
     }
 
-    /// Becomes what `page` is, standing in `block`; the store's header stays.
+    /// Becomes a copy of `page` in `block`; the store's header stays.
     pub(crate) fn copy(&mut self, page: &Page, block: u32) {
         self.bytes[HEADER..].copy_from_slice(&page.bytes[HEADER..]);
         self.set(BLOCK, block);
     }
 
-    /// No more entries may be added.
+    /// Closes the page to more entries.
     pub(crate) fn seal(&mut self) {
         self.bytes[FLAGS] = 1;
     }
 
-    /// Whose page this says it is, before any check.
+    /// The owner that the page claims, before any check.
     pub fn generation(&self) -> u64 {
         self.get(GENERATION)
     }
 
-    /// Writes the sum: the last thing before a page is given back to the store.
+    /// Writes the checksum: the last step before a page goes to the store.
     pub fn finish(&mut self) {
         self.set(SUM, 0u64);
         let sum = self.sum();
@@ -182,7 +182,7 @@ impl Page {
         self.sum() == self.get::<u64>(SUM)
     }
 
-    /// A sum of all words but the store's: what any one changed byte, and most others, change.
+    /// A checksum of all words but the store's: any single changed byte changes it, and so do most other changes.
     fn sum(&self) -> u64 {
         let words: &[u64] = bytemuck::try_cast_slice(&self.bytes[HEADER..]).unwrap_or_default();
         let mut lanes = [0u64; 8];
@@ -199,16 +199,16 @@ impl Page {
         let stored: u64 = self.get(SUM);
         let place = (SUM - HEADER) / 8 % 8;
         lanes[place] = lanes[place].wrapping_sub(stored);
-        // Lanes are told apart, so that the sum sees words that changed places between them.
+        // The fold distinguishes lanes, so that the checksum detects words that moved between them.
         lanes.iter().fold(0x9e37_79b9_7f4a_7c15, |sum: u64, lane| sum.rotate_left(7).wrapping_add(*lane))
     }
 
-    /// The trailer, once everything about the page is known to be as it was written in `block`.
+    /// Checks that the page is as it was written in `block`, and returns its trailer.
     pub fn check(&self, block: u32) -> Result<Trailer, Corrupted> {
         self.examine(block, true)
     }
 
-    /// The same but for the sum, where it is known to be right: what else the page says of itself.
+    /// [`Self::check`] with or without the checksum, for callers that have verified it already.
     pub(crate) fn examine(&self, block: u32, with_sum: bool) -> Result<Trailer, Corrupted> {
         let damaged = |damage| Err(Corrupted { block, damage });
         if self.bytes[MAGIC_AT] != MAGIC {
@@ -240,7 +240,7 @@ impl Page {
         })
     }
 
-    /// An array of `count` elements at byte `at`; none where that would leave the body.
+    /// An array of `count` elements at byte `at`; none if it would leave the body.
     pub(crate) fn array<T: AnyBitPattern>(&self, at: usize, count: usize) -> Option<&[T]> {
         let bytes = self.bytes.get(at..at.checked_add(count.checked_mul(size_of::<T>())?)?)?;
         if at + bytes.len() > BODY_END {
@@ -249,7 +249,7 @@ impl Page {
         bytemuck::try_cast_slice(bytes).ok()
     }
 
-    /// The same, to write.
+    /// [`Self::array`], mutable.
     pub(crate) fn array_mut<T: AnyBitPattern + NoUninit>(&mut self, at: usize, count: usize) -> Option<&mut [T]> {
         let end = at.checked_add(count.checked_mul(size_of::<T>())?)?;
         if end > BODY_END {

@@ -1,7 +1,7 @@
 //! A run: per band a bulk-loaded tree of leaves and fences, and one page that says where the trees begin.
 //!
-//! A run never changes once it is listed in block 0, but for vacuum taking entries out of its leaves; fences stay as they
-//! are, for a first key that is too small still leads to the right leaf.
+//! A run never changes once it is listed in block 0, except that vacuum removes entries from its leaves; fences stay,
+//! because a first key that is too small still leads to the right leaf.
 
 use crate::entries::{Children, FENCE_CAPACITY, LeafBuffer, StoredTid};
 use crate::error::{Corrupted, Damage};
@@ -11,7 +11,7 @@ use crate::meta::{Meta, RunRef};
 use crate::page::{BODY_END, HEADER, Kind, Page};
 use crate::store::Store;
 
-/// Where the tree of a band begins.
+/// The root of a band's tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Root {
     /// The block of the uppermost page; [`Root::NONE`] for a band without entries.
@@ -26,33 +26,33 @@ impl Root {
     pub(crate) const NONE: u32 = u32::MAX;
 }
 
-/// Hints at free blocks that may be wrong for one run before the file is made longer instead: looking at one costs a
-/// microsecond, or a read from disk, and a page that is not taken again costs eight kilobytes.
+/// Hints at free blocks that may be wrong for one run before the file is extended instead: checking one costs a
+/// microsecond, or a read from disk, and a page that is not reused costs eight kilobytes.
 const PATIENCE: usize = 4096;
-/// The same where the work is not interrupted.
+/// The limit of wrong hints for work without cancel checks.
 const SHORT_PATIENCE: usize = 512;
 
 /// Pages that are written within some ten milliseconds.
 pub(crate) const SHORT: u64 = 2048;
 
-/// Finds blocks for new pages.
+/// Allocates blocks for new pages.
 pub(crate) struct Allocator<'s, S: Store> {
     pub(crate) store: &'s S,
-    /// Block 0 as it was when the generation of the new pages was taken.
+    /// Block 0 when the generation of the new pages was allocated.
     meta: Meta,
     free: FreeBlocks,
     is_long: bool,
 }
 
 impl<'s, S: Store> Allocator<'s, S> {
-    /// For work that is interrupted where it is long. Short work is not: sessions that are each cut off before it is done
-    /// would begin it for ever, and never end it.
+    /// An allocator for work that checks for cancellation if it is long. Short work does not: sessions that are each
+    /// cancelled before it is done would restart it for ever, and never finish.
     pub(crate) fn new(store: &'s S, meta: Meta, is_long: bool) -> Self {
         let free = FreeBlocks::new(store, &meta, if is_long { PATIENCE } else { SHORT_PATIENCE });
         Allocator { store, meta, free, is_long }
     }
 
-    /// Called once a page.
+    /// A cancel check, called once per page.
     pub(crate) fn interrupt(&self) {
         if self.is_long {
             self.store.interrupt();
@@ -77,7 +77,7 @@ impl<'s, S: Store> Allocator<'s, S> {
         }
     }
 
-    /// Gives back what could not be taken yet.
+    /// Returns the hints whose blocks could not be taken yet.
     pub(crate) fn finish(self) {
         self.free.finish(self.store);
     }
@@ -89,7 +89,7 @@ pub(crate) struct TreeWriter {
     band: u8,
     shape: Shape,
     leaf: LeafBuffer,
-    /// Per level the first keys and blocks of pages that no fence above has taken yet.
+    /// Per level, the first keys and blocks of pages that are not in a fence yet.
     levels: Vec<Vec<(u64, u32)>>,
     leaves: u32,
     pub(crate) pages: u32,
@@ -150,7 +150,7 @@ impl TreeWriter {
         allocator.place(|to, block| to.copy(&page, block))
     }
 
-    /// Writes what waits at `level` into a fence of the level above.
+    /// Writes the pending entries of `level` into a fence of the level above.
     fn write_fence<S: Store>(&mut self, allocator: &mut Allocator<'_, S>, level: usize) {
         let children = std::mem::take(&mut self.levels[level]);
         let mut page = Page::default();
@@ -182,7 +182,7 @@ impl TreeWriter {
     }
 }
 
-/// Writes the page that says where the trees begin, and describes the run to block 0.
+/// Writes the page of roots, and returns the run's entry for block 0.
 pub(crate) fn write_roots<S: Store>(
     allocator: &mut Allocator<'_, S>,
     generation: u64,
@@ -201,7 +201,7 @@ pub(crate) fn write_roots<S: Store>(
     RunRef { generation, block, pages: pages + 1, entries, nulls }
 }
 
-/// Reads that page: one root a band, and the one of the NULLs.
+/// Reads the page of roots: one root per band, and the root of the NULLs.
 pub(crate) fn read_roots(page: &Page, block: u32, count: usize, layout: &Layout) -> Result<Vec<Root>, Corrupted> {
     if count != layout.bands() + 1 {
         return Err(Corrupted::new(block, Damage::Count));

@@ -1,13 +1,14 @@
 //! A search: everything within a radius, the nearest first, or both.
 //!
-//! Hits are numbers, distance · 2⁴⁸ + TID (or the TID alone where no order is asked for), and are given out rising.
-//! A *sweep* looks at the whole index and keeps the smallest of them above the *floor*, the last that was given out, as
-//! many as memory holds; when these are given out, the next sweep goes on from there. So memory is bounded, no hit is
-//! given out twice, and a sweep that meets a page that has moved can start again: a hit is right whenever it is found,
-//! because a TID that the scan may see keeps its hash and stays in the index.
+//! Hits are numbers, distance · 2⁴⁸ + TID (or the TID alone if no order is requested), and are returned in ascending
+//! order. A *sweep* searches the whole index and keeps the smallest of them above the *floor*, the last one returned,
+//! as many as memory holds; when these are returned, the next sweep continues from there. So memory is bounded, no hit
+//! is returned twice, and a sweep that finds a moved page can restart: a hit is right whenever it is found, because a
+//! heap TID that the scan may see keeps its hash and stays in the index.
 //!
-//! A search for the nearest first looks within a radius that costs little, then sweeps passes: the first keeps a few
-//! hundred, and every further one sixteen times as many. TIDs of NULLs come last, as they do in a sort.
+//! A search for the nearest of hashes up to 128 bits first searches a radius that costs little, then every search for
+//! the nearest sweeps in passes: the first keeps a few hundred hits, and every further one sixteen times as many. NULLs
+//! come last, as in a sort.
 
 use crate::cost::{self, Probe};
 use crate::entries::{Entries, StoredTid, tid_of};
@@ -25,36 +26,36 @@ use lumina_hash::bands::flips;
 use lumina_hash::kernel::Kernels;
 use std::ops::Range;
 
-/// Where the distance stands in a key.
+/// The bit position of the distance in a key.
 const DISTANCE_SHIFT: u32 = 48;
-/// What the first pass for the nearest keeps.
+/// Hits that the first pass for the nearest keeps.
 const FIRST_KEPT: usize = 256;
-/// How much more each further one keeps.
+/// The growth factor of each further pass.
 const GROWTH: usize = 16;
-/// What a pass keeps at most, whatever memory there is: a sort of twice as many is not interrupted.
+/// The most hits that a pass keeps, whatever memory there is: a sort of twice as many has no cancel check.
 const MOST_KEPT: usize = 1 << 21;
-/// What a page has at most.
+/// The most entries of a page.
 const MOST_OF_PAGE: usize = BODY / size_of::<StoredTid>();
 
-/// In which order hits are wanted.
+/// The order of hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// By distance from this row; rows of NULLs last.
+    /// By distance from this row; NULLs last.
     By(Row),
-    /// In any order, NULLs among them: every distance is NULL.
+    /// In any order, including NULLs: every distance is NULL.
     Nothing,
 }
 
-/// What is searched for.
+/// A query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Search {
-    /// Only what is within this many bits of this row.
+    /// Only rows within this many bits of this row.
     pub ball: Option<(Row, u32)>,
-    /// The order. With neither, everything but NULLs is found.
+    /// The order. With neither ball nor order, everything but NULLs is found.
     pub order: Option<Order>,
 }
 
-/// What the sweeps of a phase look for.
+/// The target of a phase.
 #[derive(Clone, Copy)]
 #[expect(clippy::large_enum_variant, reason = "a scan has two or three of them")]
 enum Target {
@@ -64,7 +65,7 @@ enum Target {
     Nulls,
 }
 
-/// What hits are ordered by.
+/// The measure that hits are ordered by.
 #[derive(Clone, Copy)]
 enum Measure {
     Tid,
@@ -74,12 +75,12 @@ enum Measure {
     From(Row),
 }
 
-/// Takes hits.
+/// Receives hits.
 trait Sink {
-    /// No hit farther than this is wanted.
+    /// Farther hits are not needed.
     fn radius(&self) -> u32;
     fn hit(&mut self, key: u64);
-    /// Called before the first page and after each, with none locked: the hits of the next one need no memory.
+    /// Called before the first page and after each, with no page locked: reserves memory for the hits of the next one.
     fn flush(&mut self, store: &impl Store);
 }
 
@@ -115,7 +116,7 @@ impl Sink for Smallest {
     }
 }
 
-/// Hands TIDs on, some at a time.
+/// Passes on TIDs, some at a time.
 struct Stream<'f> {
     tids: Vec<u64>,
     each: &'f mut dyn FnMut(&[u64]),
@@ -159,12 +160,12 @@ impl Scan {
         Scan { search, most_kept, kept: 0, floor: None, phases: None, current: None, batch: Vec::new(), at: 0 }
     }
 
-    /// Whether hits may be none, and whoever asked has to look: wide hashes found by the first bits of a band.
+    /// Whether hits are candidates that the caller must recheck: wide hashes found by the first bits of a band.
     pub fn is_inexact(&self, layout: &Layout) -> bool {
         !layout.is_exact() && self.search.ball.is_some() && !matches!(self.search.order, Some(Order::By(_)))
     }
 
-    /// What there is to look for, one phase after the other, the first one last; each with the floor it begins at.
+    /// The phases of the search, the first one last; each with its initial floor.
     fn plan<S: Store>(&self, index: &Index<'_, S>) -> Result<Vec<(Target, Option<u64>)>, Corrupted> {
         let layout = index.layout();
         let bits = layout.bits() as u32;
@@ -210,7 +211,7 @@ impl Scan {
             sink.keys.sort_unstable();
             sink.keys.dedup();
             if sink.is_full {
-                // The last of them is where the next sweep goes on.
+                // The last hit is the floor of the next sweep.
                 self.floor = Some(sink.limit);
                 self.kept = self.kept.saturating_mul(GROWTH).min(self.most_kept);
                 self.current = Some(target);
@@ -238,7 +239,7 @@ impl Scan {
         }))
     }
 
-    /// Hands on all TIDs in batches, in no order, some of them more than once.
+    /// Passes on all TIDs in batches, unordered, some of them repeatedly.
     pub fn each<S: Store>(&self, index: &Index<'_, S>, each: &mut dyn FnMut(&[u64])) -> Result<(), Corrupted> {
         let mut sink = Stream { tids: Vec::new(), each };
         for (target, _) in self.plan(index)?.into_iter().rev() {
@@ -255,7 +256,7 @@ impl Scan {
     }
 }
 
-/// Looks at the whole index, again where a page has moved: what was looked at and is still listed is not looked at twice.
+/// Searches the whole index, again if a page has moved: parts that are done and still listed are not repeated.
 fn sweep<S: Store>(index: &Index<'_, S>, target: &Target, sink: &mut impl Sink) -> Result<(), Corrupted> {
     let mut done = Vec::new();
     sink.flush(index.store());
@@ -269,7 +270,7 @@ fn sweep<S: Store>(index: &Index<'_, S>, target: &Target, sink: &mut impl Sink) 
     }
 }
 
-/// One look at the index as one copy of block 0 has it.
+/// One search of the index by one copy of block 0.
 struct Sweep<'v, 's, S: Store> {
     view: &'v View<'s, S>,
     target: &'v Target,
@@ -278,7 +279,7 @@ struct Sweep<'v, 's, S: Store> {
 
 impl<S: Store> Sweep<'_, '_, S> {
     fn all(&mut self, done: &mut Vec<u64>, sink: &mut impl Sink) -> Result<(), Stop> {
-        // What changes most comes first: it is the most likely to move.
+        // The most volatile part first: it is the most likely to move.
         let meta = &self.view.meta;
         let wanted = if matches!(self.target, Target::Nulls) { Kind::StagingNulls } else { Kind::Staging };
         for batch in [&meta.staging, &meta.sealed] {
@@ -391,7 +392,8 @@ impl<S: Store> Sweep<'_, '_, S> {
     }
 }
 
-/// How far to look: hits are given out by distance from the centre alone, so what is too far for them need not be found.
+/// The radius to search: hits are returned by distance from the centre alone, so those that are too far need not be
+/// found.
 fn reach(radius: u32, order: &Measure, sink: &impl Sink) -> u32 {
     if matches!(order, Measure::Distance) { radius.min(sink.radius()) } else { radius }
 }
@@ -405,7 +407,7 @@ fn key(order: &Measure, distance: u32, row: &[u64], tid: u64) -> u64 {
     u64::from(distance) << DISTANCE_SHIFT | tid
 }
 
-/// Finds the entries among `found` within `radius`, as far as they tell.
+/// Passes on the entries among `found` within `radius`, by the bits that they keep.
 fn near(
     entries: Entries<'_>,
     found: Range<usize>,
@@ -430,7 +432,7 @@ fn near(
     hits.iter_mut().for_each(|hit| hit.row += found.start);
 }
 
-/// The keys that a probe looks at, rising; values next to one another are one range.
+/// The ranges of keys that a probe searches, ascending; adjacent values form one range.
 fn ranges(store: &impl Store, key: u64, probe: Probe) -> Vec<KeyRange> {
     let shift = 64 - probe.width as u32;
     let mut values: Vec<u64> = Vec::new();

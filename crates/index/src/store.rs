@@ -1,20 +1,22 @@
-//! Where the pages of an index are: what the index needs of a database, and all it needs.
+//! The page store: everything that the index needs of a database.
 //!
-//! Every change is one call of [`Store::change`], and that is the unit of everything: other sessions, a standby and the
-//! time after a crash see all pages of a change or none, and the changes in the order in which they were made. Methods
-//! do not fail; a store that cannot go on (a full disk, a cancelled statement) unwinds, and what this crate does is in
-//! order wherever it is left.
+//! Every change is one call of [`Store::change`], the unit of atomicity: other sessions, a standby and recovery see all
+//! pages of a change or none, and the changes in the order in which they were made. Methods do not fail; a store that
+//! cannot continue (a full disk, a cancelled statement) unwinds, and this crate leaves the index consistent at any such
+//! point.
 
 use crate::page::Page;
 
-/// The two locks that keep maintenance apart. Scans and inserts wait for neither.
+/// The two locks that keep maintenance apart. Scans wait for neither; an insert waits for `Flush` only where the
+/// staging pages are full, and for `Merge` only where the list of runs is.
 ///
-/// Whoever needs both takes `Flush` first. While one is held nothing else is locked but pages, a few at a time.
+/// A session that needs both takes `Flush` first. While one is held only pages are locked, a few at a time, and the
+/// relation's extension lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lock {
-    /// Staging pages become a run; vacuum looks at staging pages.
+    /// Held while staging pages become a run or are vacuumed.
     Flush,
-    /// Runs become one run; vacuum looks at runs.
+    /// Held while runs are merged or vacuumed.
     Merge,
 }
 
@@ -23,55 +25,55 @@ pub trait Store {
     /// Blocks that exist.
     fn blocks(&self) -> u32;
 
-    /// Shows a block that exists, under a lock that only changes conflict with.
+    /// Passes an existing block to `look`, under a lock that conflicts only with changes.
     fn read<R>(&self, block: u32, look: impl FnOnce(&Page) -> R) -> R;
 
-    /// How many blocks ahead of the one that is read to [`Store::prefetch`]; 0 where reads do not wait for anything.
+    /// How many blocks ahead of the current read to call [`Store::prefetch`]; 0 if reads never wait.
     fn read_ahead(&self) -> usize {
         0
     }
 
-    /// Begins to get a block that exists and will be read soon.
+    /// Starts reading an existing block that will be needed soon.
     fn prefetch(&self, _block: u32) {}
 
-    /// Shows a block as [`Store::read`] does, and whether its checksum is known to be right: the store has looked at it
-    /// since the bytes came from where they can go wrong. Searches need not look again then.
+    /// Like [`Store::read`]; also passes whether the checksum is known to be right: the store has verified it since the
+    /// bytes came from storage. Searches then skip the verification.
     fn read_verified<R>(&self, block: u32, look: impl FnOnce(&Page, bool) -> R) -> R {
         self.read(block, |page| look(page, false))
     }
 
-    /// Changes up to four blocks as one, all locked in the order given, which must rise.
+    /// Changes up to four blocks atomically, all locked in the order given, which must ascend.
     ///
-    /// Whatever `change` did to the pages is forgotten where it returns `None`, or unwinds. Pages come with their sums
-    /// wrong afterwards: `change` ends with [`Page::finish`].
+    /// The changes are dropped if `change` returns `None`, or unwinds. Checksums are stale afterwards: `change` ends
+    /// with [`Page::finish`].
     fn change<R>(&self, blocks: &[u32], change: impl FnOnce(&mut [&mut Page]) -> Option<R>) -> Option<R>;
 
     /// Adds a block of zeros to the file.
     fn extend(&self) -> u32;
 
-    /// A block that may be free: only a hint, lost in a crash. Not given out again until it is returned.
+    /// A block that may be free: only a hint, lost in a crash. Not returned again until it is given back.
     fn take_free(&self) -> Option<u32>;
 
-    /// Hints that these blocks may be free.
+    /// Records hints that these blocks may be free.
     fn give_free(&self, blocks: &[u32]);
 
-    /// Runs `work` under a lock that only the process holds that runs it; `None` if it is held elsewhere and `wait` is not set.
+    /// Runs `work` under a lock that excludes other processes; `None` if it is held elsewhere and `wait` is not set.
     ///
-    /// The lock of a process that unwinds or dies is given back by the store.
+    /// The store releases the lock of a process that unwinds or dies.
     fn with_lock<R>(&self, lock: Lock, wait: bool, work: impl FnOnce() -> R) -> Option<R>;
 
-    /// A stamp that is past every scan that has begun by now.
+    /// An xid horizon past every scan that has begun by now.
     fn stamp(&self) -> u64;
 
-    /// Whether every scan that had begun at `stamp` has ended. The caller's own need not have: it takes no page in the
-    /// middle of a sweep.
+    /// Whether every scan that had begun at the xid horizon `stamp` has ended. The caller's own scan is excepted: it
+    /// allocates no page during a sweep.
     fn is_past(&self, stamp: u64) -> bool;
 
-    /// Called at least every millisecond of work, with no page locked: unwinds where the work is to end. Not called in flushes
-    /// and small merges, which take some ten milliseconds and are to be done once begun.
+    /// A cancel check, called at least every millisecond of work, with no page locked: unwinds if the work is
+    /// cancelled. Not called in flushes and small merges, which take some ten milliseconds and must finish once begun.
     fn interrupt(&self);
 
-    /// Unwinds: the system has no memory for what was to be done.
+    /// Unwinds: out of memory.
     fn no_memory(&self) -> !;
 
     /// Called between the pages of vacuum: may sleep.
@@ -80,7 +82,7 @@ pub trait Store {
     }
 }
 
-/// Makes room for more values in a list that grows with the data.
+/// Reserves room in a list that grows with the data.
 pub(crate) fn reserve<T>(store: &impl Store, list: &mut Vec<T>, more: usize) {
     if list.try_reserve(more).is_err() {
         store.no_memory();

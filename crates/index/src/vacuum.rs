@@ -1,12 +1,11 @@
-//! Vacuum: entries of rows that are gone leave, and free blocks are looked for.
+//! Vacuum: removes the entries of dead rows, and finds free blocks.
 //!
-//! Every copy of every entry is asked about, in every band and in staging: one band is never inferred from another, for
-//! a crash may have come in between. Staging pages first, under the lock that keeps them from becoming a run meanwhile,
-//! then the runs: what gets into them in between is too young to be among the dead, or was asked about already.
+//! Every copy of every entry is checked, in every band and in staging: one band is never inferred from another, because
+//! a crash may have come in between. Staging pages come first, under the lock that keeps them from becoming a run
+//! meanwhile, then the runs: entries that enter these in between are too young to be dead, or were checked already.
 //!
-//! Vacuum sleeps a lot, and a session that has to merge may not wait for all of it: the lock of the runs is held for
-//! some pages at a time. A run that somebody merges in between is not listed any more; what is new in the list then is
-//! asked about in its place.
+//! Vacuum sleeps a lot, and a session that must merge may not wait for all of it: the lock of the runs is held for some
+//! pages at a time. A run that is merged in between is not listed any more; the new run is checked in its place.
 
 use crate::entries::{Entries, LeafBuffer, append, tid_of};
 use crate::error::{Corrupted, Damage};
@@ -16,23 +15,23 @@ use crate::page::{Kind, Page, Trailer};
 use crate::store::{Lock, Store};
 use crate::view::{Leaves, Stop, View};
 
-/// Staging pages from which on vacuum makes a run of them: fewer cost a search less than a run does.
+/// Staging pages from which vacuum makes a run: fewer cost a search less than a run does.
 const WORTH_A_RUN: usize = 8;
-/// Leaves that are looked at under one hold of the lock of the runs.
+/// Leaves that are checked per acquisition of the lock of the runs.
 const LEAVES_AT_ONCE: usize = 16;
-/// Blocks that are hinted at together.
+/// Blocks per batch of hints.
 const HINTS: usize = 4096;
 
-/// What vacuum did to the entries, in each band the same but after a crash.
+/// The effect of vacuum on the entries, equal in each band except after a crash.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Vacuumed {
-    /// Rows, and NULLs, that are left.
+    /// Remaining rows and NULLs.
     pub kept: u64,
-    /// Those that left.
+    /// Removed rows and NULLs.
     pub removed: u64,
 }
 
-/// What there is after vacuum.
+/// The state after vacuum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CleanedUp {
     /// Blocks.
@@ -43,19 +42,19 @@ pub struct CleanedUp {
     pub entries: u64,
 }
 
-/// How far the runs have been vacuumed.
+/// The progress of vacuum over the runs.
 #[derive(Default)]
 struct Runs {
-    /// The runs that were listed at the last look; none before the first.
+    /// The runs of the last list that was read; none before the first.
     known: Option<Vec<u64>>,
-    /// Those that may have dead entries.
+    /// The runs that may still have dead entries.
     left: Vec<u64>,
     pass: Option<Pass>,
 }
 
 impl Runs {
-    /// What is new came of what was there, where something that was left is there no more; or else of staging pages
-    /// that were vacuumed, and of runs that are done.
+    /// If a remaining run is not listed any more, new runs may hold its entries; otherwise new runs came from staging
+    /// pages that were vacuumed, and from runs that are done.
     fn look_at(&mut self, meta: &Meta) {
         let listed: Vec<u64> = meta.runs.iter().map(|run| run.generation).collect();
         let is_first = self.known.is_none();
@@ -68,12 +67,12 @@ impl Runs {
     }
 }
 
-/// A run in the middle of its vacuum.
+/// A run that is being vacuumed.
 #[derive(Default)]
 struct Pass {
     generation: u64,
     band: usize,
-    /// Of the band; none before its first.
+    /// The leaves of the band; none before the first band.
     leaves: Option<Leaves>,
     /// Entries of the band so far.
     kept: u64,
@@ -83,7 +82,7 @@ struct Pass {
 }
 
 impl<S: Store> Index<'_, S> {
-    /// Removes every entry whose TID `is_dead`. A predicate that answers no to all sees every TID at least once.
+    /// Removes every entry whose TID `is_dead`. A callback that always returns false sees every TID at least once.
     pub fn vacuum(&self, is_dead: &mut dyn FnMut(u64) -> bool) -> Result<Vacuumed, Corrupted> {
         let mut done = Vacuumed::default();
         let store = self.store();
@@ -107,8 +106,8 @@ impl<S: Store> Index<'_, S> {
                 });
                 let dead = dead_among(&tids.map_err(Stop::settled)?, is_dead, done);
                 if dead.contains(&true) {
-                    // What was added since comes after what was asked about. Block 0 is written as it is: searches that
-                    // go on tell by it that rows which they have found may be gone; of runs it has what is left.
+                    // Entries added since follow those that were checked. Block 0 is rewritten unchanged: running
+                    // searches detect by it that rows which they have found may be gone; of runs it has what is left.
                     self.rewrite(&[0, block], batch.generation, |page, old, trailer| {
                         let entries = Entries::staging(old, block, trailer, words)?;
                         let kept = (0..entries.len()).filter(|at| !dead.get(*at).copied().unwrap_or(false));
@@ -127,7 +126,7 @@ impl<S: Store> Index<'_, S> {
         Ok(())
     }
 
-    /// Goes on with the runs; false when all are done.
+    /// Continues with the runs; false when all are done.
     fn vacuum_part(
         &self,
         runs: &mut Runs,
@@ -157,7 +156,7 @@ impl<S: Store> Index<'_, S> {
         Ok(true)
     }
 
-    /// Notes how many entries a run has left.
+    /// Records how many entries a run has left.
     fn relist(&self, run: &RunRef, pass: &Pass) -> Result<(), Corrupted> {
         let store = self.store();
         if (pass.entries, pass.nulls) == (run.entries, run.nulls) {
@@ -177,8 +176,7 @@ impl<S: Store> Index<'_, S> {
         Ok(())
     }
 
-    /// Looks at the next leaf of a run, or finds that its band has no more. Returns how many rows left it, counted in
-    /// one band.
+    /// Vacuums the next leaf of a run, or ends its band. Returns how many rows were removed, counted in one band.
     fn vacuum_leaf(
         &self,
         view: &View<'_, S>,
@@ -224,8 +222,7 @@ impl<S: Store> Index<'_, S> {
         Ok(if band == 0 || is_null { counted.removed } else { 0 })
     }
 
-    /// Writes the last of some pages from what it was: its owner, kind, band and level stay. The others are written as
-    /// they are.
+    /// Rewrites the last of some pages with its owner, kind, band and level; the other pages are written unchanged.
     fn rewrite(
         &self,
         blocks: &[u32],
@@ -250,12 +247,12 @@ impl<S: Store> Index<'_, S> {
         outcome
     }
 
-    /// What vacuum ends with: staging pages become a run, runs that are due are merged, whatever their size, and free
-    /// blocks are hinted at.
+    /// The end of vacuum: staging pages become a run, runs that are due are merged, whatever their size, and free
+    /// blocks are recorded as hints.
     pub fn clean_up(&self) -> Result<CleanedUp, Corrupted> {
         let store = self.store();
         self.forget_unfinished()?;
-        // First of all: after a crash nobody knows of the free blocks, and what is written below would add others.
+        // First of all: after a crash the hints are lost, and the writes below would extend the file.
         let mut free = self.find_free()?;
         let mut is_written = Meta::load(store)?.staging_pages() >= WORTH_A_RUN && self.flush(true)?;
         while self.merge(u64::MAX, true)? {
@@ -270,7 +267,7 @@ impl<S: Store> Index<'_, S> {
         Ok(CleanedUp { pages: store.blocks(), free, entries: view.meta.entries() + nulls + staged.0 + staged.1 })
     }
 
-    /// Hints at every block that is free. Returns how many are.
+    /// Records a hint for every free block. Returns how many there are.
     fn find_free(&self) -> Result<u32, Corrupted> {
         let store = self.store();
         let meta = Meta::load(store)?;
@@ -290,8 +287,7 @@ impl<S: Store> Index<'_, S> {
         Ok(free)
     }
 
-    /// Lets go of runs that a crash or a cancelled statement left half written: while nobody holds the lock, nobody
-    /// writes.
+    /// Drops runs that a crash or a cancelled statement left half written: while the lock is free, nobody writes one.
     fn forget_unfinished(&self) -> Result<(), Corrupted> {
         let store = self.store();
         let mut meta = Meta::load(store)?;
@@ -327,7 +323,7 @@ impl<S: Store> Index<'_, S> {
     }
 }
 
-/// Asks about each TID.
+/// Calls `is_dead` for each TID.
 fn dead_among(tids: &[u64], is_dead: &mut dyn FnMut(u64) -> bool, done: &mut Vacuumed) -> Vec<bool> {
     let dead: Vec<bool> = tids.iter().map(|tid| is_dead(*tid)).collect();
     let gone = dead.iter().filter(|dead| **dead).count();

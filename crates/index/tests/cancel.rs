@@ -1,5 +1,5 @@
-//! Work that is cut off anywhere: cancelled statements, after which all sessions go on, and crash after crash. Nothing
-//! is lost, and no space either.
+//! Work that is interrupted anywhere: by cancelled statements, after which all sessions continue, and by crash after
+//! crash. No rows and no space are lost.
 #![allow(clippy::unwrap_used)]
 
 mod memory;
@@ -11,7 +11,7 @@ use memory::{Hook, Memory, Operation};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a statement does.
+/// A statement.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Insert(u64),
@@ -22,17 +22,17 @@ enum Act {
     Compact,
 }
 
-/// The table, as far as it is known.
+/// The expected contents of the table.
 #[derive(Clone, Default)]
 struct Known {
     must: Table,
-    /// Rows whose insert or removal was cut off: they are dead, and what is left of them is for the next vacuum.
+    /// Rows whose insert or removal was interrupted: they are dead, and the next vacuum removes the rest of them.
     may: Table,
     next: u64,
 }
 
 impl Known {
-    /// Runs a statement. Where it unwinds, what is known is right all the same.
+    /// Runs a statement. The expected contents stay right if it unwinds.
     fn act(&mut self, index: &Index<'_, Memory>, tails: &mut Tails, act: Act, random: &mut Random) {
         match act {
             Act::Insert(count) => {
@@ -68,7 +68,7 @@ impl Known {
         expected.nearest(index, &hash(bytes, random.next()), 0);
     }
 
-    /// All that is left over is cleared away, and the space is found.
+    /// Vacuums all remains, and checks that their space is free.
     fn settle(&mut self, index: &Index<'_, Memory>, random: &mut Random) {
         index.vacuum(&mut |tid| self.may.contains_key(&tid)).unwrap();
         self.may.clear();
@@ -78,7 +78,7 @@ impl Known {
     }
 }
 
-/// Unwinds at the operation after so many of those that `counts`.
+/// Unwinds at the given operation, counting only those that `counts`.
 fn after(operations: u64, counts: fn(Operation) -> bool) -> Hook {
     let done = AtomicUsize::new(0);
     Box::new(move |_, operation| {
@@ -92,7 +92,7 @@ fn cut_off(work: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(work)).is_err()
 }
 
-/// Every statement is cancelled at every operation, or every so many of them, and once not at all.
+/// Every statement is cancelled at every operation, or every n-th of them, and once not at all.
 fn cancel_everywhere(layout: Layout, seed: u64, acts: &[(Act, usize)]) {
     let mut random = Random(seed);
     let store = Memory::default();
@@ -111,7 +111,7 @@ fn cancel_everywhere(layout: Layout, seed: u64, acts: &[(Act, usize)]) {
             fork.set_hook(None);
             let index = Index::open(&fork).unwrap();
             known.verify(&index, &mut random);
-            // The session whose statement it was goes on where it stopped, and others do.
+            // The session of the statement continues, and so do others.
             let mut other = Tails::default();
             for _ in 0..3 {
                 known.act(&index, &mut tails, Act::Insert(2), &mut random);
@@ -159,14 +159,14 @@ fn cancelled_at_every_operation() {
     cancel_everywhere(Layout::new(64, None).unwrap(), 2, &acts.map(|act| (act, 1)));
 }
 
-/// The batch is full while an insert is cancelled: others find it, and go on.
+/// The batch is full when an insert is cancelled: others flush it, and continue.
 #[test]
 fn cancelled_with_a_full_batch() {
     let layout = Layout::new(1024, Some(1)).unwrap();
     cancel_everywhere(layout, 3, &[(Act::Insert(4120), 10_000), (Act::Insert(80), 7)]);
 }
 
-/// Every insert is cancelled as soon as it can be: batches become runs all the same.
+/// Every insert is cancelled as soon as possible: batches become runs all the same.
 #[test]
 fn cancelled_at_the_first_moment() {
     let mut store = Memory::default();
@@ -187,7 +187,7 @@ fn cancelled_at_the_first_moment() {
     known.settle(&Index::open(&store).unwrap(), &mut random);
 }
 
-/// Crash after crash, while as many rows come as go. What is left is cleaned up after each, or never.
+/// Crash after crash, with as many deletes as inserts. Vacuum runs after each crash, or never.
 fn crash_again_and_again(cycles: usize, cleans_up: bool, most: u32) {
     let mut random = Random(7);
     let mut store = Memory::default();
@@ -227,7 +227,7 @@ fn crashes_leak_no_space() {
     crash_again_and_again(1500, true, 60);
 }
 
-/// Whoever needs a page finds those that nobody hints at any more.
+/// New pages reuse free blocks even if all hints are lost.
 #[test]
 fn crashes_leak_no_space_without_vacuum() {
     crash_again_and_again(1000, false, 100);

@@ -1,4 +1,4 @@
-//! A crash after every change: what was acknowledged is there, what was vacuumed is not, and work goes on.
+//! A crash after every change: acknowledged rows are there, vacuumed rows are not, and work continues.
 #![allow(clippy::unwrap_used)]
 
 mod memory;
@@ -10,7 +10,7 @@ use memory::script::Script;
 use memory::{Memory, write};
 use std::collections::HashSet;
 
-/// The store comes up again: all is as it was acknowledged, and work goes on.
+/// Recovers the store: everything is as it was acknowledged, and work continues.
 fn recover(store: &Memory, (must, may): (Table, Table), seed: u64, goes_on: bool) {
     let mut random = Random(seed);
     let index = Index::open(store).unwrap();
@@ -24,7 +24,7 @@ fn recover(store: &Memory, (must, may): (Table, Table), seed: u64, goes_on: bool
     if !goes_on {
         return;
     }
-    // What a vacuum that was cut off has left of some rows, in some bands, is no harm to what comes before the next.
+    // An interrupted vacuum leaves some rows in some bands; that must not harm what happens before the next one.
     match random.below(4) {
         0 => drop(index.flush(true).unwrap()),
         1 => drop(index.vacuum(&mut |_| false).unwrap()),
@@ -58,11 +58,11 @@ fn recover(store: &Memory, (must, may): (Table, Table), seed: u64, goes_on: bool
     expected.nearest(&index, &hash(bytes, random.next()), memory);
 }
 
-/// Crashes after every change, or every so many of the mere inserts, and has every fifth of those go on after it.
+/// Crashes after every change, or every n-th of the plain inserts, and continues after every fifth of those.
 fn crash_everywhere(script: &Script<'_>, seed: u64, every: usize) {
     let store = script.index.store();
     let log = store.log();
-    // The changes that an insert is and no more.
+    // Changes that consist of one insert.
     let inserts = script.lives.iter().filter(|life| life.started + 1 == life.inserted).map(|life| life.started);
     let inserts: HashSet<usize> = inserts.collect();
     let mut pages = Vec::new();
@@ -74,7 +74,7 @@ fn crash_everywhere(script: &Script<'_>, seed: u64, every: usize) {
         }
         let mut left: Vec<Page> = pages.clone();
         if at % 2 == 0 {
-            // The file was made longer, and nothing written there yet.
+            // The file was extended, and nothing is written there yet.
             left.resize(change.blocks as usize, Page::default());
         }
         let store = Memory::recovered(left, change.clock);

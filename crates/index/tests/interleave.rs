@@ -1,8 +1,9 @@
-//! Sessions that insert, delete, search, vacuum, flush and merge at once, on threads that take turns at every operation.
+//! Sessions that insert, delete, search, vacuum, flush and merge at once, on threads that take turns at every
+//! operation.
 //!
 //! Every search is compared with the rows that were committed when it began: each of them is found once. Rows die, and
-//! their TIDs are taken again, as tables do it: when vacuum has removed what no search can see. On the server that writes,
-//! no search ever starts again.
+//! their TIDs are reused as in a heap, once vacuum has removed what no search can see. On the primary, no search ever
+//! restarts.
 #![allow(clippy::unwrap_used)]
 
 mod memory;
@@ -23,18 +24,18 @@ thread_local! {
     static LISTS_READ: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The table, and who looks at it.
+/// The table and its running searches.
 #[derive(Default)]
 struct Heap {
     /// Committed rows.
     rows: Table,
-    /// What the index may have an entry of.
+    /// TIDs that the index may have an entry of.
     present: BTreeSet<u64>,
-    /// When each TID was last taken.
+    /// When each TID was last assigned.
     taken: BTreeMap<u64, u64>,
     /// Deleted, or never committed; not vacuumed.
     dead: BTreeSet<u64>,
-    /// Vacuumed, to be taken again.
+    /// Vacuumed, ready for reuse.
     free: Vec<u64>,
     snapshots: BTreeMap<u64, Arc<Table>>,
     clock: u64,
@@ -73,7 +74,7 @@ impl Database {
         })
     }
 
-    /// What was found of the rows of the snapshot. Others may be found, but none that was not there.
+    /// Checks the rows of the snapshot that were found. Others may be found too, if they existed.
     fn end(&self, snapshot: &Snapshot, found: &mut Vec<u64>) {
         self.store.end_scan(snapshot.begun);
         self.heap(|heap| {
@@ -127,7 +128,7 @@ impl Database {
         });
     }
 
-    /// As CREATE INDEX CONCURRENTLY does it: a vacuum that removes nothing sees every row.
+    /// Like CREATE INDEX CONCURRENTLY: a vacuum that removes nothing sees every row.
     fn enumerate(&self) {
         let snapshot = self.begin();
         let mut seen = BTreeSet::new();
@@ -181,7 +182,7 @@ impl Database {
             }
             4 => expected.found_nearest(&query, &found, u32::MAX),
             _ => {
-                // Whatever is nearer than the last one was found.
+                // Every row nearer than the last one was found.
                 let last = found.last().and_then(|tid| snapshot.rows[tid].as_ref());
                 let up_to = last.map_or(0, |last| distance(last, &query));
                 if let Some(up_to) = up_to.checked_sub(1) {
@@ -191,7 +192,7 @@ impl Database {
         }
     }
 
-    /// The check sees all rows while the lists stand still, and nothing wrong while they do not.
+    /// The check sees all rows while the lists do not change, and no error while they do.
     fn check(&self, is_settled: bool) {
         let index = self.index();
         let snapshot = self.begin();
@@ -229,16 +230,16 @@ impl Database {
     }
 }
 
-/// What a session does.
+/// The work of a session.
 #[derive(Clone, Copy)]
 enum Session {
-    /// So many inserts, with deletes among them.
+    /// This many inserts, with deletes among them.
     Insert(usize),
     Search(usize),
     Vacuum(usize),
     Maintain(usize),
     Check(usize),
-    /// Says of all blocks that they are free.
+    /// Records hints that all blocks are free.
     Mislead(usize),
 }
 
@@ -261,7 +262,7 @@ impl Database {
             Session::Maintain(times) => (0..times).for_each(|_| self.maintain(random)),
             Session::Check(times) => (0..times).for_each(|_| self.check(random.once_in(2))),
             Session::Mislead(times) => (0..times).for_each(|_| {
-                // An operation, for others to go on at.
+                // An operation at which others can take over.
                 self.store.read(0, |_| ());
                 self.store.give_free(&(1..self.store.blocks()).collect::<Vec<_>>());
             }),
@@ -269,7 +270,7 @@ impl Database {
     }
 }
 
-/// Another session goes on once in `every` operations.
+/// Switches to another session once in `every` operations.
 fn run(layout: Layout, sessions: &[Session], every: u64, seed: u64) {
     let turns = Turns::new(sessions.len(), seed, every);
     let (turn, mut store) = (turns.hook(), Memory::default());
@@ -284,7 +285,7 @@ fn run(layout: Layout, sessions: &[Session], every: u64, seed: u64) {
             turns.spawn(scope, at, move || database.session(*session, &mut Random(seed << 8 | at as u64)));
         }
     });
-    // When all have ended, what is there is what was committed.
+    // At the end, the index holds what was committed.
     let index = database.index();
     database.vacuum();
     let heap = database.heap.lock().unwrap();
@@ -306,7 +307,7 @@ fn few_wide_rows_and_much_maintenance() {
     }
 }
 
-/// Hints at free blocks are believed no more than they deserve.
+/// Wrong hints at free blocks do no harm.
 #[test]
 fn hints_that_are_wrong() {
     use Session::{Check, Insert, Maintain, Mislead, Search, Vacuum};
@@ -328,7 +329,7 @@ fn inserts_that_do_the_maintenance() {
     }
 }
 
-/// While a search looks at one page after the other, more is replaced than block 0 remembers one by one.
+/// While a search reads page after page, more generations are replaced than block 0 remembers one by one.
 #[test]
 fn a_search_that_lasts() {
     let layout = Layout::new(1024, Some(2)).unwrap();

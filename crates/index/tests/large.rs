@@ -15,7 +15,7 @@ fn distance(a: &Row, b: &Row) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
 
-/// The same with up to so many bits flipped.
+/// A hash with up to `bits` bits flipped.
 fn near(hash: &[u8], bits: u64, random: &mut Random) -> Vec<u8> {
     let mut near = hash.to_vec();
     for _ in 0..random.below(bits + 1) {
@@ -70,7 +70,7 @@ impl Built {
         assert!(seen.iter().flatten().all(|seen| *seen == 1));
     }
 
-    /// Compares what is found within each radius. Returns for which radii bands were probed, and how many pages were read.
+    /// Compares the hits within each radius. Returns for which radii bands were probed, and how many pages were read.
     fn ranges(&self, query: &[u8], radii: impl Iterator<Item = u32>, memory: usize) -> Vec<(u32, u64)> {
         let center = self.layout.row(query).unwrap();
         let distances: Vec<u32> = self.rows.iter().map(|row| distance(row, &center)).collect();
@@ -97,7 +97,7 @@ impl Built {
         probed
     }
 
-    /// Compares the first `count` nearest.
+    /// Compares the first `count` nearest rows.
     fn nearest(&self, query: &[u8], count: usize, memory: usize) {
         let center = self.layout.row(query).unwrap();
         let mut scan = Scan::new(Search { ball: None, order: Some(Order::By(center)) }, memory);
@@ -127,7 +127,7 @@ fn clustered(bytes: usize, count: usize, random: &mut Random) -> (Vec<Vec<u8>>, 
         };
         hashes.push(hash);
     }
-    // One of them as it is, and others that are near one.
+    // One of them unchanged, and others that are near one.
     let query = |most| near(&hashes[random.below(count as u64) as usize], most, random);
     let queries = [0, bytes as u64 / 2, bytes as u64 / 2].map(query).to_vec();
     (hashes, queries)
@@ -176,7 +176,7 @@ fn trees_of_three_levels() {
     assert!(left.into_iter().eq((0..45_000u64).filter(|tid| !tid.is_multiple_of(2))));
 }
 
-/// A store whose reads wait is told what is read next, as far ahead as it wants to know, and of nothing else.
+/// A store with slow reads is told about exactly the next reads, as far ahead as it asks for.
 #[test]
 fn what_is_read_next_is_prefetched() {
     let mut random = Random(14);
@@ -190,7 +190,7 @@ fn what_is_read_next_is_prefetched() {
         };
         let expected = found(&built);
         for ahead in [1, 16, 1000] {
-            // What is under way, the most that was, and how many reads came unawares or as promised.
+            // The reads under way, their maximum, and the numbers of unannounced and announced reads.
             let state = Arc::new(Mutex::new((BTreeSet::new(), 0, 0, 0)));
             let seen = Arc::clone(&state);
             built.store.read_ahead = ahead;
@@ -223,7 +223,7 @@ fn row_of(bits: &[u32]) -> Row {
     row
 }
 
-/// Hits that one band alone leads to, each in a bucket of its own, with nothing in between.
+/// Hits that one band alone leads to, each in its own bucket, adjacent to one another.
 #[test]
 fn buckets_next_to_one_another() {
     let mut random = Random(6);
@@ -238,8 +238,8 @@ fn buckets_next_to_one_another() {
     assert_eq!(built.ranges(&[0; 8], 4..7, 1 << 20)[..2].iter().map(|probed| probed.0).collect::<Vec<_>>(), [4, 5]);
 }
 
-/// What an entry keeps of a wide hash holds all the bits that differ: of a coded band, whose distance is that of what was
-/// decoded, and of one that is not coded.
+/// The kept part of a wide hash contains all differing bits: of a coded band, whose distance is computed on decoded
+/// bits, and of an uncoded one.
 #[test]
 fn all_that_differs_is_kept() {
     for (bytes, bands, seed) in [(17, 2, 7), (17, 2, 8), (17, 2, 9), (18, 3, 10), (18, 3, 11), (17, 5, 12), (17, 7, 13)]
@@ -278,7 +278,7 @@ fn skew_in_memory_and_spooled() {
     let two_values: Vec<_> = (0..30_000).map(|_| if random.once_in(3) { other.clone() } else { one.clone() }).collect();
     let mut many_equal = clustered(8, 25_000, &mut random).0;
     (0..5_659).for_each(|at| many_equal[at * 3] = one.clone());
-    // All are near one: what is looked up stands close together.
+    // All are near one hash: the keys are close together.
     let around_one: Vec<_> = (0..20_000).map(|_| near(&one, 6, &mut random)).collect();
     // All but the last bits are the same.
     let long_prefix: Vec<_> = (0..20_000).map(|_| [&one[..6], &uniform(2, &mut random)].concat()).collect();

@@ -1,4 +1,4 @@
-//! Lists that fill up: of runs while somebody merges, of staging pages while somebody flushes.
+//! Full lists: of runs during a merge elsewhere, of staging pages during a flush elsewhere.
 #![allow(clippy::unwrap_used)]
 
 mod memory;
@@ -50,7 +50,7 @@ fn stuck() -> Memory {
     store
 }
 
-/// Another session, on a thread of its own, for that is who has a lock; not while one is at work.
+/// Runs another session on its own thread, because locks belong to threads; does nothing if one is running.
 fn beside(is_busy: &AtomicBool, session: impl FnOnce() + Send) {
     if !is_busy.swap(true, Ordering::Relaxed) {
         std::thread::scope(|scope| scope.spawn(session).join()).unwrap();
@@ -67,11 +67,11 @@ fn the_list_of_runs_is_full() {
     let store = stuck();
     let mut inserter = Inserter::new(&store, Layout::new(64, None).unwrap());
     let meta = || Meta::load(&store).unwrap();
-    // Somebody else merges: flushes go on until there is no room for another run, and wait then.
+    // Another session merges: flushes continue until there is no room for another run, then wait.
     store.hold(Lock::Merge, true);
     let mut flushes = 0;
     while !waits(|| {
-        // The last but some is larger than the others.
+        // One of the last runs is larger than the others.
         (0..if flushes == MAX_RUNS - 8 { 900 } else { 1 }).for_each(|_| inserter.insert());
         inserter.index.flush(true).unwrap();
     }) {
@@ -100,7 +100,7 @@ fn the_list_of_runs_is_full() {
     inserter.verify();
 }
 
-/// Whoever waits for another's merge to make room finds that there is some, and merges nothing itself.
+/// A session that waited for another's merge finds room, and merges nothing itself.
 #[test]
 fn room_is_made_while_a_flush_waits_for_it() {
     let (mut store, made) = (Memory::default(), Arc::new(Mutex::new(Vec::new())));
@@ -134,7 +134,7 @@ fn a_full_batch_while_another_flushes() {
     let mut inserter = Inserter::new(&store, Layout::new(1024, Some(2)).unwrap());
     let staging = || Meta::load(&store).unwrap().staging.hashes.len();
     store.hold(Lock::Flush, true);
-    // Past a batch inserts do not wait, up to where there is no more room for it.
+    // Beyond a full batch, inserts do not wait until the batch has no more room.
     while staging() < MAX_STAGING_PAGES {
         inserter.insert();
     }
@@ -151,13 +151,13 @@ fn a_full_batch_while_another_flushes() {
     inserter.verify();
 }
 
-/// Others insert all the time while runs of thousands of pages become one: the list does not fill up, and nobody waits.
+/// Others insert all the time while runs of thousands of pages are merged: the list does not fill up, and nobody waits.
 #[test]
 fn a_long_merge_merges_others_on_its_way() {
     merge_amid_inserts(false);
 }
 
-/// The same, cut off in the middle of both: nothing of either is left.
+/// Both merges are interrupted half-way: nothing of either is left.
 #[test]
 fn a_long_merge_is_cut_off_on_its_way() {
     merge_amid_inserts(true);
@@ -176,7 +176,7 @@ fn merge_amid_inserts(is_cut_off: bool) {
     builder.finish().unwrap();
     let index = Index::with_layout(&store, layout);
     index.insert(&mut Tails::default(), None, u64::from(u32::MAX)).unwrap();
-    // The rows, and the most runs that were listed at a time.
+    // The rows, and the largest number of listed runs.
     let state = Arc::new(Mutex::new((first, 0)));
     let (theirs, is_busy) = (Arc::clone(&state), AtomicBool::new(false));
     let (insert, written) = (Mutex::new(fresh), AtomicU64::new(0));
@@ -236,15 +236,15 @@ fn merge_amid_inserts(is_cut_off: bool) {
     assert!(nulls == 1 && seen.iter().all(|seen| *seen == layout.bands()));
 }
 
-/// The list is nearly full of runs that are too large to be merged by an insert, and more of them come while some
-/// become one: it keeps room.
+/// The list is nearly full of runs that are too large for an insert to merge, and more arrive during a merge: the list
+/// keeps room.
 #[test]
 fn a_long_merge_keeps_room_in_a_list_of_large_runs() {
     let layout = Layout::new(1024, Some(64)).unwrap();
     let mut store = Memory::default();
     let (random, table) = (Mutex::new(Random(13)), Arc::new(Mutex::new(Table::new())));
     let rows = Arc::clone(&table);
-    // A run that block 0 says is large.
+    // A run that block 0 declares large.
     let add_run = move |store: &Memory, count: usize| {
         let (index, mut tails, mut rows) = (Index::with_layout(store, layout), Tails::default(), rows.lock().unwrap());
         for _ in 0..count {
@@ -305,7 +305,7 @@ fn inserts_leave_little_to_be_merged() {
     inserter.verify();
 }
 
-/// Four runs of a tier become one of the next: after n batches there are as many runs as the digits of n to the base four add up to.
+/// Four runs of a tier become one of the next: after n batches the number of runs is the digit sum of n in base four.
 #[test]
 fn each_batch_is_merged_once_a_tier() {
     let (store, mut tails, mut random) = (Memory::default(), Tails::default(), Random(15));

@@ -1,5 +1,5 @@
-//! A search that begins at any one moment of a flush, a merge or a vacuum, has read block 0, and stands still until all
-//! that is over and its pages would long have been taken for something else: it finds them as they were.
+//! A search begins at any one moment of a flush, a merge or a vacuum, reads block 0, and pauses until all that is over
+//! and its pages would long have been reused: it still finds them unchanged.
 #![allow(clippy::unwrap_used)]
 
 mod memory;
@@ -25,11 +25,11 @@ thread_local! {
     static ROLE: Cell<Option<Role>> = const { Cell::new(None) };
     /// Operations of this thread.
     static OPERATIONS: Cell<usize> = const { Cell::new(0) };
-    /// How often it has read block 0.
+    /// How often this thread has read block 0.
     static LISTS_READ: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Whose turn it is.
+/// Hands the turn from one thread to the other.
 struct Gate {
     turn: Mutex<Role>,
     wake: Condvar,
@@ -46,7 +46,7 @@ impl Gate {
     }
 }
 
-/// Passes on at the end, also where that is a panic.
+/// Passes the turn on at the end, even after a panic.
 struct PassAtLast<'g>(&'g Gate, Role);
 
 impl Drop for PassAtLast<'_> {
@@ -98,7 +98,7 @@ fn overtaken(sound: &Memory, layout: Layout, moment: usize, work: fn(&Index<'_, 
             let _pass = PassAtLast(&gate, Role::Searcher);
             work(&index);
             let operations = OPERATIONS.get();
-            // Whatever was replaced is taken again, if it can be.
+            // Pages of replaced generations are reused, if they can be.
             let mut tails = Tails::default();
             for round in 0..4 {
                 (0..200).for_each(|tid| {
@@ -151,7 +151,7 @@ fn of_a_vacuum() {
     at_every_moment(|index| assert_eq!(index.vacuum(&mut |tid| tid < DEAD).unwrap().removed, DEAD));
 }
 
-/// Somebody merges, if nothing is in the way, at the vacuum's `moment`th operation. Returns whether there was such an
+/// Another session merges, if possible, at the vacuum's `moment`th operation. Returns whether there was such an
 /// operation, and whether there was a merge.
 fn merged_amid_vacuum(sound: &Memory, layout: Layout, moment: usize) -> (bool, bool) {
     let gate = Arc::new(Gate { turn: Mutex::new(Role::Writer), wake: Condvar::new() });
@@ -192,7 +192,7 @@ fn merged_amid_vacuum(sound: &Memory, layout: Layout, moment: usize) -> (bool, b
 
 #[test]
 fn of_a_vacuum_that_others_merge_amid() {
-    // Runs of more leaves than are looked at in one go.
+    // Runs of more leaves than one lock acquisition covers.
     let layout = Layout::new(1024, Some(32)).unwrap();
     let sound = sound(layout);
     let outcomes = (0..).map(|moment| merged_amid_vacuum(&sound, layout, moment));

@@ -1,4 +1,4 @@
-//! Every search gives what looking at every row gives: over widths, radii, skews, inserts, deletes and merges.
+//! Every search equals a scan of all rows: over widths, radii, skews, inserts, deletes and merges.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod memory;

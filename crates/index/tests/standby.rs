@@ -1,5 +1,5 @@
-//! A standby, which applies the changes of the server that writes whenever it likes, and keeps no page for anybody: a
-//! search meets pages that have become something else, and still finds every row that it must.
+//! A standby, which applies the primary's changes at any time, and keeps no page for a scan: a search finds pages that
+//! have been reused, and still finds every row that it must.
 #![allow(clippy::unwrap_used)]
 
 mod memory;
@@ -11,14 +11,14 @@ use memory::{Change, Memory, Operation};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-/// How the standby follows.
+/// The state of replay.
 struct Follow {
     log: Arc<Vec<Change>>,
     /// Changes applied.
     done: usize,
     pace: Pace,
     random: Random,
-    /// Pages read since this was last asked.
+    /// Pages read since the last reset.
     read: usize,
     /// How often block 0 was among them.
     lists_read: usize,
@@ -26,13 +26,13 @@ struct Follow {
     changes: usize,
 }
 
-/// How much happens between two operations of a search.
+/// How many changes are applied between two operations of a search.
 #[derive(Debug, Clone, Copy)]
 enum Pace {
     Still,
-    /// One change, once in so many operations.
+    /// One change, once in this many operations.
     Slow(u64),
-    /// Up to so many changes.
+    /// Up to this many changes.
     Fast(u64),
     /// Very many, now and then.
     Bursts,
@@ -84,7 +84,7 @@ struct Standby<'s> {
 }
 
 impl<'s> Standby<'s> {
-    /// One that has applied so many changes.
+    /// A standby that has applied `done` changes.
     fn new(script: &'s Script<'s>, log: &Arc<Vec<Change>>, done: usize, pace: Pace, seed: u64) -> Self {
         let layout = *script.index.layout();
         let follow =
@@ -107,7 +107,7 @@ impl<'s> Standby<'s> {
         self.follow.lock().unwrap().done
     }
 
-    /// What was found of what must be, and that; nothing else was found that was not there for a moment.
+    /// The required rows that were found, and the required rows; checks that every other hit existed at some moment.
     fn compare(&self, begin: usize, mut found: Vec<u64>) -> (Vec<u64>, Table) {
         let (must, may) = self.script.expected(begin, self.done());
         let unknown = found.iter().find(|tid| !must.contains_key(tid) && !may.contains_key(tid));
@@ -116,7 +116,7 @@ impl<'s> Standby<'s> {
         (found, must)
     }
 
-    /// Returns whether it is sure to have started again.
+    /// Returns whether the search certainly restarted.
     fn search(&self, random: &mut Random) -> bool {
         let index = Index::with_layout(&self.store, self.layout);
         let bytes = self.layout.bits() / 8;
@@ -155,7 +155,7 @@ impl<'s> Standby<'s> {
             }
             _ => expected.found_nearest(&query, &found, u32::MAX),
         }
-        // It goes back to block 0 no more often than that has changed.
+        // It reads block 0 no more often than that has changed.
         let follow = self.follow.lock().unwrap();
         let most = (follow.changes + sweeps) * (self.store.blocks() as usize * 2 + 4);
         assert!(follow.read <= most, "{} pages read, {} changes", follow.read, follow.changes);
@@ -182,7 +182,7 @@ impl<'s> Standby<'s> {
         }
     }
 
-    /// It becomes the server that writes.
+    /// Promotes the standby.
     fn promote(mut self, random: &mut Random) {
         self.store.set_hook(None);
         let (mut left, _) = self.script.expected(self.done(), self.done());
@@ -203,7 +203,7 @@ impl<'s> Standby<'s> {
     }
 }
 
-/// Returns how many searches started again.
+/// Returns how many searches restarted.
 fn follow(layout: Layout, seed: u64, steps: usize, most: u64) -> usize {
     let store = Memory::logged();
     let mut script = Script::new(&store, layout, seed);
@@ -227,7 +227,7 @@ fn follow(layout: Layout, seed: u64, steps: usize, most: u64) -> usize {
         let standby = Standby::new(&script, &log, begin, pace, random.next());
         while standby.done() < end {
             if matches!(pace, Pace::Still) {
-                // All that happens happens between searches.
+                // Changes are applied only between searches.
                 let mut follow = standby.follow.lock().unwrap();
                 follow.pace = Pace::Fast(100);
                 follow.go_on(&standby.store);

@@ -1,5 +1,5 @@
-//! The section of a group: its members side by side, the one to keep first. What a member has in common with that one is
-//! toned down, so that the differences stand out.
+//! The section of a group: its members side by side, the one to keep first. What a member shares with that one is toned
+//! down, so that the differences stand out.
 
 use crate::text::{Attribute, Path, Text, joined, name};
 use crate::units::{Bytes, Count, Of, jpeg_size};
@@ -38,7 +38,7 @@ pub(crate) fn write(group: &Group, to: &mut dyn Write) -> fmt::Result {
     to.write_str("</section>\n")
 }
 
-/// The one to keep is at place 0.
+/// Place 0 is the image to keep.
 fn member(group: &Group, place: usize, to: &mut dyn Write) -> fmt::Result {
     let member = place.checked_sub(1).map_or(&group.keep, |other| &group.others[other]);
     let is_kept = place == 0;
@@ -110,7 +110,7 @@ fn list(paths: &[String], to: &mut dyn Write) -> fmt::Result {
     to.write_str("</ul>")
 }
 
-/// What is known of an image. A fact that no member has is left out, so that facts stand beside each other.
+/// The facts of an image. A fact that no member has is omitted, so that equal facts are aligned.
 fn facts(group: &Group, member: &Member, to: &mut dyn Write) -> fmt::Result {
     let keep = &group.keep;
     let known = |fact: fn(&Member) -> bool| fact(keep) || group.others.iter().any(fact);

@@ -1,14 +1,15 @@
-//! The duplicates of a catalog as one HTML page, without Postgres: groups, small pictures, the file to keep of each and
-//! why it, and what deleting the others wins back.
+//! The duplicates of a catalog as one HTML page, without Postgres: groups, thumbnails, the file to keep of each with
+//! the reason, and the space that deleting the others frees.
 //!
-//! - [`Writer`] writes the page piece by piece, so that the pictures of one group are in memory at once and no more.
+//! - [`Writer`] writes the page piece by piece, so that only the pictures of one group are in memory at once.
 //! - [`why`]: why an image is the one to keep.
-//! - `group`: the section of a group. `words`: rules and strategies, said. `units`: numbers, said. `text`: data as HTML.
+//! - `group`: the section of a group. `words`: rules and strategies in words. `units`: formatted numbers. `text`: data
+//!   as HTML.
 //! - `style.css`: how it looks, on a screen of any width, in light and dark, and on paper.
 //!
-//! Called by `src/catalog/page.rs` of the extension. The page is one document that asks nobody for anything: no script, pictures as
-//! `data:` URIs, and a Content-Security-Policy that lets nothing else in. Whatever comes from the catalog goes through
-//! `text`: it cannot become markup, nor order the letters around it.
+//! Called by `src/catalog/page.rs` of the extension. The page is one self-contained document: no script, pictures as
+//! `data:` URIs, and a Content-Security-Policy that blocks everything else. All text from the catalog goes through
+//! `text`: it cannot become markup, nor reorder the characters around it.
 
 mod group;
 mod text;
@@ -24,12 +25,12 @@ mod tests;
 pub use why::{Merits, why};
 pub use writer::Writer;
 
-/// What the page says of the catalog as a whole.
+/// The page's data about the whole catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
     /// The catalog's name.
     pub catalog: String,
-    /// When the page was made, as it is to be shown.
+    /// When the page was made, as text.
     pub generated: String,
     /// When two images are near: in one of these alternatives every hash is within its distance.
     pub rule: Vec<Vec<Distance>>,
@@ -54,7 +55,7 @@ pub struct Group {
     pub kind: Kind,
     /// 0 to 100.
     pub confidence: u8,
-    /// Bytes that are won back where all files but the one to keep are deleted.
+    /// Bytes that are freed if all files but the one to keep are deleted.
     pub savings: u64,
     /// The image to keep: its first file is the one.
     pub keep: Member,
@@ -62,7 +63,7 @@ pub struct Group {
     pub why: Vec<String>,
     /// The other images, none in a group of kind [`Kind::Exact`].
     pub others: Vec<Member>,
-    /// How many more of these there are than are shown.
+    /// How many more there are than are shown.
     pub others_more: u64,
     /// Paths of images that are near a member, but not near all.
     pub also_near: Vec<String>,
@@ -97,30 +98,30 @@ impl Kind {
     }
 }
 
-/// An image of a group. What is `None` is shown as unknown.
+/// An image of a group. `None` is shown as unknown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member {
-    /// Paths of its files, which are the same byte for byte.
+    /// Paths of its files, which are byte-identical.
     pub files: Vec<String>,
     /// Bytes of one file.
     pub size: u64,
-    /// As it is to be shown: "JPEG".
+    /// As text: "JPEG".
     pub format: String,
     /// In pixels.
     pub width: Option<u32>,
     /// In pixels.
     pub height: Option<u32>,
-    /// When it was taken, as it is to be shown.
+    /// When it was taken, as text.
     pub captured: Option<String>,
-    /// What took it.
+    /// The camera.
     pub camera: Option<String>,
     /// The quality score, 0 to 100.
     pub quality: f32,
-    /// The distance to the image to keep, of 64 bits; `None` for that one itself.
+    /// The distance to the image to keep, of 64 bits; `None` for that image itself.
     pub distance: Option<u8>,
-    /// The same by hash.
+    /// The distances by hash.
     pub distances: Vec<Distance>,
-    /// What it looks like: a JPEG, or why there is none, in a few words.
+    /// The thumbnail: a JPEG, or why there is none, in a few words.
     pub thumbnail: Result<Vec<u8>, String>,
 }
 
@@ -129,8 +130,8 @@ pub struct Member {
 pub struct Distance {
     /// The name of the hash in SQL.
     pub hash: String,
-    /// Bits that differ.
+    /// The number of differing bits.
     pub distance: u16,
-    /// Bits that there are.
+    /// The width in bits.
     pub bits: u16,
 }

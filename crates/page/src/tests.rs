@@ -1,4 +1,4 @@
-//! The page read back by a tokenizer of HTML: hostile data stays data, and a page as a whole is as it was.
+//! Parses the page by an HTML tokenizer: hostile data stays data, and a page as a whole equals its golden file.
 
 mod reader;
 
@@ -12,7 +12,7 @@ fn distance(hash: &str, distance: u16, bits: u16) -> Distance {
     Distance { hash: hash.into(), distance, bits }
 }
 
-/// The begin of a JPEG: marks of what it is, and a frame.
+/// The beginning of a JPEG: its markers, and a frame.
 fn jpeg(width: u16, height: u16) -> Vec<u8> {
     let ([x1, x0], [y1, y0]) = (width.to_be_bytes(), height.to_be_bytes());
     vec![0xff, 0xd8, 0xff, 0xe0, 0, 4, 1, 2, 0xff, 0xc0, 0, 11, 8, y1, y0, x1, x0, 1, 1, 0x11, 0]
@@ -81,7 +81,7 @@ fn given(group: &Group) -> Vec<String> {
     members.flat_map(|member| &member.files).chain(&group.also_near).cloned().collect()
 }
 
-/// Texts of every character, with many of those that mean something somewhere.
+/// Texts of every character, with many special ones.
 fn texts() -> impl Strategy<Value = String> {
     let pieces = [
         "<",
@@ -165,7 +165,7 @@ proptest! {
         prop_assert_eq!(paths(&written(&page("holiday"), &[group])), paths_given);
     }
 
-    /// Nothing of what cannot be seen, or orders what is around it, gets through.
+    /// Invisible characters, and those that reorder others, are never written.
     #[test]
     fn nothing_unseen_gets_through(text in texts()) {
         let html = written(&page(&text), &[group(&text)]);
@@ -183,7 +183,7 @@ proptest! {
     }
 }
 
-/// `LUMINA_WRITE_GOLDEN=1` writes the file anew; then look at what changed.
+/// `LUMINA_WRITE_GOLDEN=1` rewrites the file; then review the diff.
 #[test]
 fn golden() {
     let mut page = page("Holiday & <more>");
@@ -249,7 +249,7 @@ fn one_document_that_asks_for_nothing() {
     assert!(["url(", "@import", "<", "&"].iter().all(|outside| !style.contains(outside)));
 }
 
-/// What the end says of groups that were not given, and of none at all.
+/// The end of the page reports groups that were not shown, and the absence of groups.
 #[test]
 fn the_rest_is_told() {
     let text = |page: &Page, groups: &[Group]| reader::text(&written(page, groups)).replace('\u{a0}', " ");

@@ -1,20 +1,20 @@
-//! Data as HTML: nothing that comes from a catalog can become markup, hide, or turn the letters around it.
+//! Data as HTML: no text from a catalog can become markup, hide, or reorder the characters around it.
 //!
 //! Every text of a user goes through [`Text`], [`Attribute`] or [`Path`]; there is no other way into the page.
 
 use std::fmt::{self, Display, Formatter, Write};
 
-/// The content of an element. A character that cannot be seen is shown by its number, in an element of its own.
+/// The content of an element. An invisible character is shown as its number, in an element of its own.
 pub(crate) struct Text<'a>(pub(crate) &'a str);
 
 /// The value of an attribute, between double quotes.
 pub(crate) struct Attribute<'a>(pub(crate) &'a str);
 
-/// A path: its folders, and the name that people look for. It is read from left to right whatever its letters are.
+/// A path: its folders, and the name. It is displayed from left to right, whatever its script.
 pub(crate) struct Path<'a>(pub(crate) &'a str);
 
-/// Whether a character shows nothing, or makes others show elsewhere: controls, line ends, marks of direction, fillers,
-/// and what is no character. Joiners are none of these: there is writing that needs them.
+/// Whether a character is invisible, or moves others: controls, line ends, direction marks, fillers, and noncharacters.
+/// Joiners are not included: some scripts need them.
 fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}')
@@ -24,7 +24,7 @@ fn is_unseen(character: char) -> bool {
         || character as u32 & 0xfffe == 0xfffe
 }
 
-/// Writes the text with every character escaped that means something in HTML, and hands those that are unseen on.
+/// Writes the text with HTML's special characters escaped, and passes invisible ones to `unseen`.
 fn escape(text: &str, to: &mut Formatter<'_>, unseen: impl Fn(char, &mut Formatter<'_>) -> fmt::Result) -> fmt::Result {
     let mut written = 0;
     for (place, character) in text.char_indices() {
@@ -71,12 +71,12 @@ impl Display for Path<'_> {
     }
 }
 
-/// A part of a path. Letters that run from right to left keep to their part.
+/// A part of a path. Right-to-left text stays within its part.
 fn part(text: &str, to: &mut Formatter<'_>) -> fmt::Result {
     if text.is_ascii() { write!(to, "{}", Text(text)) } else { write!(to, "<bdi>{}</bdi>", Text(text)) }
 }
 
-/// The name at the end of a path, or all of it where that is none.
+/// The name at the end of a path, or the whole path if it has none.
 pub(crate) fn name(path: &str) -> &str {
     path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(path)
 }

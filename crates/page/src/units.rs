@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers in readable form.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -18,7 +18,7 @@ impl Display for Count {
     }
 }
 
-/// A number and what is counted, which takes an `s` where there is not one.
+/// A number and its noun, with an `s` unless the number is one.
 pub(crate) struct Of(pub(crate) u64, pub(crate) &'static str);
 
 impl Display for Of {
@@ -27,7 +27,7 @@ impl Display for Of {
     }
 }
 
-/// Bytes in the units of `pg_size_pretty`, 1024 of one to the next, with two digits at least; the exact number as title.
+/// Bytes in the units of `pg_size_pretty`, in steps of 1024, with at least two digits; the exact number as title.
 pub(crate) struct Bytes(pub(crate) u64);
 
 const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
@@ -54,7 +54,7 @@ impl Display for Bytes {
     }
 }
 
-/// Width and height that the frame header of a JPEG has (ITU-T T.81, B.2.2); `None` where there is none.
+/// Width and height in the frame header of a JPEG (ITU-T T.81, B.2.2); `None` if there is none.
 pub(crate) fn jpeg_size(jpeg: &[u8]) -> Option<(u16, u16)> {
     let mut rest = jpeg.strip_prefix(&[0xff, 0xd8])?;
     loop {

@@ -1,27 +1,27 @@
-//! Why an image of a group is the one to keep, in words: what it has that no other one has.
+//! Why an image of a group is the one to keep, in words: the merits that no other one has.
 
-/// What an image is preferred for.
+/// The merits of an image.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Merits {
     /// Whether it is a camera's raw file.
     pub raw: bool,
-    /// Whether it ends before its last pixel.
+    /// Whether it is truncated.
     pub truncated: bool,
-    /// Width times height, where that is known.
+    /// Width times height, if known.
     pub pixels: Option<u64>,
     /// In bytes.
     pub size: u64,
     /// The quality score, 0 to 100.
     pub quality: f32,
-    /// The part of it that its format has, 0 to 100.
+    /// The format's part of that score, 0 to 100.
     pub quality_format: f32,
-    /// The part of it that the camera's words have, 0 to 100.
+    /// The metadata's part of that score, 0 to 100.
     pub quality_metadata: f32,
-    /// When it was taken, in a form that sorts.
+    /// When it was taken, in a sortable form.
     pub captured: Option<String>,
 }
 
-/// Why the first of the images, in short.
+/// Why the first image is preferred, in short.
 pub fn why(images: &[Merits]) -> Vec<&'static str> {
     let Some((keep, others)) = images.split_first() else { return Vec::new() };
     if others.is_empty() {

@@ -1,4 +1,4 @@
-//! Rules, strategies and kinds, said in words.
+//! Rules, strategies and kinds in words.
 
 use crate::text::{Text, joined};
 use crate::{Distance, Kind};
@@ -40,7 +40,7 @@ pub(crate) fn strategy(name: &str) -> &'static str {
     }
 }
 
-/// A kind, as a name for people.
+/// The display name of a kind.
 pub(crate) fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Exact => "Exact copies",

@@ -1,4 +1,4 @@
-//! The page from its first line to its last, with the groups as they come.
+//! Writes the page from its first line to its last, group by group.
 
 use crate::text::{Attribute, Text};
 use crate::units::{Bytes, Count, Of};
@@ -7,17 +7,17 @@ use std::fmt::{self, Write};
 
 const STYLE: &str = include_str!("style.css");
 
-/// What the page may load: pictures that it brings along, and its own style.
+/// What the page may load: its embedded pictures and its own style.
 const POLICY: &str =
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-/// Writes a page: the beginning, each group, the end. Errors are those of what it writes to.
+/// Writes a page: the beginning, each group, the end. Errors: those of the output.
 pub struct Writer<'a> {
     page: &'a Page,
     to: &'a mut dyn Write,
     /// Groups written.
     groups: u64,
-    /// Bytes to win back by these.
+    /// Bytes that these groups can free.
     savings: u64,
 }
 
@@ -33,14 +33,14 @@ impl<'a> Writer<'a> {
         Ok(Writer { page, to, groups: 0, savings: 0 })
     }
 
-    /// Writes a group; the one with the most bytes to win back is best given first.
+    /// Writes a group; the one that frees the most should come first.
     pub fn group(&mut self, group: &Group) -> fmt::Result {
         self.groups += 1;
         self.savings = self.savings.saturating_add(group.savings);
         group::write(group, self.to)
     }
 
-    /// Writes everything after the last group, and what of the catalog's groups is not on the page.
+    /// Writes everything after the last group, including a note about groups that are not on the page.
     pub fn end(self) -> fmt::Result {
         let Writer { page, to, groups, savings } = self;
         to.write_str("</main>\n<footer>\n")?;

@@ -1,5 +1,5 @@
-//! The page in a browser: headless Chromium shows it, at the width of a desk and of a phone, in light and dark, and a
-//! script that only the copies for these tests have says what it sees.
+//! The page in a browser: headless Chromium renders it, at desktop and phone width, in light and dark, and a script
+//! that only the copies for these tests contain reports the layout.
 //!
 //! Skipped with a message where there is no Chromium (`LUMINA_CHROMIUM` names one; Debian: `apt-get install -y
 //! --no-install-recommends chromium`). With `LUMINA_SCREENSHOTS=FOLDER` the screenshots are kept there, to look at.
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, watch: &Patient };
 
-/// What a start and a page may take, on a machine that builds something else.
+/// Timeout of a start and a page, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Paths as nobody should name files.
@@ -35,7 +35,7 @@ const HOSTILE: [&str; 7] = [
     "/photos/a-name-without-any-place-to-break-it-that-goes-on-and-on-and-on-0123456789012345678901234567890123456789012345678901234567890123456789.jpg",
 ];
 
-/// Says what there is once everything is loaded, in lines of a name and a value.
+/// Reports the layout once everything is loaded, in lines of a name and a value.
 const PROBE: &str = r#"<script>
 const refused = [];
 addEventListener('securitypolicyviolation', event => refused.push(event.blockedURI));
@@ -99,7 +99,7 @@ fn chromium() -> Option<PathBuf> {
     found
 }
 
-/// A folder that is gone with its owner.
+/// A folder that is removed with its owner.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -118,7 +118,7 @@ impl Drop for Folder {
     }
 }
 
-/// What Chromium prints, asked for a page with these options; it is killed when it takes too long.
+/// Chromium's output for a page with these options; it is killed after a timeout.
 fn browse(chromium: &Path, page: &Path, options: &[String]) -> String {
     let profile = Folder::new();
     let mut child = Command::new(chromium)
@@ -162,7 +162,7 @@ fn browse(chromium: &Path, page: &Path, options: &[String]) -> String {
     String::from_utf8(printed).unwrap()
 }
 
-/// A document that shows the page in a frame of a width, since windows are never as narrow as phones.
+/// A document that shows the page in a frame of this width, since windows cannot be as narrow as phones.
 fn framed(html: &str, width: u32, height: u32) -> String {
     let html = html.replace('&', "&amp;").replace('"', "&quot;");
     format!(
@@ -176,7 +176,7 @@ fn eager(html: &str) -> String {
     html.replace("loading=\"lazy\"", "loading=\"eager\"")
 }
 
-/// What the probe found: the values of each name, in order.
+/// The probe's output: the values of each name, in order.
 fn found(chromium: &Path, html: &str, width: u32) -> BTreeMap<String, Vec<String>> {
     let html = eager(html);
     let (before, after) = html.split_once("default-src 'none';").expect("a policy");
@@ -195,7 +195,7 @@ fn found(chromium: &Path, html: &str, width: u32) -> BTreeMap<String, Vec<String
     values
 }
 
-/// A screenshot of the page, which is `width` wide. It is kept where `LUMINA_SCREENSHOTS` says.
+/// A screenshot of the page, `width` wide. It is saved where `LUMINA_SCREENSHOTS` says.
 fn screenshot(chromium: &Path, html: &str, name: &str, (width, height): (u32, u32)) -> Picture {
     let folder = Folder::new();
     let (file, png) = (folder.0.join("page.html"), folder.0.join("page.png"));
@@ -211,7 +211,7 @@ fn screenshot(chromium: &Path, html: &str, name: &str, (width, height): (u32, u3
     decode(&bytes, &LIMITS).unwrap().1
 }
 
-/// A made picture: a sky, a hill, and a sun whose place is the seed's.
+/// A generated picture: a sky, a hill, and a sun whose position depends on the seed.
 fn made(width: u32, height: u32, seed: u32) -> Picture {
     let sun = (width / 5 * (1 + seed % 4), height / 4);
     let pixel = |x: u32, y: u32| {
@@ -233,7 +233,7 @@ fn small(picture: &Picture) -> Result<Vec<u8>, String> {
     thumbnail(picture, Orientation::Upright, 320, Format::Png, &LIMITS).map_err(|error| error.to_string())
 }
 
-/// An image that was made, with two paths at most.
+/// A generated image, with at most two paths.
 fn member(files: &[&str], (width, height): (u32, u32), seed: u32, distance: Option<u8>) -> Member {
     let scale = 1 + width.max(height) / 640;
     let of = |hash: &str, distance: u8, bits: u16| Distance { hash: hash.into(), distance: distance.into(), bits };
@@ -253,7 +253,7 @@ fn member(files: &[&str], (width, height): (u32, u32), seed: u32, distance: Opti
     }
 }
 
-/// A photograph of the folder, as the extension would show it.
+/// A photograph of the folder, in the form that the extension shows.
 fn photograph(folder: &Path, name: &str, distance: Option<u8>) -> Member {
     let bytes = fs::read(folder.join(name)).unwrap();
     let (format, picture) = decode(&bytes, &LIMITS).unwrap();
@@ -284,7 +284,7 @@ fn group(id: i64, kind: Kind, keep: Member, why: &[&str], others: Vec<Member>) -
     Group { id, kind, confidence, savings, keep, why, others, others_more: 0, also_near: vec![], also_near_more: 0 }
 }
 
-/// Groups of pictures that were made, some of them strange.
+/// Groups of generated pictures, some of them unusual.
 fn made_groups() -> Vec<Group> {
     let raw = Member {
         format: "CR2".into(),
@@ -361,7 +361,7 @@ fn made_groups() -> Vec<Group> {
     vec![near, exact, identical, strange, hostile]
 }
 
-/// Groups of real photographs, where they are.
+/// Groups of real photographs, if available.
 fn real_groups() -> Vec<Group> {
     let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/photos");
     let folder = std::env::var_os("LUMINA_PHOTOS").map_or(usual, PathBuf::from);

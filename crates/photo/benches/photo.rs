@@ -1,5 +1,5 @@
 //! Files to hashes: `cargo bench -p lumina-photo -- FOLDER [THREADS]` decodes every image below a folder and makes all
-//! hashes, on as many threads; `STAGES=1` says where the time goes, on one thread.
+//! hashes, on this many threads; `STAGES=1` measures each stage, on one thread.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -28,7 +28,7 @@ fn wanted(methods: &[Method], sharpness: bool) -> Wanted {
     Wanted { recipes: methods.iter().map(|&method| Recipe::standard(method)).collect(), sharpness }
 }
 
-/// What decodes of the files, and how long it took on `threads` threads.
+/// The number of decodable files, and how long it took on `threads` threads.
 fn run(files: &[PathBuf], threads: usize, wanted: &Wanted) -> (usize, u64, Duration) {
     let (next, done, pixels) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     let began = Instant::now();

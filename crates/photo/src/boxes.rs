@@ -1,13 +1,13 @@
 //! The boxes of ISO base media files (ISO/IEC 14496-12, 4.2): CR3, HEIC, AVIF, JPEG XL.
 //!
-//! Called by `metadata` and `raw`. Boxes are read where they lie; one that says that it is longer than what holds it ends
-//! where that ends, so that a file cut short still gives what is left of it.
+//! Called by `metadata` and `raw`. Boxes are parsed in place; one that claims to be longer than its container ends
+//! where that ends, so that a truncated file still yields its remaining boxes.
 
 use std::ops::Range;
 
 use crate::ifd::Order;
 
-/// In one box. Cameras write some tens.
+/// Boxes in one box. Cameras write some tens.
 const MAX_BOXES: usize = 4096;
 
 /// One box.
@@ -15,7 +15,7 @@ const MAX_BOXES: usize = 4096;
 pub(crate) struct FileBox {
     /// Its four letters.
     pub(crate) kind: [u8; 4],
-    /// What is in it, as a place in the file.
+    /// The range of its contents in the file.
     pub(crate) body: Range<usize>,
 }
 
@@ -60,7 +60,7 @@ fn header(bytes: &[u8], at: usize, end: usize) -> Option<(FileBox, usize)> {
     };
     let next = at.saturating_add(size).min(end);
     let start = at.checked_add(head)?;
-    // What is shorter than its own head is no box, and nothing after it can be found.
+    // A box shorter than its own header is none, and nothing after it can be found.
     (start <= next).then_some((FileBox { kind, body: start..next }, next))
 }
 

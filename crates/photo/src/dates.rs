@@ -1,8 +1,8 @@
-//! When a photograph was taken, as well as can be known, and how well that is.
+//! When a photograph was taken, as far as it can be determined, with a confidence.
 //!
-//! Called for every file that comes in, after its metadata is read. The sources are asked in the order of their
-//! confidence, and the first that has a date wins: nothing is averaged and no source outvotes another. A date that is
-//! hard to believe is marked, and not withheld.
+//! Called for every imported file, after its metadata is read. The sources are tried in the order of their confidence,
+//! and the first that has a date wins: nothing is averaged and no source outvotes another. An implausible date is
+//! marked, and not dropped.
 
 mod directory;
 mod file_name;
@@ -67,14 +67,14 @@ impl DateSource {
     }
 }
 
-/// Why a date is hard to believe.
+/// Why a date is implausible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Suspicion {
-    /// It is still to come.
+    /// It is in the future.
     Future,
-    /// It is where clocks start that were never set: midnight of 1 January 1970, 1980 or 2000.
+    /// It is the start of an unset clock: midnight of 1 January 1970, 1980 or 2000.
     ClockStart,
-    /// It is before 1990, when there were no digital cameras to speak of.
+    /// It is before 1990, when there were hardly any digital cameras.
     BeforeDigital,
 }
 
@@ -92,21 +92,21 @@ impl Suspicion {
 /// When a photograph was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhotoDate {
-    /// By the clock of the camera, or of whoever named the file; in UTC where it is the file's time. With sub-seconds.
+    /// Local time of the camera, or of the person who named the file; UTC for a file time. With sub-seconds.
     pub at: DateTime,
-    /// What that clock was ahead of UTC, where it is known.
+    /// The clock's offset from UTC, if known.
     pub offset: Option<Offset>,
-    /// Where it is from.
+    /// The source.
     pub source: DateSource,
-    /// That of its source: 0 to 100.
+    /// The confidence of the source: 0 to 100.
     pub confidence: u8,
-    /// Whether the time of day is known; else `at` is midnight.
+    /// Whether the time of day is known; otherwise `at` is midnight.
     pub has_time: bool,
-    /// Whether it is hard to believe.
+    /// Whether it is implausible.
     pub suspicious: Option<Suspicion>,
 }
 
-/// A date and what is known beside it, before its source is.
+/// A date with its details, before its source is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Moment {
     at: DateTime,
@@ -132,11 +132,11 @@ impl Moment {
 }
 
 impl PhotoDate {
-    /// Marked, if it is after `now`. A clock of which no offset is known may be as far ahead of UTC as clocks are.
+    /// Marks the date if it is after `now`. A clock without a known offset may be as far ahead of UTC as clocks are.
     fn judged(mut self, now: Timestamp) -> Self {
         let furthest = Offset::from_seconds(14 * 3600).unwrap_or(Offset::UTC);
         let earliest = self.offset.unwrap_or(furthest).to_timestamp(self.at);
-        // What no timestamp can hold is past the year 9999.
+        // A date that no timestamp can hold is past the year 9999.
         if earliest.map_or(self.at.year() > 0, |earliest| earliest > now) {
             self.suspicious = Some(Suspicion::Future);
         }
@@ -158,8 +158,8 @@ pub fn from_file_time(seconds: i64, nanoseconds: i32) -> Option<PhotoDate> {
     Some(Moment { at, offset: Some(Offset::UTC), has_time: true }.from(DateSource::FileTime))
 }
 
-/// The best of all: EXIF, the file's name, its directories, its modification time (as in [`from_file_time`]). `now` is
-/// what it is judged by.
+/// The best date: EXIF, the file's name, its directories, its modification time (as in [`from_file_time`]), checked
+/// against `now`.
 pub fn best(
     metadata: &Metadata,
     path: Option<&Path>,

@@ -4,8 +4,8 @@ use crate::format::Format;
 use crate::ifd::{self, Tiff};
 use crate::{metadata, segments};
 
-/// In pixels, as stored; `None` where the header says nothing of the kind, or the format has none that is read here: of
-/// raw files it is the metadata that knows the sensor.
+/// In pixels, as stored; `None` if the header does not say, or if the format is not read here: for raw files the
+/// metadata has the sensor's size.
 pub fn dimensions(bytes: &[u8], format: Format) -> Option<(u32, u32)> {
     let found = match format {
         Format::Jpeg => segments::frame(bytes).map(|frame| (frame.width, frame.height)),
@@ -24,12 +24,12 @@ fn at<const LENGTH: usize>(bytes: &[u8], offset: usize) -> Option<[u8; LENGTH]> 
     bytes.get(offset..)?.first_chunk().copied()
 }
 
-/// Four bytes, the highest first.
+/// A big-endian `u32`.
 fn big(bytes: &[u8], offset: usize) -> Option<u32> {
     at(bytes, offset).map(u32::from_be_bytes)
 }
 
-/// Two bytes, the lowest first.
+/// A little-endian `u16`.
 fn little(bytes: &[u8], offset: usize) -> Option<u32> {
     at(bytes, offset).map(u16::from_le_bytes).map(u32::from)
 }
@@ -40,7 +40,7 @@ fn bmp(bytes: &[u8]) -> Option<(u32, u32)> {
         return Some((little(bytes, 18)?, little(bytes, 20)?));
     }
     let side = |offset| at(bytes, offset).map(i32::from_le_bytes);
-    // Negative heights are of pictures stored from the top.
+    // A negative height means that rows are stored from the top.
     Some((u32::try_from(side(18)?).ok()?, side(22)?.unsigned_abs()))
 }
 

@@ -1,4 +1,4 @@
-//! Why an image gives no facts.
+//! Why an image yields no facts.
 
 use crate::format::Format;
 
@@ -8,16 +8,16 @@ pub enum PhotoError {
     /// No bytes at all.
     #[error("the image is empty")]
     Empty,
-    /// The first bytes are not those of an image.
+    /// The first bytes belong to no image format.
     #[error("the bytes are not an image of a known format")]
     Unknown {
-        /// What they are, where that is known: "a ZIP archive", say.
+        /// Their format, if known: "a ZIP archive", say.
         looks_like: Option<&'static str>,
     },
     /// An image whose pixels cannot be read here.
     #[error("{format} images cannot be decoded: {why}")]
     Unsupported {
-        /// What it is.
+        /// Its format.
         format: Format,
         /// Which part of it is not supported.
         why: String,
@@ -25,15 +25,15 @@ pub enum PhotoError {
     /// A raw file in which no preview was found that could be decoded.
     #[error("the {format} file holds no preview that can be decoded")]
     NoPreview {
-        /// What it is.
+        /// Its format.
         format: Format,
     },
     /// The bytes break the rules of their format, or end too early.
     #[error("the {format} image is damaged: {why}")]
     Damaged {
-        /// What it says that it is.
+        /// The format that it claims.
         format: Format,
-        /// What the decoder said.
+        /// The decoder's message.
         why: String,
     },
     /// More pixels than allowed.
@@ -49,17 +49,17 @@ pub enum PhotoError {
     /// More memory than allowed.
     #[error("the {format} image needs {needed} bytes of memory, more than the {limit} that are allowed")]
     Memory {
-        /// What it is.
+        /// Its format.
         format: Format,
         /// In bytes.
         needed: u64,
         /// In bytes.
         limit: u64,
     },
-    /// The system has no memory to give.
+    /// The system is out of memory.
     #[error("out of memory")]
     OutOfMemory,
-    /// The caller wants no result any more.
+    /// The caller has cancelled.
     #[error("cancelled")]
     Cancelled,
 }

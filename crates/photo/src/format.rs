@@ -1,4 +1,4 @@
-//! What a file is, by its content. Names and extensions are never looked at.
+//! The format of a file, by its content. Names and extensions are ignored.
 
 mod detect;
 
@@ -50,7 +50,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The name in the answers of SQL functions: lower case, as the usual extension.
+    /// The name in SQL: lower case, like the usual extension.
     pub fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "jpeg",

@@ -1,8 +1,8 @@
-//! TIFF's directories ("IFDs"), read where they lie: of TIFF and BigTIFF files, of the raw files built on them (whose
-//! magic numbers differ), of EXIF blocks, of cameras' maker notes.
+//! TIFF's directories ("IFDs"), parsed in place: of TIFF and BigTIFF files, of the raw files built on them (whose magic
+//! numbers differ), of EXIF blocks, of cameras' maker notes.
 //!
-//! Called by `format` (which maker's raw file is it), `metadata` and `raw`. Nothing here allocates in proportion to what
-//! a file claims, and nothing trusts an offset: an entry whose value lies outside of the bytes does not exist. Directories
+//! Called by `format` (to identify a maker's raw file), `metadata` and `raw`. Allocations are not proportional to a
+//! file's claims, and no offset is trusted: an entry whose value lies outside of the bytes does not exist. Directories
 //! that point at each other are visited once, and at most [`MAX_DIRECTORIES`] of them.
 
 use std::collections::BTreeSet;
@@ -23,9 +23,9 @@ pub(crate) const EXIF_DIRECTORY: u16 = 0x8769;
 pub(crate) const GPS_DIRECTORY: u16 = 0x8825;
 pub(crate) const MAKER_NOTE: u16 = 0x927C;
 
-/// More than any camera writes; what is beyond is not read.
+/// More directories than any camera writes; further ones are not read.
 const MAX_DIRECTORIES: usize = 64;
-/// Of one directory. Cameras write some 150 at most.
+/// Entries of one directory. Cameras write some 150 at most.
 const MAX_ENTRIES: usize = 1024;
 /// Directories below one entry.
 const MAX_CHILDREN: usize = 16;
@@ -40,7 +40,7 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    /// As the two letters say.
+    /// The order that the two letters denote.
     pub(crate) fn of(letters: &[u8]) -> Option<Self> {
         match letters {
             b"II" => Some(Self::Little),
@@ -63,7 +63,7 @@ impl Order {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tiff<'a> {
     bytes: &'a [u8],
-    /// Where the offsets of this structure count from.
+    /// The origin of this structure's offsets.
     base: usize,
     order: Order,
     /// BigTIFF: eight bytes an offset.
@@ -72,7 +72,7 @@ pub(crate) struct Tiff<'a> {
 }
 
 impl<'a> Tiff<'a> {
-    /// By its header: TIFF's, BigTIFF's, or one of those that Olympus and Panasonic put in its place.
+    /// Opens a structure by its header: TIFF's, BigTIFF's, or one of those that Olympus and Panasonic use instead.
     pub(crate) fn open(bytes: &'a [u8]) -> Option<Self> {
         let order = Order::of(bytes.get(..2)?)?;
         let (big, first) = match order.number(bytes.get(2..4)?) {
@@ -83,7 +83,7 @@ impl<'a> Tiff<'a> {
         Some(Self { bytes, base: 0, order, big, first: order.number(first) })
     }
 
-    /// The same bytes, read in `order` with offsets that count from `base`: a maker note's ways.
+    /// These bytes, read in `order` with offsets relative to `base`, as maker notes need.
     pub(crate) fn rebased(&self, base: usize, order: Order) -> Self {
         Self { base, order, big: false, ..*self }
     }
@@ -93,18 +93,18 @@ impl<'a> Tiff<'a> {
         self.order
     }
 
-    /// Where offset `offset` lies in the bytes.
+    /// The position of an offset in the bytes.
     pub(crate) fn position(&self, offset: u64) -> Option<usize> {
         let position = self.base.checked_add(usize::try_from(offset).ok()?)?;
         (position <= self.bytes.len()).then_some(position)
     }
 
-    /// The offset of a place in the bytes.
+    /// The offset of a position in the bytes.
     pub(crate) fn offset(&self, position: usize) -> Option<u64> {
         u64::try_from(position.checked_sub(self.base)?).ok()
     }
 
-    /// `length` bytes from `offset`, where there are as many.
+    /// `length` bytes from `offset`, if they exist.
     pub(crate) fn range(&self, offset: u64, length: u64) -> Option<Range<usize>> {
         let start = self.position(offset)?;
         let end = start.checked_add(usize::try_from(length).ok()?)?;
@@ -116,7 +116,7 @@ impl<'a> Tiff<'a> {
         self.directory(self.first)
     }
 
-    /// The one at `offset`. A directory that the end of the bytes cuts short has the entries that are left.
+    /// The directory at `offset`. A directory that the end of the bytes truncates has the remaining entries.
     pub(crate) fn directory(&self, offset: u64) -> Option<Directory<'a>> {
         let width = if self.big { 8 } else { 2 };
         let head = self.range(offset, width)?;
@@ -124,7 +124,7 @@ impl<'a> Tiff<'a> {
         (offset != 0).then_some(Directory { tiff: *self, start: head.end, count })
     }
 
-    /// Those of the chain, of SUB_DIRECTORIES and EXIF_DIRECTORY, in the order in which they are found; each once.
+    /// The directories of the chain, of SUB_DIRECTORIES and EXIF_DIRECTORY, in the order found; each once.
     pub(crate) fn directories(&self) -> Vec<Directory<'a>> {
         let mut queue = vec![self.first];
         let mut seen = BTreeSet::new();
@@ -177,7 +177,7 @@ impl<'a> Directory<'a> {
         self.find(tag)?.numbers().next()
     }
 
-    /// The one that this one points at with the number of an entry.
+    /// The directory that an entry of this one points at.
     pub(crate) fn child(&self, tag: u16) -> Option<Directory<'a>> {
         self.tiff.directory(self.number(tag)?)
     }
@@ -189,7 +189,7 @@ impl<'a> Directory<'a> {
         Some(self.tiff.order.number(self.tiff.bytes.get(at..at.checked_add(width)?)?))
     }
 
-    /// `None` past the end of the bytes; an error for an entry whose value is not there.
+    /// `None` past the end of the bytes; an error for an entry whose value is missing.
     fn record(&self, index: usize) -> Option<Result<Entry<'a>, ()>> {
         let (size, width) = if self.tiff.big { (20, 8) } else { (12, 4) };
         let at = self.start.checked_add(index.checked_mul(size)?)?;
@@ -246,7 +246,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Bytes of one value of a type.
+/// The size of one value of a type, in bytes.
 fn unit(kind: u16) -> Option<usize> {
     match kind {
         1 | 2 | 6 | 7 => Some(1),

@@ -1,9 +1,9 @@
-//! The bytes of a file, read by decoders that may be asked to stop.
+//! The bytes of a file, read by decoders that can be cancelled.
 //!
-//! A decoder knows nothing of its caller: between two reads nobody can reach it. So the reader looks, every
-//! [`STRIDE`] bytes, whether the image is still wanted. Where it is not, it unwinds: decoders take an error of their
-//! reader for a file that ends early, and some go on with what they have. [`guarded`] catches it, and with it a panic
-//! of a decoder, which is its way of saying that a file is damaged in a way that its author had not thought of.
+//! A decoder knows nothing of its caller: between two reads it cannot be interrupted. So the reader checks, every
+//! [`STRIDE`] bytes, whether the caller has cancelled. If so, it unwinds: decoders take an error of their reader for a
+//! file that ends early, and some continue with what they have. [`guarded`] catches the unwinding, and with it a panic
+//! of a decoder, which means that a file is damaged in a way that the decoder does not handle.
 
 use crate::error::PhotoError;
 use crate::format::Format;
@@ -14,15 +14,15 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use zune_core::bytestream::{ZByteIoError, ZByteReaderTrait, ZSeekFrom};
 
-/// Bytes between two looks: the slowest decoders spend some milliseconds on as many.
+/// Bytes between two checks: the slowest decoders spend some milliseconds on them.
 const STRIDE: usize = 16 << 10;
 
-/// What a reader unwinds with.
+/// The payload of the unwinding.
 struct Stop;
 
 /// Runs a decoder. Errors: its own; [`PhotoError::Cancelled`]; [`PhotoError::Damaged`] where it panicked.
 pub(crate) fn guarded<T>(format: Format, decode: impl FnOnce() -> Result<T, PhotoError>) -> Result<T, PhotoError> {
-    // What a decoder leaves behind half-done goes with its frames; the input is not looked at again.
+    // What a decoder leaves half-done is dropped with its frames; the input is not used again.
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|payload| {
         if payload.is::<Stop>() {
             return Err(PhotoError::Cancelled);
@@ -40,16 +40,16 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 pub(crate) struct Input<'a> {
     bytes: &'a [u8],
     position: usize,
-    /// The position at which it looks again.
+    /// The position of the next check.
     look_at: usize,
-    /// Bytes that are read again are looked at again.
+    /// The position of the last check: a read before it is checked too.
     looked_from: usize,
     watch: &'a dyn Watch,
     overrun: &'a Cell<bool>,
 }
 
 impl<'a> Input<'a> {
-    /// `overrun` is set once more is read than there is.
+    /// `overrun` is set when more is read than there is.
     pub(crate) fn new(bytes: &'a [u8], limits: &Limits<'a>, overrun: &'a Cell<bool>) -> Self {
         Input { bytes, position: 0, look_at: 0, looked_from: 0, watch: limits.watch, overrun }
     }
@@ -124,7 +124,7 @@ impl Seek for Input<'_> {
     }
 }
 
-/// The same for the JPEG decoder, whose innermost loop reads four bytes at a time through a trait of its own.
+/// An [`Input`] for the JPEG decoder, whose innermost loop reads four bytes at a time through a trait of its own.
 pub(crate) struct JpegInput<'a>(pub(crate) Input<'a>);
 
 impl ZByteReaderTrait for JpegInput<'_> {
@@ -186,7 +186,7 @@ impl ZByteReaderTrait for JpegInput<'_> {
 
     #[inline(always)]
     fn is_eof(&mut self) -> Result<bool, ZByteIoError> {
-        // The decoder asks where pixels are still to come: after the end marker it does not.
+        // The decoder calls this while pixels are still to come; after the end marker it does not.
         let ended = self.0.position >= self.0.bytes.len();
         if ended {
             self.0.overrun.set(true);

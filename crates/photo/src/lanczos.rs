@@ -1,7 +1,7 @@
-//! Resizing as Pillow does it, bit for bit: Lanczos with three lobes, in integers, first along the rows.
+//! Resizing like Pillow, bit for bit: Lanczos with three lobes, in integers, first along the rows.
 //!
-//! The recipe is Pillow's `Resample.c`: per axis, weights in double precision, normalised, rounded to 22 bits behind the
-//! point; each pass rounds to 8 bits. Other resizers differ in the last bit of a few pixels, and so in bits of hashes.
+//! The recipe is Pillow's `Resample.c`: per axis, weights in double precision, normalised, rounded to 22 fractional
+//! bits; each pass rounds to 8 bits. Other resizers differ in the last bit of a few pixels, and so in bits of hashes.
 
 mod axis;
 
@@ -10,7 +10,7 @@ use crate::simd::weigh::{Across, Weigher};
 use crate::strip::{ROWS, Strip, Tile, no_tiles, tiles};
 use axis::{Axis, PRECISION};
 
-/// What sums begin with: half of what is cut off.
+/// The initial value of sums: half of what is cut off, for rounding.
 const HALF: i32 = 1 << (PRECISION - 1);
 
 /// Rounds a sum of weighted samples.
@@ -19,7 +19,7 @@ fn round(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
 
-/// A picture on its way to another size: it takes strips, and keeps what the first of the two passes makes of them.
+/// A picture being resized: it takes strips, and stores the results of the first of the two passes.
 pub(crate) struct Resize {
     from: (usize, usize),
     to: (usize, usize),
@@ -29,12 +29,12 @@ pub(crate) struct Resize {
     first: First,
 }
 
-/// The first pass. Each rounds, so that their order shows in the result: Pillow 13 begins with the columns of pictures
+/// The first pass. Each pass rounds, so their order affects the result: Pillow 13 begins with the columns of pictures
 /// that lose more than twice as many rows as columns; before, it always began with the rows.
 enum First {
-    /// As many rows as before, of as many samples as after.
+    /// Input rows, with output width.
     Across(Vec<u8>),
-    /// As many rows as after, of as many sums as there were samples, and the first of them that is not complete.
+    /// Output rows, with one sum per input column, and the first row that is not complete.
     Down(Vec<i32>, usize),
 }
 
@@ -54,7 +54,7 @@ impl Resize {
             + 2 * Across::memory(to.0, Axis::longest(from.0, to.0))
     }
 
-    /// From and to are widths and heights.
+    /// `from` and `to` are widths and heights.
     pub(crate) fn new(from: (usize, usize), to: (usize, usize)) -> Self {
         let weigher = Weigher::fastest();
         let axis = Axis::new(from.0, to.0);

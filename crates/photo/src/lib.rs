@@ -7,12 +7,14 @@
 //! - [`orientation`], [`strip`], [`simd`]: a picture as it is shown, eight rows at a time.
 //! - [`lanczos`]: resizing with Pillow's bits.
 //! - [`hash`], [`sharpness`], [`thumbnail`](mod@thumbnail): what is made of the rows.
-//! - [`metadata`], [`dates`]: what EXIF and names say; [`raw`]: previews in raw files. Below them [`boxes`], [`ifd`] and
-//!   [`segments`] read the structures of ISO base media files, TIFF and JPEG.
+//! - [`metadata`], [`dates`]: what EXIF and names say; [`raw`]: previews in raw files. Below them [`boxes`], [`ifd`]
+//!   and [`segments`] read the structures of ISO base media files, TIFF and JPEG.
 //! - [`quality`]: the score by which the best of several images is chosen.
 //!
-//! Called by `src/image` of the extension. Bytes are hostile: nothing here panics on them past
-//! [`decode`](mod@decode), what they claim is checked before it is allocated, and whoever waits can stop it.
+//! Called by `lumina-import` (files and thumbnails), by the extension's `src/image` (images given as `bytea`),
+//! `src/catalog` (quality) and `src/pg/interrupts.rs` (cancellation), and by `benches/quality`. Bytes are hostile:
+//! nothing here panics on them past [`decode`](mod@decode), what they claim is checked before it is allocated, and a
+//! caller that waits can stop it.
 
 mod boxes;
 pub mod dates;

@@ -1,36 +1,36 @@
-//! What reading an image may take, and whether it is still wanted.
+//! Limits for reading an image, and its cancellation.
 //!
-//! Sizes in a file are claims. Every allocation whose size comes from one is counted against [`Limits::memory`] before it
-//! is made, and the system is asked whether it has as much: the decoders themselves allocate in ways that cannot fail,
-//! and a failed allocation would end the process.
+//! Sizes in a file are claims. Every allocation whose size comes from one is counted against [`Limits::memory`] before
+//! it is made, and the system is asked whether it has as much: the decoders themselves allocate infallibly, and a
+//! failed allocation would end the process.
 
 use crate::error::PhotoError;
 use crate::format::Format;
 use std::io;
 use std::thread;
 
-/// Values between two looks where little is done with each.
+/// Values between two checks where little is done with each.
 pub(crate) const AT_ONCE: usize = 1 << 24;
 
-/// The caller, asked every few milliseconds while an image is read.
+/// The caller's callbacks, called every few milliseconds while an image is read.
 pub trait Watch {
-    /// Whether the result is no longer wanted.
+    /// Whether the caller has cancelled.
     fn stop(&self) -> bool;
 
-    /// Whether the system has `bytes` to give.
+    /// Whether the system has `bytes` available.
     fn room_for(&self, bytes: usize) -> bool {
         let _ = bytes;
         true
     }
 
-    /// Starts a thread that computes and calls nothing of the caller's; it may outlive the call that it was started for,
-    /// by seconds. A caller that handles signals blocks them in it. Errors: the system starts none.
+    /// Starts a thread that only computes and calls nothing of the caller; it may outlive the call that started it, by
+    /// seconds. A caller that handles signals blocks them in it. Errors: the system starts none.
     fn spawn(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         thread::Builder::new().name("lumina decoder".into()).spawn(work).map(drop)
     }
 }
 
-/// A caller that waits for as long as it takes.
+/// A caller that never cancels.
 #[derive(Debug, Clone, Copy)]
 pub struct Patient;
 
@@ -40,14 +40,14 @@ impl Watch for Patient {
     }
 }
 
-/// What reading one image may take.
+/// Limits for reading one image.
 #[derive(Clone, Copy)]
 pub struct Limits<'a> {
     /// Width times height, in pixels.
     pub pixels: u64,
-    /// Bytes beside those of the file itself.
+    /// Bytes in addition to those of the file itself.
     pub memory: u64,
-    /// Who waits for it.
+    /// The caller.
     pub watch: &'a dyn Watch,
 }
 
@@ -76,8 +76,8 @@ impl Limits<'_> {
         }
     }
 
-    /// `length` zeros, asked of the system in a way that can fail; it may take half a second to give them.
-    /// Errors: [`PhotoError::OutOfMemory`], [`PhotoError::Cancelled`].
+    /// `length` zeros, allocated fallibly; the system may take half a second. Errors: [`PhotoError::OutOfMemory`],
+    /// [`PhotoError::Cancelled`].
     pub(crate) fn zeros<T: Copy + Default>(&self, length: usize) -> Result<Vec<T>, PhotoError> {
         let mut zeros = Vec::new();
         zeros.try_reserve_exact(length).map_err(|_| PhotoError::OutOfMemory)?;
@@ -88,7 +88,7 @@ impl Limits<'_> {
         Ok(zeros)
     }
 
-    /// The parts, one after the other, asked of the system in a way that can fail. Errors: [`PhotoError::OutOfMemory`].
+    /// The parts, concatenated, allocated fallibly. Errors: [`PhotoError::OutOfMemory`].
     pub(crate) fn joined(&self, parts: &[&[u8]]) -> Result<Vec<u8>, PhotoError> {
         let mut joined = Vec::new();
         let length = parts.iter().map(|part| part.len()).sum();
@@ -98,7 +98,7 @@ impl Limits<'_> {
     }
 }
 
-/// Looks at the watch after every so many values, however they come in rows.
+/// Checks for cancellation every 2^18 values or so, however they come in rows.
 pub(crate) struct Pace<'a> {
     limits: &'a Limits<'a>,
     values: usize,

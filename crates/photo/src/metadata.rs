@@ -1,8 +1,8 @@
-//! What EXIF says of a photograph: camera, lens, exposure, place, dates, and how the camera was held.
+//! EXIF metadata of a photograph: camera, lens, exposure, place, dates, and orientation.
 //!
-//! Called for every file that comes in, before it is decoded. Nothing here fails: a block that is broken gives what could
-//! be read of it, and a warning. Every text is short and without control characters, every number finite, so that jsonb
-//! takes them. What a hostile file can cost is bounded by the size of the blocks that are read, not by that of the file.
+//! Called for every imported file, before it is decoded. Nothing here fails: a broken block yields its readable part,
+//! and a warning. Every text is short and without control characters, every number finite, so that jsonb accepts them.
+//! The cost of a hostile file is bounded by the size of the blocks that are read, not by that of the file.
 
 mod block;
 mod fields;
@@ -19,7 +19,7 @@ use crate::orientation::Orientation;
 use crate::{raw, segments};
 use fields::Fields;
 
-/// What EXIF says. The names of the fields are the keys of the jsonb; what a file does not say is left out.
+/// The metadata. The names of the fields are the keys of the jsonb; missing values are omitted.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Metadata {
     /// The camera's maker.
@@ -46,10 +46,10 @@ pub struct Metadata {
     /// In millimetres.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub focal_length: Option<f64>,
-    /// In millimetres, of the lens that would show as much on film of 35 mm.
+    /// In millimetres, of the equivalent lens on 35 mm film.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub focal_length_35mm: Option<u32>,
-    /// Whether it fired.
+    /// Whether the flash fired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flash: Option<bool>,
     /// 1 to 8: see [`Orientation`].
@@ -61,13 +61,13 @@ pub struct Metadata {
     /// In pixels, as the width.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
-    /// What wrote the file.
+    /// The program that wrote the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software: Option<String>,
-    /// Who took it.
+    /// The photographer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artist: Option<String>,
-    /// Whose it is.
+    /// The copyright holder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copyright: Option<String>,
     /// When it was taken: DateTimeOriginal with its sub-seconds and offset, `2023:04:15 14:32:18.25+02:00`.
@@ -99,7 +99,7 @@ pub struct Gps {
     pub altitude: Option<f64>,
 }
 
-/// What the file's EXIF data says; all `None` where there is none.
+/// The metadata in the file's EXIF data; all `None` if there is none.
 pub fn read(bytes: &[u8], format: Format) -> Metadata {
     let block = block::of_file(bytes, format);
     let mut metadata = block.exif.as_ref().map(|exif| describe(&Fields { exif })).unwrap_or_default();
@@ -148,10 +148,10 @@ fn area((width, height): (u32, u32)) -> u64 {
     u64::from(width) * u64::from(height)
 }
 
-/// How the stored picture is to be turned: what the file says, and upright where it says nothing.
+/// How to rotate the stored picture: what the file says, otherwise upright.
 ///
-/// A raw file that says nothing of itself is asked through its largest preview, which is what is shown of it. HEIC and
-/// AVIF are upright: there the turn is a property of the picture that the decoder heeds, and EXIF's is to be ignored
+/// A raw file without an orientation of its own has that of its largest preview, which is shown for it. HEIC and AVIF
+/// are upright: there the rotation is a property of the picture that the decoder applies, and EXIF's must be ignored
 /// (ISO/IEC 23008-12, annex A).
 pub fn orientation(bytes: &[u8], format: Format) -> Orientation {
     let own = match format {

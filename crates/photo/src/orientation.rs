@@ -1,4 +1,4 @@
-//! The eight ways in which a camera is held, and the eight forms of a picture turned and mirrored.
+//! The eight orientations of a camera, and the eight forms of a picture rotated and mirrored.
 
 /// Tag 0x0112 of EXIF: what is to be done to the stored picture so that it is upright (Exif 3.0, 4.6.5.1.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,7 +23,7 @@ pub enum Orientation {
 }
 
 impl Orientation {
-    /// All, in the order of their numbers.
+    /// All orientations, in the order of their numbers.
     pub const ALL: [Orientation; 8] = [
         Self::Upright,
         Self::FlipHorizontal,
@@ -45,7 +45,7 @@ impl Orientation {
         self as u8 + 1
     }
 
-    /// The orientation of a picture under `self` that is then shown under `next`.
+    /// The orientation of a picture that is shown under `self` and then under `next`.
     pub fn then(self, next: Self) -> Self {
         let ([a, b], [c, d]) = self.axes();
         let ([e, f], [g, h]) = next.axes();

@@ -9,11 +9,11 @@ pub struct Picture {
     pub height: u32,
     /// `width * height` of them.
     pub pixels: Pixels,
-    /// The file ends, or breaks, before its last pixel; what is missing is grey.
+    /// Whether the file ends, or breaks, before its last pixel; missing pixels are grey.
     pub truncated: bool,
 }
 
-/// The samples, 8 bits each. Transparency is left out, as Pillow does it: the colour under it counts.
+/// The samples, 8 bits each. Transparency is dropped, as in Pillow: the colour under it counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pixels {
     /// One sample a pixel.

@@ -1,9 +1,8 @@
 //! The quality score of an image file: 0.40 · format + 0.35 · resolution + 0.15 · size + 0.10 · metadata, each part and
 //! the whole from 0 to 100.
 //!
-//! The weights and scales are those of the catalog that this one succeeds, which people have got used to. They look at
-//! what a file is, not at what it shows. Arithmetic on what is known already: nothing is read here, and what is not
-//! known, or makes no sense, scores 0 (an unknown format 50).
+//! The weights and scales are those of the preceding catalog, which users know. They rate the file, not what it shows.
+//! The functions only compute: nothing is read here, and unknown or nonsensical values score 0 (an unknown format 50).
 
 #[cfg(test)]
 mod tests;
@@ -11,7 +10,7 @@ mod tests;
 /// The weights of format, resolution, size and metadata.
 const WEIGHTS: [f64; 4] = [0.40, 0.35, 0.15, 0.10];
 
-/// Formats and what they score.
+/// Formats and their scores.
 const FORMATS: &[(f64, &[&str])] = &[
     (100.0, &["cr2", "cr3", "nef", "arw", "dng", "raf", "orf", "rw2", "pef", "srw"]),
     (90.0, TIFF),
@@ -28,7 +27,7 @@ const TIFF: &[&str] = &["tiff", "tif"];
 /// The raw formats whose sizes have a scale of their own.
 const SIZED_AS_RAW: &[&str] = &["cr2", "cr3", "nef", "arw", "dng"];
 
-/// A scale: points (value, score) from (0, 0) on, with straight lines between them; flat behind the last one.
+/// A scale: points (value, score) from (0, 0) on, with linear interpolation; flat after the last one.
 type Scale = [(f64, f64)];
 
 /// Megapixels.
@@ -52,13 +51,13 @@ fn is_one_of(format: &str, names: &[&str]) -> bool {
     names.iter().any(|name| name.eq_ignore_ascii_case(format))
 }
 
-/// What a format scores: its name or usual extension, in any case. 50 for one that is not known, or none.
+/// The score of a format: its name or usual extension, in any case. 50 for an unknown or missing one.
 pub fn format_score(format: &str) -> f64 {
     let known = FORMATS.iter().find(|(_, names)| is_one_of(format, names));
     known.map_or(UNKNOWN_FORMAT, |(score, _)| *score)
 }
 
-/// What a picture of so many pixels scores. 0 where a side is not known or not positive.
+/// The score of a picture's size in pixels. 0 if a side is unknown or not positive.
 pub fn resolution_score(width: Option<i64>, height: Option<i64>) -> f64 {
     match (width, height) {
         (Some(width @ 1..), Some(height @ 1..)) => on_scale(RESOLUTION, width as f64 * height as f64 / 1e6),
@@ -66,7 +65,7 @@ pub fn resolution_score(width: Option<i64>, height: Option<i64>) -> f64 {
     }
 }
 
-/// What a file of so many bytes scores, for one of its format. 0 where the size is not known or not positive.
+/// The score of a file's size, relative to its format. 0 if the size is unknown or not positive.
 pub fn size_score(format: &str, bytes: Option<i64>) -> f64 {
     let Some(bytes @ 1..) = bytes else { return 0.0 };
     let scale = if is_one_of(format, SIZED_AS_RAW) {
@@ -79,7 +78,7 @@ pub fn size_score(format: &str, bytes: Option<i64>) -> f64 {
     on_scale(scale, bytes as f64 / f64::from(1 << 20))
 }
 
-/// Which facts about a shot a file has.
+/// Which facts about a shot are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Present {
     /// The camera's maker.
@@ -102,7 +101,7 @@ pub struct Present {
     pub longitude: bool,
 }
 
-/// What the facts score that are present: 15 each for make and model, 10 for every other one.
+/// The score of the known facts: 15 each for make and model, 10 for every other one.
 pub fn metadata_score(present: Present) -> f64 {
     let Present { make, model, lens, focal_length, aperture, shutter, iso, latitude, longitude } = present;
     let of = |score: f64, present: &[bool]| score * present.iter().filter(|present| **present).count() as f64;
@@ -113,6 +112,6 @@ pub fn metadata_score(present: Present) -> f64 {
 pub fn overall(format: f64, resolution: f64, size: f64, metadata: f64) -> f64 {
     let parts = [format, resolution, size, metadata];
     let score = WEIGHTS.iter().zip(parts).fold(0.0, |sum, (weight, part)| sum + weight * part);
-    // Through text, because that rounds the number itself, and not a hundred times it, which is rounded already.
+    // Through text, because that rounds the exact number, and not a hundred times it, which is rounded already.
     format!("{score:.2}").parse().unwrap_or(score)
 }

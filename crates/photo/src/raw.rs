@@ -1,8 +1,8 @@
-//! The JPEG previews that cameras put into their raw files: where they lie.
+//! Finds the JPEG previews in cameras' raw files.
 //!
 //! Called by the decoder, which decodes one of them in place of the sensor's data, and by `metadata` (a RAF file's EXIF
 //! is that of its preview). Only the structure of a file is read: its directories, its boxes, its header; the bytes are
-//! not searched. Whatever a file claims, a range given out lies inside of it, begins with a JPEG marker, and holds a
+//! not searched. Whatever a file claims, a returned range lies inside of it, begins with a JPEG marker, and holds a
 //! frame header of a picture that is not the sensor's lossless data.
 
 mod notes;
@@ -17,7 +17,7 @@ use crate::segments;
 
 /// More than any camera writes.
 const MAX_PREVIEWS: usize = 16;
-/// Places looked at.
+/// Positions that are examined.
 const MAX_CANDIDATES: usize = 256;
 
 /// The embedded JPEG previews, largest by pixels first; at most 16. Empty for formats that are not raw files.
@@ -41,7 +41,7 @@ pub fn previews(bytes: &[u8], format: Format) -> Vec<Range<usize>> {
     found.into_iter().map(|(_, range)| range).take(MAX_PREVIEWS).collect()
 }
 
-/// Of a JPEG that is a picture.
+/// The pixel count of a JPEG that is a picture.
 fn pixels(preview: &[u8]) -> Option<u64> {
     if !preview.starts_with(b"\xFF\xD8\xFF") {
         return None;
@@ -50,7 +50,7 @@ fn pixels(preview: &[u8]) -> Option<u64> {
     Some(u64::from(frame.width) * u64::from(frame.height))
 }
 
-/// Of files made of directories.
+/// The previews of files made of directories.
 fn of_tiff(bytes: &[u8]) -> Vec<Range<usize>> {
     let Some(tiff) = Tiff::open(bytes) else { return Vec::new() };
     let mut found = Vec::new();
@@ -113,8 +113,8 @@ fn of_cr3(bytes: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// The JPEG in a box of Canon's. In a `uuid` box, boxes follow its 16 bytes of name, or those and 8 bytes more; in the
-/// box, the JPEG follows some bytes that tell its size.
+/// The JPEG in one of Canon's boxes. In a `uuid` box, boxes follow its 16 bytes of name, or those and 8 bytes more; in
+/// the box, the JPEG follows some bytes that give its size.
 fn boxed(bytes: &[u8], uuid: Range<usize>, kind: &[u8; 4]) -> Option<Range<usize>> {
     const HEAD: usize = 32;
     let within = |skip: usize| boxes::find(bytes, uuid.start.checked_add(skip)?..uuid.end, kind);

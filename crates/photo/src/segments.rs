@@ -1,13 +1,13 @@
 //! The segments of a JPEG file before its first scan (ITU-T T.81, annex B): its frame header and its EXIF block.
 //!
-//! Called by `metadata` and `raw`, which look at many candidates; nothing is decoded here.
+//! Called by `metadata` and `raw`, which examine many candidates; nothing is decoded here.
 
 /// More than any camera writes before the first scan.
 const MAX_SEGMENTS: usize = 1024;
 /// Bytes 0xFF before one marker, of which the standard allows any number.
 const MAX_FILL: usize = 64;
 
-/// What a frame header says.
+/// A frame header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame {
     /// The marker's second byte: 0xC0 for baseline.
@@ -19,7 +19,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Whether it is a picture to be looked at: baseline, extended or progressive with Huffman codes. The data of raw
+    /// Whether it is a displayable picture: baseline, extended or progressive with Huffman codes. The data of raw
     /// sensors is stored lossless (0xC3).
     pub(crate) fn is_picture(&self) -> bool {
         matches!(self.process, 0xC0..=0xC2) && self.width > 0 && self.height > 0
@@ -38,7 +38,7 @@ pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
     segments(bytes).filter(|(marker, _)| *marker == 0xE1).find_map(|(_, body)| body.strip_prefix(b"Exif\0\0"))
 }
 
-/// Markers and what follows their lengths. The last one may be cut short by the end of the bytes.
+/// Markers and their payloads. The last one may be truncated by the end of the bytes.
 fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut rest = bytes.strip_prefix(&[0xFF, 0xD8]).unwrap_or_default();
     std::iter::from_fn(move || {

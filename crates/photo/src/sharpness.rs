@@ -1,9 +1,9 @@
-//! How sharp a picture is: the variance of its Laplacian.
+//! The sharpness of a picture: the variance of its Laplacian.
 //!
-//! Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000: blur takes the high frequencies that
-//! the Laplacian answers to. The grey picture is brought to [`SIDE`] pixels on its longer side first, never enlarged, so
-//! that pictures of different resolution can be compared; the kernel is that of the four neighbours, the variance that of
-//! all pixels that have four.
+//! Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000: blur removes the high frequencies
+//! to which the Laplacian responds. The grey picture is scaled to [`SIDE`] pixels on its longer side first, never
+//! enlarged, so that pictures of different resolution can be compared; the kernel is that of the four neighbours, the
+//! variance that of all pixels that have four.
 
 use crate::lanczos::Resize;
 use crate::simd::fastest;
@@ -12,7 +12,7 @@ use crate::strip::Strip;
 /// Pixels of the longer side at which it is measured.
 pub const SIDE: usize = 512;
 
-/// The picture on its way to the size at which it is measured.
+/// The picture, being scaled to the size at which it is measured.
 pub(crate) struct Sharpness {
     resize: Resize,
     width: usize,

@@ -1,14 +1,14 @@
-//! Loops compiled once more for the vector instructions that this processor may have.
+//! Loops that are also compiled for the vector instructions that this processor may have.
 //!
-//! The body of [`fastest!`] is plain Rust that the compiler vectorises; results do not differ by a bit, since Rust never
-//! contracts or reorders arithmetic on floating-point numbers. What the compiler does not see is written out below:
+//! The body of [`fastest!`] is plain Rust that the compiler vectorises; results are bit-identical, since Rust never
+//! contracts or reorders floating-point arithmetic. Where the compiler does not vectorise well, intrinsics are used:
 //!
 //! - [`weigh`], [`vnni`]: weighted sums of pixels, for resizing.
-//! - [`rgb`]: what each hash takes for the brightness of a colour.
+//! - [`rgb`]: the brightness of a colour for each hash.
 //! - [`columns`]: eight rows side by side, and box filters over them, for PDQ.
 
-/// Declares a function whose body is compiled for several instruction sets, the widest of which is taken.
-/// In it `FMA` says whether a multiplication and addition rounded once is one instruction.
+/// Declares a function whose body is compiled for several instruction sets; the widest available one runs. In it `FMA`
+/// says whether a fused multiply-add is one instruction.
 macro_rules! fastest {
     ($(#[$doc:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$doc])*
@@ -31,11 +31,11 @@ macro_rules! fastest {
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512dq")
                 {
-                    // SAFETY: the processor has been asked.
+                    // SAFETY: the CPU features were detected.
                     return unsafe { with_avx512($($argument),*) };
                 }
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    // SAFETY: the processor has been asked.
+                    // SAFETY: the CPU features were detected.
                     return unsafe { with_avx2($($argument),*) };
                 }
             }
@@ -52,7 +52,7 @@ pub(crate) mod rgb;
 mod vnni;
 pub(crate) mod weigh;
 
-/// The processor has been asked: it has AVX2 and FMA.
+/// A proof that the processor has AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 struct Avx2(());
@@ -66,8 +66,8 @@ impl Avx2 {
 
 /// `value / count`, with `reciprocal` the rounded 1 / `count`, for whole counts up to 512.
 ///
-/// Where the processor has FMA, the rounded product is corrected by its exact error (Markstein, "Computation of elementary
-/// functions on the IBM RISC System/6000 processor", 1990, theorem 5), which is faster than to divide; a test tries all.
+/// With FMA, the rounded product is corrected by its exact error (Markstein, "Computation of elementary functions on
+/// the IBM RISC System/6000 processor", 1990, theorem 5), which is faster than division; a test tries all values.
 #[inline(always)]
 pub(crate) fn divide<const FMA: bool>(value: f32, count: f32, reciprocal: f32) -> f32 {
     if !FMA {

@@ -1,6 +1,6 @@
-//! A picture as its orientation shows it, eight rows at a time: what all hashes are made from in one pass.
+//! A picture in its orientation, eight rows at a time: the common input of all hashes, in one pass.
 //!
-//! Turned pictures are never made whole; the eight rows of a strip stay in the cache while every hash takes its share.
+//! Rotated pictures are never stored whole; the eight rows of a strip stay in the cache while every hash reads them.
 
 use crate::orientation::Orientation;
 use crate::picture::Picture;
@@ -8,7 +8,7 @@ use crate::picture::Picture;
 use crate::picture::Pixels;
 use crate::simd::rgb;
 
-/// Rows of a strip: as many as there are 32-bit lanes in a vector of AVX2.
+/// Rows of a strip: the number of 32-bit lanes in an AVX2 vector.
 pub(crate) const ROWS: usize = 8;
 
 /// Pixels of a row that lie together in a [`Tile`].
@@ -79,7 +79,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// What is made of the samples of a strip, row after row.
+/// The derived samples of a strip, row after row.
 pub(crate) struct Strip<'a> {
     /// The row that it begins at.
     pub(crate) y: usize,
@@ -91,11 +91,11 @@ pub(crate) struct Strip<'a> {
     pub(crate) samples: &'a [u8],
     /// Grey, one a pixel.
     pub(crate) grey: &'a [u8],
-    /// Grey, in tiles; rows past `count` hold what was there before, pixels past `width` are 0.
+    /// Grey, in tiles; rows past `count` are stale, pixels past `width` are 0.
     pub(crate) tiles: &'a [Tile],
 }
 
-/// Buffers that are used again for each strip.
+/// Buffers that are reused for each strip.
 pub(crate) struct Buffers {
     scratch: Vec<u8>,
     grey: Vec<u8>,
@@ -133,7 +133,7 @@ pub(crate) fn no_tiles(width: usize) -> Vec<Tile> {
     vec![Tile([[0; ACROSS]; ROWS]); width.div_ceil(ACROSS)]
 }
 
-/// Rows of `width` pixels to tiles.
+/// Copies rows of `width` pixels into tiles.
 pub(crate) fn tiles(rows: &[u8], width: usize, tiles: &mut [Tile]) {
     for (lane, row) in rows.chunks_exact(width).enumerate() {
         let (eights, rest) = row.as_chunks();

@@ -1,8 +1,8 @@
-//! Small JPEGs to look at: of a picture as its orientation shows it, with its colours.
+//! Thumbnails: small JPEGs of a picture in its orientation, in colour.
 //!
-//! Every sample of a thumbnail is the mean of the area that it stands for, in integers and so without error: an input
-//! pixel on a border is counted in parts. The picture is read once, in strips, and never turned as a whole. Called by
-//! `lumina-import` for the page of duplicates. Colour profiles are left out, as everywhere here.
+//! Every sample of a thumbnail is the mean of the area that it covers, in integers and so without error: an input pixel
+//! on a border counts in parts. The picture is read once, in strips, and never rotated as a whole. Called by
+//! `lumina-import` for the page of duplicates. Colour profiles are ignored, as everywhere here.
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail")]
@@ -18,20 +18,20 @@ use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use std::io::{self, Write};
 
-/// Of 100: where thumbnails no longer get better to the eye.
+/// JPEG quality, of 100: higher values do not visibly improve thumbnails.
 const QUALITY: u8 = 75;
 
-/// Pixels that a side of a JPEG can have.
+/// The most pixels of a JPEG's side.
 const LONGEST: u32 = 0xffff;
 
 /// Bytes that the encoder takes for its tables.
 const TABLES: usize = 2 << 10;
 
-/// Bytes of a thumbnail that are made room for at first.
+/// The initial capacity for a thumbnail, in bytes.
 const USUAL: usize = 16 << 10;
 
-/// A baseline JPEG of the picture as it is shown, at most `side` pixels wide and high (65535 at most, 1 at least), never
-/// larger than the picture. RGB stays RGB, grey stays grey. `format` is named in errors.
+/// A baseline JPEG of the picture in its orientation, at most `side` pixels wide and high (65535 at most, 1 at least),
+/// never larger than the picture. RGB stays RGB, grey stays grey. `format` is named in errors.
 ///
 /// Errors: [`PhotoError::Memory`], [`PhotoError::OutOfMemory`], [`PhotoError::Cancelled`].
 pub fn thumbnail(
@@ -52,7 +52,7 @@ pub fn thumbnail(
     encoded(&samples, size, Output { bytes: Vec::new(), held, format, limits, pace: Pace::new(limits), error: None })
 }
 
-/// Width and height for a picture of the width and height, the longer one at most `side`.
+/// The size of the thumbnail of a picture of this size, the longer side at most `side`.
 fn scaled((width, height): (usize, usize), side: usize) -> (usize, usize) {
     let longer = width.max(height);
     if longer <= side {
@@ -65,19 +65,19 @@ fn scaled((width, height): (usize, usize), side: usize) -> (usize, usize) {
     (scale(width), scale(height))
 }
 
-/// Bytes that [`averaged`] takes beside its result.
+/// Bytes that [`averaged`] takes in addition to its result.
 fn memory(view: &View<'_>, size: (usize, usize)) -> usize {
     view.width * view.channels * ROWS + size.0 * (size_of::<Span>() + 2 * view.channels * size_of::<u64>())
 }
 
-/// What a pixel of the result covers in a row. Positions are counted in parts of which a pixel of the picture has as
-/// many as the result has pixels, and a pixel of the result as many as the picture has.
+/// The pixels of a row that an output pixel covers. Positions are counted in parts: an input pixel has as many as the
+/// output has pixels, and an output pixel as many as the input has.
 #[derive(Clone, Copy, Default)]
 struct Span {
     /// The pixel that it begins in, and how much of it.
     first: usize,
     head: u64,
-    /// The pixel that it ends in, and how much of it: nothing where that is the first.
+    /// The pixel that it ends in, and how much of it: nothing if that is the first.
     last: usize,
     tail: u64,
 }
@@ -124,7 +124,7 @@ fn averaged<const CHANNELS: usize>(
     Ok(result)
 }
 
-/// What pixel `index` of `to` covers of `from` pixels.
+/// The span of pixel `index` of `to` in `from` pixels.
 fn covered(index: usize, from: usize, to: usize) -> Span {
     let begin = index as u64 * from as u64;
     let (end, pixel) = (begin + from as u64, to as u64);
@@ -134,7 +134,7 @@ fn covered(index: usize, from: usize, to: usize) -> Span {
     Span { first: first as usize, head, last: last as usize, tail }
 }
 
-/// The samples of a row under a span, each as often as it is covered; `pixel` is how much a pixel between its ends is.
+/// The weighted samples of a row under a span; `pixel` is the weight of a pixel between its ends.
 fn sum<const CHANNELS: usize>(row: &[[u8; CHANNELS]], span: &Span, pixel: u64) -> [u64; CHANNELS] {
     let mut between = [0; CHANNELS];
     if span.last > span.first {
@@ -156,10 +156,10 @@ fn add(sums: &mut [u64], row: &[u64], weight: u64) {
     }
 }
 
-/// The JPEG as it grows: every byte of it is counted before there is room for it.
+/// The growing JPEG: every byte of it is counted before it is allocated.
 struct Output<'a> {
     bytes: Vec<u8>,
-    /// Bytes that are in memory beside.
+    /// Bytes that are held elsewhere.
     held: usize,
     format: Format,
     limits: &'a Limits<'a>,
@@ -204,7 +204,7 @@ fn encoded(samples: &[u8], size: (usize, usize), mut output: Output<'_>) -> Resu
     match (output.error, result) {
         (Some(error), _) => Err(error),
         (None, Ok(())) => Ok(output.bytes),
-        // The encoder refuses sizes and colours that are never asked of it.
+        // The encoder refuses only sizes and colours that it never gets here.
         (None, Err(error)) => Err(PhotoError::Unsupported { format: Format::Jpeg, why: error.to_string() }),
     }
 }

@@ -1,7 +1,7 @@
-//! Hashes against those that Python's libraries print for the same files: `golden/make.py` writes the tables.
+//! Hashes against those of Python's libraries for the same files: `golden/make.py` writes the tables.
 //!
-//! The small pictures of `golden/images` come with the sources. Photographs and wallpapers do not: those tests say that
-//! they are skipped where the folder is missing (`LUMINA_PHOTOS`, `LUMINA_WALLPAPERS`).
+//! The small pictures of `golden/images` come with the sources. Photographs and wallpapers do not: those tests print
+//! that they are skipped if the folder is missing (`LUMINA_PHOTOS`, `LUMINA_WALLPAPERS`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, watch: &Patient };
 
-/// The forms of pdqhash's table, in the order of its columns: the reference names turns against the clock and mirrors
-/// by the axis that stays.
+/// The forms of pdqhash's table, in the order of its columns: the reference names rotations counterclockwise and
+/// mirrorings by the axis that stays.
 const FORMS: [(&str, Orientation); 7] = [
     ("rotate90", Orientation::Rotate270),
     ("rotate180", Orientation::Rotate180),
@@ -60,9 +60,9 @@ fn recipe(column: &str) -> Option<Recipe> {
     Some(recipe)
 }
 
-/// What a file came to, beside its row.
+/// The result for a file, with its row.
 struct Outcome {
-    /// Pillow's pixels are ours.
+    /// Whether Pillow's pixels equal ours.
     same_pixels: bool,
     /// Bits of difference by column.
     bits: BTreeMap<String, u32>,
@@ -98,7 +98,7 @@ fn outcome(row: &BTreeMap<String, String>, bytes: &[u8], picture: &Picture, form
     Outcome { same_pixels, bits, quality }
 }
 
-/// Files whose pixels are ours for a reason, with that reason, and whether the hashes agree none the less.
+/// Files whose pixels differ for a known reason, with that reason, and whether the hashes still agree.
 const EXCEPTIONS: [(&str, &str); 10] = [
     ("bmp-rgb16", "5 and 6 bits are brought to 8 with rounding; Pillow cuts off"),
     (
@@ -167,7 +167,7 @@ fn sixteen_bits_of_grey() {
     }
 }
 
-/// What the files of a folder came to, against a table.
+/// Compares the files of a folder with a table.
 fn folder(name: &str, variable: &str, usual: &str) {
     let root = std::env::var_os(variable).map(PathBuf::from);
     let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(usual));

@@ -1,5 +1,6 @@
-//! How long searches take without Postgres: by set, size and distance. `cargo bench -p lumina-search [-- NAME [THREADS]]`.
-//! With PLANS=1 each plan that the cost model weighs is run, to compare what it expects with what is true.
+//! Duration of searches without Postgres: by set, size and distance. `cargo bench -p lumina-search [-- NAME
+//! [THREADS]]`. With PLANS=1 each plan that the cost model considers is run, to compare its estimates with the measured
+//! times.
 #![allow(missing_docs, clippy::expect_used)]
 
 use lumina_search::{Context, Costs, Plan, Rows, Search, Values, run};

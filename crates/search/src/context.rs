@@ -1,7 +1,7 @@
-//! What a running search may use, and whether it is still wanted.
+//! The resources of a running search, and its cancellation.
 //!
-//! Everything whose size comes from data is allocated here: counted against the granted memory and asked of the system
-//! in a way that can fail, since a failed allocation elsewhere would end the process.
+//! Everything whose size depends on data is allocated here: counted against the granted memory and allocated fallibly,
+//! since a failed allocation elsewhere would end the process.
 
 use crate::error::SearchError;
 use rayon::slice::ParallelSliceMut;
@@ -25,12 +25,12 @@ impl Context {
         Context { limit, used: AtomicUsize::new(0), peak: AtomicUsize::new(0), cancelled: AtomicBool::new(false) }
     }
 
-    /// Asks the search to end; its threads do so within milliseconds.
+    /// Cancels the search; its threads end within milliseconds.
     pub fn cancel(&self) {
         self.cancelled.store(true, Relaxed);
     }
 
-    /// An error once the search is no longer wanted.
+    /// An error once the search is cancelled.
     #[inline]
     pub fn check(&self) -> Result<(), SearchError> {
         if self.cancelled.load(Relaxed) { Err(SearchError::Cancelled) } else { Ok(()) }
@@ -67,7 +67,7 @@ impl Context {
         self.used.fetch_sub(bytes, Relaxed);
     }
 
-    /// An empty vector with room for `capacity` elements, to be given back by [`Context::free`].
+    /// An empty vector with room for `capacity` elements, to be freed by [`Context::free`].
     pub fn vec<T>(&self, capacity: usize) -> Result<Vec<T>, SearchError> {
         let mut vec = Vec::new();
         self.grow(&mut vec, capacity)?;
@@ -81,7 +81,7 @@ impl Context {
         Ok(vec)
     }
 
-    /// Makes room in `vec` for `more` elements than it has.
+    /// Reserves room in `vec` for `more` elements than it has.
     pub fn grow<T>(&self, vec: &mut Vec<T>, more: usize) -> Result<(), SearchError> {
         let before = vec.capacity();
         let wanted = vec.len().saturating_add(more);
@@ -94,7 +94,7 @@ impl Context {
             self.give_back(bytes);
             return Err(SearchError::OutOfMemory { bytes: wanted.saturating_mul(size_of::<T>()) });
         }
-        // The allocator may round up: what is freed later is what is counted now.
+        // The allocator may round up: count what is later freed.
         self.used.fetch_add((vec.capacity() - wanted) * size_of::<T>(), Relaxed);
         Ok(())
     }
@@ -109,7 +109,7 @@ impl Context {
         Ok(())
     }
 
-    /// Runs `step` for each number of a range, looking every so often whether the search is still wanted.
+    /// Runs `step` for each number of a range, with regular cancel checks.
     #[inline]
     pub fn each(&self, range: Range<usize>, mut step: impl FnMut(usize)) -> Result<(), SearchError> {
         const STEPS: usize = 1 << 20;
@@ -128,7 +128,7 @@ impl Context {
         items: &mut [T],
         compare: impl Fn(&T, &T) -> Ordering + Sync,
     ) -> Result<(), SearchError> {
-        // Once nobody wants the result, all are equal: then any sort is soon done.
+        // Once the search is cancelled, all elements compare equal: then any sort ends soon.
         let wanted = || !self.cancelled.load(Relaxed);
         items.par_sort_unstable_by(|a, b| if wanted() { compare(a, b) } else { Ordering::Equal });
         self.check()

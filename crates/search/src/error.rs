@@ -3,12 +3,12 @@
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SearchError {
-    /// More memory would be needed than was granted.
+    /// The search needs more memory than was granted.
     #[error("the search needs at least {needed} bytes of memory and may use {limit}")]
     OverBudget {
-        /// What would be in use together with the allocation that was refused.
+        /// Bytes in use, including the refused allocation.
         needed: usize,
-        /// What may be in use.
+        /// The granted bytes.
         limit: usize,
     },
     /// The system has no more memory.
@@ -20,12 +20,12 @@ pub enum SearchError {
     /// More rows than can be numbered.
     #[error("more than {} rows", crate::MAX_ROWS)]
     TooManyRows,
-    /// More pairs than wanted.
+    /// More pairs than the limit.
     #[error("more than {limit} pairs")]
     TooManyPairs {
-        /// How many were wanted at most.
+        /// The limit.
         limit: u64,
-        /// The hashes to blame: values of a set, most pairs first, with the share of the pairs that each takes part in.
+        /// The values with most pairs, most pairs first, with the share of the pairs that each takes part in.
         blame: Vec<Blame>,
     },
     /// [`crate::Context::cancel`] was called.

@@ -1,16 +1,16 @@
-//! Pairs of values to pairs of rows, up to a limit; and who is to blame where there are more.
+//! Expands pairs of values to pairs of rows, up to a limit; beyond it, names the values with most pairs.
 
 use crate::error::{Blame, SearchError};
 use crate::search::{Batch, ValuePair};
 use crate::values::{Values, equal_pairs_of};
 use std::collections::HashMap;
 
-/// Counts pairs up to a limit, and remembers some, to tell which values most of them are of.
+/// Counts pairs up to a limit, and samples some, to find the values with most pairs.
 #[derive(Debug, Clone)]
 pub(crate) struct Tally {
     limit: u64,
     total: u64,
-    /// Every so many pairs, one is remembered.
+    /// One in this many pairs is sampled.
     step: u64,
     next: u64,
     sample: Vec<ValuePair>,
@@ -18,9 +18,9 @@ pub(crate) struct Tally {
     two_sets: bool,
 }
 
-/// Pairs remembered.
+/// Pairs in the sample.
 const SAMPLE: u64 = 1024;
-/// Values named.
+/// Values that are named.
 const NAMED: usize = 3;
 
 impl Tally {
@@ -57,7 +57,7 @@ impl Tally {
     }
 }
 
-/// Names those that take part in most pairs, but none that hardly does.
+/// Names those that take part in most pairs, but none with few.
 fn too_many(limit: u64, all: impl Iterator<Item = Blame>) -> SearchError {
     let mut blame: Vec<Blame> = Vec::with_capacity(NAMED + 1);
     for one in all {
@@ -82,7 +82,7 @@ pub struct Expansion<'a> {
 }
 
 impl<'a> Expansion<'a> {
-    /// Of a search of `left` against `right` or itself, up to `limit` pairs of rows.
+    /// The expansion of a search of `left` against `right` or itself, up to `limit` pairs of rows.
     pub fn new(left: &'a Values, right: Option<&'a Values>, limit: u64) -> Self {
         Expansion { left, right, tally: Tally::new(limit, right.is_some()) }
     }
@@ -92,7 +92,7 @@ impl<'a> Expansion<'a> {
         self.tally.total()
     }
 
-    /// Every pair of rows of one value, the smaller row first. Fails before the first one where they are too many.
+    /// Every pair of rows of one value, the smaller row first. Fails before the first one if there are too many.
     pub fn equals(&mut self, mut emit: impl FnMut(u32, u32)) -> Result<(), SearchError> {
         let pairs = self.left.equal_pairs();
         if pairs > self.tally.limit {

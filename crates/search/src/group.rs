@@ -1,16 +1,15 @@
 //! Groups of near rows: cliques, stars, components.
 //!
 //! All three work on values (equal rows are always together) and on the pairs of values that a rule makes near, the
-//! *edges*. Values are numbered by their first row, so that where rows come in the order of their ids, ties go to the
-//! smallest id; where they come best first, to the best. The result depends neither on the order in which edges come
-//! nor on the number of threads.
+//! *edges*. Values are numbered by their first row: if rows come in the order of their ids, ties go to the smallest id;
+//! if they come best first, to the best. The result depends neither on the order of edges nor on the number of threads.
 //!
 //! - [`clique`]: every two members are near.
 //! - [`star`]: every member is near the primary.
 //! - [`component`]: every member is near another one.
 //! - [`farthest`]: the largest distance in a group.
 //!
-//! A row is in at most one group. What is near a member of a group without being in it is listed as *also near*.
+//! A row is in at most one group. A row that is near a member of a group without being in it is listed as *also near*.
 
 mod clique;
 mod component;
@@ -28,10 +27,10 @@ use crate::search::{Batch, ValuePair};
 use crate::values::Values;
 use rayon::prelude::*;
 
-/// What makes a group of near rows.
+/// A grouping strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
-    /// Every two members are near. Pairs are joined best first; a pair of groups is joined where all are near all.
+    /// Every two members are near. Pairs are joined best first; two groups are joined if all their members are near.
     Clique,
     /// Every member is near the primary.
     Star,
@@ -44,7 +43,7 @@ impl Strategy {
     pub const ALL: [(&'static str, Self); 3] =
         [("clique", Self::Clique), ("star", Self::Star), ("component", Self::Component)];
 
-    /// The one of that name.
+    /// The strategy of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, strategy)| *strategy)
     }
@@ -53,12 +52,11 @@ impl Strategy {
 /// Which row of a group is its primary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Primary {
-    /// The one in the middle: of a clique the row with the smallest sum of distances to all others, of a star the one
-    /// with most neighbours that are in no group yet, of a component the one with most neighbours. Of equal ones the
-    /// first.
+    /// The central row: in a clique the row with the smallest sum of distances to all others, in a star the one with
+    /// most ungrouped neighbours, in a component the one with most neighbours. Ties go to the first.
     Central,
-    /// The first row, for callers that hand over rows in an order of preference, best first. Stars are made in that
-    /// order: the first row that is in no group yet and has a neighbour in no group takes all of those.
+    /// The first row, for callers that pass rows in an order of preference, best first. Stars are made in that order:
+    /// the first ungrouped row with ungrouped neighbours takes all of those.
     First,
 }
 
@@ -72,7 +70,7 @@ pub struct Edges {
     rule: Rule,
 }
 
-/// Edges as they stood at a moment.
+/// The state of edges at a moment.
 #[derive(Debug)]
 pub struct Mark {
     lengths: Vec<usize>,
@@ -80,7 +78,7 @@ pub struct Mark {
 }
 
 impl Edges {
-    /// None yet, and at most `limit`; they are to be those of `rule`.
+    /// No edges, and room for at most `limit`, which are to be those of `rule`.
     pub fn new(rule: &Rule, limit: u64) -> Self {
         Edges { by_distance: Vec::new(), tally: Tally::new(limit, false), limit, rule: rule.clone() }
     }
@@ -94,12 +92,12 @@ impl Edges {
         self.tally.total()
     }
 
-    /// Where it stands, to come back to.
+    /// The current state, to return to.
     pub fn mark(&self) -> Mark {
         Mark { lengths: self.by_distance.iter().map(Vec::len).collect(), tally: self.tally.clone() }
     }
 
-    /// Forgets what was added after a mark.
+    /// Removes what was added after a mark.
     pub fn back_to(&mut self, mark: &Mark) {
         for (distance, edges) in self.by_distance.iter_mut().enumerate() {
             edges.truncate(mark.lengths.get(distance).copied().unwrap_or(0));
@@ -107,9 +105,9 @@ impl Edges {
         self.tally = mark.tally.clone();
     }
 
-    /// Adds those of a batch, found by a search of the rule's alternative of that number, from 0. A pair that is also
-    /// within an earlier one is that one's and left out, so that each is held and counted once, in whatever order the
-    /// searches run: each alternative is to be searched once.
+    /// Adds the pairs of a batch, found by a search of the rule's alternative of that number, from 0. A pair that is
+    /// also within an earlier alternative belongs to that one and is skipped, so that each is held and counted once, in
+    /// any order of searches: each alternative must be searched once.
     pub fn add(&mut self, batch: &Batch, alternative: usize, context: &Context) -> Result<(), SearchError> {
         for (index, pair) in batch.pairs.iter().enumerate() {
             let distances = batch.distances_of(index);
@@ -126,12 +124,12 @@ impl Edges {
         Ok(())
     }
 
-    /// All of them, nearest first once sorted.
+    /// All edges, nearest first once sorted.
     pub(crate) fn iter(&self) -> impl Iterator<Item = ValuePair> + '_ {
         self.by_distance.iter().flatten().map(|edge| ValuePair { left: (edge >> 32) as u32, right: *edge as u32 })
     }
 
-    /// Puts those of each distance in order.
+    /// Sorts the edges of each distance.
     fn sort(&mut self, context: &Context) -> Result<(), SearchError> {
         for edges in &mut self.by_distance {
             context.sort(edges, u64::cmp)?;
@@ -155,19 +153,19 @@ pub struct Groups {
     /// The values of each group, ascending.
     members: Lists,
     farthest: Vec<u16>,
-    /// The values that are also near each group, ascending; `None` where that is not asked.
+    /// The values that are also near each group, ascending; `None` if not requested.
     near: Option<Lists>,
 }
 
-/// For each value the group it is in, by any number below the number of values; and the primary, if it is known already.
+/// For each value its group, by any number below the number of values; and the primary, if already known.
 struct Assignment {
     group_of: Vec<u32>,
-    /// By the same number; empty where primaries are still to be chosen.
+    /// By the same number; empty if primaries are still to be chosen.
     primary_of: Vec<u32>,
 }
 
 impl Groups {
-    /// Groups values by their edges. At most `edges`' limit of rows may be also near a group. Runs on the current pool.
+    /// Groups values by their edges. The also-near rows are limited by `edges`' limit. Runs on the current pool.
     pub fn form(
         values: &Values,
         mut edges: Edges,
@@ -195,7 +193,7 @@ impl Groups {
         Ok(groups)
     }
 
-    /// Numbers the groups by their first members. A group of a single row is none.
+    /// Numbers the groups by their first members. A single row is no group.
     fn number(values: &Values, assignment: Assignment, context: &Context) -> Result<Self, SearchError> {
         let Assignment { mut group_of, primary_of } = assignment;
         let count = values.count();
@@ -226,7 +224,7 @@ impl Groups {
         Ok(Groups { columns: values.widths().len(), primaries, members, farthest: Vec::new(), near: None })
     }
 
-    /// Chooses the primaries that are still open, and measures the groups.
+    /// Chooses the missing primaries, and measures the groups.
     fn measure(&mut self, values: &Values, which: Primary, context: &Context) -> Result<(), SearchError> {
         let mut primaries = std::mem::take(&mut self.primaries);
         let mut farthest = context.filled(primaries.len() * self.columns, 0u16)?;

@@ -1,24 +1,24 @@
 //! Exact bulk search of near hashes, on the CPU, without Postgres: all pairs of a set, one set against another, groups.
 //!
-//! A pair is two rows whose hashes are within a maximum distance in *every* column. Searches are exact: what comes back
-//! is what a comparison of every row with every other would find. Groups are made by a rule, which may have several
-//! such distances to choose from.
+//! A pair is two rows whose hashes are within a maximum distance in *every* column. Searches are exact: the result is
+//! that of a comparison of every row with every other. Groups are made by a rule, which may have several alternative
+//! sets of distances.
 //!
-//! - [`context`]: the memory that a search may use, and how it is cancelled.
-//! - [`values`]: rows as they come in, and the distinct values they collapse to.
+//! - [`context`]: the memory of a search, and its cancellation.
+//! - [`values`]: input rows, and the distinct values they collapse to.
 //! - [`lists`]: many lists in two vectors.
 //! - [`band`]: how a band of a hash's words is read.
 //! - [`plan`]: which bands, or none: the cost model.
 //! - [`sort`]: values sorted by a band.
 //! - [`search`]: the join of the bands.
-//! - [`session`]: a search on a pool of threads, its results handed to the calling thread.
+//! - [`session`]: a search on a pool of threads; its results go to the calling thread.
 //! - [`expand`]: pairs of values to pairs of rows, up to a limit.
-//! - [`rule`]: what makes two values near, with alternatives: the pairs of several searches.
+//! - [`rule`]: when two values are near, with alternatives: the pairs of several searches.
 //! - [`group`]: cliques, stars and components.
 //! - [`transfer`]: sets and plans for another device.
 //!
-//! Called by `src/search` of the extension. Threads never see Postgres: everything that talks to it is given as a
-//! closure that runs on the calling thread.
+//! Called by `src/search` and `src/jobs/duplicates` of the extension. Threads never see Postgres: everything that talks
+//! to it is given as a closure that runs on the calling thread.
 
 mod band;
 pub mod context;

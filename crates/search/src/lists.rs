@@ -1,4 +1,4 @@
-//! Many lists of numbers in two vectors: where each begins, and what is in them, one after another.
+//! Many lists of numbers in two vectors: the starts, and all items.
 
 use crate::context::Context;
 use crate::error::SearchError;
@@ -12,7 +12,7 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
-    /// `count` lists of entries (list, item), each list in the order of its entries, which are gone through twice. There
+    /// `count` lists of entries (list, item), each list in the order of its entries, which are iterated twice. There
     /// are at most 2^32 - 1 of them.
     pub(crate) fn collect<Entries: Iterator<Item = (u32, u32)>>(
         count: usize,
@@ -28,7 +28,7 @@ impl Lists {
             }
             Ok(())
         };
-        // Counted two places further on, so that filling the lists turns ends into starts.
+        // Counted two places later, so that filling the lists turns ends into starts.
         let mut starts = context.filled(count + 2, 0u32)?;
         each(&mut |list, _| starts[list + 2] += 1)?;
         for list in 2..starts.len() {

@@ -1,17 +1,17 @@
-//! How a search will be run, and what that will cost: the cost model.
+//! The cost model: how to run a search, and what that costs.
 //!
 //! One column *drives*: its hashes are cut into m bands with tolerances tᵢ that form an exact cover, Σ(tᵢ + 1) = r + 1
 //! ([`lumina_hash::bands`]), and only values that agree in some band up to its tolerance are compared; or every value
-//! is compared with every other. A column whose radius is its width keeps no pair away: it never drives, and comparing
-//! it costs nothing. What a band costs is the sum of
+//! is compared with every other. A column whose radius is its width filters nothing: it never drives, and comparing it
+//! costs nothing. The cost of a band is the sum of
 //!
 //! - sorting the values by the band, and walking its 2^width buckets;
-//! - probing: for each of the F flips, each pair of buckets (half of them, within one set) costs a look, and each row
-//!   in them a call;
+//! - probing: for each of the F flips, each pair of buckets (half of them, within one set) costs a look-up, and each
+//!   row in them a call;
 //! - comparing: how many pairs of values lie in such pairs of buckets is estimated on a sample of the values, because
-//!   photographs are far from random; the share that random hashes would have is the least that is believed.
+//!   photographs are far from random; the share of random hashes is the lower limit.
 //!
-//! The tolerances are given out one slot at a time to the band where the next one costs least, so that a band of bits
+//! The tolerances are assigned one slot at a time to the band where the next one costs least, so that a band of bits
 //! that rarely differ gets none. The constants ([`Costs`]) are nanoseconds, measured: on one core by `cargo bench`, for
 //! a GPU on the one card on which its kernels were timed. Only their ratios matter for the choice of bands; for that of
 //! a device their sizes do.
@@ -25,16 +25,16 @@ use lumina_hash::ball::volume;
 use lumina_hash::bands::Bands;
 use lumina_hash::kernel::{Column, InstructionSet, Join, Kernels, PADDING, Planes};
 
-/// Below this, nothing is worth a sample.
+/// Below this cost, no sample is taken.
 const CHEAP: f64 = 300_000.0;
 /// Values in a sample.
 const SAMPLE: usize = 1024;
-/// The most flips that a band is given: far more than ever pays.
+/// The most flips of a band: far more than ever pays.
 const MAX_TOLERANCE: u32 = 5;
 /// The widest band: 2^24 buckets.
 const MAX_WIDTH: usize = 24;
 
-/// What the steps of a search cost on a device, in nanoseconds.
+/// The costs of a search's steps on a device, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Costs {
     /// Comparing one word of a pair of a bucket.
@@ -47,26 +47,26 @@ pub struct Costs {
     pub copy: f64,
     /// Starting to compare a row with a bucket that is not empty.
     pub row: f64,
-    /// Looking at a pair of buckets.
+    /// Looking up a pair of buckets.
     pub probe: f64,
-    /// Looking, for a row, at one bucket.
+    /// Looking up one bucket for a row.
     pub look: f64,
-    /// Sorting a value by a band, beside its words.
+    /// Sorting a value by a band, without its words.
     pub sort: f64,
     /// Moving one word of a value that is sorted.
     pub sort_word: f64,
     /// A bucket, empty or not.
     pub bucket: f64,
-    /// A band, whatever it holds.
+    /// A band, regardless of its contents.
     pub band: f64,
     /// The search as a whole.
     pub search: f64,
-    /// Whether what is sorted takes the host's memory.
+    /// Whether sorting uses the host's memory.
     pub sorts_in_memory: bool,
 }
 
 impl Costs {
-    /// One core, with the instruction set that this machine has.
+    /// One core, with the instruction set of this machine.
     pub fn cpu() -> Self {
         let slowness = match Kernels::best().instruction_set() {
             InstructionSet::Avx512 => 1.0,
@@ -92,8 +92,8 @@ impl Costs {
     }
 
     /// A GPU that compares `rate` pairs of hashes a second by brute force, whatever their width, for a search whose
-    /// columns that count have `words` words. Its other rates are taken to be those of the device on which they were
-    /// measured, an NVIDIA H200 with 1.2e13 pairs a second, in the same proportion.
+    /// counting columns have `words` words. Its other rates are scaled in the same proportion from those of the device
+    /// on which they were measured, an NVIDIA H200 with 1.2e13 pairs a second.
     pub fn gpu(rate: f64, words: usize) -> Self {
         let slowness = 1.2e13 / rate.max(1.0);
         Costs {
@@ -124,15 +124,15 @@ pub(crate) struct Tolerant {
 /// How a search is run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The column whose bands are looked at.
+    /// The driving column.
     pub column: usize,
-    /// Its bands, in the order in which they are looked at; none: every pair is compared.
+    /// Its bands, in the order of the search; none: every pair is compared.
     pub(crate) bands: Vec<Tolerant>,
-    /// Pairs of values that are expected to be compared.
+    /// The expected number of compared pairs of values.
     pub candidates: f64,
-    /// Time expected, in nanoseconds of what the costs are of: one core, or a GPU.
+    /// The expected time, in nanoseconds of the device of the costs: one core, or a GPU.
     pub cost: f64,
-    /// Memory needed beside the values, in bytes.
+    /// Memory in addition to the values, in bytes.
     pub memory: usize,
 }
 
@@ -147,7 +147,7 @@ impl Plan {
         self.bands.iter().map(|part| (part.band.width, part.tolerance))
     }
 
-    /// How many buckets are looked at for a value, over all bands.
+    /// The number of buckets that are looked up per value, over all bands.
     pub fn flips(&self) -> usize {
         self.bands().map(|(width, tolerance)| flip_count(width as usize, tolerance)).sum()
     }
@@ -170,14 +170,14 @@ struct Sizes {
     right: f64,
     /// Pairs of values in all.
     pairs: f64,
-    /// 1, or ½ where each pair of buckets is met once.
+    /// 1, or ½ if each pair of buckets is visited once.
     share: f64,
     planes: f64,
-    /// Those of the columns that count.
+    /// The words of the columns that count.
     compared: f64,
-    /// Rows that a set needs beside the values themselves, in bytes each.
+    /// Rows that a set needs in addition to the values themselves, in bytes each.
     row_bytes: usize,
-    /// Bytes that the threads fill.
+    /// Bytes of the threads' buffers.
     buffers: usize,
     costs: Costs,
 }
@@ -198,7 +198,7 @@ impl Sizes {
         Sizes { left, right, pairs, share, planes, compared, row_bytes, buffers, costs: *costs }
     }
 
-    /// What comes before any comparison.
+    /// The cost before any comparison.
     fn begin(&self) -> f64 {
         let right = if self.share < 1.0 { 0.0 } else { self.right };
         self.costs.search + (self.left + right) * self.planes * self.costs.copy
@@ -208,7 +208,7 @@ impl Sizes {
         candidates * self.compared * self.costs.compare
     }
 
-    /// What looking at one band costs beside comparing.
+    /// The cost of one band without the comparisons.
     fn overhead(&self, width: usize, flips: f64) -> f64 {
         let buckets = 2f64.powi(width as i32);
         let rows = self.left + if self.share < 1.0 { 0.0 } else { self.right };
@@ -220,9 +220,9 @@ impl Sizes {
     }
 }
 
-/// Every plan that may be the cheapest, or, where `all` are wanted, every plan there is: brute force first.
+/// Every plan that may be the cheapest, or, if `all` is set, every possible plan: brute force first.
 ///
-/// A plan that would not pay even on random hashes is not looked at on the sample.
+/// A plan that would not pay even on random hashes is not estimated on the sample.
 pub fn options(search: &Search<'_>, all: bool, costs: &Costs, context: &Context) -> Result<Vec<Plan>, SearchError> {
     let sizes = Sizes::of(search, costs);
     let columns = search.columns();
@@ -263,7 +263,7 @@ pub fn options(search: &Search<'_>, all: bool, costs: &Costs, context: &Context)
     Ok(options)
 }
 
-/// Into how many bands it may pay to cut.
+/// The numbers of bands that may pay.
 fn band_counts(bits: usize, radius: u32) -> impl Iterator<Item = usize> {
     let slots = radius as usize + 1;
     let fewest = slots.div_ceil(MAX_TOLERANCE as usize + 1);
@@ -285,7 +285,7 @@ fn flips_by_weight(width: usize, tolerance: u32) -> impl Iterator<Item = usize> 
     .map(|(_, term)| term)
 }
 
-/// What is needed to cost the covers of one column.
+/// The inputs for costing the covers of one column.
 struct Cover<'a> {
     sizes: &'a Sizes,
     left: &'a Sample<'a>,
@@ -350,7 +350,7 @@ impl Cover<'_> {
     }
 }
 
-/// Some of the values, evenly taken.
+/// A sample of the values, evenly spaced.
 struct Sample<'a> {
     values: &'a Values,
     step: usize,

@@ -1,15 +1,15 @@
-//! The rule that makes two hashes a pair: a value, so that callers can store it, show it and hand it on.
+//! The rule that makes two hashes a pair: a plain value, so that callers can store, show and pass it on.
 //!
-//! A rule is a list of alternatives, each a radius for every column. A pair is near where it is within all radii of at
-//! least one alternative. An alternative is what one [`crate::Search`] finds; the pairs of a rule are those of as many
-//! searches as it has alternatives, put together by [`crate::group::Edges`]. [`crate::group`] is its only user.
+//! A rule is a list of alternatives, each a radius for every column. A pair is near if it is within all radii of at
+//! least one alternative. One [`crate::Search`] finds the pairs of one alternative; [`crate::group::Edges`] merges the
+//! pairs of all.
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 use crate::values::Values;
 
-/// What makes two values near: in at least one of its alternatives every column is within that alternative's radius.
+/// Two values are near if in at least one alternative every column is within its radius.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     alternatives: Vec<Vec<u32>>,
@@ -22,8 +22,8 @@ impl Rule {
     }
 
     /// Every column within its radius, in bits, in at least one of the alternatives, each of which has a radius for
-    /// every column. Where that is the column's width or more, the column does not count in that alternative. Without
-    /// any alternative nothing is near.
+    /// every column. If that is the column's width or more, the column does not count in that alternative. Without any
+    /// alternative nothing is near.
     pub fn any(alternatives: Vec<Vec<u32>>) -> Self {
         Rule { alternatives }
     }

@@ -1,6 +1,6 @@
 //! A search of values: bucket against bucket, band by band.
 //!
-//! Invariant: each pair of values is handed out once, by the first band of the plan in which it is within the tolerance.
+//! Invariant: each pair of values is reported once, by the first band of the plan in which it is within the tolerance.
 
 use crate::context::Context;
 use crate::error::SearchError;
@@ -15,15 +15,15 @@ use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// What is searched: the pairs of values within `radii[c]` bits in every column c.
+/// A search: the pairs of values within `radii[c]` bits in every column c.
 #[derive(Debug, Clone, Copy)]
 pub struct Search<'a> {
-    /// A set.
+    /// The left set.
     pub left: &'a Values,
-    /// What it is compared with; `None`: with itself, each pair once.
+    /// The right set; `None`: the left one is compared with itself, each pair once.
     pub right: Option<&'a Values>,
-    /// The maximum distance of each column, in bits. Where that is its width or more, the column does not count: it is
-    /// not compared, but its distances are reported like those of the others.
+    /// The maximum distance of each column, in bits. If that is its width or more, the column does not count: it is not
+    /// compared, but its distances are reported like those of the others.
     pub radii: &'a [u32],
 }
 
@@ -32,11 +32,11 @@ pub struct Search<'a> {
 pub struct ValuePair {
     /// A value of the left set.
     pub left: u32,
-    /// A value of the right set, or of the same.
+    /// A value of the right set, or of the only one.
     pub right: u32,
 }
 
-/// Pairs that were found, in no particular order.
+/// Some of the pairs, unordered.
 #[derive(Debug)]
 pub struct Batch {
     /// The pairs.
@@ -47,22 +47,22 @@ pub struct Batch {
 
 /// Rows of a block: two of them, in planes of a word, fit the first-level cache.
 const TILE: usize = 2048;
-/// Pairs of rows from which on a pair of buckets is shared out to the threads.
+/// Pairs of rows at which a pair of buckets is split among the threads.
 const SHARED: usize = 1 << 24;
 /// Pairs in a batch.
 const BATCH: usize = 2048;
-/// Runs of buckets for each thread, so that all end at about the same time.
+/// Runs of buckets per thread, so that all end at about the same time.
 const RUNS: usize = 16;
 
-/// What the threads of a search fill and have on its way, in bytes.
+/// The bytes that the threads of a search fill and have in transit.
 pub(crate) fn buffers(columns: usize) -> usize {
     let batch = BATCH * (size_of::<ValuePair>() + columns * size_of::<u16>());
-    // One in making, one on its way, and one that the calling thread takes.
+    // One being filled, one in transit, and one that the calling thread reads.
     rayon::current_num_threads() * (2 * TILE * size_of::<RowPair>() + 2 * batch) + batch
 }
 
 impl<'a> Search<'a> {
-    /// The columns as the kernels want them.
+    /// The columns for the kernels.
     pub(crate) fn columns(&self) -> Vec<Column> {
         let mut first = 0;
         let column = |(&bits, &radius): (&usize, &u32)| {
@@ -73,19 +73,19 @@ impl<'a> Search<'a> {
         self.left.widths().iter().zip(self.radii).map(column).collect()
     }
 
-    /// Whether a column can keep two values from being a pair.
+    /// Whether a column can exclude pairs.
     pub(crate) fn counts(&self, column: usize) -> bool {
         (self.radii[column] as usize) < self.left.widths()[column]
     }
 
-    /// What is compared: the driving column, then the others that count.
+    /// The columns to compare: the driving one, then the others that count.
     fn compared(&self, driving: usize) -> Vec<Column> {
         let columns = self.columns();
         let others = (0..columns.len()).filter(|&column| column != driving && self.counts(column));
         std::iter::once(driving).chain(others).map(|column| columns[column]).collect()
     }
 
-    /// Hands every pair of values to `sink`. Equal rows of one set are one value and no pair.
+    /// Passes every pair of values to `sink`. Equal rows of one set are one value and no pair.
     ///
     /// Runs on the current thread pool.
     pub fn run(&self, plan: &Plan, context: &Context, sink: &Sink<'_>) -> Result<(), SearchError> {
@@ -144,7 +144,7 @@ impl<'a> Search<'a> {
 struct Pass<'p, 'a> {
     search: &'p Search<'a>,
     plan: &'p Plan,
-    /// Which band of the plan.
+    /// The number of the band in the plan.
     band: usize,
     columns: &'p [Column],
     left: Buckets<'a>,
@@ -154,14 +154,14 @@ struct Pass<'p, 'a> {
     spare: &'p Spare,
 }
 
-/// What a thread fills. A batch that is not full yet is handed on to the next piece of work, since waking the calling
+/// A thread's buffers. A batch that is not full yet is passed on to the next piece of work, since waking the calling
 /// thread for each of them would cost more than the work.
 struct Buffers {
     hits: Vec<RowPair>,
     batch: Batch,
 }
 
-/// Buffers that nobody uses at the moment.
+/// Buffers that are not in use.
 type Spare = Mutex<Vec<Buffers>>;
 
 impl<'a> Pass<'_, 'a> {
@@ -182,7 +182,7 @@ impl<'a> Pass<'_, 'a> {
                 worker.check_after(flips.len())?;
                 for flip in flips {
                     let other = bucket ^ flip;
-                    // Within one set each pair of buckets is met twice.
+                    // Within one set each pair of buckets occurs twice.
                     if self.right.is_none() && other < bucket {
                         continue;
                     }
@@ -203,7 +203,7 @@ struct Worker<'w, 'p, 'a> {
     pass: &'w Pass<'p, 'a>,
     kernels: &'static Kernels,
     buffers: Buffers,
-    /// Comparisons since the last look at whether the search is still wanted.
+    /// Comparisons since the last cancel check.
     unchecked: usize,
 }
 
@@ -252,7 +252,7 @@ impl<'w, 'p, 'a> Worker<'w, 'p, 'a> {
         Ok(())
     }
 
-    /// Looks every million comparisons whether the search is still wanted.
+    /// Checks for cancellation every million comparisons.
     #[inline]
     fn check_after(&mut self, comparisons: usize) -> Result<(), SearchError> {
         self.unchecked += comparisons + 64;
@@ -277,7 +277,7 @@ impl<'w, 'p, 'a> Worker<'w, 'p, 'a> {
         Ok(())
     }
 
-    /// Hits to pairs: those that no earlier band has found, with their distances.
+    /// Turns hits into pairs: those that no earlier band has found, with their distances.
     #[inline(never)]
     fn take_hits(&mut self) -> Result<(), SearchError> {
         let pass = self.pass;
@@ -323,7 +323,7 @@ impl<'w, 'p, 'a> Worker<'w, 'p, 'a> {
         Ok(())
     }
 
-    /// Hands its buffers on.
+    /// Returns its buffers.
     fn finish(self) {
         self.pass.spare.lock().unwrap_or_else(PoisonError::into_inner).push(self.buffers);
     }

@@ -1,8 +1,8 @@
-//! A search on a pool of threads, while the calling thread takes its results and stays awake.
+//! Runs a search on a pool of threads, while the calling thread takes its results and stays responsive.
 //!
-//! The calling thread never sleeps for longer than [`TICK`]: between batches it runs a closure that may look for
-//! interrupts. Should one of its closures unwind, the search is cancelled and its threads are waited for, so that
-//! nothing that it borrowed is gone before they are.
+//! The calling thread never sleeps for longer than [`TICK`]: between batches it runs a closure that may check for
+//! interrupts. If one of its closures unwinds, the search is cancelled and its threads are joined, so that nothing that
+//! they borrow is dropped before they end.
 
 use crate::context::Context;
 use crate::error::SearchError;
@@ -11,10 +11,10 @@ use rayon::ThreadPool;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-/// How long the calling thread sleeps at most.
+/// The longest sleep of the calling thread.
 pub const TICK: Duration = Duration::from_millis(20);
 
-/// Where the threads put what they find: waits where the calling thread is behind.
+/// Receives the threads' results: blocks while the calling thread is behind.
 pub type Sink<'s> = dyn Fn(Batch) -> Result<(), SearchError> + Sync + 's;
 
 enum Message<R> {
@@ -30,17 +30,17 @@ pub fn run<R: Send>(
     mut take: impl FnMut(Batch) -> Result<(), SearchError>,
     mut tick: impl FnMut(),
 ) -> Result<R, SearchError> {
-    // A batch for each thread in making, and one on its way.
+    // A batch being filled for each thread, and one in transit.
     let (sender, receiver) = sync_channel(pool.current_num_threads());
     pool.in_place_scope(move |scope| {
-        // However this closure ends, the search is cancelled first, unless it is done, and then nobody listens any more:
-        // no thread waits to send, and all soon end.
+        // However this closure ends, the search is cancelled first, unless it is done, and then the receiver is
+        // dropped: no thread waits to send, and all soon end.
         let receiver = receiver;
         let mut unfinished = CancelWhenDropped { context, armed: true };
         scope.spawn(move |_| {
             let send = |message| sender.send(message).map_err(|_| SearchError::Cancelled);
             let result = job(&|batch| send(Message::Batch(batch)));
-            // Nobody listens only where nobody wants to know.
+            // Sending fails only if the caller has cancelled.
             let _ = sender.send(Message::Done(result));
         });
         loop {
@@ -51,7 +51,7 @@ pub fn run<R: Send>(
                     return result;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                // The job has panicked: the scope, when it ends, goes on with that panic.
+                // The job has panicked: the scope propagates that panic when it ends.
                 Err(RecvTimeoutError::Disconnected) => return Err(SearchError::Cancelled),
             }
             tick();

@@ -63,7 +63,7 @@ impl<'a> Buckets<'a> {
         let mut order = context.filled(count, 0u32)?;
         let mut next = context.vec(buckets)?;
         next.extend_from_slice(&starts[..buckets]);
-        // Runs of buckets with about as many values; what is behind the last one is empty.
+        // Runs of buckets with about equally many values; what follows the last one is empty.
         let cuts: Vec<usize> = (0..=threads)
             .map(|thread| starts.partition_point(|start| (*start as usize) < count * thread / threads).min(buckets))
             .collect();
@@ -128,7 +128,7 @@ impl<'a> Buckets<'a> {
         self.starts[bucket] as usize..self.starts[bucket + 1] as usize
     }
 
-    /// The buckets cut into about `parts` runs with about as many values each.
+    /// The buckets cut into about `parts` runs with about equally many values.
     pub(crate) fn runs(&self, parts: usize) -> Vec<Range<usize>> {
         let count = *self.starts.last().unwrap_or(&0) as usize;
         let cut = |part: usize| self.starts.partition_point(|start| (*start as usize) < count * part / parts);

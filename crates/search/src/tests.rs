@@ -1,4 +1,4 @@
-//! Searches against brute force: every plan there is, not only the one that the cost model likes best.
+//! Searches against brute force: every possible plan, not only the one that the cost model prefers.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use crate::group::{Edges, Groups, Primary, Strategy};
@@ -75,7 +75,7 @@ fn found_pairs(search: &Search<'_>, plan: &Plan, threads: usize, context: &Conte
     Ok(pairs)
 }
 
-/// Rows around a few centres, and copies of one another: every distance occurs, and popular values do.
+/// Rows around a few centres, and copies of one another, so that every distance and popular values occur.
 pub(crate) fn tables() -> impl proptest::strategy::Strategy<Value = (Vec<usize>, Vec<u32>, Table, Table)> {
     let width = prop::sample::select(vec![8usize, 16, 24, 64, 64, 64, 72, 128, 192, 256, 1024]);
     let widths = prop::collection::vec(width, 1..=3);
@@ -176,7 +176,7 @@ fn table_of(hashes: impl IntoIterator<Item = u64>) -> Table {
     hashes.into_iter().map(|hash| vec![hash.to_be_bytes().to_vec()]).collect()
 }
 
-/// Large enough that work is shared out, parts are many and buckets large; the chosen plan against brute force.
+/// Large enough that work is shared, there are many parts and large buckets; the chosen plan against brute force.
 #[test]
 fn large_sets_by_every_plan() {
     let context = unlimited();
@@ -209,7 +209,7 @@ fn large_sets_by_every_plan() {
     }
 }
 
-/// One bucket so large that its comparison is shared out.
+/// One bucket so large that its comparison is shared among threads.
 #[test]
 fn one_large_bucket() {
     let context = unlimited();
@@ -237,17 +237,17 @@ fn the_cost_model_prefers_what_is_cheaper() {
     assert!(choose(uniform(50_000), 40).is_brute_force(), "a large distance");
     let banded = choose(uniform(50_000), 5);
     assert!(!banded.is_brute_force() && banded.flips() < 200, "{banded:?}");
-    // An exact cover gives out all slots.
+    // An exact cover assigns all slots.
     assert_eq!(banded.bands().map(|(_, tolerance)| tolerance + 1).sum::<u32>(), 6);
-    // Hashes that differ in the lowest 16 bits alone: most bands are the same for all, and none helps.
+    // Hashes that differ in the lowest 16 bits alone: most bands are equal for all, and none helps.
     let narrow = choose((0..50_000).collect(), 5);
     assert!(narrow.is_brute_force() || narrow.candidates > banded.candidates, "{narrow:?}");
     let photo = choose(lumina_sets::photo(50_000, 3), 5);
     assert!(photo.candidates > banded.candidates && photo.cost > banded.cost, "{photo:?}");
 }
 
-/// Where an NVIDIA H200 was measured: brute force is faster below some 60,000 hashes of 64 bits within 5, and for 256
-/// bits within 90 at any size; a search takes less than it does on a core.
+/// As measured on an NVIDIA H200: brute force is faster below some 60,000 hashes of 64 bits within 5, and for 256 bits
+/// within 90 at any size; a search takes less time than on a core.
 #[test]
 fn the_cost_model_knows_what_pays_on_a_gpu() {
     let context = unlimited();
@@ -267,12 +267,12 @@ fn the_cost_model_knows_what_pays_on_a_gpu() {
     let banded = choose(300_000, 1, 5, &Costs::gpu(rate, 1));
     assert!(!banded.is_brute_force() && banded.cost < choose(300_000, 1, 5, &Costs::cpu()).cost / 10.0, "{banded:?}");
     let wide = choose(50_000, 4, 90, &Costs::gpu(rate, 4));
-    // 1.25e9 pairs at that rate, beside the copy and what every search costs.
+    // 1.25e9 pairs at that rate, plus the copy and the fixed cost of a search.
     assert!(wide.is_brute_force() && (0.1e6..2e6).contains(&wide.cost), "{wide:?}");
     assert!(choose(50_000, 4, 90, &Costs::gpu(rate / 10.0, 4)).cost > wide.cost);
 }
 
-/// What is expected to be compared is what is compared, within a factor of two.
+/// The estimate of compared pairs is right within a factor of two.
 #[test]
 fn candidates_are_estimated_on_the_data() {
     let context = unlimited();
@@ -392,14 +392,14 @@ fn a_cancelled_search_ends() {
     let result = run(pool(2), &refused, |sink| search.run(&plan, &refused, sink), |_| Err(error.clone()), || ());
     assert_eq!(result, Err(error));
     assert_eq!(refused.check(), Err(SearchError::Cancelled));
-    // By a panic of the calling thread, as an error of Postgres is one.
+    // By a panic of the calling thread, like an error of Postgres.
     let unwound = Context::new(1 << 30);
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         run(pool(2), &unwound, |sink| search.run(&plan, &unwound, sink), |_| panic!("interrupted"), || ())
     }));
     assert!(panic.is_err());
     assert_eq!(unwound.check(), Err(SearchError::Cancelled));
-    // And a panic of a thread comes back to the caller.
+    // A panic of a thread reaches the caller.
     let panic = std::panic::catch_unwind(|| {
         run(pool(2), &unlimited(), |_| -> Result<(), SearchError> { panic!("a bug") }, |_| Ok(()), || ())
     });

@@ -1,4 +1,4 @@
-//! Sets and plans in the form in which a device other than the CPU takes them: each column's hashes row by row.
+//! Sets and plans in the format of a device other than the CPU: each column's hashes row by row.
 
 use crate::context::Context;
 use crate::error::SearchError;
@@ -34,7 +34,7 @@ impl Plan {
 }
 
 impl Values {
-    /// Words of a hash of each column, as [`Values::write_rows`] writes it.
+    /// Words per hash of each column, in the format of [`Values::write_rows`].
     pub fn row_words(&self) -> Vec<usize> {
         row_words(self.widths())
     }
@@ -45,8 +45,8 @@ impl Values {
     }
 
     /// Writes the values to `words`, which has room for [`Values::all_words`] and holds zeros: the hashes of the first
-    /// column one after the other, then those of the second, … Their bits are spread as those that the CPU compares
-    /// are, so that the plan's bands fit them. Runs on the current thread pool.
+    /// column one after the other, then those of the second, … Their bits are spread like those that the CPU compares,
+    /// so that the plan's bands fit them. Runs on the current thread pool.
     pub fn write_rows(&self, words: &mut [u64], context: &Context) -> Result<(), SearchError> {
         let word = |plane, value| self.planes().word(plane, value);
         write(self.widths(), self.count(), word, words, context)
@@ -54,7 +54,7 @@ impl Values {
 }
 
 impl Rows {
-    /// Words of a hash of each column, as [`Rows::write_rows`] writes it.
+    /// Words per hash of each column, in the format of [`Rows::write_rows`].
     pub fn row_words(&self) -> Vec<usize> {
         row_words(self.widths())
     }
@@ -64,14 +64,14 @@ impl Rows {
         self.row_words().iter().sum::<usize>() * self.len()
     }
 
-    /// Writes the rows to `words`, as [`Values::write_rows`] does, but their bits as they came.
+    /// Writes the rows to `words` like [`Values::write_rows`], but with their bits unspread.
     pub fn write_rows(&self, words: &mut [u64], context: &Context) -> Result<(), SearchError> {
         write(self.widths(), self.len(), |plane, row| self.word(plane, row), words, context)
     }
 }
 
 impl Rows {
-    /// Whether each row is equal to the one that `firsts` names, which is none after it. Runs on the current thread
+    /// Whether each row is equal to the one that `firsts` names, which must not be after it. Runs on the current thread
     /// pool.
     pub fn are_equal_to(&self, firsts: &[u32], context: &Context) -> Result<bool, SearchError> {
         if firsts.len() != self.len() {
@@ -91,7 +91,7 @@ impl Rows {
     }
 }
 
-/// As many as its bits fill, but four in the place of three, which no kernel knows.
+/// The words that its bits fill, but four instead of three, for which there is no kernel.
 fn row_words(widths: &[usize]) -> Vec<usize> {
     let words = |bits: &usize| match words_for(*bits) {
         3 => 4,

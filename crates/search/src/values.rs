@@ -1,4 +1,4 @@
-//! Hashes as they come in, row by row, and the set of values that they collapse to.
+//! Input hashes, row by row, and the set of values that they collapse to.
 //!
 //! Equal rows are the normal case among pictures (black frames, skies), and every search is over *values*: the distinct
 //! rows, numbered by their first row, each with the list of its rows. A value that 5,659 rows share costs one
@@ -70,7 +70,7 @@ impl Rows {
         self.planes[plane][row]
     }
 
-    /// Puts row `order[i]` in place i; a row that is not in `order` is gone.
+    /// Moves row `order[i]` to place i; a row that is not in `order` is dropped.
     pub fn reorder(&mut self, order: &[u32], context: &Context) -> Result<(), SearchError> {
         for plane in &mut self.planes {
             let mut moved = context.vec(order.len())?;
@@ -91,7 +91,7 @@ pub struct Values {
     stride: usize,
     count: usize,
     rows: usize,
-    /// The rows of each value, ascending; `None` where every row is a value.
+    /// The rows of each value, ascending; `None` if every row is a value.
     members: Option<Lists>,
 }
 
@@ -102,8 +102,8 @@ impl Values {
         Self::of(rows, same_as, context)
     }
 
-    /// The same where somebody else has found the equal rows: `firsts[i]`, which is no more than i, is the first row
-    /// that is equal to row i.
+    /// Like [`Values::collapse`], if the equal rows are already known: `firsts[i]`, which is at most i, is the first
+    /// row equal to row i.
     pub fn collapse_by(rows: Rows, firsts: Vec<u32>, context: &Context) -> Result<Self, SearchError> {
         debug_assert!(firsts.len() == rows.count && firsts.iter().zip(0..).all(|(first, row)| *first <= row));
         context.check()?;
@@ -219,7 +219,7 @@ impl Values {
         self.differing(0..self.words.len() / self.stride, a, b)
     }
 
-    /// Whether two values are within the distance of every column. One whose radius is its width is not looked at.
+    /// Whether two values are within the distance of every column. A column whose radius is its width is skipped.
     #[inline]
     pub(crate) fn near(&self, a: u32, b: u32, radii: &[u32]) -> bool {
         let mut first = 0;
@@ -250,7 +250,7 @@ impl Values {
     }
 }
 
-/// Pairs among so many rows.
+/// The number of pairs among `rows` rows.
 pub(crate) fn equal_pairs_of(rows: u64) -> u64 {
     rows * rows.saturating_sub(1) / 2
 }
@@ -275,7 +275,7 @@ impl Members<'_> {
     }
 }
 
-/// A number that equal rows share, and that others hardly ever do.
+/// A hash of a row: equal rows have equal ones, and others hardly ever.
 #[inline(always)]
 fn key(planes: &[Vec<u64>], row: usize) -> u64 {
     let mix = |word: u64| {
@@ -285,12 +285,12 @@ fn key(planes: &[Vec<u64>], row: usize) -> u64 {
     planes.iter().fold(0, |key: u64, plane| mix(key.rotate_left(23) ^ plane[row]))
 }
 
-/// No row before this one is equal to it.
+/// Marks a row without an equal one before it.
 const ITSELF: u32 = u32::MAX;
 
-/// For each row the first row that is equal to it; `None` where all rows differ.
+/// For each row the first row that is equal to it; `None` if all rows differ.
 ///
-/// Rows are dealt out by the upper bits of their key to parts that fit the cache, and each part is sorted by the next
+/// Rows are distributed by the upper bits of their key to parts that fit the cache, and each part is sorted by the next
 /// 32 bits. Each thread reads all rows and keeps those of its parts, so that no two write to one place.
 fn first_equal(rows: &Rows, context: &Context) -> Result<Option<Vec<AtomicU32>>, SearchError> {
     let count = rows.count;
@@ -339,14 +339,14 @@ fn part_of(key: u64, bits: u32) -> usize {
     (key >> (64 - bits)) as usize
 }
 
-/// The parts `first..first + sizes.len()` and where their items go.
+/// The parts `first..first + sizes.len()` and the storage for their items.
 struct Task<'a> {
     first: usize,
     sizes: &'a [usize],
     items: &'a mut [u64],
 }
 
-/// Cuts the parts into `tasks` runs of about as many items.
+/// Cuts the parts into `tasks` runs of about equally many items.
 fn deal<'a>(sizes: &'a [usize], tasks: usize, items: &'a mut [u64]) -> Vec<Task<'a>> {
     let wanted = items.len().div_ceil(tasks);
     let (mut rest_sizes, mut rest_items, mut first, mut dealt) = (sizes, items, 0, Vec::new());
@@ -365,7 +365,7 @@ fn deal<'a>(sizes: &'a [usize], tasks: usize, items: &'a mut [u64]) -> Vec<Task<
 }
 
 impl Task<'_> {
-    /// Fills and sorts the parts; notes for each row the first equal one. Whether there was any.
+    /// Fills and sorts the parts; records for each row the first equal one. Returns whether there was any.
     fn run(self, rows: &Rows, bits: u32, same_as: &[AtomicU32], context: &Context) -> Result<bool, SearchError> {
         let mut ends: Vec<usize> = context.vec(self.sizes.len())?;
         let mut next = 0;
@@ -397,13 +397,13 @@ impl Task<'_> {
     }
 }
 
-/// Notes the first equal row of each row of a run with equal keys, ascending.
+/// Records the first equal row of each row of a run with equal keys, ascending.
 fn note_equal(rows: &Rows, run: &mut [u64], same_as: &[AtomicU32]) -> bool {
     let row_of = |item: &u64| (item & u64::from(u32::MAX)) as usize;
     let equal = |a: usize, b: usize| rows.planes.iter().all(|plane| plane[a] == plane[b]);
     let first = row_of(&run[0]);
     if !run.iter().all(|item| equal(first, row_of(item))) {
-        // Two values share a key: rows of equal words come together, ascending.
+        // Two values share a key: sorting puts rows of equal words together, ascending.
         run.sort_unstable_by(|a, b| {
             let words = |item| rows.planes.iter().map(move |plane| plane[row_of(item)]);
             words(a).cmp(words(b)).then(a.cmp(b))
@@ -443,7 +443,7 @@ fn number(same_as: Vec<AtomicU32>, context: &Context) -> Result<Lists, SearchErr
 mod tests {
     use super::*;
 
-    /// What somebody else has found to be equal gives the values that are found here.
+    /// A precomputed list of equal rows gives the values that are computed here.
     #[test]
     fn collapsed_by_somebody_else() {
         let context = Context::new(1 << 20);
@@ -467,7 +467,7 @@ mod tests {
         }
     }
 
-    /// Different rows with one key, which no test can hope to meet by chance: each finds its own equals.
+    /// Different rows with one key, a collision that no test can expect by chance: each row finds its equals.
     #[test]
     fn rows_that_share_a_key_by_chance() {
         let words = [5u64, 7, 5, 9, 7, 5, 1];

@@ -1,4 +1,4 @@
-//! Groups of images: by the search of `lumina_search`, and of files with the same bytes.
+//! Groups of images: near ones, by `lumina_search`, and files with the same bytes.
 
 use super::input::Images;
 use super::phase;
@@ -13,13 +13,13 @@ use lumina_search::{Rows, Search, Values};
 
 /// A group. Its members begin where those of the group before end.
 pub(super) struct Group {
-    /// Between the two members farthest apart, of 64 bits.
+    /// The distance of the two members farthest apart, of 64 bits.
     pub(super) distance: i16,
     /// Whether all hashes of the rule are equal.
     pub(super) identical: bool,
     /// Where its members end.
     pub(super) end: usize,
-    /// What is near a member, but in no group with it: as many as are kept, and how many there are.
+    /// Images near a member, but in no group with it: those that are kept, and the number of all.
     pub(super) also_near: Vec<u32>,
     pub(super) also_near_count: usize,
 }
@@ -31,12 +31,12 @@ pub(super) struct Formed {
     pub(super) members: Vec<u32>,
     /// The distances of each member to the first of its group, in each hash of the rule.
     pub(super) distances: Vec<u16>,
-    /// Pairs of different hashes that are near, and of images whose hashes are equal.
+    /// Near pairs of different hashes, and pairs of images whose hashes are equal.
     pub(super) near_pairs: u64,
 }
 
-/// Of what is also near, at least as many are kept, and else as many as the group has members: the run is to take room in
-/// proportion to its members.
+/// A group keeps at least this many images that are also near, and else as many as it has members: so the run takes
+/// space in proportion to its members.
 const KEPT: usize = 16;
 
 impl Formed {

@@ -1,7 +1,8 @@
-//! The images of a catalog, in the order in which they are preferred: the best one first, and so the one to keep of a group.
+//! The images of a catalog in order of preference: the best first, which is the one to keep of a group.
 //!
-//! The queries are plain scans, whose rows come at once: between them the job looks whether it is still wanted. What they would sort, count
-//! and join is done here; but for the pictures beside raw files, which are looked for where there are raw files at all.
+//! The queries are plain scans, whose rows come at once: between them the job checks for cancellation. Sorting,
+//! counting and joining is done here, but for the pictures beside raw files, which a query finds where there are raw
+//! files at all.
 
 use super::rule::Parameters;
 use crate::error::LuminaError;
@@ -16,10 +17,10 @@ use std::cmp::Reverse;
 use std::ffi::CString;
 use std::time::Duration;
 
-/// What an image is preferred by: the greater first.
+/// The sort key of images: the greater first.
 type Preference = (bool, i32, Reverse<i64>, i64, Reverse<(u64, i64)>);
 
-/// A file: of which image, on which device, and its number there.
+/// A file: its image, its device, and its inode.
 type File = (i64, i64, i64);
 
 /// An image.
@@ -30,36 +31,36 @@ pub(super) struct Image {
     pub(super) size: i64,
     /// How many files it has.
     pub(super) files: u32,
-    /// Which transaction has written its row: another one later means that it has changed.
+    /// The `xmin` of its row: another one later means that it has changed.
     pub(super) written: u32,
-    /// Whether it does not end before its last pixel.
+    /// Whether the file is not truncated.
     whole: bool,
     /// In hundredths.
     quality: i32,
-    /// Whether its hashes are to be trusted, and it does not stand behind a raw file.
+    /// Whether its hashes are valid, and it does not belong to a raw file.
     valid: bool,
-    /// In microseconds; the latest there are for unknown.
+    /// In microseconds; `i64::MAX` for unknown.
     captured: i64,
     /// The first 64 bits of its checksum.
     checksum: u64,
 }
 
 impl Image {
-    /// Whole, then better, then older, then larger. Of equally good ones that with the smaller checksum: ids are given in the order in
-    /// which threads come back.
+    /// Whole, then better, then older, then larger. Of equally good ones that with the smaller checksum: ids depend on
+    /// the order in which threads finish.
     fn preference(&self) -> Preference {
         (self.whole, self.quality, Reverse(self.captured), self.size, Reverse((self.checksum, self.id)))
     }
 }
 
-/// The images with at least one file that is there: without any there is nothing to keep and nothing to remove.
+/// The images with at least one file that exists: others have nothing to keep and nothing to remove.
 pub(super) struct Images {
-    /// Best first. An image is known by its place here.
+    /// Best first. An image is identified by its place here.
     pub(super) all: Vec<Image>,
     /// The image of each row that is compared, ascending.
     pub(super) compared: Vec<u32>,
-    /// What is compared: the hashes that the rule names, of images whose hashes are to be trusted. An image with several files
-    /// has [`ROWS`] rows: so it makes a group by itself, of which is known what is near, where no other image is in it.
+    /// The compared hashes: those that the rule names, of images whose hashes are valid. An image with several files
+    /// has [`ROWS`] rows: so it forms a group, with what is also near, even where no other image is in it.
     pub(super) rows: Rows,
 }
 
@@ -76,14 +77,14 @@ impl Images {
 /// Columns before the hashes.
 const FIRST_HASH: usize = 9;
 
-/// Pictures that a camera has written beside a raw file, by the same name, where that can be compared.
+/// Pictures that a camera has written beside a raw file, by the same name, where the raw file can be compared.
 const SIBLINGS: &str = "SELECT f.image FROM lumina.image_files r
     JOIN lumina.images ri ON ri.id = r.image AND lumina._is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected'
     JOIN lumina.image_files f ON f.catalog = r.catalog AND f.stem = r.stem AND f.image <> r.image
     JOIN lumina.images i ON i.id = f.image AND i.format IN ('jpeg', 'heic')
     WHERE r.state = 'keep' AND r.missing_since IS NULL AND f.state = 'keep' AND f.missing_since IS NULL AND r.catalog = ";
 
-/// Reads the images, as whoever submitted the job.
+/// Reads the images, as the role that submitted the job.
 pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<Images, Stop> {
     let columns: Vec<String> = parameters.hashes.iter().map(|(name, _)| format!("i.{name}")).collect();
     let widths: Vec<usize> = parameters.hashes.iter().map(|(_, width)| *width).collect();
@@ -108,7 +109,7 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
                 return Err(Stop::Gone);
             }
             transaction::refresh_snapshot();
-            // Who may not read the catalog any more would read no images, and find no duplicates.
+            // A role that may not read the catalog any more would read no images, and find no duplicates.
             job.check_rights()?;
             let begin = |_: &[Column]| Ok(Found { all: Vec::new(), hashes: Rows::new(&widths), has_raw: false });
             let look = || match job.look_within() {
@@ -128,7 +129,7 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
                     |_: &[Column]| Ok(Vec::new()),
                     |files: &mut Vec<File>, row| {
                         look()?;
-                        // One that nothing is known of is a file of its own.
+                        // One without device and inode is a file of its own.
                         let (device, inode) = match row.is_null(1) || row.is_null(2) {
                             true => (i64::MIN, files.len() as i64),
                             false => (row.integer(1), row.integer(2)),
@@ -166,7 +167,7 @@ fn text(statement: String) -> CString {
 /// What was read, in the order in which it came.
 struct Found {
     all: Vec<Image>,
-    /// The hashes of every image; nothing but zeros where they are not to be trusted.
+    /// The hashes of every image; zeros where they are invalid.
     hashes: Rows,
     has_raw: bool,
 }

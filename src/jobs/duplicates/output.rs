@@ -1,4 +1,4 @@
-//! Groups into tables: the new run, its groups and members, in the place of those of the run before.
+//! Writes groups into tables: the new run, its groups and members, which replace those of the run before.
 
 use super::form::{Formed, Group};
 use super::input::Images;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 /// Groups that are written by one statement.
 const GROUPS: usize = 4096;
-/// Images that are looked at by one statement.
+/// Images that are checked by one statement.
 const IMAGES: usize = 65_536;
 
-/// Whether one of the images that are in groups is another than it was when it was read, or is gone.
+/// Whether one of the images in groups has changed since it was read, or is gone.
 pub(super) fn have_changed(job: &Job, images: &Images, formed: &Formed) -> Result<bool, Stop> {
     for members in formed.members.chunks(IMAGES) {
         job.look_within()?;
@@ -34,10 +34,10 @@ pub(super) fn have_changed(job: &Job, images: &Images, formed: &Formed) -> Resul
     Ok(false)
 }
 
-/// Replaces the groups of the catalog. Returns what the job's result says.
+/// Replaces the groups of the catalog. Returns the job's result.
 pub(super) fn write(job: &Job, parameters: &Parameters, images: &Images, formed: &Formed) -> Result<Value, Stop> {
     let catalog = job.catalog;
-    // Members first: each group that goes looks for members of its own.
+    // Members first: deleting a group looks up its members.
     for table in ["duplicate_members", "duplicate_groups"] {
         let delete = format!("DELETE FROM lumina.{table} WHERE catalog = $1");
         statement::any(&delete, &[catalog.into()]);
@@ -86,7 +86,7 @@ pub(super) fn write(job: &Job, parameters: &Parameters, images: &Images, formed:
     }))
 }
 
-/// Writes some groups, and returns how many bytes they are to win back.
+/// Writes some groups, and returns how many bytes they would save.
 fn write_groups(
     job: &Job,
     parameters: &Parameters,
@@ -120,7 +120,7 @@ fn write_groups(
     savings
 }
 
-/// Rows of `duplicate_groups`, a list a column.
+/// Rows of `duplicate_groups`, a list per column.
 #[derive(Default)]
 struct Table {
     ids: Vec<i64>,
@@ -130,7 +130,7 @@ struct Table {
     files: Vec<i32>,
     bytes: Vec<i64>,
     savings: Vec<i64>,
-    /// Arrays as text: Postgres has none of different lengths in one.
+    /// Arrays as text: a Postgres array cannot hold arrays of different lengths.
     near: Vec<String>,
     near_counts: Vec<i32>,
 }
@@ -186,7 +186,7 @@ impl Table {
     }
 }
 
-/// Rows of `duplicate_members`, a list a column.
+/// Rows of `duplicate_members`, a list per column.
 struct Members {
     images: Vec<i64>,
     groups: Vec<i64>,

@@ -1,4 +1,4 @@
-//! The pair rule and the strategy, as the parameters of a job have them: checked when it was submitted, and by the table of runs.
+//! The pair rule and the strategy in the parameters of a job: checked when it was submitted, and by the table of runs.
 
 use crate::jobs::stop::{Failure, Stop};
 use lumina_search::Rule;
@@ -9,24 +9,24 @@ use serde_json::Value;
 /// The hashes of an image: column of `lumina.images`, width in bits.
 const HASHES: [(&str, usize); 4] = [("ahash", 64), ("dhash", 64), ("dct", 64), ("pdq", 256)];
 
-/// Of how many bits distances are told: those of wider hashes are scaled down to it, rounded up.
+/// The width to which distances refer: those of wider hashes are scaled down to it, rounded up.
 const SCALE: usize = 64;
 
-/// What a job was asked for.
+/// The parameters of a job.
 pub(super) struct Parameters {
     pub(super) rule: Value,
     pub(super) strategy: Strategy,
     pub(super) strategy_name: String,
     /// The hashes that the rule names, in the order of [`HASHES`].
     pub(super) hashes: Vec<(&'static str, usize)>,
-    /// Whether the JPEG that a camera wrote beside a raw file stands behind that, and is not compared itself.
+    /// Whether the JPEG that a camera wrote beside a raw file belongs to that, and is not compared itself.
     pub(super) siblings: bool,
     /// For each alternative a radius for each of `hashes`; its width where the alternative does not name it.
     alternatives: Vec<Vec<u32>>,
 }
 
 impl Parameters {
-    /// Those of a job.
+    /// Reads the parameters of a job.
     pub(super) fn read(parameters: &Value) -> Result<Self, Stop> {
         let read = || {
             let rule = parameters.get("rule")?;
@@ -53,7 +53,7 @@ impl Parameters {
         };
         read().ok_or_else(|| {
             let message = format!("the job has parameters that this library does not understand: {parameters}");
-            let hint = "It was submitted by another version: submit it anew.";
+            let hint = "It was submitted by another version: submit it again.";
             Stop::Failed(Failure::new("invalid_parameters", ERRCODE_INVALID_PARAMETER_VALUE, message, hint))
         })
     }
@@ -63,8 +63,8 @@ impl Parameters {
         Rule::any(self.alternatives.clone())
     }
 
-    /// The distance, of 64 bits, that stands for distances in each of `hashes`: the largest of an alternative, in the
-    /// alternative where that is smallest. With one alternative it is at most that one's largest radius where a pair is near.
+    /// The distance, of 64 bits, for distances in each of `hashes`: the largest of an alternative, in the alternative
+    /// where that is smallest. With one alternative a near pair has at most its largest radius.
     pub(super) fn distance(&self, each: &[u16]) -> i16 {
         let of = |radii: &Vec<u32>| {
             let counted =

@@ -1,4 +1,4 @@
-//! The second phase of an import: threads look at the files, this thread writes what they find.
+//! The second phase of an import: threads read the files, this thread writes the outcomes.
 
 use super::Task;
 use super::write::batch;
@@ -23,21 +23,21 @@ use std::time::{Duration, Instant};
 
 /// How many outcomes are written at a time, at most.
 const BATCH: usize = 200;
-/// How long they are kept for, at most.
+/// How long outcomes are kept, at most.
 const OFTEN: Duration = Duration::from_secs(2);
 /// How many rows are read at a time.
 const PAGE: i64 = 1000;
-/// The same of contents that the catalog has.
+/// How many contents of the catalog are read at a time.
 const SIEVED: i64 = 20_000;
 /// How long this thread sleeps, at most.
 const TICK: Duration = Duration::from_millis(20);
 
-/// A file that is not done with.
+/// A file that is not finished.
 struct Pending {
     path: PathBuf,
-    /// In bytes, as the walk has found it.
+    /// In bytes, from the walk.
     size: i64,
-    /// Of an approved preview: what was found then.
+    /// The outcome in an approved preview.
     stored: Option<Outcome>,
 }
 
@@ -66,7 +66,7 @@ struct Look<'a> {
     done: Totals,
 }
 
-/// Looks at all files that have not been looked at.
+/// Reads all files that have no outcome yet.
 pub(super) fn look(job: &Job, task: &Task) -> Result<(), Stop> {
     let (all, done) = job.read(|| Ok(totals(job, task)))?;
     let mut look = Look {
@@ -109,7 +109,7 @@ impl Look<'_> {
                 self.pool.give(task);
             }
             if self.queue.is_empty() {
-                // Nothing to write is no batch: the job has not got any further by it.
+                // An empty batch would reset the job's failures without any progress.
                 if !self.outcomes.is_empty() {
                     self.write()?;
                 }
@@ -164,13 +164,13 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// What an approved preview has found of a file that has not changed since.
+    /// The outcome in an approved preview of a file that has not changed since.
     fn stored(&mut self, outcome: &Outcome) -> Option<Outcome> {
         let is_unchanged = matches!(&outcome.finding, Finding::Skipped { reason } if reason == "unchanged");
         self.pending.get_mut(&outcome.item).filter(|_| is_unchanged)?.stored.take()
     }
 
-    /// A file is done with.
+    /// Finishes a file.
     fn end(&mut self, outcome: Outcome) -> Result<(), Stop> {
         let (job, catalog) = (self.job, &self.catalog);
         let done = self.contents.done(outcome, |sha256| catalog_has(job, catalog, sha256))?;
@@ -188,7 +188,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// The next rows of files that are to be looked at.
+    /// Reads the next rows of files without an outcome.
     fn read(&mut self) -> Result<Vec<visit::Task>, Stop> {
         let state = if self.task.is_approved { "('found', 'ready')" } else { "('found')" };
         let page = format!(
@@ -205,7 +205,7 @@ impl Look<'_> {
         let mut tasks = Vec::with_capacity(rows.len());
         for (item, pending, imported) in rows {
             self.last_item = item;
-            // Of a preview's file what was found is to be written where it is the same; of one that was imported nothing.
+            // An unchanged file of a preview keeps its outcome; an unchanged file that was imported is skipped.
             let known = pending.stored.as_ref().and_then(|stored| stored.stamp).or(imported);
             tasks.push(visit::Task { item, path: pending.path.clone(), known, memory: 0 });
             self.pending.insert(item, pending);
@@ -213,7 +213,7 @@ impl Look<'_> {
         Ok(tasks)
     }
 
-    /// Writes what was found since the last time.
+    /// Writes the outcomes since the last time.
     fn write(&mut self) -> Result<(), Stop> {
         let outcomes = std::mem::take(&mut self.outcomes);
         let unwritten = std::mem::take(&mut self.unwritten);
@@ -233,7 +233,8 @@ impl Look<'_> {
     }
 }
 
-/// What the catalog has by now. Nobody else imports into it meanwhile; what its owner puts there by hand is found when it is written.
+/// The contents in the catalog. Nobody else imports into it meanwhile; what its owner inserts by hand is found when it
+/// is written.
 fn sieve(job: &Job) -> Result<Sieve, Stop> {
     let page = "SELECT i.id, pg_catalog.substr(i.sha256, 1, 8) FROM lumina.images i WHERE i.catalog = $1 AND i.id > $2 ORDER BY i.id LIMIT $3";
     let (mut sieve, mut last) = (Sieve::default(), 0_i64);
@@ -257,7 +258,7 @@ fn catalog_has(job: &Job, catalog: &Sieve, sha256: &Sha256) -> Result<bool, Stop
 }
 
 fn micros(column: &str) -> String {
-    // As numeric: a float8 has no room for microseconds of far times.
+    // As numeric: a float8 is too imprecise for microseconds of far times.
     format!("(pg_catalog.extract('epoch', {column}) * 1000000)::pg_catalog.int8")
 }
 
@@ -277,7 +278,7 @@ fn row(row: &Record<'_>) -> (i64, Pending, Option<Stamp>) {
     (row.known(1), Pending { path, size: row.known(3), stored }, stamp())
 }
 
-/// All files of a job, and those that are done with. In a transaction.
+/// All files of a job, and those that are finished. In a transaction.
 fn totals(job: &Job, task: &Task) -> (Totals, Totals) {
     let sums = format!(
         "SELECT pg_catalog.count(*), coalesce(pg_catalog.sum(t.size), 0)::pg_catalog.int8,
@@ -294,7 +295,7 @@ fn totals(job: &Job, task: &Task) -> (Totals, Totals) {
     totals.unwrap_or_default()
 }
 
-/// Contents that a preview has found already. In a transaction.
+/// Contents that a preview has found before. In a transaction.
 fn found(job: &Job) -> Vec<Sha256> {
     let found =
         "SELECT t.sha256 FROM lumina.import_items t WHERE t.job = $1 AND t.state = 'ready' AND t.sha256 IS NOT NULL";
@@ -303,7 +304,7 @@ fn found(job: &Job) -> Vec<Sha256> {
 }
 
 fn progress(task: &Task, all: Totals, done: Totals) -> Progress {
-    // What a file costs beside its bytes.
+    // A constant cost per file beside its bytes.
     let weight = |totals: Totals| totals.bytes as f64 + 20_000.0 * totals.files as f64;
     let share = if all.files == 0 { 1.0 } else { (weight(done) / weight(all)).min(1.0) };
     Progress {

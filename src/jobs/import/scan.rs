@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// How many rows are written at a time, at most.
 const BATCH: usize = 1000;
-/// How long they are kept for, at most.
+/// How long rows are kept, at most.
 const OFTEN: Duration = Duration::from_secs(1);
 
 /// Walks the directory, or takes the file.
@@ -28,7 +28,7 @@ pub(super) fn scan(job: &Job, task: &Task) -> Result<(), Stop> {
         Place::File => scan.take(&Entry::File { path: task.path.clone(), size: 0 }),
         Place::Directory(_) => {
             let after = job.read(|| Ok(last_path(job)))?;
-            // Opened once more: what was looked at may be long gone.
+            // Opened again: what was checked may be long gone.
             let directory = task.roots.open_directory(&task.path).map_err(LuminaError::ImportPath)?;
             let mut written = Instant::now();
             for entry in Walk::new(&task.roots, directory, after.as_deref()) {
@@ -49,16 +49,16 @@ pub(super) fn scan(job: &Job, task: &Task) -> Result<(), Stop> {
     scan.write(true)
 }
 
-/// Whether the catalog has files that are to be below what is imported. In a transaction.
+/// Whether the catalog has files below the imported directory. In a transaction.
 fn has_files_below(job: &Job, task: &Task) -> bool {
     let below = "SELECT 1 FROM lumina.image_files f WHERE f.catalog = $1 AND f.missing_since IS NULL AND pg_catalog.starts_with(f.path, $2) LIMIT 1";
     let path = task.path.to_string_lossy().trim_end_matches('/').to_owned() + "/";
     statement::any(below, &[job.catalog.into(), path.into()])
 }
 
-/// The last file that an earlier worker of this job has come to.
+/// The last file that an earlier worker of this job has reached.
 fn last_path(job: &Job) -> Option<PathBuf> {
-    // One that was cut would sort elsewhere: then some are come to once more.
+    // A truncated path would sort elsewhere. Without it some files are found twice.
     let last = "SELECT pg_catalog.convert_to(t.path, 'UTF8') FROM lumina.import_items t
         WHERE t.job = $1 AND pg_catalog.octet_length(t.path) < 2490 ORDER BY t.id DESC LIMIT 1";
     statement::row(last, &[job.id.into()], |row| row.utf8(1).map(PathBuf::from)).flatten()
@@ -99,7 +99,7 @@ impl Scan<'_> {
         Progress { phase: "scanning", total, bytes_total, ..Progress::default() }
     }
 
-    /// Writes the rows, and with the last ones that there are no more.
+    /// Writes the rows, and with the last ones that the scan is complete.
     fn write(&mut self, is_last: bool) -> Result<(), Stop> {
         let rows = Value::Array(std::mem::take(&mut self.rows));
         self.job.batch(|| {

@@ -1,4 +1,4 @@
-//! What an import has found, into tables.
+//! Writes the outcomes of an import into tables.
 
 use super::Task;
 use crate::jobs::job::{Job, Progress, sqlstate_text};
@@ -9,7 +9,7 @@ use pgrx::JsonB;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// The row of `sources` of a directory. In a transaction.
+/// The id of a directory in `sources`. In a transaction.
 pub(super) fn source(job: &Job, path: &Path) -> Option<i64> {
     let name = path.file_name().map_or_else(|| "/".into(), |name| name.to_string_lossy().into_owned());
     let path = path.to_string_lossy().into_owned();
@@ -24,8 +24,9 @@ pub(super) fn source(job: &Job, path: &Path) -> Option<i64> {
     })
 }
 
-/// One transaction for outcomes of several files; `progress` is told how many are written with it, and how many of them failed. Where a
-/// row cannot be written, every outcome gets a transaction of its own, and that one a reason. Returns how many failed.
+/// Writes the outcomes of several files in one transaction; `progress` gets the number of written and of failed ones.
+/// Where a row cannot be written, every outcome gets a transaction of its own, and that one a reason. Returns how many
+/// failed.
 pub(super) fn batch(
     job: &Job,
     task: &Task,
@@ -57,14 +58,14 @@ pub(super) fn batch(
     Ok(failed)
 }
 
-/// What Postgres says against the values of a row, if that is what went wrong: class 22 or 23.
+/// The message of an error that the values of a row have caused: class 22 or 23.
 fn refused(stop: &Stop) -> Option<String> {
     let Stop::Failed(failure) = stop else { return None };
     let class = sqlstate_text(failure.sqlstate as i32);
     (class.starts_with("22") || class.starts_with("23")).then(|| failure.message.clone())
 }
 
-/// How many of them failed. In a transaction.
+/// Returns how many of them failed. In a transaction.
 fn write_all(job: &Job, task: &Task, outcomes: &[Outcome]) -> i64 {
     if outcomes.is_empty() {
         return 0;
@@ -76,7 +77,7 @@ fn write_all(job: &Job, task: &Task, outcomes: &[Outcome]) -> i64 {
     statement::rows(write, &arguments, |row| row.known(1)).pop().unwrap_or_default()
 }
 
-/// What is left to be done once all files are looked at; returns what `jobs.result` is to hold. In a transaction.
+/// Does what is left once all files are read; returns the value of `jobs.result`. In a transaction.
 pub(super) fn finish(job: &Job, task: &Task) -> Value {
     let path = task.path.to_string_lossy().into_owned();
     let arguments: [Argument<'_>; 4] = [job.id.into(), job.catalog.into(), path.into(), task.is_preview.into()];

@@ -1,12 +1,12 @@
-//! Catalogs for tests, with rows as an import would have written them; what jobs and runs left.
+//! Catalogs for tests, with rows like those of an import; the results of jobs and runs.
 
 use crate::cluster::wait_until;
 use postgres::Client;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-/// Makes the extension, if it is not there, and a catalog of one image a hash, in the order of the hashes. All hashes of an
-/// image tell the same distances; 13 images of 100 have a second file; sizes, formats and dates vary.
+/// Creates the extension, if missing, and a catalog of one image per hash, in the order of the hashes. All hashes of an
+/// image give the same distances; 13 images of 100 have a second file; sizes, formats and dates vary.
 pub fn fill(session: &mut Client, catalog: &str, hashes: &[u64]) -> i64 {
     session
         .batch_execute("CREATE EXTENSION IF NOT EXISTS lumina; CREATE TEMP TABLE raw (n int8, h text)")
@@ -36,12 +36,12 @@ pub fn fill(session: &mut Client, catalog: &str, hashes: &[u64]) -> i64 {
     id
 }
 
-/// Submits a search for duplicates within a distance; the job.
+/// Submits a search for duplicates within a distance; returns the job.
 pub fn submit(session: &mut Client, catalog: &str, distance: i32) -> i64 {
     session.query_one("SELECT lumina.detect_duplicates($1, $2)", &[&catalog, &distance]).expect("a job").get(0)
 }
 
-/// The state of a job as `job_progress` shows it: orphans and fenced ones are told.
+/// The state of a job in `job_progress`, which also shows orphaned and fenced jobs.
 pub fn state(session: &mut Client, job: i64) -> String {
     let row = session.query_opt("SELECT state FROM lumina.job_progress WHERE job = $1", &[&job]).expect("job_progress");
     row.map_or_else(|| "gone".into(), |row| row.get(0))
@@ -67,7 +67,7 @@ pub fn wait_for_end(session: &mut Client, job: i64) -> String {
     last
 }
 
-/// Everything that the current run of a catalog says, but for its numbers; nothing where it has none.
+/// Everything about the current run of a catalog, except its numbers; empty if it has none.
 pub const RESULT: &str = "
     SELECT coalesce(md5(string_agg(g::text, '|' ORDER BY g)), 'none') || ' ' || count(*) FROM (
         SELECT row(g.kind, g.distance, g.images, g.files, g.bytes, g.savings, g.also_near_count,
@@ -76,13 +76,13 @@ pub const RESULT: &str = "
         JOIN lumina.duplicate_members m ON m.group_id = g.id
         WHERE r.is_current AND r.catalog = (SELECT c.id FROM lumina.catalogs c WHERE c.name = $1) GROUP BY g.id, g.run, g.catalog) g";
 
-/// The same, of a catalog.
+/// [`RESULT`] for a catalog.
 pub fn result(session: &mut Client, catalog: &str) -> String {
     session.query_one(RESULT, &[&catalog]).expect("the result of a run").get(0)
 }
 
-/// What no moment may leave behind: groups or members of no current run, several current runs of a catalog, jobs that have
-/// lost their worker, files that an import has not looked at.
+/// What must never be left behind: groups or members of no current run, several current runs of a catalog, jobs that
+/// have lost their worker, files that an import has not visited.
 pub fn leftovers(session: &mut Client) -> Vec<String> {
     let look = "
         SELECT 'group of an old run' FROM lumina.duplicate_groups g JOIN lumina.duplicate_runs r ON r.id = g.run WHERE NOT r.is_current

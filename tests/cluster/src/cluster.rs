@@ -1,4 +1,4 @@
-//! The life of a server: made, started, stopped, killed, restarted, followed by a standby, removed.
+//! The life cycle of a server: created, started, stopped, killed, restarted, replicated, removed.
 
 use crate::installation::{give, program, system_program};
 use crate::watchdog::Watchdog;
@@ -8,10 +8,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How long anything may take before a test fails: far more than it takes on a slow machine.
+/// Timeout of all operations: far more than they take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The port that names the socket. Each cluster has a folder of its own, so that it need not be free.
+/// The port that names the socket. Each cluster has a folder of its own, so the port need not be free.
 const PORT: u16 = 5432;
 
 /// The data directory, in the server's folder.
@@ -38,17 +38,17 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A new server with Postgres's own settings, but no fsync, and the extension not yet created.
+    /// Starts a server with default settings, but without fsync; the extension is not yet created.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// The same with settings.
+    /// Starts a server with these settings.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::start_in(&[], settings)
     }
 
-    /// The same with variables in the server's environment.
+    /// Starts a server with these settings and environment variables.
     pub fn start_in(environment: &[(String, String)], settings: &[(&str, &str)]) -> Self {
         let cluster = Cluster::empty(environment);
         run(program("initdb")
@@ -67,7 +67,7 @@ impl Cluster {
         cluster
     }
 
-    /// A streaming standby of this server, caught up to now.
+    /// A streaming standby of this server, caught up.
     pub fn standby(&self) -> Self {
         let standby = self.base_backup(&["-R"]);
         standby.restart();
@@ -75,7 +75,7 @@ impl Cluster {
         standby
     }
 
-    /// A server made from a base backup of this one, which knows nothing of it.
+    /// A server made from a base backup of this one, and independent of it.
     pub fn copy(&self) -> Self {
         let copy = self.base_backup(&[]);
         copy.restart();
@@ -96,7 +96,7 @@ impl Cluster {
     }
 
     fn empty(environment: &[(String, String)]) -> Self {
-        // Directly under /tmp: the name of a socket has room for a hundred characters.
+        // Directly under /tmp: a socket's path has at most about a hundred characters.
         let folder = tempfile::Builder::new().prefix("lumina-").tempdir_in("/tmp").expect("a temporary folder");
         give(folder.path());
         let watchdog = Watchdog::watch(folder.path().join(DATA));
@@ -118,7 +118,7 @@ impl Cluster {
         PORT
     }
 
-    /// What the server wrote to its log so far.
+    /// The server's log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -151,13 +151,12 @@ impl Cluster {
         run(self.control("stop").args(["-w", "-t", "120", "-m", mode]));
     }
 
-    /// Gives every page a checksum, which the server then keeps and looks at. It is stopped for that. From Postgres 18 on
-    /// a new server has them.
+    /// Enables data checksums; the server is stopped for that. From Postgres 18 on a new server has them.
     pub fn enable_checksums(&self) {
         self.set_checksums("on", "--enable");
     }
 
-    /// Takes the checksums of pages away, where there are any.
+    /// Disables data checksums, if they are enabled.
     pub fn disable_checksums(&self) {
         self.set_checksums("off", "--disable");
     }
@@ -181,7 +180,7 @@ impl Cluster {
         run(self.control("promote").args(["-w", "-t", "120"]));
     }
 
-    /// Kills the postmaster with SIGKILL, as the kernel would, and waits until its children have noticed and gone.
+    /// Kills the postmaster with SIGKILL, and waits until its children have noticed and exited.
     pub fn kill(&self) {
         let pid = self.postmaster().expect("the server runs");
         let children = children_of(pid);
@@ -194,8 +193,8 @@ impl Cluster {
         postmaster_of(&self.data())
     }
 
-    /// Limits the address space of the postmaster, and with it of sessions that start from now on, to what it has and as
-    /// many bytes more: what `ulimit -v` does.
+    /// Limits the address space of the postmaster, and with it of sessions that start later, to its current size plus
+    /// `more` bytes: like `ulimit -v`.
     pub fn limit_address_space(&self, more: u64) {
         let pid = self.postmaster().expect("the server runs").to_string();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the status of a process");
@@ -214,7 +213,7 @@ impl Cluster {
         self.config(database, role).connect(NoTls).expect("a session starts")
     }
 
-    /// A session as by [`Self::connect`], if the server can start one.
+    /// Like [`Self::connect`], if the server can start a session.
     pub fn try_connect(&self) -> Option<Client> {
         self.config("postgres", "postgres").connect(NoTls).ok()
     }
@@ -231,7 +230,7 @@ impl Cluster {
             primary.connect().query_one("SELECT pg_current_wal_flush_lsn()::text", &[]).expect("LSN").get(0);
         let reached = format!("SELECT pg_last_wal_replay_lsn() >= '{target}'");
         wait_until("the standby has caught up", || {
-            // What is replayed meanwhile can end the statement, and the session: then it has not caught up yet.
+            // Replay can cancel the statement, or end the session: then it has not caught up yet.
             let answer = self.try_connect().and_then(|mut session| session.query_one(&reached, &[]).ok());
             answer.is_some_and(|row| row.get::<_, Option<bool>>(0) == Some(true))
         });
@@ -262,12 +261,12 @@ impl Drop for Cluster {
     }
 }
 
-/// Waits until a condition holds; panics, naming it, when that takes too long.
+/// Waits until a condition holds; panics with its name after a timeout.
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
     wait_until_within(PATIENCE, what, condition);
 }
 
-/// The same with a patience of the caller's own.
+/// [`wait_until`] with another timeout.
 pub fn wait_until_within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -284,7 +283,7 @@ pub(crate) fn run(command: &mut Command) -> String {
     text
 }
 
-/// Whether a process exists; one that has ended counts until it was waited for, as it does for Postgres's lock file.
+/// Whether a process exists; a zombie counts, as it does for Postgres's lock file.
 fn alive(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }

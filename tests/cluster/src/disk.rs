@@ -1,4 +1,4 @@
-//! A disk that can be full: a small file system of its own.
+//! A disk that can be filled: a small file system of its own.
 
 use crate::installation;
 use postgres::Client;
@@ -10,7 +10,7 @@ use std::process::Command;
 pub struct Disk(PathBuf);
 
 impl Disk {
-    /// Mounts one, for the user who runs the servers; `None` where we may not.
+    /// Mounts one, for the user who runs the servers; `None` without the right to mount.
     pub fn mount(folder: PathBuf) -> Option<Self> {
         std::fs::create_dir_all(&folder).unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(&folder).output();
@@ -21,12 +21,12 @@ impl Disk {
         Some(Disk(folder))
     }
 
-    /// Where it is.
+    /// Its mount point.
     pub fn folder(&self) -> &Path {
         &self.0
     }
 
-    /// Leaves room for so many bytes more than are used, in pages.
+    /// Limits it to its used size plus `bytes`, in pages.
     pub fn leave(&self, bytes: u64) {
         let used = Command::new("df").args(["--output=used", "-B1"]).arg(&self.0).output().unwrap();
         let used = String::from_utf8_lossy(&used.stdout).lines().last().unwrap().trim().parse::<u64>().unwrap();
@@ -41,7 +41,7 @@ impl Drop for Disk {
     }
 }
 
-/// Looks that a job that has failed says that the disk is full.
+/// Asserts that a failed job reports a full disk.
 pub fn assert_disk_full(session: &mut Client, job: i64) {
     let error = "SELECT error_code, error_sqlstate, error_hint FROM lumina.jobs WHERE id = $1";
     let row = session.query_one(error, &[&job]).unwrap();

@@ -1,4 +1,4 @@
-//! A server with a GPU: the stand-in for the driver (`tests/libcuda`) is what its GPU process finds.
+//! A server with a GPU: its GPU process finds the stand-in for the driver (`tests/libcuda`).
 
 use crate::cluster::{Cluster, wait_until};
 use crate::installation::give;
@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// What the stand-in pretends to be, and does wrong.
+/// The card that the stand-in emulates, and its faults.
 #[derive(Debug)]
 pub struct Card {
     folder: TempDir,
 }
 
 impl Card {
-    /// A card as by the lines of a control file (`tests/libcuda/src/control.rs`).
+    /// A card described by the lines of a control file (`tests/libcuda/src/control.rs`).
     pub fn new(lines: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("lumina-card-").tempdir_in("/tmp").expect("a temporary folder");
         let card = Card { folder };
@@ -30,7 +30,7 @@ impl Card {
         self.folder.path().join(name)
     }
 
-    /// Changes it, for a driver that runs as well.
+    /// Changes it, also for a running driver.
     pub fn set(&self, lines: &str) {
         let new = self.path("control.new");
         let text = format!("report {}\n{lines}\n", self.path("report").display());
@@ -38,7 +38,7 @@ impl Card {
         std::fs::rename(new, self.path("control")).expect("a control file");
     }
 
-    /// The driver goes away, or comes back.
+    /// Installs the driver, or removes it.
     pub fn install(&self, is_there: bool) {
         let (here, away) = (self.path("libcuda.so.1"), self.path("away"));
         let (from, to) = if is_there { (away, here) } else { (here, away) };
@@ -55,7 +55,7 @@ impl Card {
         Cluster::start_in(&variables, settings)
     }
 
-    /// What the last report says: calls, what is alive, and lines of its own kind by their first word.
+    /// The last report: calls, live objects, and other lines by their first word.
     pub fn report(&self) -> Report {
         let text = std::fs::read_to_string(self.path("report")).unwrap_or_default();
         let last = text.split("process ").last().unwrap_or_default();
@@ -73,7 +73,7 @@ impl Card {
         report
     }
 
-    /// Has the driver report at its next call, which `act` is to cause.
+    /// Makes the driver report at its next call, which `act` must cause.
     pub fn report_now(&self, lines: &str, word: &str, mut act: impl FnMut()) -> Report {
         let _ = std::fs::remove_file(self.path("report"));
         self.set(&format!("{lines}\nreport-now {word}"));
@@ -87,14 +87,14 @@ impl Card {
     }
 }
 
-/// What a driver says of itself.
+/// A driver's report.
 #[derive(Debug, Default)]
 pub struct Report {
     /// How often each function was called.
     pub calls: BTreeMap<String, u64>,
-    /// How much of each kind there is.
+    /// The number of live objects of each kind.
     pub alive: BTreeMap<String, u64>,
-    /// What no driver reports.
+    /// Faults that no real driver reports.
     pub faults: Vec<String>,
     is_whole: bool,
 }

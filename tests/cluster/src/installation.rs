@@ -1,4 +1,4 @@
-//! Which Postgres the clusters run, and as whom.
+//! Which Postgres the clusters run, and as which user.
 //!
 //! The private copy that `scripts/setup` unpacks, with lumina installed into it by `scripts/install-private`. Postgres
 //! refuses to run as root, so that root runs it as the user `$LUMINA_RUN_AS`, `postgres` if that is not set.
@@ -14,7 +14,7 @@ pub fn programs() -> PathBuf {
     folder
 }
 
-/// One of Postgres's programs, run as the user who runs the servers.
+/// One of Postgres's programs, run as the servers' user.
 pub fn program(name: &str) -> Command {
     as_server_user(&programs().join(name))
 }

@@ -1,4 +1,5 @@
-//! The ways in which jobs are ended in the middle, for real: seven that kill, stop or cancel, and five that take their ground away.
+//! The ways in which jobs are interrupted for real: seven that kill, stop or cancel, and five that remove what they
+//! work on.
 
 use crate::catalog::{leftovers, wait_for_end};
 use crate::cluster::{Cluster, Shutdown, wait_until};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How long a server may take to notice that a process was killed.
 const NOTICE: Duration = Duration::from_secs(10);
 
-/// How a job is ended.
+/// How a job is interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// SIGKILL to its worker.
@@ -24,13 +25,13 @@ pub enum Way {
     CancelJob,
     /// SIGKILL to the postmaster.
     KillPostmaster,
-    /// A shutdown that ends everything at once.
+    /// An immediate shutdown.
     Immediate,
-    /// A shutdown that tells everything to end.
+    /// A fast shutdown.
     Fast,
 }
 
-/// All of them.
+/// All ways.
 pub const WAYS: [Way; 7] = [
     Way::KillWorker,
     Way::TerminateBackend,
@@ -42,24 +43,24 @@ pub const WAYS: [Way; 7] = [
 ];
 
 impl Way {
-    /// Whether the job is to be cancelled by it, and not to go on.
+    /// Whether it cancels the job, which then must not resume.
     pub fn cancels(self) -> bool {
         matches!(self, Way::CancelBackend | Way::CancelJob)
     }
 
-    /// Whether it is the server that it ends.
+    /// Whether it stops the server.
     pub fn ends_server(self) -> bool {
         matches!(self, Way::KillPostmaster | Way::Immediate | Way::Fast)
     }
 
-    /// Does it. Whether a worker was there to be hit.
+    /// Does it. Returns whether it hit a worker.
     pub fn strike(self, cluster: &Cluster, session: &mut Client, job: i64) -> bool {
         let pid = "SELECT worker_pid FROM lumina.jobs WHERE id = $1 AND state = 'running'";
         let worker = |session: &mut Client| session.query_opt(pid, &[&job]).unwrap().map(|row| row.get::<_, i32>(0));
         match self {
             Way::KillWorker => {
                 let Some(pid) = worker(session) else { return false };
-                // It may have ended since.
+                // The worker may have exited since.
                 return std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success();
             }
             Way::TerminateBackend | Way::CancelBackend => {
@@ -75,15 +76,15 @@ impl Way {
         true
     }
 
-    /// Starts the server again where it is down, and returns a session as soon as it takes one. `session` is one from before, `hit`
-    /// what [`Way::strike`] said.
+    /// Starts the server again if it is down, and returns a session as soon as one is accepted. `session` is an older
+    /// one, `hit` the result of [`Way::strike`].
     pub fn recover(self, cluster: &Cluster, session: &mut Client, hit: bool) -> Client {
         if !cluster.running() {
             cluster.restart();
         }
         if self == Way::KillWorker && hit {
-            // The postmaster ends all sessions; it needs a moment to notice. A worker that had ended already, and was only not
-            // waited for yet, is no crash: if it was one, the job does not end, for which the test waits.
+            // The postmaster ends all sessions; it needs a moment to notice. A worker that had already exited, but was
+            // not yet reaped, is no crash: otherwise the job does not end, and the test fails waiting for it.
             let struck = Instant::now();
             while !session.is_closed() && session.simple_query("").is_ok() && struck.elapsed() < NOTICE {
                 std::thread::sleep(Duration::from_millis(20));
@@ -93,7 +94,7 @@ impl Way {
     }
 }
 
-/// A session, as soon as the server takes one.
+/// A session, as soon as the server accepts one.
 pub fn connect(cluster: &Cluster) -> Client {
     let mut config = Config::new();
     config.host_path(cluster.socket_folder()).port(cluster.port()).dbname("postgres").user("postgres");
@@ -105,8 +106,8 @@ pub fn connect(cluster: &Cluster) -> Client {
     session.unwrap()
 }
 
-/// Does `work` while a reader looks, as fast as it can, at what must hold at every moment: `look` panics where it does not. The server
-/// may go down at any time. `work` is given what panics where the reader has. Returns how often it has looked.
+/// Runs `work` while a reader checks, as fast as it can, what must always hold: `look` panics if it does not. The
+/// server may go down at any time. `work` gets a function that panics if the reader has. Returns the number of checks.
 pub fn under_a_reader(
     cluster: &Cluster,
     mut look: impl FnMut(&mut Client) -> Result<(), postgres::Error> + Send,
@@ -128,7 +129,7 @@ pub fn under_a_reader(
     reads.load(Ordering::Acquire)
 }
 
-/// Ends the reader, also where the work panics: it would be waited for.
+/// Stops the reader even if the work panics: it would be joined.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -147,7 +148,7 @@ impl Hits {
         self.0[way as usize] += usize::from(hit);
     }
 
-    /// In words; panics where one way has never hit.
+    /// In words; panics if one way has never hit.
     pub fn told(&self) -> String {
         let told: Vec<String> = WAYS.iter().map(|&way| format!("{way:?} {}", self.0[way as usize])).collect();
         assert!(self.0.iter().all(|hits| *hits > 0), "a way never hit a running job: {told:?}");
@@ -155,8 +156,9 @@ impl Hits {
     }
 }
 
-/// Drops catalog, extension and database at random moments of a job, `LUMINA_KILLS` times, `default` if nobody says how often: the worker
-/// is soon gone, and nothing is left. `furnish` fills a database for the job that `submit` starts; both are given a session in it.
+/// Drops catalog, extension and database at random moments of a job, `LUMINA_KILLS` times, by default `default`: the
+/// worker soon exits, and nothing is left. `furnish` fills a database for the job that `submit` starts; both get a
+/// session in it.
 pub fn drop_at_every_moment(
     cluster: &Cluster,
     default: u64,

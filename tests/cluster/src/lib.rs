@@ -4,21 +4,21 @@
 //! when it is dropped. It can be stopped in each of Postgres's ways, killed for real, restarted, and given a standby.
 //! Sessions are [`postgres::Client`]s, as many as a test wants, or runs of `psql`.
 //!
-//! - [`catalog`]: catalogs with rows as an import would write them, and what a run left.
-//! - [`gpu`]: a server with a GPU, which the stand-in for the driver pretends to be.
+//! - [`catalog`]: catalogs with rows like those of an import, and the results of a run.
+//! - [`gpu`]: a server with a GPU, emulated by the stand-in for the driver.
 //! - [`installation`]: which Postgres, and the user who runs it.
-//! - [`cluster`]: the server's life.
-//! - [`disk`]: a disk that can be full.
-//! - [`kills`]: the ways in which jobs are ended in the middle.
-//! - [`pictures`]: a directory to import, and whether an import has found what is in it.
-//! - [`photos`]: directories of pictures that are made, and imports of them.
-//! - [`psql`]: what a user types, and what comes back; dumps.
+//! - [`cluster`]: the server's life cycle.
+//! - [`disk`]: a disk that can be filled.
+//! - [`kills`]: the ways in which jobs are interrupted.
+//! - [`pictures`]: a directory to import, and a check of the result.
+//! - [`photos`]: directories of generated pictures, and imports of them.
+//! - [`psql`]: psql sessions and their output; dumps.
 //! - [`sessions`]: sessions that wait, and statements that run beside others.
-//! - [`report`]: what tests say and are told.
+//! - [`report`]: messages of tests, and their settings.
 //! - [`random`]: random hashes, the same ones each time.
 //! - `watchdog`: ends a test that hangs.
 //!
-//! Everything here panics where it fails: it is for tests alone, and a test that cannot start its server has failed.
+//! Everything here panics on failure: it is for tests alone, and a test that cannot start its server has failed.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test harness: a failure is a failed test")]
 
 pub mod catalog;

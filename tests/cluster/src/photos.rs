@@ -1,7 +1,7 @@
-//! Directories of photographs for tests of imports: pictures that are made, and what becomes of them.
+//! Directories of generated photographs for tests of imports, and the outcome of the imports.
 //!
-//! A [`Folder`] lies directly under /tmp, belongs to the user who runs the servers, and is removed when dropped. Pictures
-//! are the same each time; two of different seeds are not near one another.
+//! A [`Folder`] lies directly under /tmp, belongs to the user who runs the servers, and is removed when dropped.
+//! Pictures are deterministic; two of different seeds are not near one another.
 
 use crate::cluster::wait_until;
 use crate::installation::give;
@@ -27,22 +27,22 @@ impl Default for Folder {
 }
 
 impl Folder {
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// The same as a text.
+    /// Its path as text.
     pub fn text(&self) -> &str {
         self.path().to_str().expect("a path in UTF-8")
     }
 
-    /// A place in it.
+    /// A path in it.
     pub fn at(&self, name: impl AsRef<Path>) -> PathBuf {
         self.path().join(name)
     }
 
-    /// Makes or overwrites a file, with the directories that it needs.
+    /// Creates or overwrites a file, with the directories that it needs.
     pub fn put(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.at(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder is made");
@@ -51,10 +51,10 @@ impl Folder {
     }
 }
 
-/// A picture of waves and spots, with enough to be seen in it for every hash.
+/// A picture of waves and spots, with enough detail for every hash.
 pub fn picture(seed: u64, width: u32, height: u32) -> DynamicImage {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bd1_e995);
-    // Waves on a small picture, which is then blown up: quick, and smooth as photographs are.
+    // Waves on a small picture, which is then enlarged: fast, and smooth like photographs.
     let waves: Vec<[f32; 5]> = (0..8)
         .map(|_| {
             let mut number = |most: u64| random.below(most * 1000) as f32 / 1000.0;
@@ -109,7 +109,7 @@ pub fn with_segment(jpeg: &[u8], marker: u8, data: &[u8]) -> Vec<u8> {
     [&jpeg[..2], &[0xff, marker], &length, data, &jpeg[2..]].concat()
 }
 
-/// A JPEG whose EXIF tells its orientation.
+/// A JPEG with an orientation in its EXIF data.
 pub fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let tags = tiff(&[(0x112, 3, u32::from(orientation))], 8);
     with_segment(jpeg, 0xe1, &[b"Exif\0\0".as_slice(), &tags].concat())
@@ -127,7 +127,7 @@ pub fn dng(jpeg: &[u8]) -> Vec<u8> {
     file
 }
 
-/// A header, then a directory that the header says is at `first`: each entry with its type and its one value.
+/// A header that places a directory at `first`, and the directory: each entry with its type and its one value.
 fn tiff(entries: &[(u16, u16, u32)], first: u32) -> Vec<u8> {
     let mut bytes = [b"II*\0".as_slice(), &first.to_le_bytes(), &(entries.len() as u16).to_le_bytes()].concat();
     for (tag, kind, value) in entries {
@@ -139,7 +139,7 @@ fn tiff(entries: &[(u16, u16, u32)], first: u32) -> Vec<u8> {
     bytes
 }
 
-/// A PNG that claims to have as many pixels as it likes.
+/// A PNG that claims this size.
 pub fn claiming_png(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = png(1, 16, 16);
     bytes[16..20].copy_from_slice(&width.to_be_bytes());
@@ -155,12 +155,12 @@ pub fn claiming_png(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-/// A checksum.
+/// The SHA-256 checksum.
 pub fn sha256(bytes: &[u8]) -> Vec<u8> {
     Sha256::digest(bytes).to_vec()
 }
 
-/// The bytes of a photograph that is shared between projects; says so where it is not there.
+/// The bytes of a photograph that is shared between projects; prints a note if it is missing.
 pub fn shared(name: &str) -> Option<Vec<u8>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/photos").join(name);
     let bytes = std::fs::read(&path).ok();
@@ -170,19 +170,19 @@ pub fn shared(name: &str) -> Option<Vec<u8>> {
     bytes
 }
 
-/// Makes the extension, if it is not there, and a catalog.
+/// Creates the extension, if missing, and a catalog.
 pub fn make_catalog(session: &mut Client, catalog: &str) -> i64 {
     session.batch_execute("CREATE EXTENSION IF NOT EXISTS lumina").expect("the extension");
     session.query_one("SELECT lumina.create_catalog($1)", &[&catalog]).expect("a catalog").get(0)
 }
 
-/// Submits an import; the job.
+/// Submits an import; returns the job.
 pub fn submit_import(session: &mut Client, catalog: &str, path: &Path) -> i64 {
     let path = path.to_str().expect("a path in UTF-8");
     session.query_one("SELECT lumina.import($1, $2)", &[&catalog, &path]).expect("a job").get(0)
 }
 
-/// Submits a preview and waits until it is ready; the job.
+/// Submits a preview and waits until it is ready; returns the job.
 pub fn preview(session: &mut Client, catalog: &str, path: &Path) -> i64 {
     let path = path.to_str().expect("a path in UTF-8");
     let submit = "SELECT lumina.import($1, $2, preview => true)";
@@ -191,14 +191,14 @@ pub fn preview(session: &mut Client, catalog: &str, path: &Path) -> i64 {
     job
 }
 
-/// Imports, and waits for the job to succeed; the job.
+/// Imports, and waits for the job to succeed; returns the job.
 pub fn import(session: &mut Client, catalog: &str, path: &Path) -> i64 {
     let job = submit_import(session, catalog, path);
     wait_for_state(session, job, "succeeded");
     job
 }
 
-/// Waits until a job is in a state that it does not leave by itself, and panics if that is another one.
+/// Waits until a job is neither queued nor running; panics unless its state is then `state`.
 pub fn wait_for_state(session: &mut Client, job: i64, state: &str) {
     let look = "SELECT state::text, coalesce(error, ''), coalesce(error_code, '') FROM lumina.jobs WHERE id = $1";
     wait_until(&format!("job {job} is {state}"), || {
@@ -210,7 +210,7 @@ pub fn wait_for_state(session: &mut Client, job: i64, state: &str) {
     });
 }
 
-/// What became of each file of an import: by its path below `folder`, state and reason with a space between.
+/// The outcome of each file of an import: by its path below `folder`, state and reason with a space between.
 pub fn items(session: &mut Client, job: i64, folder: &Path) -> BTreeMap<String, String> {
     let read = "SELECT path, concat_ws(' ', state, reason) FROM lumina.import_items WHERE job = $1";
     let root = format!("{}/", folder.display());
@@ -223,7 +223,7 @@ pub fn items(session: &mut Client, job: i64, folder: &Path) -> BTreeMap<String, 
     items
 }
 
-/// Every word of an import that is no true sum over its rows: in its result, in the summary, in the job itself.
+/// Every counter of an import that is not the true sum over its rows: in its result, in the summary, in the job itself.
 pub fn wrong_counters(session: &mut Client, job: i64) -> Vec<String> {
     let look = "
         WITH t AS (SELECT * FROM lumina.import_items WHERE job = $1),

@@ -1,5 +1,5 @@
-//! A directory to import: small made pictures among copies, flat, large and damaged ones and files that are none; and what an import must
-//! find in it, computed from the files alone.
+//! A directory to import: small generated pictures among copies, flat, large and damaged ones and other files; and the
+//! expected result of an import, computed from the files alone.
 
 use crate::cluster::Cluster;
 use crate::installation::give;
@@ -8,24 +8,24 @@ use postgres::Client;
 use std::collections::{BTreeMap, BTreeSet};
 use tempfile::TempDir;
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// A picture.
     Picture,
-    /// One in which nothing is to be seen.
+    /// A picture without detail.
     Flat,
-    /// The beginning of a picture, and then something else.
+    /// The beginning of a picture, and then garbage.
     Damaged,
-    /// Nothing.
+    /// An empty file.
     Empty,
     /// A text.
     Text,
     /// An edit of the picture of the same name.
     Edit,
-    /// A film.
+    /// A video.
     Film,
-    /// What has a dot for its first character.
+    /// A file whose name begins with a dot.
     Hidden,
 }
 
@@ -48,7 +48,7 @@ impl What {
         matches!(self, What::Picture | What::Flat)
     }
 
-    /// Whether its name says that it is left alone.
+    /// Whether it is skipped by its name.
     fn is_left(self) -> bool {
         matches!(self, What::Edit | What::Film | What::Hidden)
     }
@@ -66,15 +66,15 @@ struct File {
 #[derive(Debug)]
 pub struct Pictures {
     folder: TempDir,
-    /// By path, and so in the order in which an import comes to them.
+    /// By path, and so in the order of an import.
     files: BTreeMap<String, File>,
 }
 
-/// How many entries it has.
+/// The number of entries.
 const FILES: u64 = 1250;
 
 impl Pictures {
-    /// Makes one, the same each time, which the server may import.
+    /// Makes one, deterministically, which the server may import.
     pub fn make(cluster: &Cluster) -> Self {
         let folder = tempfile::Builder::new().prefix("lumina-pictures-").tempdir_in("/tmp").unwrap();
         give(folder.path());
@@ -82,7 +82,7 @@ impl Pictures {
         let mut random = Random(7);
         let mut made: Vec<Vec<u8>> = Vec::new();
         for n in 0..FILES {
-            // The order of names is none of contents.
+            // The order of names differs from that of contents.
             let mix = n * 7919 % FILES;
             let name = |prefix: &str, extension: &str| format!("{:02}/{prefix}{mix:04}.{extension}", mix / 90);
             match n % 20 {
@@ -102,7 +102,7 @@ impl Pictures {
                 10 => {
                     let cut = picture(&mut random, 48);
                     let garbage = [&cut[..40], &random.next().to_ne_bytes().repeat(20)].concat();
-                    // Two that are the same are looked at at the same time.
+                    // Two equal files are visited at the same time.
                     pictures.put(name("damaged", "png"), What::Damaged, &garbage);
                     pictures.put(name("damaged", "png.bak"), What::Damaged, &garbage);
                 }
@@ -140,23 +140,24 @@ impl Pictures {
         self.folder.path().to_str().unwrap().into()
     }
 
-    /// Where the files are that are looked into, in the order in which an import comes to them.
+    /// The paths of the files that are opened, in the order of an import.
     pub fn looked_into(&self) -> Vec<&str> {
         self.files.iter().filter(|(_, file)| !file.what.is_left()).map(|(path, _)| path.as_str()).collect()
     }
 
-    /// Where the last file is.
+    /// The path of the last file.
     pub fn last(&self) -> &str {
         self.files.keys().next_back().unwrap()
     }
 
-    /// Submits an import of the directory; the job.
+    /// Submits an import of the directory; returns the job.
     pub fn submit(&self, session: &mut Client, catalog: &str, preview: bool) -> i64 {
         let import = "SELECT lumina.import($1, $2, preview => $3)";
         session.query_one(import, &[&catalog, &self.path(), &preview]).unwrap().get(0)
     }
 
-    /// What is wrong with a catalog whose last import, of this directory, has succeeded. `anew` says that there was none before it.
+    /// The errors in a catalog whose last import, of this directory, has succeeded. `anew`: there was no import before
+    /// it.
     pub fn mistakes(&self, session: &mut Client, catalog: &str, job: i64, anew: bool) -> Vec<String> {
         let mut mistakes = self.mistakes_of_items(session, job, anew);
         mistakes.extend(self.mistakes_of_files(session, catalog));
@@ -271,7 +272,7 @@ impl Pictures {
     }
 }
 
-/// A picture, as good as never the same: blocks of grey.
+/// A practically unique picture: blocks of grey.
 fn picture(random: &mut Random, side: u32) -> Vec<u8> {
     let block = side.div_ceil(12) as usize;
     let mut pixels = Vec::new();
@@ -282,7 +283,7 @@ fn picture(random: &mut Random, side: u32) -> Vec<u8> {
     png(side, &pixels)
 }
 
-/// A square PNG of bytes of grey; what is missing is as what is there.
+/// A square PNG of grey bytes; missing ones repeat the existing ones.
 fn png(side: u32, pixels: &[u8]) -> Vec<u8> {
     let length = (side * side) as usize;
     let mut pixels = pixels.repeat(length.div_ceil(pixels.len()));

@@ -1,11 +1,11 @@
-//! What a user types into psql, and what comes back; dumps and restores.
+//! Runs psql like a user, and returns its output; dumps and restores.
 
 use crate::cluster::{Cluster, run};
 use crate::installation::program;
 use std::io::Write;
 use std::process::Stdio;
 
-/// What a run of psql left.
+/// The output of a psql run.
 #[derive(Debug)]
 pub struct Output {
     /// Standard output and standard error, in the order in which they were written.
@@ -15,11 +15,11 @@ pub struct Output {
 }
 
 impl Cluster {
-    /// Runs a script in psql, as the superuser, going on after errors, and returns everything as a user would see it:
+    /// Runs a script in psql, as the superuser, continuing after errors, and returns everything that a user would see:
     /// the statements echoed, the results, the errors with SQLSTATE, detail and hint.
     pub fn transcript(&self, database: &str, script: &str) -> String {
         let output = self.psql(database, &["-a", "-q", "-v", "VERBOSITY=verbose"], script);
-        // The errors' places in the source are no promise.
+        // The source positions of errors are not stable.
         output.text.lines().filter(|line| !line.starts_with("LOCATION:")).flat_map(|line| [line, "\n"]).collect()
     }
 
@@ -32,7 +32,7 @@ impl Cluster {
 
     /// Runs psql with options and a script.
     pub fn psql(&self, database: &str, options: &[&str], script: &str) -> Output {
-        // Both streams into one pipe, so that errors stand where they happened.
+        // Both streams into one pipe, so that errors appear where they occurred.
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let mut command = program("psql");
         command.args(["-X", "-U", "postgres", "-h"]).arg(self.socket_folder());
@@ -45,7 +45,7 @@ impl Cluster {
         let typing = std::thread::spawn(move || stdin.write_all(script.as_bytes()));
         let mut text = String::new();
         std::io::Read::read_to_string(&mut reader, &mut text).expect("psql writes UTF-8");
-        // psql that stops at an error does not read the rest: a broken pipe is no failure.
+        // After an error psql does not read the rest of the script: a broken pipe is no failure.
         drop(typing.join());
         Output { text, success: child.wait().expect("psql ends").success() }
     }
@@ -62,7 +62,7 @@ impl Cluster {
         self.client_with(name, arguments, &[])
     }
 
-    /// The same with environment variables.
+    /// [`Self::client`] with environment variables.
     pub fn client_with(&self, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> String {
         let mut command = program(name);
         command.args(["-U", "postgres", "-h"]).arg(self.socket_folder()).args(["-p", &self.port().to_string()]);

@@ -1,4 +1,4 @@
-//! Random numbers and hashes for tests, the same ones each time, so that a failure can be repeated.
+//! Deterministic random numbers and hashes for tests, so that a failure can be repeated.
 
 /// A small generator with its seed in the source.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ impl Random {
         self.next() % limit
     }
 
-    /// A hash of so many bytes.
+    /// A hash of `bytes` bytes.
     pub fn hash(&mut self, bytes: usize) -> Vec<u8> {
         // Dark, bright and mixed ones: equal and nearly equal hashes must occur.
         match self.below(4) {
@@ -28,7 +28,7 @@ impl Random {
         }
     }
 
-    /// A copy with some bits turned over.
+    /// A copy with some bits flipped.
     pub fn near(&mut self, hash: &[u8]) -> Vec<u8> {
         let mut copy = hash.to_vec();
         for _ in 0..self.below(12) {

@@ -1,8 +1,8 @@
-//! What tests say to those who see them pass, and what they are told by the environment.
+//! Messages of tests that are shown even on success, and settings from the environment.
 
 use std::io::Write;
 
-/// Says something also where the test passes, which println does not.
+/// Prints even if the test passes, which println does not.
 #[allow(clippy::explicit_write, reason = "eprintln is captured")]
 pub fn say(what: &str) {
     writeln!(std::io::stderr(), "{what}").expect("standard error is there");

@@ -10,7 +10,7 @@ pub fn waits(admin: &mut Client, pid: i32, event: &str) -> bool {
     admin.query_one(waiting, &[&pid, &event]).unwrap().get(0)
 }
 
-/// Runs a statement in a session of its own thread, which gives both back, and when it ended.
+/// Runs a statement in a session on its own thread, which returns both and the time of the end.
 pub fn start(mut session: Client, statement: String) -> JoinHandle<(Client, Result<(), Error>, Instant)> {
     std::thread::spawn(move || {
         let result = session.batch_execute(&statement);

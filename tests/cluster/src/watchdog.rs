@@ -1,4 +1,4 @@
-//! A test that hangs is ended, and named: by itself it would keep the whole run waiting, and nobody would know which.
+//! Ends and names a test that hangs: otherwise it would block the whole run, and nobody would know which test it is.
 
 use crate::report::{number, say};
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-/// Seconds that a server may live in a test: five times as long as the longest takes. `LUMINA_TEST_LIMIT` sets another
-/// limit, for the long forms.
+/// Seconds that a server may live in a test: five times the longest test. `LUMINA_TEST_LIMIT` sets another limit, for
+/// the long forms.
 const LIMIT: u64 = 1200;
 /// How long the test then has to fail by itself.
 const LAST_WORDS: Duration = Duration::from_secs(60);
@@ -20,11 +20,10 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Watches the server whose data directory this is, for the test that runs on the current thread. Nothing, where that
-    /// is no test's.
+    /// Watches the server with this data directory, for the test on the current thread. Does nothing outside of tests.
     pub(crate) fn watch(data: PathBuf) -> Option<Self> {
         let current = std::thread::current();
-        // Each test has a thread of its name; benches and examples run on the main one.
+        // Each test has a thread of its name; benches and examples run on the main thread.
         let test = current.name().filter(|&name| name != "main")?.to_owned();
         let limit = number("LUMINA_TEST_LIMIT", LIMIT);
         let (alive, gone) = channel::<()>();
@@ -44,8 +43,8 @@ impl Watchdog {
     }
 }
 
-/// Tells what the processes of a server are at, and kills them: the postmaster first, which would start others, and with it
-/// those that stand still, which would outlive it.
+/// Prints what the processes of a server do, and kills them: the postmaster first, which would start others, and also
+/// stopped ones, which would outlive it.
 fn kill(data: &Path) {
     let Some(postmaster) = crate::cluster::postmaster_of(data) else { return };
     let processes: Vec<u32> = [postmaster].into_iter().chain(crate::cluster::children_of(postmaster)).collect();
@@ -55,6 +54,6 @@ fn kill(data: &Path) {
         let state = status.lines().find_map(|line| line.strip_prefix("State:")).unwrap_or("gone");
         say(&format!("{pid}: {}: {} {}", title.trim(), state.trim(), read("wchan")));
     }
-    // Some may have ended since.
+    // Some may have exited since.
     let _ = Command::new("kill").arg("-9").args(processes.iter().map(u32::to_string)).output();
 }

@@ -1,11 +1,11 @@
-//! What EXPLAIN tells of rows that row-level security hides: estimates do not depend on what is in them.
+//! EXPLAIN on rows that row-level security hides: estimates do not depend on their contents.
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{fill, submit, wait_for_end};
 use postgres::{Client, SimpleQueryMessage};
 use std::collections::BTreeSet;
 
-/// Columns that have statistics: which tie rows together, or say how far work is. A new one is to be decided on.
+/// Columns that have statistics: which link rows, or show the progress of work. A new one needs a decision.
 const ANALYZED: &str = "
     catalog_grants.catalog catalogs.id
     duplicate_groups.catalog duplicate_groups.id duplicate_groups.kind duplicate_groups.run
@@ -18,7 +18,7 @@ const ANALYZED: &str = "
     sidecars.catalog sidecars.file sidecars.kind
     sources.catalog sources.id";
 
-/// A catalog of somebody else's with 3000 images, and one of three images that the role `stranger` may read.
+/// A catalog of another role with 3000 images, and one of three images that the role `stranger` may read.
 fn world() -> (Cluster, Client, Client) {
     let cluster = Cluster::start();
     let mut admin = cluster.connect();
@@ -58,7 +58,7 @@ fn estimate(session: &mut Client, statement: &str) -> String {
 #[test]
 fn estimates_tell_nothing_of_rows_that_are_hidden() {
     let (_cluster, mut admin, mut stranger) = world();
-    // Every column of every table, and every comparison with what is there, with what is between, and with what is beyond.
+    // Every column of every table, compared with an existing value, one in between, and one beyond.
     let columns = "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE c.relnamespace = 'lumina'::regnamespace AND c.relkind = 'r' AND c.relname <> 'workers_stopped' AND attnum > 0 ORDER BY 1, a.attnum";
     let columns = admin.query(columns, &[]).unwrap();
@@ -117,7 +117,7 @@ fn columns_have_statistics_by_decision() {
     let has = list(&mut admin, has);
     assert!(has.is_subset(&decided), "{has:?}");
     assert!(has.contains("images.catalog") && has.contains("import_items.job"), "{has:?}");
-    // Statistics of several columns, and of expressions, are others' to make only on tables of theirs.
+    // Only a table's owner can create statistics on several columns or on expressions.
     assert_eq!(
         list(&mut admin, "SELECT stxname::text FROM pg_statistic_ext WHERE stxnamespace = 'lumina'::regnamespace"),
         BTreeSet::new()

@@ -1,5 +1,5 @@
-//! Attempts to get around the rights to catalogs: locks, functions and views of others, objects of the same names, roles that
-//! change or go. What each role may do is in `catalog_security.rs`.
+//! Attempts to get around the rights to catalogs: locks, functions and views of others, objects of the same names,
+//! roles that change or disappear. What each role may do is in `catalog_security.rs`.
 
 use super::catalog_security::world::{Stuck, end_of, made_job, outcome, park, submit, text, told, world, world_with};
 use lumina_cluster::Cluster;
@@ -24,7 +24,7 @@ fn locks_of_sql_stop_nobody_and_forge_no_life() {
     let job = stuck.job;
     let orphan = made_job(&cluster, "trip", "running");
     let mut stranger = cluster.connect_to("postgres", "stranger");
-    // Every lock that ours could be taken for: of databases, tables, jobs, places, kinds. None of them is taken.
+    // Every lock that could be confused with ours: databases, tables, jobs, places, kinds. None has an effect.
     let places = "SELECT (SELECT oid::int8 FROM pg_database WHERE datname = current_database()) UNION SELECT 'lumina.jobs'::regclass::oid::int8
         UNION SELECT unnest(ARRAY[0, 1, 2, 3, 19573, 19574, 19575])";
     let free = format!(
@@ -38,7 +38,7 @@ fn locks_of_sql_stop_nobody_and_forge_no_life() {
     let states =
         format!("SELECT string_agg(state, ' ' ORDER BY job) FROM lumina.job_progress WHERE job IN ({job}, {orphan})");
     assert_eq!(text(&mut admin, &states), "running orphaned");
-    // Nobody can end a worker, not even of one's own job; nor is it told to everybody who it is.
+    // Nobody can terminate a worker, not even of one's own job; and its pid is not shown to everybody.
     for role in ["stranger", "curator", "owner"] {
         let mut session = cluster.connect_to("postgres", role);
         for end in ["pg_cancel_backend", "pg_terminate_backend"] {
@@ -68,7 +68,7 @@ fn the_extension_that_a_stranger_has_locked_stops_no_job() {
     assert_eq!(waited, Ok(()), "job {job} waits for a stranger's transaction");
 }
 
-/// Rights are those of the moment in which a job begins, and goes on: groups are never replaced by what a role without
+/// Rights are checked when a job is claimed, and when it continues: groups are never replaced by what a role without
 /// rights sees, which is nothing.
 #[test]
 fn a_right_that_goes_while_a_job_runs() {
@@ -171,13 +171,13 @@ fn functions_and_views_of_others_have_the_rights_of_their_owners() {
     owner.batch_execute(&objects.replace('@', "ours")).unwrap();
     stranger.batch_execute(&objects.replace('@', "theirs")).unwrap();
 
-    // The owner, by what is the stranger's.
+    // The owner, through the stranger's objects.
     assert_eq!(outcome(&mut owner, "SELECT theirs.search()"), "42704");
     assert_eq!(text(&mut owner, "SELECT theirs.counted()::text"), "0");
     assert_eq!(text(&mut owner, "SELECT count(*)::text FROM theirs.seen"), "6"); // the view lends no rights, and takes none away
     assert_eq!(text(&mut admin, "SELECT theirs.counted()::text"), "0");
     assert_eq!(outcome(&mut admin, "SELECT theirs.search()"), "42704");
-    // The stranger, by what is the owner's: what a function lends is lent, and the job is the owner's.
+    // The stranger, through the owner's objects: a function lends its rights, the job is the owner's.
     assert_eq!(text(&mut stranger, "SELECT ours.counted()::text"), "6");
     assert_eq!(text(&mut stranger, "SELECT count(*)::text FROM ours.seen"), "0");
     assert_eq!(outcome(&mut stranger, "SELECT ours.searched()"), "42704");
@@ -188,7 +188,7 @@ fn functions_and_views_of_others_have_the_rights_of_their_owners() {
     }
     assert_eq!(end_of(&mut admin, job.parse().unwrap()), "succeeded");
 
-    // The role of the moment counts: neither the session's, nor that of an earlier run of the same plan.
+    // The current role counts: neither the session's, nor that of an earlier run of the same plan.
     let mut idle = cluster.connect_to("postgres", "idle");
     idle.batch_execute("SET ROLE family").unwrap();
     let job = submit(&mut idle, "trip");
@@ -211,7 +211,7 @@ fn functions_and_views_of_others_have_the_rights_of_their_owners() {
     assert_eq!(outcome(&mut admin, "SELECT lumina.detect_duplicates('trip')"), "42704");
 }
 
-/// Conditions that leak see no row that is hidden.
+/// Leaky conditions see no hidden row.
 #[test]
 fn conditions_see_no_hidden_rows() {
     let cluster = world();
@@ -261,8 +261,8 @@ fn conditions_see_no_hidden_rows() {
     assert_eq!(text(&mut stranger, leaked), "trip", "the condition does not leak what may be seen");
 }
 
-/// Functions, operators, types and tables of a stranger's, with the names of those that are meant, before them in the
-/// search_path of whoever calls, of the database, and of the workers.
+/// A stranger's functions, operators, types and tables with the names of the real ones, before them in the search_path
+/// of the caller, of the database, and of the workers.
 const TRAPS: &str = "
     CREATE TABLE theirs.stolen (by text);
     GRANT USAGE ON SCHEMA theirs TO PUBLIC; GRANT INSERT ON theirs.stolen TO PUBLIC;
@@ -300,7 +300,7 @@ fn objects_of_the_same_names_are_not_taken_for_ours() {
     cluster.connect_to("postgres", "stranger").batch_execute(TRAPS).unwrap();
     let failed = made_job(&cluster, "trip", "cancelled");
     let path = "pg_temp, theirs, lumina, public, pg_catalog";
-    // No statement here has an operator or a function of its own: what falls into a trap is the extension's.
+    // No statement here uses an operator or a function itself: what falls into a trap is the extension's.
     admin.batch_execute(&format!("ALTER DATABASE postgres SET search_path = {path}")).unwrap();
     let mut session = cluster.connect_to("postgres", "reader");
     session.batch_execute("SELECT 1::pg_catalog.int8 = 2::pg_catalog.int8, now()").unwrap();

@@ -1,4 +1,5 @@
-//! Rights belong to roles, not to their names: roles that are renamed, dropped and made once more, here and in what is restored.
+//! Rights belong to roles, not to their names: roles that are renamed, dropped and recreated, here and in a restored
+//! dump.
 
 use super::catalog_security::world::{Stuck, end_of, outcome, park, submit, text, told, world, world_with};
 use lumina_cluster::Cluster;
@@ -11,7 +12,7 @@ const GROUP: &str = "SELECT lumina.detect_duplicates('holiday')";
 const HOLDERS: &str = "SELECT string_agg(DISTINCT c.owner::text, ' ') || ': ' || string_agg(g.role || ' ' || g.access || ' by ' || g.granted_by, ', '
     ORDER BY g.role::text) FROM lumina.catalogs c JOIN lumina.catalog_grants g ON g.catalog = c.id WHERE c.name = 'holiday'";
 
-/// What becomes of statements of a role.
+/// The outcomes of a role's statements.
 fn as_role(cluster: &Cluster, role: &str, statements: &[&str]) -> String {
     let mut session = cluster.connect_to("postgres", role);
     statements.iter().map(|statement| outcome(&mut session, statement)).collect::<Vec<_>>().join(" ")
@@ -42,7 +43,7 @@ fn a_rename_takes_rights_along_and_leaves_none_to_the_name() {
     );
     let refused = told(&cluster.connect_to("postgres", "reader").batch_execute(DROP).unwrap_err());
     assert!(refused.1.contains("\"former\""), "{refused:?}");
-    // The job is still of who submitted it, who alone of these can do something with it.
+    // The job still belongs to its submitter, the only one of these who can control it.
     let job = stuck.job;
     let cancel = format!("SELECT lumina.cancel_job({job})");
     assert_eq!(as_role(&cluster, "curator", &[&cancel]), "42704");
@@ -85,11 +86,11 @@ fn a_role_of_an_old_name_inherits_nothing() {
         let all = [SEEN, DROP, GROUP, "SELECT lumina.retry_job(1)", "SELECT lumina.resume_jobs()"];
         assert_eq!(as_role(&cluster, name, &all), "none 42704 42704 42704 42501", "{name}");
     }
-    // Others keep what they have, and are told what to do.
+    // Others keep their rights, and get a hint.
     assert_eq!(as_role(&cluster, "importer", &[SEEN, DROP]), "ok 42501");
     let refused = told(&cluster.connect_to("postgres", "importer").batch_execute(DROP).unwrap_err());
     assert!(refused.1.contains("reassign_catalog('holiday', ...)"), "{refused:?}");
-    // Who is gone is shown by a number, and can be taken off the list by it.
+    // A dropped role is shown as a number, by which it can be removed from the list.
     let gone = text(&mut admin, "SELECT role::text FROM lumina.catalog_grants WHERE catalog = 1 AND access = 'read'");
     assert!(gone.starts_with("unknown (OID="), "{gone}");
     let revoke = |role: &str| format!("SELECT lumina.revoke_catalog('holiday', '{role}', 'read')");
@@ -123,12 +124,12 @@ fn catalogs_are_given_to_roles_whose_rights_the_giver_has() {
     assert_eq!(as_role(&cluster, "member", &[DROP]), "ok");
     admin.batch_execute("REVOKE family FROM owner").unwrap();
     assert_eq!(as_role(&cluster, "owner", &[SEEN, "SELECT lumina.readable_catalog('holiday')"]), "ok 42704");
-    // A job of who was the owner has the rights of that moment.
+    // A job of the former owner has the rights of the moment.
     let job = submit(&mut cluster.connect_to("postgres", "member"), "holiday");
     assert_eq!(end_of(&mut admin, job), "succeeded");
 }
 
-/// Makes roles until one has this OID: so that what is restored could take somebody else for whom it was.
+/// Makes roles until one has this OID: a restored catalog could mistake it for another role.
 fn make_role_with_oid(session: &mut Client, name: &str, oid: u32) {
     let make = format!(
         "DO $$ DECLARE made oid; BEGIN
@@ -148,7 +149,7 @@ fn make_role_with_oid(session: &mut Client, name: &str, oid: u32) {
 fn a_dump_is_matched_by_the_names_of_its_moment_and_once() {
     let cluster = world();
     let mut admin = cluster.connect();
-    // In the dump: an owner that was renamed, a role of his old name, a role that was dropped, one that is not there where it is restored.
+    // In the dump: a renamed owner, a role of its old name, a dropped role, one that is missing where it is restored.
     admin
         .batch_execute(
             "ALTER ROLE owner RENAME TO former; CREATE ROLE owner; DROP ROLE reader; CREATE ROLE guest;
@@ -170,11 +171,11 @@ fn a_dump_is_matched_by_the_names_of_its_moment_and_once() {
     assert_eq!(as_role(&other, "former", &[SEEN, DROP]), "ok ok");
     assert_eq!(as_role(&other, "curator", &[SEEN, GROUP, DROP]), "ok ok 42501");
     assert_eq!(as_role(&other, "member", &[SEEN, GROUP]), "ok ok");
-    // Whose OID is that of somebody there, and who has the name of somebody that was dropped or renamed there.
+    // Roles with the OID of another one there, or with the name of one that was dropped or renamed there.
     for name in ["impostor", "reader", "owner"] {
         assert_eq!(as_role(&other, name, &[SEEN, DROP]), "none 42704", "{name}");
     }
-    // From here on it is the role, whatever its name; and who is not there is nobody, whoever gets the name.
+    // From here on the role counts, whatever its name; and a missing role is nobody, even if another one gets the name.
     admin
         .batch_execute("ALTER ROLE former RENAME TO later; CREATE ROLE former LOGIN; CREATE ROLE guest LOGIN")
         .unwrap();
@@ -183,7 +184,7 @@ fn a_dump_is_matched_by_the_names_of_its_moment_and_once() {
         assert_eq!(as_role(&other, name, &[SEEN, DROP]), "none 42704", "{name}");
     }
     assert!(text(&mut admin, HOLDERS).contains("unknown (guest) read by postgres"), "{}", text(&mut admin, HOLDERS));
-    // Who is nobody here can be given the right once more; and where neither is there, both rows are taken.
+    // A missing role's right can be granted again; and if both are missing, both rows are revoked.
     admin.batch_execute("SELECT lumina.grant_catalog('holiday', 'guest', 'read')").unwrap();
     assert_eq!(as_role(&other, "guest", &[SEEN]), "ok");
     let grants = "SELECT count(*)::text FROM lumina.catalog_grants";
@@ -232,7 +233,7 @@ fn roles_are_written_and_read_as_names() {
     ] {
         assert_eq!(text(&mut admin, query), expected, "{query}");
     }
-    // A role whose name is that of nobody is not taken for nobody, nor nobody for it.
+    // A role whose name is that of a missing one is not taken for it, nor the reverse.
     admin
         .batch_execute("CREATE ROLE \"unknown (x)\" LOGIN; SELECT lumina.reassign_catalog('holiday', 'unknown (x)')")
         .unwrap();

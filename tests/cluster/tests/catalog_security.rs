@@ -1,4 +1,4 @@
-//! Who may do what with catalogs: each role with each action, the privileges of every object, and what is never told.
+//! Who may do what with catalogs: each role with each action, privileges of every object, what is never told.
 //!
 //! Attempts to get around it are in `catalog_forgery.rs`.
 
@@ -9,9 +9,9 @@ use lumina_cluster::postgres::Client;
 use std::collections::BTreeSet;
 use world::{ROLES, made_job, outcome, park, text, told, world};
 
-/// Of each action: what becomes of it, in the order of [`ROLES`]. `none` is a query without rows. The catalogs are `holiday`,
-/// with the curator's job 1, which has succeeded, and job 2, which waits because the superuser has stopped the workers; and
-/// `trip`, with the curator's job 3, which was cancelled.
+/// For each action: its outcome, in the order of [`ROLES`]. `none` is a query without rows. The catalogs are `holiday`,
+/// with the curator's job 1, which has succeeded, and job 2, which waits because the superuser has stopped the workers;
+/// and `trip`, with the curator's job 3, which was cancelled.
 const ACTIONS: [(&str, [&str; 8]); 37] = {
     const OK: &str = "ok";
     const NONE: &str = "none";
@@ -86,7 +86,7 @@ fn each_role_with_each_action() {
             }
         }
     }
-    // Who has not inherited a right may take it on.
+    // A role that has not inherited a right may assume it by SET ROLE.
     let mut idle = cluster.connect_to("postgres", "idle");
     idle.batch_execute("SET ROLE family").unwrap();
     let member = ROLES.iter().position(|role| *role == "member").unwrap();
@@ -121,7 +121,7 @@ fn nobody_writes_to_tables_or_locks_their_rows() {
         let mut session = cluster.connect_to("postgres", role);
         let mut refused = |statement: String| {
             let answer = outcome(&mut session, &statement);
-            // A view that cannot be written at all says that first.
+            // A read-only view reports that first.
             assert!(answer == "42501" || answer == "55000", "{role}: {statement}: {answer}");
         };
         for table in &tables {
@@ -155,7 +155,7 @@ fn nobody_writes_to_tables_or_locks_their_rows() {
     }
 }
 
-/// Internal functions that everybody may call: they answer nothing that is hidden.
+/// Internal functions that PUBLIC may call: they disclose nothing hidden.
 const HARMLESS: [&str; 5] = ["_is_raw", "_job_alive", "_job_place", "_job_right", "_pair_rule"];
 
 #[test]
@@ -184,7 +184,7 @@ fn nobody_calls_internal_functions() {
     }
 }
 
-/// A new object needs a decision: it is to be written into `privileges.rs`.
+/// A new object needs a decision, recorded in `privileges.rs`.
 #[test]
 fn every_object_has_its_privileges() {
     let cluster = world();
@@ -199,7 +199,7 @@ fn every_object_has_its_privileges() {
     }
 }
 
-/// Whoever may not read a catalog is told of it and of its jobs what is told of those that do not exist.
+/// A role that may not read a catalog gets the same answers about it and its jobs as about missing ones.
 #[test]
 fn what_is_hidden_is_not_told() {
     let cluster = world();
@@ -236,14 +236,14 @@ fn what_is_hidden_is_not_told() {
             }
         }
     }
-    // Names of catalogs are unique. That one is taken can be found out, whose it is cannot.
+    // Names of catalogs are unique. That one is taken can be found out, but not by whom.
     let error = cluster.connect_to("postgres", "stranger").batch_execute("SELECT lumina.create_catalog('holiday')");
     let (code, message) = told(&error.unwrap_err());
     assert_eq!(code, "42710");
     assert!(!message.contains("owner"), "{message}");
 }
 
-/// Anybody can listen.
+/// Any role can LISTEN.
 #[test]
 fn notifications_say_no_names() {
     use lumina_cluster::postgres::fallible_iterator::FallibleIterator;

@@ -1,4 +1,4 @@
-//! phash through tokio-postgres: in binary by a type of one's own, in text by a cast, COPY both ways, errors.
+//! phash through tokio-postgres: in binary by a custom type, in text by a cast, COPY both ways, errors.
 //!
 //! The other clients are run by `scripts/test-clients`; `docs/clients.md` shows pieces of this file.
 

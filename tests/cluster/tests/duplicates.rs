@@ -5,7 +5,7 @@ use lumina_cluster::{Cluster, Random};
 use postgres::Client;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An image as the tables have it.
+/// An image in the tables.
 struct Image {
     id: i64,
     size: i64,
@@ -24,13 +24,13 @@ impl Image {
     }
 }
 
-/// A catalog of images of many kinds: near copies in each hash alone and in several, equal ones, flat ones, rejected ones, ones
-/// without files, some with several. Best first: the order in which they are preferred.
+/// A catalog of images of many kinds: near copies in each hash alone and in several, equal ones, flat ones, rejected
+/// ones, ones without files, some with several. Best first: the order of preference.
 fn catalog(session: &mut Client, seed: u64) -> Vec<Image> {
     let mut random = Random(seed);
     let hashes: Vec<u64> = lumina_sets::photo(1500, seed);
     fill(session, "photos", &hashes);
-    // Each hash goes its own way from here: some bits of some of them.
+    // Each hash diverges from here: some bits of some of them.
     let rows = session.query("SELECT id FROM lumina.images ORDER BY id", &[]).unwrap();
     let mut script = String::new();
     for row in &rows {
@@ -130,7 +130,7 @@ fn rule(alternatives: &[&[Radius]]) -> String {
     format!("[{}]", alternatives.iter().map(object).collect::<Vec<_>>().join(", "))
 }
 
-/// Runs a search and compares everything that it wrote with what it is to mean.
+/// Runs a search and compares everything that it wrote with the definition.
 fn check(session: &mut Client, images: &[Image], alternatives: &[&[Radius]], strategy: &str) {
     let what = format!("{} {strategy}", rule(alternatives));
     let submit = "SELECT lumina.detect_duplicates('photos', rule => $1, strategy => $2)";
@@ -144,7 +144,7 @@ fn check(session: &mut Client, images: &[Image], alternatives: &[&[Radius]], str
     let neighbours: Vec<BTreeSet<usize>> =
         (0..images.len()).map(|a| (0..images.len()).filter(|&b| b != a && near(a, b)).collect()).collect();
     let pairs: usize = neighbours.iter().map(BTreeSet::len).sum::<usize>() / 2;
-    // Every distance is told of 64 bits: the largest of an alternative, in the one where that is smallest.
+    // Every distance is scaled to 64 bits: the largest of an alternative, in the alternative where that is smallest.
     let scaled = |distances: &dyn Fn(Radius) -> u32| {
         let of = |all: &&[Radius]| {
             all.iter().map(|radius| (distances(*radius) * 64).div_ceil(64 * radius.2 as u32)).max().unwrap()
@@ -205,7 +205,7 @@ fn check(session: &mut Client, images: &[Image], alternatives: &[&[Radius]], str
             assert!(group.also_near.iter().all(|other| near.contains(other)), "{what}");
         }
     }
-    // Nothing was left out: no two groups, or images in none, could be joined; and every exact copy is in a group.
+    // Complete: no two groups, or ungrouped images, could be joined; every exact copy is in a group.
     let alone = (0..images.len()).filter(|image| !group_of.contains_key(image));
     let classes: Vec<Vec<usize>> =
         found.iter().map(|group| group.members.clone()).chain(alone.map(|image| vec![image])).collect();

@@ -1,16 +1,16 @@
-//! The access method `hamming` on whole servers: it finds what a sequential scan finds, whatever happens meanwhile.
+//! The access method `hamming` on real servers: it finds what a sequential scan finds, whatever happens meanwhile.
 //!
 //! - [`exact`], [`histories`]: every width, radius and skew; random changes in any order.
-//! - [`queries`], [`cursors`]: every shape of query that can reach the index, and what is read while it changes.
-//! - [`ddl`], [`refused`], [`lifetimes`]: every kind of table and index; what is refused, and how; crashes and transactions.
-//! - [`plans`]: when the planner takes it.
-//! - [`load`], [`kills`], [`timeouts`], [`standby`]: many sessions at once, on servers that are killed and followed.
-//! - [`cancel`], [`memory`], [`cold`], [`corrupt`]: ended in the middle; no memory; nothing in the cache; damaged files.
+//! - [`queries`], [`cursors`]: every shape of query that can use the index, and reads during changes.
+//! - [`ddl`], [`refused`], [`lifetimes`]: every kind of table and index; refusals; crashes and transactions.
+//! - [`plans`]: when the planner uses it.
+//! - [`load`], [`kills`], [`timeouts`], [`standby`]: concurrent sessions, on servers that are killed and replicated.
+//! - [`cancel`], [`memory`], [`cold`], [`corrupt`]: cancellation; no memory; cold caches; damage.
 //! - [`old_snapshots`]: snapshots that outlive what they see.
 //! - [`world`]: servers, rows, and the comparison with a sequential scan.
 //!
-//! A short run is part of every test; `LUMINA_LOAD_SECONDS`, `LUMINA_KILLS` and `LUMINA_ROUNDS` make it a long one, and
-//! `LUMINA_SEED` another one.
+//! Every test run includes a short form; `LUMINA_LOAD_SECONDS`, `LUMINA_KILLS` and `LUMINA_ROUNDS` make it long, and
+//! `LUMINA_SEED` changes it.
 
 mod cancel;
 mod cold;

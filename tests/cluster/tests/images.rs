@@ -1,4 +1,4 @@
-//! Images on a real server: the bits that Python's libraries have, cancelling, limits, hostile bytes, parallel workers.
+//! Images on a real server: the bits of Python's libraries, cancellation, limits, hostile bytes, parallel workers.
 
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::{Cluster, Random};
@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Far more than the second that is promised: the machine may be busy.
+/// Far more than the promised second: the machine may be busy.
 const SOON: Duration = Duration::from_secs(5);
 
 fn golden() -> PathBuf {
@@ -46,7 +46,7 @@ fn flat_png(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-/// The tables of `crates/photo/tests/golden` hold what Python's libraries print.
+/// The tables of `crates/photo/tests/golden` hold the output of Python's libraries.
 #[test]
 fn hashes_are_those_of_python() {
     let cluster = Cluster::start();
@@ -102,7 +102,7 @@ fn orientations_of_a_photograph() {
     }
 }
 
-/// What a session answers to a statement that should not succeed.
+/// The SQLSTATE of a statement that should fail.
 fn code(session: &mut Client, statement: &str, image: &[u8]) -> Option<SqlState> {
     session.query(statement, &[&image]).err().map(|error| error.code().unwrap().clone())
 }
@@ -122,8 +122,8 @@ fn cancelled_within_a_second() {
     }
     session.batch_execute("RESET statement_timeout").unwrap();
 
-    // pg_cancel_backend and pg_terminate_backend, at moments all over the way from the first byte to the last hash.
-    // The statement is one message: between two, as of a statement with parameters, a cancel request is lost.
+    // pg_cancel_backend and pg_terminate_backend, at moments from the first byte to the last hash. The statement is one
+    // message: a cancel request between two, as with a statement with parameters, is lost.
     let mut admin = cluster.connect();
     admin.batch_execute("CREATE TABLE photo (bytes bytea)").unwrap();
     admin.execute("INSERT INTO photo VALUES ($1)", &[&image]).unwrap();
@@ -161,7 +161,7 @@ fn cancelled_within_a_second() {
     }
 }
 
-/// An interrupt that is no error does not end a decode: it is served, and the decode goes on.
+/// An interrupt that is no error does not end a decode: it is processed, and the decode continues.
 #[test]
 fn other_interrupts_are_served() {
     let cluster = Cluster::start();
@@ -181,7 +181,7 @@ fn other_interrupts_are_served() {
     assert!(asked > 1 && cluster.log().contains("logging memory contexts of PID"), "{asked}");
 }
 
-/// What is no whole image is an error of those that `docs/reference/errors.md` names, and the server stays up.
+/// Damaged images raise one of the errors in `docs/reference/errors.md`, and the server stays up.
 #[test]
 fn damaged_images() {
     let cluster = Cluster::start();

@@ -1,6 +1,6 @@
-//! Imports of directories: what becomes of each file, of the next import, of previews; cancelled; in little memory.
+//! Imports of directories: the outcome of each file, of the next import, of previews; cancellation; little memory.
 //!
-//! Who may import from where is in `import/rights.rs`; directories that are hostile, or change meanwhile, in `import_hostile.rs`.
+//! Rights to import are tested in `import/rights.rs`; hostile or changing directories in `import_hostile.rs`.
 
 mod limits;
 mod odd;
@@ -23,7 +23,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// A server that imports from everywhere below /tmp, and a catalog.
+/// A server that may import everything below /tmp, and a catalog.
 fn world() -> (Cluster, Client) {
     let cluster = Cluster::start_with(&[("lumina.import_roots", "/tmp")]);
     let mut session = cluster.connect();
@@ -31,8 +31,8 @@ fn world() -> (Cluster, Client) {
     (cluster, session)
 }
 
-/// A directory with what an import may meet, and what is to become of each: `image` and `twin` are pictures of which one is imported
-/// and the other a copy; the words after the state are the format, the size in pixels and the orientation.
+/// A directory with what an import may meet, and the expected outcomes: `image` and `twin` are pictures of which one is
+/// imported and the other a copy; the words after the state are the format, the size in pixels and the orientation.
 fn zoo() -> (Folder, BTreeMap<String, (&'static str, &'static str)>) {
     let folder = Folder::default();
     let mut expected = BTreeMap::new();
@@ -73,19 +73,19 @@ fn zoo() -> (Folder, BTreeMap<String, (&'static str, &'static str)>) {
     if let Some(heic) = shared("heic/iphone_13_pro_max.HEIC") {
         put("phone.jpg", &heic, "imported unsupported_format", "");
     }
-    // Of these the directory alone has a row.
+    // Of these only the directory has a row.
     folder.put("@eaDir/a.jpg/thumb.jpg", &photo);
     folder.put("sub/.git/a.jpg", &photo);
     std::fs::create_dir(folder.at("nothing")).unwrap();
     expected.insert("@eaDir".into(), ("skipped synology", ""));
     expected.insert("sub/.git".into(), ("skipped hidden", ""));
-    // A clock that was far ahead.
+    // The mtime of a clock that was far ahead.
     let future = SystemTime::UNIX_EPOCH + Duration::from_micros(32_503_680_000_123_457);
     File::options().write(true).open(folder.at("b.png")).unwrap().set_modified(future).unwrap();
     (folder, expected)
 }
 
-/// Where the files of a catalog are not as its tables say: rows of files that are no more, of other contents, or with other facts.
+/// Inconsistencies of a catalog with its files: rows of missing files, of other contents, or with other facts.
 fn lies(session: &mut Client) -> Vec<String> {
     let mut lies = Vec::new();
     let read =
@@ -124,7 +124,7 @@ fn set_of<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// The files of a catalog that are marked as gone.
+/// The files of a catalog that are marked as missing.
 fn missing(session: &mut Client, folder: &Folder) -> BTreeSet<String> {
     let read = "SELECT path FROM lumina.image_files WHERE missing_since IS NOT NULL";
     let below = |path: &str| Path::new(path).strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned();
@@ -196,7 +196,7 @@ fn every_file_has_a_row_that_says_what_became_of_it() {
         ("y.xmp", "y.jpg", "edit"),
     ];
     assert_eq!(linked, expected_links.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
-    // Once more: nothing of what was imported is read again, whatever its clock says.
+    // Again: no imported file is read again, whatever its mtime.
     let before: i64 = count(&mut session, "lumina.images");
     let again = import(&mut session, "photos", folder.path());
     for (name, item) in items(&mut session, again, folder.path()) {
@@ -270,12 +270,12 @@ fn what_changes_between_imports() {
     ];
     let found: Vec<(&str, &str)> = found.iter().map(|(name, item)| (name.as_str(), item.as_str())).collect();
     assert_eq!(found, expected);
-    // What a file was is not kept as what it is.
+    // Old facts are not kept for a changed file.
     let gone = ["bad.jpg", "gone.jpg", "link.jpg", "old name.jpg", "other/gone.jpg", "sub/moved.jpg", "text.jpg"];
     assert_eq!(missing(&mut session, &folder), set_of(gone));
     assert_eq!(lies(&mut session), [""; 0]);
     assert_eq!(wrong_counters(&mut session, job), [""; 0]);
-    // Back again, and another one goes. A part of the directory says nothing of what is beside it.
+    // Back again, and another one disappears. Importing a part of the directory says nothing about the rest.
     folder.put("other/gone.jpg", &other);
     std::fs::rename(folder.at(".gone.jpg"), folder.at("gone.jpg")).unwrap();
     std::fs::remove_file(folder.at("kept.jpg")).unwrap();
@@ -300,7 +300,7 @@ fn what_changes_between_imports() {
     assert_eq!(lies(&mut session), [""; 0]);
 }
 
-/// The JPEG that a camera wrote with a raw file stands behind it; a copy of it elsewhere is a duplicate all the same.
+/// A camera's JPEG ranks behind its raw file; a copy of it elsewhere is still a duplicate.
 #[test]
 fn raw_files_and_their_jpegs() {
     let folder = Folder::default();

@@ -1,6 +1,6 @@
-//! Imports whose ground goes away: catalog, extension and database dropped at any moment, the disk full.
+//! Imports that lose what they work on: catalog, extension and database dropped at any moment, the disk full.
 //!
-//! `LUMINA_KILLS` says how often (10 by default), `LUMINA_SEED` where the random numbers begin.
+//! `LUMINA_KILLS` sets the number (10 by default), `LUMINA_SEED` the random seed.
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{leftovers, wait_for_end};
@@ -22,7 +22,7 @@ fn dropped_at_every_moment() {
     drop_at_every_moment(&cluster, 10, furnish, |session| pictures.submit(session, "photos", false));
 }
 
-/// Whoever drops a catalog has its row, and comes from there to its jobs; a worker that writes has its job's row, and what it writes
+/// A drop locks the catalog's row, and then its jobs; a writing worker has locked its job's row, and what it writes
 /// refers to the catalog.
 #[test]
 fn a_drop_in_the_middle_of_a_batch_is_no_deadlock() {
@@ -33,7 +33,7 @@ fn a_drop_in_the_middle_of_a_batch_is_no_deadlock() {
     let blocked = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid <> pg_backend_pid()
         AND (backend_type = $1 OR query LIKE $1) AND cardinality(pg_blocking_pids(pid)) > 0)";
     std::thread::scope(|scope| {
-        // What a worker is to write, by somebody who refers to nothing.
+        // The rows that a worker must write, locked by a session that refers to nothing.
         let mut holder = cluster.connect();
         holder.batch_execute("SET session_replication_role = replica; BEGIN").unwrap();
         let row = "INSERT INTO lumina.sources (catalog, path, name) SELECT c.id, $1, 'held' FROM lumina.catalogs c";
@@ -71,7 +71,7 @@ fn the_disk_is_full() {
         job = Some(submitted);
         submitted
     };
-    // While files are found, and while they are looked at: of each job there is what it has committed.
+    // While files are found, and while they are analyzed: each job has what it has committed.
     let room: [u64; 5] = [0, 40_960, 160_000, 400_000, 400_000];
     let mut imported = Vec::new();
     for bytes in room {

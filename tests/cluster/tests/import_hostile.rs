@@ -1,5 +1,5 @@
-//! Imports of what nobody should be able to import, and of directories that are hostile: nothing is read that may not be, no job fails
-//! for a file, and each file has a row that says so.
+//! Forbidden imports, and hostile directories: no forbidden file is read, no job fails for a file, and each file has a
+//! row that says so.
 //!
 //! Files and directories that change while they are imported are in `import_hostile/churn.rs`.
 
@@ -31,7 +31,7 @@ fn count(session: &mut Client, from: &str) -> i64 {
     session.query_one(&format!("SELECT count(*) FROM {from}"), &[]).unwrap().get(0)
 }
 
-/// What an import is refused with: SQLSTATE, message, hint.
+/// The refusal of an import: SQLSTATE, message, hint.
 fn refused(session: &mut Client, path: &str) -> (String, String, String) {
     let error = session.query("SELECT lumina.import('photos', $1)", &[&path]).expect_err(path);
     let error = error.as_db_error().unwrap();
@@ -42,12 +42,12 @@ fn mode(path: &Path, bits: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits)).unwrap();
 }
 
-/// Runs a command of the system's; whether it has succeeded.
+/// Runs a system command; returns whether it succeeded.
 fn system(program: &str, arguments: &[&OsStr]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
 
-/// The user who runs the server, as its errors name it.
+/// The user who runs the server, as named in its errors.
 fn reader() -> String {
     lumina_cluster::installation::server_user().unwrap_or_else(|| {
         let output = Command::new("id").arg("-un").output().unwrap();
@@ -100,7 +100,7 @@ fn paths_that_are_refused() {
             hint.contains("of the server") && hint.contains(&format!("by its user \"{user}\"")),
             "{message}: {hint}"
         );
-        // The same is to be had without a job, step by step.
+        // Without a job, the diagnosis is available step by step.
         if words != "longer than" {
             let steps = session.query("SELECT step, obstacle, hint FROM lumina.check_path($1)", &[&path]).unwrap();
             let (last, before) = steps.split_last().unwrap();
@@ -118,7 +118,7 @@ fn paths_that_are_refused() {
     let steps =
         session.query("SELECT obstacle FROM lumina.check_path($1)", &[&format!("{root}/in/photo.jpg")]).unwrap();
     assert!(steps.len() == 3 && steps.iter().all(|row| row.get::<_, Option<&str>>(0).is_none()));
-    // What the server lives in, whatever the roots, by whatever name.
+    // The server's own directories, whatever the roots, by any name.
     session.batch_execute("ALTER SYSTEM SET lumina.import_roots = '/'").unwrap();
     give(place.path());
     mode(place.path(), 0o700);
@@ -138,7 +138,7 @@ fn paths_that_are_refused() {
     mode(&folder.at("secret"), 0o755);
 }
 
-/// A mount that is taken away.
+/// A mount that is unmounted when dropped.
 struct Mount(PathBuf);
 
 impl Drop for Mount {
@@ -177,7 +177,7 @@ fn what_stands_below_a_directory() {
     }
     put(OsStr::from_bytes(b"caf\xe9.jpg"), "caf\\xe9.jpg", "failed name_not_utf8");
     put(OsStr::from_bytes(b"dir \xff/plain.jpg"), "dir \\xff/plain.jpg", "failed name_not_utf8");
-    // A path as long as may be, and one that is longer.
+    // A path of the maximum length, and a longer one.
     let dir = "d".repeat(240);
     let mut deep = PathBuf::new();
     while folder.text().len() + 1 + deep.as_os_str().len() + 241 <= 2500 {
@@ -227,7 +227,7 @@ fn what_stands_below_a_directory() {
     let (_cluster, mut session) = world(folder.text());
     let job = import(&mut session, "photos", folder.path());
     drop(mount);
-    // A path that is no text may be shown in a way that no path has.
+    // A path that is not UTF-8 may be shown in a form that no real path has.
     let plain = |(path, item): (String, String)| (path.trim_start_matches('/').replace("//", "/"), item);
     let mut found: BTreeMap<String, String> = items(&mut session, job, folder.path()).into_iter().map(plain).collect();
     let cut = found
@@ -254,7 +254,7 @@ fn what_stands_below_a_directory() {
             session.query_one(&format!("SELECT count(*) FROM lumina.{table} WHERE sha256 = $1"), &[&secret]).unwrap();
         assert_eq!(known.get::<_, i64>(0), 0, "{table} knows what is outside");
     }
-    // What cannot be read is not gone; nor is what is below it.
+    // What cannot be read is not missing; nor is what is below it.
     let missing = "lumina.image_files WHERE missing_since IS NOT NULL";
     mode(&folder.at("loop"), 0o000);
     mode(&folder.at("é.jpg"), 0o000);
@@ -280,7 +280,7 @@ fn what_stands_below_a_directory() {
     assert_eq!(count(&mut session, missing), 0);
 }
 
-/// A name that is no text has a row of its own, also where another name looks the same.
+/// A name that is not UTF-8 has its own row, even if another name looks the same.
 #[test]
 fn names_that_look_the_same() {
     let folder = Folder::default();

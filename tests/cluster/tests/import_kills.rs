@@ -1,9 +1,9 @@
-//! Imports that are ended in the middle, for real, in every way, at the boundaries of their phases and at random moments: each time the
-//! import goes on by itself from the last batch that it has committed, what was done is not done again, and in the end the catalog holds
-//! what is in the directory, once.
+//! Imports that are interrupted for real, in every way, at the boundaries of their phases and at random moments: each
+//! time the import resumes by itself from the last batch that it has committed, finished work is not repeated, and in
+//! the end the catalog holds what is in the directory, once.
 //!
-//! `LUMINA_KILLS` says how often (21 by default), `LUMINA_SEED` where the random numbers begin. No moment but the random ones depends on
-//! how fast the machine is: the worker is kept waiting for a row that a session holds, until it is hit.
+//! `LUMINA_KILLS` sets the number (21 by default), `LUMINA_SEED` the random seed. Only the random moments depend on the
+//! speed of the machine: otherwise the worker waits for a row that a session has locked, until it is hit.
 
 use lumina_cluster::catalog::{leftovers, state};
 use lumina_cluster::cluster::wait_until;
@@ -14,25 +14,25 @@ use lumina_cluster::{Cluster, Random};
 use postgres::Client;
 use std::time::{Duration, Instant};
 
-/// Within which time of the server's being up a job has been resumed, or has ended as it is to.
+/// The time after the server is up within which a job is resumed, or has ended.
 const SOON: Duration = Duration::from_secs(2);
 
-/// When it happens.
+/// When the interruption happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// The job has a worker, which has done nothing.
     Claimed,
     /// Some files have rows, others not yet.
     Scanning,
-    /// All files have rows, none was looked at.
+    /// All files have rows, none was analyzed.
     Scanned,
-    /// Some were looked at.
+    /// Some were analyzed.
     Analyzing,
-    /// All that is left is the last transaction.
+    /// Only the last transaction is left.
     Finishing,
-    /// Some files of a preview were looked at.
+    /// Some files of a preview were analyzed.
     Previewing,
-    /// A preview is ready; or, where it is the worker that is hit, has been approved and claimed.
+    /// A preview is ready; or, if the worker is hit, has been approved and claimed.
     Approved,
     /// Some files of an approved preview were imported.
     Importing,
@@ -40,7 +40,7 @@ enum Stage {
     Random,
 }
 
-/// As many as have no divisor with the number of ways: in 70 rounds each meets each.
+/// A number coprime to the number of ways: in 70 rounds each stage meets each way.
 const STAGES: [Stage; 10] = [
     Stage::Analyzing,
     Stage::Claimed,
@@ -54,20 +54,20 @@ const STAGES: [Stage; 10] = [
     Stage::Approved,
 ];
 
-/// Where a worker is kept waiting.
+/// Where a worker is made to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spot {
-    /// Before it looks into the directory.
+    /// Before it reads the directory.
     Claimed,
-    /// Before it writes the last rows of files that were found.
+    /// Before it writes the last rows of the found files.
     Scanning,
-    /// Before it writes the batch with this one of the files that are looked into.
+    /// Before it writes the batch with this one of the analyzed files.
     Item(usize),
     /// Before the last transaction.
     Finishing,
 }
 
-/// A file that is not of the first batch that is written: that has 200 files, and those that have waited for them.
+/// A file after the first batch: that has 200 files, and those that have waited for them.
 const LATER: usize = 450;
 
 struct World {
@@ -80,7 +80,7 @@ impl World {
         let cluster = Cluster::start_with(&[
             ("shared_preload_libraries", "lumina"),
             ("lumina.launcher_interval", "60"),
-            // The reader's: Postgres 15 itself panics where the postmaster dies under a parallel query that is compiled.
+            // For the reader: Postgres 15 itself panics if the postmaster dies under a JIT-compiled parallel query.
             ("jit", "off"),
             ("max_parallel_workers_per_gather", "0"),
         ]);
@@ -95,7 +95,8 @@ impl World {
         self.pictures.submit(session, "photos", preview)
     }
 
-    /// A session that holds what a worker needs at a spot. The item must be there, or must not be there yet, as the spot has it.
+    /// A session that locks what a worker needs at a spot. The item must exist, or must not exist yet, as the spot
+    /// requires.
     fn hold(&self, job: i64, spot: Spot) -> Client {
         let mut holder = connect(&self.cluster);
         holder.batch_execute("BEGIN").unwrap();
@@ -122,11 +123,11 @@ impl World {
         holder
     }
 
-    /// Lets workers take a job that waits, until its one waits at a spot.
+    /// Lets workers take a queued job, until its worker waits at a spot.
     fn halt(&self, session: &mut Client, job: i64, spot: Spot) -> Client {
         let scanned = "SELECT checkpoint ? 'scanned' FROM lumina.jobs WHERE id = $1";
         let is_scanned: bool = session.query_one(scanned, &[&job]).unwrap().get(0);
-        // What has no row yet cannot be held: the worker is kept from ending the scan meanwhile.
+        // A missing row cannot be locked: the worker is kept from ending the scan meanwhile.
         let first = if matches!(spot, Spot::Item(_)) && !is_scanned { Spot::Scanning } else { spot };
         let mut holder = self.hold(job, first);
         session.batch_execute("SELECT lumina.resume_jobs()").unwrap();
@@ -140,10 +141,10 @@ impl World {
         holder
     }
 
-    /// Crashes a worker that waits at a spot. No other takes the job before `resume_jobs`.
+    /// Crashes a worker that waits at a spot. No other one takes the job before `resume_jobs`.
     fn lose_worker(&self, session: &mut Client, job: i64, spot: Spot) -> Client {
         let holder = self.halt(session, job, spot);
-        // The worker, which waits, does not see it.
+        // The waiting worker does not notice.
         session.batch_execute("SELECT lumina.stop_workers()").unwrap();
         let hit = Way::KillWorker.strike(&self.cluster, session, job);
         drop(holder);
@@ -178,15 +179,15 @@ fn number_of(session: &mut Client, query: &str) -> i64 {
     session.query_one(query, &[]).unwrap().get(0)
 }
 
-/// What an import is done with, to be compared: for a preview that is what is ready, for others what is imported.
+/// The finished work of an import, for comparison: of a preview what is ready, otherwise what is imported.
 fn done(session: &mut Client, job: i64, approved: bool) -> Vec<(i64, String)> {
-    // Of equal files the end of an import says which is the first, and which are its copies.
+    // The end of an import decides which of equal files is the first, and which are its copies.
     let done = "SELECT t.id, (to_jsonb(t) - 'reason' - 'error')::text FROM lumina.import_items t WHERE t.job = $1
         AND t.state <> 'found' AND NOT ($2 AND t.state = 'ready') ORDER BY t.id";
     session.query(done, &[&job, &approved]).unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-/// What must hold at every moment of an import: no batch is there in part, and nothing is more than complete.
+/// What must always hold during an import: no partial batch, and no excess.
 fn look(session: &mut Client) -> Result<(), postgres::Error> {
     let wrong = "
         SELECT 'image without a file' FROM lumina.images i WHERE NOT EXISTS (SELECT FROM lumina.image_files f WHERE f.image = i.id)
@@ -202,17 +203,17 @@ fn look(session: &mut Client) -> Result<(), postgres::Error> {
     Ok(())
 }
 
-/// One import that is hit once, with what is to be known of it.
+/// One import that is interrupted once, with its expectations.
 struct Round<'a> {
     world: &'a World,
     way: Way,
     stage: Stage,
-    /// When, at a random moment; and of an import that was a preview first.
+    /// For a random moment: when, and whether the import was a preview first.
     moment: (Duration, bool),
 }
 
 impl Round<'_> {
-    /// Whether it hit a worker, and how long it took to be resumed, or to end.
+    /// Returns whether it hit a worker, and how long it took to be resumed, or to end.
     fn run(&self, session: &mut Client) -> (bool, Duration) {
         let (world, way, stage) = (self.world, self.way, self.stage);
         let what = format!("{way:?} at {stage:?} ({:?})", self.moment);
@@ -242,7 +243,7 @@ impl Round<'_> {
         let end = wait_for_stop(session, job);
         let is_right = if way.cancels() { end == "cancelled" || !is_held } else { end != "cancelled" };
         assert!(is_right, "{what}: {end}");
-        // What was done with before is as it was: it has not been looked at again.
+        // Finished work is unchanged: it has not been repeated.
         let after = done(session, job, is_approved);
         let missing = before.iter().find(|item| after.binary_search(item).is_err());
         assert_eq!(missing, None, "{what}: {} of {} files", after.len(), before.len());
@@ -250,7 +251,8 @@ impl Round<'_> {
         (hit, took)
     }
 
-    /// Submits the import, and waits until it is where it is to be hit: the job, whether it is an approved preview, what holds it.
+    /// Submits the import, and waits until it is at its spot: the job, whether it is an approved preview, what blocks
+    /// it.
     fn begin(&self, session: &mut Client) -> (i64, bool, Option<Client>) {
         let world = self.world;
         let (moment, was_preview) = self.moment;
@@ -282,7 +284,7 @@ impl Round<'_> {
         (job, is_approved, holder)
     }
 
-    /// Has the import done, whatever became of it, and looks that all is as it is to be.
+    /// Completes the import, whatever became of it, and checks everything.
     fn end(&self, session: &mut Client, job: i64, end: &str, what: &str) {
         let (mut last, mut end) = (job, end.to_owned());
         while end != "succeeded" {
@@ -348,7 +350,7 @@ fn killed_at_every_moment() {
     assert!(!world.cluster.log().contains("PANIC"), "{}", world.cluster.log());
 }
 
-/// A job that has lost its worker three times has failed, unless it has committed something in between.
+/// A job that has lost its worker three times fails, unless it has committed something in between.
 #[test]
 fn a_batch_is_what_counts_as_getting_further() {
     let world = World::make();
@@ -365,13 +367,13 @@ fn a_batch_is_what_counts_as_getting_further() {
     assert_eq!(world.pictures.mistakes(&mut session, "photos", job, true), [""; 0]);
     session.batch_execute("SELECT lumina.drop_catalog('photos')").unwrap();
 
-    // At each of these spots everything that an earlier worker has not committed is done anew, and nothing more.
+    // At each of these spots all uncommitted work of an earlier worker is repeated, and nothing more.
     let mut job = world.submit_stopped(&mut session, false);
     for spot in [Spot::Claimed, Spot::Item(0), Spot::Finishing] {
         for _ in 0..3 {
             session = world.lose_worker(&mut session, job, spot);
         }
-        // What the first of the three has committed is no failure of it.
+        // The first one's commits do not count as its failure.
         if spot != Spot::Claimed {
             session = world.lose_worker(&mut session, job, spot);
         }

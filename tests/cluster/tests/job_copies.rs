@@ -1,4 +1,4 @@
-//! Dumps, copies and standbys: rows come along, jobs do not go on by themselves but where the server does.
+//! Dumps, copies and standbys: rows are copied, jobs resume by themselves only where the server itself continues.
 
 use lumina_cluster::catalog::{fill, leftovers, result, state, submit, wait_for_end};
 use lumina_cluster::cluster::wait_until;
@@ -8,7 +8,7 @@ use postgres::error::SqlState;
 
 const LAUNCHED: [(&str, &str); 2] = [("shared_preload_libraries", "lumina"), ("lumina.launcher_interval", "1")];
 
-/// Every table of the catalog layer that a dump holds rows of, but for jobs that have not ended, as text.
+/// Every table of the catalog layer whose rows are dumped, without unfinished jobs, as text.
 fn contents(session: &mut Client) -> Vec<(String, String)> {
     let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'lumina'::regnamespace AND relkind = 'r'
         AND relname <> 'workers_stopped' ORDER BY 1";
@@ -29,7 +29,7 @@ fn contents(session: &mut Client) -> Vec<(String, String)> {
     tables.iter().map(read).collect()
 }
 
-/// A database with rows in every table, and jobs in every state; two of them wait, the workers being stopped.
+/// A database with rows in every table, and jobs in every state; two of them are queued, with the workers stopped.
 fn furnish(session: &mut Client) {
     fill(session, "a", &lumina_sets::photo(2000, 1));
     for distance in [4, 5] {
@@ -63,7 +63,7 @@ fn furnish(session: &mut Client) {
         .unwrap();
 }
 
-/// In a copy: jobs are there but do not run, whatever is done but adopting them.
+/// In a copy: jobs exist but do not run, whatever is done except adopting them.
 fn assert_fenced(session: &mut Client) {
     let workers =
         "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'lumina worker' AND datname = current_database()";
@@ -79,7 +79,7 @@ fn assert_fenced(session: &mut Client) {
         let attempts = "SELECT attempts FROM lumina.jobs WHERE id = $1";
         assert_eq!(session.query_one(attempts, &[&job]).unwrap().get::<_, i32>(0), 0);
     }
-    // One is adopted, the other one cancelled.
+    // One is adopted, the other cancelled.
     assert_eq!(session.query_one("SELECT lumina.adopt_catalog('a')", &[]).unwrap().get::<_, i32>(0), 1);
     assert_eq!(wait_for_end(session, 6), "succeeded");
     assert_eq!(state(session, 7), "fenced");
@@ -111,7 +111,7 @@ fn dumped_and_restored() {
             "plain" => drop(other.sql(way, &plain)),
             "inserts" => drop(other.sql(way, &inserts)),
             "custom" => drop(other.client("pg_restore", &["-d", way, "--exit-on-error", file])),
-            // The tables are the extension's, and pg_restore knows of no order among their rows.
+            // The tables belong to the extension, and pg_restore knows no order among their rows.
             _ => drop(other.client_with(
                 "pg_restore",
                 &["-d", way, "-j4", file],
@@ -123,7 +123,7 @@ fn dumped_and_restored() {
         assert_eq!(result(&mut restored, "a"), groups, "{way}");
         let unended = "SELECT count(*) FROM lumina.jobs WHERE state IN ('queued', 'running')";
         assert_eq!(restored.query_one(unended, &[]).unwrap().get::<_, i64>(0), 0, "{way}");
-        // It is used: numbers go on, jobs run, constraints hold.
+        // The copy is usable: sequences continue, jobs run, constraints hold.
         let newer: i64 = restored.query_one("SELECT lumina.create_catalog('d')", &[]).unwrap().get(0);
         assert!(newer > 3, "{way}");
         restored.batch_execute("SET ROLE curator").unwrap();
@@ -153,7 +153,7 @@ fn cloned_within_the_server() {
     let mut copy = cluster.connect_to("copy", "postgres");
     assert_eq!(contents(&mut copy), before);
     assert_fenced(&mut copy);
-    // The original goes on.
+    // The original continues.
     let mut session = cluster.connect_to("photos", "postgres");
     assert_eq!(session.query_one("SELECT lumina.resume_jobs()", &[]).unwrap().get::<_, i32>(0), 2);
     for job in [6, 7] {
@@ -168,7 +168,7 @@ fn copied_by_a_base_backup() {
     furnish(&mut session);
     let copy = cluster.copy();
     assert_fenced(&mut copy.connect());
-    // The original is still the original, also after a crash.
+    // The original stays the original, also after a crash.
     cluster.kill();
     cluster.restart();
     let mut session = cluster.connect();
@@ -187,7 +187,7 @@ fn read_on_a_standby_and_resumed_after_a_failover() {
     assert_eq!(wait_for_end(&mut session, job), "succeeded");
     let standby = cluster.standby();
     let mut reader = standby.connect();
-    // A job that runs, and is kept from its end.
+    // A running job that is kept from ending.
     let mut holder = cluster.connect();
     holder.batch_execute("BEGIN; SELECT FROM lumina.catalogs FOR NO KEY UPDATE").unwrap();
     let job = submit(&mut session, "a", 4);
@@ -212,7 +212,7 @@ fn read_on_a_standby_and_resumed_after_a_failover() {
     }
     let workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'lumina%'";
     assert_eq!(reader.query_one(workers, &[]).unwrap().get::<_, i64>(0), 0);
-    // The primary is gone, and the standby takes its place: the job goes on there.
+    // The primary is stopped, and the standby promoted: the job continues there.
     cluster.stop(Shutdown::Immediate);
     standby.promote();
     let mut promoted = standby.connect();

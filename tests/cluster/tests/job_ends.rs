@@ -1,6 +1,6 @@
-//! Jobs whose ground goes away: catalog, extension and database dropped at any moment, the disk full.
+//! Jobs that lose what they work on: catalog, extension and database dropped at any moment, the disk full.
 //!
-//! `LUMINA_KILLS` says how often (24 by default), `LUMINA_SEED` where the random numbers begin.
+//! `LUMINA_KILLS` sets the number (24 by default), `LUMINA_SEED` the random seed.
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{fill, leftovers, result, submit, wait_for_end};

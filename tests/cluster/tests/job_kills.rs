@@ -1,7 +1,7 @@
-//! Jobs that are ended in the middle, for real, in every way and at every moment: each time the job goes on by itself to its
-//! right end, nothing is missing, doubled or left over, and whoever reads sees the old groups or the new ones.
+//! Jobs that are interrupted for real, in every way and at every moment: each time the job resumes by itself and ends
+//! correctly, nothing is missing, doubled or left over, and readers see the old groups or the new ones.
 //!
-//! `LUMINA_KILLS` says how often (42 by default, six times each), `LUMINA_SEED` where the random numbers begin.
+//! `LUMINA_KILLS` sets the number (42 by default, six times each), `LUMINA_SEED` the random seed.
 
 use lumina_cluster::catalog::{RESULT, fill, leftovers, result, submit, wait_for_end};
 use lumina_cluster::cluster::wait_until;
@@ -12,12 +12,12 @@ use postgres::Client;
 use postgres::fallible_iterator::FallibleIterator;
 use std::time::{Duration, Instant};
 
-/// When it happens.
+/// When the interruption happens.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// When the job says that it has come so far.
+    /// When the job reports this progress.
     Progress(&'static str),
-    /// So long after it was submitted.
+    /// This long after the submission.
     After(Duration),
 }
 
@@ -41,7 +41,7 @@ impl Moment {
     }
 }
 
-/// Looks that the catalog's groups are one of the results that there can be.
+/// Asserts that the catalog's groups are one of the possible results.
 fn look(session: &mut Client, known: &[String]) -> Result<(), postgres::Error> {
     let seen: String = session.query_one(RESULT, &[&"photos"])?.get(0);
     assert!(known.contains(&seen), "a reader saw {seen}, which is none of {known:?}");
@@ -53,13 +53,13 @@ fn killed_at_every_moment() {
     let cluster = Cluster::start_with(&[
         ("shared_preload_libraries", "lumina"),
         ("lumina.launcher_interval", "60"),
-        // The reader's: Postgres 15 itself panics where the postmaster dies under a parallel query that is compiled.
+        // For the reader: Postgres 15 itself panics if the postmaster dies under a JIT-compiled parallel query.
         ("jit", "off"),
         ("max_parallel_workers_per_gather", "0"),
     ]);
     let mut session = connect(&cluster);
     fill(&mut session, "photos", &lumina_sets::photo(30_000, 3));
-    // What each distance gives, undisturbed: the data stay as they are, so that each later run must give the same.
+    // The undisturbed result of each distance: the data do not change, so each later run must give the same.
     let distances = [3, 5];
     let mut known = Vec::new();
     let mut took = Duration::ZERO;
@@ -119,7 +119,7 @@ fn killed_at_every_moment() {
     assert!(!cluster.log().contains("PANIC"), "{}", cluster.log());
 }
 
-/// Without the library preloaded nothing goes on by itself: the next job, or `resume_jobs`, finds what is orphaned.
+/// Without the preloaded library nothing resumes by itself: the next job, or `resume_jobs`, finds orphaned jobs.
 #[test]
 fn orphans_are_found_by_the_next_job() {
     let cluster = Cluster::start();
@@ -150,7 +150,7 @@ fn orphans_are_found_by_the_next_job() {
         }
         assert_eq!(leftovers(&mut session), [""; 0]);
     }
-    // Three workers crashed without getting any further: it has failed, with a reason.
+    // Three workers crashed without progress: the job has failed, with a reason.
     let job = submit(&mut session, "photos", 4);
     for attempt in 1..=3 {
         wait_until("it is claimed", || {

@@ -1,4 +1,4 @@
-//! What the owner of a database presets for every session in it changes nothing for the jobs there, whatever it is.
+//! No preset of a database's owner for its sessions affects the jobs there.
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::wait_for_end;
@@ -6,8 +6,8 @@ use lumina_cluster::photos::{Folder, dng, jpeg, make_catalog, submit_import};
 use postgres::Client;
 use std::collections::BTreeSet;
 
-/// Every setting that any user may set, with values that are hostile to somebody who does not expect them. Those that
-/// Postgres shows nowhere are added.
+/// Every setting that any user may set, with values that are hostile to unprepared code, including those that Postgres
+/// does not list.
 const SETTINGS: &str = "
     SELECT s.name, CASE s.vartype
             WHEN 'bool' THEN ARRAY['on', 'off']
@@ -18,7 +18,7 @@ const SETTINGS: &str = "
     UNION ALL SELECT n, ARRAY['landlord'] FROM unnest(ARRAY['role', 'session_authorization']) n
     UNION ALL SELECT 'seed', ARRAY['1'] ORDER BY 1";
 
-/// Values of texts that mean something.
+/// Text values with special meanings.
 const TEXTS: [(&str, &str); 12] = [
     ("search_path", "evil, pg_catalog"),
     ("DateStyle", "SQL, DMY"),
@@ -34,7 +34,7 @@ const TEXTS: [(&str, &str); 12] = [
     ("default_tablespace", "pg_global"),
 ];
 
-/// What jobs have found in a catalog.
+/// The findings of jobs in a catalog.
 fn findings(admin: &mut Client, catalog: i64) -> String {
     let read = "SELECT concat_ws('; ',
         (SELECT string_agg(concat_ws(' ', i.format, i.captured_at, i.ahash, i.metadata), ', ' ORDER BY i.sha256)
@@ -45,7 +45,7 @@ fn findings(admin: &mut Client, catalog: i64) -> String {
     admin.query_one(read, &[&catalog]).unwrap().get(0)
 }
 
-/// An import and a search for duplicates; how they ended, and what they found.
+/// An import and a search for duplicates; their outcomes and findings.
 fn run(admin: &mut Client, catalog: &str, folder: &Folder) -> String {
     let id = make_catalog(admin, catalog);
     let import = submit_import(admin, catalog, folder.path());
@@ -67,11 +67,11 @@ fn what_the_owner_of_a_database_presets_changes_no_job() {
     folder.put("e.jpg", jpeg(2, 200, 150));
     folder.put("x.dng", dng(&jpeg(3, 300, 200)));
     folder.put("x.xmp", "edits");
-    // The server's own encoding of clients is neither the database's nor one that needs no conversion.
+    // The server's own client_encoding is neither the database's nor one that needs no conversion.
     let cluster = Cluster::start_with(&[("lumina.import_roots", "/tmp"), ("client_encoding", "LATIN1")]);
     cluster.connect().batch_execute("CREATE ROLE landlord LOGIN").unwrap();
     cluster.connect().batch_execute("CREATE DATABASE house OWNER landlord").unwrap();
-    // All sessions are there before anything is preset: it is for the workers alone.
+    // All sessions exist before anything is preset: only workers are affected.
     let mut admin = cluster.connect_to("house", "postgres");
     admin.batch_execute("CREATE EXTENSION lumina; LOAD 'plpgsql'; CREATE SCHEMA evil").unwrap();
     let mut landlord = cluster.connect_to("house", "landlord");
@@ -90,7 +90,7 @@ fn what_the_owner_of_a_database_presets_changes_no_job() {
             let preset_it = format!("ALTER DATABASE house SET {name} = {quoted}");
             match landlord.batch_execute(&preset_it) {
                 Ok(()) => drop(preset.insert(name.clone())),
-                // What no value of its own fits is left as the round before has it.
+                // A setting that accepts no value keeps that of the round before.
                 Err(error) => assert!(error.code().is_some(), "{preset_it}: {error}"),
             }
         }
@@ -99,7 +99,7 @@ fn what_the_owner_of_a_database_presets_changes_no_job() {
     }
     let all: BTreeSet<String> = settings.into_iter().map(|(name, _)| name).collect();
     let left: Vec<&String> = all.difference(&preset).collect();
-    // No value of theirs, or nobody's to preset.
+    // Settings that accept none of the values, or cannot be preset.
     assert!(left.len() < 12 && preset.len() > 120, "{} preset; left: {left:?}", preset.len());
     for name in
         ["session_authorization", "role", "exit_on_error", "standard_conforming_strings", "plpgsql.extra_errors"]

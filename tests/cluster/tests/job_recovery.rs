@@ -1,4 +1,4 @@
-//! Jobs whose workers end, wait, or are kept waiting: nothing is forgotten, and nothing waits for what it need not wait for.
+//! Jobs whose workers end, wait, or are blocked: no job is forgotten, and none waits needlessly.
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{fill, leftovers, result, state, submit, wait_for_end, wait_for_phase};
@@ -12,7 +12,7 @@ fn workers(session: &mut Client) -> i64 {
     session.query_one(count, &[]).unwrap().get(0)
 }
 
-/// Holds the row of a catalog, so that its job comes to the end of its work and no further.
+/// Locks the row of a catalog, so that its job reaches the end of its work and stops there.
 fn hold(cluster: &Cluster, catalog: &str) -> Client {
     let mut holder = cluster.connect();
     holder.batch_execute("BEGIN").unwrap();
@@ -21,7 +21,7 @@ fn hold(cluster: &Cluster, catalog: &str) -> Client {
     holder
 }
 
-/// Ends the worker of a job, which the catalog's row keeps from ending, and waits until it has gone.
+/// Terminates the worker of a job that the catalog's row blocks, and waits until it has exited.
 fn terminate(session: &mut Client, job: i64) {
     wait_for_phase(session, job, "writing");
     let end = "SELECT pg_terminate_backend(worker_pid, 60000) FROM lumina.jobs WHERE id = $1";
@@ -38,7 +38,7 @@ fn a_worker_survives_the_errors_of_its_jobs() {
         fill(&mut session, catalog, &lumina_sets::photo(300, 1));
         session.execute("SELECT lumina.grant_catalog($1, 'album', 'curate')", &[&catalog]).unwrap();
     }
-    // An error in the middle of reading, for whoever row-level security is for.
+    // An error during reading, for roles subject to row-level security.
     session.batch_execute("CREATE POLICY broken ON lumina.images AS RESTRICTIVE USING (1 / (id - id) = 1)").unwrap();
     session.batch_execute("BEGIN; SET LOCAL ROLE album").unwrap();
     let jobs = ["a", "b", "c"].map(|catalog| submit(&mut session, catalog, 5));
@@ -67,16 +67,16 @@ fn ends_on_request_are_no_failures() {
         } else {
             wait_for_phase(&mut session, job, "writing");
             drop(cluster.connect().query_one("SELECT lumina.stop_workers()", &[]).unwrap());
-            // It waits for the catalog's row, and is not asked meanwhile.
+            // It waits for the catalog's row, and gets no cancel request meanwhile.
             let end = "SELECT pg_terminate_backend(worker_pid, 60000) FROM lumina.jobs WHERE id = $1";
             session.query_one(end, &[&job]).unwrap();
             wait_until("the worker has gone", || workers(&mut session) == 0);
         }
-        // The worker has put its job back itself.
+        // The worker has requeued its job itself.
         assert_eq!(state(&mut session, job), "queued");
         let failures = "SELECT failures FROM lumina.jobs WHERE id = $1";
         assert_eq!(session.query_one(failures, &[&job]).unwrap().get::<_, i32>(0), 0);
-        // Whoever submits once more is told of it, and starts it again. So does who waits.
+        // The next submission reports it, and starts it again. So does waiting for it.
         match round {
             0 | 2 => {
                 let error = session.query_one("SELECT lumina.detect_duplicates('a')", &[]).unwrap_err();
@@ -99,7 +99,7 @@ fn whoever_cancels_and_thinks_better_of_it_loses_no_job() {
     for catalog in ["a", "b"] {
         fill(&mut session, catalog, &lumina_sets::photo(500, 1));
     }
-    // One job keeps the only worker; the other is queued, and being cancelled when the worker comes to it.
+    // One job occupies the only worker; the other is queued, and is being cancelled when the worker reaches it.
     let holder = hold(&cluster, "a");
     let first = submit(&mut session, "a", 5);
     wait_for_phase(&mut session, first, "writing");
@@ -113,7 +113,7 @@ fn whoever_cancels_and_thinks_better_of_it_loses_no_job() {
     assert_eq!(state(&mut session, second), "queued");
     other.batch_execute("ROLLBACK").unwrap();
     assert_eq!(wait_for_end(&mut session, second), "succeeded");
-    // An orphan, and an open transaction that has asked to cancel it: it is resumed all the same.
+    // An orphan, and an open transaction that has requested its cancellation: it is resumed all the same.
     let holder = hold(&cluster, "a");
     let job = submit(&mut session, "a", 4);
     terminate(&mut session, job);
@@ -159,10 +159,10 @@ fn images_that_change_meanwhile_are_compared_anew() {
         .unwrap();
     drop(holder);
     assert_eq!(wait_for_end(&mut session, job), "succeeded");
-    // Both pairs are none any more.
+    // Neither pair exists any more.
     let groups = "SELECT count(*) FROM lumina.duplicate_groups WHERE images > 1";
     assert_eq!(session.query_one(groups, &[]).unwrap().get::<_, i64>(0), 0);
-    // What goes after a run is not shown, and another image is to be kept.
+    // What disappears after a run is not shown, and another image is kept.
     fill(&mut session, "b", &[7, 7, 7, 9, 9]);
     let job = submit(&mut session, "b", 0);
     assert_eq!(wait_for_end(&mut session, job), "succeeded");
@@ -223,7 +223,7 @@ fn names_are_in_any_encoding() {
     assert!(error.as_db_error().unwrap().message().contains("cancelled by"), "{error}");
 }
 
-/// The owner of a database has put operators into the schema that the extension is created in.
+/// A database's owner has put operators into the schema in which the extension is created.
 #[test]
 fn operators_of_others_are_not_taken_into_the_catalog() {
     let cluster = Cluster::start();
@@ -268,7 +268,7 @@ fn operators_of_others_are_not_taken_into_the_catalog() {
     {
         session.query(query, &[]).unwrap();
     }
-    // Nothing but their own operators depends on them.
+    // Only their own operators depend on them.
     let caught = "SELECT pg_describe_object(d.classid, d.objid, d.objsubid)
         FROM pg_depend d
         LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
@@ -278,7 +278,7 @@ fn operators_of_others_are_not_taken_into_the_catalog() {
     assert!(caught.is_empty(), "{caught:?}");
 }
 
-/// A job that takes long, and a launcher that takes it up whenever it has lost its worker.
+/// A long job, and a launcher that resumes it whenever it has lost its worker.
 fn begin_long_job() -> (Cluster, Client, i64) {
     let cluster = Cluster::start_with(&[("shared_preload_libraries", "lumina"), ("lumina.launcher_interval", "1")]);
     let mut session = cluster.connect();
@@ -289,7 +289,7 @@ fn begin_long_job() -> (Cluster, Client, i64) {
     (cluster, session, job)
 }
 
-/// Waits until the worker of that claim of a job, counted from 1, compares.
+/// Waits until the worker of this claim of a job, counted from 1, compares.
 fn wait_for_claim(session: &mut Client, job: i64, claim: i32) {
     let claims = "SELECT attempts FROM lumina.jobs WHERE id = $1";
     wait_until(&format!("the job is claimed {claim} times"), || {
@@ -298,7 +298,7 @@ fn wait_for_claim(session: &mut Client, job: i64, claim: i32) {
     wait_for_phase(session, job, "comparing");
 }
 
-/// How often a job has lost its worker, and how often that went with the whole server.
+/// How often a job has lost its worker, and how often with the whole server.
 fn losses(session: &mut Client, job: i64) -> (i32, i32) {
     let row = session.query_one("SELECT failures, restarts FROM lumina.jobs WHERE id = $1", &[&job]).unwrap();
     (row.get(0), row.get(1))
@@ -315,7 +315,7 @@ fn restarts_of_the_server_are_no_failures() {
     }
     wait_for_claim(&mut session, job, 6);
     assert_eq!(losses(&mut session, job), (1, 5), "the claim that runs counts until it gets further");
-    // There is an end to it all the same: where one crash ends the server, nothing else tells it from a restart.
+    // There is still a limit: if one crash ends the server, nothing distinguishes it from a restart.
     session.batch_execute("SELECT lumina.stop_workers()").unwrap();
     wait_until("the job is given back", || state(&mut session, job) == "queued");
     session.execute("UPDATE lumina.jobs SET restarts = 100 WHERE id = $1", &[&job]).unwrap();
@@ -326,7 +326,7 @@ fn restarts_of_the_server_are_no_failures() {
     assert!(row.get::<_, &str>(1).contains("with the whole server 100 times"), "{}", row.get::<_, &str>(1));
 }
 
-/// A crash of one process ends all of them, but not the postmaster.
+/// A crash of one backend ends all of them, but not the postmaster.
 #[test]
 fn crashes_that_a_job_may_have_caused_are_failures() {
     let (cluster, mut session, job) = begin_long_job();

@@ -1,5 +1,5 @@
-//! How many workers are started: none where one would find nothing to do, however often somebody asks; and nothing is
-//! forgotten for it.
+//! How many workers are started: none that would find nothing to do, however often it is requested; and no job is
+//! forgotten.
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{fill, leftovers, state, submit, wait_for_end, wait_for_phase};
@@ -8,7 +8,7 @@ use postgres::Client;
 use postgres::error::SqlState;
 use std::time::Instant;
 
-/// How often each session asks.
+/// How often each session requests one.
 const TIMES: usize = 500;
 
 /// How many workers the server has started so far; Postgres logs them at DEBUG1.
@@ -30,7 +30,7 @@ fn world() -> (Cluster, Client) {
     (cluster, session)
 }
 
-/// Keeps the job of a catalog from its end.
+/// Keeps the job of a catalog from ending.
 fn hold(cluster: &Cluster, catalog: &str) -> Client {
     let mut holder = cluster.connect();
     holder.batch_execute("BEGIN").unwrap();
@@ -38,7 +38,7 @@ fn hold(cluster: &Cluster, catalog: &str) -> Client {
     holder
 }
 
-/// Has two sessions do something all the time; panics where that starts many workers: more than a few, and one a second
+/// Two sessions repeat something all the time; panics if that starts many workers: more than a few, plus one per second
 /// and session.
 fn few(cluster: &Cluster, what: &str, act: impl Fn(&mut Client) + Sync) {
     let (before, began) = (started(cluster), Instant::now());
@@ -74,7 +74,7 @@ fn refused_submissions_start_few_workers() {
     few(&cluster, "of a job that runs", |session| refused(session, "a"));
     few(&cluster, "of a job that waits for the only place", |session| refused(session, "b"));
     session.batch_execute("SELECT lumina.stop_workers()").unwrap();
-    // The worker waits for the row of the catalog, and is not asked meanwhile.
+    // The worker waits for the row of the catalog, and gets no cancel request meanwhile.
     drop(holder);
     wait_until("the job is given back or done", || state(&mut session, first) != "running");
     few(&cluster, "of a job that waits for resume_jobs", |session| refused(session, "b"));
@@ -83,7 +83,7 @@ fn refused_submissions_start_few_workers() {
     session.batch_execute("SELECT lumina.resume_jobs()").unwrap();
     few(&cluster, "of a job that nobody can claim", |session| refused(session, "b"));
     locker.batch_execute("ROLLBACK").unwrap();
-    // The next one still starts it.
+    // The next one is still started by it.
     wait_until("it is claimed", || {
         if state(&mut session, second) == "queued" {
             let _ = session.query("SELECT lumina.detect_duplicates('b')", &[]); // it may have ended meanwhile
@@ -106,7 +106,7 @@ fn what_is_taken_back_starts_few_workers() {
             .batch_execute("BEGIN; SAVEPOINT s; SELECT lumina.detect_duplicates('a'); ROLLBACK TO s; COMMIT")
             .unwrap();
     });
-    // A job of the curator's that waits for the only place, and one that nobody can claim.
+    // A queued job of the curator, and one that nobody can claim.
     let holder = hold(&cluster, "a");
     let first = submit(&mut session, "a", 5);
     wait_for_phase(&mut session, first, "writing");
@@ -128,7 +128,7 @@ fn what_is_taken_back_starts_few_workers() {
     assert_eq!(leftovers(&mut session), [""; 0]);
 }
 
-/// How often workers were started beside something else does not keep those from starting that are asked for.
+/// Earlier starts for other reasons do not prevent requested ones.
 #[test]
 fn resume_jobs_starts_workers_whatever_was_before() {
     let (cluster, mut session) = world();
@@ -147,8 +147,8 @@ fn resume_jobs_starts_workers_whatever_was_before() {
     assert_eq!(wait_for_end(&mut session, job), "succeeded");
 }
 
-/// Many jobs in one transaction, and many transactions of a session: all are run, without a launcher and without
-/// anybody's waiting.
+/// Many jobs in one transaction, and many transactions of a session: all are run, without a launcher and without a
+/// waiting session.
 #[test]
 fn no_job_is_forgotten() {
     let cluster = Cluster::start_with(&[("log_min_messages", "debug1")]);
@@ -175,7 +175,7 @@ fn no_job_is_forgotten() {
             started(&cluster) - before
         );
     }
-    // A savepoint that is rolled back gives back the row of a job that a worker has passed by meanwhile.
+    // A savepoint that is rolled back unlocks the row of a job that a worker has skipped meanwhile.
     let job = {
         let mut other = cluster.connect();
         session.batch_execute("SELECT lumina.stop_workers()").unwrap();

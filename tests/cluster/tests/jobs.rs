@@ -1,4 +1,4 @@
-//! Jobs: submitted, waited for, cancelled, refused; what they promise to other sessions.
+//! Jobs: submitted, awaited, cancelled, refused; their guarantees to other sessions.
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{fill, leftovers, result, state, submit, wait_for_end, wait_for_phase};
@@ -8,12 +8,12 @@ use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator;
 use std::time::{Duration, Instant};
 
-/// Hashes of which none are near one another, and enough of them that comparing them takes seconds.
+/// Hashes of which none are near one another, and enough of them that comparing takes seconds.
 fn slow(session: &mut Client, catalog: &str) {
     fill(session, catalog, &lumina_sets::uniform(1, 120_000, 0, 7));
 }
 
-/// Submits a search that takes seconds: on one thread, within a distance for which bands are of no use.
+/// Submits a search that takes seconds: on one thread, within a distance at which bands do not help.
 fn submit_slow(session: &mut Client, catalog: &str) -> i64 {
     session.batch_execute("SET lumina.search_threads = 1; SET lumina.max_pairs = 100000000").unwrap();
     let rule = "[{\"dhash\": 16, \"pdq\": 10}]";
@@ -31,7 +31,7 @@ fn a_job_is_submitted_with_its_transaction() {
     let cluster = Cluster::start_with(&[("max_prepared_transactions", "2")]);
     let mut session = cluster.connect();
     fill(&mut session, "a", &lumina_sets::photo(500, 1));
-    // Rolled back: as if nothing had been.
+    // Rolled back: no effect.
     session.batch_execute("BEGIN").unwrap();
     let job = submit(&mut session, "a", 5);
     let waiting = error_of(session.batch_execute(&format!("CALL lumina.wait_for_job({job})")));
@@ -53,7 +53,7 @@ fn a_job_is_submitted_with_its_transaction() {
     assert_eq!(wait_for_end(&mut other, elsewhere), "succeeded");
     session.batch_execute("COMMIT").unwrap();
     assert_eq!(wait_for_end(&mut session, job), "succeeded");
-    // Prepared: it stays queued until somebody looks, since nobody knows when that is committed.
+    // Prepared: it stays queued until `resume_jobs`, say, since it is unknown when that is committed.
     session.batch_execute("BEGIN").unwrap();
     let job = submit(&mut session, "a", 5);
     session.batch_execute("PREPARE TRANSACTION 'p'").unwrap();
@@ -71,13 +71,13 @@ fn two_submitters_get_one_job() {
     fill(&mut session, "a", &lumina_sets::photo(500, 1));
     session.batch_execute("BEGIN").unwrap();
     let job = submit(&mut session, "a", 5);
-    // The other one waits for the first to commit, and is then told of it.
+    // The other one waits for the first to commit, and then gets that job.
     let mut other = cluster.connect();
     let second = std::thread::spawn(move || error_of(other.query_one("SELECT lumina.detect_duplicates('a')", &[])));
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
     let mut third = cluster.connect();
     wait_until("the second submitter waits", || third.query_one(waiting, &[]).unwrap().get::<_, i64>(0) > 0);
-    // The worker must not be done before the second has seen the job: it cannot lock the catalog.
+    // The worker must not finish before the second has seen the job: it cannot lock the catalog.
     third.batch_execute("BEGIN; SELECT FROM lumina.catalogs FOR NO KEY UPDATE").unwrap();
     session.batch_execute("COMMIT").unwrap();
     let (code, message, hint) = second.join().unwrap();
@@ -97,7 +97,7 @@ fn jobs_wait_for_a_worker() {
     for (seed, catalog) in catalogs.iter().enumerate() {
         fill(&mut session, catalog, &lumina_sets::photo(300, seed as u64));
     }
-    // No place for any worker: a warning with what to do, and the job is there.
+    // No slot for any worker: a warning with a hint, and the job exists.
     let script = "SELECT lumina.detect_duplicates('a')";
     let said = cluster.psql("postgres", &["-A", "-t"], script).text;
     assert!(said.contains("WARNING:  no background worker is free: the job stays queued"), "{said}");
@@ -128,7 +128,7 @@ fn cancelled() {
     let job = submit(&mut session, "quick", 5);
     assert_eq!(wait_for_end(&mut session, job), "succeeded");
     assert!(!session.query_one("SELECT lumina.cancel_job($1)", &[&job]).unwrap().get::<_, bool>(0), "it has ended");
-    // While it compares: by a transaction that stays open, nothing happens; at its end, the job ends.
+    // While it compares: an open transaction's request has no effect; when it commits, the job ends.
     let mut other = cluster.connect();
     for phase in ["comparing", "starting"] {
         let job = submit_slow(&mut session, "slow");
@@ -154,7 +154,7 @@ fn cancelled() {
     wait_for_phase(&mut session, job, "comparing");
     session.execute("SELECT pg_cancel_backend(worker_pid) FROM lumina.jobs WHERE id = $1", &[&job]).unwrap();
     assert_eq!(wait_for_end(&mut session, job), "cancelled");
-    // Once more, as a new job, which knows the old one.
+    // Retried, as a new job, which refers to the old one.
     let again: i64 = session.query_one("SELECT lumina.retry_job($1)", &[&job]).unwrap().get(0);
     session.query_one("SELECT lumina.cancel_job($1)", &[&again]).unwrap();
     assert_eq!(wait_for_end(&mut session, again), "cancelled");
@@ -185,14 +185,14 @@ fn a_failure_leaves_the_old_groups() {
     assert_eq!(code, SqlState::CONFIGURATION_LIMIT_EXCEEDED);
     assert_eq!(result(&mut session, "a"), before);
     assert_eq!(leftovers(&mut session), [""; 0]);
-    // The worker that has failed serves the next job.
+    // The worker whose job failed serves the next job.
     session.batch_execute("RESET lumina.search_memory").unwrap();
     let job = submit(&mut session, "a", 6);
     assert_eq!(wait_for_end(&mut session, job), "succeeded");
     assert_ne!(result(&mut session, "a"), before);
 }
 
-/// Whatever the database's and the role's settings are, and though nobody can log in as the submitter.
+/// Whatever the database's and the role's settings are, and even if the submitter cannot log in.
 #[test]
 fn the_worker_has_an_environment_of_its_own() {
     let cluster = Cluster::start();
@@ -220,7 +220,7 @@ fn the_worker_has_an_environment_of_its_own() {
     assert_eq!(wait_for_end(&mut session, job), "succeeded");
     let row = session.query_one("SELECT owner::text, attempts FROM lumina.jobs WHERE id = $1", &[&job]).unwrap();
     assert_eq!((row.get::<_, &str>(0), row.get::<_, i32>(1)), ("album", 1));
-    // Rights are looked at when a job is claimed, too.
+    // Rights are also checked when a job is claimed.
     session.batch_execute("RESET ROLE; BEGIN; SET LOCAL ROLE album").unwrap();
     let job = submit(&mut session, "a", 5);
     session.batch_execute("RESET ROLE; SELECT lumina.revoke_catalog('a', 'album', 'curate'); COMMIT").unwrap();
@@ -258,7 +258,7 @@ fn waiting_goes_on_in_any_transaction() {
     let mut session = cluster.connect();
     slow(&mut session, "slow");
     let job = submit_slow(&mut session, "slow");
-    // In a block, with a snapshot from before the end; and outside of one, where it holds none.
+    // In a block, with a snapshot from before the end; and outside of one, without a snapshot.
     let mut inside = cluster.connect();
     let inside = std::thread::spawn(move || {
         inside.batch_execute(&format!(
@@ -292,7 +292,7 @@ fn workers_are_stopped_for_drop_database() {
     wait_until("the job is given back", || state(&mut session, job) == "queued");
     let note = "SELECT note FROM lumina.job_progress WHERE job = $1";
     assert!(session.query_one(note, &[&job]).unwrap().get::<_, &str>(0).contains("resume_jobs"));
-    // Nobody takes it up, until somebody says so.
+    // No worker resumes it, until requested.
     fill(&mut session, "quick", &lumina_sets::photo(100, 1));
     let waiting = submit(&mut session, "quick", 5);
     let workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'lumina worker'";
@@ -304,7 +304,7 @@ fn workers_are_stopped_for_drop_database() {
     session.query_one("SELECT lumina.stop_workers()", &[]).unwrap();
     drop(session);
     admin.batch_execute("DROP DATABASE photos").unwrap();
-    // Or by force.
+    // Or WITH (FORCE).
     admin.batch_execute("CREATE DATABASE photos").unwrap();
     let mut session = cluster.connect_to("photos", "postgres");
     slow(&mut session, "slow");
@@ -339,19 +339,19 @@ fn ended_jobs_go_after_a_while() {
     fill(&mut session, "a", &lumina_sets::photo(300, 1));
     for distance in 3..7 {
         let job = submit(&mut session, "a", distance);
-        // Whoever comes next may see it gone.
+        // The next reader may see it deleted.
         wait_for_end(&mut session, job);
         let workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'lumina worker'";
         wait_until("the worker has gone", || session.query_one(workers, &[]).unwrap().get::<_, i64>(0) == 0);
     }
-    // The one whose groups are shown stays; with the others their runs have gone.
+    // The job whose groups are shown stays; the runs of the others were deleted with them.
     let left = "SELECT array_agg(j.id), (SELECT count(*) FROM lumina.duplicate_runs) FROM lumina.jobs j";
     let row = session.query_one(left, &[]).unwrap();
     assert_eq!((row.get::<_, Vec<i64>>(0), row.get::<_, i64>(1)), (vec![4], 1));
     assert_ne!(result(&mut session, "a"), "none 0");
 }
 
-/// Where all places for searches are taken a job waits for one, says so, and can be cancelled meanwhile.
+/// If all places for searches are taken a job waits for one, reports that, and can be cancelled meanwhile.
 #[test]
 fn a_job_that_waits_for_a_place_says_so() {
     let cluster = Cluster::start_with(&[("lumina.concurrent_searches", "1"), ("work_mem", "64kB")]);

@@ -1,7 +1,7 @@
-//! Whole behaviour, on real servers that each test starts and throws away: several sessions, kills, restarts, standbys.
+//! End-to-end tests, on real servers that each test starts and removes: several sessions, kills, restarts, standbys.
 //!
-//! One program: what runs last in a program of its own would leave a processor idle, and each would be linked. A module
-//! is run by its name: `cargo test -p lumina-cluster -- hamming::plans`.
+//! One program: separate programs would leave processors idle at the end of each, and each would be linked. Run a
+//! module by its name: `cargo test -p lumina-cluster -- hamming::plans`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test may fail")]
 
 mod catalog_estimates;

@@ -134,7 +134,7 @@ fn tables_of_many_widths_sort_group_join_and_analyze() {
         assert_eq!(found as usize, expected, "radius {radius}");
     }
 
-    // The bands' promise, through a join: every near pair of one width shares a row.
+    // The guarantee of the bands, through a join: every near pair of one width shares a row.
     let missed: i64 = session
         .query_one(
             "SELECT count(*) FROM hashes a JOIN hashes b ON a.id > b.id AND phash_within(a.h, b.h, 5)

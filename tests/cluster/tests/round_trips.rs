@@ -1,4 +1,4 @@
-//! What is stored comes back: COPY in both formats, dumps, logical and physical replication, a crash, foreign servers.
+//! Stored values come back: COPY in both formats, dumps, logical and physical replication, a crash, foreign servers.
 
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::report::say;
@@ -13,7 +13,7 @@ const TABLE: &str = "
     FROM (SELECT i, substr(repeat(md5(i::text), 32), 1, 2 + 2 * (i % 512))::phash AS h
         FROM generate_series(0, 1023) i) made";
 
-/// A fingerprint of all rows, in text, so that it does not stand on the code under test alone.
+/// A fingerprint of all rows, on text, so that it does not depend only on the code under test.
 const DIGEST: &str = "SELECT count(*) || ' ' || md5(string_agg(hashes::text, '|' ORDER BY id)) FROM hashes";
 
 fn filled() -> Cluster {
@@ -97,14 +97,14 @@ fn wrong_texts_in_other_encodings_and_of_any_length() {
                 session.batch_execute(&raises(wrong)).unwrap();
             }
         }
-        // What was said can be stored, and read again.
+        // Output can be stored, and parsed again.
         let said: i64 = session.query_one("SELECT count(*) FROM said WHERE length(what) < 600", &[]).unwrap().get(0);
         assert_eq!(said, 4, "{encoding}");
         cluster.sql(&database, "SELECT * FROM said");
     }
 }
 
-/// A block that demands 22P02 of a text, and keeps what the error said.
+/// A block that requires 22P02 for a text, and stores the error's message.
 fn raises(text: &str) -> String {
     format!(
         "DO $$ DECLARE said text; detail text; BEGIN
@@ -223,7 +223,7 @@ fn a_standby_has_the_same_and_a_killed_server_keeps_it() {
 fn a_foreign_server_does_the_searching() {
     let cluster = filled();
     if cluster.sql("postgres", "SELECT count(*) FROM pg_available_extensions WHERE name = 'postgres_fdw'") == "0\n" {
-        // Postgres 16 comes without contrib modules: see scripts/setup. Not with println: a test that passes swallows it.
+        // This Postgres 16 has no contrib modules: see scripts/setup. Not println: a passing test swallows it.
         say("skipped: this Postgres has no postgres_fdw");
         return;
     }

@@ -1,5 +1,5 @@
-//! Bulk search in whole servers against models of it: every pair, match and group, whatever the order of the rows and
-//! the number of threads; the sets that the benches use; a standby.
+//! Bulk search in real servers against models: every pair, match and group, for any order of the rows and number of
+//! threads; the sets of the benches; a standby.
 //!
 //! The models never touch the code under test: distances are counted bit by bit in SQL, on Postgres's own bit strings
 //! made from the text form, or in Rust from the bytes that were loaded.
@@ -16,10 +16,10 @@ use std::process::Command;
 const COLUMNS: [(&str, usize); 5] = [("h8", 8), ("h64", 64), ("h72", 72), ("h256", 256), ("h1024", 1024)];
 
 const ROWS: usize = 2000;
-/// Rows that SQL looks at as well: the others would take it too long.
+/// Rows that are also checked in SQL: all of them would take too long.
 const FEW: usize = 500;
 
-/// What each row has in each column.
+/// The hash of each row in each column.
 type Table = Vec<Vec<Option<Vec<u8>>>>;
 
 /// Random rows, copies and near copies of earlier rows, popular values, NULLs. Ids count from 1.
@@ -95,7 +95,7 @@ fn distances(table: &Table) -> Vec<Vec<u16>> {
     (0..COLUMNS.len()).map(column).collect()
 }
 
-/// Count and two checksums of rows `(a, b, distances)`, in which order they come.
+/// Count and two checksums of rows `(a, b, distances)`, independent of their order.
 #[derive(Debug, Default, PartialEq)]
 struct Digest(i64, i64, i64);
 
@@ -105,7 +105,7 @@ impl Digest {
         *self = Digest(self.0 + 1, self.1 + key, self.2 + key % 65_521 * (key % 65_537));
     }
 
-    /// The same in SQL, of the rows of `call`, which have distances in so many columns.
+    /// The digest in SQL, of the rows of `call`, which have distances in `columns` columns.
     fn of(session: &mut Client, call: &str, columns: usize) -> Self {
         let distances = (1..=columns).fold("0::int8".to_owned(), |all, at| format!("({all} * 2048 + distances[{at}])"));
         let sql = format!(
@@ -190,7 +190,7 @@ fn bits_of_the_first() -> String {
     format!("CREATE TABLE bits AS SELECT id, {} FROM hashes WHERE id <= {FEW}", bits.join(", "))
 }
 
-/// The same once more in SQL alone, for the first rows: a self-join that counts bits.
+/// The pairs in SQL alone, for the first rows: a self-join that counts bits.
 fn joined_in_sql(session: &mut Client, columns: &[usize], radii: &[i32]) {
     let names: Vec<&str> = columns.iter().map(|&column| COLUMNS[column].0).collect();
     let bits = |name: &&str| format!("bit_count(a.{name} # b.{name})::int4");
@@ -215,7 +215,7 @@ fn groups_keep_their_promises() {
     let cluster = Cluster::start();
     let mut session = cluster.connect();
     load(&mut session, &rows());
-    // What is wrong with the groups of a strategy; nothing.
+    // The errors in the groups of a strategy; must be none.
     session.batch_execute(include_str!("search/groups.sql")).unwrap();
     for (column, radius) in [("h64", 6), ("h64", 12), ("h72", 3), ("h256", 60), ("h8", 0), ("h8", 1), ("h1024", 130)] {
         for strategy in ["clique", "star", "component"] {
@@ -274,7 +274,7 @@ fn nothing_depends_on_the_order_or_the_threads() {
     assert_eq!(text(&mut session, sizes), "5659 100000");
 }
 
-/// Rows of the sets that the benches use, as hex digits; `None` where they cannot be made here.
+/// Rows of the benches' sets, as hex digits; `None` if they cannot be made here.
 fn bench_set(kind: &str, rows: usize) -> Option<Vec<String>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(3).unwrap().join("shared/bench");
     let script = "import sys; sys.path.insert(0, sys.argv[1]); sys.dont_write_bytecode = True

@@ -1,4 +1,4 @@
-//! The places of bulk searches: how many run at once, who has one and for how long, what becomes of those who find none.
+//! The places of bulk searches: how many run at once, who holds one and for how long, and what happens without one.
 
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
@@ -8,19 +8,19 @@ use postgres::error::SqlState;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Far more than the second that is promised, and less than the five that a search waits for a place.
+/// Far more than the promised second, and less than the five for which a search waits for a place.
 const SOON: Duration = Duration::from_secs(4);
 
 fn pid(session: &mut Client) -> i32 {
     session.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0)
 }
 
-/// A search of few rows, the last of which comes when `last` does: it has no place until then.
+/// A search of few rows, the last of which arrives when `last` does: it has no place until then.
 fn search(last: &str) -> String {
     format!("SELECT * FROM phash_pairs($$SELECT 1, phash 'ab' FROM {last}$$, 0)")
 }
 
-/// The same of more rows than `work_mem` has room for: it has its place when it comes to the last one.
+/// A search of more rows than fit in `work_mem`: it has its place when it reads the last one.
 fn large_search(last: &str) -> String {
     format!(
         "SELECT * FROM phash_pairs($$SELECT i, i::int8::phash FROM generate_series(1, 20000) i
@@ -36,7 +36,7 @@ fn admitted(session: &mut Client) {
     session.batch_execute(&search(AT_ONCE)).unwrap();
 }
 
-/// Before anything is read.
+/// Refused before anything is read.
 fn refused(session: &mut Client) {
     let began = Instant::now();
     let error = session.batch_execute(&search("pg_sleep(1000)")).unwrap_err();
@@ -58,7 +58,7 @@ fn one_search_at_a_time() {
     let (mut admin, mut second) = (cluster.connect(), cluster.connect());
     let mut elsewhere = cluster.connect_to("other", "postgres");
 
-    // Cancelled: also in a subtransaction, whose end gives the place back.
+    // Cancelled: also in a subtransaction, whose end releases the place.
     let mut first = cluster.connect();
     let process = pid(&mut first);
     let running = sleep(&mut admin, first, process);
@@ -99,7 +99,7 @@ fn one_search_at_a_time() {
     running.join().unwrap().1.unwrap_err();
     wait_until("the first search is gone", || second.batch_execute(&search(AT_ONCE)).is_ok());
 
-    // Killed: Postgres restarts, and nobody has the place.
+    // Killed: Postgres restarts, and the place is free.
     let mut first = cluster.connect();
     let process = pid(&mut first);
     let running = sleep(&mut admin, first, process);
@@ -109,8 +109,7 @@ fn one_search_at_a_time() {
     admitted(&mut cluster.connect());
 }
 
-/// A query that takes its time keeps nobody out, however deep it is nested; searches in one another share a place and a grant
-/// of memory.
+/// A slow query occupies no place, however deeply it is nested; nested searches share a place and a memory grant.
 #[test]
 fn a_session_has_one_place_and_none_while_it_reads() {
     let cluster = Cluster::start_with(&ONE_PLACE);
@@ -136,7 +135,7 @@ fn a_session_has_one_place_and_none_while_it_reads() {
         first = back;
     }
 
-    // The outer one has the place when the inner one wants one.
+    // The outer one holds the place when the inner one needs one.
     let nested = |rows: u32| {
         format!(
             "SELECT count(*) FROM phash_pairs($$SELECT i, i::int8::phash FROM generate_series(1, {rows}) i
@@ -160,7 +159,7 @@ fn a_session_has_one_place_and_none_while_it_reads() {
     assert!(error.as_db_error().unwrap().message().contains("lumina.search_memory"), "{error:?}");
     first.batch_execute("RESET lumina.search_memory").unwrap();
 
-    // An error that is caught gives the place back, while the transaction goes on.
+    // A caught error releases the place, while the transaction continues.
     admin.batch_execute("SELECT pg_advisory_lock(1)").unwrap();
     let fails = large_search("generate_series(1, 1 / (random() * 0)::int)");
     let caught = format!(
@@ -176,7 +175,7 @@ fn a_session_has_one_place_and_none_while_it_reads() {
     running.join().unwrap().1.unwrap();
 }
 
-/// A search that finds no place after reading waits a while for one, and can be cancelled.
+/// A search that finds no place after reading waits for one with a timeout, and can be cancelled.
 #[test]
 fn a_search_that_has_read_waits() {
     let cluster = Cluster::start_with(&ONE_PLACE);

@@ -1,7 +1,7 @@
 //! Errors of input as values: Postgres 16's `pg_input_is_valid` and `pg_input_error_info`, 17's COPY that skips bad
 //! rows and JSON_VALUE's ON ERROR.
 //!
-//! The oracle is the error that a cast raises: what is handed over as a value says the same, word for word.
+//! The oracle is the error that a cast raises: the soft error has the same text.
 
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::Client;
@@ -16,7 +16,7 @@ const VALID: [(&str, &str); 5] = [
     ("ab", "narrow"),
 ];
 
-/// Every way to fail that an input function of ours knows.
+/// Every failure of our input functions.
 const INVALID: [(&str, &str); 14] = [
     ("xyz", "phash"),
     ("", "phash"),
@@ -40,7 +40,7 @@ fn server_since(major: i32, feature: &str) -> Option<(Cluster, Client)> {
     let mut session = cluster.connect();
     let version: i32 = session.query_one("SELECT current_setting('server_version_num')::int", &[]).unwrap().get(0);
     if version / 10_000 < major {
-        // Not with println: the message is for those who see the tests pass.
+        // Not println: the message must be shown even if the tests pass.
         say(&format!("skipped: Postgres {} has no {feature}", version / 10_000));
         return None;
     }
@@ -82,7 +82,7 @@ fn the_error_as_a_value_is_the_error_raised() {
     }
 }
 
-/// Postgres's stack of errors is five deep: one that was opened and never closed would show soon.
+/// Postgres's error stack is five deep: an unclosed level would show soon.
 #[test]
 fn many_errors_in_one_statement_leave_nothing_behind() {
     let Some((_cluster, mut session)) = server_since(16, "pg_input_error_info") else { return };

@@ -14,20 +14,20 @@ use std::time::Instant;
 
 /// Words of the widths 64, 128, 192, 256, 320, 512 and 1024.
 const WIDTHS: [usize; 7] = [1, 2, 3, 4, 5, 8, 16];
-/// Columns of searches with several: their words, and their shares of radii, 64ths of the width.
+/// Searches with several columns: their words, and the ratios of radii, in 64ths of the width.
 const COLUMNS: [(&[usize], &[u32]); 4] =
     [(&[1, 4], &[5, 22]), (&[4, 1, 2], &[22, 64, 10]), (&[2, 2, 16], &[10, 12, 24]), (&[1, 1, 1, 1], &[8, 64, 10, 16])];
-/// From this share of the width on, in 64ths, a search has too many pairs for all rows to be searched.
+/// From this ratio of the width on, in 64ths, a search of all rows has too many pairs.
 const WIDE: u32 = 20;
-/// Rows that do.
+/// Rows for such radii.
 const FEW: usize = 1100;
-/// Values from which on planning takes so long that only plans are made that might pay.
+/// Values from which planning takes so long that only plans are made that might pay.
 const ALL_PLANS: usize = 800;
 /// The memory of the device that searches get, in megabytes.
 const MEMORY: usize = 4096;
-/// So little that wide sets are cut into parts, and the results of a dense one do not fit.
+/// So little that wide sets are cut into parts, and dense results do not fit.
 const LITTLE: usize = 8;
-/// Searches that are described where they were wrong.
+/// Wrong searches that are described.
 const SHOWN: usize = 20;
 /// Bytes that the CPU may take.
 const HOST: usize = 64 << 30;
@@ -35,8 +35,8 @@ const HOST: usize = 64 << 30;
 /// Two values, and the distances of up to four columns.
 type Pair = (u32, u32, u64);
 
-/// Compares all, and prints the row; `engine` opens the device with that many megabytes. Errors: a result that is not
-/// the CPU's.
+/// Compares all, and prints the row; `engine` opens the device with that many megabytes. Errors: a result that differs
+/// from the CPU's.
 pub(crate) fn run(scale: Scale, engine: fn(usize) -> Result<Engine, Error>) -> Result<(), Error> {
     let what = "pairs and distances against the CPU: 64 to 1024 bits, all kinds of sets";
     let outcome = compare_all(scale, engine);
@@ -69,7 +69,7 @@ fn compare_all(scale: Scale, engine: fn(usize) -> Result<Engine, Error>) -> Resu
     let largest = Table::new(Kind::Crowded, &[1], *sizes.last().unwrap_or(&0), 3);
     check.firsts(&largest)?;
     check.firsts(&Table::new(Kind::Photo, &[1, 2], largest.shape().0, 4))?;
-    // A process can open the device once: the other one goes first.
+    // A process can open the device once: the other one is closed first.
     let Check { searches, pairs, wrong, scale, pool, device } = check;
     drop(device);
     check = Check { device: engine_with(LITTLE)?, scale, pool, searches, pairs, wrong };
@@ -159,7 +159,7 @@ impl Check {
         let values = |table: &Table| pool.install(|| table.values(&context));
         let (left, right) = (values(left)?, right.map(values).transpose()?);
         let search = Search { left: &left, right: right.as_ref(), radii };
-        // As if brute force were slow: so that there are plans by bands where it would be the best.
+        // As if brute force were slow, so that there are plans by bands even where it would be the best.
         let costs = Costs { brute: 1.0, ..Costs::gpu(1e13, 1) };
         let all = left.count() < ALL_PLANS;
         let plans = pool.install(|| options(&search, all, &costs, &context))?;
@@ -208,7 +208,7 @@ impl Check {
     }
 }
 
-/// Plans to run: brute force, the cheapest and the last of those by bands; all of them where there is time.
+/// The plans to run: brute force, the cheapest and the last of those by bands; all of them if there is time.
 fn chosen(scale: Scale, plans: &[Plan]) -> Vec<&Plan> {
     if scale == Scale::Full {
         return plans.iter().collect();

@@ -1,4 +1,4 @@
-//! The same searches on the CPU, by `crates/search`.
+//! Searches on the CPU, by `crates/search`, for comparison.
 
 use crate::Error;
 use crate::engine::Take;
@@ -6,7 +6,7 @@ use lumina_search::{Batch, Context, Plan, Search, session};
 use rayon::ThreadPool;
 use std::time::{Duration, Instant};
 
-/// Searches; how long that took.
+/// Searches; returns the duration.
 pub(crate) fn find(
     pool: &ThreadPool,
     search: &Search<'_>,

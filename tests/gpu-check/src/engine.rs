@@ -1,4 +1,4 @@
-//! Where searches run: in a GPU process, asked as a server asks it, or on the device within this process.
+//! The engine of searches: a GPU process, with requests like a server's, or the device within this process.
 
 use crate::Error;
 use lumina_gpu::client::{Answer, Client};
@@ -17,10 +17,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// What nothing here may take longer than.
+/// Timeout of all operations.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A search as the device takes it.
+/// A search in the device's format.
 #[derive(Debug)]
 pub(crate) struct Task {
     left: Shape,
@@ -33,7 +33,7 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// A search by a plan, as `src/search/gpu.rs` asks for it.
+    /// A search by a plan, in the form of `src/search/gpu.rs`.
     pub(crate) fn new(search: &Search<'_>, plan: &Plan, context: &Context) -> Result<Self, Error> {
         let shape = |values: &Values| Shape { rows: values.count(), words: values.row_words() };
         let band = |band: lumina_search::transfer::PlacedBand| Band {
@@ -80,7 +80,7 @@ fn set(source: &Source, mut first: usize, shape: &Shape) -> Result<Set, Error> {
     Ok(Set { rows: shape.rows, columns })
 }
 
-/// Pairs as they come: numbers of values, and their distances, those of a pair together.
+/// Receives pairs: numbers of values, and their distances, those of a pair together.
 pub(crate) type Take<'t> = dyn FnMut(&[(u32, u32)], &[u16]) + 't;
 
 /// Where searches run.
@@ -103,7 +103,7 @@ impl Engine {
         Ok(Self::Inside(Box::new(Device::open(megabytes << 20)?)))
     }
 
-    /// Searches; how long that took from the question to the last answer.
+    /// Searches; returns the time from the question to the last answer.
     pub(crate) fn find(&self, task: Task, take: &mut Take<'_>) -> Result<Duration, Error> {
         match self {
             Self::Process(process) => {
@@ -153,14 +153,14 @@ impl Engine {
     }
 }
 
-/// Hashes in memory that can be handed over.
+/// Hashes in shared memory.
 fn file(hashes: &[u64]) -> io::Result<OwnedFd> {
     let mut draft = Draft::new(hashes.len(), || Ok(()))?;
     draft.words().copy_from_slice(hashes);
     draft.seal()
 }
 
-/// Asks, and takes answers until the last one. Errors: what the process says, or the system.
+/// Asks, and receives answers until the last one. Errors: those of the process, or of the system.
 fn answers(
     client: &mut Client,
     question: &Question,
@@ -188,7 +188,7 @@ fn answers(
 pub(crate) struct Process {
     child: Child,
     folder: TempDir,
-    /// Pairs of 256-bit hashes that the device compares in a second, as the process has measured it.
+    /// Pairs of 256-bit hashes that the device compares per second, as measured by the process.
     pub(crate) rate: f64,
 }
 
@@ -202,7 +202,7 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        // It says its rate when it serves; where it cannot, it says why on the standard error, and ends.
+        // It prints its rate when it serves; otherwise it prints the reason on standard error, and exits.
         let mut line = String::new();
         if let Some(output) = child.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
@@ -238,7 +238,7 @@ impl Drop for Process {
     }
 }
 
-/// Opens the device, and says what it is.
+/// Opens the device, and describes it.
 pub(crate) fn describe() -> Result<String, Error> {
     let device = Device::open(1 << 30)?;
     let info = device.info();

@@ -1,4 +1,4 @@
-//! Takes all memory of the card that is free, and keeps it: what other programs do to a card.
+//! Allocates all free memory of the card, and holds it, like other programs on the card.
 
 #![allow(unsafe_code, reason = "the driver gives out addresses")]
 
@@ -13,12 +13,12 @@ const MOST: usize = 1 << 30;
 /// The smallest one: less than this stays free.
 const LEAST: usize = 1 << 20;
 
-/// Allocates until not even a mebibyte is left, says so in one line, and holds it until the standard input ends.
+/// Allocates until not even a mebibyte is left, prints a line, and holds it until the standard input ends.
 pub(crate) fn run() -> Result<(), Error> {
     let context = CudaContext::new(0)?;
     let (mut held, mut size) = (0, MOST);
     while size >= LEAST {
-        // SAFETY: the context is current; nobody uses the memory, which comes back when the process ends.
+        // SAFETY: the context is current; the memory is unused, and freed when the process ends.
         match unsafe { malloc_sync(size) } {
             Ok(_) => held += size,
             Err(error) if error.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY => size /= 2,

@@ -2,11 +2,11 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `device` | opens the device, and says what it is |
-//! | `compare SCALE` | searches on the device against the CPU's, pair by pair ([`compare`]) |
-//! | `compare-inside SCALE` | the same within this process, for compute-sanitizer |
-//! | `rates SCALE` | how long searches take in the GPU process ([`rates`]) |
-//! | `hashes SET WORDS COUNT` | hashes for `COPY`: number, tab, hexadecimal ([`sets`]) |
+//! | `device` | opens the device, and describes it |
+//! | `compare SCALE` | compares searches on the device with the CPU's, pair by pair ([`compare`]) |
+//! | `compare-inside SCALE` | compares within this process, for compute-sanitizer |
+//! | `rates SCALE` | measures searches in the GPU process ([`rates`]) |
+//! | `hashes SET WORDS COUNT` | prints hashes for `COPY`: number, tab, hexadecimal ([`sets`]) |
 //! | `fill` | takes all free memory of the card, until its standard input ends ([`fill`]) |
 //! | `serve SOCKET MEGABYTES` | the GPU process that the others start ([`engine`]) |
 //!
@@ -28,10 +28,10 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Anything that goes wrong.
+/// Any error.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// How much is checked.
+/// The extent of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Scale {
     /// About a minute on a stand-in that compares a million pairs a second.

@@ -1,5 +1,5 @@
-//! How long searches take in a GPU process that runs, copies in and out included, against what was measured on one
-//! H200 before the extension used it; and that they find as many pairs, of the same sum, as the CPU.
+//! The duration of searches in a running GPU process, copies in and out included, against measurements on one H200
+//! before the extension used it; and that they find the CPU's pairs, by number and sum.
 
 use crate::engine::{Engine, Task};
 use crate::sets::{Kind, Table};
@@ -16,16 +16,16 @@ const HOST: usize = 64 << 30;
 /// How often a search is timed; the median counts.
 const TIMES: usize = 5;
 
-/// What is expected.
+/// The expected time.
 #[derive(Debug, Clone, Copy)]
 enum Expected {
-    /// Milliseconds that were measured: kernels, copies in and out.
+    /// Measured milliseconds: kernels, copies in and out.
     Milliseconds(f64),
-    /// Milliseconds that were measured, and the most that the design allows.
+    /// Measured milliseconds, and the most that the design allows.
     AtMost(f64, f64),
-    /// Pairs a second that were measured for the kernel alone.
+    /// Measured pairs per second of the kernel alone.
     Rate(f64),
-    /// Nobody has measured it.
+    /// Not measured.
     Nothing,
 }
 
@@ -35,10 +35,10 @@ struct Case {
     words: usize,
     count: usize,
     radius: u32,
-    /// Whether every pair is compared; else the cheapest plan is taken, as a server does.
+    /// Whether every pair is compared; otherwise the cheapest plan runs, as in a server.
     is_brute: bool,
     expected: Expected,
-    /// Whether even a server with two processors searches so much within seconds.
+    /// Whether even a server with two processors searches this within seconds.
     is_cheap: bool,
 }
 
@@ -46,7 +46,7 @@ const fn case(kind: Kind, words: usize, count: usize, radius: u32, is_brute: boo
     Case { kind, words, count, radius, is_brute, expected, is_cheap: !is_brute }
 }
 
-/// What is timed. The figures are those of an H200 with driver 580.
+/// The timed searches. The figures are those of an H200 with driver 580.
 fn cases(scale: Scale) -> Vec<Case> {
     use Expected::{AtMost, Milliseconds, Nothing, Rate};
     use Kind::{Photo, Uniform};
@@ -77,7 +77,7 @@ fn cases(scale: Scale) -> Vec<Case> {
     ];
     if scale == Scale::Full {
         cases.push(case(Photo, 1, 10_000_000, 3, false, Milliseconds(58.0)));
-        // Without copies: nobody has measured them.
+        // Without copies, which were not measured.
         cases.push(case(Uniform, 1, 1_000_000, 10, false, Milliseconds(3.5)));
         cases.push(case(Uniform, 1, 10_000_000, 10, false, Milliseconds(125.0)));
         cases.push(case(Uniform, 4, 10_000_000, 31, false, Milliseconds(158.0)));
@@ -85,7 +85,7 @@ fn cases(scale: Scale) -> Vec<Case> {
     cases
 }
 
-/// Times all, and prints the rows. Errors: a search that finds other pairs than the CPU.
+/// Times all, and prints the rows. Errors: a search whose pairs differ from the CPU's.
 pub(crate) fn run(scale: Scale) -> Result<(), Error> {
     let outcome = time_all(scale);
     if let Err(error) = &outcome {
@@ -124,7 +124,7 @@ impl Sum {
     }
 }
 
-/// Times one, and prints its row. Whether its pairs are the CPU's, as far as the CPU was asked.
+/// Times one, and prints its row. Returns whether its pairs equal the CPU's, if the CPU searched.
 fn time(case: &Case, scale: Scale, rate: f64, engine: &Engine, pool: &ThreadPool) -> Result<bool, Error> {
     let Case { kind, words, count, radius, is_brute, expected, is_cheap } = *case;
     let context = Context::new(HOST);
@@ -173,7 +173,7 @@ fn time(case: &Case, scale: Scale, rate: f64, engine: &Engine, pool: &ThreadPool
     if is_cheap || scale == Scale::Full {
         let mut on_cpu = Sum::default();
         let add = &mut |pairs: &[(u32, u32)], distances: &[u16]| on_cpu.add(pairs, distances);
-        // Its own choice: for the comparison of all pairs it would take minutes.
+        // The CPU's own plan: comparing all pairs would take minutes.
         let plan = pool.install(|| Plan::choose(&search, &Costs::cpu(), &context))?;
         let cpu_took = cpu::find(pool, &search, &plan, &context, add)?;
         is_right = on_cpu == found;

@@ -1,16 +1,16 @@
-//! Sets of hashes, from friendly to hostile, of any number of words and columns; the same ones on every machine.
+//! Deterministic sets of hashes, from friendly to hostile, of any number of words and columns.
 
 use crate::Error;
 use fastrand::Rng;
 use lumina_search::{Context, Rows, Values};
 use rayon::prelude::*;
 
-/// How the hashes of a set are spread.
+/// The distribution of the hashes of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Random ones, and near copies of a fifth of them.
     Uniform,
-    /// Like those of photographs; of several words: the same one, turned. Flat pictures are popular.
+    /// Like those of photographs; further words are rotations of the first. Flat pictures are popular.
     Photo,
     /// A few centres, the first ones far more popular than the others, and hashes around them.
     Crowded,
@@ -37,7 +37,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Rows whose columns together are a hash of that kind: what is near in one is near in the others.
+    /// Rows whose columns together are a hash of that kind: rows near in one column are near in the others.
     pub(crate) fn new(kind: Kind, words: &[usize], count: usize, seed: u64) -> Self {
         let all: usize = words.iter().sum();
         let hashes = column(kind, all, count, seed);
@@ -66,7 +66,7 @@ impl Table {
         near
     }
 
-    /// Rows as a question about equal rows takes them: column after column.
+    /// The rows in the format of a question about equal rows: column after column.
     pub(crate) fn rows(&self) -> Vec<u64> {
         self.columns.concat()
     }
@@ -86,7 +86,7 @@ impl Table {
         (0..self.count).map(|at| *seen.entry(row(at)).or_insert(at as u32)).collect()
     }
 
-    /// Its distinct rows, as a search takes them.
+    /// Its distinct rows, in the format of a search.
     pub(crate) fn values(&self, context: &Context) -> Result<Values, Error> {
         let widths: Vec<usize> = self.words.iter().map(|words| words * 64).collect();
         let mut rows = Rows::new(&widths);
@@ -108,7 +108,7 @@ pub(crate) fn column(kind: Kind, words: usize, count: usize, seed: u64) -> Vec<u
     let mut random = Rng::with_seed(seed);
     match kind {
         Kind::Uniform => {
-            // As many bits as the sets of the measured figures have.
+            // As many bits as in the sets of the measured figures.
             let flipped = if words == 1 { 6 } else { words * 31 / 4 };
             let planes = lumina_sets::uniform(words, count, flipped, seed);
             (0..count)
@@ -148,7 +148,7 @@ pub(crate) fn column(kind: Kind, words: usize, count: usize, seed: u64) -> Vec<u
     }
 }
 
-/// Flips this number of bits, or fewer where it meets one twice.
+/// Flips `flips` bits, or fewer if it hits one twice.
 fn flip(hash: &mut [u64], flips: usize, random: &mut Rng) {
     for _ in 0..flips {
         let bit = random.usize(..hash.len() * 64);

@@ -8,12 +8,12 @@ pub(crate) fn row(what: &str, expected: &str, found: &str, verdict: &str) {
     println!("| {what} | {expected} | {found} | {verdict} |");
 }
 
-/// What a ratio of worse to expected says: 1 is as expected, more is worse.
+/// The verdict on a ratio of worse to expected: 1 is as expected, more is worse.
 pub(crate) fn verdict(worse: f64) -> String {
     if worse <= TOLERATED { format!("ok, {worse:.2} times") } else { format!("**slow**, {worse:.2} times") }
 }
 
-/// A duration in milliseconds, with three digits that mean something.
+/// A duration in milliseconds, with three significant digits.
 pub(crate) fn milliseconds(milliseconds: f64) -> String {
     match milliseconds {
         ..10.0 => format!("{milliseconds:.2} ms"),

@@ -1,4 +1,4 @@
-//! `CUresult`: the codes that the stand-in returns itself, and the names of all that a control file may name.
+//! `CUresult`: the codes that the stand-in returns itself, and the names of all codes of a control file.
 //!
 //! Source: "CUDA Driver API", section "Data types used by CUDA driver".
 

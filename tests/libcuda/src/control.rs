@@ -1,24 +1,24 @@
-//! The control file: which card is pretended and what goes wrong. Read by [`crate::driver`] at each call if it changed.
+//! The control file: the emulated card and its faults. [`crate::driver`] rereads it at each call if it changed.
 //!
-//! A line is a word and its values; `#` begins a comment. A line that is not understood is reported, and ends the
-//! process: a test whose control file has a slip must not pass.
+//! A line is a word and its values; `#` begins a comment. An invalid line is reported, and ends the process: a test
+//! whose control file has a slip must not pass.
 //!
 //! | line | meaning |
 //! |---|---|
 //! | `name TEXT` | the card's name |
-//! | `capability 9.0`, `ptx 9.0`, `driver 13000` | what it can do, and its driver |
+//! | `capability 9.0`, `ptx 9.0`, `driver 13000` | its capabilities, and its driver |
 //! | `memory BYTES`, `multiprocessors N`, `pools 0` | its memory, its size, no memory pools |
 //! | `devices 0`, `init CODE` | how many cards, and what `cuInit` returns |
 //! | `other-context-full` | other processes fill the card: no context, code 2 |
-//! | `fail CALL N CODE` | the Nth call, counted from when the line is read first, returns CODE |
+//! | `fail CALL N CODE` | the Nth call, counted from when the line is first read, returns CODE |
 //! | `sticky CODE at launch N` | the Nth launch loses the device with CODE when it runs |
 //! | `slow 10ms` | each launch takes that long |
-//! | `eager` | work runs when it is issued; to show that a missing wait then goes unseen |
+//! | `eager` | work runs when it is issued; shows that a missing wait then goes unnoticed |
 //! | `order reversed`, `order shuffled SEED` | the order of blocks and warps |
-//! | `unwritten allow`, `races allow` | switches off what no GPU reports |
-//! | `limit N` | instructions of warps after which a launch counts as endless |
+//! | `unwritten allow`, `races allow` | disables checks that no GPU has |
+//! | `limit N` | instructions of warps at which a launch counts as endless |
 //! | `report FILE` | where the report goes when the process ends |
-//! | `report-now WORD` | writes it at once, each time that WORD is another one |
+//! | `report-now WORD` | writes it at once, each time that WORD changes |
 
 use lumina_ptx::Order;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(crate) struct Failure {
     pub(crate) seen: u64,
 }
 
-/// What a control file says.
+/// The contents of a control file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Control {
     pub(crate) name: String,
@@ -141,7 +141,7 @@ impl Control {
         Some(())
     }
 
-    /// Counts a call. Returns the code that it is to fail with.
+    /// Counts a call. Returns the code that it must fail with.
     pub(crate) fn count(&mut self, call: &str) -> Option<u32> {
         let mut code = None;
         for failure in self.failures.iter_mut().filter(|failure| failure.call == call) {
@@ -154,7 +154,7 @@ impl Control {
     }
 }
 
-/// The control file and what was read last.
+/// The control file and its last contents.
 #[derive(Debug, Default)]
 pub(crate) struct Source {
     path: Option<PathBuf>,
@@ -163,13 +163,13 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// The file that the environment names; without one everything is as by default.
+    /// The file that the environment names; defaults without one.
     pub(crate) fn from_environment() -> Self {
         let path = std::env::var_os("LUMINA_CUDA_STANDIN").map(PathBuf::from);
         Self { path, ..Self::default() }
     }
 
-    /// Reads the file if it is another one than last time; says whether a report is to be written now.
+    /// Rereads the file if it has changed; returns whether a report must be written now.
     pub(crate) fn refresh(&mut self) -> bool {
         let Some(path) = &self.path else { return false };
         let Ok(stamp) = stamp_of(path) else { return false };
@@ -179,7 +179,7 @@ impl Source {
         let Ok(text) = std::fs::read_to_string(path) else { return false };
         match Control::parse(&text) {
             Ok(mut control) => {
-                // Lines that are still there have their calls counted on.
+                // Lines that remain keep their counts.
                 for failure in &mut control.failures {
                     let same =
                         |old: &&Failure| (&old.call, old.nth, old.code) == (&failure.call, failure.nth, failure.code);

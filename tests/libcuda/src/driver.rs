@@ -1,8 +1,8 @@
-//! The state of the pretended driver: one device, its primary context, what was allocated. [`crate::entry`] calls it
-//! under a lock; [`crate::stream`] runs the work that waits, [`crate::report`] says at the end what is left.
+//! The state of the emulated driver: one device, its primary context, allocations. [`crate::entry`] calls it under a
+//! lock; [`crate::stream`] runs pending work, [`crate::report`] reports leaks at the end.
 //!
 //! Invariant: once a kernel has faulted, every call on the context returns its code, and after the last release no
-//! context is given out again.
+//! context is created again.
 
 use crate::code::*;
 use crate::control::{Control, Source};
@@ -21,7 +21,7 @@ const FIRST_HANDLE: usize = 0x1000;
 /// An event.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Event {
-    /// The stream and the number of its work that it was recorded behind.
+    /// The stream, and the number of the work after which it was recorded.
     pub(crate) recorded: Option<(usize, u64)>,
     /// When that work was done.
     pub(crate) time: Option<Instant>,
@@ -40,7 +40,7 @@ pub(crate) struct Driver {
     /// Times that the primary context is retained.
     pub(crate) references: u64,
     pub(crate) memory: Memory,
-    /// Device allocations that live, with their sizes.
+    /// Live device allocations, with their sizes.
     pub(crate) allocations: BTreeMap<u64, usize>,
     /// Those whose free waits on a stream.
     pub(crate) freeing: BTreeSet<u64>,
@@ -65,7 +65,7 @@ thread_local! {
     pub(crate) static CURRENT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Locks the state, and makes it at the first call.
+/// Locks the state, and creates it at the first call.
 pub(crate) fn lock() -> MutexGuard<'static, Option<Driver>> {
     let mut guard = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
     guard.get_or_insert_with(|| {
@@ -75,7 +75,7 @@ pub(crate) fn lock() -> MutexGuard<'static, Option<Driver>> {
     guard
 }
 
-/// What a call needs before it does anything.
+/// The precondition of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
     Nothing,
@@ -85,7 +85,7 @@ pub(crate) enum Needs {
     Context,
 }
 
-/// Runs one call of the driver API: counts it, lets it fail if the control file says so, checks what it needs.
+/// Runs one driver API call: counts it, makes it fail if the control file says so, checks its precondition.
 pub(crate) fn call(name: &'static str, needs: Needs, run: impl FnOnce(&mut Driver) -> Result<(), Code>) -> u32 {
     let mut guard = lock();
     let Some(driver) = guard.as_mut() else { return NOT_INITIALIZED.0 };
@@ -98,7 +98,7 @@ pub(crate) fn call(name: &'static str, needs: Needs, run: impl FnOnce(&mut Drive
     }
     let ready = match needs {
         Needs::Nothing => Ok(()),
-        // Nothing of the driver survives a fork.
+        // No driver state survives a fork.
         _ if !driver.is_initialized || driver.process != std::process::id() => Err(NOT_INITIALIZED),
         Needs::Driver => Ok(()),
         Needs::Context if !CURRENT.get() => Err(INVALID_CONTEXT),
@@ -157,7 +157,7 @@ impl Driver {
         }
     }
 
-    /// Allocates device memory that holds a pattern, where a fresh card holds zeros and a used one anything.
+    /// Allocates device memory that holds a pattern; a fresh card holds zeros and a used one anything.
     pub(crate) fn allocate(&mut self, length: usize) -> Result<u64, Code> {
         if length > self.control().memory.saturating_sub(self.used) {
             return Err(OUT_OF_MEMORY);

@@ -1,4 +1,4 @@
-//! Host memory, which the program owns and names by its address. Called by [`crate::stream`] and [`crate::entry`].
+//! Host memory, which the program owns and passes by address. Called by [`crate::stream`] and [`crate::entry`].
 #![allow(unsafe_code, reason = "the driver API passes pointers")]
 
 use crate::code::{Code, INVALID_VALUE, OUT_OF_MEMORY};
@@ -16,17 +16,17 @@ pub(crate) fn read(from: usize, length: usize) -> Vec<u8> {
 
 /// Writes host memory.
 pub(crate) fn write(to: usize, bytes: &[u8]) {
-    // SAFETY: the program promises that as many bytes are writable until the copy is done.
+    // SAFETY: the program promises that this many bytes are writable until the copy is done.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to as *mut u8, bytes.len()) }
 }
 
 /// Overwrites host memory that is to be written later.
 pub(crate) fn fill(to: usize, length: usize) {
-    // SAFETY: the program promises that as many bytes are writable, from now on until the copy is done.
+    // SAFETY: the program promises that this many bytes are writable, from now on until the copy is done.
     unsafe { std::ptr::write_bytes(to as *mut u8, STALE, length) }
 }
 
-/// Writes a result where the program wants it.
+/// Writes a result to the program's address.
 ///
 /// # Safety
 /// `to` is null or a place for a `T`.
@@ -43,7 +43,7 @@ fn layout(length: usize) -> Result<Layout, Code> {
     Layout::from_size_align(length.max(1), 4096).map_err(|_| INVALID_VALUE)
 }
 
-/// Pages for pinned memory, which hold a pattern.
+/// Allocates pinned memory, which holds a pattern.
 pub(crate) fn allocate(length: usize) -> Result<usize, Code> {
     let layout = layout(length)?;
     // SAFETY: the size is not zero.
@@ -51,7 +51,7 @@ pub(crate) fn allocate(length: usize) -> Result<usize, Code> {
     if pointer.is_null() {
         return Err(OUT_OF_MEMORY);
     }
-    // SAFETY: as many bytes were allocated.
+    // SAFETY: this many bytes were allocated.
     unsafe { pointer.write_bytes(STALE, layout.size()) };
     Ok(pointer as usize)
 }

@@ -1,9 +1,9 @@
 //! A stand-in for `libcuda.so.1`: the part of the CUDA driver API that a bulk search calls, on a CPU.
 //!
 //! A program that opens the driver at run time finds it as `libcuda.so.1` on `LD_LIBRARY_PATH` and runs unchanged.
-//! Kernels run from the PTX text that the program loads, by [`lumina_ptx`]. Which card is pretended and what goes wrong
-//! is in the file that the environment variable `LUMINA_CUDA_STANDIN` names (`control`); what was called, what is
-//! left and what went wrong goes into a report (`report`).
+//! Kernels run from the PTX text that the program loads, by [`lumina_ptx`]. The file in the environment variable
+//! `LUMINA_CUDA_STANDIN` (`control`) defines the emulated card and its faults; calls, leaks and faults go into a report
+//! (`report`).
 //!
 //! **Installed** by a folder on `LD_LIBRARY_PATH` that holds `liblumina_libcuda.so` under the name `libcuda.so.1`, and
 //! as `libcuda.so` where one of a toolkit would be found first. The variable is read when a process starts.

@@ -1,5 +1,4 @@
-//! The report: what was called, what is still alive, what went wrong. Written when the process ends, and when the
-//! control file says so.
+//! The report: calls, live objects, faults. Written when the process ends, and when the control file says so.
 //!
 //! One line each: `call NAME COUNT`, `alive KIND COUNT`, `peak BYTES`, `lost CODE`, `fault TEXT`; the first line of a
 //! report is `process ID`, the last one `end`.
@@ -19,7 +18,7 @@ extern "C" fn end() {
     }
 }
 
-/// Has the report written when the process ends.
+/// Registers the report for the end of the process.
 pub(crate) fn at_exit() {
     // SAFETY: the function takes no arguments and stays loaded until the C library has called it.
     let failed = unsafe { libc::atexit(end) };

@@ -1,7 +1,7 @@
 //! Streams: work that is issued now and done when something waits for it. Called by [`crate::entry`].
 //!
-//! As late as possible is as allowed as at once: a program that reads results before it waits for them finds the old
-//! ones, each time. Invariant: work of a stream is done in the order in which it was issued.
+//! The latest possible moment is as valid as the earliest: a program that reads results before it waits for them gets
+//! the old ones, each time. Invariant: work of a stream is done in the order of its issue.
 
 use crate::code::*;
 use crate::driver::Driver;
@@ -10,7 +10,7 @@ use lumina_ptx::{FaultKind, Options, launch};
 use std::collections::VecDeque;
 use std::time::Instant;
 
-/// The most bytes of a copy from pageable memory that the driver takes along at once.
+/// The most bytes of a copy from pageable memory that the driver stages at once.
 pub(crate) const STAGED: usize = 64 << 10;
 
 /// Work of a stream.
@@ -23,7 +23,7 @@ pub(crate) enum Work {
         params: Vec<u8>,
         dynamic_shared: u32,
     },
-    /// From bytes that were taken along when the copy was issued.
+    /// From bytes that were staged when the copy was issued.
     CopyStaged {
         to: u64,
         bytes: Vec<u8>,
@@ -66,7 +66,7 @@ pub(crate) struct Stream {
     /// Pieces of work issued, and done.
     pub(crate) issued: u64,
     pub(crate) done: u64,
-    /// Destroyed by the program; its work goes on.
+    /// Destroyed by the program; its work continues.
     pub(crate) is_destroyed: bool,
 }
 
@@ -106,7 +106,7 @@ impl Driver {
         self.sticky.map_or(Ok(()), Err)
     }
 
-    /// Does one piece of work, as time that passes while a program asks whether a stream is ready.
+    /// Does one piece of work, as if time passed while a program polls the stream.
     pub(crate) fn advance(&mut self, stream: usize, until: u64) -> Result<(), Code> {
         let done = self.streams.get(&stream).map_or(until, |stream| stream.done);
         if done >= until {

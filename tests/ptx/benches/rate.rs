@@ -1,5 +1,5 @@
-//! How many instructions of lanes the interpreter runs in a second of a processor, kernel by kernel, with and without
-//! looking for races. The time is that of the thread, so that other programs do not count.
+//! How many lane instructions the interpreter runs per CPU second, kernel by kernel, with and without race detection.
+//! The time is the thread's CPU time, so that other programs do not count.
 
 #![allow(clippy::unwrap_used, reason = "a bench may fail")]
 

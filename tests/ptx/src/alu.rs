@@ -1,7 +1,7 @@
 //! Arithmetic on the 32 lanes of a warp at once. Called by [`crate::warp`].
 //!
-//! Every function computes all lanes, whether they are active or not; what PTX leaves undefined is caught by the
-//! caller. The loops are written so that the compiler makes vectors of them: a match is outside of its loop.
+//! Every function computes all lanes, whether they are active or not; the caller catches what PTX leaves undefined. The
+//! loops are written for vectorisation: a match is outside of its loop.
 
 use crate::program::{Binary, Compare, Count, Real, Type, Unary, Width};
 
@@ -64,7 +64,7 @@ macro_rules! integers {
                 Binary::MaxU => zip(a, b, |x, y| if x > y { x } else { y }),
                 Binary::MinS => zip(a, b, |x, y| if (x as $i) < y as $i { x } else { y }),
                 Binary::MaxS => zip(a, b, |x, y| if (x as $i) > y as $i { x } else { y }),
-                // Shifts have their amounts in 32 bits: see `shift`.
+                // Shift amounts have 32 bits: see `shift`.
                 Binary::Shl | Binary::ShrU | Binary::ShrS => *a,
             }
         }
@@ -216,7 +216,7 @@ pub(crate) fn extract(signed: bool, bits: u32, a: u64, position: u32, length: u3
     if !signed || length == 0 {
         return value;
     }
-    // The sign is the field's last bit that there is.
+    // The sign is the last existing bit of the field.
     let sign = a >> (position + length - 1).min(bits - 1) & 1;
     let present = length.min(bits.saturating_sub(position));
     if sign == 1 { (value | !ones(present)) & ones(bits) } else { value }

@@ -1,4 +1,4 @@
-//! What the warps of a block share while it runs: shared memory, parameters, counters. [`crate::launch`] makes it,
+//! The state that the warps of a block share: shared memory, parameters, counters. [`crate::launch`] creates it,
 //! [`crate::warp`] uses it.
 
 use crate::memory::Memory;
@@ -20,11 +20,11 @@ pub(crate) struct Block<'m> {
     pub(crate) epoch: u32,
     /// Instructions of warps so far, in the whole launch.
     pub(crate) instructions: u64,
-    /// The same, times the lanes that took part.
+    /// Instructions times participating lanes.
     pub(crate) lane_instructions: u64,
     /// Whether reading unwritten device memory is a fault.
     pub(crate) checks_unwritten: bool,
-    /// Accesses of shared and of device memory; `None`: races are not looked for.
+    /// Accesses of shared and of device memory; `None`: no race detection.
     pub(crate) shadows: Option<Shadows>,
 }
 

@@ -1,9 +1,9 @@
-//! `cvt`: one value of any type to one of any other. Called by [`crate::warp`] where there is no short way.
+//! `cvt`: one value of any type to one of any other. Called by [`crate::warp`] in the general case.
 
 use crate::program::{Round, Type};
 
-/// `value` (in the low bits of its register) of type `from` as type `to`, in the low bits of a register of
-/// `register` bits: signed results fill it with their sign, as the ISA says of destinations wider than the type.
+/// Converts `value` (in the low bits of its register) from type `from` to type `to`, in the low bits of a register of
+/// `register` bits: signed results are sign-extended, as the ISA specifies for destinations wider than the type.
 pub(crate) fn convert(value: u64, from: Type, to: Type, register: u32, round: Round) -> u64 {
     let keep = |value: u64, bits: u32| if bits >= 64 { value } else { value & ((1 << bits) - 1) };
     let signed = |value: u64, bits: u32| (value as i64) << (64 - bits) >> (64 - bits);

@@ -1,8 +1,7 @@
 //! Parsed text to programs: names become registers, calls become copies of their functions.
 //!
-//! A device function is copied to each place that calls it, so that lanes which diverged reconverge inside of it by
-//! their program counters alone. Recursion is an error. [`operand`] resolves operands, [`opcode`] knows the
-//! instructions.
+//! A device function is copied to each place that calls it, so that diverged lanes reconverge inside of it by their
+//! program counters alone. Recursion is an error. [`operand`] resolves operands, [`opcode`] the instructions.
 
 mod opcode;
 mod operand;
@@ -14,7 +13,7 @@ use std::collections::HashMap;
 
 /// Bytes between two shared variables, so that an access just behind one hits nothing.
 const SHARED_GAP: u32 = 64;
-/// Instructions of a program; a text whose calls multiply beyond it is refused.
+/// Instructions of a program; a text that expands beyond it is refused.
 const LONGEST: usize = 1 << 20;
 
 /// A register's place: its plane, its bits as declared, its number.
@@ -25,7 +24,7 @@ struct Register {
     index: u32,
 }
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Debug, Clone, Copy)]
 enum Meaning {
     Register(Register),
@@ -35,7 +34,7 @@ enum Meaning {
     Memory(Space, u32),
 }
 
-/// What is known while an entry is decoded.
+/// The state of decoding an entry.
 struct Decoder<'a, 't> {
     text: &'t Text<'a>,
     program: Program,
@@ -85,15 +84,15 @@ pub(crate) fn entry<'a>(text: &Text<'a>, entry: &Function<'a>) -> Result<Program
     }
     decoder.shared(text.shared.iter().filter(|variable| is_named(text, entry, variable.name)))?;
     decoder.body(entry)?;
-    // A lane that runs over the end of the text leaves the kernel.
+    // A lane that runs past the end of the text leaves the kernel.
     decoder.push(Op::Exit, entry.line);
     Ok(place_constants(decoder.program))
 }
 
-/// Numbers of constants count from these until all other registers have theirs: a frame holds no constant.
+/// Constants are numbered from here until all other registers are numbered: a frame holds no constant.
 const CONSTANTS: [(Plane, u32); 3] = [(Plane::Pred, 1 << 24), (Plane::Narrow, 1 << 25), (Plane::Wide, 1 << 26)];
 
-/// Gives the constants the numbers behind the last register of their plane.
+/// Renumbers the constants after the last register of their plane.
 fn place_constants(mut program: Program) -> Program {
     let ends = [program.preds, program.narrow, program.wide];
     let place = |index: &mut u32| {
@@ -200,7 +199,7 @@ impl<'a> Decoder<'a, '_> {
         CONSTANTS[k].1 + self.placed[k] - 1
     }
 
-    /// Adds an instruction without operands and says where it is.
+    /// Appends an instruction without operands and returns its index.
     fn push(&mut self, op: Op, line: u32) -> usize {
         let instruction = Instruction { op, guard: 0, d: NONE, a: NONE, b: NONE, c: NONE, e: NONE, offset: 0, line };
         self.program.code.push(instruction);

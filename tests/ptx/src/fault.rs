@@ -1,4 +1,4 @@
-//! What can be wrong: with a text ([`ParseError`]), and with a launch ([`Fault`]).
+//! Errors of a text ([`ParseError`]), and of a launch ([`Fault`]).
 
 use thiserror::Error;
 
@@ -18,7 +18,7 @@ impl ParseError {
     }
 }
 
-/// The kind of a fault; callers that imitate a driver map it to a code.
+/// The kind of a fault; callers that emulate a driver map it to a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FaultKind {
     /// The launch itself: its shape or the size of its parameters.
@@ -27,11 +27,11 @@ pub enum FaultKind {
     Address,
     /// An address that is not a multiple of the access's size.
     Misaligned,
-    /// A register was read that nothing was written to.
+    /// A read of an unwritten register.
     Register,
-    /// Memory was read that nothing was written to.
+    /// A read of unwritten memory.
     Unwritten,
-    /// Two threads accessed the same bytes without synchronisation between them, and one of the accesses was a write.
+    /// Two threads accessed the same bytes without synchronisation, and one of the accesses was a write.
     Race,
     /// A collective that not all named lanes take part in, or a barrier that not all threads reach.
     Divergence,
@@ -43,7 +43,7 @@ pub enum FaultKind {
     Endless,
 }
 
-/// A launch that went wrong: what and where.
+/// A launch that failed: the fault and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("kernel {kernel}, block {block:?}, thread {thread:?}, line {line}: {message}")]
 pub struct Fault {
@@ -61,7 +61,7 @@ pub struct Fault {
     pub line: u32,
 }
 
-/// A fault before the machine adds where it happened.
+/// A fault before the machine adds its place.
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) kind: FaultKind,

@@ -16,7 +16,7 @@ const THREADS: u64 = 1024;
 /// Shared memory of a block that no attribute has to ask for.
 const SHARED: u32 = 48 << 10;
 
-/// In which order blocks, and the warps of a block, have their turns.
+/// The order in which blocks, and the warps of a block, run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
     /// From the first to the last.
@@ -28,7 +28,7 @@ pub enum Order {
     Shuffled(u64),
 }
 
-/// How a launch is run.
+/// Options of a launch.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// The order of blocks and warps.
@@ -37,7 +37,7 @@ pub struct Options {
     pub limit: u64,
     /// Whether reading device memory that was never written is a fault.
     pub checks_unwritten: bool,
-    /// Whether accesses that nothing orders are a fault.
+    /// Whether unsynchronised accesses are a fault.
     pub checks_races: bool,
     /// Bytes of the kernel's `extern` shared array.
     pub dynamic_shared: u32,
@@ -50,12 +50,12 @@ impl Default for Options {
     }
 }
 
-/// What a launch did.
+/// Statistics of a launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
     /// Instructions of warps.
     pub instructions: u64,
-    /// The same, times the lanes that took part.
+    /// Instructions times participating lanes.
     pub lane_instructions: u64,
 }
 
@@ -79,7 +79,7 @@ impl Random {
     }
 }
 
-/// The numbers 0 to `count` in the order asked for.
+/// The numbers 0 to `count` in the requested order.
 fn ordered(count: u32, order: Order, random: &mut Random) -> Vec<u32> {
     let mut list: Vec<u32> = (0..count).collect();
     match order {
@@ -168,7 +168,7 @@ pub fn launch(
     Ok(Stats { instructions: state.instructions, lane_instructions: state.lane_instructions })
 }
 
-/// The number of blocks and of threads in each, or what is wrong.
+/// The number of blocks and of threads in each, or an error.
 fn check_shape(
     entry: &Entry,
     grid: [u32; 3],
@@ -205,7 +205,7 @@ fn fill_specials(warp: &mut Warp, program: &Program, index: [u32; 3], grid: [u32
         let threads = block.iter().product::<u32>();
         let values = std::array::from_fn(|lane| {
             let lane = lane as u32;
-            // Lanes behind the last thread never run.
+            // Lanes after the last thread never run.
             let thread = index_of((first + lane).min(threads - 1), block);
             match *special {
                 Special::Thread(axis) => thread[usize::from(axis)],
@@ -260,7 +260,7 @@ fn run_block(
     }
 }
 
-/// All threads that have not left wait: lets them pass if they wait at one barrier.
+/// All live threads wait: releases them if they wait at one barrier.
 fn release(warps: &mut [Warp], program: &Program) -> Result<(), Stopped> {
     let mut barrier = None;
     for warp in &*warps {

@@ -1,15 +1,15 @@
-//! An interpreter for PTX: runs the text of the GPU kernels that ships on a CPU, one warp at a time, and checks what a
-//! GPU does not.
+//! An interpreter for PTX: runs the shipped text of the GPU kernels on a CPU, one warp at a time, with checks that a
+//! GPU lacks.
 //!
 //! A text becomes a [`Module`], [`launch`] runs one of its entries on a [`Memory`]. A launch ends with the memory as a
 //! GPU leaves it, or with a [`Fault`] that names kernel, block, thread and line.
 //!
-//! What is checked: bounds, alignment, reads of registers and memory that nothing was written to, uses after a free,
-//! races in shared and device memory, collectives that lanes miss, barriers that threads miss, endless loops.
+//! Checked: bounds, alignment, reads of unwritten registers and memory, uses after a free, races in shared and device
+//! memory, collectives that lanes miss, barriers that threads miss, endless loops.
 //!
-//! What is not: the weak memory order of a GPU (all threads see all writes at once), timing, how much of a resource a
-//! real kernel would use, and rounding other than to the nearest. Textures, surfaces, module-scope `.global` and
-//! `.const` variables and other instructions than integer kernels need are errors when the text is parsed.
+//! Not modelled: the weak memory order of a GPU (all threads see all writes at once), timing, the resource usage of a
+//! real kernel, and rounding other than to the nearest. Textures, surfaces, module-scope `.global` and `.const`
+//! variables and other instructions than integer kernels need are parse errors.
 //!
 //! Modules, in the order of the work: `token` and `parse` read a text, `decode` makes a `program` of each
 //! entry, [`launch`] runs it by `warp` and `block`; `alu`, `convert`, `matrix`, `registers` serve the

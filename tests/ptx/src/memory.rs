@@ -1,8 +1,8 @@
-//! Device memory: allocations at addresses of their own, as a host program and kernels see them.
+//! Device memory: allocations at unique addresses, as seen by a host program and kernels.
 //!
-//! Invariant: an address belongs to one allocation for ever. Between two lie [`GAP`] bytes that belong to nobody, and
-//! an address is not given out again after a free, so that an overrun and a use after a free are errors, where a GPU
-//! often notices neither.
+//! Invariant: an address belongs to one allocation for ever. Two allocations are separated by [`GAP`] unowned bytes,
+//! and an address is not reused after a free, so that an overrun and a use after a free are errors, which a GPU often
+//! does not notice.
 
 use crate::fault::{FaultKind, Problem};
 use crate::region::Region;
@@ -12,7 +12,7 @@ use thiserror::Error;
 const FIRST: u64 = 0x7f00_0000_0000;
 /// Bytes between two allocations.
 const GAP: u64 = 1 << 20;
-/// What allocations are aligned to, as the driver does.
+/// Alignment of allocations, as in the driver.
 const ALIGN: u64 = 512;
 
 /// A range that is not inside of one living allocation.
@@ -64,8 +64,8 @@ impl Memory {
         base
     }
 
-    /// Frees what [`allocate`](Self::allocate) returned; says how many bytes that were, or nothing if `address` is the
-    /// start of no living allocation.
+    /// Frees what [`allocate`](Self::allocate) returned; returns its size, or `None` if `address` is the start of no
+    /// live allocation.
     pub fn free(&mut self, address: u64) -> Option<usize> {
         let at = self.allocations.binary_search_by_key(&address, |allocation| allocation.base).ok()?;
         let allocation = &mut self.allocations[at];
@@ -104,14 +104,14 @@ impl Memory {
         self.find(address, length).is_ok()
     }
 
-    /// Writes bytes, as a copy from the host does.
+    /// Writes bytes, like a copy from the host.
     pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), OutOfBounds> {
         let (at, offset) = self.find(address, bytes.len())?;
         self.allocations[at].region.write(offset, bytes);
         Ok(())
     }
 
-    /// Reads bytes, as a copy to the host does; unwritten ones are [`STALE`](crate::STALE).
+    /// Reads bytes, like a copy to the host; unwritten ones are [`STALE`](crate::STALE).
     pub fn read(&self, address: u64, length: usize) -> Result<Vec<u8>, OutOfBounds> {
         let (at, offset) = self.find(address, length)?;
         Ok(self.allocations[at].region.bytes(offset..offset + length))
@@ -130,7 +130,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Copies inside of the device; unwritten bytes stay unwritten ones.
+    /// Copies within the device; unwritten bytes stay unwritten.
     pub fn copy(&mut self, to: u64, from: u64, length: usize) -> Result<(), OutOfBounds> {
         let (source, start) = self.find(from, length)?;
         let (target, at) = self.find(to, length)?;

@@ -33,7 +33,7 @@ impl Header {
         parse::header(&mut Tokens::split(text)?)
     }
 
-    /// Whether `device` takes such a text.
+    /// Whether `device` accepts such a text.
     pub fn check(&self, device: &Device) -> Result<(), Unsupported> {
         if self.version > device.version {
             return Err(Unsupported::Version(self.version));
@@ -108,7 +108,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// Parses a text and decodes all of its entries. What is not known is an error that names its line.
+    /// Parses a text and decodes all of its entries. Unknown constructs are errors that name their line.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let parsed = parse::text(&mut Tokens::split(text)?)?;
         let lines: Arc<[String]> = text.lines().map(|line| line.trim().to_owned()).collect();
@@ -120,7 +120,7 @@ impl Module {
         Ok(Self { header: parsed.header, entries })
     }
 
-    /// What the text needs.
+    /// The requirements of the text.
     pub fn header(&self) -> Header {
         self.header
     }

@@ -1,16 +1,16 @@
-//! PTX text to declarations and statements, names as they are written. [`crate::decode`] gives them a meaning.
+//! Parses PTX text into declarations and statements, with names unresolved. [`crate::decode`] resolves them.
 //!
 //! Grammar: "PTX ISA", chapters "Syntax", "State Spaces, Types, and Variables" and "Directives".
 
 use crate::fault::ParseError;
 use crate::token::{Token, Tokens};
 
-/// What `.version`, `.target` and `.address_size` say.
+/// The values of `.version`, `.target` and `.address_size`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// The PTX version: major, minor.
     pub version: (u32, u32),
-    /// The compute capability that the text needs at least, times ten: 75 for `sm_75`.
+    /// The minimum compute capability of the text, times ten: 75 for `sm_75`.
     pub target: u32,
 }
 
@@ -19,12 +19,12 @@ pub struct Header {
 pub(crate) struct Variable<'a> {
     pub(crate) name: &'a str,
     pub(crate) align: u32,
-    /// In bytes; 0 for an `extern` array whose size the launch says.
+    /// In bytes; 0 for an `extern` array whose size the launch sets.
     pub(crate) size: u32,
     pub(crate) line: u32,
 }
 
-/// Operands as they are written.
+/// Operands as written.
 #[derive(Debug, Clone)]
 pub(crate) enum Arg<'a> {
     /// A register, a variable or a number.
@@ -49,7 +49,7 @@ pub(crate) struct Statement<'a> {
     pub(crate) args: Vec<Arg<'a>>,
 }
 
-/// What stands in the body of a function.
+/// An item of a function's body.
 #[derive(Debug, Clone)]
 pub(crate) enum Item<'a> {
     /// `{`

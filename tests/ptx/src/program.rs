@@ -1,8 +1,8 @@
-//! A kernel as the machine runs it: instructions whose operands are numbers of registers.
+//! An executable kernel: instructions whose operands are register numbers.
 //!
-//! [`crate::decode`] makes it, [`crate::warp`] runs it. Invariants:
-//! - Calls are gone: each call holds a copy of the function's body with registers of its own, so that a program counter
-//!   alone says where a lane is.
+//! [`crate::decode`] creates it, [`crate::warp`] runs it. Invariants:
+//! - Calls are inlined: each call holds a copy of the function's body with its own registers, so that a program counter
+//!   alone determines where a lane is.
 //! - Numbers and special registers are registers that are filled before the first instruction.
 //! - Every register index, operand list and branch target is within bounds.
 
@@ -190,7 +190,7 @@ pub(crate) struct Access {
     pub(crate) is_strong: bool,
 }
 
-/// What an instruction does. Operands d, a, b, c are fields of [`Instruction`]; `e` is its index of a list of more.
+/// An operation. Operands d, a, b, c are fields of [`Instruction`]; `e` is its index of a list of more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Op {
     Binary(Binary, Width),
@@ -279,7 +279,7 @@ pub(crate) enum Op {
     Trap,
 }
 
-/// An index that means: no register.
+/// An index that means no register.
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// An instruction.
@@ -350,9 +350,9 @@ pub(crate) struct Program {
     pub(crate) specials: Vec<(Special, u32)>,
     /// Bytes of local memory a thread has.
     pub(crate) local: u32,
-    /// Offset and size of the shared variables it names; between them lie bytes that nobody may touch.
+    /// Offset and size of the shared variables it names; the bytes between them are inaccessible.
     pub(crate) shared: Vec<(u32, u32)>,
-    /// Where an `extern` shared array begins, whose size the launch says.
+    /// The start of an `extern` shared array, whose size the launch sets.
     pub(crate) dynamic_shared: Option<u32>,
     /// Offset and size of each parameter.
     pub(crate) params: Vec<(u32, u32)>,

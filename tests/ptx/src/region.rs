@@ -1,7 +1,7 @@
-//! Bytes and which of them were written. Device allocations, shared and local memory are regions.
+//! Bytes, with a flag for each whether it was written. Device allocations, shared and local memory are regions.
 //!
-//! Bytes are kept XOR-ed with [`STALE`], so that fresh memory is zeros, which take no room until they are written: a
-//! program may allocate far more than it uses.
+//! Bytes are stored XOR-ed with [`STALE`], so that fresh memory is zeros, which take no memory until they are written:
+//! a program may allocate far more than it uses.
 //!
 //! Accesses of a value are aligned to its size, at most 8 bytes, and inside the region: the callers check.
 
@@ -26,7 +26,7 @@ impl Region {
         Self { bytes: vec![0; length], written: vec![0; length.div_ceil(8)] }
     }
 
-    /// Makes it as it was at first.
+    /// Resets it to its initial state.
     pub(crate) fn clear(&mut self) {
         self.bytes.fill(0);
         self.written.fill(0);
@@ -51,7 +51,7 @@ impl Region {
         self.written[at / 8] >> (at % 8) & bits == bits
     }
 
-    /// Whether a range was written.
+    /// Whether all of a range was written.
     pub(crate) fn range_is_written(&self, range: std::ops::Range<usize>) -> bool {
         range.into_iter().all(|at| self.written[at / 8] >> (at % 8) & 1 == 1)
     }

@@ -1,6 +1,6 @@
-//! The registers of a warp and which lanes have written to them. Called by [`crate::warp`].
+//! The registers of a warp, and which lanes have written them. Called by [`crate::warp`].
 //!
-//! Invariant: a value is read only in lanes that wrote it; `mov` alone passes on that a value was never written,
+//! Invariant: a value is read only in lanes that wrote it; only `mov` propagates that a value was never written,
 //! because compilers copy registers that they do not use later.
 
 use crate::alu::{LANES, Narrow, Wide};
@@ -155,7 +155,7 @@ impl Registers {
         }
     }
 
-    /// As [`move_narrow`](Self::move_narrow).
+    /// Like [`move_narrow`](Self::move_narrow).
     pub(crate) fn move_wide(&mut self, to: u32, from: u32, lanes: u32) {
         let (values, written) = (self.wide[from as usize], self.wide_written[from as usize]);
         self.set_wide(to, &values, lanes);
@@ -164,7 +164,7 @@ impl Registers {
         }
     }
 
-    /// As [`move_narrow`](Self::move_narrow).
+    /// Like [`move_narrow`](Self::move_narrow).
     pub(crate) fn move_pred(&mut self, to: u32, from: u32, lanes: u32) {
         let (values, written) = (self.preds[from as usize], self.preds_written[from as usize]);
         self.set_pred(to, values, lanes);

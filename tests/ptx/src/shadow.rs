@@ -1,14 +1,14 @@
-//! Who accessed memory last: finds accesses that nothing orders, though a machine that runs threads in turn computes
-//! the right result. Called by [`crate::warp`] for shared and for device memory.
+//! Race detection by the last accesses of memory: finds unordered accesses, even though a machine that runs threads in
+//! turn computes the right result. Called by [`crate::warp`] for shared and for device memory.
 //!
 //! Two accesses of the same bytes, one of them a write and not both atomic, are a race unless the first one happens
 //! before the second: by the same thread, before a barrier of the block, or before a barrier of the warp. Blocks of a
 //! launch are never ordered.
 //!
-//! Invariant: no false report. A word of four bytes remembers one write and one group of reads, so that of many
-//! accesses of different bytes of one word some are forgotten.
+//! Invariant: no false report. A word of four bytes remembers one write and one group of reads, so some of many
+//! accesses to different bytes of one word are forgotten.
 
-/// Who accesses, and after which barriers.
+/// The accessing thread, and the barriers it has passed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Who {
     /// The block, counted along the grid.
@@ -23,7 +23,7 @@ pub(crate) struct Who {
     pub(crate) is_warp: bool,
 }
 
-/// How far apart the threads are whose accesses a stamp stands for.
+/// How far apart the threads of a stamp's accesses are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 enum Spread {
     #[default]
@@ -33,7 +33,7 @@ enum Spread {
     Grid,
 }
 
-/// The last access, or several that nothing orders among themselves.
+/// The last access, or several mutually unordered ones.
 #[derive(Debug, Clone, Copy, Default)]
 struct Stamp {
     block: u32,
@@ -41,7 +41,7 @@ struct Stamp {
     synchronised: u32,
     thread: u16,
     spread: Spread,
-    /// A bit for each byte of the word; 0: nobody.
+    /// A bit for each byte of the word; 0: none.
     bytes: u8,
 }
 
@@ -94,7 +94,7 @@ impl Stamp {
     }
 }
 
-/// What an access does. Strong ones are atomic operations and what is `volatile` or `relaxed`: no two of them race.
+/// The kind of an access. Strong ones are atomic, `volatile` or `relaxed`: no two of them race.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Read,
@@ -104,7 +104,7 @@ pub(crate) enum Kind {
     StrongWrite,
 }
 
-/// The accesses of a word: the last one of each kind that nothing orders behind the last write.
+/// The accesses of a word: the last one of each kind that is not ordered after the last write.
 #[derive(Debug, Clone, Copy, Default)]
 struct Word {
     read: Stamp,
@@ -113,7 +113,7 @@ struct Word {
     strong_write: Stamp,
 }
 
-/// Words of a page: shadows of memory that nobody accesses take no room.
+/// Words of a page: shadows of unaccessed memory take no space.
 const PAGE: usize = 256;
 
 /// The accesses of some memory.
@@ -128,8 +128,8 @@ impl Shadow {
         Self { pages: vec![None; length.div_ceil(4 * PAGE)] }
     }
 
-    /// Notes an access of `size` bytes at `at`, aligned to its size. Returns the block, and the thread, that a race is
-    /// with.
+    /// Records an access of `size` bytes at `at`, aligned to its size. Returns the block and thread of the other access
+    /// if there is a race.
     pub(crate) fn note(&mut self, kind: Kind, at: usize, size: usize, who: Who) -> Option<(u32, u32)> {
         let bytes = if size >= 4 { 15 } else { ((1u8 << size) - 1) << (at % 4) };
         let next = Stamp::new(who, bytes);

@@ -1,6 +1,6 @@
 //! Splits PTX text into words and punctuation, each with the number of its line. Called by [`crate::parse`].
 //!
-//! Invariant: comments disappear, line numbers stay those of the text.
+//! Invariant: comments are dropped, line numbers stay those of the text.
 
 use crate::fault::ParseError;
 
@@ -64,7 +64,7 @@ impl<'a> Tokens<'a> {
         self.list.get(self.at).or(self.list.last()).map_or(1, |(_, line)| *line)
     }
 
-    /// The next token; it stays the next one.
+    /// The next token, without taking it.
     pub(crate) fn peek(&self) -> Option<Token<'a>> {
         self.list.get(self.at).map(|(token, _)| *token)
     }
@@ -118,7 +118,7 @@ impl<'a> Tokens<'a> {
         word.parse().map_err(|_| ParseError::new(line, format!("{word:?} is no number that fits here")))
     }
 
-    /// The error that the next token is not what it has to be.
+    /// The error for an unexpected next token.
     pub(crate) fn unexpected(&self, wanted: &str) -> ParseError {
         match self.peek() {
             Some(token) => ParseError::new(self.line(), format!("{token:?} where {wanted} has to be")),

@@ -1,10 +1,10 @@
-//! A warp: where its lanes are, and which of them go next.
+//! A warp: the positions of its lanes, and their scheduling.
 //!
-//! Lanes at the same instruction go together, and those at the lowest instruction go first, so that lanes which
-//! diverged meet again where their ways do. Nothing promises that a GPU does it so: a collective therefore waits until
-//! all lanes that it names are there, and a program that relies on more is a fault.
+//! Lanes at the same instruction run together, and those at the lowest instruction run first, so that diverged lanes
+//! reconverge where their paths do. A GPU does not guarantee that: a collective therefore waits until all lanes that it
+//! names have arrived, and a program that relies on more is a fault.
 //!
-//! [`execute`] runs what each lane does alone, [`access`] what touches memory, [`collective`] the rest. Called by
+//! [`execute`] runs instructions of single lanes, [`access`] memory accesses, [`collective`] the rest. Called by
 //! [`crate::launch`].
 
 mod access;
@@ -24,7 +24,7 @@ pub(crate) struct Warp {
     /// Its number in the block.
     pub(crate) index: u32,
     registers: Registers,
-    /// The instruction of each lane; of a lane that waits, the one it waits at.
+    /// The instruction of each lane; of a waiting lane, the one it waits at.
     pub(crate) at: [u32; LANES],
     /// Lanes that have not left the kernel.
     pub(crate) alive: u32,
@@ -71,12 +71,12 @@ impl Warp {
         self.registers.set_narrow(register, values, ALL);
     }
 
-    /// Lanes that can go on.
+    /// Lanes that can continue.
     pub(crate) fn ready(&self) -> u32 {
         self.alive & !self.at_barrier & !self.at_collective
     }
 
-    /// Runs until no lane can go on, or for about `most` instructions.
+    /// Runs until no lane can continue, or for about `most` instructions.
     pub(crate) fn run(&mut self, program: &Program, block: &mut Block<'_>, most: u64) -> Result<(), Stopped> {
         let stop = block.instructions.saturating_add(most);
         while self.ready() != 0 && block.instructions < stop {
@@ -96,8 +96,7 @@ impl Warp {
         }
     }
 
-    /// Runs lanes that are at the same instruction until they part, wait, or reach the instruction `next`, where others
-    /// are.
+    /// Runs lanes at the same instruction until they diverge, wait, or reach the instruction `next`, where others are.
     fn run_group(
         &mut self,
         program: &Program,
@@ -144,7 +143,7 @@ impl Warp {
                 }
                 Op::Shuffle(_) | Op::Vote(_) | Op::WarpBarrier | Op::Matrix(_) => {
                     let done = self.meet(program, instruction, at - 1, active).map_err(stopped)?;
-                    // Lanes that waited here go on with those that arrived.
+                    // Lanes that waited here continue with those that arrived.
                     self.put(done & !lanes, at);
                     lanes = (lanes & !active) | done;
                 }

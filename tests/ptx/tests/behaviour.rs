@@ -90,7 +90,7 @@ fn atomic_operations() {
         ("add.u64", u64::MAX, |old, lane| old.wrapping_add(lane)),
     ];
     for (op, start, next) in cases {
-        // Each lane's operand is what `next` does with its number.
+        // Each lane's operand is `next` applied to its number.
         let operand = match op {
             "min.s64" => "sub.s64 %rd5, 3, %rd4;",
             "and.b64" => "shl.b64 %rd5, 1, %r0;\nnot.b64 %rd5, %rd5;",
@@ -170,7 +170,7 @@ fn threads_exchange_through_shared_memory() {
     let want: Vec<u64> = (0..64).rev().collect();
     assert_eq!(results(EXCHANGE, 64), want);
     assert_eq!(fault(&EXCHANGE.replace("bar.sync 0;", ""), 64).0, FaultKind::Unwritten);
-    // The reader finds its own value first, so that only the race tells.
+    // The reader finds its own value first, so that only race detection notices.
     let twice =
         EXCHANGE.replace("bar.sync 0;", "").replacen("mov.u32 %r1", "st.shared.u64 [room+0], 5;\nmov.u32 %r1", 1);
     assert!(matches!(fault(&twice, 32).0, FaultKind::Race));
@@ -293,7 +293,7 @@ fn races_between_threads_warps_and_blocks() {
     let fault = run(true).unwrap_err();
     assert_eq!((fault.kind, fault.block), (FaultKind::Race, [1, 0, 0]));
     run(false).unwrap();
-    // Strong accesses race with plain ones alone.
+    // Strong accesses race only with plain ones.
     let strong = "ld.volatile.global.u64 %rd3, [%rd2];\natom.global.add.u64 %rd15, [%rd2], 1;";
     results(&format!("{to_first}{strong}\nbar.sync 0;\nmov.u64 %rd15, 0;"), 64);
     for plain in ["ld.global.u64 %rd3, [%rd2];", "st.global.u64 [%rd2], %rd1;"] {
@@ -304,7 +304,7 @@ fn races_between_threads_warps_and_blocks() {
     let chain =
         EXCHANGE.replace("st.shared", &format!("{parts}\nst.shared")).replace("bar.sync 0;", "bar.warp.sync -1;");
     assert_eq!(results(&chain, 32), (0..32).rev().collect::<Vec<u64>>());
-    // Orders that are kept: atomic operations, a barrier of the block, a barrier of the warp.
+    // Valid orders: atomic operations, a barrier of the block, a barrier of the warp.
     results(&format!("{to_first}atom.global.add.u64 %rd15, [%rd2+0], 0;\nbar.sync 0;"), 1);
     let warp = EXCHANGE.replace("bar.sync 0;", "bar.warp.sync -1;");
     assert_eq!(results(&warp, 32), (0..32).rev().collect::<Vec<u64>>());
@@ -315,7 +315,7 @@ fn races_between_threads_warps_and_blocks() {
 fn traps_and_endless_loops() {
     assert_eq!(fault("setp.eq.u32 %p1, %r0, 5;\n@%p1 trap;", 32), (FaultKind::Trap, 5));
     assert_eq!(fault("L1:\nbra L1;", 32).0, FaultKind::Endless);
-    // Two warps of which one waits for the other: turns are limited, so that it ends.
+    // Two warps, one of which waits for the other: turns are limited, so that it ends.
     let wait = ".shared .align 4 .b8 flag[4];\nsetp.lt.u32 %p1, %r0, 32;\nst.shared.u32 [flag], 0;\nbar.sync 0;\n\
                 @%p1 bra L1;\n\
                 atom.shared.exch.b32 %r1, [flag], 1;\nbra L2;\nL1:\natom.shared.add.u32 %r1, [flag], 0;\n\

@@ -17,7 +17,7 @@ fn lanes(body: &str, triples: &[[u64; 3]; 32]) -> Vec<u64> {
     run_text(&text, 32, &input).unwrap_or_else(|fault| panic!("{fault}"))[..32].to_vec()
 }
 
-/// Values that make overflows, carries, signs and shifts beyond the width.
+/// Values that cause overflows, carries, signs and shifts beyond the width.
 fn triples() -> [[u64; 3]; 32] {
     let mut random = fastrand::Rng::with_seed(3);
     let edges = [0, 1, u64::MAX, 1 << 63, i64::MAX as u64, 1 << 31, u64::from(u32::MAX), 0xffff, 0x8000, 33];

@@ -1,5 +1,5 @@
-//! The kernels that ship against brute force: every width, one set and two, one column and more, in every order of
-//! blocks and warps, with room for all pairs and for a third of them.
+//! The shipped kernels against brute force: every width, one set and two, one column and more, in every order of blocks
+//! and warps, with room for all pairs and for a third of them.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
@@ -21,7 +21,7 @@ fn options(order: Order) -> Options {
 /// Words and radii of the columns in front of the driving one.
 const OTHERS: [(usize, u32); 7] = [(3, 20), (1, 6), (2, 200), (4, 30), (5, 40), (1, 9), (16, 100)];
 
-/// Sets of so many columns; the last one is the driving one, and the others keep some pairs away.
+/// Sets of this many columns; the last one is the driving one, and the others filter some pairs.
 fn sets(words: usize, radius: u32, columns: usize, n: (usize, Option<usize>)) -> Sets {
     let all = [&OTHERS[..columns - 1], &[(words, radius)]].concat();
     let sets = Sets::new(&all, columns - 1, n, n.0 as u64);
@@ -127,7 +127,7 @@ fn equal_rows() {
                 collapse::collapse(&module, columns, (n, different, slice), different, &options(order)).unwrap();
             }
         }
-        // Small tables, whose rows meet at the end and begin again in front.
+        // Small tables, whose rows wrap around at the end.
         for seed in 0..40 {
             collapse::collapse(&module, &[2, 3], (16, 20, 16), seed, &options(order)).unwrap();
         }

@@ -1,6 +1,6 @@
-//! Planted bugs: the kernels that ship, their PTX changed in one place, and how each of the changes is noticed.
+//! Planted bugs: the shipped kernels, their PTX changed in one place, and how each change is detected.
 //!
-//! This tests the tests. A mutant that is not noticed has to be harmless, and says why.
+//! This tests the tests. A mutant that is not detected must be harmless, with a reason.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
@@ -13,20 +13,20 @@ use lumina_ptx::{Module, Options, Order};
 
 /// One change of one line of an entry.
 struct Mutant {
-    /// What is wrong.
+    /// The bug.
     what: &'static str,
     /// The kernel that is changed.
     entry: &'static str,
     /// The line begins with this; the `nth` one of the entry, counted from 0.
     line: &'static str,
     nth: usize,
-    /// What is replaced in the line, and by what; nothing: the line disappears.
+    /// What is replaced in the line, and by what; `None`: the line is deleted.
     change: Option<(&'static str, &'static str)>,
-    /// A part of what the test says, or nothing for a harmless change.
+    /// A part of the test's message, or `None` for a harmless change.
     noticed: Option<&'static str>,
 }
 
-/// A bug, the line that it is planted in, and a part of what is said about it.
+/// A bug, the line that it is planted in, and a part of its message.
 const fn mutant(
     what: &'static str,
     (entry, line, nth): (&'static str, &'static str, usize),
@@ -87,7 +87,7 @@ const BRUTE_POPC: [Mutant; 33] = [
     mutant("counter not atomic", (POPC, "atom.global.add.u64", 0), Some(("atom", "plain")), "races"),
     mutant("a register that nothing writes", (POPC, "selp.u64", 0), None, "register"),
     mutant("radius of the fold", (FOLD, "setp.le.u32", 3), Some(("le", "lt")), "pairs are counted, not"),
-    // AND has no more ones than OR: the bound is still one, only lower, and a few pairs more are looked at.
+    // AND has no more ones than OR: the bound still holds, only lower, and a few more pairs are compared.
     harmless("AND instead of OR", (FOLD, "or.b64", 0), Some(("or", "and"))),
 ];
 
@@ -132,7 +132,7 @@ const BRUTE_B1: [Mutant; 31] = [
     mutant("place not atomic", (SCATTER, "atom.global.add.u32", 0), Some(("atom", "plain")), "races"),
     mutant("no barrier behind the places", (SCATTER, "barrier.sync", 2), None, "races"),
     mutant("number of ones not stored", (SCATTER, "st.global.u16", 0), None, "nothing was written"),
-    // 256 ones come last: how many rows have them is where nothing begins.
+    // 256 ones come last: nothing starts after them, so their count does not matter.
     harmless("rows of 256 ones not counted", (COUNT, "atom.global.add.u32", 1), None),
 ];
 
@@ -204,10 +204,10 @@ const BANDED: [Mutant; 37] = [
     mutant("larger row on the left", (PROBE, "setp.gt.u32", 7), Some(("gt", "lt")), "is wrong"),
     mutant("counter not atomic", (PROBE, "atom.global.add.u64", 0), Some(("atom", "plain")), "races"),
     mutant("distance stored too narrow", (PROBE, "st.global.u16", 9), Some(("u16", "u8")), "not all of them written"),
-    // The barrier in front of the sums is for a second round, and only `scan_blocks` has one.
+    // The barrier before the sums is for a second round, and only `scan_blocks` has one.
     harmless("no barrier before the only sums", ("scan_sums", "barrier.sync", 0), None),
     harmless("no barrier before the only counts", (STARTS, "barrier.sync", 0), None),
-    // Up to 32 wait then when up to 32 come, for which there is exactly room.
+    // Up to 32 wait then when up to 32 arrive, for which there is exactly room.
     harmless("one candidate more waits", (PROBE, "setp.lt.u32", 8), Some((", 32", ", 33"))),
 ];
 
@@ -305,8 +305,8 @@ fn mutated(text: &str, mutant: &Mutant) -> String {
     lines.join("\n")
 }
 
-/// Runs every mutant, prints how each is noticed, and fails if one is noticed otherwise than it says. `test` takes the
-/// name of the kernel that was changed.
+/// Runs every mutant, prints how each is detected, and fails if one is detected otherwise than it says. `test` gets the
+/// name of the changed kernel.
 fn check(text: &str, mutants: &[Mutant], test: impl Fn(&Module, &str, &Options) -> Result<(), String>) {
     let mut wrong = Vec::new();
     for mutant in mutants {
@@ -327,7 +327,7 @@ fn check(text: &str, mutants: &[Mutant], test: impl Fn(&Module, &str, &Options) 
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Columns of which the last but one is the driving one, and its place.
+/// Columns whose last but one is the driving one, and its index.
 fn columns(words: usize, radius: u32) -> ([(usize, u32); 6], usize) {
     ([(3, 20), (1, 9), (2, 200), (5, 40), (words, radius), (4, 30)], 4)
 }

@@ -1,12 +1,12 @@
-//! Sets of hashes for tests and benches, the same ones on every machine.
+//! Deterministic sets of hashes for tests and benches.
 //!
 //! - [`uniform`]: random hashes, a fifth of them near copies of others: the friendly case.
-//! - [`photo`]: 8 × 8 difference hashes of random smooth pictures: neighbouring bits agree, some values are popular (flat
-//!   pictures), copies come in clusters: the usual case.
+//! - [`photo`]: 8 × 8 difference hashes of random smooth pictures: neighbouring bits agree, some values are popular
+//!   (flat pictures), copies come in clusters: the usual case.
 
 use fastrand::Rng;
 
-/// Hashes of 64 bits for which a set has no room to be surprising: black, white, halves, gradients. With their weights.
+/// 64-bit hashes of common degenerate pictures, with their weights: black, white, halves, gradients.
 const POPULAR: [(u64, u32); 6] = [
     (0x0, 45),
     (0xff00_0000_0000_0000, 22),
@@ -16,8 +16,8 @@ const POPULAR: [(u64, u32); 6] = [
     (0xffff_ffff_0000_0000, 4),
 ];
 
-/// `count` random hashes of `words` words, a fifth of them copies of others with 0 to `flipped` bits flipped; in planes:
-/// word p of hash i is `[p * count + i]`.
+/// `count` random hashes of `words` words, a fifth of them copies of others with 0 to `flipped` bits flipped; in
+/// planes: word p of hash i is `[p * count + i]`.
 pub fn uniform(words: usize, count: usize, flipped: usize, seed: u64) -> Vec<u64> {
     let mut random = Rng::with_seed(seed);
     let fresh = count - count / 5;
@@ -31,7 +31,7 @@ pub fn uniform(words: usize, count: usize, flipped: usize, seed: u64) -> Vec<u64
     (0..words).flat_map(|p| hashes.iter().map(move |hash| hash[p])).collect()
 }
 
-/// `count` hashes of 64 bits as an album's: 1.5 % popular values, a fifth in clusters around others.
+/// `count` hashes of 64 bits like those of an album: 1.5 % popular values, a fifth in clusters around others.
 pub fn photo(count: usize, seed: u64) -> Vec<u64> {
     let mut random = Rng::with_seed(seed);
     let (copies, popular) = (count / 5, count * 3 / 200);
@@ -74,7 +74,7 @@ fn flip(hash: &mut [u64], most: usize, random: &mut Rng) {
     }
 }
 
-/// The first cosine waves over 9 × 8 pixels, weaker the shorter they are: what smooth pictures are made of.
+/// The first cosine waves over 9 × 8 pixels, weaker the shorter they are: the components of smooth pictures.
 struct Waves(Vec<[f32; 72]>);
 
 impl Waves {

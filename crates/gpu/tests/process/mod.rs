@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// What nothing here may take longer than.
+/// Timeout of everything here.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Rows of several columns: `columns[c]` has `words[c]` words a row.
@@ -53,7 +53,7 @@ impl Rows {
         Rows { count, words: words.to_vec(), columns }
     }
 
-    /// Rows of which each third is near one of `others`.
+    /// Rows of which a third are near a row of `others`.
     pub fn near(others: &Rows, seed: u64, count: usize) -> Self {
         let mut rows = Self::random(seed, count, &others.words);
         for row in (0..count).step_by(3).filter(|_| others.count > 0) {
@@ -89,7 +89,7 @@ impl Rows {
         Shape { rows: self.count, words: self.words.clone() }
     }
 
-    /// The rows, and those of a right set after them, as a question wants them.
+    /// A file for a question: the rows, then those of the right set.
     pub fn file(&self, right: Option<&Rows>) -> OwnedFd {
         let words: Vec<u64> =
             self.columns.iter().chain(right.iter().flat_map(|right| &right.columns)).flatten().copied().collect();
@@ -123,14 +123,13 @@ pub fn pairs(left: &Rows, right: Option<&Rows>, radii: &[u32]) -> Found {
     found
 }
 
-/// As a client asks it.
+/// The question for these sets.
 pub fn question(left: &Rows, right: Option<&Rows>, radii: &[u32], driving: usize, method: &Method) -> Question {
     let right = right.map(Rows::shape);
     Question::Pairs { left: left.shape(), right, radii: radii.to_vec(), driving, method: method.clone() }
 }
 
-/// Asks, and takes all pairs, in order. Errors: what the process says, inside of an error of the system; or the
-/// system's own.
+/// Asks, and returns all pairs, in order. Errors: the process's error, wrapped in an I/O error; or the system's own.
 pub fn search(
     client: &mut Client,
     left: &Rows,
@@ -151,7 +150,7 @@ pub fn search(
     Ok(found)
 }
 
-/// Takes answers until the last one.
+/// Receives answers until the last one.
 pub fn answers(client: &mut Client, mut take: impl FnMut(Answer<'_>)) -> io::Result<()> {
     let began = Instant::now();
     loop {
@@ -165,7 +164,7 @@ pub fn answers(client: &mut Client, mut take: impl FnMut(Answer<'_>)) -> io::Res
     }
 }
 
-/// Waits for something that comes soon.
+/// Waits for a condition that holds soon.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
     while !condition() {
@@ -174,7 +173,7 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// The device that the stand-in pretends to be.
+/// The device that the stand-in emulates.
 #[derive(Clone, Copy)]
 pub struct Card<'a> {
     pub capability: &'a str,
@@ -190,12 +189,12 @@ impl Default for Card<'_> {
     }
 }
 
-/// Where cargo has put what it builds.
+/// The target directory of cargo.
 fn target() -> PathBuf {
     std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned()
 }
 
-/// A folder in which the driver's library is the stand-in.
+/// A directory in which the driver's library is the stand-in.
 pub fn stand_in() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let name = "liblumina_libcuda.so";
@@ -205,8 +204,8 @@ pub fn stand_in() -> TempDir {
     folder
 }
 
-/// Serves as the environment says, and ends the process: with 0 when it is idle or its standard input ends, 3 when the
-/// device is lost, 4 when there is none. Nothing where the environment says nothing.
+/// Serves as the environment says, and exits: with 0 when idle or when standard input ends, 3 when the device is lost,
+/// 4 when there is none. Does nothing if the environment says nothing.
 pub fn serve_if_told() {
     let Ok(settings) = std::env::var("LUMINA_GPU_PROCESS") else { return };
     let settings: Vec<&str> = settings.split(' ').collect();
@@ -229,14 +228,14 @@ pub fn serve_if_told() {
     std::process::exit(code);
 }
 
-/// Whether the process that has started this one is gone, or has had enough.
+/// Whether the parent process has gone, or closed the pipe.
 fn input_has_ended() -> bool {
     let input = io::stdin();
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
-/// A process that serves; killed when it is dropped.
+/// A serving process; killed when it is dropped.
 pub struct Process {
     child: Mutex<Child>,
     folder: TempDir,
@@ -276,7 +275,7 @@ impl Process {
         process
     }
 
-    /// The exit code and the words of a process that does not come to serve.
+    /// The exit code and the output of a process that fails to start.
     pub fn refused(stand_in: &TempDir, card: &Card<'_>) -> (Option<i32>, String) {
         let folder = tempfile::tempdir().unwrap();
         let child = spawn(stand_in, card, folder.path(), 64, Duration::from_secs(1));
@@ -309,7 +308,7 @@ impl Process {
         found.unwrap()
     }
 
-    /// Tells it to end, and looks at what the stand-in reports: nothing is left of the device, and nothing was wrong.
+    /// Tells it to end, and checks the stand-in's report: nothing is left on the device, and no call was wrong.
     pub fn end(self) {
         drop(self.child.lock().unwrap().stdin.take());
         assert_eq!(self.exit_code(), Some(0));
@@ -323,7 +322,7 @@ impl Process {
         self.child.lock().unwrap().kill().unwrap();
     }
 
-    /// How it ends by itself.
+    /// Its exit code, once it has ended by itself.
     pub fn exit_code(&self) -> Option<i32> {
         let mut status = None;
         wait_until("the process ends", || {

@@ -1,5 +1,5 @@
-//! Compiles the proofs of `host/` with a C++ compiler into a temporary directory and runs them: for `host.rs`, which
-//! wants them all to be right, and `planted.rs`, which wants them to find bugs.
+//! Compiles the proofs of `host/` with a C++ compiler into a temporary directory and runs them: for `host.rs`, in which
+//! all must pass, and `planted.rs`, in which they must find bugs.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![allow(dead_code, reason = "not every test uses all of it")]
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// What is proved, one program each: the kernels of the file of that name.
+/// The proofs, one program each: the kernels of the file of that name.
 pub(crate) const KINDS: [&str; 5] = ["brute_b1", "brute_s8", "brute_popc", "banded", "collapse"];
 
 /// How a proof is compiled.
@@ -22,11 +22,11 @@ pub(crate) enum Mode {
     Thread,
 }
 
-/// What a proof says.
+/// The result of a proof.
 pub(crate) enum Outcome {
-    /// All is right; its last line.
+    /// All checks passed; its last line.
     Right(String),
-    /// Something is wrong: the first line that says so.
+    /// A check failed: the first line that says so.
     Found(String),
     /// The compiler's messages.
     DoesNotCompile(String),
@@ -42,7 +42,7 @@ pub(crate) fn compiler() -> String {
     std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned())
 }
 
-/// Whether there is a C++ compiler; where there is none, says what is skipped.
+/// Whether there is a C++ compiler; if not, prints what is skipped.
 pub(crate) fn has_compiler() -> bool {
     let has = Command::new(compiler()).arg("--version").output().is_ok_and(|output| output.status.success());
     if !has {
@@ -51,7 +51,7 @@ pub(crate) fn has_compiler() -> bool {
     has
 }
 
-/// Seconds after which a proof is taken to run for ever, as some planted bugs make it.
+/// Seconds after which a proof counts as an endless loop, which some planted bugs cause.
 const LIMIT: &str = "300";
 
 /// The proofs in one mode; `host/` and `kernels/` are copied, so that bugs can be planted in the copy.
@@ -61,7 +61,7 @@ pub(crate) struct Proofs {
 }
 
 impl Proofs {
-    /// Copies the sources and compiles the runtime, which sanitizers are to leave alone.
+    /// Copies the sources and compiles the runtime, without sanitizers.
     pub(crate) fn new(mode: Mode) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for part in ["host", "kernels"] {
@@ -96,7 +96,7 @@ impl Proofs {
     fn compile(&self, source: &str) -> Command {
         let mut command = Command::new(compiler());
         command.args(["-std=c++17", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-DLUMINA_HOST"]);
-        // Sanitizers take long to compile with optimization; the thread sanitizer runs longer than that without.
+        // Sanitizers take long to compile with optimization; the thread sanitizer runs even longer without.
         command.arg(if self.mode == Mode::Address { "-O0" } else { "-O1" });
         if cfg!(target_arch = "x86_64") {
             command.arg("-mpopcnt");
@@ -124,12 +124,12 @@ impl Proofs {
     fn start(&self, program: &Path) -> Outcome {
         let mut command = Command::new("timeout");
         command.arg(LIMIT);
-        // The thread sanitizer expects its memory where some kernels put something else at random.
+        // Under address randomization, some host kernels map other things where the thread sanitizer needs its memory.
         if self.mode == Mode::Thread && can_fix_addresses() {
             command.args(["setarch", "-R"]);
         }
         command.arg(program);
-        // Fibers have stacks that the sanitizers do not know of.
+        // The sanitizers do not know the stacks of fibers.
         command.env("ASAN_OPTIONS", "detect_stack_use_after_return=0:detect_leaks=0");
         command.env("TSAN_OPTIONS", "halt_on_error=1:report_thread_leaks=0");
         if self.mode != Mode::Plain {
@@ -146,7 +146,7 @@ impl Proofs {
     }
 }
 
-/// Whether addresses can be had that are not random: a container may forbid it.
+/// Whether address randomization can be turned off: a container may forbid it.
 fn can_fix_addresses() -> bool {
     Command::new("setarch").args(["-R", "true"]).output().is_ok_and(|output| output.status.success())
 }

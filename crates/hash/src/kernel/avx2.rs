@@ -1,6 +1,7 @@
-//! AVX2: four words a vector, the ones of each byte by two look-ups of four bits, summed by `psadbw`.
+//! AVX2: four words a vector; popcount per byte by two look-ups of four bits, summed by `psadbw`.
 //!
-//! Muła, Kurz, Lemire, "Faster Population Counts Using AVX2 Instructions" (The Computer Journal 61(1), 2018), section 2.
+//! Muła, Kurz, Lemire, "Faster Population Counts Using AVX2 Instructions" (The Computer Journal 61(1), 2018), section
+//! 2.
 
 use super::Hit;
 use super::generic::{self, Lanes};
@@ -9,7 +10,7 @@ use std::arch::x86_64::*;
 
 struct Avx2;
 
-/// The ones of each byte.
+/// The popcount of each byte.
 ///
 /// # Safety
 /// The CPU has the instructions.

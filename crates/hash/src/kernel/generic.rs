@@ -6,7 +6,7 @@
 
 use super::Hit;
 
-/// What an instruction set has to know. A vector has [`Lanes::LANES`] lanes of 64 bits.
+/// The operations of an instruction set. A vector has [`Lanes::LANES`] lanes of 64 bits.
 ///
 /// Every function is `#[inline(always)]` so that it is compiled inside the `#[target_feature]` entry that calls
 /// [`within`]; none may be called where the CPU lacks the instructions.
@@ -16,7 +16,7 @@ pub(super) trait Lanes {
     /// `LANES` counts, or words.
     type Counts: Copy;
 
-    /// The ones of `a[i] ^ b[i]`, in lane i.
+    /// The popcount of `a[i] ^ b[i]`, in lane i.
     ///
     /// # Safety
     /// The CPU has the instructions; `a` and `b` are readable for [`Lanes::LANES`] words.
@@ -28,13 +28,13 @@ pub(super) trait Lanes {
     /// The CPU has the instructions.
     unsafe fn splat(word: u64) -> Self::Counts;
 
-    /// The ones of `word[i] ^ b[i]`, spread over the parts of lane i in any way that [`Lanes::sum`] can add up.
+    /// The popcount of `word[i] ^ b[i]`, spread over the parts of lane i in any way that [`Lanes::sum`] can add up.
     ///
     /// # Safety
     /// The CPU has the instructions; `b` is readable for [`Lanes::LANES`] words.
     unsafe fn parts(word: Self::Counts, b: *const u64) -> Self::Counts;
 
-    /// Adds parts; a sum may be of at most 31 words.
+    /// Adds parts; a sum may cover at most 31 words.
     ///
     /// # Safety
     /// The CPU has the instructions.
@@ -46,7 +46,7 @@ pub(super) trait Lanes {
     /// The CPU has the instructions.
     unsafe fn sum(parts: Self::Counts) -> Self::Counts;
 
-    /// The ones of `word[i] ^ b[i]`, in lane i.
+    /// The popcount of `word[i] ^ b[i]`, in lane i.
     ///
     /// # Safety
     /// The CPU has the instructions; `b` is readable for [`Lanes::LANES`] words.
@@ -86,7 +86,7 @@ pub(super) trait Lanes {
     /// The CPU has the instructions.
     unsafe fn lanes(counts: Self::Counts) -> [u64; 8];
 
-    /// The distance of two rows of any, but equal, length.
+    /// The distance of two rows of any length, equal in both.
     ///
     /// # Safety
     /// The CPU has the instructions.
@@ -129,7 +129,7 @@ pub(super) unsafe fn within<L: Lanes>(query: &[u64], hashes: &[u64], radius: u32
 /// As [`within`], with `query.len() == W`, a power of two up to 8.
 #[inline(always)]
 unsafe fn blocks<L: Lanes, const W: usize>(query: &[u64], hashes: &[u64], radius: u32, hits: &mut Vec<Hit>) {
-    // The query's words over and over, to be compared with any vector of a block.
+    // The query's words, repeated, to be compared with any vector of a block.
     let pattern: [u64; 64] = std::array::from_fn(|i| query[i % W]);
     let block = L::LANES * W;
     let whole = hashes.len() / block;
@@ -164,8 +164,8 @@ unsafe fn blocks<L: Lanes, const W: usize>(query: &[u64], hashes: &[u64], radius
     unsafe { rows::<L>(query, hashes, whole * L::LANES, radius, hits) };
 }
 
-/// The distances of as many rows of two words as there are lanes. No closures, here and below: the compiler may leave one
-/// as a function of its own, which does not have the caller's instructions, and calls each of them.
+/// The distances of `LANES` rows of two words. No closures, here and below: the compiler may leave one as a separate
+/// function, which lacks the caller's instructions, and so turns each intrinsic into a call.
 ///
 /// # Safety
 /// The CPU has the instructions of `L`; both are two vectors long.
@@ -175,7 +175,7 @@ unsafe fn two<L: Lanes>(a: *const u64, b: *const u64) -> L::Counts {
     unsafe { L::sum_neighbours(L::differing(a, b), L::differing(a.add(L::LANES), b.add(L::LANES))) }
 }
 
-/// The same of rows of four words.
+/// The distances of `LANES` rows of four words.
 ///
 /// # Safety
 /// The CPU has the instructions of `L`; both are four vectors long.

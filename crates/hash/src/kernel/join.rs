@@ -1,14 +1,14 @@
 //! The many-to-many kernel: every pair of a row of one block and a row of another that agree in all columns.
 //!
-//! Hashes stand in *planes*: plane p holds word p of every row, so that a vector of one plane compares the same word of
-//! as many rows as it has lanes, whatever the width, and several hash columns are simply more planes. Each row of the
-//! left block is spread over a vector and compared with the right block from end to end. Vectors run past the block's
-//! end into rows that are there but not asked for; those lanes are masked out.
+//! Hashes are stored in *planes*: plane p holds word p of every row, so that a vector of one plane compares the same
+//! word of `LANES` rows, whatever the width, and several hash columns are simply more planes. Each row of the left
+//! block is spread over a vector and compared with the right block from end to end. Vectors run past the block's end
+//! into rows that exist but were not asked for; those lanes are masked out.
 
 use super::generic::Lanes;
 use std::ops::Range;
 
-/// Rows that must exist behind the last one that is asked for: the longest step of any instruction set.
+/// Rows that must exist after the last one of a block: the longest step of any instruction set.
 pub const PADDING: usize = 32;
 
 /// Hashes in planes: word `p` of row `i` is `words[p * stride + i]`.
@@ -16,7 +16,7 @@ pub const PADDING: usize = 32;
 pub struct Planes<'a> {
     /// All planes, one after the other.
     pub words: &'a [u64],
-    /// The length of a plane: its rows and at least [`PADDING`] words that are never looked at.
+    /// The length of a plane: its rows and at least [`PADDING`] words whose values do not matter.
     pub stride: usize,
 }
 
@@ -64,9 +64,9 @@ pub struct Join<'a> {
     pub right: Planes<'a>,
     /// The right block.
     pub right_rows: Range<usize>,
-    /// The columns, in the order in which they are looked at: first the one that fewest pairs agree in.
+    /// The columns in the order of comparison: the most selective first.
     pub columns: &'a [Column],
-    /// The blocks are of the same hashes, and each pair is wanted once: only those whose left row is the smaller one.
+    /// The blocks are of the same hashes, and each pair is wanted once: with the smaller row on the left.
     pub ascending: bool,
 }
 
@@ -90,8 +90,8 @@ impl Join<'_> {
 
 /// Appends pairs; returns the first row of the left block that was not compared, for want of room in `pairs`.
 ///
-/// No closure stands between this and the instructions: one that the compiler does not inline is compiled without them,
-/// and then every intrinsic is a call.
+/// No closure between this and the intrinsics: one that the compiler does not inline is compiled without the
+/// instructions, and then every intrinsic is a call.
 ///
 /// # Safety
 /// The CPU has the instructions of `L`; `join.is_sound()`.
@@ -171,7 +171,7 @@ unsafe fn one_plane<L: Lanes>(
     }
 }
 
-/// One column of four words, given up half-way where the first half is already too far for every lane.
+/// One column of four words; stops half-way if the first half is already too far in every lane.
 ///
 /// # Safety
 /// As [`join`]; the only column has four planes; `row` and `right` are in the blocks.
@@ -207,15 +207,15 @@ unsafe fn four_planes<L: Lanes>(
     }
 }
 
-/// Whether random hashes are most probably too far apart after `words` words: their distance is 32 bits a word, give or
-/// take a standard deviation of √(16 words), and two and a half of those leave one vector in twenty.
+/// Whether random hashes are most probably too far apart after `words` words: their distance is 32 bits per word, with
+/// a standard deviation of √(16 words); two and a half of those leave one vector in twenty.
 #[inline(always)]
 fn gives_up_early(words: usize, radius: u32) -> bool {
     let (mean, spread) = (32.0 * words as f64, 4.0 * (words as f64).sqrt());
     f64::from(radius) < mean - 2.5 * spread
 }
 
-/// Any columns of any widths: a column is looked at where the ones before it left a lane.
+/// Any columns of any widths: a column is compared if the columns before it left a lane.
 ///
 /// # Safety
 /// As [`join`]; `row` and `right` are in the blocks.
@@ -235,7 +235,7 @@ unsafe fn any_columns<L: Lanes>(
             unsafe {
                 let mut sum = some_words::<L>(join, column.first, column.planes.min(4), row, at);
                 for p in (4..column.planes).step_by(4) {
-                    // A look every fourth word: where all lanes are too far already, the rest cannot bring them back.
+                    // Checked every fourth word: once all lanes are too far, the rest cannot bring them back.
                     if u64::from(L::at_most(sum, column.radius)) & mask == 0 {
                         break;
                     }
@@ -252,7 +252,7 @@ unsafe fn any_columns<L: Lanes>(
     }
 }
 
-/// The ones of `count` words, one to four, of `row` against the same words of the rows from `at`.
+/// The popcounts of `count` words, one to four, of `row` against the same words of the rows from `at`.
 ///
 /// # Safety
 /// The CPU has the instructions of `L`; the rows are in their blocks.

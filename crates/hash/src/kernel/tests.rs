@@ -1,4 +1,4 @@
-//! Every instruction set equals a naive twin, at every width; those that this CPU lacks are said to be skipped.
+//! Every instruction set equals a naive twin, at every width; prints which sets this CPU lacks.
 
 use super::*;
 use crate::words::{pack, words_for};
@@ -16,7 +16,7 @@ fn naive_within(query: &[u64], hashes: &[u64], radius: u32) -> Vec<Hit> {
     rows.filter(|(_, distance)| *distance <= radius).map(|(row, distance)| Hit { row, distance }).collect()
 }
 
-/// Those of this CPU, and a line for each one that it lacks.
+/// The kernels of this CPU, and a line for each set that it lacks.
 fn all_kernels() -> Vec<Kernels> {
     let (have, lack): (Vec<InstructionSet>, Vec<_>) =
         InstructionSet::ALL.iter().partition(|set| set.kernels().is_some());
@@ -92,7 +92,7 @@ proptest! {
         let words = words_for(bytes * 8);
         let mut row = vec![0; words];
         pack(&query[..bytes], &mut row);
-        // Rows near the query: sparse differences, so that every radius separates them somewhere.
+        // Rows near the query: sparse differences, so that every radius separates some.
         let hashes: Vec<u64> = near.iter()
             .flat_map(|&(a, b, c)| row.iter().enumerate().map(move |(w, q)| q ^ (a & b & c).rotate_left(w as u32 * 11)))
             .collect();
@@ -121,7 +121,7 @@ fn naive_join(join: &Join<'_>) -> Vec<RowPair> {
     wanted.map(|(left, right)| RowPair { left: left as u32, right: right as u32 }).collect()
 }
 
-/// Rows of few ones, so that every radius finds some pairs and misses others, and every early exit is taken and not.
+/// Sparse rows, so that every radius finds some pairs and misses others, and every early exit is taken at times.
 fn planes(planes: usize, rows: usize, thin: u32, random: &mut impl FnMut() -> u64) -> (Vec<u64>, usize) {
     let stride = rows + PADDING;
     ((0..planes * stride).map(|_| (0..thin).fold(u64::MAX, |word, _| word & random())).collect(), stride)
@@ -171,7 +171,7 @@ proptest! {
     }
 }
 
-/// All the bits in which two rows differ may stand in one word, the first or the last: nothing may be given up for that.
+/// All bits in which two rows differ may be in one word, the first or the last: no early exit may drop such a pair.
 #[test]
 fn a_pair_that_differs_in_one_word_alone() {
     for kernels in all_kernels() {
@@ -179,7 +179,7 @@ fn a_pair_that_differs_in_one_word_alone() {
             for (plane, ones) in
                 [(0, 0), (0, 1), (0, 31), (0, 48), (planes / 2, 40), (planes - 1, 49), (planes - 1, 64)]
             {
-                // One row that is near, among others that differ in every bit.
+                // One near row, among others that differ in every bit.
                 let stride = 21 + PADDING;
                 let mut words = vec![u64::MAX; planes * stride];
                 for p in 0..planes {

@@ -1,6 +1,6 @@
-//! A store in memory that keeps the log of its changes, so that a test can go back to any of them, and that calls a hook
-//! before every operation, so that a test can let others run there, or stop. It refuses what a database would hang on:
-//! an operation while a page is locked, the two locks in the wrong order, a wait for oneself.
+//! A store in memory with a log of its changes, so that a test can go back to any of them, and a hook before every
+//! operation, at which a test can let others run, or stop. It rejects whatever would deadlock a database: an operation
+//! while a page is locked, the two locks in the wrong order, a wait for oneself.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod rows;
@@ -11,14 +11,14 @@ use lumina_index::{Lock, Page, Store};
 use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
 
-/// One change, as a log keeps it.
+/// One change in the log.
 #[derive(Clone)]
 pub struct Change {
     /// The pages that it wrote.
     pub pages: Vec<(u32, Page)>,
-    /// Blocks of the file by then.
+    /// The length of the file after it, in blocks.
     pub blocks: u32,
-    /// The clock by then.
+    /// The clock after it.
     pub clock: u64,
 }
 
@@ -36,17 +36,17 @@ struct State {
 /// Called before every operation.
 pub type Hook = Box<dyn Fn(&Memory, Operation) + Send + Sync>;
 
-/// What is about to be done.
+/// The next operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Read(u32),
     Prefetch(u32),
     Change,
-    /// The file is made longer, a hint is taken, a lock is about to be.
+    /// An extension of the file, a hint, a lock.
     Other,
-    /// A moment at which a statement can be cancelled.
+    /// A cancel check.
     Interrupt,
-    /// A lock is held elsewhere; called again and again until it is not.
+    /// A lock is held elsewhere; called repeatedly until it is free.
     Wait,
 }
 
@@ -55,20 +55,20 @@ pub struct Memory {
     state: Mutex<State>,
     hook: Option<Hook>,
     is_logged: bool,
-    /// Whether it says that it has looked at every page itself.
+    /// Whether the store claims to have verified every page itself.
     pub is_verified: bool,
-    /// How far ahead it wants to know what is read.
+    /// How far ahead reads must be announced.
     pub read_ahead: usize,
 }
 
 thread_local! {
-    /// Whether a page is locked here.
+    /// Whether this thread has locked a page.
     static LOOKING: Cell<bool> = const { Cell::new(false) };
-    /// The locks held here.
+    /// The locks that this thread holds.
     static HELD: RefCell<Vec<Lock>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs `look` while nothing else may be done.
+/// Runs `look` and rejects other operations meanwhile.
 fn with_page_locked<R>(look: impl FnOnce() -> R) -> R {
     struct Unlock;
     impl Drop for Unlock {
@@ -82,12 +82,12 @@ fn with_page_locked<R>(look: impl FnOnce() -> R) -> R {
 }
 
 impl Memory {
-    /// One that keeps a log, and takes first what was free last: a standby's searches meet it the sooner.
+    /// A store with a log that reuses the last freed block first: a standby's searches meet it the sooner.
     pub fn logged() -> Self {
         Memory { is_logged: true, ..Memory::default() }
     }
 
-    /// What a crash leaves: these pages, and no hints, no locks, no scans; time goes on.
+    /// The state after a crash: these pages, and no hints, no locks, no scans; the clock continues.
     pub fn recovered(pages: Vec<Page>, clock: u64) -> Self {
         let state = State { pages, clock, ..State::default() };
         Memory { state: Mutex::new(state), ..Memory::default() }
@@ -114,14 +114,14 @@ impl Memory {
         self.state.lock().unwrap().log.len()
     }
 
-    /// Applies a change of the server that this one follows.
+    /// Applies a change of the primary.
     pub fn replay(&self, change: &Change) {
         let mut state = self.state.lock().unwrap();
         state.write(&change.pages);
         state.clock = state.clock.max(change.clock);
     }
 
-    /// A scan begins: what is replaced from now on is kept until it ends.
+    /// Begins a scan: what is replaced from now on is kept until it ends.
     pub fn begin_scan(&self) -> u64 {
         let mut state = self.state.lock().unwrap();
         let begun = state.clock;
@@ -135,17 +135,17 @@ impl Memory {
         state.scans.swap_remove(at);
     }
 
-    /// Another session takes a lock, or gives it back.
+    /// Simulates that another session takes or releases a lock.
     pub fn hold(&self, lock: Lock, is_held: bool) {
         self.state.lock().unwrap().locked[lock as usize] = is_held;
     }
 
-    /// Overwrites bytes of a block behind the index's back.
+    /// Overwrites bytes of a block without the index's knowledge.
     pub fn damage<R>(&self, block: u32, damage: impl FnOnce(&mut Page) -> R) -> R {
         damage(&mut self.state.lock().unwrap().pages[block as usize])
     }
 
-    /// The file loses its end.
+    /// Truncates the file.
     pub fn truncate(&self, blocks: u32) {
         let mut state = self.state.lock().unwrap();
         state.pages.truncate(blocks as usize);
@@ -174,7 +174,7 @@ impl Memory {
     }
 }
 
-/// What a log does to pages.
+/// Applies logged pages.
 pub fn write(pages: &mut Vec<Page>, written: &[(u32, Page)]) {
     for (block, page) in written {
         if pages.len() <= *block as usize {
@@ -224,7 +224,7 @@ impl Store for Memory {
         let mut pages: Vec<&mut Page> = copies.iter_mut().collect();
         let result = with_page_locked(|| change(&mut pages))?;
         for (page, block) in copies.iter_mut().zip(blocks) {
-            // What a log leaves out.
+            // The part that a log omits.
             let (lower, upper) = page.room();
             page.bytes_mut()[usize::from(lower)..usize::from(upper)].fill(0);
             page.check(*block).unwrap();
@@ -281,7 +281,7 @@ impl Store for Memory {
             }
             self.before(Operation::Wait);
         }
-        // A session that unwinds gives its locks back.
+        // A session that unwinds releases its locks.
         struct Held<'m>(&'m Mutex<State>, usize);
         impl Drop for Held<'_> {
             fn drop(&mut self) {

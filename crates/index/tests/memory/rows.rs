@@ -1,4 +1,4 @@
-//! Rows as a test expects them: what every search must give, by a look at each of them.
+//! Expected rows: the results of every search, by brute force.
 
 use super::Memory;
 use lumina_index::{Index, Layout, Order, Row, Scan, Search};
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A table: TIDs with their hashes.
 pub type Table = BTreeMap<u64, Option<Vec<u8>>>;
 
-/// Numbers that depend on nothing but where they began: SplitMix64.
+/// Deterministic random numbers: SplitMix64.
 pub struct Random(pub u64);
 
 impl Random {
@@ -28,7 +28,7 @@ impl Random {
     }
 }
 
-/// Bytes of which each is as likely as any other.
+/// Uniformly random bytes.
 pub fn uniform(bytes: usize, random: &mut Random) -> Vec<u8> {
     (0..bytes).map(|_| random.next() as u8).collect()
 }
@@ -37,7 +37,7 @@ pub fn distance(a: &[u8], b: &[u8]) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
 
-/// Hashes as skewed as photographs: copies with flipped bits of few values, and values of their own.
+/// Hashes as skewed as those of photographs: copies of few values with flipped bits, and unique values.
 pub fn hash(bytes: usize, random: u64) -> Vec<u8> {
     let mut of_few = Random(random % 7);
     let mut hash: Vec<u8> = (0..bytes).map(|_| of_few.next() as u8).collect();
@@ -53,7 +53,7 @@ pub fn hash(bytes: usize, random: u64) -> Vec<u8> {
     hash
 }
 
-/// The same, with NULLs among them.
+/// A random hash, or NULL.
 pub fn value(bytes: usize, random: u64) -> Option<Vec<u8>> {
     (!random.is_multiple_of(11)).then(|| hash(bytes, random))
 }
@@ -66,7 +66,7 @@ pub fn all(mut scan: Scan, index: &Index<'_, Memory>) -> Vec<u64> {
     std::iter::from_fn(|| scan.next(index).unwrap()).collect()
 }
 
-/// What is expected: rows that must be found, once each, and others that may be.
+/// The expected result: rows that must be found, once each, and others that may be.
 #[derive(Clone, Copy)]
 pub struct Expected<'t> {
     pub must: &'t Table,
@@ -77,7 +77,7 @@ pub struct Expected<'t> {
 pub static NONE: Table = Table::new();
 
 impl<'t> Expected<'t> {
-    /// These and no others.
+    /// Exactly these rows.
     pub fn only(must: &'t Table) -> Self {
         Expected { must, may: &NONE }
     }
@@ -87,7 +87,7 @@ impl<'t> Expected<'t> {
         value.unwrap_or_else(|| panic!("{tid} must not be found")).as_deref()
     }
 
-    /// Of what was found, what must be: each once, and all that `want`.
+    /// Compares the found rows with the required ones: each once, and all that `want`.
     fn compare(&self, found: &[u64], what: &str, want: impl Fn(&Option<Vec<u8>>) -> bool) {
         let mut sorted = found.to_vec();
         sorted.sort_unstable();
@@ -102,7 +102,7 @@ impl<'t> Expected<'t> {
         }
     }
 
-    /// Everything within `radius`, in the order of TIDs and in none.
+    /// Everything within `radius`, ordered by TID and unordered.
     pub fn range(&self, index: &Index<'_, Memory>, query: &[u8], radius: u32, memory: usize) {
         let search = Search { ball: Some((index.layout().row(query).unwrap(), radius)), order: None };
         let found = all(Scan::new(search, memory), index);
@@ -134,7 +134,7 @@ impl<'t> Expected<'t> {
         self.found_nearest(query, &found, u32::MAX);
     }
 
-    /// A part of it, up to a distance that nothing before the end of what was found exceeds.
+    /// A part of it, up to a distance that no earlier hit exceeds.
     pub fn found_nearest(&self, query: &[u8], found: &[u64], up_to: u32) {
         let key = |tid: u64| self.hash(tid).map_or(u32::MAX, |hash| distance(hash, query));
         assert!(found.is_sorted_by_key(|tid| key(*tid)), "never nearer than before");
@@ -143,7 +143,7 @@ impl<'t> Expected<'t> {
         self.compare(&near, "nearest", is_near);
     }
 
-    /// All there is to be asked, around a hash: within radii, the nearest, in a ball by another centre, everything.
+    /// Every kind of search around a hash: within radii, the nearest, in a ball by another centre, everything.
     pub fn searches(&self, index: &Index<'_, Memory>, query: &[u8], radii: &[u32], memory: usize) {
         let layout = index.layout();
         let center = layout.row(query).unwrap();
@@ -172,7 +172,7 @@ impl<'t> Expected<'t> {
         self.compare(&found, "every row", |_| true);
     }
 
-    /// The check finds nothing wrong, and shows every band of every row that must be there, right and once.
+    /// The check finds no error, and reports every band of every required row, right and once.
     pub fn check(&self, index: &Index<'_, Memory>) {
         let layout = index.layout();
         let mut seen = vec![Vec::new(); layout.bands() + 1];
@@ -193,7 +193,7 @@ impl<'t> Expected<'t> {
         }
     }
 
-    /// No page is lost: each block is in use by what block 0 lists, or can be taken.
+    /// No page is lost: each block is either in use by block 0's lists, or free.
     pub fn space(&self, index: &Index<'_, Memory>) {
         let stats = index.stats().unwrap();
         let used = 1 + stats.staging_pages + stats.runs.iter().map(|run| run.pages as usize).sum::<usize>();

@@ -1,10 +1,10 @@
-//! A script of everything that is done to an index, and what each change of it means to the rows.
+//! A script of all operations on an index, with the effect of each change on the rows.
 
 use super::Memory;
 use super::rows::{Random, Table, row, value};
 use lumina_index::{Index, Layout, Tails};
 
-/// A row, and between which changes it lived.
+/// A row, and the changes between which it lived.
 pub struct Life {
     pub tid: u64,
     pub value: Option<Vec<u8>>,
@@ -12,19 +12,19 @@ pub struct Life {
     pub started: usize,
     /// When its insert was acknowledged.
     pub inserted: usize,
-    /// Before a vacuum that was to remove it began.
+    /// Before the vacuum that removes it began.
     pub condemned: usize,
-    /// When that was acknowledged.
+    /// When that vacuum was acknowledged.
     pub removed: usize,
 }
 
-/// What is done before the crash, and when.
+/// The operations before the crash, and their times.
 pub struct Script<'s> {
     pub index: Index<'s, Memory>,
     pub tails: Tails,
     pub random: Random,
     pub lives: Vec<Life>,
-    /// TIDs to be taken again.
+    /// TIDs ready for reuse.
     pub free: Vec<u64>,
 }
 
@@ -71,7 +71,7 @@ impl<'s> Script<'s> {
             9 => drop(self.index.clean_up().unwrap()),
             10 => self.index.compact().unwrap(),
             _ => {
-                // Many small runs: what merges are there for.
+                // Many small runs, for merges.
                 for _ in 0..4 {
                     self.insert();
                     self.index.flush(true).unwrap();
@@ -80,7 +80,7 @@ impl<'s> Script<'s> {
         }
     }
 
-    /// What a search must and what it may find that begins after `begin` changes and ends after `end`.
+    /// The rows that a search must and may find if it begins after `begin` changes and ends after `end`.
     pub fn expected(&self, begin: usize, end: usize) -> (Table, Table) {
         let (mut must, mut may) = (Table::new(), Table::new());
         for life in self.lives.iter().filter(|life| life.started < end && begin < life.removed) {

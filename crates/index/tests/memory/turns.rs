@@ -1,4 +1,4 @@
-//! Threads that run one at a time, and take turns at every operation on the store, in an order that a seed decides.
+//! Threads that run one at a time, and switch at operations on the store, in an order determined by a seed.
 
 use super::rows::Random;
 use super::{Hook, Operation};
@@ -6,27 +6,27 @@ use std::cell::Cell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 
-/// So many operations of nothing but waiting mean that nobody can go on.
+/// This many consecutive waits mean a deadlock.
 const DEADLOCK: usize = 2000;
-/// So many operations mean that somebody goes round in circles.
+/// This many operations mean a livelock.
 const LIVELOCK: u64 = 20_000_000;
 
 struct State {
     random: Random,
-    /// Those that have something left to do.
+    /// The threads that have not finished.
     alive: Vec<usize>,
     turn: usize,
     operations: u64,
     waits_in_a_row: usize,
-    /// Somebody failed: all others end, too.
+    /// A thread has failed: all others end, too.
     has_failed: bool,
 }
 
-/// Whose turn it is.
+/// The scheduler of the threads.
 pub struct Turns {
     state: Mutex<State>,
     wake: Vec<Condvar>,
-    /// Once in so many operations another one goes on.
+    /// The average number of operations between switches.
     every: u64,
 }
 
@@ -35,7 +35,7 @@ thread_local! {
 }
 
 impl Turns {
-    /// For so many threads, which begin when all are there.
+    /// A scheduler for `threads` threads, which start once all have arrived.
     pub fn new(threads: usize, seed: u64, every: u64) -> Arc<Self> {
         let alive = (0..threads).collect();
         let random = Random(seed);
@@ -43,7 +43,7 @@ impl Turns {
         Arc::new(Turns { state: Mutex::new(state), wake: (0..threads).map(|_| Condvar::new()).collect(), every })
     }
 
-    /// What a store is to call.
+    /// The hook for a store.
     pub fn hook(self: &Arc<Self>) -> Hook {
         let turns = Arc::clone(self);
         Box::new(move |_, operation| {
@@ -53,7 +53,7 @@ impl Turns {
         })
     }
 
-    /// Operations so far, of all.
+    /// Operations so far, of all threads.
     pub fn operations(&self) -> u64 {
         self.lock().operations
     }
@@ -62,7 +62,7 @@ impl Turns {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A thread that takes turns.
+    /// Starts a scheduled thread.
     pub fn spawn<'scope, 'env>(
         self: &Arc<Self>,
         scope: &'scope Scope<'scope, 'env>,

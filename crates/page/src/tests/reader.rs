@@ -1,4 +1,4 @@
-//! Pages as their readers take them: by a tokenizer that knows nothing of how they were written.
+//! Parses pages with a tokenizer that is independent of the writer.
 
 use html5gum::{Token, Tokenizer};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ fn string(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// All parts; elements end in the order in which they must, and nothing breaks the rules of HTML.
+/// All parts; fails if elements are not nested correctly, or the page violates HTML.
 pub(super) fn parts(html: &str) -> Vec<Part> {
     let (mut parts, mut open) = (Vec::new(), Vec::new());
     for Ok(token) in Tokenizer::new(html) {
@@ -68,7 +68,7 @@ pub(super) fn text(html: &str) -> String {
     parts(html).iter().filter_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None }).collect()
 }
 
-/// The paths that a page shows, in order: what was replaced by its number is what it was.
+/// The paths that a page shows, in order, with escaped characters restored.
 pub(super) fn paths(html: &str) -> Vec<String> {
     let is = |attributes: &BTreeMap<String, String>, class: &str| attributes.get("class").is_some_and(|is| is == class);
     let (mut paths, mut path, mut unseen) = (Vec::new(), None::<String>, false);

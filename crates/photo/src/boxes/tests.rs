@@ -14,7 +14,7 @@ fn sizes() {
     let rest = [&0_u32.to_be_bytes()[..], b"rest", b"to the end"].concat();
     let bytes = [boxed(b"none", b""), boxed(b"some", b"body"), long, rest].concat();
     assert_eq!(all(&bytes), [(*b"none", 8..8), (*b"some", 16..20), (*b"long", 36..39), (*b"rest", 47..57)]);
-    // Cut short, the last one ends where the bytes end.
+    // Truncated, the last one ends where the bytes end.
     assert_eq!(all(&bytes[..18]), [(*b"none", 8..8), (*b"some", 16..18)]);
     assert_eq!(all(&bytes[..12]), [(*b"none", 8..8)]);
 }

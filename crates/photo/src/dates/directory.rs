@@ -1,6 +1,6 @@
 //! Dates in the names of directories.
 //!
-//! Called by the module above with the whole path of a file, whose last part is never looked at.
+//! Called by the module above with the whole path of a file, whose last part is ignored.
 
 use std::borrow::Cow;
 use std::path::{Component, Path};
@@ -10,11 +10,11 @@ use jiff::civil::Date;
 use super::scan::{self, Number};
 use super::{DateSource, Moment, PhotoDate, YEARS_OF_NAMES};
 
-/// Directories looked at, from the deepest up.
+/// Directories that are examined, from the deepest up.
 const MAX_LEVELS: usize = 64;
 
-/// The date of the deepest directory that has one: `2023-04-15`, `2023/04/15`, `2023/04-15`, `2023-04`, `2023/04`, `2023`.
-/// A month is its first day, a year its first month.
+/// The date of the deepest directory that has one: `2023-04-15`, `2023/04/15`, `2023/04-15`, `2023-04`, `2023/04`,
+/// `2023`. A month is its first day, a year its first month.
 pub fn from_directory(path: &Path) -> Option<PhotoDate> {
     let levels: Vec<Cow<'_, str>> = path
         .parent()?
@@ -30,7 +30,7 @@ pub fn from_directory(path: &Path) -> Option<PhotoDate> {
     Some(Moment::of_day(found).from(DateSource::Directory))
 }
 
-/// By the first of these levels, and those above it.
+/// The day by the first of these levels, and those above it.
 fn day(levels: &[Cow<'_, str>]) -> Option<Date> {
     let name = levels.first()?;
     let above = |level: usize| levels.get(level).map_or("", |name| name.as_ref());

@@ -31,7 +31,7 @@ fn at(day: Date, time: Time) -> Moment {
     Moment { at: day.to_datetime(time), offset: None, has_time: true }
 }
 
-/// The time of day that these numbers begin with, if what is between it and the day is what is put there.
+/// The time of day at the start of these numbers, if the separator between it and the day is a usual one.
 fn time_after(between: &str, numbers: &[Number<'_>]) -> Option<Time> {
     let between = between.trim();
     if !(matches!(between, "" | "_" | "-" | "T" | "t" | "." | "," | "--") || between.eq_ignore_ascii_case("at")) {

@@ -1,13 +1,13 @@
 //! The numbers in a name, and the days that they may mean.
 //!
-//! Called by `file_name` and `directory`. A number is a run of digits as long as it goes, so that no date is ever read
-//! from within a longer one: a serial number, a resolution, a checksum.
+//! Called by `file_name` and `directory`. A number is a maximal run of digits, so that no date is ever read from within
+//! a longer one: a serial number, a resolution, a checksum.
 
 use jiff::civil::Date;
 
 use super::YEARS_OF_NAMES;
 
-/// More than a name can hold that a file system takes, and that is sensible.
+/// More numbers than a sensible file name can contain.
 const MAX_NUMBERS: usize = 128;
 
 /// A run of digits.
@@ -15,7 +15,7 @@ const MAX_NUMBERS: usize = 128;
 pub(super) struct Number<'a> {
     /// The digits.
     pub(super) digits: &'a str,
-    /// All that is between it and the next number, or the end.
+    /// The text between it and the next number, or the end.
     pub(super) after: &'a str,
     /// Where it begins.
     pub(super) start: usize,

@@ -1,14 +1,14 @@
-//! Dates as EXIF writes them: `2023:04:15 14:32:18`, with what other programs make of that.
+//! Dates in EXIF's format: `2023:04:15 14:32:18`, and its variants by other programs.
 //!
-//! Called by the module above, with texts that anybody may have written.
+//! Called by the module above, with untrusted texts.
 
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
 
 use super::{Moment, YEARS_OF_EXIF};
 
-/// Reads `YYYY:MM:DD`, `YYYY-MM-DD`, also with `/` or `.`, and then `HH:MM:SS`, a fraction after `.`, an offset `+HH:MM`
-/// or `Z`. `None` without a day that exists; a time that does not exist is no time, and the day remains.
+/// Reads `YYYY:MM:DD`, `YYYY-MM-DD`, also with `/` or `.`, and then `HH:MM:SS`, a fraction after `.`, an offset
+/// `+HH:MM` or `Z`. `None` without a day that exists; a time that does not exist is no time, and the day remains.
 pub(super) fn parse(text: &str) -> Option<Moment> {
     let text = text.trim_matches([' ', '\0']);
     let (day, rest) = text.as_bytes().split_at_checked(10)?;

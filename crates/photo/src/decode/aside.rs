@@ -1,15 +1,15 @@
-//! A decoder on a thread of its own, for those that cannot be stopped.
+//! Runs a decoder that cannot be stopped on a separate thread.
 //!
 //! A decoder is stopped through its reader. Some read all of their input first and then compute for seconds, or compute
 //! much out of a few bytes: WebP of both kinds (image-webp), JPEG in several scans (zune-jpeg, which transforms all
-//! coefficients at the end). Measured on one slow core, 8 million pixels of these take 0.1 to 0.4 s. So a larger picture
-//! of them is decoded by a thread that has its own copy of the file, while the caller's thread goes on asking its watch.
-//! Once the result is no longer wanted, the thread is left alone: it ends at its next read or with its picture, whichever
-//! is first, and frees what it holds. The next large picture waits until it has: whoever cancels often holds the memory of
-//! one picture, not of many. Small pictures are decoded at once, without a thread.
+//! coefficients at the end). Measured on one slow core, 8 million pixels of these take 0.1 to 0.4 s. So a larger
+//! picture of them is decoded by a thread that has its own copy of the file, while the caller's thread keeps checking
+//! its watch. Once the caller cancels, the thread is abandoned: it ends at its next read or with its picture, whichever
+//! is first, and frees what it holds. The next large picture waits until it has: a caller that cancels often holds the
+//! memory of one picture, not of many. Small pictures are decoded at once, without a thread.
 //!
 //! The thread touches nothing of the caller, nor of Postgres: [`Watch::spawn`](crate::limits::Watch::spawn) starts it,
-//! which is where signals are blocked.
+//! and blocks signals there.
 
 use crate::error::PhotoError;
 use crate::format::Format;
@@ -23,13 +23,13 @@ use std::time::Duration;
 
 /// Pixels that the slowest decoder makes in less than half a second.
 pub(super) const LARGE: u64 = 8_000_000;
-/// Between two looks at the caller's watch.
+/// Interval of the checks of the caller's watch.
 const LOOK: Duration = Duration::from_millis(4);
 
-/// Threads that were left alone and have not ended.
+/// Abandoned threads that have not ended.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
 
-/// The watch of the thread: the caller's, as far as it is told.
+/// The watch of the thread, which is told when the caller cancels.
 struct Told(Arc<AtomicBool>);
 
 impl Watch for Told {
@@ -38,8 +38,8 @@ impl Watch for Told {
     }
 }
 
-/// What `decode` makes of `bytes`, in another thread. Errors: those of `decode`; [`PhotoError::Cancelled`];
-/// [`PhotoError::OutOfMemory`] where no thread can be started.
+/// The result of `decode` on `bytes`, computed in another thread. Errors: those of `decode`; [`PhotoError::Cancelled`];
+/// [`PhotoError::OutOfMemory`] if no thread can be started.
 pub(super) fn run<T: Send + 'static>(
     format: Format,
     bytes: Vec<u8>,
@@ -51,7 +51,7 @@ pub(super) fn run<T: Send + 'static>(
         thread::sleep(LOOK);
     }
     let stop = Arc::new(AtomicBool::new(false));
-    // Set by the caller as it leaves and by the thread as it ends: whoever is second knows of the other.
+    // Set by the caller as it leaves and by the thread as it ends: the second one sees that the first has set it.
     let parted = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&parted);
     let told = Told(Arc::clone(&stop));

@@ -10,14 +10,14 @@ use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 use std::cell::Cell;
 use std::num::NonZero;
 
-/// A profile, or XMP data, of more bytes is refused.
+/// Larger profiles or XMP data, in bytes, are refused.
 const METADATA: u64 = 1 << 20;
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
     let overrun = Cell::new(false);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
-    // It keeps a colour profile and XMP data, in lists that double.
+    // The decoder keeps a colour profile and XMP data, in vectors that double.
     options.set_memory_limit(MemoryLimit::Bytes(NonZero::new(METADATA).unwrap_or(NonZero::<u64>::MIN)));
     let metadata = 4 * METADATA.min(bytes.len() as u64);
     limits.allow_memory(Format::Gif, metadata + FIXED)?;

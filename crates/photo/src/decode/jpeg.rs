@@ -1,13 +1,13 @@
 //! JPEG, by zune-jpeg: files, the previews of raw files, and the strips of TIFF files.
 //!
-//! The headers are read here first: what the file is (baseline, progressive, lossless, arithmetic), how many bits a sample
-//! has, and how the components are sampled, from which follows what the decoder will allocate. The decoder then gets a
-//! copy with nothing before the scans but what pixels need, so that both see the same frame header, and so that it does
-//! not gather metadata (it allocates what an extended XMP block claims to be long).
+//! The headers are read here first: the kind of file (baseline, progressive, lossless, arithmetic), the bits per
+//! sample, and the sampling of the components, from which follows what the decoder will allocate. The decoder then gets
+//! a copy with only those segments before the scans that pixels need, so that both see the same frame header, and so
+//! that it does not collect metadata (it allocates the length that an extended XMP block claims).
 //!
-//! A picture in several scans is transformed only when all of them are read, and without a look at the input: a large one
-//! is decoded [`aside`]. So is a very large one in one scan, which may have its end marker anywhere, after which the decoder
-//! makes pixels out of nothing.
+//! A picture in several scans is transformed only after all of them are read, without checking for cancellation: a
+//! large one is decoded [`aside`]. So is a very large one in one scan, which may have its end marker anywhere, after
+//! which the decoder makes pixels without input.
 
 use super::{FIXED, area, aside, damaged, unsupported};
 use crate::error::PhotoError;
@@ -22,7 +22,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
-/// Pixels in one scan that are decoded in a quarter of a second where there is nothing to read.
+/// Pixels in one scan that are decoded in a quarter of a second without input.
 const HUGE: u64 = 64_000_000;
 
 /// Frame header (ITU-T T.81, B.2.2).
@@ -36,12 +36,12 @@ struct Frame {
     interleaved: bool,
 }
 
-/// What a file is read for.
+/// The purpose of a decode.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     /// Grey, or red, green and blue.
     Picture,
-    /// The components as they are stored; what Adobe's marker says of them does not count.
+    /// The components as they are stored, regardless of Adobe's marker.
     Components,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Decoded {
     pub(super) truncated: bool,
 }
 
-/// What the headers say.
+/// The parsed headers.
 struct Headers {
     frame: Frame,
     /// The segments that pixels need, up to the first scan's header.
@@ -65,7 +65,7 @@ struct Headers {
     scans: usize,
 }
 
-/// Reads all segments before the first scan, those of `tables` before those of `bytes`.
+/// Reads all segments before the first scan: those of `tables`, then those of `bytes`.
 fn headers(tables: &[u8], bytes: &[u8], wanted: Wanted, limits: &Limits<'_>) -> Result<Headers, PhotoError> {
     let mut kept = Vec::new();
     kept.try_reserve_exact(tables.len() + bytes.len()).map_err(|_| PhotoError::OutOfMemory)?;
@@ -85,8 +85,8 @@ fn ends() -> PhotoError {
     damaged(Format::Jpeg, "it ends before its pixels begin")
 }
 
-/// Reads segments up to the first scan's: where that is, and how many components it has. `None` where the bytes end
-/// without one.
+/// Reads segments up to the first scan's header: its position, and the number of its components. `None` if the bytes
+/// end without one.
 fn segments(
     bytes: &[u8],
     wanted: Wanted,
@@ -102,7 +102,7 @@ fn segments(
             limits.check()?;
             look_at = at + (1 << 16);
         }
-        // Between segments anything goes that is no marker: decoders skip it.
+        // Decoders skip any bytes between segments that are no marker.
         let rest = bytes.get(at..).unwrap_or_default();
         let Some(skipped) = rest.iter().position(|&byte| byte == 0xff) else { return Ok(None) };
         at += skipped;
@@ -165,7 +165,7 @@ fn copy_scans(scans: &[u8], copy: &mut Vec<u8>, limits: &Limits<'_>) -> Result<(
             0xff => {}
             0xd9 => break at + 1,
             0xc4 | 0xda | 0xdb | 0xdd => at = after,
-            // Those that the decoder knows: others it takes for damage.
+            // The markers that the decoder knows: it treats others as damage.
             0xe0..=0xe2 | 0xed | 0xee | 0xfe if length >= 2 && after <= scans.len() => {
                 copy.extend_from_slice(&scans[kept_from..at - 1]);
                 (at, kept_from) = (after, after);
@@ -199,8 +199,8 @@ fn frame(marker: u8, segment: &[u8]) -> Result<Frame, PhotoError> {
 }
 
 impl Frame {
-    /// What the decoder allocates beside the output, in bytes: of a picture in several scans, all coefficients; else some
-    /// rows.
+    /// What the decoder allocates in addition to the output, in bytes: for a picture in several scans, all
+    /// coefficients; otherwise some rows.
     fn working_memory(&self) -> u64 {
         let largest = |side: fn(&(u8, u8)) -> u8| self.sampling.iter().map(side).max().map_or(1, u64::from);
         let (h, v) = (largest(|s| s.0), largest(|s| s.1));
@@ -233,7 +233,7 @@ pub(super) struct Part<'a> {
     pub(super) bytes: &'a [u8],
     /// The width and height that it may have.
     pub(super) largest: (u32, u32),
-    /// What the caller holds, in bytes.
+    /// Bytes that the caller holds.
     pub(super) held: u64,
 }
 
@@ -273,7 +273,7 @@ fn read(part: &Part<'_>, wanted: Wanted, limits: &Limits<'_>) -> Result<Decoded,
     }
 }
 
-/// Decodes what [`headers`] has kept, of that width, height and number of channels.
+/// Decodes the segments that [`headers`] has kept, with this width, height and number of channels.
 fn scans_of(
     bytes: &[u8],
     (width, height, channels): (u32, u32, u32),

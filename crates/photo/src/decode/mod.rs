@@ -1,8 +1,8 @@
-//! From bytes to pixels: one file a format, each around a decoder that others keep well.
+//! Decodes files to pixels: one module per format, each around a well-maintained decoder.
 //!
-//! Every one of them reads the header first, checks width, height and the memory that its decoder will take against the
-//! [`Limits`], and only then decodes. The estimates are upper bounds, tested by counting what is allocated. Animations
-//! give their first picture, files of several pages the first page.
+//! Each of them reads the header first, checks width, height and the memory that its decoder will take against the
+//! [`Limits`], and only then decodes. The estimates are upper bounds, tested by counting allocations. Animations yield
+//! their first picture, files of several pages the first page.
 
 mod aside;
 mod bmp;
@@ -19,10 +19,10 @@ use crate::limits::{AT_ONCE, Limits};
 use crate::picture::Picture;
 use crate::raw;
 
-/// What every decoder may allocate beside what grows with the picture: tables, buffers, the state of an inflater.
+/// What every decoder may allocate regardless of the picture's size: tables, buffers, the state of an inflater.
 const FIXED: u64 = 1 << 20;
 
-/// The pixels of a file, and what it is. Errors: all of [`PhotoError`].
+/// The pixels and the format of a file. Errors: all of [`PhotoError`].
 pub fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<(Format, Picture), PhotoError> {
     limits.check()?;
     let format = format::detect(bytes)?;
@@ -44,7 +44,7 @@ fn preview(bytes: &[u8], format: Format, limits: &Limits<'_>) -> Result<Picture,
     let mut failed = PhotoError::NoPreview { format };
     for range in raw::previews(bytes, format) {
         match jpeg::decode(bytes.get(range).unwrap_or_default(), limits) {
-            // A smaller one that is whole is better than a large one that is not.
+            // A smaller complete one is better than a large truncated one.
             Ok(picture) if !picture.truncated => return Ok(picture),
             Ok(_) => failed = PhotoError::Damaged { format, why: "its preview ends early".into() },
             Err(error @ (PhotoError::Cancelled | PhotoError::OutOfMemory)) => return Err(error),

@@ -9,7 +9,7 @@ use crate::picture::{Picture, Pixels};
 use png::{ColorType, Decoder, DecodingError, InterlaceInfo, Transformations, expand_interlaced_row};
 use std::cell::Cell;
 
-/// For chunks other than the picture: a palette, its transparency; all others are skipped.
+/// Limit for chunks other than the picture: a palette, its transparency; all others are skipped.
 const CHUNKS: usize = 1 << 20;
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
@@ -43,7 +43,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     let mut samples: Vec<u8> = limits.zeros(area(width, height, to as u64) as usize)?;
     if interlaced {
         let mut kept: Vec<u8> = limits.zeros(stride)?;
-        // Rows of seven pictures, each with pixels that the ones before it have not.
+        // Rows of seven passes, each with pixels that the ones before it lack.
         while let Some(row) = reader.next_interlaced_row().map_err(error)? {
             pace.go_on(row.data().len())?;
             let InterlaceInfo::Adam7(place) = row.interlace() else { break };

@@ -1,8 +1,8 @@
-//! TIFF, by the crate of that name: its first page, strip by strip or tile by tile, so that only one of them is held
-//! beside the picture.
+//! TIFF, by the crate of that name: its first page, strip by strip or tile by tile, so that only one of them is held in
+//! addition to the picture.
 //!
-//! Strips in JPEG are decoded by [`jpeg`](super::jpeg) and not by the crate, whose way with them cannot be stopped and
-//! allocates what they say of themselves.
+//! JPEG strips are decoded by [`jpeg`](super::jpeg) and not by the crate, which cannot be stopped there and allocates
+//! what they claim.
 
 use super::jpeg::Part;
 use super::{FIXED, area, damaged, unsupported};
@@ -18,13 +18,13 @@ use tiff::TiffError;
 use tiff::decoder::{ChunkType, Decoder, Limits as DecoderLimits};
 use tiff::tags::Tag;
 
-/// What the crate holds of one value of a tag while it reads it, in bytes.
+/// Bytes that the crate holds per value of a tag while it reads it.
 const VALUE: usize = 32;
-/// The values of one tag, as the crate holds them: what is longer is no image of a camera or a scanner.
+/// The most bytes that the values of one tag may take in the crate: no camera or scanner writes longer ones.
 const VALUES: usize = 64 << 20;
-/// Those of most files: of their entries, and of the tags that are longest where none are long.
+/// What tags take at least, enough for most files: for their entries and their longest tags.
 const FEW: usize = 1 << 12;
-/// Strips and tiles count as so many values, at least: each has a decoder of its own.
+/// Strips and tiles count as at least this many values: each has a decoder of its own.
 const SMALLEST: usize = 1 << 12;
 /// Compression by JPEG (TIFF Technical Note 2).
 const JPEG: u16 = 7;
@@ -43,7 +43,7 @@ type TiffDecoder<'a> = Decoder<Input<'a>>;
 const READ: [u64; 19] = [256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 338, 339, 347, 530];
 
 /// Bytes that the longest tag of the first page takes while it is read. The crate allocates what a tag claims before it
-/// reads it, and only then can it be told of limits. Errors: a tag claims more than there is, or more than [`VALUES`].
+/// reads it, and only then can it be given limits. Errors: a tag claims more than there is, or more than [`VALUES`].
 fn longest(bytes: &[u8]) -> Result<usize, PhotoError> {
     let damaged = |why| Err(damaged(Format::Tiff, why));
     let Some(order) = bytes.get(..2).and_then(ifd::Order::of) else { return damaged("it has no header") };
@@ -61,7 +61,7 @@ fn longest(bytes: &[u8]) -> Result<usize, PhotoError> {
         let at = next;
         let (Some(tag), Some(kind)) = (number(at, 2), number(at.saturating_add(2), 2)) else { break };
         let Some(count) = number(at.saturating_add(4), width) else { break };
-        // The crate takes 12 bytes for an entry of a type that it does not know, also where entries have 20.
+        // The crate takes 12 bytes for an entry of an unknown type, even where entries have 20.
         next = at.saturating_add(if matches!(kind, 1..=13 | 16..=18) { record } else { 12 });
         if !READ.contains(&tag) {
             continue;
@@ -104,7 +104,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     let colours = colours(colour_type, &mut decoder)?;
     let channels = if matches!(colours, Colours::Grey) { 1 } else { 3 };
     let chunk = decoder.chunk_dimensions();
-    // A strip ends with the page, whatever its height; of a tile the decoder keeps what is on the page.
+    // A strip ends with the page, whatever its height; of a tile the decoder keeps the part on the page.
     let (across, down) = (chunk.0.min(width), chunk.1.min(height));
     let pixel_bits = u64::from(colour_type.bit_depth()) * u64::from(colour_type.num_samples());
     // A strip or tile, and one row of it with all that is left out; of bits that are few, not less than the picture's.
@@ -145,7 +145,7 @@ struct Jpegs<'a> {
     tables: Vec<u8>,
     offsets: Vec<u64>,
     lengths: Vec<u64>,
-    /// Black is the highest value.
+    /// Whether black is the highest value.
     inverted: bool,
     largest: (u32, u32),
     held: u64,
@@ -211,7 +211,7 @@ impl<'a> Jpegs<'a> {
     }
 }
 
-/// Where strips and tiles go.
+/// The page into which strips and tiles are copied.
 struct Page<'a> {
     width: usize,
     height: usize,
@@ -289,16 +289,16 @@ impl Page<'_> {
     }
 }
 
-/// How samples lie in a row.
+/// The layout of samples in a row.
 struct Samples {
-    /// Bits of one.
+    /// Bits per sample.
     depth: usize,
-    /// How many a pixel has.
+    /// Samples per pixel.
     each: usize,
 }
 
 impl Samples {
-    /// One sample, brought to 8 bits by its highest ones; bits that are fewer are not scaled.
+    /// One sample, reduced to its highest 8 bits; shorter samples are not scaled.
     #[inline]
     fn get(&self, row: &[u8], x: usize, sample: usize) -> u8 {
         let index = x * self.each + sample;
@@ -342,7 +342,7 @@ impl Samples {
     }
 }
 
-/// The conversion of JFIF in libjpeg's arithmetic: 16 bits behind the point, rounded.
+/// The conversion of JFIF in libjpeg's arithmetic: 16 fractional bits, rounded.
 fn ycbcr_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
     let red = (91881 * cr + 32768) >> 16;

@@ -1,11 +1,11 @@
 //! WebP, by image-webp: of an animation the first frame, on its canvas.
 //!
-//! The container is walked here first, as the decoder will walk it, for the size that the first picture's own header
-//! says: a canvas may say otherwise, and the decoder allocates before it compares. A large picture is decoded [`aside`]:
-//! the decoder of lossy pictures reads all of its input before it begins, and a lossless picture of one colour takes no
+//! The container is walked here first, as the decoder will walk it, to find the size in the first picture's own header:
+//! a canvas may claim another, and the decoder allocates before it compares. A large picture is decoded [`aside`]: the
+//! decoder of lossy pictures reads all of its input before it begins, and a lossless picture of one colour takes no
 //! input at all.
 //!
-//! What the Huffman codes of a lossless picture take has to be read out of it: [`codes`].
+//! The memory for the Huffman codes of a lossless picture has to be computed from its data: [`codes`].
 
 mod codes;
 
@@ -18,7 +18,7 @@ use crate::picture::{Picture, Pixels};
 use image_webp::{DecodingError, WebPDecoder};
 use std::cell::Cell;
 
-/// What a partition of a lossy picture may claim to be long, in bytes; room is made for it before it is read.
+/// The largest claimed length of a partition of a lossy picture, in bytes; it is allocated before it is read.
 const PARTITION: u64 = 1 << 24;
 
 /// A picture in a chunk of its own.
@@ -31,9 +31,9 @@ struct Stored<'a> {
 
 #[derive(Clone, Copy)]
 enum Kind<'a> {
-    /// With the chunk of its alpha, if that comes with it.
+    /// With its alpha chunk, if it has one.
     Lossy(Option<&'a [u8]>),
-    /// With its bits behind width and height.
+    /// With its bits after width and height.
     Lossless(&'a [u8]),
 }
 
@@ -54,7 +54,7 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// A chunk: its kind, its bytes as far as they are there, and what follows it.
+/// A chunk: its kind, its available bytes, and what follows it.
 fn chunk(bytes: &[u8]) -> Option<([u8; 4], &[u8], &[u8])> {
     let (&[a, b, c, d, length @ ..], body) = bytes.split_first_chunk::<8>()?;
     let length = u32::from_le_bytes(length) as usize;
@@ -106,7 +106,7 @@ fn first_of_frame(frame: &[u8]) -> Option<Stored<'_>> {
     Stored::of(kind, body)
 }
 
-/// What decoding one of the pictures takes beside the file and the output, in bytes.
+/// What decoding one of the pictures takes in addition to the file and the output, in bytes.
 fn working_memory(
     (width, height): (u32, u32),
     stored: &Stored<'_>,
@@ -114,8 +114,8 @@ fn working_memory(
     limits: &Limits<'_>,
 ) -> Result<u64, PhotoError> {
     let pixels = area(stored.width.next_multiple_of(16), stored.height.next_multiple_of(16), 1);
-    // A lossless picture, and at most two transforms and the groups of codes for every 4 x 4 pixels of it; also where a
-    // frame is larger than its picture, which is found out too late.
+    // A lossless picture, and at most two transforms and the groups of codes for every 4 x 4 pixels of it; also if a
+    // frame is larger than its picture, which the decoder detects too late.
     let canvas = area(width, height, 1).max(pixels);
     let lossless = canvas * 4 + canvas * 3 / 4 + canvas / 8;
     let memory = match stored.kind {
@@ -150,7 +150,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         }
         limits.allow_pixels(width, height)?;
     }
-    // The decoder compares them too, but only after it has made room for either.
+    // The decoder compares them too, but only after it has allocated either.
     let fits = |stored: &Stored<'_>| match animated {
         false => (stored.width, stored.height) == size,
         true => stored.width <= size.0 && stored.height <= size.1,
@@ -158,7 +158,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     if stored.is_empty() || !stored.iter().all(fits) {
         return Err(damaged(Format::WebP, "its picture has not the size of its canvas"));
     }
-    // The decoder copies what it reads of a lossy picture, through a list that doubles; and a thread has its own copy.
+    // The decoder copies what it reads of a lossy picture, into a vector that doubles; and a thread has its own copy.
     let large = area(size.0, size.1, 1) > aside::LARGE;
     let lossy = stored.iter().any(Stored::is_lossy);
     let copies =

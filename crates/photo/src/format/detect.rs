@@ -1,7 +1,6 @@
-//! Which format a file has, by its first bytes and, for those built on TIFF, by its directories.
+//! Detects the format of a file by its first bytes and, for those built on TIFF, by its directories.
 //!
-//! Called wherever bytes come in, before anything else is done with them. An answer says what the file is, not that it
-//! can be read.
+//! Called on all incoming bytes, before anything else. A detected format does not mean that the file can be read.
 
 use std::ops::Range;
 
@@ -10,7 +9,7 @@ use crate::boxes;
 use crate::error::PhotoError;
 use crate::ifd::{self, Directory, Tiff};
 
-/// What the file is.
+/// The format of a file.
 ///
 /// Errors: [`PhotoError::Empty`], [`PhotoError::Unknown`].
 pub fn detect(bytes: &[u8]) -> Result<Format, PhotoError> {
@@ -52,8 +51,8 @@ fn is_bitmap(bytes: &[u8]) -> bool {
     bytes.starts_with(b"BM") && matches!(size, Some(12 | 16 | 40 | 52 | 56 | 64 | 108 | 124))
 }
 
-/// ISO base media files say in their first box what they are. The major brand decides; `mif1`, which says no more than
-/// "images", lets the compatible brands decide.
+/// ISO base media files declare their brands in their first box. The major brand decides; `mif1`, which says no more
+/// than "images", lets the compatible brands decide.
 fn by_brand(bytes: &[u8]) -> Option<Format> {
     let (major, compatible) = brands(bytes)?;
     let mut all = compatible.clone();
@@ -79,7 +78,7 @@ fn brands(bytes: &[u8]) -> Option<(&[u8], impl Iterator<Item = &[u8]> + Clone)> 
     (first.kind == *b"ftyp").then_some((body.get(..4)?, body.get(8..).unwrap_or_default().chunks_exact(4)))
 }
 
-/// What of TIFF it is.
+/// The format of a file built on TIFF.
 fn by_directories(bytes: &[u8]) -> Option<Format> {
     const DNG_VERSION: u16 = 0xC612;
     // The other magic numbers that `open` knows have been dealt with, and mean nothing in the other byte order.
@@ -95,11 +94,12 @@ fn by_directories(bytes: &[u8]) -> Option<Format> {
     Some(raw.unwrap_or(Format::Tiff))
 }
 
-/// The raw format of the maker of the camera, where the file holds what only a sensor gives.
+/// The raw format of the camera's maker, if the file contains sensor data.
 ///
 /// The maker's name proves nothing: film scanners and picture editors write it into plain TIFFs. Beside it, one of the
 /// file's directories must describe the data of a sensor: a colour filter array (photometric 32803, or its pattern, all
-/// that Samsung writes), linear raw (34892), or a compression of that maker's own. Sony's raw files are also known by the entry SR2Private, which nothing else has.
+/// that Samsung writes), linear raw (34892), or a compression of that maker's own. Sony's raw files are also known by
+/// the entry SR2Private, which nothing else has.
 fn makers(first: &Directory<'_>) -> Option<Format> {
     const SR2_PRIVATE: u16 = 0xC634;
     const FILTER_PATTERN: u16 = 0x828E;
@@ -123,7 +123,7 @@ fn makers(first: &Directory<'_>) -> Option<Format> {
     found.then_some(format)
 }
 
-/// What bytes are that are not an image, for the message.
+/// A description of bytes that are no image, for the message.
 fn looks_like(bytes: &[u8]) -> Option<&'static str> {
     let signatures: [(&[u8], &str); 24] = [
         (b"PK\x03\x04", "a ZIP archive"),

@@ -9,12 +9,12 @@ pub(super) fn average(pixels: &[u8]) -> Hash {
     pack(pixels.iter().map(|&pixel| u64::from(pixel) * count > sum))
 }
 
-/// Brighter than the left neighbour, `size` a row: imagehash's `dhash`.
+/// Brighter than the left neighbour, `size` bits a row: imagehash's `dhash`.
 pub(super) fn difference(pixels: &[u8], size: usize) -> Hash {
     pack(pixels.chunks_exact(size + 1).flat_map(|row| row.windows(2).map(|pair| pair[1] > pair[0])))
 }
 
-/// Above the median of all, as NumPy has it: of an even number the mean of the two in the middle.
+/// Above the median, defined as in NumPy: for an even number the mean of the two in the middle.
 pub(super) fn above_median(values: &[f64]) -> Hash {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

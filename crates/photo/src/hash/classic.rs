@@ -1,8 +1,8 @@
 //! The median hash and the block hash of the crate image_hasher (3.1), bit for bit.
 //!
-//! The crate itself is the oracle of the tests, not a dependency: it wants the picture whole and turned, cannot be
-//! cancelled, and takes as long as all other hashes together. Both hashes are sums in single precision in a fixed order,
-//! which strips keep.
+//! The crate itself is the oracle of the tests, not a dependency: it needs the picture whole and rotated, cannot be
+//! cancelled, and takes as long as all other hashes together. Both hashes are sums in single precision in a fixed
+//! order, which processing by strips preserves.
 
 use super::{Hash, pack};
 use crate::simd::{fastest, rgb};
@@ -10,8 +10,8 @@ use crate::strip::{ROWS, Strip};
 use std::f32::consts::PI;
 use std::ops::Range;
 
-/// Lanczos weights of `image::imageops::resize` in single precision, normalised: for each pixel after, the first one
-/// before and its weights.
+/// Lanczos weights of `image::imageops::resize` in single precision, normalised: for each output pixel, the first input
+/// pixel and its weights.
 fn weights(input: usize, output: usize) -> Vec<(usize, Vec<f32>)> {
     let sinc = |t: f32| if t == 0.0 { 1.0 } else { (t * PI).sin() / (t * PI) };
     let lanczos = |x: f32| if x.abs() < 3.0 { sinc(x) * sinc(x / 3.0) } else { 0.0 };
@@ -87,7 +87,7 @@ impl Median {
             let mut pixels = vec![0; self.size * self.size];
             let mut totals = vec![0.0; self.size];
             for (x, (first, weights)) in weights(self.width, self.size).into_iter().enumerate() {
-                // All rows take turns, so that no addition waits for the one before it.
+                // Rows are interleaved, so that no addition waits for the one before it.
                 totals.fill(0.0);
                 for (place, weight) in (first..).zip(weights) {
                     for (total, sum) in totals.iter_mut().zip(self.sums[place..].iter().step_by(self.width)) {
@@ -134,7 +134,7 @@ fastest! {
     }
 }
 
-/// Where the pixels of one row or column go.
+/// The output blocks of one row or column.
 #[derive(Clone, Copy)]
 struct Share {
     near: usize,
@@ -143,7 +143,7 @@ struct Share {
     far_weight: f32,
 }
 
-/// image_hasher's arithmetic for one axis. It means to split pixels between blocks; in effect it does so only where
+/// image_hasher's arithmetic for one axis. It is meant to split pixels between blocks; in effect it does so only where
 /// blocks are smaller than pixels.
 fn shares(length: usize, size: usize) -> Vec<Share> {
     let block = length as f32 / size as f32;
@@ -259,8 +259,8 @@ impl Block {
     }
 }
 
-/// Adds the pixels of each span to its sum, one after the other: sums past 2^24 are rounded with each. Spans take turns,
-/// so that no addition waits for the one before it.
+/// Adds the pixels of each span to its sum, one after the other: sums past 2^24 are rounded with each addition. Spans
+/// are interleaved, so that no addition waits for the one before it.
 fn in_order(brightness: &[u32], spans: &[Range<usize>], sums: &mut [f32]) {
     let longest = spans.iter().map(ExactSizeIterator::len).max().unwrap_or_default();
     for offset in 0..longest {

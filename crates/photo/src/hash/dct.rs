@@ -9,11 +9,11 @@ use std::f64::consts::PI;
 /// Pixels of a side for each frequency that is kept.
 pub(super) const OVERSAMPLING: usize = 4;
 
-/// `pixels`: `4 * size` rows of as many.
+/// `pixels` has `4 * size` rows of `4 * size` pixels.
 pub(super) fn hash(pixels: &[u8], size: usize) -> Hash {
     let side = OVERSAMPLING * size;
     let transform = Transform::new(side);
-    // Along the columns first, as imagehash does: the order shows in the last bits of what would be zero.
+    // Along the columns first, like imagehash: the order affects the last bits of what would be zero.
     let mut columns = vec![0.0; size * side];
     let mut line = vec![0.0; side];
     for x in 0..side {
@@ -42,8 +42,9 @@ impl Transform {
 
     /// The lowest `wanted` of the sums 2 x[n] cos(pi k (2n + 1) / (2 length)).
     ///
-    /// Split into even and odd frequencies, which see the sums and the differences of mirrored samples: what cancels in a
-    /// flat or symmetrical line is then exactly zero, as it is in SciPy, and not a rounding error above or below.
+    /// Split into even and odd frequencies, computed from the sums and the differences of mirrored samples: what
+    /// cancels in a flat or symmetrical line is then exactly zero, as in SciPy, and not a rounding error above or
+    /// below.
     fn of(&self, line: &[f64], wanted: usize) -> Vec<f64> {
         let half = line.len() / 2;
         if line.len() % 2 == 1 || wanted <= 1 {

@@ -8,7 +8,7 @@
 //!
 //! aHash, dHash, DCT hash and wavelet hash have the bits of Python's imagehash 4.3.2 on the same pixels, PDQ those of
 //! pdqhash 0.2.8, median and block hash those of image_hasher 3.1: columns filled by those can be compared with ours.
-//! The first bit of a hash is its most significant one, as all of them print it.
+//! The first bit of a hash is its most significant one, as these libraries print it.
 
 mod basic;
 mod classic;
@@ -32,7 +32,7 @@ use classic::{Block, Median};
 use pdq::Pdq;
 use wavelet::Wavelet;
 
-/// A way to make a hash.
+/// A hash algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Method {
     /// Brighter than the mean (imagehash's `average_hash`).
@@ -52,7 +52,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// All, in the order in which they are listed to users.
+    /// All methods, in the order in which users see them.
     pub const ALL: [Method; 7] =
         [Self::Average, Self::Difference, Self::Dct, Self::Wavelet, Self::Median, Self::Block, Self::Pdq];
 
@@ -91,17 +91,17 @@ pub enum SizeError {
     /// Not a multiple of 4 between 4 and 64.
     #[error("no {} has the size {size}", method.name())]
     Size {
-        /// Of which method.
+        /// The method.
         method: Method,
-        /// As asked for.
+        /// The requested size.
         size: i32,
     },
     /// Not a power of 2.
     #[error("no {} has the size {size}, which is not a power of 2", method.name())]
     PowerOfTwo {
-        /// Of which method.
+        /// The method.
         method: Method,
-        /// As asked for.
+        /// The requested size.
         size: i32,
     },
 }
@@ -112,8 +112,8 @@ impl Recipe {
         Recipe { method, size: if matches!(method, Method::Pdq) { pdq::SIZE } else { 8 } }
     }
 
-    /// A hash of `size * size` bits: `size` is 4, 8, 12, ... 64, and of wavelet hashes a power of 2. PDQ has one size, so
-    /// that the standard one, 8, is taken for it too.
+    /// A hash of `size * size` bits: `size` is 4, 8, 12, ... 64, and for wavelet hashes a power of 2. PDQ has one size,
+    /// so the default, 8, is accepted for it too.
     pub fn new(method: Method, size: i32) -> Result<Self, SizeError> {
         let wanted = usize::try_from(size).ok().filter(|size| (4..=64).contains(size) && size % 4 == 0);
         let error = SizeError::Size { method, size };
@@ -125,7 +125,7 @@ impl Recipe {
         }
     }
 
-    /// How it is made.
+    /// Its method.
     pub fn method(self) -> Method {
         self.method
     }
@@ -139,7 +139,7 @@ impl Recipe {
 /// A hash, as bytes: the first bit is the most significant bit of the first byte.
 pub type Hash = Vec<u8>;
 
-/// What to make of a picture.
+/// The hashes to make of a picture.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// The hashes.
@@ -148,18 +148,18 @@ pub struct Wanted {
     pub sharpness: bool,
 }
 
-/// What was made.
+/// The results.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Made {
-    /// As many as there were recipes, in their order.
+    /// One hash per recipe, in their order.
     pub hashes: Vec<Hash>,
-    /// PDQ's own measure of how far its hash is to be trusted: 0 to 100; below 50 it is not.
+    /// PDQ's own measure of the reliability of its hash: 0 to 100; below 50 it is unreliable.
     pub pdq_quality: Option<u8>,
     /// The variance of the Laplacian, at a fixed size: see [`sharpness`].
     pub sharpness: Option<f64>,
 }
 
-/// A hash half made.
+/// A hash in progress.
 enum Maker {
     Resized(Recipe, Resize),
     Wavelet(Wavelet),
@@ -169,7 +169,7 @@ enum Maker {
     Sharpness(Sharpness),
 }
 
-/// Makes all that is wanted, of the picture as its orientation shows it.
+/// Makes all that is wanted, from the picture in its orientation.
 ///
 /// Errors: [`PhotoError::Memory`], [`PhotoError::OutOfMemory`], [`PhotoError::Cancelled`].
 pub fn make(
@@ -230,10 +230,10 @@ pub fn make(
     Ok(made)
 }
 
-/// The hash of each of the eight forms of a picture as its orientation shows it, in the order of [`Orientation::ALL`].
+/// The hash of each of the eight forms of a picture, relative to its orientation, in the order of [`Orientation::ALL`].
 ///
-/// PDQ's come from one transform, as its reference makes them; of the other methods each form is hashed by itself.
-/// Errors: as [`make`].
+/// PDQ's come from one transform, as in its reference; for the other methods each form is hashed separately. Errors: as
+/// [`make`].
 pub fn dihedral(
     picture: &Picture,
     orientation: Orientation,

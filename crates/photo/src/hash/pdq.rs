@@ -1,11 +1,11 @@
 //! PDQ: Meta's hash of 256 bits, with its quality and its eight forms.
 //!
-//! Davis and Rosen, "TMK+PDQF: Tools for Photo and Video Matching", Facebook, 2019, and its reference in C++: luminance,
-//! blurred by a tent filter (two box filters each along rows and columns) and cut down to 64 x 64 samples; of their DCT
-//! the frequencies 1 to 16 of each side; a bit for each that is above the median. All in single precision, and in the
-//! order of the reference: its sums are running sums, so that even their rounding errors are to be the same. What the
-//! reference does in four passes over the picture is done here in one, eight rows at a time: a box filter along the
-//! columns needs no more than the rows that its window spans.
+//! Davis and Rosen, "TMK+PDQF: Tools for Photo and Video Matching", Facebook, 2019, and its reference in C++:
+//! luminance, blurred by a tent filter (two box filters each along rows and columns) and decimated to 64 x 64 samples;
+//! of their DCT the frequencies 1 to 16 of each side; a bit for each that is above the median. All in single precision,
+//! and in the order of the reference: its sums are running sums, and even their rounding errors must match. The four
+//! passes of the reference over the picture are one pass here, eight rows at a time: a box filter along the columns
+//! needs only the rows of its window.
 
 use super::Hash;
 use crate::orientation::Orientation;
@@ -15,11 +15,11 @@ use crate::strip::{ROWS, Strip};
 use std::f64::consts::PI;
 use std::sync::LazyLock;
 
-/// The hash has as many bits as a square of this side has places.
+/// The hash has `SIZE * SIZE` bits.
 pub(super) const SIZE: usize = 16;
 /// Samples of a side before the transform.
 const SIDE: usize = 64;
-/// Below this many pixels a side the reference gives up: a hash of zeros, and quality 0.
+/// Below this many pixels a side the reference returns a hash of zeros, and quality 0.
 const SMALLEST: usize = 5;
 
 /// The window of a box filter (`computeJaroszFilterWindowSize`).
@@ -32,13 +32,13 @@ fn middles(length: usize) -> [usize; SIDE] {
     std::array::from_fn(|part| ((part as f64 + 0.5) * length as f64 / SIDE as f64) as usize)
 }
 
-/// Pixels of eight rows that are made columns at once: they stay in the nearest cache.
+/// Pixels of eight rows that are transposed at once: they stay in the nearest cache.
 const BLOCK: usize = 128;
 
-/// A picture on its way to 64 x 64 samples.
+/// A picture that is being reduced to 64 x 64 samples.
 ///
-/// Box filters down the columns are behind: a mean is there once the last row of its window is. Rows are counted from the
-/// first one that has come; below the last row of the picture come rows of zeros, until the last mean is there.
+/// Box filters down the columns lag: a mean is known once the last row of its window has arrived. Rows are counted from
+/// the first one; after the last row of the picture come rows of zeros, until the last mean is known.
 pub(crate) struct Pdq {
     width: usize,
     height: usize,
@@ -75,7 +75,7 @@ impl Pdq {
         }
     }
 
-    /// As the reference's function for the eight forms, which filters pictures of 64 x 64 pixels too.
+    /// Like the reference's function for the eight forms, which filters pictures of 64 x 64 pixels too.
     pub(super) fn always_filtered(self) -> Self {
         Pdq { as_it_is: false, ..self }
     }
@@ -111,8 +111,8 @@ impl Pdq {
         }
     }
 
-    /// The means of the rows from `y` on go down the columns, along the rows and down the columns once more. Only 64
-    /// places of a row are wanted from its second filter on.
+    /// The means of the rows from `y` on go down the columns, along the rows and down the columns again. Only 64 places
+    /// of a row are needed from its second filter on.
     fn down(&mut self, y: usize) {
         let (window, lag) = ((window(self.width), window(self.height)), (window(self.height) / 2) as isize);
         clear(&mut self.means, y as isize, self.height);
@@ -131,7 +131,7 @@ impl Pdq {
         }
     }
 
-    /// The samples that the transform is given, row by row.
+    /// The input of the transform, row by row.
     #[cfg(test)]
     pub(super) fn samples(&self) -> Vec<f32> {
         self.samples.as_flattened().to_vec()
@@ -145,7 +145,7 @@ impl Pdq {
     }
 }
 
-/// How much there is to see: differences of neighbours, in hundredths of the brightness.
+/// The amount of detail: differences of neighbours, in hundredths of the brightness.
 fn quality(samples: &[[f32; SIDE]; SIDE]) -> u8 {
     let steps = |a: f32, b: f32| (((a - b) * 100.0) / 255.0) as i32; // cut off, as the reference does
     let mut sum = 0;
@@ -202,9 +202,9 @@ fn clear(columns: &mut [Column], first: isize, height: usize) {
     }
 }
 
-/// What a picture came to.
+/// The result for a picture.
 pub(super) struct Found {
-    /// None where it is too small.
+    /// `None` if it is too small.
     frequencies: Option<Frequencies>,
     quality: u8,
 }
@@ -214,8 +214,8 @@ impl Found {
         self.quality
     }
 
-    /// The hash of the picture under `form`. Turning or mirroring a picture changes places and signs of its frequencies:
-    /// mirrored along a side, those with an odd number of half waves along that side change their sign.
+    /// The hash of the picture under `form`. Turning or mirroring a picture changes places and signs of its
+    /// frequencies: mirrored along a side, those with an odd number of half waves along that side change their sign.
     pub(super) fn hash(&self, form: Orientation) -> Hash {
         let Some(stored) = &self.frequencies else { return vec![0; SIZE * SIZE / 8] };
         // Row and column here count from frequency 1: even ones are odd frequencies.

@@ -20,8 +20,8 @@ fn hash_of(picture: &Picture, method: Method, size: i32) -> String {
     lumina_hash::hex::to_string(&made.hashes[0])
 }
 
-/// The predecessor's wavelet hash, cut to the 16 bits that it has: imagehash's `whash` of size 4 at the scale 8, in single
-/// precision, and without taking the mean out.
+/// The predecessor's wavelet hash, reduced to its 16 bits: imagehash's `whash` of size 4 at the scale 8, in single
+/// precision, and without removing the mean.
 fn predecessors_wavelet(picture: &Picture) -> String {
     let view = View::new(picture, Orientation::Upright);
     let mut resize = Resize::new((view.width, view.height), (8, 8));
@@ -175,7 +175,7 @@ fn box_filter(input: &[f32], output: &mut [f32], length: usize, stride: usize, w
     }
 }
 
-/// PDQ's 64 x 64 samples by whole passes over the whole picture, as the reference makes them.
+/// PDQ's 64 x 64 samples by separate passes over the whole picture, like the reference.
 fn pdq_samples(picture: &Picture) -> Vec<f32> {
     let (w, h) = (picture.width as usize, picture.height as usize);
     let mut luminance: Vec<f32> = match &picture.pixels {
@@ -303,7 +303,7 @@ fn small_pictures_have_no_pdq() {
     }
 }
 
-/// A caller who loses patience.
+/// A caller that cancels.
 struct Impatient(Cell<u32>);
 
 impl Watch for Impatient {

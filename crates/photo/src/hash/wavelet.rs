@@ -1,10 +1,10 @@
 //! The wavelet hash: imagehash's `whash` with the Haar wavelet.
 //!
-//! imagehash brings the picture to the largest power of 2 that fits into it, transforms it all the way down, sets the
-//! coarsest coefficient to zero, transforms back, down again to `size * size` coefficients, and compares those with their
-//! median. In exact arithmetic that is the mean of each of `size * size` blocks, less the mean of all: sums of integers,
-//! which need no transform. Where blocks have the median's very sum, however, imagehash's bits come from the rounding
-//! errors of its transforms; those blocks alone are put through the same arithmetic here.
+//! imagehash scales the picture to the largest power of 2 that fits into it, transforms it all the way down, sets the
+//! coarsest coefficient to zero, transforms back, down again to `size * size` coefficients, and compares those with
+//! their median. In exact arithmetic that is the mean of each of `size * size` blocks, minus the mean of all: sums of
+//! integers, which need no transform. If a block's sum equals the median, however, imagehash's bits come from the
+//! rounding errors of its transforms; only those blocks are put through the same arithmetic here.
 
 use super::{Hash, basic::above_median};
 use crate::error::PhotoError;
@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::strip::Strip;
 use std::f64::consts::FRAC_1_SQRT_2;
 
-/// The picture on its way to the side of a power of 2.
+/// The picture, being scaled to the side of a power of 2.
 pub(super) struct Wavelet {
     resize: Resize,
     scale: usize,
@@ -61,7 +61,7 @@ impl Wavelet {
         if below != above {
             return Ok(super::pack(sums.iter().map(|&sum| sum >= above)));
         }
-        // Sums that differ give coefficients that differ by far more than any rounding error: for those near is enough.
+        // Different sums give coefficients that differ by far more than any rounding error: near values suffice.
         let mean = sums.iter().sum::<u64>() as f64 / sums.len() as f64;
         let near = |&sum: &u64| (sum as f64 - mean) / (255 * block) as f64;
         let mut values: Vec<f64> = sums.iter().map(near).collect();
@@ -84,11 +84,11 @@ struct Haar<'a> {
     pixels: &'a [u8],
     scale: usize,
     size: usize,
-    /// Side of the pixels that a coefficient stands for.
+    /// Side of the square of pixels of one coefficient.
     block: usize,
 }
 
-/// sqrt(1/2) as PyWavelets has it.
+/// sqrt(1/2), with PyWavelets' value.
 const R: f64 = FRAC_1_SQRT_2;
 
 /// One level of a square of `side`: means to the first half of rows and columns, details to the others.
@@ -112,7 +112,7 @@ fn down(square: &mut [f64], side: usize, scratch: &mut Vec<f64>) {
     }
 }
 
-/// The way back.
+/// The inverse of `down`.
 fn up(square: &mut [f64], side: usize, scratch: &mut Vec<f64>) {
     let half = side / 2;
     scratch.clear();
@@ -146,7 +146,7 @@ fn all_down(mut square: Vec<f64>, side: usize) -> (f64, Vec<Vec<f64>>) {
     (square[0], details)
 }
 
-/// The way back from the value at the top.
+/// The inverse of `all_down`, from the value at the top.
 fn all_up(top: f64, details: Vec<Vec<f64>>) -> Vec<f64> {
     let mut square = vec![top];
     let mut scratch = Vec::new();

@@ -30,7 +30,7 @@ pub(crate) fn long(value: u32) -> Value {
     Value::Long(vec![value])
 }
 
-/// A file that grows; what is pointed at is written before what points at it.
+/// A file being built; targets are written before what points at them.
 pub(crate) struct Builder {
     order: Order,
     out: Vec<u8>,
@@ -51,7 +51,7 @@ impl Builder {
         if self.order == Order::Big { value.to_be_bytes() } else { value.to_le_bytes() }
     }
 
-    /// Where the next thing will be.
+    /// The position of the next item.
     pub(crate) fn here(&self) -> u32 {
         u32::try_from(self.out.len()).unwrap()
     }
@@ -62,7 +62,7 @@ impl Builder {
         at
     }
 
-    /// Writes a directory and gives its offset.
+    /// Writes a directory and returns its offset.
     pub(crate) fn directory(&mut self, fields: &[(u16, Value)], next: u32) -> u32 {
         let mut table = self.bytes2(u16::try_from(fields.len()).unwrap()).to_vec();
         for (tag, value) in fields {

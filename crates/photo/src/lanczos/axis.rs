@@ -1,20 +1,20 @@
 //! The weights of Pillow's Lanczos filter along one axis.
 //!
-//! They are defined by `sin` in double precision, two of which a tap cost more than small pictures themselves. So they are
-//! made from one polynomial instead, which the compiler vectorises; the few that come so near to the middle between two
-//! integers that its error could change them are made again by the definition.
+//! They are defined by `sin` in double precision, two of which per tap cost more than small pictures themselves. So
+//! they are computed by one polynomial instead, which the compiler vectorises; the few that come so near to the middle
+//! between two integers that its error could change them are recomputed by the definition.
 
 use crate::simd::fastest;
 use std::f64::consts::PI;
 use std::ops::Range;
 
-/// Bits behind the point.
+/// Fractional bits.
 pub(super) const PRECISION: u32 = 32 - 8 - 2;
 
 /// The weights along one axis.
 #[derive(Debug, Clone)]
 pub(super) struct Axis {
-    /// For each pixel after: the first one before that counts, and where its weights are.
+    /// For each output pixel: its first input pixel, and its weights.
     pub(super) spans: Vec<Span>,
     pub(super) weights: Vec<i32>,
 }
@@ -25,7 +25,7 @@ fn lanczos(x: f64) -> f64 {
     if (-3.0..3.0).contains(&x) { sinc(x) * sinc(x / 3.0) } else { 0.0 }
 }
 
-/// The same but for an error below 1e-14: with s = sin(pi x / 3), sin(pi x) is 3 s - 4 s^3, and s its Taylor series.
+/// [`lanczos`] with an error below 1e-14: with s = sin(pi x / 3), sin(pi x) is 3 s - 4 s^3, and s its Taylor series.
 #[inline(always)]
 fn nearly_lanczos<const FMA: bool>(x: f64) -> f64 {
     let third = x.abs() * (1.0 / 3.0);
@@ -48,11 +48,11 @@ fn nearly_lanczos<const FMA: bool>(x: f64) -> f64 {
     }
 }
 
-/// How near to the middle between two integers a weight may come, in units of its last place: 1e-14 in each of its taps
-/// and in the sum of all is far below 1e-6 of them.
+/// How near to the middle between two integers a weight may come, in units of its last place: an error of 1e-14 in each
+/// of its taps and in the sum of all is far below 1e-6 of them.
 const DOUBT: f64 = 1e-5;
 
-/// Taps that are in doubt together.
+/// Doubtful taps that are recomputed together.
 const TOGETHER: usize = 64;
 
 type Span = (usize, Range<usize>);
@@ -87,7 +87,7 @@ fastest! {
 }
 
 fastest! {
-    /// Taps to weights, and whether any of them is in doubt.
+    /// Rounds taps to weights, and detects whether any of them is in doubt.
     fn rounded(taps: &[f64], weights: &mut [i32], doubt: &mut bool) {
         let mut doubts = 0;
         for (weight, tap) in weights.iter_mut().zip(taps) {
@@ -114,12 +114,12 @@ fn exactly(low: usize, centre: f64, per_pixel: f64, weights: &mut [i32]) {
 }
 
 impl Axis {
-    /// No pixel after is made of more than so many before.
+    /// The most input pixels per output pixel.
     pub(super) fn longest(input: usize, output: usize) -> usize {
         (2 * (3 * input).div_ceil(output).max(3) + 1).min(input)
     }
 
-    /// At most as many bytes as making the weights for `input` pixels to `output` takes.
+    /// An upper bound of the bytes for making the weights for `input` pixels to `output`.
     pub(super) fn memory(input: usize, output: usize) -> usize {
         let longest = Self::longest(input, output);
         output * (longest * (size_of::<i32>() + size_of::<f64>() + 1) + size_of::<Span>() + 16)

@@ -1,9 +1,9 @@
-//! Where a file keeps its EXIF data, and that data parsed.
+//! Finds the EXIF data in a file, and parses it.
 //!
-//! Called by the module above. The parser copies what it is given and allocates by what that claims, so it is given
-//! little: of containers the block, at most [`MAX_BLOCK`] bytes of it; of TIFF and raw files, which may be of any size, an
-//! excerpt: the entries of the three directories that matter, written as a small TIFF of their own. An excerpt also takes
-//! in what the parser does not read: BigTIFF, other magic numbers, Canon's three blocks.
+//! Called by the module above. The parser copies its input and allocates by its claims, so the input is limited: for
+//! containers, the block, at most [`MAX_BLOCK`] bytes of it; for TIFF and raw files, which may be of any size, an
+//! excerpt: the entries of the three directories that matter, written as a small TIFF of their own. An excerpt also
+//! covers what the parser does not read: BigTIFF, other magic numbers, Canon's three blocks.
 
 use std::io::Cursor;
 
@@ -16,9 +16,9 @@ use crate::{raw, segments};
 
 /// In bytes, of one block. JPEG has room for 64 KiB.
 const MAX_BLOCK: usize = 256 << 10;
-/// Of the chunks of one file that are looked at.
+/// The most chunks of one file that are examined.
 const MAX_CHUNKS: usize = 100_000;
-/// Of one directory of an excerpt.
+/// The most entries of one directory of an excerpt.
 const MAX_ENTRIES: usize = 256;
 /// In bytes, of one value of an excerpt.
 const MAX_VALUE: usize = 1024;
@@ -26,13 +26,13 @@ const MAX_VALUE: usize = 1024;
 /// EXIF data.
 #[derive(Default)]
 pub(super) struct Block {
-    /// What could be read; `None` where there is none.
+    /// The readable part; `None` if there is none.
     pub(super) exif: Option<Exif>,
-    /// What could not.
+    /// What could not be read.
     pub(super) warning: Option<String>,
 }
 
-/// That of a file.
+/// The EXIF data of a file.
 pub(super) fn of_file(bytes: &[u8], format: Format) -> Block {
     match format {
         Format::Heic | Format::Avif => of_heif(bytes),
@@ -67,7 +67,7 @@ pub(super) fn slice(bytes: &[u8], format: Format) -> Option<&[u8]> {
         Format::Tiff => bytes,
         _ => return None,
     };
-    // Some writers keep the head that the block has in JPEG.
+    // Some writers keep the prefix that the block has in JPEG.
     Some(found.strip_prefix(b"Exif\0\0").unwrap_or(found))
 }
 
@@ -107,8 +107,8 @@ fn partial(read: Result<Exif, Error>) -> Block {
     }
 }
 
-/// The first chunk of a name. PNG's (big-endian) are length, name, body, checksum; WebP's (little-endian) are name, length,
-/// body, and a byte to make that even.
+/// The first chunk of a name. PNG's (big-endian) are length, name, body, checksum; WebP's (little-endian) are name,
+/// length, body, and a byte to make that even.
 fn chunk<'a>(bytes: &'a [u8], start: usize, order: Order, name: &[u8; 4]) -> Option<&'a [u8]> {
     let mut at = start;
     for _ in 0..MAX_CHUNKS {
@@ -162,7 +162,7 @@ fn excerpt(main: Option<Directory<'_>>, exif: Option<Directory<'_>>, gps: Option
     partial(Reader::new().continue_on_error(true).read_raw(tables))
 }
 
-/// Those entries that the parser knows the types of and that are small; the pointers are written anew.
+/// The entries of types that the parser knows, and that are small; pointers are rewritten.
 fn items(directory: &Directory<'_>) -> Vec<Item> {
     const INTEROPERABILITY: u16 = 0xA005;
     let pointers = [ifd::EXIF_DIRECTORY, ifd::GPS_DIRECTORY, ifd::SUB_DIRECTORIES, INTEROPERABILITY];

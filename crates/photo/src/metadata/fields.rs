@@ -1,7 +1,7 @@
-//! Single fields of EXIF data as values that can be used: what is impossible is left out.
+//! Single fields of EXIF data as usable values: impossible ones are dropped.
 //!
-//! Called by the modules beside this one. Tags are looked for in the EXIF directory and then in the first one, where raw
-//! files of TIFF/EP (ISO 12234-2) have them.
+//! Called by the modules beside this one. Tags are looked up in the EXIF directory and then in the first one, where
+//! TIFF/EP raw files (ISO 12234-2) have them.
 
 use exif::{Context, Exif, In, Tag, Value};
 
@@ -13,12 +13,12 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// Of the EXIF directory or the first one.
+    /// The value in the EXIF directory or the first one.
     fn value(&self, tag: u16) -> Option<&Value> {
         self.value_in(Context::Exif, tag).or_else(|| self.value_in(Context::Tiff, tag))
     }
 
-    /// Of one directory.
+    /// The value in one directory.
     pub(super) fn value_in(&self, context: Context, tag: u16) -> Option<&Value> {
         self.exif.get_field(Tag(context, tag), In::PRIMARY).map(|field| &field.value)
     }
@@ -53,7 +53,7 @@ impl Fields<'_> {
         })
     }
 
-    /// A number, finite.
+    /// A finite number.
     fn real(&self, tag: u16) -> Option<f64> {
         let value = self.value(tag)?;
         let number = match value {
@@ -83,8 +83,8 @@ impl Fields<'_> {
         self.positive(0x829D, 1000.0).or_else(|| Some((aperture()? / 2.0).exp2()))
     }
 
-    /// PhotographicSensitivity has 16 bits; sensitivities beyond are in the entries that came later. The last entry is that
-    /// of Panasonic's raw files.
+    /// PhotographicSensitivity has 16 bits; sensitivities beyond are in the entries that came later. The last entry is
+    /// that of Panasonic's raw files.
     pub(super) fn iso(&self) -> Option<u32> {
         let plausible = |&iso: &u32| (1..=10_000_000).contains(&iso) && iso != 65535;
         [0x8827, 0x8833, 0x8832, 0x8831, 0x0017].into_iter().find_map(|tag| self.number(tag).filter(plausible))

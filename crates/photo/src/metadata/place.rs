@@ -1,13 +1,14 @@
 //! The place, from EXIF's GPS directory.
 //!
-//! Called by the module above. A place that is given out is finite and on Earth.
+//! Called by the module above. A returned place is finite and on Earth.
 
 use exif::{Context, Value};
 
 use super::Gps;
 use super::fields::Fields;
 
-/// The place; `None` where none is given, or 0 degrees by 0 degrees exactly, which is what devices write that have none.
+/// The place; `None` if there is none, or if it is exactly 0 degrees by 0 degrees, which devices without a position
+/// write.
 ///
 /// Errors: what is wrong with it.
 pub(super) fn of(fields: &Fields<'_>) -> Result<Option<Gps>, &'static str> {

@@ -1,7 +1,7 @@
-//! Width and height of what is in a raw file besides its previews.
+//! Width and height of the full picture in a raw file, other than its previews.
 //!
-//! Called by the module above. EXIF's own width and height are often those of the preview, and the first directory's those
-//! of the thumbnail.
+//! Called by the module above. EXIF's own width and height are often those of the preview, and the first directory's
+//! those of the thumbnail.
 
 use std::ops::Range;
 
@@ -10,10 +10,10 @@ use crate::boxes;
 use crate::format::Format;
 use crate::ifd::{self, Directory, Order, Tiff};
 
-/// Records of Fujifilm's header that are looked at.
+/// Records of Fujifilm's header that are examined.
 const MAX_RECORDS: u64 = 256;
 
-/// The largest that the file's directories tell, in pixels.
+/// The largest size in the file's directories, in pixels.
 pub(super) fn dimensions(bytes: &[u8], format: Format) -> Option<(u32, u32)> {
     if format == Format::Raf {
         return fujifilm(bytes);
@@ -28,7 +28,7 @@ fn plain(directory: &Directory<'_>) -> Option<(u32, u32)> {
     sides(directory.number(ifd::WIDTH)?, directory.number(ifd::HEIGHT)?)
 }
 
-/// Panasonic tells the borders of the picture on the sensor: top, left, bottom, right.
+/// Panasonic gives the borders of the picture on the sensor: top, left, bottom, right.
 fn panasonic(directory: &Directory<'_>) -> Option<(u32, u32)> {
     let [top, left, bottom, right] = [4, 5, 6, 7].map(|tag| directory.number(tag));
     sides(right?.checked_sub(left?)?, bottom?.checked_sub(top?)?)

@@ -100,7 +100,7 @@ fn chunk_of_webp(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
     [&name[..], &u32::try_from(body.len()).unwrap().to_le_bytes(), body, padding].concat()
 }
 
-/// The same EXIF data in each container.
+/// One EXIF block in each container.
 fn containers(order: Order) -> Vec<(Format, Vec<u8>)> {
     let parts = ordinary();
     let tiff = parts.tiff(order, 42);
@@ -286,7 +286,7 @@ fn broken_data_gives_what_can_be_read() {
 
 #[test]
 fn hostile_data_costs_little() {
-    // A circle of directories, directories of 65535 entries, and texts of NULs that say that they are of 60 kB each.
+    // A cycle of directories, directories of 65535 entries, and texts of NULs that claim 60 kB each.
     let mut block = b"II*\0\x08\0\0\0\xFF\xFF".to_vec();
     for tag in 0..5400_u16 {
         block.extend(if tag % 2 == 0 { ifd::MAKE.to_le_bytes() } else { ifd::EXIF_DIRECTORY.to_le_bytes() });
@@ -350,7 +350,7 @@ fn sides_of_raw_files() {
         let found = read(bytes, format);
         (found.width, found.height)
     };
-    // EXIF's own against those of the directories: the larger wins.
+    // EXIF's size against those of the directories: the larger wins.
     let sized = |width, height| vec![(ifd::WIDTH, short(width)), (ifd::HEIGHT, short(height))];
     let parts = |main| Parts { main, ..ordinary() }.tiff(Order::Big, 42);
     assert_eq!(size(&parts(sized(1536, 1024)), Format::Cr2), (Some(4000), Some(3000)));
@@ -388,7 +388,7 @@ proptest! {
     }
 }
 
-/// The real photographs that lie beside the repository on some machines.
+/// Real photographs, if they are beside the repository.
 fn photographs(folder: &str) -> Option<Vec<(PathBuf, Vec<u8>)>> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/photos").join(folder);
     let Ok(files) = std::fs::read_dir(&root) else {

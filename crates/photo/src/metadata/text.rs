@@ -1,12 +1,12 @@
-//! Texts as cameras write them, made fit to be shown and stored.
+//! Texts by cameras, cleaned for display and storage.
 //!
-//! Called by the modules beside this one. What comes out is not empty, not longer than [`MAX_CHARACTERS`], and free of
+//! Called by the modules beside this one. A result is not empty, not longer than [`MAX_CHARACTERS`], and free of
 //! control characters (jsonb takes no NUL).
 
-/// Of one text.
+/// The most characters of one text.
 const MAX_CHARACTERS: usize = 255;
 
-/// A text without blanks around it; `None` where nothing is left. What is not UTF-8 is taken as Latin-1.
+/// A text without surrounding blanks; `None` if nothing is left. Text that is not UTF-8 is taken as Latin-1.
 pub(super) fn clean(bytes: &[u8]) -> Option<String> {
     // More than the longest text that is kept, were every character of four bytes.
     let bytes = bytes.split(|&byte| byte == 0).next()?;
@@ -28,7 +28,7 @@ fn plain(characters: impl Iterator<Item = char>) -> String {
     characters.map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
-/// A name of a camera or a lens; `None` for what firmware and converters write where they know none.
+/// A name of a camera or a lens; `None` for the placeholders of firmware and converters.
 pub(super) fn named(text: String) -> Option<String> {
     let placeholder = matches!(text.as_str(), "0" | "65535" | "255" | "40")
         || text.eq_ignore_ascii_case("unknown")

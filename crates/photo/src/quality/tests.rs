@@ -80,7 +80,7 @@ fn formats() {
             assert_eq!(format_score(name), score, "{name}");
         }
     }
-    // Every format that files are told apart as is scored by that name.
+    // Every detectable format is scored by its name.
     use crate::Format;
     for format in [Format::Dng, Format::Cr2, Format::Cr3, Format::Nef, Format::Arw, Format::Orf, Format::Rw2] {
         assert_eq!(format_score(format.name()), 100.0);
@@ -124,7 +124,7 @@ fn sizes() {
     for tiff in ["tiff", "tif", "TIF"] {
         assert_eq!([5, 10, 20, 30, 900].map(|mib| kib(tiff, mib * 1024)), [40.0, 80.0, 90.0, 100.0, 100.0]);
     }
-    // Other raw formats are measured like everything else.
+    // Other raw formats have the common size scale.
     for other in ["jpeg", "JPG", "png", "gif", "", "raf", "orf", "rw2", "pef", "srw"] {
         let scores = [256, 512, 1280, 2048, 6 * 1024, 10 * 1024, 900 * 1024].map(|size| kib(other, size));
         assert_eq!(scores, [20.0, 40.0, 55.0, 70.0, 85.0, 100.0, 100.0]);
@@ -168,7 +168,7 @@ fn weights_and_rounding() {
     assert_eq!(overall(0.0, 0.0, 100.0, 0.0), 15.0);
     assert_eq!(overall(0.0, 0.0, 0.0, 100.0), 10.0);
     assert_eq!(overall(85.0, 12.3456, 0.0, 0.0), 38.32);
-    // Halfway between two: the even one, as the predecessor rounds.
+    // Halfway between two: the even one, like the predecessor.
     assert_eq!(overall(0.0, 0.0, 0.0, 1.25), 0.12);
     assert_eq!(overall(0.0, 0.0, 0.0, 3.75), 0.38);
 }

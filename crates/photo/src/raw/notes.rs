@@ -1,14 +1,14 @@
 //! Previews that only the maker's note of the EXIF directory points at: Olympus, OM System, Nikon, Pentax.
 //!
-//! Called by the module above, which checks each range. Makers do not document their notes; what is here is what the
-//! authors of ExifTool found out (its tables Olympus, Nikon, Pentax).
+//! Called by the module above, which checks each range. Makers do not document their notes; this follows the findings
+//! of ExifTool's authors (its tables Olympus, Nikon, Pentax).
 
 use std::ops::Range;
 
 use super::pointed_at;
 use crate::ifd::{Directory, Entry, Order, Tiff};
 
-/// Where previews may lie. `note` is an entry of `tiff`.
+/// Candidate ranges of previews. `note` is an entry of `tiff`.
 pub(super) fn previews(tiff: &Tiff<'_>, note: &Entry<'_>) -> Vec<Range<usize>> {
     let found = match note.value {
         value if value.starts_with(b"OLYMPUS\0") => olympus(tiff, note, 8, note.at),
@@ -34,11 +34,11 @@ fn old_olympus(tiff: &Tiff<'_>, note: &Entry<'_>) -> Option<Vec<Range<usize>>> {
     Some(of_olympus(&own.directory(note.at as u64 + 8)?))
 }
 
-/// The camera settings have the preview; before there were any, the note itself.
+/// The camera settings contain the preview; before these existed, the note itself.
 fn of_olympus(note: &Directory<'_>) -> Vec<Range<usize>> {
     const CAMERA_SETTINGS: u16 = 0x2020;
     let settings = note.find(CAMERA_SETTINGS).and_then(|entry| match entry.kind {
-        // The directory itself in place of its offset.
+        // The directory itself is stored in place of its offset.
         7 => note.tiff().directory(note.tiff().offset(entry.at)?),
         _ => note.child(CAMERA_SETTINGS),
     });

@@ -1,4 +1,4 @@
-//! Raw files as cameras lay them out, without their pictures, and hostile ones.
+//! Raw files with the layouts of cameras, without their pictures, and hostile ones.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::time::{Duration, Instant};
@@ -81,7 +81,7 @@ fn panasonic() {
     assert_eq!(found(&bytes, Format::Rw2), [(at, picture.len())]);
 }
 
-/// A file whose EXIF directory has the maker's note that `note` gives for the place where it will be.
+/// A file whose EXIF directory has a maker's note, which `note` makes for the position where it will be.
 fn with_note(magic: u16, note: impl Fn(&Builder, u32) -> Vec<u8>) -> Vec<u8> {
     let mut builder = Builder::new(Order::Little);
     let note = note(&builder, builder.here());
@@ -102,8 +102,8 @@ fn table(entries: &[(u16, u32)]) -> Vec<u8> {
     out
 }
 
-/// A note: this head, a table that points at a second one, that one, and a JPEG that it points at. Offsets count from
-/// `base`, the note's head being `skip` beyond it.
+/// A note: this head, a table that points at a second one, that one, and a JPEG that it points at. Offsets are relative
+/// to `base`, and the note's head is `skip` after it.
 fn olympus_note(head: &[u8], base: u32, picture: &[u8]) -> Vec<u8> {
     let head_length = u32::try_from(head.len()).unwrap();
     let settings = base + head_length + 18;
@@ -212,7 +212,7 @@ fn places_outside_and_nonsense() {
     for (offset, length) in pairs {
         next = builder.directory(&[(ifd::JPEG_OFFSET, long(offset)), (ifd::JPEG_LENGTH, long(length))], next);
     }
-    // Twice the same, and one that overlaps: the longest of those that begin at one place stays.
+    // A duplicate, and one that overlaps: the longest of those with the same start stays.
     let twice = builder.directory(&pointer(at, &picture), next);
     let first = builder.directory(&pointer(at, &picture), twice);
     assert_eq!(found(&builder.finish(42, first), Format::Arw), [place(at, &picture)]);
@@ -246,7 +246,7 @@ fn no_more_than_sixteen() {
 #[test]
 fn hostile_sizes_cost_little() {
     let begin = Instant::now();
-    // A directory of 65535 entries in which every one is a maker's note, or a list of directories.
+    // A directory of 65535 entries, each a maker's note or a list of directories.
     for tag in [ifd::MAKER_NOTE, ifd::SUB_DIRECTORIES, ifd::JPEG_OFFSET, 0x002E] {
         let mut bytes = b"II*\0\x08\0\0\0\xFF\xFF".to_vec();
         for index in 0..65_535_u32 {
@@ -256,7 +256,7 @@ fn hostile_sizes_cost_little() {
         }
         let _ = found(&bytes, Format::Nef);
     }
-    // A "JPEG" of fill bytes, at 256 places.
+    // A "JPEG" of fill bytes, at 256 positions.
     let mut builder = Builder::new(Order::Little);
     let at = builder.blob(&[&b"\xFF\xD8"[..], &vec![0xFF; 4_000_000]].concat());
     let mut next = 0;

@@ -40,7 +40,7 @@ fn exif_behind_other_applications() {
     assert_eq!(exif(&with), Some(&b"TIFF structure"[..]));
     let other = b"\xFF\xE0\0\x04JF\xFF\xE1\0\x06http";
     assert_eq!(exif(&[b"\xFF\xD8", &other[..], &with[2..]].concat()), Some(&b"TIFF structure"[..]));
-    // Cut short, it is what is left of it.
+    // If truncated, the remaining part is returned.
     assert_eq!(exif(&with[..17]), Some(&b"TIFF "[..]));
     assert_eq!(exif(&jpeg(0xC0, 64, 48, 4)), None);
 }

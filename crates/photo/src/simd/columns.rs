@@ -8,10 +8,10 @@ mod avx2;
 use super::divide;
 use crate::strip::ROWS;
 
-/// The eight pixels of a place along the rows.
+/// The eight pixels at one position of the rows.
 pub(crate) type Column = [f32; ROWS];
 
-/// Eight rows of at least as many places as there are columns, to columns.
+/// Transposes eight rows of at least as many places as there are columns.
 pub(crate) fn to_columns<const LENGTH: usize>(rows: &[[f32; LENGTH]; ROWS], columns: &mut [Column]) {
     #[cfg(target_arch = "x86_64")]
     if let Some(avx2) = super::Avx2::detect() {
@@ -27,12 +27,12 @@ fn plain_to_columns<const LENGTH: usize>(rows: &[[f32; LENGTH]; ROWS], first: us
     }
 }
 
-/// How many pixels a window of `window` whose last one is `last` holds, of a side of `length`.
+/// The number of pixels in a window of `window` whose last one is `last`, on a side of `length`.
 pub(crate) fn held(last: usize, length: usize, window: usize) -> usize {
     (last + 1).min(length).saturating_sub((last + 1).saturating_sub(window))
 }
 
-/// Takes the window one place on.
+/// Advances the window by one place.
 #[inline(always)]
 fn advance(running: &mut Column, columns: &[Column], last: usize, window: usize) {
     if let Some(column) = columns.get(last) {
@@ -69,7 +69,7 @@ fastest! {
 }
 
 fastest! {
-    /// The same at some places only, which ascend.
+    /// [`means_across`] at some places only, which ascend.
     pub(crate) fn means_at(columns: &[Column], window: usize, places: &[usize], means: &mut [Column]) {
         let mut running = [0.0; ROWS];
         let mut next = 0;
@@ -94,7 +94,7 @@ pub(crate) struct Down {
     sums: Vec<f32>,
 }
 
-/// What eight rows need: where each is kept in the ring, and how many rows its sum is of.
+/// What eight rows need: their slots in the ring, and how many rows each sum covers.
 struct Eight {
     slots: [usize; ROWS],
     counts: [f32; ROWS],
@@ -109,7 +109,7 @@ impl Down {
         Down { window, height, width, ring: vec![0.0; window * width], sums: vec![0.0; width] }
     }
 
-    /// Takes the rows from `first` on, and puts the means of the windows that end with each in their place. Rows before
+    /// Takes the rows from `first` on, and replaces them by the means of the windows that end with each. Rows before
     /// the first one of the picture, and after its last one, must be 0.
     pub(crate) fn means(&mut self, first: isize, columns: &mut [Column]) {
         let row = |lane: usize| first + lane as isize;

@@ -1,11 +1,11 @@
-//! What hashes take for the brightness of a colour: four formulas, each that of the library whose bits the hash has.
+//! The brightness of a colour for hashes: four formulas, each that of the library whose bits the hash reproduces.
 //!
-//! Called for each row or part of one. Every function is a plain loop and, where the processor has AVX2, that of [`avx2`].
+//! Called for each row or part of one. Every function is a plain loop and, if the processor has AVX2, that of [`avx2`].
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
-/// Declares a function that leaves to AVX2 as many pixels as it takes at once, and the others to the plain loop.
+/// Declares a function that passes as many pixels to AVX2 as it takes at once, and the rest to the plain loop.
 macro_rules! converts {
     ($(#[$doc:meta])* $name:ident, $plain:ident, $result:ty) => {
         $(#[$doc])*
@@ -28,7 +28,7 @@ converts!(
     /// pdqhash's luminance: 0.299 r + 0.587 g + 0.114 b as a double, cut to single precision.
     ///
     /// That double is so near to the thousandth of a whole number, and such a number so far from the middle between two
-    /// in single precision, that the thousandth of the whole number rounds to the same.
+    /// in single precision, that the thousandth of the whole number rounds to the same value.
     luminance, plain_luminance, f32
 );
 converts!(

@@ -1,8 +1,8 @@
 //! Weighted sums with AVX-512 VNNI: `vpdpbusd` adds four products of bytes to an integer of 32 bits.
 //!
-//! Weights have up to 24 bits with their sign and are split into three digits of 8 bits, each with a sign of its own; each
-//! digit has a sum, and the three are put together at the end. All arithmetic wraps around: the sum of all is below 2^31,
-//! and so comes out right whatever its parts did on the way.
+//! Weights have up to 24 bits with their sign and are split into three signed digits of 8 bits; each digit has a sum,
+//! and the three are combined at the end. All arithmetic wraps around: the final sum is below 2^31, and so is right
+//! even if its parts overflowed.
 
 #![allow(unsafe_code, reason = "loads and stores of vectors, and calls of functions that need a feature")]
 
@@ -10,7 +10,7 @@ use crate::strip::{ACROSS, ROWS, Tile};
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-/// The processor has been asked: it has what the functions of this file need.
+/// A proof that the processor has what the functions of this file need.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Vnni(());
 
@@ -42,7 +42,7 @@ impl Vnni {
         has.then_some(Vnni(()))
     }
 
-    /// As [`super::weigh`]'s plain loop.
+    /// Like [`super::weigh`]'s plain loop.
     #[inline]
     pub(crate) fn across(
         self,
@@ -53,14 +53,14 @@ impl Vnni {
         weights: &[Digits],
         eights: &mut [[u8; ACROSS]; ROWS],
     ) {
-        // SAFETY: the processor has been asked.
+        // SAFETY: the CPU features were detected.
         unsafe { across(start, bits, tiles, spans, weights, eights) }
     }
 
-    /// As [`super::weigh`]'s plain loop.
+    /// Like [`super::weigh`]'s plain loop.
     #[inline]
     pub(crate) fn down(self, rows: &[u8], weights: &[i32], sums: &mut [i32]) {
-        // SAFETY: the processor has been asked.
+        // SAFETY: the CPU features were detected.
         unsafe { down(rows, weights, sums) }
     }
 }
@@ -72,7 +72,7 @@ fn together(sums: [__m512i; 3]) -> __m512i {
     _mm512_add_epi32(sums[0], _mm512_slli_epi32::<8>(high))
 }
 
-/// The sums of each digit, with a tile's products.
+/// The sums of each digit, plus a tile's products.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn with_tile(mut sums: [__m512i; 3], weights: &Digits, tile: &Tile) -> [__m512i; 3] {
@@ -93,7 +93,7 @@ fn halves(weights: &[Digits], tiles: &[Tile]) -> __m512i {
     let (fours, rest) = weights.as_chunks::<4>();
     let (four_tiles, rest_tiles) = tiles.split_at(4 * fours.len());
     if !fours.is_empty() {
-        // Four chains of additions that do not wait for one another.
+        // Four independent chains of additions.
         let mut chains = [sums; 4];
         for (weights, tiles) in fours.iter().zip(four_tiles.chunks_exact(4)) {
             for ((chain, weights), tile) in chains.iter_mut().zip(weights).zip(tiles) {
@@ -151,7 +151,7 @@ fn down(rows: &[u8], weights: &[i32], sums: &mut [i32]) {
             let mut split = [[0; 4]; 3];
             for (index, &weight) in weights.iter().enumerate() {
                 let row = &rows[(4 * group + index) * width..][..width];
-                // SAFETY: the mask leaves out what is past the end of the row.
+                // SAFETY: the mask excludes what is past the end of the row.
                 pixels[index] = unsafe { _mm512_maskz_loadu_epi8(here, row[x..].as_ptr().cast()) };
                 for (digits, digit) in split.iter_mut().zip(digits(weight)) {
                     digits[index] = digit as u8;
@@ -185,7 +185,7 @@ fn down(rows: &[u8], weights: &[i32], sums: &mut [i32]) {
         ];
         for (sums, added) in sums[x..].chunks_mut(16).zip(ordered) {
             let here = u16::MAX >> (16 - sums.len());
-            // SAFETY: the mask leaves out what is past the end of the sums.
+            // SAFETY: the mask excludes what is past the end of the sums.
             unsafe {
                 let sum = _mm512_maskz_loadu_epi32(here, sums.as_ptr());
                 _mm512_mask_storeu_epi32(sums.as_mut_ptr(), here, _mm512_add_epi32(sum, added));

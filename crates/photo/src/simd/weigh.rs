@@ -1,7 +1,7 @@
 //! Weighted sums of pixels: the two passes of a resizer, in integers that do not depend on the order of additions.
 //!
 //! Called by [`crate::lanczos`]. A [`Weigher`] has two implementations, plain loops, compiled for several instruction
-//! sets, and that of [`super::vnni`]: their results are the same.
+//! sets, and that of [`super::vnni`]; their results are equal.
 
 #[cfg(target_arch = "x86_64")]
 use super::vnni::{Digits, Vnni};
@@ -17,7 +17,7 @@ pub(crate) enum Weigher {
 }
 
 impl Weigher {
-    /// All that this processor has, the fastest one first.
+    /// All implementations for this processor, the fastest first.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let vnni = Vnni::detect().map(Self::Vnni);
@@ -42,7 +42,7 @@ impl Weigher {
 
 /// The weights of sums along the rows of tiles.
 pub(crate) struct Across {
-    /// For each sum: its first tile, and which weights are for that one and those after it.
+    /// For each sum: its first tile, and the weights of that one and those after it.
     pub(crate) spans: Vec<(usize, Range<usize>)>,
     weights: Weights,
 }
@@ -54,13 +54,13 @@ enum Weights {
 }
 
 impl Across {
-    /// It takes no more bytes, while it is made twice as many; spans are of at most `longest` pixels.
+    /// An upper bound of its bytes, including the temporary ones; spans have at most `longest` pixels.
     pub(crate) fn memory(sums: usize, longest: usize) -> usize {
         let tiles = (longest + 2 * (ACROSS - 1)) / ACROSS;
         sums * (size_of::<(usize, Range<usize>)>() + tiles * size_of::<[i32; ACROSS]>())
     }
 
-    /// Of the first pixel and the weights of each sum.
+    /// From the first pixel and the weights of each sum.
     pub(crate) fn new<'a>(weigher: Weigher, sums: impl Iterator<Item = (usize, &'a [i32])> + Clone) -> Self {
         let needed = |(first, weights): (usize, &[i32])| (first % ACROSS + weights.len()).div_ceil(ACROSS);
         let mut spans = Vec::with_capacity(sums.clone().count());
@@ -79,7 +79,8 @@ impl Across {
         Across { spans, weights }
     }
 
-    /// The sums of each row, from `start` on, in units of 2^-`bits`, 16 at least, brought to 0 to 255: rows one after the other.
+    /// The sums of each row, from `start` on, in units of 2^-`bits` (at least 16 bits), clamped to 0 to 255: row after
+    /// row.
     pub(crate) fn sums(&self, start: i32, bits: u32, tiles: &[Tile], rows: &mut [u8]) {
         let width = self.spans.len();
         for (group, spans) in self.spans.chunks(ACROSS).enumerate() {

@@ -1,4 +1,4 @@
-//! Thumbnails against means by floating point, under every orientation, and where there is no time or room.
+//! Thumbnails against floating-point means, under every orientation, and without time or memory.
 
 use super::*;
 use crate::limits::{Patient, Watch};
@@ -19,7 +19,7 @@ fn picture(width: u32, height: u32, channels: u32, sample: impl Fn(u32, u32, u32
     Picture { width, height, pixels, truncated: false }
 }
 
-/// Something with edges and slopes that looks different under every orientation.
+/// A picture with edges and slopes that looks different under every orientation.
 fn scene(width: u32, height: u32, channels: u32) -> Picture {
     picture(width, height, channels, |x, y, channel| {
         let (right, down) = (x * 255 / width, y * 255 / height);
@@ -32,7 +32,7 @@ fn scene(width: u32, height: u32, channels: u32) -> Picture {
     })
 }
 
-/// A picture that shows `picture` under an orientation.
+/// A stored picture that equals `picture` when shown under an orientation.
 fn stored(picture: &Picture, orientation: Orientation) -> Picture {
     let upright = |form: &Orientation| form.then(orientation) == Orientation::Upright;
     let back = Orientation::ALL.into_iter().find(upright).unwrap();
@@ -87,7 +87,7 @@ fn sizes() {
     }
 }
 
-/// What people see of a thumbnail is the picture: colours stay in their places.
+/// Colours stay in their places.
 #[test]
 fn colours() {
     let scene = picture(400, 200, 3, |x, _, channel| if channel == x / 134 { 250 } else { 10 });
@@ -121,7 +121,7 @@ fn photographs_under_every_orientation() {
         println!("skipped: {} is no folder (set LUMINA_PHOTOS)", folder.display());
         return;
     }
-    // Small, since each bears its number and was resized on its own; the first one was made brighter.
+    // Small, because each is labelled and was resized separately; the first one was brightened.
     let of = |number: u32, form: Orientation| {
         let bytes = std::fs::read(folder.join(format!("landscape_{number}.jpg"))).unwrap();
         let (format, picture) = decode(&bytes, &LIMITS).unwrap();
@@ -187,7 +187,7 @@ proptest! {
     }
 }
 
-/// Ends at a look, and remembers how many there were and the most that was asked for.
+/// Cancels at one check; records the number of checks and the largest request for memory.
 #[derive(Default)]
 struct Ends {
     at: Option<u32>,

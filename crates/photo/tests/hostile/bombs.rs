@@ -1,4 +1,4 @@
-//! Headers that claim too much, and a little that becomes very much.
+//! Headers that claim too much, and small inputs that expand enormously.
 
 use crate::build::{Bmp, Png, SMALL_PNG, chunk, gif, gif_frame, gif_zeros, image, zeros, zlib};
 use crate::counted::{MEMORY, alone, check, outcome, outcome_within, refused, too_many_pixels};
@@ -7,7 +7,7 @@ use crate::tiffs::{self, Tag, one_strip, page, tiff, tiles};
 use crate::webps;
 use lumina_photo::PhotoError;
 
-/// Width and height of a picture that nobody wants decoded.
+/// Width and height of a picture that is too large to decode.
 const SIDE: u32 = 50_000;
 
 #[test]
@@ -47,7 +47,7 @@ fn webp_canvas_and_picture_disagree() {
         too_many_pixels("small canvas", &webps::riff(&[webps::canvas(1, 1, 0), inner.clone()]));
         let frame = webps::frame(1, 1, std::slice::from_ref(inner));
         too_many_pixels("small frame", &webps::riff(&[webps::canvas(1, 1, 2), webps::animation(), frame]));
-        // Not in the first place where one would look.
+        // A decoy stands where the decoder would look first.
         let decoy = webps::frame(1, 1, &[webps::flat(1, 1, false)]);
         too_many_pixels("after a frame", &webps::riff(&[webps::canvas(1, 1, 0), decoy, inner.clone()]));
         let mut junk = vec![webps::canvas(1, 1, 0)];
@@ -62,7 +62,7 @@ fn webp_canvas_and_picture_disagree() {
     let frame = webps::frame(1, 1, &[alpha.clone(), misnamed]);
     too_many_pixels("misnamed", &webps::riff(&[webps::canvas(1, 1, 18), webps::animation(), frame]));
 
-    // A large canvas costs what it says, and nothing is found to be put on it.
+    // A large canvas costs what it claims, and then no picture is found for it.
     for inner in [webps::flat(1, 1, false), webps::lossy_header(1, 1)] {
         let error = refused("large canvas", &webps::riff(&[webps::canvas(14000, 14000, 0), inner]));
         assert!(matches!(error, PhotoError::Damaged { .. } | PhotoError::Memory { .. }), "{error:?}");
@@ -77,7 +77,7 @@ fn webp_canvas_and_picture_disagree() {
         let chunks = [webps::canvas(width.into(), height.into(), 16), webps::chunk(b"ALPH", &alpha), picture];
         assert!(matches!(refused("alpha", &webps::riff(&chunks)), PhotoError::Damaged { .. }));
     }
-    // Frames in frames in frames.
+    // Frames nested in frames.
     let mut nested = Vec::new();
     for depth in 0..200_000u32 {
         nested.extend_from_slice(b"ANMF");
@@ -92,7 +92,7 @@ fn zeros_without_end() {
     let _alone = alone();
     let gigabytes = zeros(4 << 30);
     assert!(gigabytes.len() < 5 << 20);
-    // What is behind the last row is not read.
+    // What follows the last row is not read.
     let behind = [SMALL_PNG.header(), chunk(b"IDAT", &gigabytes), chunk(b"IEND", b"")].concat();
     assert!(outcome("IDAT", &behind).result.is_ok());
     let interlaced = Png { interlaced: true, ..SMALL_PNG };
@@ -181,7 +181,7 @@ fn tiff_that_claims() {
             outcome("numbers that overflow", &with(&[strip.as_slice(), &[Tag::Values(tag, vec![value])]].concat()));
         }
     }
-    // The first page is the next one of itself.
+    // A cycle: the first page is its own successor.
     let mut cyclic = with(&strip);
     let first = cyclic[4..8].to_vec();
     let end = cyclic.len();

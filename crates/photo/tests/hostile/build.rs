@@ -1,4 +1,4 @@
-//! Writers of PNG, GIF and BMP files and of zlib streams, as small as they can be and with any lie in them.
+//! Writers of minimal PNG, GIF and BMP files and of zlib streams, with arbitrary lies.
 
 use flate2::{Compress, Compression, Crc, FlushCompress};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub(crate) fn image(name: &str) -> Vec<u8> {
     std::fs::read(folder().join(name)).unwrap()
 }
 
-/// A zlib stream of `length` zeros: a thousandth as long, and written in no time.
+/// A zlib stream of `length` zeros: a thousandth as long, and quickly written.
 pub(crate) fn zeros(length: u64) -> Vec<u8> {
     const PIECE: usize = 1 << 20;
     let mut stream = vec![0x78, 0x9c];
@@ -28,7 +28,7 @@ pub(crate) fn zeros(length: u64) -> Vec<u8> {
     let (mut left, zero) = (length, vec![0; PIECE]);
     let mut piece = Vec::new();
     if left >= 2 * PIECE as u64 {
-        // What ends at a byte and looks back at nothing can be repeated.
+        // A piece that ends at a byte and has no back-references can be repeated.
         piece.reserve(PIECE);
         compress.compress_vec(&zero, &mut piece, FlushCompress::Full).unwrap();
         while left >= PIECE as u64 {
@@ -59,7 +59,7 @@ pub(crate) fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     [&(body.len() as u32).to_be_bytes()[..], kind, body, &crc.sum().to_be_bytes()].concat()
 }
 
-/// What a PNG says of its pixels.
+/// The header of a PNG.
 #[derive(Clone, Copy)]
 pub(crate) struct Png {
     pub(crate) width: u32,
@@ -124,7 +124,7 @@ pub(crate) fn gif_frame(width: u16, height: u16, data: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// LZW codes of `length` zeros, as a GIF holds them: each code is the one that is just being made.
+/// LZW codes of `length` zeros in a GIF: each code is the one that is just being defined.
 pub(crate) fn gif_zeros(length: u64) -> Vec<u8> {
     let (mut bytes, mut bits, mut held) = (Vec::new(), 0u32, 0u32);
     let mut put = |code: u32, width: u32| {
@@ -161,7 +161,7 @@ pub(crate) fn gif_zeros(length: u64) -> Vec<u8> {
     bytes
 }
 
-/// What a bitmap says of itself.
+/// The header of a bitmap.
 pub(crate) struct Bmp {
     pub(crate) width: i32,
     pub(crate) height: i32,

@@ -1,4 +1,4 @@
-//! How soon a decode ends once nobody wants it.
+//! How soon a decode ends once it is cancelled.
 
 use crate::build::{Bmp, Png, gif, gif_frame, gif_zeros, golden, zeros};
 use crate::counted::{MEMORY, PIXELS, Remembers, alone, live};
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Every look is one at which a decode can end, the first as well as the last.
+/// A decode can be cancelled at every check, the first as well as the last.
 #[test]
 fn at_every_look() {
     let _alone = alone();
@@ -29,14 +29,14 @@ fn at_every_look() {
     }
 }
 
-/// A watch that keeps the threads it starts, or starts none.
+/// A watch that runs the threads that it starts, or starts none.
 #[derive(Default)]
 struct Threads {
     started: RefCell<Vec<JoinHandle<()>>>,
     refuses: bool,
     looks: Cell<u64>,
     stop_at: Option<u64>,
-    /// Nobody waits for those that were started.
+    /// Abandons the threads that were started.
     leaves: bool,
     /// Bytes that were allocated when the last one started.
     held: Cell<Option<usize>>,
@@ -62,8 +62,8 @@ fn watched(watch: &Threads) -> Limits<'_> {
     Limits { pixels: PIXELS, memory: MEMORY, watch }
 }
 
-/// Large pictures of decoders that cannot be stopped have a thread of their own, which ends, and frees what it holds, also
-/// where nobody waits for it.
+/// Large pictures of decoders that cannot be stopped have a thread of their own, which ends, and frees what it holds,
+/// even if it was abandoned.
 #[test]
 fn threads_end() {
     let _alone = alone();
@@ -85,7 +85,7 @@ fn threads_end() {
         for look in 0..usual.looks.get().min(12) {
             let watch = Threads { stop_at: Some(look), ..Threads::default() };
             let result = decode(&large, &watched(&watch));
-            // A machine that is faster the second time has fewer looks.
+            // A machine that is faster the second time has fewer checks.
             assert!(result.as_ref().err().is_none_or(|error| *error == PhotoError::Cancelled));
             left_alone += usize::from(result.is_err()) * watch.started.borrow().len();
             drop(result);
@@ -96,7 +96,7 @@ fn threads_end() {
     }
 }
 
-/// Whoever cancels again and again never has more than one decoder at work that nobody waits for.
+/// A caller that cancels repeatedly never has more than one abandoned decoder at work.
 #[test]
 fn one_at_a_time() {
     let _alone = alone();
@@ -106,7 +106,7 @@ fn one_at_a_time() {
         let watch = Threads { leaves: true, ..Threads::default() };
         let result = decode(&large, &watched(&watch));
         assert_eq!(result.err(), Some(PhotoError::Cancelled));
-        // The one before had given back its picture of 27 MB when this one began.
+        // The previous decoder had freed its picture of 27 MB when this one began.
         let held = watch.held.get().expect("it was decoded aside");
         assert!(held < before + (4 << 20), "{} bytes were held", held - before);
     }
@@ -116,10 +116,10 @@ fn one_at_a_time() {
     assert!(held < before + (4 << 20), "{} bytes were held", held - before);
 }
 
-/// Says stop from some moment on.
+/// Cancels after a delay.
 struct Until {
     moment: Instant,
-    /// The longest time between two looks, and when the last one was.
+    /// The longest time between two checks, and the time of the last one.
     gap: Cell<Duration>,
     last: Cell<Instant>,
 }
@@ -139,7 +139,7 @@ impl Watch for Until {
     }
 }
 
-/// The longest time in which nobody could have stopped the decode of `bytes`, and what the whole took.
+/// The longest time in which the decode of `bytes` could not have been cancelled, and the total time.
 fn longest_gap(bytes: &[u8]) -> (Duration, Duration, Option<PhotoError>) {
     let watch = Until::after(Duration::from_secs(60));
     let start = Instant::now();
@@ -208,7 +208,7 @@ fn slowest() -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// A table of the longest times between two looks: `cargo test --release -- --ignored --nocapture slowest`.
+/// Prints a table of the longest times between two checks: `cargo test --release -- --ignored --nocapture slowest`.
 #[test]
 #[ignore = "takes minutes and measures time"]
 fn slowest_files_can_be_stopped() {

@@ -1,5 +1,4 @@
-//! The allocator that counts, the watch that remembers what it was asked, and a decode between the two. The fuzz targets
-//! use it too.
+//! A counting allocator, a recording watch, and a decode under both. The fuzz targets use it too.
 
 use lumina_photo::{Format, Limits, PhotoError, Picture, Watch, decode};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -8,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, Once};
 use std::time::{Duration, Instant};
 
-/// What a backend gives by default.
+/// A backend's default limit.
 pub(crate) const PIXELS: u64 = 200_000_000;
-/// In bytes, as above.
+/// A backend's default limit, in bytes.
 pub(crate) const MEMORY: u64 = 1 << 30;
-/// What may be allocated before anything is asked: texts of errors, the state of a reader.
+/// What may be allocated without a request: texts of errors, the state of a reader.
 const UNASKED: u64 = 300 << 10;
-/// No decode of hostile bytes takes longer, on a slow and busy machine without optimisation; the aim is a second.
+/// The longest decode of hostile bytes, on a slow and busy machine without optimisation; the aim is a second.
 pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -25,7 +24,7 @@ struct Counting;
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Bytes that are allocated now.
+/// Bytes that are currently allocated.
 pub(crate) fn live() -> usize {
     LIVE.load(Relaxed)
 }
@@ -35,44 +34,44 @@ fn grown(bytes: usize) {
     PEAK.fetch_max(live, Relaxed);
 }
 
-// SAFETY: every call is handed to the system's allocator as it came.
+// SAFETY: every call is passed to the system's allocator unchanged.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grown(layout.size());
-        // SAFETY: the caller's promise.
+        // SAFETY: as promised by the caller.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         grown(layout.size());
-        // SAFETY: the caller's promise.
+        // SAFETY: as promised by the caller.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's promise.
+        // SAFETY: as promised by the caller.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Large blocks are moved by their pages, so that the old one does not count beside the new one.
+        // Large blocks are moved by remapping pages, so the old one does not count beside the new one.
         LIVE.fetch_sub(layout.size(), Relaxed);
         grown(size);
-        // SAFETY: the caller's promise.
+        // SAFETY: as promised by the caller.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
 
-/// A watch that remembers.
+/// A watch that records.
 #[derive(Default)]
 pub(crate) struct Remembers {
-    /// The largest number of bytes asked for.
+    /// The largest request, in bytes.
     pub(crate) asked: Cell<u64>,
     /// How often it was asked whether to stop.
     pub(crate) looks: Cell<u64>,
-    /// The look at which it says so.
+    /// The check at which it cancels.
     pub(crate) stop_at: Option<u64>,
 }
 
@@ -88,11 +87,11 @@ impl Watch for Remembers {
     }
 }
 
-/// One test at a time: the counts are those of the process.
+/// Serializes the tests: the counts are those of the process.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     static QUIET: Once = Once::new();
-    // Decoders panic, and are caught; what a test says must be seen.
+    // Panics of decoders are caught, and not printed; those of a test must be printed.
     QUIET.call_once(|| {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
@@ -104,12 +103,12 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// What a decode came to.
+/// The result of a decode.
 pub(crate) struct Outcome {
     pub(crate) result: Result<(Format, Picture), PhotoError>,
     /// Bytes allocated at once, at most.
     pub(crate) peak: u64,
-    /// Bytes asked for at once, at most.
+    /// The most bytes requested at once.
     pub(crate) asked: u64,
     pub(crate) looks: u64,
     pub(crate) time: Duration,
@@ -117,7 +116,7 @@ pub(crate) struct Outcome {
 
 pub(crate) fn outcome_within(bytes: &[u8], pixels: u64, memory: u64) -> Outcome {
     let first = once(bytes, pixels, memory);
-    // A machine may stand still for a minute. What is slow is slow twice.
+    // A machine may pause for a minute. What is slow is slow twice.
     if first.time < LONGEST { first } else { once(bytes, pixels, memory) }
 }
 
@@ -129,7 +128,7 @@ fn once(bytes: &[u8], pixels: u64, memory: u64) -> Outcome {
     Outcome { result, peak, asked: watch.asked.get(), looks: watch.looks.get(), time }
 }
 
-/// What work came to, and the bytes allocated at once for it, at most. The lock of [`alone`] must be held.
+/// The result of some work, and its peak allocation in bytes. The lock of [`alone`] must be held.
 pub(crate) fn measured<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = live();
     PEAK.store(before, Relaxed);
@@ -137,7 +136,7 @@ pub(crate) fn measured<T>(work: impl FnOnce() -> T) -> (T, u64) {
     (result, (PEAK.load(Relaxed) - before) as u64)
 }
 
-/// Decodes within the usual limits, and checks what holds for all bytes. The lock of [`alone`] must be held.
+/// Decodes within the default limits, and checks the invariants for all bytes. The lock of [`alone`] must be held.
 pub(crate) fn outcome(name: &str, bytes: &[u8]) -> Outcome {
     let outcome = outcome_within(bytes, PIXELS, MEMORY);
     check(name, &outcome);
@@ -164,14 +163,14 @@ pub(crate) fn refused(name: &str, bytes: &[u8]) -> PhotoError {
     }
 }
 
-/// Bytes that claim too many pixels are refused for that, and before anything is allocated.
+/// Bytes that claim too many pixels are refused for that, before anything is allocated.
 pub(crate) fn too_many_pixels(name: &str, bytes: &[u8]) {
     let outcome = outcome(name, bytes);
     assert!(matches!(outcome.result, Err(PhotoError::Pixels { .. })), "{name}: {:?}", outcome.result.err());
     assert!(outcome.peak <= UNASKED, "{name}: {} bytes", outcome.peak);
 }
 
-/// Numbers that look random and are the same every time (SplitMix64).
+/// Deterministic pseudo-random numbers (SplitMix64).
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! Golden images cut short and with flipped bits, and bytes that are no images.
+//! Golden images, truncated and with flipped bits, and bytes that are no images.
 
 use crate::build::{golden, image};
 use crate::counted::{Random, alone, outcome, refused};
@@ -19,7 +19,7 @@ fn cut_short() {
                 Err(_) => errors += 1,
                 Ok((_, picture)) => {
                     assert_eq!((picture.width, picture.height), (whole.width, whole.height), "{name}");
-                    // What is missing may be nothing of the picture: its last bytes say only that it ends.
+                    // The missing bytes may hold no pixels: the last ones only mark the end.
                     assert!(picture.truncated || picture == whole, "{name} of {end} bytes");
                     *pictures.entry(format).or_default() += u32::from(picture.truncated);
                 }
@@ -97,7 +97,7 @@ fn other_files() {
     }
 }
 
-/// What follows an image does not count.
+/// Bytes after an image are ignored.
 #[test]
 fn images_with_something_behind() {
     let _alone = alone();
@@ -112,7 +112,7 @@ fn images_with_something_behind() {
     }
 }
 
-/// What fuzzing found worth keeping, crashes among it.
+/// Inputs that fuzzing found worth keeping, including crashes.
 #[test]
 fn seeds_of_fuzzing() {
     let _alone = alone();

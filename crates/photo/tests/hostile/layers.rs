@@ -1,4 +1,4 @@
-//! Many of what there should be few of: chunks, segments, scans, blocks, frames, pages, previews.
+//! Excessive numbers of chunks, segments, scans, blocks, frames, pages, previews.
 
 use crate::build::{SMALL_PNG, chunk, gif, gif_frame, gif_zeros, image};
 use crate::counted::{Outcome, alone, outcome, refused};
@@ -157,7 +157,7 @@ fn gif_of_many_blocks() {
     let Outcome { result, looks, .. } = outcome("frames", &frames);
     assert!(result.unwrap() == plain);
     assert!(looks < 20, "{looks}: frames behind the first one were read");
-    // Metadata that grows: megabytes of it are refused, and the others are kept within what was asked for.
+    // Growing metadata: megabytes of it are refused, and less stays within the requested memory.
     for name in [b"XMP DataXMP", b"ICCRGBG1012"] {
         for blocks in [100, 5000, 100_000] {
             let block = [&[255][..], &[7; 255]].concat();
@@ -171,7 +171,7 @@ fn gif_of_many_blocks() {
     }
 }
 
-/// A raw file's previews may lie anywhere: the largest one that is whole is taken.
+/// A raw file's previews may be anywhere: the largest complete one is taken.
 #[test]
 fn raw_previews() {
     let _alone = alone();
@@ -217,7 +217,7 @@ fn raw_previews() {
         }
     }
     assert!(pictures > 20 && none > 20, "{pictures} and {none}");
-    // A preview that nobody wants decoded, and a smaller one beside it.
+    // A preview that is too large to decode, and a smaller one beside it.
     let huge = Jpeg::new(0xc2, 65_500, 65_500, &[(2, 2), (1, 1), (1, 1)]).headers();
     let huge = [huge, Jpeg::scan(&[0, 1, 2], (0, 0), 0), vec![0; 99]].concat();
     let at = 8 + huge.len() as u32;

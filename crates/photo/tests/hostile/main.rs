@@ -1,12 +1,12 @@
-//! Hostile files: whatever the bytes are, `decode` gives a picture or an error, within its memory, and stops when told.
+//! Hostile files: for any bytes, `decode` returns a picture or an error, within its memory, and stops when cancelled.
 //!
-//! - [`counted`]: the allocator that counts, and the watch that remembers.
+//! - [`counted`]: the counting allocator and the recording watch.
 //! - [`build`], [`tiffs`], [`jpegs`], [`webps`]: writers of files, byte by byte.
-//! - [`memory`]: what is allocated is never more than what the limits were asked for.
-//! - [`damage`]: golden images cut short and with flipped bits; files of other kinds.
+//! - [`memory`]: allocations never exceed what was requested from the limits.
+//! - [`damage`]: golden images, truncated and with flipped bits; files of other kinds.
 //! - [`bombs`], [`layers`]: headers that lie, bombs of compression and of structure.
-//! - [`cancel`]: how soon a decode ends once nobody wants it.
-//! - [`thumbnails`]: what they allocate, of pictures of every shape.
+//! - [`cancel`]: how soon a decode ends once it is cancelled.
+//! - [`thumbnails`]: their allocations, for pictures of every shape.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 

@@ -1,4 +1,4 @@
-//! What is allocated is never more than what the limits were asked for, and what is asked for is not much more.
+//! Allocations never exceed what was requested from the limits, and requests are not much larger.
 
 use crate::build::{Bmp, Png, chunk, gif, gif_frame, gif_zeros, golden, zeros};
 use crate::counted::{MEMORY, Outcome, alone, outcome, outcome_within};
@@ -15,7 +15,7 @@ fn golden_images() {
         let outcome = outcome(&name, &bytes);
         let unsupported = ["tiff-bilevel-group3.tiff", "tiff-palette.tiff"].contains(&name.as_str());
         assert_eq!(outcome.result.is_err(), unsupported, "{name}: {:?}", outcome.result.err());
-        // What is asked for is what a small file takes, and no more: a session decodes thousands.
+        // A small file requests little memory: a session decodes thousands.
         assert!(outcome.asked < 20 << 20, "{name}: {} bytes were asked for", outcome.asked);
     }
 }
@@ -46,7 +46,7 @@ fn photographs() {
     assert!(decoded > 60, "{decoded}");
 }
 
-/// A large picture: decoded, within what was asked for, of which at least a half is used.
+/// A large picture: decoded within the requested memory, of which at least half is used.
 fn large(name: &str, bytes: &[u8], size: (u32, u32)) -> Outcome {
     let found = outcome_within(bytes, 200_000_000, 4 * MEMORY);
     let Outcome { result, peak, asked, time, .. } = &found;
@@ -147,7 +147,7 @@ fn large_webp() {
     }
 }
 
-/// Files of `LUMINA_LARGE`, a folder, which no test can write by hand: lossy WebP, scans of photographs.
+/// Files of the folder `LUMINA_LARGE`, which a test cannot generate: lossy WebP, scans of photographs.
 #[test]
 fn large_files_of_a_folder() {
     let _alone = alone();

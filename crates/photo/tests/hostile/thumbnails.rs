@@ -1,4 +1,4 @@
-//! Thumbnails allocate what they asked for, and not much less, whatever the picture is.
+//! Thumbnails allocate what they requested, and not much less, for any picture.
 
 use crate::counted::{MEMORY, PIXELS, Random, Remembers, alone, measured};
 use lumina_photo::{Format, Limits, Orientation, PhotoError, Picture, Pixels, thumbnail};

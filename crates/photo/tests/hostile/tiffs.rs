@@ -15,7 +15,7 @@ pub(crate) const TILE_HEIGHT: u16 = 323;
 pub(crate) const TILE_OFFSETS: u16 = 324;
 pub(crate) const TILE_LENGTHS: u16 = 325;
 
-/// A tag with its values, or with what it claims of them: a type, a count, an offset.
+/// A tag with its values, or with its claims: a type, a count, an offset.
 #[derive(Clone)]
 pub(crate) enum Tag {
     Values(u16, Vec<u32>),

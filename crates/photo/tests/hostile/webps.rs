@@ -57,7 +57,7 @@ impl Bits {
     }
 }
 
-/// A lossless picture of one colour, as large as it may be, in some bytes; with `filters`, all transforms of pixels.
+/// A lossless picture of one colour, of any size, in few bytes; with `filters`, all transforms of pixels.
 pub(crate) fn flat(width: u32, height: u32, filters: bool) -> Vec<u8> {
     let mut bits = Bits::default();
     bits.put(0x2f, 8);
@@ -97,7 +97,7 @@ pub(crate) fn groups(groups: u32) -> Vec<u8> {
         bits.put(symbol, 8);
     }
     bits.put(0b0001, 4);
-    // Eleven symbols with lengths of 1 to 10 bits, which is the fewest that fill a table of 1,024 entries.
+    // Eleven symbols with lengths of 1 to 10 bits: the fewest that fill a table of 1,024 entries.
     let lengths: Vec<u32> = (1..=10).chain([10]).collect();
     let code = |length: u32| if length <= 6 { (length - 1, 3) } else { (12 + length - 7, 4) };
     for _ in 0..5 * groups {

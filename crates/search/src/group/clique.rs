@@ -1,7 +1,7 @@
 //! Cliques: complete-linkage grouping, best pairs first.
 //!
-//! Edges are taken nearest first. The groups of an edge's two ends are joined where every member of one is near every
-//! member of the other. Groups only grow, so that what cannot be joined once never can be: at the end no two groups
+//! Edges are taken nearest first. The groups of an edge's two ends are joined if every member of one is near every
+//! member of the other. Groups only grow, so groups that cannot be joined once never can be: at the end no two groups
 //! could be joined, and no value added to a group.
 
 use super::{Assignment, Edges, NONE};
@@ -39,7 +39,7 @@ impl Lists {
     }
 }
 
-/// Failures remembered, so that two large groups that nearly fit are not compared for each of their edges.
+/// Failed joins that are remembered, so that two large groups that nearly fit are not compared for each of their edges.
 const REMEMBERED: usize = 1 << 16;
 
 pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Result<Assignment, SearchError> {
@@ -104,7 +104,7 @@ fn all_near(
     Ok(true)
 }
 
-/// The member with the smallest sum of distances to all rows of the group; of equal ones the first.
+/// The member with the smallest sum of distances to all rows of the group; the first on ties.
 pub(super) fn medoid(values: &Values, members: &[u32], context: &Context) -> Result<u32, SearchError> {
     let sum = |&a: &u32| -> u64 {
         let distance = |b: u32| u64::from(values.distance(a, b)) * values.weight(b);

@@ -1,12 +1,11 @@
-//! Components: what is near hangs together, however long the chain. The central primary is the value with most near
-//! rows.
+//! Components: near values are connected, however long the chain. The central primary is the value with most near rows.
 
 use super::{Assignment, Edges, NONE, Primary};
 use crate::context::Context;
 use crate::error::SearchError;
 use crate::values::Values;
 
-/// Primaries are left open where the first rows are wanted.
+/// With [`Primary::First`](super::Primary::First) primaries are left open.
 pub(super) fn assign(
     values: &Values,
     edges: &Edges,
@@ -34,7 +33,7 @@ pub(super) fn assign(
     Ok(Assignment { group_of: parents, primary_of })
 }
 
-/// For each group, by its number, the value with most near rows; of equal ones the first.
+/// For each group, by its number, the value with most near rows; the first on ties.
 fn most_near(values: &Values, edges: &Edges, group_of: &[u32], context: &Context) -> Result<Vec<u32>, SearchError> {
     let mut near = context.filled(values.count(), 0u32)?;
     for (at, edge) in edges.iter().enumerate() {

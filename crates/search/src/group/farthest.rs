@@ -1,7 +1,7 @@
 //! The largest distance between two members of a group, in each column.
 //!
-//! A large group is measured by the join kernel: two hashes of b bits are at least t apart where one of them and the
-//! complement of the other are at most b - t apart. Looking only for what is farther than the farthest so far, it soon
+//! A large group is measured by the join kernel: two hashes of b bits are at least t apart if one of them and the
+//! complement of the other are at most b - t apart. Searching only for pairs farther than the farthest so far, it soon
 //! finds nothing more, and compares at full speed.
 
 use crate::context::Context;

@@ -1,5 +1,5 @@
-//! Stars: a primary takes the near rows that are in no group yet. Primaries are central, the value with most such rows
-//! first, or come in the order of rows.
+//! Stars: a primary takes the ungrouped rows near it. Primaries are central, the value with most such rows first, or
+//! come in the order of rows.
 
 use super::{Assignment, Edges, NONE};
 use crate::context::Context;
@@ -9,12 +9,12 @@ use crate::values::Values;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// The value with most near rows that are in no group yet is a primary; of equal ones the first.
+/// The value with most ungrouped near rows is a primary; the first on ties.
 pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Result<Assignment, SearchError> {
     let count = values.count();
     let neighbours = adjacency(count, edges, context)?;
     let around = |value: u32| neighbours.of(value as usize);
-    // Rows that a star around a value would have, beside that row itself.
+    // Rows that a star around a value would have, without that row itself.
     let mut free = context.vec(count)?;
     free.extend((0..count as u32).map(|value| {
         let near: u64 = around(value).iter().map(|&other| values.weight(other)).sum();
@@ -37,7 +37,7 @@ pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Resul
             continue;
         }
         if left < rows {
-            // Others took some since it was put here; what it has place for was its own.
+            // Other stars have taken some since this was pushed; the slot that it left in the heap is free for it.
             heap.push((left, Reverse(primary)));
             continue;
         }
@@ -58,8 +58,8 @@ pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Resul
     Ok(Assignment { group_of, primary_of })
 }
 
-/// The first value that is in no group yet is a primary. One that has no neighbour left to take, and will have none
-/// later, is a group of its own: of a single row, that is none ([`super::Groups`] drops it).
+/// The first ungrouped value is a primary. One without ungrouped neighbours, which will have none later, is a group of
+/// its own: a single row is no group ([`super::Groups`] drops it).
 pub(super) fn assign_in_order(values: &Values, edges: &Edges, context: &Context) -> Result<Assignment, SearchError> {
     let count = values.count();
     let neighbours = adjacency(count, edges, context)?;

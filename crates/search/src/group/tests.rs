@@ -1,4 +1,4 @@
-//! Groups against the definition, by naive twins that know nothing of values, lists or heaps.
+//! Groups against the definition, by naive twins without values, lists or heaps.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::{Edges, Groups, Primary, Strategy};
@@ -9,7 +9,7 @@ use crate::{Costs, Plan, Rule, Search, run};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// A group as users see it: the primary first, the largest distances, what is also near.
+/// A group as users see it: the primary first, the largest distances, the also-near rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Shown {
     rows: Vec<u32>,
@@ -88,7 +88,7 @@ impl<'a> Naive<'a> {
         groups
     }
 
-    /// Of the rows that are left, again and again the one that is near most others that are left.
+    /// Repeatedly, of the remaining rows the one that is near most other remaining rows.
     fn stars(&self) -> Vec<(usize, BTreeSet<usize>)> {
         let mut left: BTreeSet<usize> = self.rows().collect();
         let mut stars = Vec::new();
@@ -104,7 +104,7 @@ impl<'a> Naive<'a> {
         }
     }
 
-    /// The first row in no star that has a neighbour in none, which may be an equal row, takes all those neighbours.
+    /// The first row in no star that has such a neighbour, which may be an equal row, takes all such neighbours.
     fn stars_in_order(&self) -> Vec<(usize, BTreeSet<usize>)> {
         let mut left: BTreeSet<usize> = self.rows().collect();
         let mut stars = Vec::new();
@@ -211,7 +211,7 @@ proptest! {
         equal_the_naive_twins(&widths, &rule, &table, threads)?;
     }
 
-    /// What stars in order promise: the primary is the first row of its star and near all of it.
+    /// The guarantee of stars in order: the primary is the first row of its star and near all of it.
     #[test]
     fn stars_in_order_have_their_best_row_in_the_middle((widths, rule, table) in rules()) {
         let naive = Naive::new(&table, &rule);
@@ -222,7 +222,7 @@ proptest! {
         }
     }
 
-    /// What a clique promises, whatever the order in which it was made.
+    /// The guarantee of a clique, in any order of making.
     #[test]
     fn cliques_are_near_and_complete((widths, radii, table, _) in tables()) {
         let rule = Rule::all(&radii);

@@ -1,4 +1,4 @@
-//! Rules against the definition: the pairs of several searches put together, against a comparison of every two values.
+//! Rules against the definition: the merged pairs of several searches, against a comparison of every two values.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::Rule;
@@ -131,7 +131,7 @@ fn pictures(count: u64) -> Table {
     let planes = lumina_sets::uniform(6, (count / 8) as usize, 0, 11);
     let centers = planes.len() as u64 / 6;
     let word = |plane: u64, center: u64| planes[(plane * centers + center) as usize];
-    // So many different bits, from a place that depends on the row.
+    // Flips `bits` different bits, from a position that depends on the row.
     let flipped = |hash: &mut [u8], bits: u64, row: u64| {
         let width = hash.len() as u64 * 8;
         for i in 0..bits {
@@ -160,7 +160,7 @@ fn two_alternatives_over_three_columns() {
     let of = |radii: &[u32]| naive_edges(&values, &Rule::all(radii)).len();
     let (first, second, both) = (of(&[12, 64, 100]), of(&[64, 14, 100]), of(&[12, 14, 100]));
     let unconfirmed = of(&[12, 14, 256]);
-    // The set tells apart every rule that is nearly this one.
+    // The set distinguishes this rule from every similar one.
     assert!(both > 100 && first > both + 100 && second > both + 100 && unconfirmed > both + 100);
     assert_eq!(naive.len(), first + second - both);
     for threads in 1..=3 {
@@ -179,7 +179,7 @@ fn two_alternatives_over_three_columns() {
     }
 }
 
-/// A column that does not count is never looked at, and the plan is that for the other columns alone.
+/// A column that does not count is never read, and the plan is that for the other columns alone.
 #[test]
 fn columns_that_do_not_count_do_not_drive() {
     let context = unlimited();

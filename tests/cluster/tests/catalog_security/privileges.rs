@@ -1,5 +1,5 @@
-//! What everybody, PUBLIC, may do with each object of the schema `lumina`: the decision on each, which the catalog is compared
-//! with; and rules that each object keeps.
+//! What PUBLIC may do with each object of the schema `lumina`: the decisions, which are compared with the catalog; and
+//! rules that all objects keep.
 
 /// The objects with the privileges that PUBLIC has on them.
 pub(crate) const QUERY: &str = r#"
@@ -17,8 +17,8 @@ pub(crate) const QUERY: &str = r#"
     ) objects CROSS JOIN LATERAL (SELECT * FROM aclexplode(acl)) granted
     GROUP BY kind, name ORDER BY 1"#;
 
-/// What [`QUERY`] is to find. EXECUTE of an internal function, one whose name begins with `_`, is for the extension's owner alone;
-/// but for those that views and constraints call as whoever reads or writes.
+/// The expected result of [`QUERY`]. EXECUTE on an internal function, one whose name begins with `_`, is for the
+/// extension's owner alone, except for those that views and constraints call with the caller's rights.
 pub(crate) const EXPECTED: &str = "\
     function _acts_for(oid, lumina.role): nothing
     function _adopt_catalog(oid, text): nothing
@@ -148,7 +148,7 @@ pub(crate) const EXPECTED: &str = "\
     view import_jobs_summary: SELECT
     view job_progress: SELECT";
 
-/// Queries that are to find nothing.
+/// Queries that must return no rows.
 pub(crate) const RULES: [(&str, &str); 8] = [
     (
         "functions that run as their owner pin their search_path",

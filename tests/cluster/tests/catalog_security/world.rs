@@ -1,16 +1,16 @@
-//! Roles with different rights to two catalogs, a job of each state, and what becomes of a statement of each role.
+//! Roles with different rights to two catalogs, a job of each state, and the outcomes of each role's statements.
 
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::postgres::{Client, Error};
 
-/// The roles of the tables: its owner; roles granted `curate`, `import`, `read`; an inheriting member of a group that was
-/// granted `curate`, and one that does not inherit; a role with nothing; a superuser.
+/// The roles of the tables: its owner; roles granted `curate`, `import`, `read`; an inheriting member of a group that
+/// was granted `curate`, and one that does not inherit; a role with nothing; a superuser.
 pub(crate) const ROLES: [&str; 8] =
     ["owner", "curator", "importer", "reader", "member", "idle", "stranger", "postgres"];
 
-/// Makes the roles, and the catalogs `holiday` and `trip`, each with three images: one pair that is near, one picture in
-/// two places.
+/// Makes the roles, and the catalogs `holiday` and `trip`, each with three images: one pair that is near, one picture
+/// in two places.
 const SETUP: &str = "
     CREATE EXTENSION lumina;
     CREATE ROLE owner LOGIN; CREATE ROLE curator LOGIN; CREATE ROLE importer LOGIN; CREATE ROLE reader LOGIN; CREATE ROLE stranger LOGIN;
@@ -32,7 +32,7 @@ const SETUP: &str = "
     -- a search that waits for a lock holds its place among the searches
     CREATE TABLE held AS SELECT id, id::int8::phash AS h FROM generate_series(1, 20000) id";
 
-/// A job as a row: the columns of a home that is this one, by the job that has run here.
+/// A job as a row: its home is this database, taken from the job that has run here.
 const JOB: &str = "INSERT INTO lumina.jobs (kind, catalog, parameters, owner, state, attempts, token, worker_pid, error_code, error_sqlstate, error,
         ended_at, system_identifier, database, timeline, directory)
     SELECT 'detect_duplicates', (SELECT id FROM lumina.catalogs WHERE name = $1), parameters, 'curator', $2::text::lumina.job_state, 1,
@@ -46,7 +46,7 @@ pub(crate) fn world() -> Cluster {
     world_with(&[])
 }
 
-/// The same with settings.
+/// [`world`] with settings.
 pub(crate) fn world_with(settings: &[(&str, &str)]) -> Cluster {
     let cluster = Cluster::start_with(settings);
     cluster.connect().batch_execute(SETUP).expect("the setup");
@@ -56,7 +56,7 @@ pub(crate) fn world_with(settings: &[(&str, &str)]) -> Cluster {
     cluster
 }
 
-/// Stops the workers as the superuser, and returns a job of the curator's that waits.
+/// Stops the workers as the superuser, and returns a waiting job of the curator.
 pub(crate) fn park(cluster: &Cluster, catalog: &str) -> i64 {
     cluster.connect().batch_execute("SELECT lumina.stop_workers()").expect("workers stop");
     submit(&mut cluster.connect_to("postgres", "curator"), catalog)
@@ -78,14 +78,15 @@ pub(crate) fn text(session: &mut Client, statement: &str) -> String {
     row.get::<_, Option<String>>(0).unwrap_or_default()
 }
 
-/// What an error is, with what it says.
+/// The SQLSTATE and the text of an error.
 pub(crate) fn told(error: &Error) -> (String, String) {
     let Some(error) = error.as_db_error() else { panic!("the session is gone: {error}") };
     let parts = [Some(error.message()), error.detail(), error.hint()];
     (error.code().code().to_owned(), parts.into_iter().flatten().collect::<Vec<_>>().join(" / "))
 }
 
-/// What becomes of a statement, which is rolled back: `ok`, `none` for a query without rows, or the SQLSTATE of its error.
+/// The outcome of a statement, which is rolled back: `ok`, `none` for a query without rows, or the SQLSTATE of its
+/// error.
 pub(crate) fn outcome(session: &mut Client, statement: &str) -> String {
     let mut transaction = session.transaction().expect("BEGIN");
     match transaction.query(statement, &[]) {
@@ -95,8 +96,8 @@ pub(crate) fn outcome(session: &mut Client, statement: &str) -> String {
     }
 }
 
-/// A job of `holiday`'s that has been claimed and does not get on: of a server with `lumina.concurrent_searches` = 1, whose
-/// only place somebody else's search holds until it is let go.
+/// A job of `holiday` that has been claimed and does not progress: on a server with `lumina.concurrent_searches` = 1,
+/// whose only place another search holds until it is released.
 pub(crate) struct Stuck {
     gate: Client,
     search: Option<std::thread::JoinHandle<()>>,
@@ -109,7 +110,7 @@ impl Stuck {
         gate.batch_execute("SELECT pg_advisory_lock(77)").expect("a lock");
         let mut session = cluster.connect();
         let search = std::thread::spawn(move || {
-            // It has read more than work_mem by then, and so has the place.
+            // It has read more than work_mem by then, and so holds the place.
             let held = "SELECT * FROM phash_pairs('TABLE held UNION ALL
                 SELECT 0, phash ''0000000000000000'' FROM pg_advisory_lock_shared(77)', 0)";
             session.batch_execute("SET work_mem = '64kB'").expect("a setting");
@@ -124,7 +125,7 @@ impl Stuck {
         Stuck { gate, search: Some(search), job }
     }
 
-    /// Lets the job get on; returns its state in the end, with the error's code.
+    /// Lets the job continue; returns its final state, with the error's code.
     pub(crate) fn let_go(mut self) -> String {
         self.gate.batch_execute("SELECT pg_advisory_unlock(77)").expect("a lock is given back");
         if let Some(search) = self.search.take() {
@@ -134,7 +135,7 @@ impl Stuck {
     }
 }
 
-/// The state of a job when it has ended, with the code of its error.
+/// The state of a job at its end, with the code of its error.
 pub(crate) fn end_of(session: &mut Client, job: i64) -> String {
     let ended = format!("SELECT (ended_at IS NOT NULL)::text FROM lumina.jobs WHERE id = {job}");
     wait_until("the job ends", || text(session, &ended) == "true");

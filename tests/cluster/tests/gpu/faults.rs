@@ -1,11 +1,11 @@
-//! What goes wrong: each time the statement has the CPU's rows, or an error that says why, and the next one works.
+//! Faults: each time the statement returns the CPU's rows, or an error with the reason, and the next one works.
 
 use super::{MANY, NOTICE, SEARCH, digest, info, kill, make_fast, process, server};
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::gpu::Card;
 
-/// Every function of the driver that is called between the start of the process and the end of a search.
+/// Every driver function that is called between the start of the process and the end of a search.
 const CALLS: [&str; 18] = [
     "cuDriverGetVersion",
     "cuDeviceGetCount",
@@ -40,8 +40,8 @@ fn end_process(cluster: &Cluster) {
     reset(cluster);
 }
 
-/// Each call fails once: the first one, while the device is opened, is an error with its reason; a later one, in a
-/// search, makes the CPU go on.
+/// Each call fails once: during the opening of the device this is an error with its reason; later, in a search, the CPU
+/// continues.
 #[test]
 fn each_call_fails_once() {
     let card = Card::new("");
@@ -65,12 +65,11 @@ fn each_call_fails_once() {
             searching += usize::from(second != wanted);
         }
     }
-    // Where there is no room to collapse equal hashes the CPU does that, and nobody need know.
+    // If there is no room to collapse equal hashes, the CPU does that silently.
     assert!(opening > 20 && searching > 4, "{opening} {searching}");
 }
 
-/// No room to collapse equal hashes, but for the search: the CPU does the first, the device the second, and nobody need
-/// know.
+/// Room for the search, but not to collapse equal hashes: the CPU collapses, the device searches, silently.
 #[test]
 fn no_room_to_collapse() {
     let card = Card::new("memory 3900000");
@@ -82,13 +81,13 @@ fn no_room_to_collapse() {
     assert!(found.ends_with(&wanted) && !found.contains(NOTICE), "{found}");
     assert!(found.contains("no room on the GPU to collapse equal hashes"), "{found}");
     assert_eq!(info(&cluster, "searches, failures"), "1|0");
-    // With room for both nothing is said.
+    // With room for both there is no message.
     card.set("");
     let found = digest(&cluster, "cuda; SET client_min_messages = debug1", groups);
     assert!(found.ends_with(&wanted) && !found.contains("no room"), "{found}");
 }
 
-/// The device is lost in the middle: the CPU goes on, and the next search gets a new process.
+/// The device is lost in mid-search: the CPU continues, and the next search gets a new process.
 #[test]
 fn sticky_errors() {
     let card = Card::new("");
@@ -110,7 +109,7 @@ fn sticky_errors() {
     }
 }
 
-/// The device is lost when pairs of a first band have come already: they count for nothing, towards a limit neither.
+/// The device is lost after pairs of a first band have arrived: they are dropped, and do not count towards a limit.
 #[test]
 fn lost_after_some_results() {
     let card = Card::new("");
@@ -136,7 +135,7 @@ fn lost_after_some_results() {
     }
 }
 
-/// Three failures within an hour, and nobody tries any more: `auto` keeps silent, `cuda` says why.
+/// After three failures within an hour there are no more attempts: `auto` is silent, `cuda` gives the reason.
 #[test]
 fn left_alone() {
     let card = Card::new("slow 20ms");
@@ -163,8 +162,8 @@ fn left_alone() {
     assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
 }
 
-/// No driver, one that is too old, no device, one that is too old: an error with the reason, or silence; and nobody
-/// tries again before a superuser says so.
+/// No driver, one that is too old, no device, one that is too old: an error with the reason, or silence; and no further
+/// attempt before a superuser allows it.
 #[test]
 fn nothing_to_use() {
     let card = Card::new("");
@@ -183,7 +182,7 @@ fn nothing_to_use() {
     card.install(false);
     let (driver, card_is_old) = ("Install or update the driver", "SET lumina.device = auto");
     unusable("no usable CUDA driver: libcuda.so.1 cannot be opened", driver);
-    // It is there now, and still nobody tries.
+    // It is available now, and still not tried.
     card.install(true);
     assert!(digest(&cluster, "cuda", SEARCH).contains("libcuda.so.1 cannot be opened"));
     for (lines, reason, hint) in [
@@ -200,7 +199,7 @@ fn nothing_to_use() {
     assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
 }
 
-/// A process that fails as it starts is started once, and is a failure that everybody hears of.
+/// A process that fails at its start is started once, and the failure is reported to all sessions.
 #[test]
 fn a_start_that_fails() {
     let card = Card::new("fail cuStreamCreate 1 304");
@@ -209,7 +208,7 @@ fn a_start_that_fails() {
     let reason = "ERROR:  the GPU cannot be used: cuStreamCreate failed with the driver's error 304";
     assert!(refused.contains(reason), "{refused}");
     assert_eq!(info(&cluster, "state, failures"), "not tried|1");
-    // A large search under `auto` goes on on the CPU. The record says that the device is fast.
+    // A large search under `auto` continues on the CPU. The record says that the device is fast.
     card.set("");
     assert!(!digest(&cluster, "cuda", SEARCH).contains("ERROR"));
     make_fast(&cluster);
@@ -220,7 +219,7 @@ fn a_start_that_fails() {
     assert!(found.starts_with(NOTICE) && found.ends_with(&wanted), "{found}");
 }
 
-/// Others fill the card: that is no fault, and passes.
+/// Others fill the card: that is no fault, and temporary.
 #[test]
 fn a_full_card() {
     let card = Card::new("other-context-full");

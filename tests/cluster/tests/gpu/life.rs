@@ -1,4 +1,4 @@
-//! The process: started once, ended in every way, in no way of the server.
+//! The process: started once, ended in every way, including every end of the server.
 
 use super::{NOTICE, SEARCH, digest, info, is_there, kill, process, server};
 use lumina_cluster::cluster::{Shutdown, wait_until};
@@ -7,7 +7,7 @@ use lumina_cluster::installation::programs;
 use lumina_cluster::{catalog, sessions};
 use std::time::{Duration, Instant};
 
-/// Eight sessions at once start one process, which ends when nobody has searched, and starts again.
+/// Eight concurrent sessions start one process, which ends when idle, and starts again.
 #[test]
 fn one_for_all() {
     let card = Card::new("");
@@ -28,12 +28,12 @@ fn one_for_all() {
         wait_until("nobody serves", || info(&cluster, "state") == "stopped");
     }
     assert_eq!(info(&cluster, "failures"), "0");
-    // The worker that had it is gone as well.
+    // Its background worker has exited as well.
     let workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'lumina gpu'";
     wait_until("no worker is left", || cluster.sql("postgres", workers).trim() == "0");
 }
 
-/// Without a place for its worker it is an error that says so, or the CPU.
+/// Without a slot for its worker there is an error that says so, or the CPU searches.
 #[test]
 fn no_place() {
     let card = Card::new("");
@@ -44,7 +44,7 @@ fn no_place() {
     assert_eq!(digest(&cluster, "auto", SEARCH), digest(&cluster, "cpu", SEARCH));
 }
 
-/// A search is cancelled within a second, by the user and by a time limit; the process goes on.
+/// A search is cancelled within a second, by the user and by a timeout; the process continues.
 #[test]
 fn cancelled() {
     let card = Card::new("");
@@ -103,7 +103,7 @@ fn killed_in_the_middle() {
                 }
                 search.join().unwrap()
             });
-            // Once more on the GPU where nothing had come yet, or on the CPU.
+            // Repeated on the GPU if nothing had arrived yet, or continued on the CPU.
             assert!(found == wanted || (found.starts_with(NOTICE) && found.ends_with(&wanted)), "{call}: {found}");
             was_killed
         });
@@ -129,7 +129,7 @@ fn killed_in_the_middle() {
     assert!(results[0].is_some() && results[0] == results[1], "{results:?}");
 }
 
-/// However the server ends, the process ends with it; a crash of a session ends it too, and the killed worker.
+/// However the server ends, the process ends with it; also after a crash of a session or a kill of the worker.
 #[test]
 fn it_ends_with_the_server() {
     let card = Card::new("");
@@ -168,7 +168,7 @@ fn it_ends_with_the_server() {
     wait_until("the process is gone", || !is_there(second));
     wait_until("the server is back", || cluster.try_connect().is_some());
     assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
-    // The worker is told to end, which is no failure.
+    // The worker is terminated, which is no failure.
     let third = process(&cluster);
     cluster.sql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'lumina gpu'");
     wait_until("the process is gone", || !is_there(third));
@@ -194,7 +194,7 @@ fn on_a_standby() {
     assert_ne!(process(&standby), process(&cluster));
 }
 
-/// The process has no shared memory of Postgres's, and none of its files.
+/// The process has no shared memory of Postgres, and none of its files.
 #[test]
 fn it_has_nothing_of_the_servers() {
     let card = Card::new("");
@@ -209,7 +209,7 @@ fn it_has_nothing_of_the_servers() {
         maps.lines().filter(ours).map(str::to_owned).collect::<Vec<_>>()
     };
     assert!(shared(&postmaster).iter().any(|line| line.contains("PostgreSQL")) && shared(&postmaster).len() > 1);
-    // The word that it shares with its worker is all.
+    // Only the word that it shares with its worker.
     assert_eq!(shared(&maps).len(), 1, "{maps}");
     let files = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
     let names: Vec<String> =
@@ -219,7 +219,7 @@ fn it_has_nothing_of_the_servers() {
     assert!(names.len() < 12, "{names:?}");
 }
 
-/// A job is cancelled while the process starts, which takes this driver a minute.
+/// A job is cancelled during the start of the process, which takes this driver a minute.
 #[test]
 fn cancelled_at_the_start() {
     let card = Card::new("slow 3000ms");
@@ -235,7 +235,7 @@ fn cancelled_at_the_start() {
     assert_eq!(info(&cluster, "state"), "starting", "it has waited");
 }
 
-/// The library of the extension loads where there is nothing of CUDA.
+/// The extension's library loads without CUDA.
 #[test]
 fn it_links_nothing_of_cuda() {
     let folder = std::process::Command::new(programs().join("pg_config")).arg("--pkglibdir").output().unwrap();
@@ -245,7 +245,7 @@ fn it_links_nothing_of_cuda() {
     assert!(linked.contains("libc.so") && !linked.contains("cuda") && !linked.contains("nvidia"), "{linked}");
 }
 
-/// While the process starts, and however long that takes, `auto` does what the CPU can do meanwhile.
+/// While the process starts, however long that takes, `auto` uses the CPU.
 #[test]
 fn auto_does_not_wait() {
     let card = Card::new("slow 3000ms");

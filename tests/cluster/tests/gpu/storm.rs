@@ -1,4 +1,4 @@
-//! Faults at random, again and again, and kills under load.
+//! Random faults, repeatedly, and kills under load.
 
 use super::{NOTICE, digest, info, kill, server};
 use lumina_cluster::Random;
@@ -19,7 +19,7 @@ fn rows(session: &mut Client) -> i64 {
     session.query_one(&format!("SELECT count(*) FROM {SMALL}"), &[]).unwrap().get(0)
 }
 
-/// One session, and a fault of any kind in every other statement: each has all rows, and nothing is left at the end.
+/// One session, and a random fault in every other statement: each returns all rows, and nothing is left at the end.
 #[test]
 fn random_faults() {
     const CALLS: [&str; 7] = [
@@ -74,14 +74,14 @@ fn random_faults() {
     assert_eq!(files(&mut session), before, "descriptors");
     let report = card.report_now("", "end", || assert_eq!(rows(&mut session), wanted));
     assert!(report.faults.is_empty(), "{report:?}");
-    // The memory of the last search, which the next one gets, and that for transfers.
+    // The memory of the last search, which the next one reuses, and that for transfers.
     assert!(
         report.alive["allocations"] <= 1 && report.alive["pinned"] <= 1 && report.alive["contexts"] == 1,
         "{report:?}"
     );
 }
 
-/// The process is killed again and again under eight sessions, which never see anything but all rows.
+/// The process is killed repeatedly under eight sessions, which always get all rows.
 #[test]
 fn kills_under_load() {
     let card = Card::new("slow 5ms");

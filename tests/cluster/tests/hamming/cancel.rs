@@ -1,4 +1,4 @@
-//! Whatever takes long is cancelled in the middle: it ends at once, holds nothing, and the index is as it should be.
+//! Every long operation is cancelled half-way: it ends at once, holds nothing, and the index is intact.
 
 use super::world::{Hashes, assert_well, check, compare_all, compare_some, copy, each, fill, value, world};
 use lumina_cluster::Cluster;
@@ -8,18 +8,18 @@ use lumina_cluster::report::{number, say};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// More than the second that is promised: the machine may be busy.
+/// More than the promised second: the machine may be busy.
 const SOON: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
-    /// As psql does on Ctrl-C.
+    /// Like psql on Ctrl-C.
     Cancel,
     Timeout,
     Terminate,
 }
 
-/// Runs a statement and ends it after `moment`. Returns whether it was ended, and how soon.
+/// Runs a statement and cancels it after `moment`. Returns whether it was cancelled, and how soon it ended.
 fn end(
     cluster: &Cluster,
     admin: &mut Client,
@@ -60,7 +60,7 @@ fn end(
             true
         }
     };
-    // Nothing is held, whether or not the session is still there.
+    // No locks are held, whether or not the session still exists.
     let mut held = Vec::new();
     wait_until("everything is given back", || {
         let locks = "SELECT locktype || ' ' || mode FROM pg_locks WHERE pid = $1";
@@ -76,7 +76,7 @@ fn end(
     (was_ended, ended.saturating_duration_since(sent))
 }
 
-/// Ends a statement at several moments of the time it takes, and looks at the index after each.
+/// Cancels a statement at several moments of its duration, and checks the index after each.
 struct Ending<'a> {
     cluster: &'a Cluster,
     admin: &'a mut Client,
@@ -84,7 +84,7 @@ struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// `prepare` makes the ground, undoing what a statement that was not ended has done.
+    /// `prepare` sets up the table, undoing the effect of a statement that was not cancelled.
     fn at_every_moment(&mut self, settings: &str, prepare: &str, statement: &str, look: impl Fn(&mut Client)) {
         each(self.admin, prepare);
         let mut session = self.cluster.connect();
@@ -134,7 +134,7 @@ fn everything_that_takes_long() {
             "DROP INDEX IF EXISTS t_h",
             "CREATE INDEX t_h ON t USING hamming (h)",
             |admin| {
-                // It may have come to its end just before.
+                // It may have finished just before.
                 if value(admin, "SELECT count(*) FROM pg_class WHERE relname = 't_h'") == "0" {
                     none(admin)
                 } else {
@@ -159,7 +159,7 @@ fn everything_that_takes_long() {
     ending.at_every_moment("SET enable_seqscan = off; SET enable_indexscan = off", "", &everything, |_| {});
     // Checks.
     ending.at_every_moment("", "", "SELECT hamming_index_check('t_h', true)", whole);
-    // Inserts with all that they bring along, merges, vacuums.
+    // Inserts with their merges, merges, vacuums.
     ending.at_every_moment("", "DELETE FROM t WHERE id >= 1000000", "INSERT INTO t SELECT * FROM more", whole);
     ending.at_every_moment(
         "",
@@ -174,14 +174,14 @@ fn everything_that_takes_long() {
         whole,
     );
     say(&format!("cancelled: the slowest ended after {:?}: {}", ending.slowest.0, ending.slowest.1));
-    // What was ended is done by whoever comes next.
+    // The next session does what was cancelled.
     each(&mut admin, "VACUUM t; SELECT hamming_index_merge('t_h')");
     check(&mut admin, "t_h");
     compare_all(&mut admin, "t", &center);
     assert_well(&cluster);
 }
 
-/// A build says how far it is. It is looked at again and again, and on a busy machine not in every phase of one build.
+/// A build reports its progress. It is sampled repeatedly; on a busy machine one build does not show every phase.
 #[test]
 fn progress_is_told() {
     const LINES: [&str; 2] =

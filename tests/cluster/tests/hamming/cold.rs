@@ -1,12 +1,12 @@
-//! Pages that are neither in shared buffers nor in the system's cache: searches wait for them, and prefetch what comes next.
-//! Rows alone are looked at: what is prefetched, and when, is a test of `crates/index`.
+//! Pages that are neither in shared buffers nor in the system's cache: searches wait for them, and prefetch the next
+//! ones. Only results are compared: `crates/index` tests what is prefetched, and when.
 
 use super::world::{Hashes, check, compare_both, each, fill, some_searches, value, world_with};
 use lumina_cluster::Cluster;
 use lumina_cluster::installation::system_program;
 use lumina_cluster::postgres::Client;
 
-/// Drops what the system keeps of an index. Where its files are in memory anyway, nothing is to be dropped.
+/// Evicts an index from the system's cache. Does nothing if its files are in memory anyway.
 fn chill(cluster: &Cluster, session: &mut Client, index: &str) {
     let file = cluster.data().join(value(session, &format!("SELECT pg_relation_filepath('{index}')")));
     let file = file.display();

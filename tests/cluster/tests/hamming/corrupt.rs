@@ -1,5 +1,6 @@
-//! Damaged files: bytes changed, pages zeroed, exchanged, cut off. What reads them says which block of which index, and to
-//! REINDEX; or it finds what a sequential scan finds, because it does not read them. Never less, never a crash.
+//! Damaged files: bytes changed, pages zeroed, exchanged, truncated. A reader reports the block and the index, and a
+//! hint to REINDEX; or it finds what a sequential scan finds, because it does not read the damage. Never less, never a
+//! crash.
 
 use super::world::{
     Hashes, Search, Way, assert_well, check, compare_all, compare_some, copy, each, fill, value, world, world_with,
@@ -10,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 const PAGE: usize = 8192;
-/// Where a page says what it is: see `lumina_index::page`.
+/// The offset of the kind in a page: see `lumina_index::page`.
 const KIND: usize = PAGE - 6;
 const VERSION: usize = PAGE - 2;
 
@@ -20,28 +21,28 @@ const KINDS: [(&str, u8); 6] =
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Damage {
-    /// One bit of one byte that is ours.
+    /// One bit of one byte of ours.
     Bit,
     /// A few bytes.
     Bytes,
-    /// One byte of Postgres's own header, past the LSN.
+    /// One byte of Postgres's page header, after the LSN.
     Header,
     Zeros,
     Noise,
     Version,
-    /// The second half of a write that never came.
+    /// A torn write: the second half is missing.
     Torn,
-    /// Exchanged with another page of its kind, or any other.
+    /// Exchanged with another page, of its kind or not.
     Exchanged,
-    /// Another page in its place.
+    /// Overwritten with another page.
     Overwritten,
-    /// The file ends here.
+    /// The file is truncated here.
     CutOff,
 }
 
 use Damage::{Bit, Bytes, CutOff, Exchanged, Header, Noise, Overwritten, Torn, Version, Zeros};
 
-/// Damages a page of some kind. Returns the blocks that are no longer what they were; none where there is no such page.
+/// Damages a page of some kind. Returns the damaged blocks; none if there is no such page.
 fn damage(file: &mut Vec<u8>, kind: u8, how: Damage, random: &mut Random) -> Vec<usize> {
     let blocks = file.len() / PAGE;
     let of_kind = |file: &[u8], kind| (0..blocks).filter(|block| file[block * PAGE + KIND] == kind).collect::<Vec<_>>();
@@ -57,7 +58,7 @@ fn damage(file: &mut Vec<u8>, kind: u8, how: Damage, random: &mut Random) -> Vec
     };
     match how {
         Bit => {
-            // Where something stands: between the entries there is nothing to damage, and that is found, too.
+            // Where data is stored: between the entries there is nothing to damage; a change there is found, too.
             let byte = 24 + random.below((PAGE - 24) as u64) as usize;
             file[at + byte] ^= 1 << random.below(8);
         }
@@ -94,13 +95,13 @@ fn damage(file: &mut Vec<u8>, kind: u8, how: Damage, random: &mut Random) -> Vec
     vec![block]
 }
 
-/// Looks that an error is the one of a damaged page: which block, which index, what to do.
+/// Asserts that an error reports a damaged page: block, index, hint.
 fn assert_told(error: &Error, index: &str, blocks: &[usize], what: &str) {
     let error = error.as_db_error().unwrap_or_else(|| panic!("{what}: {error:?}"));
     let (message, hint) = (error.message(), error.hint().unwrap_or_default());
     let told = format!("{} {message} HINT {hint}", error.code().code());
     if error.code().code() == "XX001" {
-        // Postgres's own look at its header, or at the length of the file, comes first.
+        // Postgres's own check of the header, or of the file's length, comes first.
         assert!(
             message.contains("invalid page in block") || message.contains("could not read block"),
             "{what}: {told}"
@@ -127,7 +128,7 @@ fn assert_told(error: &Error, index: &str, blocks: &[usize], what: &str) {
     );
 }
 
-/// Compares, unless the server says that a page is damaged. Returns whether it did.
+/// Compares, unless the server reports a damaged page. Returns whether it did.
 fn look(session: &mut Client, search: &Search, way: Way, index: &str, blocks: &[usize], what: &str) -> bool {
     match search.try_compare(session, way) {
         Ok(_) => false,
@@ -146,7 +147,7 @@ struct Patient {
     blocks: Vec<usize>,
 }
 
-/// Damages many indexes of one server while it is down: of all ways to do so one in `share`.
+/// Damages many indexes of a stopped server: one in `share` of all kinds of damage.
 fn infect(cluster: &Cluster, session: &mut Client, seed: u64, share: usize) -> Vec<Patient> {
     let mut random = Random(seed);
     let mut patients = Vec::new();
@@ -157,7 +158,7 @@ fn infect(cluster: &Cluster, session: &mut Client, seed: u64, share: usize) -> V
         }
     }
     for (number, (name, kind, how)) in plans.into_iter().enumerate().step_by(share) {
-        // One in two is of hashes that are wide.
+        // Every second one has wide hashes.
         let (table, bits) = (format!("p{number}"), if number % 2 == 0 { 64 } else { 256 });
         let template = format!("template{bits}");
         each(
@@ -206,7 +207,7 @@ fn damage_is_told() {
     suffer(&cluster, session, 1);
 }
 
-/// Where Postgres looks at the sums of pages, searches do not.
+/// If Postgres verifies page checksums, searches do not.
 #[test]
 fn damage_is_told_with_checksums() {
     let (cluster, _) = world();
@@ -216,9 +217,9 @@ fn damage_is_told_with_checksums() {
     suffer(&cluster, session, 7);
 }
 
-/// Without data checksums a session looks at a page when it brings it in, and when it meets it in another buffer: what is
-/// damaged under a running server is told by a session that has used the page before, by one that never has, and again
-/// by both.
+/// Without data checksums a session verifies a page when it reads it in, and when it finds it in another buffer: damage
+/// under a running server is reported by a session that has used the page before, by one that never has, and again by
+/// both.
 #[test]
 fn damage_is_told_while_the_server_runs() {
     let (cluster, _) = world_with(&[("shared_buffers", "1MB")]);
@@ -229,7 +230,7 @@ fn damage_is_told_while_the_server_runs() {
     fill(&mut used, "other", &mut Hashes::new(64, 95), 20_000);
     each(&mut used, "CREATE INDEX t_h ON t USING hamming (h); CREATE INDEX other_h ON other USING hamming (h)");
     compare_some(&mut used, "t", 64, &mut hashes);
-    // The whole of the index, which is larger than the buffers: none of its pages is left there in a changed state.
+    // The whole index, which is larger than the buffers: no dirty page of it stays there.
     each(&mut used, "CHECKPOINT");
     compare_all(&mut used, "other", &hashes.center());
     let path = cluster.data().join(value(&mut used, "SELECT pg_relation_filepath('t_h')"));
@@ -239,7 +240,7 @@ fn damage_is_told_while_the_server_runs() {
         let mut page = [0; PAGE];
         file.read_exact_at(&mut page, (block * PAGE) as u64).unwrap();
         if page[KIND] == 5 {
-            // A bit of an entry: nothing but the checksum tells.
+            // A bit of an entry: only the checksum detects it.
             page[24 + block % 64] ^= 1 << (block % 8);
             file.write_all_at(&page, (block * PAGE) as u64).unwrap();
             blocks.push(block);
@@ -282,7 +283,7 @@ fn suffer(cluster: &Cluster, mut session: Client, share: usize) {
             let search = Search::nearest(table, &hashes.center(), (radius == 5).then_some(10));
             was_told |= look(&mut session, &search, Way::Index, &index, blocks, what);
         }
-        // Whoever writes says the same, or has done it.
+        // A writing session reports the same, or has succeeded.
         for statement in [
             format!("INSERT INTO {table} SELECT id + 100000000, h, n FROM {table} WHERE id % 100 = 1"),
             format!("VACUUM {table}"),
@@ -301,8 +302,8 @@ fn suffer(cluster: &Cluster, mut session: Client, share: usize) {
                 assert_told(&error, &index, blocks, &format!("{what}: check"));
                 was_told = true;
             }
-            // Postgres's header may say anything, as long as Postgres can read it. A merge may have replaced what was damaged
-            // and never needed.
+            // Postgres's header may contain anything that Postgres can read. A merge may have replaced the damaged page
+            // without needing it.
             Ok(()) => assert!(*how == Header || was_told, "the check has not found {what}"),
         }
         told += usize::from(was_told);

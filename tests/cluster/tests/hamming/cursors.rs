@@ -1,5 +1,4 @@
-//! What is read while the index changes: cursors in every form, old snapshots, rows that are locked, serializable
-//! transactions.
+//! Reads while the index changes: cursors of every form, old snapshots, locked rows, serializable transactions.
 
 use super::world::{Hashes, Row, Search, Way, check, copy, each, explain, fill, rows, value, world};
 use lumina_cluster::Cluster;
@@ -31,7 +30,7 @@ fn fetch_move_and_hold() {
             "BEGIN; DECLARE c SCROLL CURSOR FOR {nearest}; DECLARE d NO SCROLL CURSOR FOR {nearest}"
         ))
         .unwrap();
-    // Wherever a scrolling cursor goes, its rows are the same ones.
+    // A scrolling cursor returns the same rows at each position.
     let mut at = 0i64;
     let total = all.len() as i64;
     for _ in 0..60 {
@@ -63,7 +62,7 @@ fn fetch_move_and_hold() {
         }
         assert_eq!(found, all[range.start as usize..range.end as usize], "{statement}");
     }
-    // One that cannot scroll says so.
+    // A cursor that cannot scroll reports that.
     let mut found = rows(&mut session, "FETCH 10 FROM d").unwrap();
     found.extend(rows(&mut session, "FETCH ALL FROM d").unwrap());
     assert_eq!(found, all);
@@ -74,7 +73,7 @@ fn fetch_move_and_hold() {
     each(&mut session, "COMMIT; DELETE FROM t WHERE id % 2 = 0; VACUUM t; SELECT hamming_index_merge('t_h')");
     assert_eq!(rows(&mut session, "FETCH ALL FROM held").unwrap(), all[100..]);
     each(&mut session, "CLOSE held");
-    // Rows found by it can be changed where it stands.
+    // Its current row can be updated.
     each(
         &mut session,
         &format!("BEGIN; DECLARE c CURSOR FOR SELECT id FROM t WHERE phash_within(h, '{center}', 64) AND n = 3"),
@@ -88,7 +87,7 @@ fn fetch_move_and_hold() {
     check(&mut session, "t_h");
 }
 
-/// Cursors by the index and by a scan, opened in one snapshot, give the same, however much the index changes between.
+/// Cursors by index and by sequential scan, opened in one snapshot, return the same, however much the index changes.
 #[test]
 fn old_snapshots() {
     let (cluster, mut session, mut hashes) = furnished(12_000);
@@ -132,7 +131,7 @@ fn old_snapshots() {
         found[at].extend(rows(&mut session, &format!("FETCH ALL FROM index{at}")).unwrap());
         let expected = rows(&mut session, &format!("FETCH ALL FROM scan{at}")).unwrap();
         search.assert_same(&found[at], &expected);
-        // And a search that begins only now, in the snapshot from before.
+        // A search that begins only now, in the old snapshot.
         each(&mut session, BY_INDEX);
         search.assert_same(&rows(&mut session, &query(search)).unwrap(), &expected);
     }
@@ -150,7 +149,7 @@ fn query(search: &Search) -> String {
     format!("SELECT id::int8, h <~> {} FROM t {filter} {order}", search.center)
 }
 
-/// What the transaction itself changes while a cursor of its own is open is not seen by the cursor.
+/// A cursor does not see later changes of its own transaction.
 #[test]
 fn changes_of_ones_own() {
     let (_cluster, mut session, mut hashes) = furnished(3000);
@@ -173,7 +172,7 @@ fn changes_of_ones_own() {
     search.assert_same(&inside, &rows(&mut session, &query(&search)).unwrap());
     each(&mut session, "COMMIT");
     search.compare(&mut session, Way::Index);
-    // An insert that reads through the index it writes to ends, and has read what was there before.
+    // An insert that reads through the index that it writes to ends, and has read only earlier rows.
     each(
         &mut session,
         &format!("{BY_INDEX}; INSERT INTO t SELECT id + 1000000, h, n FROM t WHERE phash_within(h, '{center}', 30)"),
@@ -182,7 +181,7 @@ fn changes_of_ones_own() {
     check(&mut session, "t_h");
 }
 
-/// A row that moved out of the ball, or away, while a locking query waited for it is looked at again.
+/// A row that left the ball, or was deleted, while a locking query waited for it is rechecked.
 #[test]
 fn rows_that_change_while_they_are_waited_for() {
     let (cluster, mut session, _) = furnished(100);
@@ -217,7 +216,7 @@ fn rows_that_change_while_they_are_waited_for() {
     }
 }
 
-/// Two transactions that each look whether something near is there, and add it: one of them must fail.
+/// Two transactions that each search for something near, and add it: one of them must fail.
 #[test]
 fn serializable_transactions() {
     let (cluster, mut a, _) = furnished(100);

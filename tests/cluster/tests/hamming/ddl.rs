@@ -1,4 +1,4 @@
-//! Every kind of table and index, and what is done to them.
+//! Every kind of table and index, under DDL.
 
 use super::world::{
     Hashes, Search, Way, assert_well, check, compare_all, compare_both, compare_some, copy, each, explain, fill, hex,
@@ -23,7 +23,8 @@ fn partial() {
             compare_both(session, &Search::nearest("t", &center, Some(radius * 10 + 1)).and("n < 4"));
         }
         compare_both(session, &Search::nearest("t", &hashes.center(), None).and("n < 4"));
-        // A condition that the predicate answers alone: rows of NULL hashes too, and no scan of an index that leaves them out.
+        // A condition that the predicate implies alone: includes NULL hashes, and must not scan an index that omits
+        // them.
         for count in ["SELECT count(*) || ' ' || count(h) FROM t WHERE n < 4", "SELECT count(*) FROM t WHERE n < 4"] {
             each(session, "SET enable_seqscan = on; SET enable_indexscan = off; SET enable_bitmapscan = off");
             let expected = value(session, count);
@@ -38,7 +39,7 @@ fn partial() {
             }
             each(session, "RESET ALL");
         }
-        // And one that it does not imply.
+        // A condition that the predicate does not imply.
         let plan = explain(session, "SELECT * FROM t WHERE n < 5 AND h <@ phash_ball('c3a1f0e00f1e3c78', 1)").unwrap();
         assert!(!plan.contains("t_h"), "{plan}");
         check(session, "t_h");
@@ -50,7 +51,7 @@ fn partial() {
     look(&mut session, &mut hashes);
 }
 
-/// Columns without a width, and hashes that are nowhere but in the index.
+/// Columns without a width, and expressions that are stored only in the index.
 #[test]
 fn expressions() {
     let (_cluster, mut session) = world();
@@ -87,11 +88,11 @@ fn expressions() {
         compare_both(&mut session, &search);
         compare_both(&mut session, &Search { ordered: true, limit: Some(5), ..search });
     }
-    // What the expression gives is sampled, so that rows are estimated.
+    // The expression's values are sampled, so that rows are estimated.
     let known =
         value(&mut session, "SELECT count(*) FROM pg_stats WHERE tablename IN ('t_h', 'words_h') AND n_distinct <> 0");
     assert_eq!(known, "2");
-    // A hash that does not fit is refused when it comes, and by a new index when it is there.
+    // A hash of a wrong width is refused on insert, and by a new index on existing rows.
     for (statement, code) in [
         ("INSERT INTO t VALUES (9999999, 'abcd', 1)", "22026"),
         (
@@ -192,7 +193,7 @@ fn concurrently() {
                     let first = next.fetch_add(20, Ordering::AcqRel);
                     copy(&mut session, "t", &hashes.rows(first, 20));
                     let near = hex(&hashes.near());
-                    // Each writer its own rows: the table's locks are no matter here.
+                    // Each writer has its own rows, so that row locks do not matter.
                     each(&mut session, &format!(
                         "UPDATE t SET h = '{near}' WHERE id = {}; DELETE FROM t WHERE id = {}; UPDATE t SET n = 0 WHERE id = {}; BEGIN;
                         UPDATE t SET h = NULL WHERE id = {first}; ROLLBACK", first + 1, first + 2, first + 3
@@ -257,14 +258,13 @@ fn moved_rewritten_and_emptied() {
         compare_some(&mut session, "t", 64, &mut hashes);
         check(&mut session, "t_h");
     }
-    // Another width: the index is built anew with it.
+    // Another width: the index is rebuilt with it.
     each(&mut session, "ALTER TABLE t ALTER h TYPE phash(128) USING (h::varbit || h::varbit)::phash");
     let mut hashes = Hashes::new(128, 36);
     copy(&mut session, "t", &hashes.rows(50_000, 300));
     compare_some(&mut session, "t", 128, &mut hashes);
     check(&mut session, "t_h");
-    // No width: Postgres keeps the index as it is, since the rows stay what they are. It takes none of another width, and is not
-    // built anew.
+    // No width: Postgres keeps the index, since the rows stay the same. It accepts no other width, and is not rebuilt.
     each(&mut session, "ALTER TABLE t ALTER h TYPE phash");
     compare_all(&mut session, "t", &hashes.center());
     for (statement, code) in
@@ -282,7 +282,7 @@ fn moved_rewritten_and_emptied() {
     check(&mut session, "t_h");
 }
 
-/// Several indexes, so that there is something for each worker of a parallel vacuum.
+/// Several indexes, so that each worker of a parallel vacuum has work.
 #[test]
 fn vacuumed_in_parallel() {
     let (cluster, mut session) = world();
@@ -296,7 +296,7 @@ fn vacuumed_in_parallel() {
     assert!(text.contains("parallel vacuum worker") && text.contains("t_h"), "{text}");
     for index in ["t_h", "t_i"] {
         check(&mut session, index);
-        // What vacuum says of the index is what there is.
+        // Vacuum's statistics of the index are right.
         let tuples = value(&mut session, &format!("SELECT reltuples::int8 FROM pg_class WHERE relname = '{index}'"));
         assert_eq!(tuples, value(&mut session, "SELECT count(*) FROM t"), "{index}");
         let pages = format!(

@@ -1,4 +1,4 @@
-//! What the index finds is what a sequential scan finds: at every width, radius and skew, in every stage of a table's life.
+//! The index finds what a sequential scan finds: at every width, radius and skew, in every stage of a table's life.
 
 use super::world::{
     Hashes, Search, Way, check, compare_all, compare_both, compare_some, copy, each, explain, fill, hex, value, world,
@@ -6,7 +6,7 @@ use super::world::{
 };
 use lumina_cluster::postgres::Client;
 
-/// A table through its life, with a look at it in each stage.
+/// Takes a table through its life, with a comparison in each stage.
 fn live(session: &mut Client, bits: usize, bands: Option<usize>, (built, added): (i64, i64)) {
     let mut hashes = Hashes::new(bits, (bits * 100 + bands.unwrap_or(99)) as u64);
     let table = format!("t{bits}_{}", bands.unwrap_or(0));
@@ -15,7 +15,7 @@ fn live(session: &mut Client, bits: usize, bands: Option<usize>, (built, added):
     session.batch_execute(&format!("CREATE INDEX {table}_h ON {table} USING hamming (h) {with}")).unwrap();
     let look = |session: &mut Client, hashes: &mut Hashes| compare_some(session, &table, bits, hashes);
     look(session, &mut hashes);
-    // Into staging pages, and out of them where there are many.
+    // Into staging pages, and into runs if there are many.
     copy(session, &table, &hashes.rows(built + 1, added));
     look(session, &mut hashes);
     let near = hex(&hashes.near());
@@ -31,7 +31,7 @@ fn live(session: &mut Client, bits: usize, bands: Option<usize>, (built, added):
     look(session, &mut hashes);
     session.batch_execute(&format!("VACUUM {table}")).unwrap();
     look(session, &mut hashes);
-    // Into the room that vacuum has made, of the table and of the index.
+    // Into the space that vacuum has freed, in the table and in the index.
     copy(session, &table, &hashes.rows(10_000_000, added / 4));
     look(session, &mut hashes);
     session.batch_execute(&format!("SELECT hamming_index_merge('{table}_h')")).unwrap();
@@ -83,7 +83,7 @@ fn every_radius() {
     }
 }
 
-/// Whole tables of few values.
+/// Tables of few values.
 #[test]
 fn skews() {
     let (_cluster, mut session) = world();
@@ -134,7 +134,8 @@ fn skews() {
     }
 }
 
-/// Hits beyond `work_mem` come in several sweeps, and bitmaps become lossy; builds beyond `maintenance_work_mem` are external.
+/// Hits beyond `work_mem` take several sweeps, and bitmaps become lossy; builds beyond `maintenance_work_mem` are
+/// external.
 #[test]
 fn little_memory() {
     let (_cluster, mut session) = world();
@@ -161,10 +162,10 @@ fn little_memory() {
     }
 }
 
-/// One build over what was there, and single inserts of the same, find the same and have room in proportion.
+/// One build over existing rows and single inserts of the same rows find the same, in proportionate space.
 #[test]
 fn built_or_inserted() {
-    // Where autovacuum is off, a build leaves the table's figures alone from Postgres 18 on.
+    // With autovacuum off, a build leaves the table's statistics alone from Postgres 18 on.
     let (_cluster, mut session) = world_with(&[("autovacuum", "on"), ("autovacuum_naptime", "1d")]);
     let mut hashes = Hashes::new(64, 3);
     fill(&mut session, "t", &mut hashes, 10_000);
@@ -184,7 +185,7 @@ fn built_or_inserted() {
     };
     assert!(bytes(&mut session, "t_h") < 90.0 * 10_000.0, "{}", bytes(&mut session, "t_h"));
     assert!(bytes(&mut session, "later_h") < 2.2 * 90.0 * 10_000.0, "{}", bytes(&mut session, "later_h"));
-    // The table's own figures are set by a build, as by that of any index.
+    // A build sets the table's statistics, like that of any index.
     let tuples = value(&mut session, "SELECT reltuples::int8 FROM pg_class WHERE relname = 't'");
     assert_eq!(tuples, "10000");
     assert!(

@@ -1,4 +1,4 @@
-//! Random changes in any order, with a look after each few: the property that the whole index stands for.
+//! Random changes in any order, with a comparison after each few: the property that defines the index.
 
 use super::world::{Hashes, check, compare_some, copy, fill, hex, world};
 use lumina_cluster::postgres::Client;

@@ -1,4 +1,4 @@
-//! Servers that are killed under load, at any moment and in several ways: what comes back is whole.
+//! Servers that are killed under load, at any moment and in several ways: after recovery the index is intact.
 
 use super::load::{EAGER, Stop, Worker, assert_whole, make_tables};
 use super::world::{assert_well, world_with};
@@ -17,9 +17,9 @@ enum Way {
     Everything,
     /// SIGKILL to the postmaster alone: the others end when they notice.
     Postmaster,
-    /// SIGKILL to one session's process: the postmaster ends all others, and recovers.
+    /// SIGKILL to one backend: the postmaster ends all others, and recovers.
     Session,
-    /// A shutdown that ends everything at once.
+    /// An immediate shutdown.
     Immediate,
 }
 
@@ -33,7 +33,7 @@ fn processes(cluster: &Cluster) -> Vec<String> {
     all
 }
 
-/// Takes a server down, says so, and sees to it that it comes back.
+/// Takes a server down, sets the flag, and waits until it is up again.
 fn strike(cluster: &Cluster, way: Way, random: &mut Random, is_down: impl FnOnce()) {
     match way {
         Way::Everything => {
@@ -56,7 +56,7 @@ fn strike(cluster: &Cluster, way: Way, random: &mut Random, is_down: impl FnOnce
             let mut witness = connect(cluster);
             let Some(session) = sessions.get(random.below(sessions.len().max(1) as u64) as usize) else { return };
             drop(Command::new("kill").args(["-9", session]).output());
-            // It ends all sessions, and comes back by itself.
+            // It ends all sessions, and restarts by itself.
             wait_until("the server has noticed", || witness.batch_execute("").is_err());
         }
         Way::Immediate => cluster.stop(Shutdown::Immediate),

@@ -13,13 +13,13 @@ fn unlogged() {
     each(&mut session, "ALTER TABLE t SET UNLOGGED; CREATE INDEX t_h ON t USING hamming (h)");
     copy(&mut session, "t", &hashes.rows(5000, 1000));
     compare_some(&mut session, "t", 64, &mut hashes);
-    // An orderly stop keeps it.
+    // A clean shutdown keeps it.
     cluster.restart();
     let mut session = cluster.connect();
     assert_eq!(value(&mut session, "SELECT count(*) FROM t"), "4000");
     compare_some(&mut session, "t", 64, &mut hashes);
     check(&mut session, "t_h");
-    // A crash empties both, and both can be used at once.
+    // A crash empties both, and both are usable at once.
     cluster.kill();
     cluster.restart();
     let mut session = cluster.connect();
@@ -70,7 +70,7 @@ fn temporary() {
     assert_well(&cluster);
 }
 
-/// Where nothing is logged of a relation that is new in its transaction, its file is what survives.
+/// With no WAL for a relation created in its transaction, its file is what survives.
 #[test]
 fn new_in_its_transaction_at_wal_level_minimal() {
     let settings = [("wal_level", "minimal"), ("max_wal_senders", "0"), ("max_prepared_transactions", "5")];
@@ -114,7 +114,7 @@ fn new_in_its_transaction_at_wal_level_minimal() {
     assert_well(&cluster);
 }
 
-/// An index that is made and rolled back leaves no file; one whose server goes down leaves nothing that can be seen.
+/// An index created and rolled back leaves no file; one whose server crashes leaves nothing visible.
 #[test]
 fn made_in_vain() {
     let (cluster, mut session) = world();
@@ -136,7 +136,7 @@ fn made_in_vain() {
     each(&mut session, "ROLLBACK; CHECKPOINT");
     assert_eq!(files(&mut session), before);
     assert_eq!(value(&mut session, "SELECT count(*) FROM pg_class WHERE relname = 't_h'"), "0");
-    // The same in a subtransaction, and again in the same transaction.
+    // In a subtransaction, and again in the same transaction.
     each(
         &mut session,
         "BEGIN; SAVEPOINT a; CREATE INDEX t_h ON t USING hamming (h); ROLLBACK TO a; CREATE INDEX t_h ON t USING hamming (h); COMMIT",
@@ -153,7 +153,7 @@ fn made_in_vain() {
 }
 
 impl Search {
-    /// How many rows the index gives, in the transaction that the session is in.
+    /// How many rows the index returns, in the session's current transaction.
     fn compare_in(&self, session: &mut lumina_cluster::postgres::Client) -> usize {
         each(session, "SET LOCAL enable_seqscan = off");
         value(session, &format!("SELECT count(*) FROM {} WHERE {}", self.table, self.filter)).parse().unwrap()
@@ -182,7 +182,7 @@ fn dumped_restored_and_dropped() {
         check(&mut restored, index);
     }
     assert_eq!(value(&mut restored, "SELECT bands FROM hamming_index_stats('t_h')"), "5");
-    // The extension does not go while there is an index, unless that is wanted.
+    // DROP EXTENSION fails while there is an index, without CASCADE.
     let error = session.batch_execute("DROP EXTENSION lumina").unwrap_err();
     assert_eq!(error.code().unwrap().code(), "2BP01");
     assert!(error.as_db_error().unwrap().detail().unwrap().contains("index words_h"), "{error:?}");
@@ -210,7 +210,7 @@ fn dumped_restored_and_dropped() {
     assert_well(&cluster);
 }
 
-/// A base backup taken while rows come in is a whole server, with a whole index.
+/// A base backup taken during inserts yields a complete server and index.
 #[test]
 fn copied_while_it_is_written() {
     let (cluster, mut session) = world();

@@ -1,5 +1,5 @@
-//! Many sessions that insert, delete, update and search at once, under the most eager autovacuum: every search is compared
-//! with a sequential scan in the same snapshot.
+//! Many sessions that insert, delete, update and search concurrently, under the most aggressive autovacuum: every
+//! search is compared with a sequential scan in the same snapshot.
 
 use super::world::{
     Hashes, Search, Way, assert_well, check, compare_all, compare_some, copy, each, hex, value, world, world_with,
@@ -11,14 +11,14 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The tables, and the bits of their hashes: of wide ones a batch of staging pages is soon full.
+/// The tables, and the bits of their hashes: with wide ones a batch of staging pages fills soon.
 pub(crate) const TABLES: [(&str, usize); 2] = [("narrow", 64), ("wide", 1024)];
-/// Rows that a worker has at a time, about.
+/// Rows of a worker at a time, about.
 const ROWS: i64 = 1200;
-/// Ids are told apart by their remainder: each worker changes rows of its own, so that rows are never waited for.
+/// Ids are partitioned by their remainder: each worker changes its own rows, so there are no waits for row locks.
 const WORKERS: i64 = 16;
 
-/// Autovacuum as eager as it can be, and checkpoints that come often.
+/// The most aggressive autovacuum, and frequent checkpoints.
 pub(crate) const EAGER: [(&str, &str); 9] = [
     ("autovacuum", "on"),
     ("autovacuum_naptime", "1s"),
@@ -43,7 +43,7 @@ pub(crate) fn make_tables(session: &mut Client) {
     }
 }
 
-/// What one session does, again and again.
+/// The repeated work of one session.
 pub(crate) struct Worker {
     place: i64,
     table: &'static str,
@@ -54,7 +54,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// The worker of a number below 16.
+    /// The worker of this number, below 16.
     pub(crate) fn new(place: i64) -> Self {
         let (table, bits) = TABLES[place as usize % TABLES.len()];
         let seed = number("LUMINA_SEED", 1) * 1000 + place as u64;
@@ -76,12 +76,12 @@ impl Worker {
         text
     }
 
-    /// Goes on after an error: whether the last rows are there is unknown, and their ids are not used again.
+    /// Continues after an error: whether the last rows exist is unknown, and their ids are not reused.
     pub(crate) fn lose(&mut self) {
         self.next += 200;
     }
 
-    /// Does something, and says what. Errors are the server's; what the index finds wrongly panics.
+    /// Does something, and returns its name. Errors are the server's; wrong results of the index panic.
     pub(crate) fn step(&mut self, session: &mut Client) -> Result<&'static str, Error> {
         let table = self.table;
         if self.next - self.first > ROWS {
@@ -143,7 +143,7 @@ impl Worker {
     }
 }
 
-/// Sets a flag, also where a test unwinds: others wait for it.
+/// Sets a flag, even if a test unwinds: others wait for it.
 pub(crate) struct Stop<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -152,7 +152,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// What there is after a load: everything is in its place, and no index has grown out of bounds.
+/// Checks the state after a load: the index is complete, and no index has grown out of bounds.
 pub(crate) fn assert_whole(session: &mut Client, places: std::ops::Range<i64>) -> String {
     let mut told = String::new();
     for (table, bits) in TABLES {
@@ -172,8 +172,8 @@ pub(crate) fn assert_whole(session: &mut Client, places: std::ops::Range<i64>) -
 fn eight_sessions() {
     let (cluster, mut session) = world_with(&EAGER);
     make_tables(&mut session);
-    // To give back the end of a table, VACUUM waits five seconds for a moment when nobody uses it, and there is none: dead
-    // rows pile up meanwhile, fifteen times as many as live ones. Without, there are ten times as many vacuums.
+    // To truncate a table, VACUUM waits five seconds for an exclusive lock, and never gets it: dead rows accumulate
+    // meanwhile, fifteen times as many as live ones. Without truncation, there are ten times as many vacuums.
     for (table, _) in TABLES {
         each(&mut session, &format!("ALTER TABLE {table} SET (vacuum_truncate = off)"));
     }
@@ -204,7 +204,7 @@ fn eight_sessions() {
     });
     let told = assert_whole(&mut session, 0..8);
     say(&format!("eight sessions: {done:?}; {told}"));
-    // Size is bounded by what the tables hold at a time, not by what has passed through them.
+    // The size is bounded by the tables' size at a time, not by their total throughput.
     for (table, _) in TABLES {
         let size = |session: &mut Client| {
             value(session, &format!("SELECT pg_relation_size('{table}_h')")).parse::<f64>().unwrap()
@@ -212,14 +212,14 @@ fn eight_sessions() {
         let loaded = size(&mut session);
         each(&mut session, &format!("VACUUM {table}; REINDEX INDEX {table}_h"));
         let fresh = size(&mut session);
-        // What passes through in the time for which pages wait, and as many runs of a batch as there may be.
+        // The throughput in the time that pages wait for reuse, and the largest number of runs of a batch.
         assert!(loaded < 3.0 * fresh + 64e6, "{table}: {loaded} bytes under load, {fresh} anew");
     }
     assert_well(&cluster);
 }
 
-/// Rows that come and go leave pages that those after them take: the index is soon as long as it will ever be, and a crash
-/// costs it a third once.
+/// Rows that come and go leave pages that later ones reuse: the index soon reaches its final length, and a crash costs
+/// a third of it once.
 #[test]
 fn pages_are_taken_again() {
     let (cluster, mut session) = world();
@@ -231,8 +231,8 @@ fn pages_are_taken_again() {
     let mut pages = Vec::new();
     for round in 0..24 {
         if round == 16 {
-            // Which pages are free is not logged: the vacuum after a crash finds out. The vacuum before must not be lost
-            // itself: its end waits for no log to be written, and from Postgres 17 on the log is not written at once.
+            // Free pages are not logged: the vacuum after a crash finds them. The vacuum before must not be lost
+            // itself: its end does not wait for a WAL flush, and from Postgres 17 on the WAL is not flushed at once.
             each(&mut session, "SELECT pg_logical_emit_message(true, 'lumina', 'what was logged before is written')");
             cluster.kill();
             cluster.restart();
@@ -246,13 +246,13 @@ fn pages_are_taken_again() {
         }
     }
     assert!(pages[7] < pages[2] + 60.0, "{pages:?}");
-    // What is free is not looked for before it is a quarter of the file.
+    // Free blocks are not searched for before they are a quarter of the file.
     assert!(pages[8] < pages[7] * 4.0 / 3.0 && pages[11] < pages[8] + 60.0, "{pages:?}");
     check(&mut session, "t_h");
 }
 
-/// A transaction takes the pages that it has freed itself, and a vacuum those of the last transaction, though the horizon
-/// of all snapshots is not past them; not while another session has a snapshot of before.
+/// A transaction reuses the pages that it has freed itself, and a vacuum those of the last transaction, though the xid
+/// horizon of all snapshots is not past them; not while another session has an older snapshot.
 #[test]
 fn pages_are_taken_by_the_transaction_that_frees_them() {
     let (cluster, mut session) = world();

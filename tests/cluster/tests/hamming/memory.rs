@@ -1,4 +1,4 @@
-//! Sessions that are granted more memory than the system gives: they end with an error, or their result.
+//! Sessions that are granted more memory than the system has: they end with an error, or their result.
 
 use super::world::{Hashes, assert_well, check, compare_all, each, fill, world_with};
 use lumina_cluster::postgres::error::SqlState;
@@ -47,7 +47,7 @@ fn too_little_address_space() {
                 Ok(()) => "done",
                 Err(error) => {
                     assert_eq!(error.code(), Some(&SqlState::OUT_OF_MEMORY), "{megabytes} MB, {text}: {error:?}");
-                    // The same session goes on.
+                    // This session continues.
                     each(&mut session, "ROLLBACK; SELECT 1");
                     "53200"
                 }

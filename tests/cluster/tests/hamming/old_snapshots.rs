@@ -1,8 +1,8 @@
-//! Snapshots that are too old: Postgres 15 and 16 let VACUUM remove rows that one sees, where `old_snapshot_threshold` says so.
-//! A search by such a snapshot finds what the snapshot sees, or raises 72000 as every scan of Postgres's own does; it
+//! Snapshots that are too old: with `old_snapshot_threshold`, Postgres 15 and 16 let VACUUM remove rows that a snapshot
+//! sees. A search by such a snapshot finds what the snapshot sees, or raises 72000 like every scan of Postgres; it
 //! never finds less.
 //!
-//! The setting is a minute, its least that is real (0 has VACUUM remove nothing): the test waits for two or three.
+//! The setting is a minute, its smallest real value (0 makes VACUUM remove nothing): the test waits for two or three.
 
 use super::world::{Hashes, Row, Search, Way, assert_well, copy, each, fill, rows, value, world, world_with};
 use lumina_cluster::cluster::wait_until_within;
@@ -14,7 +14,7 @@ const TOO_OLD: &str = "72000";
 /// Rows of a page of a table, at most.
 const MOST_OF_PAGE: &str = "226";
 
-/// What a search finds; `None` where the snapshot is too old for it. The transaction goes on.
+/// The result of a search; `None` if its snapshot is too old. The transaction continues.
 fn found(session: &mut Client, way: Way, sql: &str) -> Option<Vec<Row>> {
     session.batch_execute(&format!("SAVEPOINT before; {}", way.settings())).unwrap();
     let found = rows(session, sql);
@@ -38,7 +38,7 @@ const KINDS: [(&str, &str); 5] = [
     // Staging pages that are rewritten, and those that become a run.
     ("in_staging", "TRUNCATE $; CREATE INDEX ON $ USING hamming (h)"),
     ("flushed", "TRUNCATE $; CREATE INDEX ON $ USING hamming (h)"),
-    // Nothing is left: block 0 alone has changed, and leads nowhere.
+    // Nothing is left: only block 0 has changed, and lists nothing.
     ("emptied", "CREATE INDEX ON $ USING hamming (h)"),
     // The rows are copied into another run.
     ("merged", "CREATE INDEX ON $ USING hamming (h)"),
@@ -92,7 +92,7 @@ fn nothing_is_lost_to_an_old_snapshot() {
             expected.push((way, search, rows));
         }
     }
-    // Searches that go on: what they give out after their first row was found before.
+    // Running searches: what they return after their first row was found before.
     each(&mut old, Way::Index.settings());
     let mut cursors = Vec::new();
     for (table, _) in &tables {
@@ -110,12 +110,12 @@ fn nothing_is_lost_to_an_old_snapshot() {
         each(session, &format!("DELETE FROM {table} WHERE NOT {kept}"));
     }
     wait_until_within(Duration::from_secs(600), "the rows that the old snapshot sees are removed", || {
-        // What others do moves the horizon on, a minute at a time.
+        // Other sessions' work advances the horizon, a minute at a time.
         std::thread::sleep(Duration::from_secs(1));
         each(session, "SELECT pg_current_xact_id()");
         tables.iter().all(|(table, _)| {
             each(session, &format!("VACUUM {table}"));
-            // But for what is on the two pages that cursors have pinned.
+            // Except on the two pages that cursors have pinned.
             let left = format!(
                 "SELECT entries + nulls <= (SELECT count(*) FROM {table}) + 2 * $most
                 FROM hamming_index_stats('{table}_h_idx')"
@@ -141,7 +141,7 @@ fn nothing_is_lost_to_an_old_snapshot() {
         let rest = found(&mut old, Way::Index, &format!("FETCH ALL FROM {cursor}"));
         assert_eq!(rest.map(|rows| rows.len()), None, "of {left} rows that were to come: {}", search.sql());
     }
-    // A new one finds what is left.
+    // A new snapshot finds the remaining rows.
     each(&mut old, "COMMIT");
     for (way, search, _) in expected {
         search.compare(&mut old, way);

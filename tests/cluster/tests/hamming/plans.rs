@@ -1,4 +1,4 @@
-//! When the planner takes the index, and when it leaves it alone; how many rows it expects; under row-level security.
+//! When the planner uses the index, and when it does not; how many rows it expects; under row-level security.
 
 use super::world::{Hashes, copy, each, explain, fill, value, world};
 use lumina_cluster::Cluster;
@@ -16,7 +16,7 @@ fn uniform(session: &mut Client, table: &str) {
     );
 }
 
-/// What the plan of a query says of scans, with Postgres's own settings.
+/// The scans in the plan of a query, with default settings.
 fn scans(session: &mut Client, query: &str) -> String {
     let plan = explain(session, query).unwrap();
     let scans =
@@ -36,7 +36,7 @@ fn assert_unused(session: &mut Client, query: &str) {
 
 const Q: &str = "'c3a1f0e00f1e3c78'";
 
-/// The queries that win by the index, and some that lose.
+/// Queries that the index wins, and some that it loses.
 fn assert_sensible(session: &mut Client) {
     for radius in [0, 1, 3, 5, 8, 10] {
         assert_used(session, &format!("SELECT id FROM t WHERE h <@ phash_ball({Q}, {radius})"));
@@ -50,7 +50,7 @@ fn assert_sensible(session: &mut Client) {
             &format!("SELECT id FROM t WHERE phash_within(h, {Q}, 12) ORDER BY h <~> {Q} LIMIT {limit}"),
         );
     }
-    // At half the width, 32, both take as long.
+    // At half the width, 32, both take equally long.
     for radius in [36, 40, 64] {
         assert_unused(session, &format!("SELECT id FROM t WHERE h <@ phash_ball({Q}, {radius})"));
         assert_unused(session, &format!("SELECT id FROM t WHERE phash_within(h, {Q}, {radius})"));
@@ -103,7 +103,7 @@ fn taken_when_it_wins() {
             "{query}: {plan}"
         );
     }
-    // Parameters, once nothing is known of them any more.
+    // Parameters in a generic plan, whose values are unknown.
     each(
         &mut session,
         "SET plan_cache_mode = force_generic_plan; PREPARE near(phash) AS SELECT id FROM t ORDER BY h <~> $1 LIMIT 10;
@@ -112,7 +112,7 @@ fn taken_when_it_wins() {
     assert_used(&mut session, &format!("EXECUTE near({Q})"));
     assert_used(&mut session, &format!("EXECUTE within({Q})"));
     each(&mut session, "RESET plan_cache_mode");
-    // After as many rows again, still in staging pages and young runs; before anything is analyzed, and after.
+    // After doubling the rows, still in staging pages and young runs; before ANALYZE, and after.
     each(
         &mut session,
         "INSERT INTO t SELECT i, ('x' || substr(md5(i::text), 1, 16))::bit(64)::phash, i % 100 FROM generate_series(100001, 200000) i",
@@ -142,11 +142,11 @@ fn taken_for_wide_hashes() {
     }
 }
 
-/// On hashes as photographs have them, with popular values, rows are expected within a factor of three.
+/// On photo-like hashes with popular values, row estimates are right within a factor of three.
 #[test]
 fn rows_are_expected() {
     let (_cluster, mut session) = world();
-    // As many as ANALYZE takes for its sample, so that it finds the same each time.
+    // The size of ANALYZE's sample, so that it finds the same each time.
     let hashes = lumina_sets::photo(30_000, 9);
     let rows = hashes.iter().enumerate().fold(String::new(), |mut text, (id, hash)| {
         writeln!(text, "{id}\t{hash:016x}\t1").unwrap();
@@ -167,7 +167,7 @@ fn rows_are_expected() {
             }
         }
     }
-    // Of what is rare a sample cannot know how rare it is: one in ten may be off, never the popular ones.
+    // A sample cannot know how rare a rare value is: one in ten may be off, never the popular ones.
     assert!(wrong.len() <= 11, "{wrong:#?}");
     let is_popular = |line: &str| ["00000000", "ffffffff", "80808080"].iter().any(|start| line.starts_with(start));
     let of_popular = wrong.iter().filter(|(radius, line)| *radius <= 12 && is_popular(line));
@@ -186,7 +186,7 @@ fn rows_are_expected() {
     }
 }
 
-/// Where no values are equal, joins find what the distances between bounds of the histograms tell of.
+/// Without equal values, join estimates come from the distances between histogram bounds.
 #[test]
 fn rows_of_joins_without_equal_values_are_expected() {
     let (_cluster, mut session) = world();
@@ -208,7 +208,7 @@ fn rows_of_joins_without_equal_values_are_expected() {
     }
 }
 
-/// How many rows a query was planned to find, and how many it finds; one at least.
+/// The estimated and the actual rows of a query; at least one.
 fn planned_and_found(session: &mut Client, query: &str) -> (f64, f64) {
     let explained = session.query_one(&format!("EXPLAIN (ANALYZE, FORMAT json, TIMING off) {query}"), &[]).unwrap();
     let plan: String = explained.get::<_, Json>(0).0;
@@ -236,7 +236,7 @@ impl<'a> lumina_cluster::postgres::types::FromSql<'a> for Json {
     }
 }
 
-/// Row-level security looks at a row's owner first, unless what is asked for cannot tell anything: then the index goes first.
+/// Row-level security checks a row's owner first, unless the condition is leakproof: then the index is used first.
 #[test]
 fn taken_under_row_level_security() {
     let (cluster, mut session): (Cluster, Client) = world();
@@ -270,7 +270,7 @@ fn taken_under_row_level_security() {
     assert_used(&mut reader, &format!("EXECUTE within('{center}', 3)"));
 }
 
-/// In a small table, or an empty one, a scan is as good; nothing fails.
+/// On a small or empty table, a scan is as good; nothing fails.
 #[test]
 fn small_tables() {
     let (_cluster, mut session) = world();

@@ -1,11 +1,11 @@
-//! Every shape of query that can reach the index: bitmaps with other indexes, joins, prepared statements, NULLs, several
+//! Every shape of query that can use the index: bitmaps with other indexes, joins, prepared statements, NULLs, several
 //! conditions at once.
 
 use super::world::{Hashes, Row, Search, Way, compare_both, copy, each, explain, fill, rows, value, world};
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::Client;
 
-/// A table of 4,000 rows of which some came after the index.
+/// A table of 4,000 rows, some of them inserted after the index.
 fn furnished() -> (Cluster, Client, Hashes) {
     let (cluster, mut session) = world();
     let mut hashes = Hashes::new(64, 21);
@@ -16,7 +16,7 @@ fn furnished() -> (Cluster, Client, Hashes) {
     (cluster, session, hashes)
 }
 
-/// Looks that a query gives the same with the index, which its plan must use, and without.
+/// Asserts that a query returns the same with the index, which its plan must use, and without.
 fn same(session: &mut Client, query: &str) -> usize {
     each(session, "SET enable_seqscan = off; SET enable_bitmapscan = on; SET enable_indexscan = on");
     let found = texts(session, query);
@@ -43,7 +43,7 @@ fn texts(session: &mut Client, query: &str) -> Vec<String> {
 #[test]
 fn bitmaps_with_other_indexes() {
     let (_cluster, mut session, mut hashes) = furnished();
-    // So many pages that it pays to read few of them.
+    // Enough pages that reading few of them pays.
     each(&mut session, "ALTER TABLE t SET (fillfactor = 10); VACUUM FULL ANALYZE t");
     let (a, b) = (hashes.center(), hashes.center());
     let ball = |center: &str, radius| format!("h <@ phash_ball('{center}', {radius})");
@@ -87,7 +87,7 @@ fn several_conditions_and_centers() {
         compare_both(&mut session, &Search::nearest("t", &centers[0], None).and("h IS NULL"));
         compare_both(&mut session, &Search { limit: Some(3), ..Search::ball("t", &centers[0], 40) });
     }
-    // The same with the operands of the order exchanged, and an order that the index gives only the beginning of.
+    // With the operands of ORDER BY exchanged, and an order whose prefix alone the index gives.
     let center = hashes.center();
     let by = |order: &str| format!("SELECT id, h <~> '{center}' AS distance FROM t ORDER BY {order} LIMIT 30");
     each(&mut session, "SET enable_seqscan = off; SET enable_bitmapscan = off");
@@ -162,13 +162,13 @@ fn views_functions_and_subtransactions() {
             &format!("WITH c AS (SELECT id, h FROM t) SELECT id FROM c WHERE phash_within(h, '{center}', 25)")
         ) > 0
     );
-    // In a worker, where a plan may be run whole.
+    // In a parallel worker, where a plan may run as a whole.
     let name = "SELECT name FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query')";
     let parallel = value(&mut session, name);
     session.batch_execute(&format!("SET {parallel} = on")).unwrap();
     assert!(same(&mut session, &format!("SELECT id FROM t WHERE phash_within(h, '{center}', 25)")) > 0);
     session.batch_execute(&format!("RESET {parallel}")).unwrap();
-    // What a subtransaction added is found in it, and not after it was rolled back.
+    // A subtransaction's rows are found in it, and not after its rollback.
     session.batch_execute("BEGIN").unwrap();
     let count = |session: &mut Client, radius| Search::ball("t", &center, radius).compare_now(session);
     let before = count(&mut session, 0);
@@ -191,7 +191,7 @@ fn views_functions_and_subtransactions() {
 }
 
 impl Search {
-    /// Compares inside the transaction that the session is in.
+    /// Compares inside the session's current transaction.
     fn compare_now(&self, session: &mut Client) -> usize {
         let Search { table, filter, center, .. } = self;
         let query = format!("SELECT id::int8, h <~> {center} FROM {table} WHERE {filter}");
@@ -208,7 +208,7 @@ impl Search {
     }
 }
 
-/// A NULL to search for: nothing is within any distance of it, and by distance from it all rows come in any order.
+/// A NULL centre: nothing is within any distance of it, and ordered by distance from it rows come in any order.
 #[test]
 fn null_queries() {
     let (_cluster, mut session, _) = furnished();
@@ -246,7 +246,7 @@ fn null_queries() {
     assert!(by_null.iter().all(|row| row.1.is_none()));
 }
 
-/// Generic plans learn radius and centre only when they run.
+/// Generic plans get radius and centre only when they run.
 #[test]
 fn prepared_statements() {
     let (_cluster, mut session, mut hashes) = furnished();
@@ -276,7 +276,7 @@ fn prepared_statements() {
             each(&mut session, "SET enable_seqscan = off; SET enable_indexscan = on");
         }
         if mode == "force_generic_plan" {
-            // A radius that makes no ball finds nothing, or everything; so does a scan.
+            // An invalid radius finds nothing, or everything; so does a scan.
             let mut count = |center: &str, radius: i32| session.query(&within, &[&center, &radius]).unwrap().len();
             let center = hashes.center();
             assert_eq!(count(&center, -1), 0);
@@ -287,7 +287,7 @@ fn prepared_statements() {
     }
 }
 
-/// A query of another width than the index's finds nothing; a distance from it is an error, as without the index.
+/// A query of another width than the index's finds nothing; a distance to it is an error, as without the index.
 #[test]
 fn other_widths() {
     let (_cluster, mut session, _) = furnished();

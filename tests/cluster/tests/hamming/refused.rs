@@ -1,4 +1,4 @@
-//! What is refused, and how; what the catalog says of the access method; who may call what.
+//! Refusals and their errors; the access method in the system catalogs; privileges.
 
 use super::world::{Hashes, Search, Way, compare_some, each, explain, fill, refusal, value, world};
 use lumina_cluster::postgres::Client;
@@ -32,7 +32,7 @@ fn indexes_that_cannot_be() {
     ] {
         refused(session, &on(&format!("(h) WITH ({with})")), code, "", "");
     }
-    // More bands than the hash has bits, which only the column can tell.
+    // More bands than the hash has bits, which only the column determines.
     refused(session, &on("(small) WITH (bands = 9)"), "22023", "bands", "");
     refused(session, &on("(n)"), "42704", "no default operator class", "");
     refused(session, &on("(h text_ops)"), "42704", "operator class", "");
@@ -49,7 +49,7 @@ fn indexes_that_cannot_be() {
     refused(session, "CLUSTER t USING t_h", "0A000", "cannot cluster", "");
     refused(session, "ALTER TABLE t CLUSTER ON t_h", "0A000", "cannot cluster", "");
     refused(session, "ALTER INDEX t_h SET (bands = 65)", "22023", "bands", "");
-    // With a class that lacks the operators nothing is ever looked for, and the class is known to be wrong.
+    // A class that lacks the operators is never used by searches, and amvalidate rejects it.
     each(session, "CREATE OPERATOR CLASS lacking FOR TYPE phash USING hamming AS STORAGE phash");
     assert_eq!(value(session, "SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'lacking'"), "false");
     drop(session.batch_execute("CREATE INDEX t_l ON t USING hamming (h lacking)"));
@@ -62,7 +62,7 @@ fn indexes_that_cannot_be() {
     refused(session, "CREATE INDEX ON t USING hamming (k foreign_ops)", "42P17", "operator class", "phash_hamming_ops");
 }
 
-/// `bands` is the index's when it is built; changed later it waits for REINDEX.
+/// `bands` is fixed when the index is built; a later change takes effect on REINDEX.
 #[test]
 fn bands_are_those_of_the_build() {
     let (_cluster, mut session) = world();
@@ -115,7 +115,7 @@ fn the_catalog_knows_it() {
             format!("SELECT obj_description(oid, '{catalog}') <> '' FROM {catalog} WHERE {column} = '{name}'");
         assert_eq!(value(&mut session, &described), "true", "{name}");
     }
-    // What can be asked of any index.
+    // Functions that apply to any index.
     each(&mut session, "CREATE TABLE t (h phash(64)); CREATE INDEX t_h ON t USING hamming (h)");
     let can = "SELECT string_agg(p || ' ' || pg_index_has_property('t_h', p), ', ' ORDER BY p)
         FROM unnest(ARRAY['clusterable', 'index_scan', 'bitmap_scan', 'backward_scan']) p";
@@ -128,7 +128,7 @@ fn the_catalog_knows_it() {
     );
 }
 
-/// What the three functions say to what is no index of theirs, and to those who do not own it.
+/// The answers of the three functions to anything but an index of theirs, and to anybody but its owner.
 #[test]
 fn functions_of_the_index() {
     let (cluster, mut session) = world();
@@ -146,7 +146,7 @@ fn functions_of_the_index() {
             refused(&mut session, &format!("SELECT {function}('{name}')"), code, name, "");
         }
         assert_eq!(value(&mut session, &format!("SELECT count(*) FROM {function}(NULL) x WHERE x IS NOT NULL")), "0");
-        // Somebody who has no right to the table learns nothing and changes nothing; the owner may.
+        // A role without rights to the table learns nothing and changes nothing; the owner may.
         let mut stranger = cluster.connect_to("postgres", "stranger");
         refused(&mut stranger, &format!("SELECT {function}('t_h')"), "42501", " t", "");
         let mut maker = cluster.connect_to("postgres", "maker");
@@ -156,7 +156,7 @@ fn functions_of_the_index() {
         );
         each(&mut maker, &format!("SELECT {function}('own.own_h')"));
     }
-    // The index of somebody else's temporary table is out of reach.
+    // An index on another session's temporary table is out of reach.
     let mut other = cluster.connect();
     each(
         &mut other,
@@ -167,7 +167,7 @@ fn functions_of_the_index() {
         refused(&mut session, &format!("SELECT {function}({oid}::regclass)"), "0A000", "temporary", "");
         each(&mut other, &format!("SELECT {function}('mine_h')"));
     }
-    // A check that everything is in the index finds what is not. (Nobody but a test can take it out so.)
+    // A full check finds a missing row. (Only a test can remove it this way.)
     each(&mut session, "SELECT hamming_index_check('t_h', true)");
     each(&mut session, "UPDATE pg_index SET indisready = false WHERE indexrelid = 't_h'::regclass");
     each(&mut session, "INSERT INTO t VALUES (1000, 'c3a1f0e00f1e3c78')");
@@ -180,8 +180,8 @@ fn functions_of_the_index() {
     assert_eq!(Search::ball("t", "c3a1f0e00f1e3c78", 0).compare(&mut session, Way::Index), 1);
 }
 
-/// The table is read in parts that fit into memory, also where its first blocks are empty and the rest is full: what is
-/// missing from any part is found.
+/// The table is read in parts that fit into memory, also if its first blocks are empty and the rest is full: rows
+/// missing from any part are found.
 #[test]
 fn checked_part_by_part() {
     let (_cluster, mut session) = world();
@@ -193,7 +193,7 @@ fn checked_part_by_part() {
     each(&mut session, "SET maintenance_work_mem = '1MB'; SELECT hamming_index_check('t_h', true)");
     for moved in [30_001, 60_000, 100_000] {
         each(&mut session, "UPDATE pg_index SET indisready = false WHERE indexrelid = 't_h'::regclass");
-        // Another version, where there is room for it: at the beginning.
+        // Another version, placed where there is room: at the beginning.
         each(&mut session, &format!("UPDATE t SET h = 'c3a1f0e00f1e3c78' WHERE id = {moved}"));
         each(&mut session, "UPDATE pg_index SET indisready = true WHERE indexrelid = 't_h'::regclass");
         refused(&mut session, "SELECT hamming_index_check('t_h', true)", "XX002", "t_h", "REINDEX");

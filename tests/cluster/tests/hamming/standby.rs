@@ -12,7 +12,7 @@ use lumina_cluster::{Cluster, Random};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Searches the standby's tables until `stop`, comparing; says how often it has, and how often the standby took back its snapshot.
+/// Searches the standby's tables until `stop`, comparing; returns the number of searches, and of recovery conflicts.
 fn search(standby: &Cluster, seed: u64, stop: &AtomicBool) -> (u64, u64) {
     let (mut searched, mut conflicts) = (0, 0);
     let tables = [("t", 64), ("w", 512)];
@@ -37,8 +37,8 @@ fn search(standby: &Cluster, seed: u64, stop: &AtomicBool) -> (u64, u64) {
             match outcome {
                 Ok(()) => searched += 1,
                 Err(error) => {
-                    // What a primary's vacuum removes, a standby's snapshot may still need: that is Postgres's to say. So
-                    // is the end of the session, where it does not yield.
+                    // A standby's snapshot may still need what the primary's vacuum removes: Postgres then cancels the
+                    // statement, or ends the session if it does not yield.
                     let code = error.code().map(|code| code.code().to_owned());
                     let known = matches!(code.as_deref(), None | Some("40001" | "25P02" | "57P01" | "57P02" | "57P03"));
                     assert!(known, "{error:?}");
@@ -79,7 +79,7 @@ fn slowly(session: &mut Client, table: &str, center: &str) -> Result<(), Error> 
     Ok(())
 }
 
-/// Changes the primary's tables until `stop`: as much merging, removing and taking of pages again as can be had.
+/// Changes the primary's tables until `stop`: as much merging, removal and page reuse as possible.
 fn churn(primary: &Cluster, stop: &AtomicBool, changes: &AtomicU64) {
     let mut session = primary.connect();
     let mut random = Random(number("LUMINA_SEED", 1));
@@ -111,7 +111,7 @@ fn searched_while_it_follows() {
         each(&mut session, &format!("CREATE INDEX {table}_h ON {table} USING hamming (h)"));
     }
     let standby = primary.standby();
-    // It waits for nobody for long, and the primary knows nothing of its snapshots: pages are taken again under its readers.
+    // It delays replay only briefly, and the primary does not know its snapshots: pages are reused under its readers.
     standby.configure(&[("max_standby_streaming_delay", "200ms"), ("hot_standby_feedback", "off")]);
     standby.restart();
     let seconds = number("LUMINA_LOAD_SECONDS", 6);
@@ -136,7 +136,7 @@ fn searched_while_it_follows() {
         let mut kills = 0;
         wait_until("time is up", || {
             if kills == 0 && began.elapsed() > Duration::from_secs(seconds) / 2 {
-                // In the middle of what it replays.
+                // During replay.
                 standby.kill();
                 standby.restart();
                 kills += 1;
@@ -159,7 +159,7 @@ fn searched_while_it_follows() {
         changes.load(Ordering::Acquire)
     ));
     assert!(searched > 20, "{searched} searches, {conflicts} taken back");
-    // Caught up, it has the same; nothing can be written there.
+    // Caught up, it returns the same; it is read-only.
     standby.catch_up_with(&primary);
     let mut reader = standby.connect();
     for (table, bits) in [("t", 64), ("w", 512)] {

@@ -1,4 +1,4 @@
-//! Statements that are cut off by `statement_timeout`, again and again: everybody gets on all the same.
+//! Statements that are repeatedly cancelled by `statement_timeout`: every session still makes progress.
 
 use super::load::{Stop, Worker, assert_whole, make_tables};
 use super::world::{Hashes, Search, Way, assert_well, check, each, hex, value, world};
@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Locks that a session holds while it does nothing.
+/// Locks that a session holds while it is idle.
 fn held(session: &mut Client, pids: &[i32]) -> Vec<String> {
     let locks = "SELECT locktype || ' ' || coalesce(relation::regclass::text, '') || ' ' || mode || ' of ' || query
         FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE pid = ANY ($1)";
     session.query(locks, &[&pids]).unwrap().iter().map(|row| row.get(0)).collect()
 }
 
-/// Ends the timeouts of a session, and its transaction: that, too, may be cut off.
+/// Resets the timeouts of a session, and ends its transaction: that may be cancelled, too.
 fn unlimited(session: &mut Client) {
     wait_until("the session has its time back", || {
         session.batch_execute("ROLLBACK; SET statement_timeout = 0").is_ok()
@@ -44,7 +44,7 @@ fn everything_is_cut_off() {
                     while Instant::now() < until && !stop.load(Ordering::Acquire) {
                         let limit = 1 + hashes.random.below(50);
                         if let Err(error) = session.batch_execute(&format!("SET statement_timeout = {limit}")) {
-                            // The end of it falls under the limit itself.
+                            // The reset is subject to the timeout itself.
                             assert_eq!(error.code().map(|code| code.code()), Some("57014"), "{error:?}");
                             continue;
                         }
@@ -91,7 +91,7 @@ fn everything_is_cut_off() {
     for what in ["insert", "search", "delete", "VACUUM", "SELECT", "cut off"] {
         assert!(counts.get(what).is_some_and(|(done, cut)| done + cut > 0), "no {what} among {counts:?}");
     }
-    // With the sessions still there, whoever has time comes to an end.
+    // While these sessions exist, a session without a timeout finishes its work.
     let began = Instant::now();
     each(
         &mut session,
@@ -105,7 +105,8 @@ fn everything_is_cut_off() {
     assert_well(&cluster);
 }
 
-/// Nobody but inserters, none of which has time for a whole batch: they get on, and do not wait for one another in a circle.
+/// Only inserters, none of which has time for a whole batch: they make progress, and do not wait for one another in a
+/// cycle.
 #[test]
 fn inserts_that_have_little_time() {
     let (cluster, mut session) = world();
@@ -150,7 +151,7 @@ fn inserts_that_have_little_time() {
     say(&format!("within {milliseconds} ms: (inserted, cut off, in a row): {results:?}; index {size}"));
     assert!(results.iter().all(|(done, _, in_a_row)| *done >= rows && *in_a_row < 50), "stuck: {results:?}");
     let bytes: f64 = value(&mut session, "SELECT pg_relation_size('t_h')").parse().unwrap();
-    // What was written in vain is written over.
+    // Pages of cancelled work are reused.
     assert!(bytes < 3.0 * 600.0 * 3.0 * rows as f64, "{size}");
     check(&mut session, "t_h");
     Search::nearest("t", &"00".repeat(bits / 8), None).compare(&mut session, Way::Index);

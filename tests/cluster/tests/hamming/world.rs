@@ -1,4 +1,4 @@
-//! Servers with an index, the rows in it, and the comparison of what the index finds with what a sequential scan finds.
+//! Servers with an index, its rows, and the comparison of the index with a sequential scan.
 
 use lumina_cluster::postgres::{Client, Error};
 use lumina_cluster::{Cluster, Random};
@@ -14,7 +14,7 @@ pub(crate) fn world() -> (Cluster, Client) {
     world_with(&[])
 }
 
-/// The same with settings. Nothing is vacuumed but where a test says so.
+/// A server with these settings, and a session. Nothing is vacuumed unless a test does so.
 pub(crate) fn world_with(settings: &[(&str, &str)]) -> (Cluster, Client) {
     let cluster = Cluster::start_with(&[("autovacuum", "off"), ("jit", "off")]);
     if !settings.is_empty() {
@@ -33,7 +33,7 @@ pub(crate) fn hex(hash: &[u8]) -> String {
     })
 }
 
-/// Hashes as they occur: copies and near copies of earlier ones, popular values, NULLs.
+/// Realistic hashes: copies and near copies of earlier ones, popular values, NULLs.
 pub(crate) struct Hashes {
     pub(crate) random: Random,
     bytes: usize,
@@ -54,7 +54,7 @@ impl Hashes {
             1..=6 if !self.earlier.is_empty() => self.near(),
             _ => (0..self.bytes).map(|_| self.random.next() as u8).collect(),
         };
-        // A sample of all that there were.
+        // A sample of all earlier hashes.
         let at = self.random.below(1000) as usize;
         if self.earlier.len() < 1000 {
             self.earlier.push(fresh.clone())
@@ -64,7 +64,7 @@ impl Hashes {
         Some(fresh)
     }
 
-    /// A hash near one that there was.
+    /// A hash near an earlier one.
     pub(crate) fn near(&mut self) -> Vec<u8> {
         if self.earlier.is_empty() {
             return vec![0; self.bytes];
@@ -73,7 +73,7 @@ impl Hashes {
         self.random.near(&center)
     }
 
-    /// Something to search for.
+    /// A centre to search around.
     pub(crate) fn center(&mut self) -> String {
         hex(&match self.random.below(8) {
             0 => vec![0; self.bytes],
@@ -82,7 +82,7 @@ impl Hashes {
         })
     }
 
-    /// Rows for COPY: ids that count on from `first`, hashes, and a payload.
+    /// Rows for COPY: ids from `first` on, hashes, and a payload.
     pub(crate) fn rows(&mut self, first: i64, count: i64) -> String {
         (first..first + count).fold(String::new(), |mut text, id| {
             let hash = self.next().map_or_else(|| "\\N".into(), |hash| hex(&hash));
@@ -108,13 +108,13 @@ pub(crate) fn fill(session: &mut Client, table: &str, hashes: &mut Hashes, count
     copy(session, table, &hashes.rows(1, count));
 }
 
-/// By which path rows are to be found.
+/// The path that a query must use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Index,
     Bitmap,
     Scan,
-    /// As the planner likes.
+    /// The planner's choice.
     Any,
 }
 
@@ -136,7 +136,7 @@ impl Way {
         }
     }
 
-    /// What a plan says that goes this way.
+    /// The part of a plan that shows this path.
     fn sign(self) -> &'static str {
         match self {
             Way::Index => "Index Scan using",
@@ -152,13 +152,13 @@ impl Way {
 pub(crate) struct Search {
     /// The table, with columns `id` and `key`.
     pub(crate) table: String,
-    /// What is indexed.
+    /// The indexed expression.
     pub(crate) key: String,
     /// The condition, if any.
     pub(crate) filter: String,
-    /// What distances are told from.
+    /// The centre of distances.
     pub(crate) center: String,
-    /// Whether the nearest are wanted first.
+    /// Whether the nearest come first.
     pub(crate) ordered: bool,
     pub(crate) limit: Option<usize>,
 }
@@ -181,7 +181,7 @@ impl Search {
         Search { filter: String::new(), ordered: true, limit, ..Search::ball(table, center, 0) }
     }
 
-    /// The same with one more condition.
+    /// Adds a condition.
     pub(crate) fn and(mut self, condition: &str) -> Self {
         self.filter = match self.filter.as_str() {
             "" => condition.into(),
@@ -190,7 +190,7 @@ impl Search {
         self
     }
 
-    /// The same with the nearest to `center` first.
+    /// Orders by distance from `center`.
     pub(crate) fn by(mut self, center: &str) -> Self {
         self.center = format!("'{center}'");
         self.ordered = true;
@@ -212,8 +212,8 @@ impl Search {
         sql
     }
 
-    /// Looks that the index finds what a sequential scan finds, in one snapshot, and that the index was used. Returns how
-    /// many rows there are. Panics where they differ; an error of the server's is returned.
+    /// Asserts that the index finds what a sequential scan finds, in one snapshot, and that the index was used. Returns
+    /// the number of rows. Panics if they differ; errors of the server are returned.
     pub(crate) fn try_compare(&self, session: &mut Client, way: Way) -> Result<usize, Error> {
         session.batch_execute(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; {}", way.settings()))?;
         let found = self.compare_in_transaction(session, way);
@@ -235,7 +235,7 @@ impl Search {
         session.batch_execute(Way::Scan.settings())?;
         let expected = self::found(session, &all)?;
         if (found.rows, &found.sum) != (expected.rows, &expected.sum) || self.ordered && found.steps_back > 0 {
-            // What is wrong with them, row by row.
+            // The differences, row by row.
             let expected_rows = rows(session, &all)?;
             session.batch_execute(way.settings())?;
             self.assert_same(&rows(session, &self.sql())?, &expected_rows);
@@ -251,7 +251,7 @@ impl Search {
         Ok(())
     }
 
-    /// Looks that as many rows were found as are wanted, each once, all of them such as are there, and the nearest.
+    /// Asserts that the requested number of rows was found, each once, all of them existing, and the nearest.
     fn assert_limited(&self, session: &mut Client, found: &[Row], all: &str) -> Result<(), Error> {
         let (ids, distances): (Vec<i64>, Vec<Option<i32>>) = found.iter().copied().unzip();
         let there = format!(
@@ -268,7 +268,7 @@ impl Search {
         Ok(())
     }
 
-    /// Looks that `found` answers this search where `expected` are all rows that do.
+    /// Asserts that `found` answers this search if `expected` are all matching rows.
     pub(crate) fn assert_same(&self, found: &[Row], expected: &[Row]) {
         let wanted = self.limit.unwrap_or(usize::MAX).min(expected.len());
         let mut left: HashMap<Row, i64> = HashMap::new();
@@ -295,7 +295,7 @@ impl Search {
     }
 }
 
-/// Looks that both ways through the index find what a sequential scan finds.
+/// Asserts that both paths through the index find what a sequential scan finds.
 pub(crate) fn compare_both(session: &mut Client, search: &Search) -> usize {
     if !search.ordered {
         search.compare(session, Way::Bitmap);
@@ -303,14 +303,14 @@ pub(crate) fn compare_both(session: &mut Client, search: &Search) -> usize {
     search.compare(session, Way::Index)
 }
 
-/// Runs statements one by one, each in a transaction of its own unless they say otherwise: VACUUM wants that.
+/// Runs statements one by one, each in its own transaction unless they say otherwise: VACUUM needs that.
 pub(crate) fn each(session: &mut Client, statements: &str) {
     for statement in statements.split(';').filter(|statement| !statement.trim().is_empty()) {
         session.batch_execute(statement).unwrap_or_else(|error| panic!("{statement}: {error:?}"));
     }
 }
 
-/// Rows as one figure: how many, a sum over all, and how often one is nearer than the one before it.
+/// A digest of rows: their number, a sum over all, and how often one is nearer than the one before it.
 #[derive(Debug)]
 struct Found {
     rows: i64,
@@ -318,7 +318,7 @@ struct Found {
     steps_back: i64,
 }
 
-/// Asks for [`Found`]: many rows need not be brought here to be compared. NULLs are farther than everything.
+/// Queries [`Found`], so that many rows need not be fetched to be compared. NULLs count as farthest.
 fn summary(query: &str) -> String {
     format!(
         "SELECT count(*), coalesce(sum(hashint8extended(id, d)), 0)::text, count(*) FILTER (WHERE d < before)
@@ -350,7 +350,7 @@ pub(crate) fn value(session: &mut Client, query: &str) -> String {
     row.get::<_, Option<String>>(0).unwrap_or_default()
 }
 
-/// A handful of searches of every kind.
+/// A few searches of every kind.
 pub(crate) fn some_searches(table: &str, bits: usize, hashes: &mut Hashes) -> Vec<Search> {
     let near = [0, 1, 2, 3, 5, 8, bits / 16, bits / 8, bits / 4].map(|radius| radius.min(bits));
     let far = [bits / 2, bits - 1, bits];
@@ -370,7 +370,7 @@ pub(crate) fn some_searches(table: &str, bits: usize, hashes: &mut Hashes) -> Ve
     searches
 }
 
-/// Looks at a handful of searches, and all rows by distance.
+/// Compares a few searches, and all rows by distance.
 pub(crate) fn compare_some(session: &mut Client, table: &str, bits: usize, hashes: &mut Hashes) {
     for search in some_searches(table, bits, hashes) {
         compare_both(session, &search);
@@ -378,12 +378,12 @@ pub(crate) fn compare_some(session: &mut Client, table: &str, bits: usize, hashe
     compare_all(session, table, &hashes.center());
 }
 
-/// Looks at all rows, the nearest first, down to the last NULL.
+/// Compares all rows, the nearest first, down to the last NULL.
 pub(crate) fn compare_all(session: &mut Client, table: &str, center: &str) {
     Search::nearest(table, center, None).compare(session, Way::Index);
 }
 
-/// Looks at every page of an index, and that every row is in it.
+/// Checks every page of an index, and that every row is in it.
 pub(crate) fn check(session: &mut Client, index: &str) {
     let checked = session.batch_execute(&format!("SELECT hamming_index_check('{index}', true)"));
     checked.unwrap_or_else(|error| panic!("check of {index}: {error:?}"));
@@ -396,10 +396,10 @@ pub(crate) fn refusal(session: &mut Client, statement: &str) -> (String, String,
     (error.code().code().to_owned(), error.message().to_owned(), error.hint().unwrap_or_default().to_owned())
 }
 
-/// The server has never gone down by itself, and nothing has panicked or deadlocked.
+/// Asserts that the server has never crashed, and nothing has panicked or deadlocked.
 pub(crate) fn assert_well(cluster: &Cluster) {
     let log = cluster.log();
-    // Signal 9 is what tests send.
+    // Tests themselves send signal 9.
     for bad in ["PANIC", "deadlock detected", "signal 4:", "signal 6:", "signal 7:", "signal 11:", "panicked at"] {
         let lines: Vec<&str> = log.lines().filter(|line| line.contains(bad)).take(5).collect();
         assert!(lines.is_empty(), "{bad}: {lines:#?}");

@@ -1,4 +1,4 @@
-//! An import that is cancelled, told to end, and gone on with; and the memory that one takes.
+//! An import that is cancelled, terminated, and resumed; and its memory.
 
 use super::{count, lies, world};
 use image::ImageFormat;
@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// More than the second that is promised: the machine may be busy.
+/// More than the promised second: the machine may be busy.
 const SOON: Duration = Duration::from_secs(3);
 
-/// Waits until a running job has written some of what it has found, and not all.
+/// Waits until a running job has written some of its findings, and not all.
 fn wait_for_some(session: &mut Client, job: i64) {
     let look = "SELECT j.state = 'running' AND EXISTS (SELECT FROM lumina.import_items t WHERE t.job = j.id AND t.reason IS NULL AND t.state = 'imported'),
             j.state NOT IN ('queued', 'running') FROM lumina.jobs j WHERE j.id = $1";
@@ -47,7 +47,7 @@ fn cancelled_in_the_middle_and_gone_on_with() {
         assert_eq!(wait_for_end(&mut session, job), "cancelled");
         say(&format!("{how} has taken {:?}", asked.elapsed()));
         assert!(asked.elapsed() < SOON, "{how} has taken {:?}", asked.elapsed());
-        // What was written stays: each file that is done with has its rows, and no other.
+        // What was written stays: each finished file has its rows, and no other.
         let done = "lumina.import_items WHERE job = (SELECT max(id) FROM lumina.jobs) AND state <> 'found'";
         let now = count(&mut session, "lumina.image_files");
         assert!(now > imported && now < FILES as i64, "{now} of {FILES} files");
@@ -55,7 +55,7 @@ fn cancelled_in_the_middle_and_gone_on_with() {
         imported = now;
         job = session.query_one("SELECT lumina.retry_job($1)", &[&job]).unwrap().get(0);
     }
-    // Told to end it puts its job back, and the next worker goes on from there, without a new walk.
+    // When terminated, the worker requeues its job, and the next worker continues from there, without a new walk.
     wait_for_some(&mut session, job);
     session
         .query_one("SELECT pg_terminate_backend(worker_pid, 60000) FROM lumina.jobs WHERE id = $1", &[&job])
@@ -77,8 +77,8 @@ fn cancelled_in_the_middle_and_gone_on_with() {
     assert_eq!(lies(&mut session), [""; 0]);
 }
 
-/// A JPEG of a hundred megapixels, sooner than any encoder makes one: strips of eight rows, each of them so many times, with restart
-/// markers between them.
+/// A JPEG of a hundred megapixels, faster than any encoder makes one: strips of eight rows, each of them repeated, with
+/// restart markers between them.
 fn large_jpeg() -> Vec<u8> {
     const STRIPS: u32 = 25;
     const TIMES: usize = 42;
@@ -105,7 +105,7 @@ fn large_jpeg() -> Vec<u8> {
     bytes
 }
 
-/// A PNG of a hundred megapixels of two colours, with a bit each, which takes three bytes each once it is decoded.
+/// A PNG of a hundred megapixels of two colours, with one bit per pixel, which takes three bytes per pixel decoded.
 fn large_png() -> Vec<u8> {
     const WIDTH: u32 = 12_000;
     const HEIGHT: usize = 8_400;
@@ -127,7 +127,7 @@ fn large_png() -> Vec<u8> {
     bytes
 }
 
-/// A number of kilobytes that the system says of a process; none once that is gone.
+/// A number of kilobytes from the status of a process; `None` once it has exited.
 fn kilobytes(pid: i32, name: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -149,7 +149,7 @@ fn large_pictures_take_no_more_than_they_may() {
     folder.put("too large.png", claiming_png(15_000, 10_000));
     let (cluster, mut session) = world();
     session.batch_execute("SET lumina.import_memory = '400MB'; SET lumina.import_threads = 2").unwrap();
-    // A worker that has just begun: it waits until a table is free.
+    // A worker that has just begun: it waits for a table lock.
     let mut holder = cluster.connect();
     holder.batch_execute("BEGIN; LOCK lumina.import_items").unwrap();
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! What must not be taken for a duplicate, for gone, or for the one to keep; and rows that Postgres refuses.
+//! False duplicates, false disappearances, wrong files to keep; and rows that Postgres refuses.
 
 use super::{count, world};
 use image::ImageFormat;
@@ -28,7 +28,7 @@ fn two_names_of_one_file_are_no_duplicates() {
     import(&mut session, "photos", folder.path());
     assert_eq!(count(&mut session, "lumina.image_files"), 2);
     assert_eq!(groups(&mut session, &folder, "consensus"), []);
-    // A copy is one, of the one file that the two names are.
+    // One copy, of the one file that has two names.
     folder.put("c.jpg", &bytes);
     import(&mut session, "photos", folder.path());
     assert_eq!(groups(&mut session, &folder, "consensus"), [("a.jpg".into(), vec!["c.jpg".into()])]);
@@ -62,7 +62,7 @@ fn a_directory_that_is_empty_all_at_once_is_not_believed() {
     let code = "SELECT error_code FROM lumina.jobs WHERE id = $1";
     assert_eq!(session.query_one(code, &[&job]).unwrap().get::<_, &str>(0), "source_empty");
     assert_eq!(count(&mut session, "lumina.image_files WHERE missing_since IS NOT NULL"), 0);
-    // One that was always empty is no failure.
+    // A directory that was always empty is no failure.
     std::fs::create_dir(folder.at("new")).unwrap();
     import(&mut session, "photos", &folder.at("new"));
 }

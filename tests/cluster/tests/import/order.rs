@@ -1,4 +1,5 @@
-//! What becomes of files of one content does not depend on which of them is read first: not within an import, nor over several.
+//! The outcome of files of one content does not depend on which is read first: neither within an import, nor over
+//! several.
 
 use super::{lies, world};
 use lumina_cluster::catalog::{submit, wait_for_end};
@@ -7,7 +8,7 @@ use lumina_cluster::postgres::Client;
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
-/// A file of this many days after 1970.
+/// Writes a file with an mtime this many days after 1970.
 fn put(folder: &Folder, name: &str, bytes: &[u8], days: u64) {
     let path = folder.put(name, bytes);
     let file = File::options().write(true).open(path).unwrap();
@@ -40,7 +41,7 @@ fn the_date_of_a_content_is_that_of_its_earliest_file() {
         assert_eq!(dates(&mut session), [EARLIEST], "{order:?}");
         assert_eq!(lies(&mut session), [""; 0]);
     }
-    // Over several imports: one that is found later moves the date back, never forth.
+    // Over several imports: a later one moves the date back, never forward.
     for order in [[0, 1, 2], [1, 0, 2]] {
         let folder = Folder::default();
         let (_cluster, mut session) = world();
@@ -81,7 +82,7 @@ fn a_source_that_is_trusted_more_wins_and_a_suspicious_date_loses() {
     }
 }
 
-/// Threads come back in any order: here their outcomes are written in each, in batches of one.
+/// Threads finish in any order: here their outcomes are written in every order, in batches of one.
 #[test]
 fn batches_in_any_order_come_to_the_same() {
     let mut all = Vec::new();
@@ -117,8 +118,8 @@ fn batches_in_any_order_come_to_the_same() {
     assert!(all.iter().all(|found| *found == all[0]), "{all:#?}");
 }
 
-/// Writes what a preview has found as its run would where the files are done with in this order: what is known of the first, and
-/// of the others that they are the same content.
+/// Writes a preview's findings as its run would if the files finished in this order: the facts of the first, and for
+/// the others that they have the same content.
 fn write_in_order(session: &mut Client, job: i64, folder: &str, order: &[usize]) {
     let keep = format!(
         "CREATE TEMP TABLE items AS SELECT t.*, row_number() OVER (ORDER BY t.id) - 1 AS place FROM lumina.import_items t WHERE t.job = {job}"

@@ -1,4 +1,4 @@
-//! Previews: nothing is imported until somebody says so, and then what the files are at that moment.
+//! Previews: nothing is imported until it is approved, and then the files as they are at that moment.
 
 use super::{count, lies, missing, set_of, world};
 use lumina_cluster::photos::{Folder, import, items, jpeg, make_catalog, preview, wait_for_state, wrong_counters};
@@ -10,7 +10,7 @@ fn run(session: &mut Client, job: i64) {
     wait_for_state(session, job, "succeeded");
 }
 
-/// Everything that is known of the files of a catalog, but for numbers and times.
+/// Everything about the files of a catalog, except numbers and times.
 fn contents(session: &mut Client, catalog: &str) -> Vec<String> {
     let read = "SELECT row(f.path, f.size, f.device, f.inode, f.modified_at, f.changed_at, f.state, f.missing_since IS NULL, i.sha256, i.size, i.format,
             i.width, i.height, i.orientation, i.truncated, i.captured_at, i.metadata, i.ahash, i.dhash, i.dct, i.pdq, i.pdq_quality, i.hash_valid,
@@ -77,7 +77,7 @@ fn a_preview_imports_nothing_and_then_what_it_has_found() {
     assert_eq!((imported.len(), &imported), (8, &contents(&mut session, "directly")));
     assert_eq!(wrong_counters(&mut session, job), [""; 0]);
     assert_eq!(lies(&mut session), [""; 0]);
-    // There is nothing left of it to be run.
+    // Nothing of it is left to run.
     assert_eq!(refused(&mut session, &format!("SELECT lumina.run_import({job})")), "55000");
     let kept = "lumina.import_items WHERE analysis IS NOT NULL";
     assert_eq!(count(&mut session, kept), 0);
@@ -94,7 +94,7 @@ fn what_changes_after_a_preview_is_looked_at_anew() {
     std::fs::remove_file(folder.at("3.jpg")).unwrap();
     folder.put("empty.jpg", jpeg(61, 300, 200));
     folder.put("added.jpg", jpeg(62, 300, 200));
-    // The one of two equal files that was decoded changes: the other has to be, now. Which of them was is not told.
+    // The decoded one of two equal files changes: now the other must be decoded. Which one it was is not shown.
     assert_eq!((before["twin 1.jpg"].as_str(), before["twin 2.jpg"].as_str()), ("ready", "ready copy"));
     let decoded = "SELECT path LIKE '%twin 1.jpg' FROM lumina.import_items WHERE jsonb_typeof(analysis->'facts') = 'object' AND path LIKE '%twin%'";
     let (first, second) = match session.query_one(decoded, &[]).unwrap().get(0) {
@@ -127,7 +127,7 @@ fn what_changes_after_a_preview_is_looked_at_anew() {
     assert_eq!(lies(&mut session), [""; 0]);
 }
 
-/// Another import, between a preview and its run, finds files that the preview knows nothing of.
+/// Another import, between a preview and its run, finds files that the preview does not know.
 #[test]
 fn a_late_run_misses_nothing_that_is_there() {
     let folder = some_photos();
@@ -168,7 +168,7 @@ fn only_who_may_runs_a_preview_and_only_once() {
         assert_eq!(refused(&mut cluster.connect_to("postgres", role), &statement), code, "{role}");
     }
     assert_eq!(count(&mut session, "lumina.images"), 0);
-    // The catalog's owner may, and it is the importer's all the same.
+    // The catalog's owner may approve it, and it remains the importer's.
     owner.batch_execute("BEGIN").unwrap();
     owner.query(&statement, &[]).unwrap();
     assert_eq!(refused(&mut owner, &statement), "55000", "it is queued");
@@ -178,11 +178,11 @@ fn only_who_may_runs_a_preview_and_only_once() {
     let read = "SELECT owner::text FROM lumina.jobs WHERE id = $1";
     let job_owner: String = session.query_one(read, &[&job]).unwrap().get(0);
     assert_eq!(job_owner, "importer");
-    // The second preview finds the same once more, and everything in the catalog already.
+    // The second preview finds the same again, and everything in the catalog already.
     run(&mut importer, other);
     assert_eq!((count(&mut session, "lumina.images"), count(&mut session, "lumina.image_files")), (7, 8));
     assert!(items(&mut session, other, folder.path()).values().all(|item| !item.starts_with("ready")));
-    // What is no preview, or was cancelled, or does not exist.
+    // Jobs that are no preview, were cancelled, or do not exist.
     let direct = import(&mut importer, "theirs", Path::new(folder.text()));
     assert_eq!(refused(&mut importer, &format!("SELECT lumina.run_import({direct})")), "55000");
     assert_eq!(refused(&mut importer, "SELECT lumina.run_import(4711)"), "42704");
@@ -191,7 +191,7 @@ fn only_who_may_runs_a_preview_and_only_once() {
     assert!(importer.query_one("SELECT lumina.cancel_job($1)", &[&cancelled]).unwrap().get::<_, bool>(0));
     wait_for_state(&mut importer, cancelled, "cancelled");
     assert_eq!(refused(&mut importer, &format!("SELECT lumina.run_import({cancelled})")), "55000");
-    // Tried again, it is a preview again.
+    // A retried preview is a preview again.
     let again: i64 = importer.query_one("SELECT lumina.retry_job($1)", &[&cancelled]).unwrap().get(0);
     wait_for_state(&mut importer, again, "ready");
 }

@@ -1,10 +1,10 @@
-//! Real photographs, where there are some beside the project: what their owner would call duplicates, and nothing else.
+//! Real photographs, if there are any beside the project: exactly the duplicates that their owner would see.
 
 use super::world;
 use lumina_cluster::catalog::wait_for_end;
 use lumina_cluster::photos::{Folder, import, shared};
 
-/// What is imported, and which of them are one picture: all eight orientations, and the two exposures of one moment.
+/// The imported files, and which of them are one picture: all eight orientations, and the two exposures of one moment.
 const SAME: [&[&str]; 2] = [
     &[
         "orientation/landscape_1.jpg",
@@ -18,7 +18,7 @@ const SAME: [&[&str]; 2] = [
     ],
     &["hdr/iphone_hdr_NO.jpg", "hdr/iphone_hdr_YES.jpg"],
 ];
-/// Pictures that are none of them, one of another pair of exposures among them, which neither rule takes for one.
+/// Pictures that are no duplicates, including one of another exposure pair, which neither rule reports.
 const OTHERS: [&str; 3] = ["hdr/canon_hdr_NO.jpg", "heic/iphone_13_pro_max.HEIC", "gps/DSCN0010.jpg"];
 
 #[test]

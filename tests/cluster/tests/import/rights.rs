@@ -1,4 +1,4 @@
-//! Who may import, and from where: as granted and as configured, when the job is submitted and when it runs.
+//! Who may import, and from where: as granted and as configured, at submission and at run time.
 
 use super::count;
 use lumina_cluster::Cluster;
@@ -6,7 +6,7 @@ use lumina_cluster::catalog::wait_for_end;
 use lumina_cluster::photos::{Folder, import, jpeg, make_catalog, wait_for_state};
 use lumina_cluster::postgres::Client;
 
-/// What becomes of a statement: `ok`, or the SQLSTATE of its error.
+/// The outcome of a statement: `ok`, or the SQLSTATE of its error.
 fn outcome(session: &mut Client, statement: &str) -> String {
     match session.query(statement, &[]) {
         Ok(_) => "ok".into(),
@@ -18,14 +18,14 @@ fn submit(session: &mut Client, statement: &str) -> i64 {
     session.query_one(statement, &[]).unwrap_or_else(|error| panic!("{statement}: {error:?}")).get(0)
 }
 
-/// How a job has ended: its state, and the word for its error.
+/// The outcome of a job: its state, and the code of its error.
 fn end(session: &mut Client, job: i64) -> String {
     wait_for_end(session, job);
     let read = "SELECT concat_ws(' ', state, error_code) FROM lumina.jobs WHERE id = $1";
     session.query_one(read, &[&job]).unwrap().get(0)
 }
 
-/// Two directories, and a catalog of a role's, to which others have rights.
+/// Two directories, and a catalog of a role, to which others have rights.
 struct World {
     a: Folder,
     b: Folder,
@@ -56,7 +56,7 @@ impl World {
         self.cluster.connect_to("postgres", role)
     }
 
-    /// What becomes of the import of either directory by a role, in a new session.
+    /// The outcome of importing either directory by a role, in a new session.
     fn may(&mut self, role: &str) -> [String; 2] {
         let mut session = self.connect(role);
         [&self.a, &self.b].map(|folder| {
@@ -82,7 +82,7 @@ fn rights_and_what_others_see() {
     for (role, result) in [("importer", OK), ("curator", NO), ("reader", NO), ("stranger", "42704")] {
         assert_eq!(world.may(role), [result, result], "{role}");
     }
-    // As are the rows: for all who may read, and for nobody else.
+    // So are the rows: visible to all who may read, and to nobody else.
     for table in ["import_items", "sidecars", "sources", "import_items_detail", "import_jobs_summary", "image_files"] {
         for (role, sees) in [("importer", true), ("curator", true), ("reader", true), ("stranger", false)] {
             let rows = count(&mut world.connect(role), &format!("lumina.{table}"));
@@ -101,7 +101,7 @@ fn rights_and_what_others_see() {
     ] {
         assert_eq!(outcome(&mut world.connect("importer"), statement), NO, "{statement}");
     }
-    // A right that is taken back between submission and claim, or before the end of what was looked at.
+    // A right that is revoked between submission and claim, or before the end of the analysis.
     let path = world.a.text().to_owned();
     world.admin.batch_execute("BEGIN; SET LOCAL ROLE importer").unwrap();
     let job = submit(&mut world.admin, &format!("SELECT lumina.import('photos', '{path}')"));
@@ -120,7 +120,7 @@ fn roots_are_as_configured() {
     let (a, b) = (world.a.text().to_owned(), world.b.text().to_owned());
     assert_eq!(world.may("importer"), [NO, NO], "nothing may be read unless somebody says so");
     assert_eq!(world.may("postgres"), [NO, NO], "by a superuser neither");
-    // The server's, which a reload makes known; then the database's instead; then the role's; then that of both.
+    // The server's setting, after a reload; then the database's instead; then the role's; then that of both.
     let everywhere = [
         ("", "SYSTEM", [OK, NO]),
         ("", "DATABASE postgres", [NO, OK]),
@@ -140,10 +140,10 @@ fn roots_are_as_configured() {
         world.admin.batch_execute(&format!("ALTER {place} RESET lumina.import_roots")).unwrap();
     }
     world.admin.batch_execute("SELECT pg_reload_conf()").unwrap();
-    // What a session has set is its own affair, and a superuser's, too.
+    // A session's own setting does not count, even a superuser's.
     world.admin.batch_execute(&format!("SET lumina.import_roots = '{a}'")).unwrap();
     assert_eq!(outcome(&mut world.admin, &format!("SELECT lumina.import('photos', '{a}')")), NO);
-    // Where nobody knows the setting yet, nobody but a superuser can set it for longer; in a session it is of no use.
+    // While the setting is unknown to the server, only a superuser can persist it; in a session it has no effect.
     for statement in [
         "ALTER ROLE importer SET lumina.import_roots = '/'",
         "ALTER ROLE importer IN DATABASE postgres SET lumina.import_roots = '/'",
@@ -200,7 +200,7 @@ fn roots_that_are_taken_away() {
     importer.query("SELECT lumina.run_import($1)", &[&job]).unwrap();
     assert_eq!(end(&mut importer, job), "failed path_not_allowed");
     assert_eq!(count(&mut world.admin, "lumina.images"), 0);
-    // They are the submitter's: a superuser that runs it, or a role that may do more, makes no difference.
+    // The submitter's settings count: a superuser that runs it, or a role that may do more, makes no difference.
     world.admin.batch_execute(&format!("ALTER ROLE postgres SET lumina.import_roots = '{path}'")).unwrap();
     let job: i64 = world.admin.query_one("SELECT lumina.retry_job($1)", &[&job]).unwrap().get(0);
     wait_for_state(&mut world.admin, job, "ready");
@@ -211,7 +211,7 @@ fn roots_that_are_taken_away() {
     assert_eq!(count(&mut world.admin, "lumina.images"), 1);
 }
 
-/// Who may import somewhere may look what is in the way; others are not told which paths there are.
+/// A role that may import somewhere may diagnose paths; others do not learn which paths exist.
 #[test]
 fn paths_are_looked_at_by_who_may_import() {
     let cluster = Cluster::start_with(&[("lumina.import_roots", "/tmp")]);

@@ -1,4 +1,4 @@
-//! What allows an import goes while it runs: it stops with its reason at the next batch, and what was committed stays.
+//! An import loses its permission while it runs: it stops with its reason at the next batch; committed work stays.
 
 use super::count;
 use lumina_cluster::Cluster;
@@ -9,7 +9,7 @@ use lumina_cluster::postgres::Client;
 
 /// Files of an import: several batches, of which the first is written long before the last.
 const FILES: i64 = 3000;
-/// More than one batch writes.
+/// More rows than one batch writes.
 const BATCH: i64 = 400;
 
 struct World {
@@ -23,7 +23,7 @@ impl World {
         let folder = Folder::default();
         let photo = jpeg(1, 400, 300);
         for number in 0..FILES {
-            // Another content each: what follows the end of a picture is not looked at.
+            // Each a different content: what follows the end of a picture is ignored.
             folder.put(format!("{number:04}.jpg"), [&photo[..], &number.to_le_bytes()].concat());
         }
         let cluster = Cluster::start_with(&[("lumina.import_roots", "/nowhere")]);
@@ -32,7 +32,7 @@ impl World {
         World { folder, cluster, admin }
     }
 
-    /// A role that may import into a catalog of its name, by `right`; the roots are those of `roots`.
+    /// A role that may import by `right` into a catalog of its name, from `roots`.
     fn role(&mut self, role: &str, right: &str, roots: &str) {
         make_catalog(&mut self.admin, role);
         let folder = self.folder.text();
@@ -44,7 +44,7 @@ impl World {
         }
     }
 
-    /// Submits an import as a role, and waits until some of it is committed; the job.
+    /// Submits an import as a role, and waits until some of it is committed; returns the job.
     fn begin(&mut self, role: &str, preview: bool) -> i64 {
         let mut session = self.cluster.connect_to("postgres", role);
         session.query("SELECT lumina.library_version()", &[]).unwrap();
@@ -59,7 +59,7 @@ impl World {
         count(&mut self.admin, &format!("lumina.import_items WHERE job = {job} AND state <> 'found'"))
     }
 
-    /// How a job has ended: its state, and the word for its error.
+    /// The outcome of a job: its state, and the code of its error.
     fn end(&mut self, job: i64) -> String {
         wait_for_end(&mut self.admin, job);
         let read = "SELECT concat_ws(' ', state, error_code) FROM lumina.jobs WHERE id = $1";
@@ -73,7 +73,7 @@ fn an_import_stops_where_what_allows_it_goes() {
     let granted = |role: &str| format!("SELECT lumina.grant_catalog('{role}', '{role}', 'import')");
     let member = "SELECT lumina.grant_catalog('member', 'importers', 'import'); GRANT importers TO member";
     let root = "ALTER ROLE root SUPERUSER";
-    // Whose import, by what right, from where; whether it is a preview; what goes; the word for that.
+    // Whose import, by which right, from where; whether it is a preview; what is revoked; the error code.
     let cases = [
         (
             "guest",
@@ -150,7 +150,7 @@ fn an_import_goes_on_where_it_is_allowed_by_something_else() {
     assert_eq!(world.admin.query_one(attempts, &[&job]).unwrap().get::<_, i32>(0), 1);
 }
 
-/// What `ALTER SYSTEM` has set is read from files, and an administrator may be about to change one of them.
+/// `ALTER SYSTEM` settings are read from files, which an administrator may just be changing.
 #[test]
 fn an_import_goes_on_while_the_configuration_cannot_be_read() {
     let mut world = World::new();

@@ -1,4 +1,4 @@
-//! Files and directories that are swapped, replaced, written to, cut and taken away while they are imported, over and over.
+//! Files and directories that are swapped, replaced, written, truncated and removed during imports, over and over.
 
 use super::{count, world};
 use lumina_cluster::Random;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A thread that does something over and over until it is dropped.
+/// A thread that repeats something until it is dropped.
 struct Churn {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -44,7 +44,7 @@ impl Drop for Churn {
     }
 }
 
-/// Every checksum that the catalog or an import has of a file, with the file's path.
+/// Every checksum in the catalog or in an import, with the file's path.
 fn sums(session: &mut Client) -> Vec<(Vec<u8>, String)> {
     let read = "SELECT t.sha256, t.path FROM lumina.import_items t WHERE t.sha256 IS NOT NULL
         UNION SELECT i.sha256, f.path FROM lumina.images i JOIN lumina.image_files f ON f.image = i.id
@@ -52,10 +52,10 @@ fn sums(session: &mut Client) -> Vec<(Vec<u8>, String)> {
     session.query(read, &[]).unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-/// How often each state of each file was met.
+/// How often each state of each file occurred.
 type Met = BTreeMap<String, BTreeMap<String, usize>>;
 
-/// Imports, at least `least` times and until `enough` was met; every job has to succeed.
+/// Imports, at least `least` times and until `enough`; every job must succeed.
 fn again_and_again(session: &mut Client, folder: &Path, least: usize, enough: impl Fn(&Met) -> bool) -> Met {
     let mut met = Met::new();
     for round in 0.. {
@@ -76,7 +76,7 @@ fn has_met(met: &Met, name: &str, item: &str) -> bool {
     met.get(name).is_some_and(|items| items.contains_key(item))
 }
 
-/// A directory and a link to one outside, a file and a link to one outside, take turns at their names.
+/// A directory and a link to one outside, a file and a link to one outside, alternate under their names.
 #[test]
 fn links_that_are_swapped_in() {
     let (folder, outside) = (Folder::default(), Folder::default());
@@ -87,7 +87,7 @@ fn links_that_are_swapped_in() {
     for (seed, name) in (1..).zip(["d/p.jpg", "d/sub/p.jpg", "d/sub/deep/p.jpg", "f.jpg", "z.jpg"]) {
         folder.put(name, jpeg(seed, 100, 80));
     }
-    // The names in between are hidden: they are left alone.
+    // The intermediate names are hidden, and so skipped.
     symlink(outside.path(), folder.at(".link")).unwrap();
     symlink(outside.at("p.jpg"), folder.at(".f")).unwrap();
     let [d, link, away, f, f_link, f_away] =
@@ -144,7 +144,7 @@ fn links_that_are_swapped_in() {
 
 const PAGE: usize = 4096;
 
-/// The catalog never holds a mixture: each checksum is that of a content that was there, as a whole, at some moment.
+/// The catalog never holds a mixture: each checksum is that of a whole content that existed at some moment.
 #[test]
 fn files_that_change_while_they_are_read() {
     let folder = Folder::default();
@@ -163,7 +163,7 @@ fn files_that_change_while_they_are_read() {
     folder.put("vanishing.jpg", &versions[6]);
     allow("vanishing.jpg", &versions[6]);
 
-    // One that grows by a page at a time, and is cut anywhere.
+    // One that grows by a page at a time, and is truncated anywhere.
     let mut whole = jpeg(20, 900, 700);
     whole.resize((whole.len().div_ceil(PAGE) + 40) * PAGE, 9);
     for pages in 1..=whole.len() / PAGE {
@@ -171,7 +171,7 @@ fn files_that_change_while_they_are_read() {
     }
     folder.put("sized.jpg", &whole);
 
-    // One that is written to near its beginning, and then at its end: a word that is aligned, so that it is old or new.
+    // One that is written near its beginning, and then at its end: an aligned word, so that it is old or new.
     const STATES: u64 = 32;
     let base = with_segment(&jpeg(30, 300, 200), 0xfe, &[0; 64]);
     let state = |first: u64, last: u64| {
@@ -257,7 +257,7 @@ fn files_that_change_while_they_are_read() {
         let known = if path.is_empty() { all.contains(&sum) } else { legal[&path].contains(&sum) };
         assert!(known, "a content of {path:?} was never there");
     }
-    // At rest, one more import makes the tables true.
+    // Afterwards, one more import makes the tables consistent.
     import(&mut session, "photos", folder.path());
     let rows = session.query(
         "SELECT f.path, i.sha256 FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image WHERE f.missing_since IS NULL", &[]).unwrap();
@@ -272,8 +272,8 @@ fn files_that_change_while_they_are_read() {
     }
 }
 
-/// Of two equal files that are too large to be looked at beside others, the first waits to be decoded, and the second for that. What
-/// becomes of the first as a file is nothing to the second.
+/// Of two equal files that are too large to be visited beside others, the first waits to be decoded, and the second for
+/// that. The first file's later fate does not affect the second.
 #[test]
 fn a_file_whose_twin_goes_or_changes() {
     let folder = Folder::default();
@@ -282,7 +282,7 @@ fn a_file_whose_twin_goes_or_changes() {
         folder.put(format!("1 {name}.png"), &large);
         folder.put(format!("3 {name}.png"), &large);
     }
-    // More than are written at a time.
+    // More than one batch.
     let photo = jpeg(3, 1200, 1000);
     for n in 0..320_usize {
         folder.put(format!("{} {n}.jpg", if n < 10 { 2 } else { 4 }), [photo.as_slice(), &n.to_le_bytes()].concat());

@@ -76,7 +76,7 @@ unsafe extern "C" fn cuDeviceTotalMem_v2(bytes: *mut usize, device: c_int) -> u3
     })
 }
 
-/// Attributes that are not known are an error, so that no program relies on a value that was made up.
+/// Unknown attributes are an error, so that no program relies on an invented value.
 fn attribute(driver: &Driver, attribute: c_int) -> Result<c_int, Code> {
     let control = driver.control();
     Ok(match attribute {
@@ -143,7 +143,7 @@ extern "C" fn cuDevicePrimaryCtxRelease_v2(device: c_int) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuDevicePrimaryCtxReset_v2(device: c_int) -> u32 {
-    // It says that it has done it, and a lost device stays lost.
+    // It reports success, and a lost device stays lost.
     call("cuDevicePrimaryCtxReset_v2", Needs::Driver, |driver| check_device(driver, device))
 }
 

@@ -37,9 +37,9 @@ unsafe extern "C" fn cuModuleLoadData(module: *mut usize, image: *const c_char) 
         if module.is_null() || image.is_null() {
             return Err(INVALID_VALUE);
         }
-        // It waits for kernels that run.
+        // Waits for running kernels.
         driver.drain_all()?;
-        // SAFETY: the program passes a text that ends with a zero; other images have one before long, and are refused.
+        // SAFETY: the program passes NUL-terminated text; other images contain a NUL early, and are refused.
         let text = unsafe { CStr::from_ptr(image) };
         let loaded = load(driver, text.to_bytes())?;
         let handle = driver.handle();
@@ -64,7 +64,7 @@ unsafe extern "C" fn cuModuleGetFunction(function: *mut usize, module: usize, na
         if name.is_null() {
             return Err(INVALID_VALUE);
         }
-        // SAFETY: the program passes a text that ends with a zero.
+        // SAFETY: the program passes NUL-terminated text.
         let name = unsafe { CStr::from_ptr(name) }.to_str().map_err(|_| NOT_FOUND)?;
         let entry = driver.modules.get(&module).ok_or(INVALID_HANDLE)?.entry(name).ok_or(NOT_FOUND)?.clone();
         let handle = driver.handle();
@@ -123,7 +123,7 @@ unsafe extern "C" fn cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
     })
 }
 
-/// Whether a launch has a shape that the device and the kernel take.
+/// Whether the device and the kernel accept the shape of a launch.
 fn takes(entry: &lumina_ptx::Entry, grid: [u32; 3], block: [u32; 3], shared: u32) -> bool {
     let threads = block.iter().map(|size| u64::from(*size)).product::<u64>();
     let most = u64::from(entry.max_threads().unwrap_or(1024)).min(1024);

@@ -1,7 +1,7 @@
 //! Device memory, pinned memory, copies and fills.
 //!
-//! What waits: a free and a free of pinned memory wait for all work; a copy out to pageable memory waits for its
-//! stream, and so does a copy in from more than 64 KiB of it. What does not: everything on pinned memory.
+//! Blocking: a free and a free of pinned memory wait for all work; a copy out to pageable memory waits for its stream,
+//! and so does a copy in from more than 64 KiB of it. Not blocking: everything on pinned memory.
 #![allow(unsafe_code, non_snake_case, reason = "the names and signatures of the driver API")]
 
 use crate::code::*;
@@ -41,13 +41,13 @@ unsafe extern "C" fn cuMemAllocAsync(address: *mut u64, length: usize, stream: u
         if !driver.control().has_pools {
             return Err(NOT_SUPPORTED);
         }
-        // The driver says Ok to zero bytes.
+        // The driver returns success for zero bytes.
         let found = if length == 0 {
             0
         } else {
             match driver.allocate(length) {
                 Err(OUT_OF_MEMORY) => {
-                    // What is freed on this stream before counts.
+                    // Earlier frees on this stream count.
                     driver.drain(stream)?;
                     driver.allocate(length)?
                 }
@@ -65,7 +65,7 @@ extern "C" fn cuMemFree_v2(address: u64) -> u32 {
         if address == 0 {
             return Ok(());
         }
-        // The driver accepts an allocation that waits for its free, and may crash: here it is an error.
+        // The driver accepts an allocation with a pending free, and may crash: here it is an error.
         if !driver.allocations.contains_key(&address) || driver.freeing.contains(&address) {
             return Err(INVALID_VALUE);
         }
@@ -130,7 +130,7 @@ fn copy_out(driver: &mut Driver, to: usize, from: u64, length: usize, stream: us
     driver.check_range(from, length)?;
     let waits = !driver.is_pinned(to, length);
     if !waits {
-        // What is there until the copy is done is nothing to rely on, least of all the result of the copy before.
+        // Until the copy is done the contents must not be relied on, least of all the result of the copy before.
         host::fill(to, length);
     }
     driver.issue(stream, Work::CopyOut { to, from, length })?;

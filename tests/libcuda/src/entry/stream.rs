@@ -1,6 +1,6 @@
 //! Streams and events.
 //!
-//! Asking whether work is done does a piece of it and says "not ready", so that a loop which asks ends.
+//! A query of pending work does a piece of it and returns "not ready", so that a polling loop ends.
 #![allow(unsafe_code, non_snake_case, reason = "the names and signatures of the driver API")]
 
 use crate::code::*;
@@ -32,7 +32,7 @@ extern "C" fn cuStreamDestroy_v2(stream: usize) -> u32 {
     call("cuStreamDestroy_v2", Needs::Context, |driver| {
         let handle = driver.stream(stream)?;
         match driver.streams.get_mut(&handle) {
-            // Its work goes on.
+            // Its work continues.
             Some(stream) if handle != 0 => {
                 stream.is_destroyed = true;
                 Ok(())

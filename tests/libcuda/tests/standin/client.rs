@@ -1,14 +1,14 @@
-//! The scenarios. Each checks what the calls answer; the other side checks the report.
+//! The scenarios. Each checks the results of calls; the parent process checks the report.
 
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, DevicePtr, DriverError, LaunchConfig, PushKernelArg, sys};
 use cudarc::nvrtc::Ptx;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-/// What a client prints that came to its end.
+/// The output of a client that completed.
 pub(crate) const DONE: &str = "the client is done";
 
-/// A kernel for each thing that can happen.
+/// A kernel for each scenario.
 const KERNELS: &str = "
 .version 6.3
 .target sm_75
@@ -148,7 +148,7 @@ fn leaks() {
     std::mem::forget(client);
 }
 
-/// Pinned memory and its address, so that it can be read while cudarc would wait for it.
+/// Pinned memory and its address, so that it can be read at points where cudarc would wait for it.
 fn pinned(length: usize) -> *mut u64 {
     let mut pointer = MaybeUninit::<*mut std::ffi::c_void>::uninit();
     // SAFETY: a place for a pointer is passed.
@@ -173,7 +173,7 @@ fn too_early(is_seen: bool) {
     client.stream.synchronize().unwrap();
     // SAFETY: as above.
     assert_eq!(unsafe { std::slice::from_raw_parts(results, 3) }, [6, 7, 8]);
-    // A second copy to the same place: the old results are no results either.
+    // A second copy to the same place: the old results do not count either.
     // SAFETY: both places hold 24 bytes.
     let copied = unsafe { sys::cuMemcpyDtoHAsync_v2(results.cast(), at, 24, client.stream.cu_stream()) };
     assert_eq!(copied as u32, 0);
@@ -184,7 +184,7 @@ fn too_early(is_seen: bool) {
     assert_eq!(unsafe { sys::cuMemFreeHost(results.cast()) } as u32, 0);
 }
 
-/// Copies from pinned memory read it when they are done: a source that changes before is seen.
+/// Copies from pinned memory read it when they run: a change of the source before that is seen.
 fn pinned_source() {
     let client = Client::open().unwrap();
     let on_device = client.stream.alloc_zeros::<u64>(1).unwrap();
@@ -199,7 +199,7 @@ fn pinned_source() {
     assert_eq!(client.stream.clone_dtoh(&on_device).unwrap(), [2]);
 }
 
-/// Copies from pageable memory take it along, whatever their size.
+/// Copies from pageable memory stage it, whatever their size.
 fn pageable_sources() {
     let client = Client::open().unwrap();
     for length in [16, 8192, 8193, 1 << 20] {
@@ -221,7 +221,7 @@ fn out_of_memory() {
     assert_eq!(code(client.stream.alloc_zeros::<u8>(60_000)), 2);
     let second = client.stream.alloc_zeros::<u8>(40_000).unwrap();
     drop((first, second));
-    // What a stream frees counts for what it allocates next.
+    // Memory that a stream frees is available to its next allocation.
     client.stream.alloc_zeros::<u8>(100_000).unwrap();
     client.context.check_err().unwrap();
 }
@@ -242,7 +242,7 @@ fn no_pools() {
     assert_eq!(unsafe { sys::cuMemAllocAsync(&mut 0, 8, client.stream.cu_stream()) } as u32, 801);
 }
 
-/// A process that was forked off has no driver, and reports nothing.
+/// A forked process has no driver, and reports nothing.
 fn forked() {
     let _client = Client::open().unwrap();
     // SAFETY: the child calls the driver and ends.
@@ -260,8 +260,7 @@ fn forked() {
     }
 }
 
-/// A kernel that goes wrong: nothing is said until somebody waits, then every call says `lost`, and nothing after it
-/// works.
+/// A faulting kernel: there is no error until a call waits, then every call returns `lost`, and nothing works any more.
 fn fault(kernel: &str, lost: u32) {
     let client = Client::open().unwrap();
     // SAFETY: the kernels read it, and one of them is to be caught.
@@ -276,7 +275,7 @@ fn fault(kernel: &str, lost: u32) {
     }
     assert_eq!(code(client.stream.alloc_zeros::<u8>(8)), lost);
     assert_eq!(code(client.launch("good", at)), lost);
-    // SAFETY: an address that was allocated; the call says the code and does nothing.
+    // SAFETY: an allocated address; the call returns the code and does nothing.
     assert_eq!(unsafe { sys::cuMemFree_v2(at) } as u32, lost);
     assert_eq!(code(CudaContext::device_count()), 0);
     let again = CudaContext::new(0);
@@ -319,7 +318,7 @@ fn arguments() {
     };
     assert_eq!([launch(1, 128, 0), launch(1, 129, 0), launch(0, 1, 0), launch(1, 0, 0)], [0, 1, 1, 1]);
     assert_eq!(launch(1, 32, 49_153), 1);
-    // SAFETY: the host's places are large enough; what is wrong otherwise is refused.
+    // SAFETY: the host's buffers are large enough; other errors are refused.
     unsafe {
         let mut pointer = 1;
         assert_eq!(sys::cuMemcpyDtoHAsync_v2(bytes.as_mut_ptr().cast(), at, 65, stream) as u32, 1);
@@ -347,7 +346,7 @@ fn arguments() {
     assert_eq!(name, c"CUDA_ERROR_ILLEGAL_ADDRESS");
 }
 
-/// Counts on the device and copies the count to pinned memory: the copy tells whether a call waited for the stream.
+/// Counts on the device and copies the count to pinned memory: the copy shows whether a call waited for the stream.
 fn waits() {
     let client = Client::open().unwrap();
     let (stream, raw) = (&client.stream, client.stream.cu_stream());
@@ -389,7 +388,7 @@ fn waits() {
         check("module", true, &mut || sys::cuModuleLoadData(&mut module, text.as_ptr().cast()) as u32);
         assert_eq!(sys::cuModuleUnload(module) as u32, 0);
         assert_eq!(sys::cuMemFreeHost(source.cast()) as u32, 0);
-        // A stream that is destroyed: at once, and its work goes on.
+        // Destroying a stream returns at once, and its work continues.
         let mut second = std::ptr::null_mut();
         assert_eq!(sys::cuStreamCreate(&mut second, 1) as u32, 0);
         assert_eq!(sys::cuMemsetD8Async(count_at, 255, 8, second) as u32, 0);
@@ -413,7 +412,7 @@ fn events() {
     start.record(&client.stream).unwrap();
     client.add(at, 1, 3).unwrap();
     end.record(&client.stream).unwrap();
-    // The other stream reads behind the event; it does not wait by itself.
+    // The other stream reads after the event; it does not wait by itself.
     second.wait(&end).unwrap();
     let result = pinned(1);
     // SAFETY: both places hold 8 bytes.
@@ -424,7 +423,7 @@ fn events() {
     // SAFETY: the copy is done.
     assert_eq!(unsafe { result.read() }, 3);
     assert!(start.elapsed_ms(&end).unwrap() >= 5.0);
-    // A loop that only asks comes to its end.
+    // A polling loop ends.
     client.add(at, 1, 3).unwrap();
     end.record(&client.stream).unwrap();
     assert!((0..10).any(|_| end.is_complete()));
@@ -432,7 +431,7 @@ fn events() {
     assert_eq!(unsafe { sys::cuMemFreeHost(result.cast()) } as u32, 0);
 }
 
-/// Changes its own control file, as another process would.
+/// Changes its own control file, like another process.
 fn told() {
     let client = Client::open().unwrap();
     let path = std::env::var("LUMINA_CUDA_STANDIN").unwrap();

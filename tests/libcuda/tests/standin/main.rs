@@ -1,8 +1,7 @@
-//! The stand-in under a client that uses cudarc, as the search does: the client opens it at run time and knows nothing
-//! of it.
+//! The stand-in under a client that uses cudarc, like the search: the client opens it at run time and does not know it.
 //!
 //! A lost device stays lost in its process, and the library is found by a variable that is read when a process starts.
-//! So each scenario ([`client`]) runs in a process of its own: this program starts itself again.
+//! So each scenario ([`client`]) runs in its own process: this program starts itself again.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![allow(unsafe_code, reason = "cudarc's launches and copies are unsafe")]
@@ -24,7 +23,7 @@ fn library(folder: &Path) {
     std::os::unix::fs::symlink(built, folder.join("libcuda.so.1")).unwrap();
 }
 
-/// What a report says: counts by call or kind, and the messages.
+/// A report: counts by call or kind, and the messages.
 #[derive(Debug, Default)]
 struct Report {
     counts: BTreeMap<String, u64>,
@@ -61,7 +60,7 @@ impl Report {
     }
 }
 
-/// Runs a scenario with a control file; the client's assertions have to hold.
+/// Runs a scenario with a control file; the client's assertions must hold.
 fn scenario(name: &str, control: &str) -> Report {
     let folder = tempfile::tempdir().unwrap();
     library(folder.path());
@@ -153,7 +152,7 @@ fn faults_of_kernels_lose_the_device() {
     }
     scenario("endless: lost with 702", "limit 10000");
     scenario("good: lost with 214", "sticky 214 at launch 2");
-    // A switch for what no GPU reports.
+    // Disables a check that no GPU has.
     scenario("race: not lost", "races allow");
     scenario("unwritten: not lost", "unwritten allow");
 }

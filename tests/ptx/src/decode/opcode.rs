@@ -1,4 +1,4 @@
-//! Opcodes: which operation a word like `mad.lo.s32` is, and where its operands go. Part of [`super`].
+//! Opcodes: the operation of a word like `mad.lo.s32`, and the roles of its operands. Part of [`super`].
 //!
 //! Source: "PTX ISA", chapter "Instruction Set". Only what changes no result is ignored: cache operators, scopes.
 
@@ -205,8 +205,8 @@ impl<'a> Opcode<'_, 'a> {
         }
     }
 
-    /// Floating-point numbers. Results round to the nearest: other roundings are not known, and flushing denormal
-    /// numbers (`ftz`) neither.
+    /// Floating-point instructions. Results round to the nearest: other roundings, and flushing of denormal numbers
+    /// (`ftz`), are not supported.
     fn real(&mut self, decoder: &mut Decoder<'a, '_>, ty: Type) -> Result<(), Wrong> {
         if self.middle().iter().any(|modifier| *modifier != "rn") {
             return Ok(());

@@ -65,7 +65,7 @@ fn literal(text: &str, ty: Type) -> Option<u64> {
 }
 
 impl<'a> Decoder<'a, '_> {
-    /// What `name` stands for here.
+    /// The meaning of `name` in this scope.
     pub(super) fn meaning(&self, name: &str) -> Option<Meaning> {
         if let Some(meaning) = self.scopes.iter().rev().find_map(|scope| scope.get(name)) {
             return Some(*meaning).filter(|meaning| !matches!(meaning, Meaning::Numbered(..)));
@@ -179,7 +179,7 @@ impl<'a> Decoder<'a, '_> {
         Ok((self.value(base, Type::Bits(64), false)?, *offset, base))
     }
 
-    /// Keeps a list of registers for an instruction and says where.
+    /// Stores a list of registers for an instruction and returns its index.
     pub(super) fn list(&mut self, registers: &[u32]) -> u32 {
         self.program.lists.extend_from_slice(registers);
         (self.program.lists.len() - registers.len()) as u32

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The element of A (row, column of bytes or bits) that element i of a lane's fragment is, as the ISA writes it.
+/// The element of A (row, column of bytes or bits) of element i of a lane's fragment, by the ISA's formula.
 fn isa_a(matrix: Matrix, lane: usize, i: usize) -> (usize, usize) {
     let (group, thread) = (lane >> 2, lane % 4);
     match matrix {

@@ -12,7 +12,7 @@ use crate::region::Region;
 use crate::registers::ALL;
 use crate::shadow::{Kind, Shadow, Who};
 
-/// Where an address leads.
+/// The memory that an address refers to.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Device(usize),
@@ -28,7 +28,7 @@ struct Target {
     /// The address of its first byte.
     base: u64,
     length: u64,
-    /// Where that byte is in its region.
+    /// The offset of that byte in its region.
     start: u64,
 }
 
@@ -42,7 +42,7 @@ fn lanes_of(lanes: u32) -> impl Iterator<Item = usize> {
     (0..LANES).filter(move |lane| lanes >> lane & 1 == 1)
 }
 
-/// Finds what `size` bytes at `address` are part of.
+/// Finds the variable or allocation of `size` bytes at `address`.
 fn resolve(
     block: &Block<'_>,
     local: usize,
@@ -105,7 +105,7 @@ impl Warp {
         }
     }
 
-    /// The target of a lane's access: the last one, if it serves.
+    /// The target of a lane's access: the previous one, if it fits.
     #[inline(always)]
     fn target(
         &self,
@@ -136,7 +136,7 @@ impl Warp {
         }
     }
 
-    /// Looks for a race.
+    /// Checks for a race.
     #[inline(always)]
     fn note(
         &self,
@@ -183,7 +183,7 @@ impl Warp {
         let mut values = [[0u64; LANES]; 4];
         let first = lanes.trailing_zeros() as usize;
         let is_same = space != Space::Local && lanes == ALL && addresses.iter().all(|a| *a == addresses[0]);
-        // What all lanes read from one place is read once; local memory has a place for each lane.
+        // A location that all lanes read is read once; local memory has a location per lane.
         let is_same = is_same && !(LOCAL_WINDOW..LOCAL_WINDOW + WINDOW).contains(&addresses[0]);
         let mut last = None;
         for lane in lanes_of(if is_same { 1 << first } else { lanes }) {

@@ -10,8 +10,8 @@ use crate::program::{Instruction, Matrix, NONE, Op, Program, Shuffle, Vote};
 use crate::registers::ALL;
 
 impl Warp {
-    /// Lanes `arriving` come to the collective at instruction `at`. Returns the lanes for which it is done now; all
-    /// other arriving lanes wait.
+    /// Lanes `arriving` reach the collective at instruction `at`. Returns the lanes for which it is complete; all other
+    /// arriving lanes wait.
     pub(super) fn meet(
         &mut self,
         program: &Program,
@@ -78,7 +78,7 @@ impl Warp {
             }
             Op::Matrix(matrix) => self.matrix(program, i, matrix),
             _ => {
-                // A logical clock: what any of them did before is before what any of them does behind.
+                // A logical clock: accesses before the collective are ordered before those after it.
                 let named = (0..LANES).filter(|lane| lanes >> lane & 1 == 1);
                 let latest = named.clone().map(|lane| self.synchronised[lane]).max().unwrap_or(0);
                 named.for_each(|lane| self.synchronised[lane] = latest + 1);

@@ -1,4 +1,4 @@
-//! Instructions that each lane executes for itself, without memory. Part of [`super`].
+//! Instructions of single lanes, without memory. Part of [`super`].
 
 use super::Warp;
 use crate::alu::{self, LANES, Narrow, Wide};
@@ -7,7 +7,7 @@ use crate::convert::convert;
 use crate::fault::{FaultKind, Problem};
 use crate::program::{Binary, Instruction, Logic, Op, Program, Space, Type, Width};
 
-/// Where shared and local memory begin among generic addresses.
+/// The starts of shared and local memory in the generic address space.
 pub(super) const SHARED_WINDOW: u64 = 1 << 24;
 pub(super) const LOCAL_WINDOW: u64 = 2 << 24;
 /// The size of each of the two.
@@ -257,7 +257,7 @@ impl Warp {
             // All lanes see all memory at once.
             Op::Fence => {}
             Op::Trap => return Err(Problem::new(FaultKind::Trap, lanes.trailing_zeros(), "trap")),
-            // `run_group` takes these first.
+            // `run_group` handles these.
             Op::Load(_) | Op::Store(_) | Op::Atomic { .. } | Op::Shuffle(_) | Op::Vote(_) | Op::WarpBarrier => {}
             Op::Barrier { .. } | Op::Matrix(_) | Op::Branch | Op::Enter | Op::Exit => {}
         }

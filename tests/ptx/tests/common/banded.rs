@@ -4,13 +4,13 @@ use super::sets::{Loaded, Room, Sets, allocate_places};
 use super::*;
 use lumina_gpu::params::{BAND_THREADS, Band, BandProbe, BandSort, SCAN_COUNTS, SCAN_THREADS};
 
-/// A set in the order of a band.
+/// A set sorted by a band.
 #[derive(Clone, Copy)]
 struct Sorted {
     hashes: u64,
     /// The row in each place.
     rows: u64,
-    /// Where each bucket begins.
+    /// The start of each bucket.
     starts: u64,
 }
 
@@ -32,8 +32,8 @@ pub(crate) fn plan(sets: &Sets, (count, widest): (u32, u32)) -> Vec<Band> {
     bands
 }
 
-/// Searches the sets by the bands, and says what is wrong with the result. `is_sliced`: a launch does one block of left
-/// places by a window of right ones, and not all of them.
+/// Searches the sets by the bands, and reports errors of the result. `is_sliced`: a launch does one block of left
+/// places by a window of right ones, instead of all.
 pub(crate) fn join(
     module: &Module,
     sets: &Sets,
@@ -133,7 +133,7 @@ fn sort_by_band(
 }
 
 /// The scan of the sums of `2^width` counts, of which a block of threads does `SCAN_THREADS` at a time: only the widest
-/// bands need it to go round more than once.
+/// bands need more than one round.
 pub(crate) fn scan(module: &Module, width: u32, options: &Options) -> Result<(), String> {
     let mut random = fastrand::Rng::with_seed(u64::from(width));
     let sums: Vec<u32> = (0..(1usize << width).div_ceil(SCAN_COUNTS as usize)).map(|_| random.u32(..1000)).collect();

@@ -5,22 +5,22 @@ use super::*;
 use lumina_gpu::params::{BRUTE_THREADS, Brute, ONES_COUNTS, ONES_THREADS, OnesSort, PADDING_ROWS};
 use std::ops::Range;
 
-/// How the left rows by the right ones are cut.
+/// How the pairs of left and right rows are cut.
 #[derive(Clone, Copy)]
 pub(crate) struct Cut {
     /// Right rows of a segment.
     pub(crate) segment: usize,
-    /// Whether a launch does one block of left rows by a part of the segments, and not all of them.
+    /// Whether a launch does one block of left rows by a part of the segments, instead of all.
     pub(crate) is_sliced: bool,
 }
 
-/// Hashes of a set in the order that the kernel reads.
+/// Hashes of a set in the kernel's order.
 #[derive(Clone, Copy)]
 struct Places {
     hashes: u64,
     /// The row in each place; 0: the place itself.
     rows: u64,
-    /// The number of ones in each place; 0: nobody asks.
+    /// The popcount in each place; 0: not needed.
     ones: u64,
 }
 
@@ -33,7 +33,7 @@ fn rows_of_block(name: &str) -> usize {
     }
 }
 
-/// Searches the sets by one kernel, and says what is wrong with the result. `brute_ones_256` has them sorted before.
+/// Searches the sets by one kernel, and reports errors of the result. `brute_ones_256` gets them sorted.
 pub(crate) fn search(
     module: &Module,
     name: &str,
@@ -90,7 +90,7 @@ fn slices(blocks: usize, segments: usize, is_sliced: bool) -> Vec<(Range<usize>,
     parts.filter(|(_, part)| !part.is_empty()).collect()
 }
 
-/// Sorts a set by its number of ones.
+/// Sorts a set by popcount.
 fn sort_by_ones(
     module: &Module,
     memory: &mut Memory,

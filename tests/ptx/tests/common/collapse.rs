@@ -5,7 +5,7 @@ use super::*;
 use lumina_gpu::params::{COLLAPSE_THREADS, Collapse, Column};
 use std::collections::HashMap;
 
-/// Collapses `n` rows, `different` different ones among them, of columns of so many words; `slice` rows a launch.
+/// Collapses `n` rows, `different` different ones among them, of columns of these words; `slice` rows a launch.
 pub(crate) fn collapse(
     module: &Module,
     columns: &[usize],
@@ -19,7 +19,7 @@ pub(crate) fn collapse(
     let mut entries = Vec::new();
     for (column, words) in columns.iter().enumerate() {
         let is_last = column + 1 == columns.len();
-        // Two numbers next to each other differ in the last bit of the last column alone.
+        // Two adjacent numbers differ in the last bit of the last column alone.
         let row = |number: u64| {
             let word = (number / 2 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             (0..*words).map(move |at| word ^ if is_last && at + 1 == *words { number % 2 } else { 0 })

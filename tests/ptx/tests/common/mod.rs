@@ -1,7 +1,7 @@
-//! What the tests of kernels share: values as bytes, reads of the device's memory, launches, orders.
+//! Helpers of the kernel tests: values as bytes, reads of device memory, launches, orders.
 //!
-//! `sets` makes hashes and knows their pairs by definition; `brute`, `banded` and `collapse` launch the kernels that
-//! ship, the PTX text of `lumina-gpu`, as its host code does; `written` holds what tests of PTX written by hand need.
+//! `sets` makes hashes and computes their pairs by definition; `brute`, `banded` and `collapse` launch the shipped
+//! kernels, the PTX text of `lumina-gpu`, like its host code; `written` has helpers for PTX written by hand.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![allow(dead_code, reason = "each test program uses a part")]
@@ -29,7 +29,7 @@ impl Plain for params::BandSort {}
 impl Plain for params::BandProbe {}
 impl Plain for params::Collapse {}
 
-/// The bytes of values, as a copy to the device or a launch takes them.
+/// The bytes of values, for a copy to the device or a launch.
 #[allow(unsafe_code, reason = "structures are read as bytes")]
 pub(crate) fn bytes<T: Plain>(values: &[T]) -> Vec<u8> {
     // SAFETY: the values are borrowed, and have no padding, so that each of their bytes was written.

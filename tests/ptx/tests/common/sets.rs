@@ -1,4 +1,4 @@
-//! Sets of hashes that are searched, the pairs that a search has to find, and both in the memory of a device.
+//! Sets of hashes, the pairs that a search must find, and both in device memory.
 
 use super::*;
 use lumina_gpu::params::{Column, Hits, PADDING_ROWS};
@@ -21,7 +21,7 @@ pub(crate) struct Sets {
     pub(crate) one_set: bool,
     /// Hashes of each column.
     left: Vec<Vec<u64>>,
-    /// The left ones again within one set.
+    /// Equal to `left` within one set.
     right: Vec<Vec<u64>>,
     /// Pairs by definition.
     want: Pairs,
@@ -29,16 +29,16 @@ pub(crate) struct Sets {
     pub(crate) kept_away: usize,
 }
 
-/// How many pairs of the result there is room for.
+/// The size of the result buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// For more than there are.
+    /// More than the number of pairs.
     All,
-    /// For a third of them: the others are counted, and not written.
+    /// A third of them: the others are counted, and not written.
     Third,
 }
 
-/// Rows of hashes, a list a column: `n.0` left rows, and `n.1` right ones behind them. The first row of each set has no
+/// Rows of hashes, a list per column: `n.0` left rows, followed by `n.1` right ones. The first row of each set has no
 /// bit set and the second one all; of the others a third are near copies of earlier ones, some of them of the same one.
 fn rows(columns: &[(usize, u32)], n: (usize, Option<usize>), seed: u64) -> Vec<Vec<u64>> {
     let count = n.0 + n.1.unwrap_or(0);
@@ -65,8 +65,8 @@ fn rows(columns: &[(usize, u32)], n: (usize, Option<usize>), seed: u64) -> Vec<V
     lists
 }
 
-/// A list of rows, and `PADDING_ROWS` rows behind it. Those are rows that it is compared with, so that a kernel which
-/// takes them for its own finds pairs.
+/// A list of rows, followed by `PADDING_ROWS` rows. Those equal rows that it is compared with, so that a kernel which
+/// treats them as its own finds pairs.
 pub(crate) fn padded(list: &[u64], compared: &[u64], words: usize) -> Vec<u64> {
     let padding = compared.iter().copied().cycle().chain(std::iter::repeat(0));
     list.iter().copied().chain(padding.take(PADDING_ROWS as usize * words)).collect()
@@ -78,15 +78,15 @@ impl Sets {
         Self::of(columns, driving, n, &rows(columns, n, seed))
     }
 
-    /// The same with a column of 256 bits, half of which are ones in each row, so that a bound which depends on the
-    /// number of ones has no room to be wrong. Distances are even, and so is `radius`.
+    /// Sets with a column of 256 bits, half of which are ones in each row, so that a bound that depends on the popcount
+    /// has no slack. Distances are even, and so is `radius`.
     pub(crate) fn with_equal_ones(radius: u32, n: (usize, Option<usize>), seed: u64) -> Self {
         let halves = &rows(&[(2, radius / 2)], n, seed)[0];
         let whole = halves.chunks(2).flat_map(|half| [half[0], half[1], !half[0], !half[1]]).collect();
         Self::of(&[(4, radius)], 0, n, &[whole])
     }
 
-    /// Of lists that hold the left rows, and behind them the right ones.
+    /// From lists of the left rows, followed by the right ones.
     fn of(columns: &[(usize, u32)], driving: usize, n: (usize, Option<usize>), all: &[Vec<u64>]) -> Self {
         let (n_left, one_set, n_right) = (n.0, n.1.is_none(), n.1.unwrap_or(n.0));
         let part = |from: usize, to: usize| -> Vec<Vec<u64>> {
@@ -142,7 +142,7 @@ pub(crate) struct Loaded<'s> {
     pub(crate) left: u64,
     /// That of the right set; the same address within one set.
     pub(crate) right: u64,
-    /// The buffer, and the columns, as kernels take them.
+    /// The buffer, and the columns, as arguments of kernels.
     pub(crate) hits: Hits,
 }
 
@@ -176,7 +176,7 @@ impl<'s> Loaded<'s> {
         Self { sets, memory, left, right, hits }
     }
 
-    /// What is wrong with the pairs: each has to be counted once, and as many as there is room for to be written.
+    /// Errors of the pairs: each must be counted once, and as many as fit must be written.
     pub(crate) fn check(&self) -> Result<(), String> {
         let (memory, columns) = (&self.memory, self.sets.columns.len());
         let count = read_u64(memory, self.hits.counter, 1)[0] as usize;
@@ -201,8 +201,7 @@ impl<'s> Loaded<'s> {
     }
 }
 
-/// Memory for the rows of a set in another order, hashes and numbers. Behind them lies what is behind the rows of
-/// `hashes`.
+/// Memory for the rows of a set in another order, hashes and numbers. The padding is that of `hashes`.
 pub(crate) fn allocate_places(memory: &mut Memory, hashes: u64, n: usize, words: usize) -> (u64, u64) {
     let padding = PADDING_ROWS as usize;
     let size = words * 8;

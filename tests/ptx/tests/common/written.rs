@@ -3,7 +3,7 @@
 use super::*;
 use lumina_ptx::Fault;
 
-/// What every text starts with.
+/// The header of every text.
 pub(crate) const HEAD: &str = ".version 7.1\n.target sm_80\n.address_size 64\n";
 
 /// A kernel with a parameter `at`, registers of each kind, `%r0` = the thread and `%rd0` = `at` + 8 times it.

@@ -1,9 +1,9 @@
-//! How much the Huffman codes of a lossless WebP picture take.
+//! Computes the memory for the Huffman codes of a lossless WebP picture.
 //!
-//! A picture may have up to 65,536 groups of five codes, each with tables of up to 100 kB, for some 60 bytes of input: 4 MB
-//! become gigabytes. How many groups there are says a small picture in the file (VP8L's "entropy image"), which comes
-//! after others of its kind. So those are read here as far as it takes to know where they end, and the greatest group they
-//! name; nothing is kept of their pixels. What is wrong with a picture is the decoder's to say: where one cannot be read,
+//! A picture may have up to 65,536 groups of five codes, each with tables of up to 100 kB, for some 60 bytes of input:
+//! 4 MB become gigabytes. The number of groups is given by a small picture in the file (VP8L's "entropy image"), which
+//! follows others of its kind. So those are decoded here as far as needed to find their ends, and the greatest group
+//! number in them; their pixels are not kept. Errors in a picture are left to the decoder: if one cannot be read here,
 //! the decoder stops at the same place.
 
 use crate::error::PhotoError;
@@ -15,15 +15,15 @@ const SYMBOLS: [u16; 5] = [256 + 24, 256, 256, 256, 40];
 const ORDER: [usize; 19] = [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 /// Bits of a code that the decoder looks up in a table; longer ones have a tree beside it.
 const TABLE_BITS: usize = 10;
-/// A group without its tables, in a list that doubles.
+/// Bytes of a group without its tables, in a vector that doubles.
 const GROUP: u64 = 3 * 280;
-/// A node of a tree, of which there are two for each long code, and some in between.
+/// Bytes of tree nodes per long code: two nodes, and some in between.
 const NODES: u64 = 4 * 16;
-/// Pixels between two looks.
+/// Pixels between two checks.
 const STRIDE: u32 = 1 << 14;
 
-/// Bytes that the decoder allocates for the codes of a picture of `width` times `height`, whose transforms begin at `bytes`;
-/// reading ends where that is more than the limits allow. Errors: [`PhotoError::Cancelled`].
+/// Bytes that the decoder allocates for the codes of a picture of `width` times `height`, whose transforms begin at
+/// `bytes`; stops early once that exceeds the limits. Errors: [`PhotoError::Cancelled`].
 pub(super) fn memory(bytes: &[u8], (width, height): (u32, u32), limits: &Limits<'_>) -> Result<u64, PhotoError> {
     let mut reader = Reader { bytes, position: 0, memory: 0, limits, cancelled: false };
     let read = reader.picture(width, height);
@@ -58,7 +58,7 @@ impl Code {
         Code { counts, symbols }
     }
 
-    /// What the decoder allocates for it.
+    /// What the decoder allocates for the code.
     fn memory(counts: &[u16; 16]) -> u64 {
         let longest = counts.iter().rposition(|&count| count > 0).unwrap_or(0);
         let long: u64 = counts[TABLE_BITS + 1..].iter().map(|&count| u64::from(count)).sum();
@@ -139,7 +139,8 @@ impl Reader<'_> {
         Some(lengths)
     }
 
-    /// A picture with one group of codes and `pixels` pixels: the greatest number that red and green make in one of them.
+    /// Decodes a picture with one group of codes and `pixels` pixels: the greatest number that red and green make in
+    /// one of them.
     fn inner(&mut self, pixels: u64) -> Option<u32> {
         let cache = self.cache()?;
         let mut codes = Vec::with_capacity(5);
@@ -176,7 +177,7 @@ impl Reader<'_> {
         Some(greatest)
     }
 
-    /// A length or a distance by its prefix.
+    /// Decodes a length or a distance by its prefix.
     fn number(&mut self, prefix: u16) -> Option<u32> {
         let prefix = u32::from(prefix);
         if prefix < 4 {

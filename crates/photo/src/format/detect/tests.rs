@@ -86,7 +86,7 @@ fn what_is_no_image() {
     unknown(b"\xDE\xAD\xBE\xEF", None);
 }
 
-/// A TIFF file of this maker whose second picture, a SubIFD, is as told.
+/// A TIFF file of this maker whose second picture, a SubIFD, has these properties.
 fn of_maker(make: &str, compression: u16, photometric: u16) -> Vec<u8> {
     let mut builder = Builder::new(Order::Little);
     let sub = builder.directory(&[(ifd::COMPRESSION, short(compression)), (ifd::PHOTOMETRIC, short(photometric))], 0);

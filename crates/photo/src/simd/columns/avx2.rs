@@ -9,12 +9,12 @@ use std::arch::x86_64::*;
 
 impl Avx2 {
     pub(super) fn to_columns<const LENGTH: usize>(self, rows: &[[f32; LENGTH]; ROWS], columns: &mut [Column]) {
-        // SAFETY: the processor has been asked.
+        // SAFETY: the CPU features were detected.
         unsafe { to_columns(rows, columns) }
     }
 
     pub(super) fn means_down(self, eight: &Eight, ring: &mut [f32], sums: &mut [f32], columns: &mut [Column]) {
-        // SAFETY: the processor has been asked.
+        // SAFETY: the CPU features were detected.
         unsafe { means_down(eight, ring, sums, columns) }
     }
 }
@@ -33,7 +33,7 @@ fn store(floats: &mut [f32; 8], vector: __m256) {
     unsafe { _mm256_storeu_ps(floats.as_mut_ptr(), vector) }
 }
 
-/// Rows and columns of a square change places.
+/// Transposes a square.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn transposed(rows: [__m256; 8]) -> [__m256; 8] {
@@ -86,7 +86,7 @@ fn means_down(eight: &Eight, ring: &mut [f32], sums: &mut [f32], columns: &mut [
             let Some(kept) = ring[eight.slots[lane] + 8 * index..].first_chunk_mut() else { return };
             sum = _mm256_sub_ps(_mm256_add_ps(sum, *row), load(kept));
             store(kept, *row);
-            // As `crate::simd::divide`.
+            // Like `crate::simd::divide`.
             let near = _mm256_mul_ps(sum, reciprocals[lane]);
             let error = _mm256_fnmadd_ps(near, counts[lane], sum);
             *row = _mm256_fmadd_ps(error, reciprocals[lane], near);

@@ -1,5 +1,5 @@
-//! Brightness with AVX2: shuffles make pairs (red, green) and (green, blue) of words, whose weighted sums one instruction
-//! each gives. All sums are exact integers below 2^24.
+//! Brightness with AVX2: shuffles make pairs (red, green) and (green, blue) of words, whose weighted sums take one
+//! instruction each. All sums are exact integers below 2^24.
 
 #![allow(unsafe_code, reason = "loads and stores of vectors, and calls of functions that need a feature")]
 
@@ -10,24 +10,24 @@ use std::arch::x86_64::*;
 const EIGHT: usize = 24;
 
 impl Avx2 {
-    /// Returns how many pixels it took, which are the first ones; so do the others.
+    /// Returns how many pixels it took, which are the first ones; so do the other functions.
     pub(super) fn grey(self, rgb: &[u8], result: &mut [u8]) -> usize {
-        // SAFETY: the processor has been asked.
+        // SAFETY: the CPU features were detected.
         unsafe { grey(rgb, result) }
     }
 
     pub(super) fn sum(self, rgb: &[u8], result: &mut [u32]) -> usize {
-        // SAFETY: the processor has been asked.
+        // SAFETY: the CPU features were detected.
         unsafe { sum(rgb, result) }
     }
 
     pub(super) fn luminance(self, rgb: &[u8], result: &mut [f32]) -> usize {
-        // SAFETY: the processor has been asked.
+        // SAFETY: the CPU features were detected.
         unsafe { luminance(rgb, result) }
     }
 
     pub(super) fn grey_709(self, rgb: &[u8], result: &mut [f32]) -> usize {
-        // SAFETY: the processor has been asked.
+        // SAFETY: the CPU features were detected.
         unsafe { grey_709(rgb, result) }
     }
 }
@@ -98,7 +98,7 @@ fn luminance(rgb: &[u8], result: &mut [f32]) -> usize {
     let (count, reciprocal) = (_mm256_set1_ps(1000.0), _mm256_set1_ps(1.0 / 1000.0));
     for (pixels, result) in pixels.iter().zip(&mut *results) {
         let sum = _mm256_cvtepi32_ps(weigh(pixels, [[299, 587], [0, 114]]));
-        // As `crate::simd::divide`.
+        // Like `crate::simd::divide`.
         let near = _mm256_mul_ps(sum, reciprocal);
         let thousandth = _mm256_fmadd_ps(_mm256_fnmadd_ps(near, count, sum), reciprocal, near);
         // SAFETY: the result has eight floats.
@@ -112,7 +112,7 @@ fn grey_709(rgb: &[u8], result: &mut [f32]) -> usize {
     let (pixels, results) = (rgb.as_chunks().0, result.as_chunks_mut::<8>().0);
     for (pixels, result) in pixels.iter().zip(&mut *results) {
         let sum = _mm256_cvtepi32_ps(weigh(pixels, [[2126, 7152], [0, 722]]));
-        // Half a unit keeps whole numbers of ten-thousands away from what rounding could do to them.
+        // Half a unit protects whole multiples of ten thousand from rounding.
         let scaled = _mm256_mul_ps(_mm256_add_ps(sum, _mm256_set1_ps(0.5)), _mm256_set1_ps(1e-4));
         // SAFETY: the result has eight floats.
         unsafe { _mm256_storeu_ps(result.as_mut_ptr(), _mm256_floor_ps(scaled)) }

@@ -4,7 +4,7 @@ use super::*;
 use crate::strip::{no_tiles, tiles};
 use proptest::prelude::*;
 
-/// As large as a resizer's weights get, and a little larger.
+/// As large as a resizer's weights, and a little larger.
 fn weights(lengths: Range<usize>) -> impl Strategy<Value = Vec<i32>> {
     prop::collection::vec(prop_oneof![-8_000_000..8_000_000, -300..300, Just(0)], lengths)
 }
