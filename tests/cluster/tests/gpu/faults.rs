@@ -103,6 +103,8 @@ fn sticky_errors() {
         card.set("");
         wait_until("the process has ended", || info(&cluster, "state") != "running");
         assert!(info(&cluster, "last_error").contains(&code.to_string()));
+        // Its worker has noted it, and not the session as well.
+        assert_eq!(info(&cluster, "failures"), "1");
         reset(&cluster);
         assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
         assert_ne!(process(&cluster), before);

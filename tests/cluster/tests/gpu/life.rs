@@ -4,7 +4,7 @@ use super::{NOTICE, SEARCH, digest, info, is_there, kill, process, server};
 use lumina_cluster::cluster::{Shutdown, wait_until};
 use lumina_cluster::gpu::Card;
 use lumina_cluster::installation::programs;
-use lumina_cluster::{catalog, sessions};
+use lumina_cluster::{Cluster, catalog, sessions};
 use std::time::{Duration, Instant};
 
 /// Eight concurrent sessions start one process, which ends when idle, and starts again.
@@ -127,6 +127,21 @@ fn killed_in_the_middle() {
         results.push(session.query_one(groups, &[&device]).unwrap().get::<_, Option<String>>(0));
     }
     assert!(results[0].is_some() && results[0] == results[1], "{results:?}");
+    // The job's device is the one that its submitter had: by itself no job starts the process for so little.
+    if info(&cluster, "state") == "running" {
+        kill(process(&cluster));
+    }
+    wait_until("the process has ended", || info(&cluster, "state") != "running");
+    session.batch_execute("SET lumina.device = cuda").unwrap();
+    let job = catalog::submit(&mut session, "cuda", 4);
+    assert_eq!(catalog::wait_for_end(&mut session, job), "succeeded");
+    assert_eq!(info(&cluster, "state"), "running");
+}
+
+/// The process of Postgres of this type.
+fn pid_of(cluster: &Cluster, backend_type: &str) -> u32 {
+    let pid = format!("SELECT pid FROM pg_stat_activity WHERE backend_type = '{backend_type}'");
+    cluster.sql("postgres", &pid).trim().parse().unwrap()
 }
 
 /// However the server ends, the process ends with it; also after a crash of a session or a kill of the worker.
@@ -142,29 +157,33 @@ fn it_ends_with_the_server() {
         cluster.restart();
         assert_eq!(info(&cluster, "state, failures"), "not tried|0");
     }
-    // Killed, while the driver is busy for an hour.
-    digest(&cluster, "cuda", SEARCH);
-    let first = process(&cluster);
-    card.set("slow 3600000ms");
-    let mut session = cluster.connect();
-    session.batch_execute("SET lumina.device = cuda").unwrap();
-    let search = std::thread::spawn(move || session.batch_execute(&format!("SELECT count(*) FROM {SEARCH}")));
-    wait_until("the process does not answer any more", || info(&cluster, "active_searches").is_empty());
-    cluster.kill();
-    assert!(search.join().unwrap().is_err());
-    wait_until("the process is gone", || !is_there(first));
-    card.set("");
-    cluster.restart();
+    // The postmaster, or the worker of the process, is killed while the driver is busy for an hour.
+    for kills_postmaster in [true, false] {
+        digest(&cluster, "cuda", SEARCH);
+        let busy = process(&cluster);
+        card.set("slow 3600000ms");
+        let mut session = cluster.connect();
+        session.batch_execute("SET lumina.device = cuda").unwrap();
+        let search = std::thread::spawn(move || session.batch_execute(&format!("SELECT count(*) FROM {SEARCH}")));
+        wait_until("the process does not answer any more", || info(&cluster, "active_searches").is_empty());
+        if kills_postmaster {
+            cluster.kill();
+        } else {
+            kill(pid_of(&cluster, "lumina gpu"));
+        }
+        assert!(search.join().unwrap().is_err());
+        wait_until("the process is gone", || !is_there(busy));
+        card.set("");
+        if kills_postmaster {
+            cluster.restart();
+        } else {
+            wait_until("the server is back", || cluster.try_connect().is_some());
+        }
+    }
     // A session crashes: all of the server's processes end, and the GPU's.
     let wanted = digest(&cluster, "cuda", SEARCH);
     let second = process(&cluster);
-    kill(
-        cluster
-            .sql("postgres", "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
-            .trim()
-            .parse()
-            .unwrap(),
-    );
+    kill(pid_of(&cluster, "checkpointer"));
     wait_until("the process is gone", || !is_there(second));
     wait_until("the server is back", || cluster.try_connect().is_some());
     assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
