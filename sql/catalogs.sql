@@ -58,7 +58,8 @@ END;
 REVOKE EXECUTE ON FUNCTION lumina._rights(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._rights(oid, int8) IS 'Internal: what a role may do with a catalog; NULL for nothing';
 
--- The catalog of that name, where the caller has that right. A caller who may not even read it is told that there is none.
+-- The catalog of that name, where the caller has that right. A caller who may not even read it is told that there is
+-- none.
 CREATE FUNCTION lumina._catalog(caller oid, catalog_name text, needed lumina.access_right) RETURNS int8
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

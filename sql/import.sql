@@ -1,8 +1,8 @@
 -- Import: files of the server's file system into a catalog, by a job.
 --
--- A file may be read where it lies under lumina.import_roots, as configured for the importing role: for the role in this
--- database, the role, this database, or the server. What a session has SET does not count: the job runs elsewhere, and
--- later. Each file that is found has a row of import_items, with what became of it.
+-- A file may be read where it lies under lumina.import_roots, as configured for the importing role: for the role in
+-- this database, the role, this database, or the server. What a session has SET does not count: the job runs elsewhere,
+-- and later. Each file that is found has a row of import_items, with what became of it.
 
 CREATE FUNCTION lumina._import_roots(caller oid) RETURNS text
     STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -41,7 +41,8 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM lumina.catalogs c WHERE 'import' = ANY (lumina._rights(caller, c.id)))
             AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = caller AND r.rolsuper) THEN
         RAISE insufficient_privilege USING MESSAGE = 'permission denied to look at paths of the server',
-            HINT = 'Roles that may import into a catalog may: its owner grants it by lumina.grant_catalog(..., ''import'').';
+            HINT = 'Roles that may import into a catalog may: '
+                'its owner grants it by lumina.grant_catalog(..., ''import'').';
     END IF;
     RETURN QUERY SELECT s.step, s.obstacle, s.hint FROM lumina._path_steps(lumina._import_roots(caller), path) s;
 END $$;
@@ -108,7 +109,8 @@ END $$;
 REVOKE EXECUTE ON FUNCTION lumina._run_import(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._run_import(oid, int8) IS 'Internal: run_import for a caller';
 CREATE FUNCTION lumina.run_import(job int8) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.run_import(int8) IS 'Imports what a preview has found; what has changed since is analyzed again';
+COMMENT ON FUNCTION lumina.run_import(int8) IS
+    'Imports what a preview has found; what has changed since is analyzed again';
 
 -- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls an Outcome. Returns how many failed.
 CREATE FUNCTION lumina._import_batch(of_job int8, of_catalog int8, of_source int8, outcomes jsonb, is_preview bool) RETURNS int8

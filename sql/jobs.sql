@@ -7,14 +7,17 @@
 -- Who wants one cancelled writes a row elsewhere, so that no open transaction ever stands in a worker's way.
 
 CREATE TYPE lumina.job_state AS ENUM ('queued', 'running', 'ready', 'succeeded', 'failed', 'cancelled');
-COMMENT ON TYPE lumina.job_state IS 'queued -> running -> succeeded | failed | cancelled; a preview: running -> ready -> queued; queued and ready -> cancelled; running -> queued where its worker was lost or told to end';
+COMMENT ON TYPE lumina.job_state IS 'queued -> running -> succeeded | failed | cancelled; '
+    'a preview: running -> ready -> queued; queued and ready -> cancelled; '
+    'running -> queued where its worker was lost or told to end';
 
 CREATE FUNCTION lumina.is_job_kind(kind text) RETURNS bool
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'is_job_kind';
 COMMENT ON FUNCTION lumina.is_job_kind(text) IS 'Whether the library has jobs of this kind';
 CREATE FUNCTION lumina._job_right(kind text) RETURNS text
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'job_right';
-COMMENT ON FUNCTION lumina._job_right(text) IS 'Internal: the right to its catalog that the submitter of a job of this kind needs';
+COMMENT ON FUNCTION lumina._job_right(text) IS
+    'Internal: the right to its catalog that the submitter of a job of this kind needs';
 CREATE FUNCTION lumina.library_version() RETURNS text
     STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'library_version';
 COMMENT ON FUNCTION lumina.library_version() IS 'The version of the library that this session has loaded';
@@ -215,7 +218,8 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('extension_version_mismatch: the library lumina is of version %s, the extension of version %s',
                 lumina.library_version(), installed),
-            HINT = 'ALTER EXTENSION lumina UPDATE; sessions with an older library connect again, and where it is preloaded the server is restarted.';
+            HINT = 'ALTER EXTENSION lumina UPDATE; sessions with an older library connect again, '
+                'and where it is preloaded the server is restarted.';
     END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._check_version() FROM PUBLIC;

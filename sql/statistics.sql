@@ -1,9 +1,9 @@
 -- Which columns ANALYZE looks at: those that tie rows together, and how far work is. Of all others there are no statistics.
 --
--- Row-level security hides rows, but not statistics from the planner: for a comparison that is LEAKPROOF, as those of numbers,
--- texts, bytes and hashes are, it estimates by the common values and the histogram of all rows of the table, and EXPLAIN tells
--- the estimate to every role. A few hundred of them are a search for a path or a hash of somebody else's. A column that is
--- new has none until it is in this list.
+-- Row-level security hides rows, but not statistics from the planner: for a comparison that is LEAKPROOF, as those of
+-- numbers, texts, bytes and hashes are, it estimates by the common values and the histogram of all rows of the table,
+-- and EXPLAIN tells the estimate to every role. A few hundred of them are a search for a path or a hash of somebody
+-- else's. A column that is new has none until it is in this list.
 
 DO $$
 DECLARE

@@ -757,7 +757,8 @@ END;
 REVOKE EXECUTE ON FUNCTION lumina._rights(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._rights(oid, int8) IS 'Internal: what a role may do with a catalog; NULL for nothing';
 
--- The catalog of that name, where the caller has that right. A caller who may not even read it is told that there is none.
+-- The catalog of that name, where the caller has that right. A caller who may not even read it is told that there is
+-- none.
 CREATE FUNCTION lumina._catalog(caller oid, catalog_name text, needed lumina.access_right) RETURNS int8
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -1110,14 +1111,17 @@ GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sideca
 -- Who wants one cancelled writes a row elsewhere, so that no open transaction ever stands in a worker's way.
 
 CREATE TYPE lumina.job_state AS ENUM ('queued', 'running', 'ready', 'succeeded', 'failed', 'cancelled');
-COMMENT ON TYPE lumina.job_state IS 'queued -> running -> succeeded | failed | cancelled; a preview: running -> ready -> queued; queued and ready -> cancelled; running -> queued where its worker was lost or told to end';
+COMMENT ON TYPE lumina.job_state IS 'queued -> running -> succeeded | failed | cancelled; '
+    'a preview: running -> ready -> queued; queued and ready -> cancelled; '
+    'running -> queued where its worker was lost or told to end';
 
 CREATE FUNCTION lumina.is_job_kind(kind text) RETURNS bool
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'is_job_kind';
 COMMENT ON FUNCTION lumina.is_job_kind(text) IS 'Whether the library has jobs of this kind';
 CREATE FUNCTION lumina._job_right(kind text) RETURNS text
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'job_right';
-COMMENT ON FUNCTION lumina._job_right(text) IS 'Internal: the right to its catalog that the submitter of a job of this kind needs';
+COMMENT ON FUNCTION lumina._job_right(text) IS
+    'Internal: the right to its catalog that the submitter of a job of this kind needs';
 CREATE FUNCTION lumina.library_version() RETURNS text
     STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'library_version';
 COMMENT ON FUNCTION lumina.library_version() IS 'The version of the library that this session has loaded';
@@ -1318,7 +1322,8 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('extension_version_mismatch: the library lumina is of version %s, the extension of version %s',
                 lumina.library_version(), installed),
-            HINT = 'ALTER EXTENSION lumina UPDATE; sessions with an older library connect again, and where it is preloaded the server is restarted.';
+            HINT = 'ALTER EXTENSION lumina UPDATE; sessions with an older library connect again, '
+                'and where it is preloaded the server is restarted.';
     END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._check_version() FROM PUBLIC;
@@ -1562,9 +1567,9 @@ COMMENT ON VIEW lumina.job_progress IS 'Every job, newest first: state (also orp
 
 -- Import: files of the server's file system into a catalog, by a job.
 --
--- A file may be read where it lies under lumina.import_roots, as configured for the importing role: for the role in this
--- database, the role, this database, or the server. What a session has SET does not count: the job runs elsewhere, and
--- later. Each file that is found has a row of import_items, with what became of it.
+-- A file may be read where it lies under lumina.import_roots, as configured for the importing role: for the role in
+-- this database, the role, this database, or the server. What a session has SET does not count: the job runs elsewhere,
+-- and later. Each file that is found has a row of import_items, with what became of it.
 
 CREATE FUNCTION lumina._import_roots(caller oid) RETURNS text
     STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1603,7 +1608,8 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM lumina.catalogs c WHERE 'import' = ANY (lumina._rights(caller, c.id)))
             AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = caller AND r.rolsuper) THEN
         RAISE insufficient_privilege USING MESSAGE = 'permission denied to look at paths of the server',
-            HINT = 'Roles that may import into a catalog may: its owner grants it by lumina.grant_catalog(..., ''import'').';
+            HINT = 'Roles that may import into a catalog may: '
+                'its owner grants it by lumina.grant_catalog(..., ''import'').';
     END IF;
     RETURN QUERY SELECT s.step, s.obstacle, s.hint FROM lumina._path_steps(lumina._import_roots(caller), path) s;
 END $$;
@@ -1670,7 +1676,8 @@ END $$;
 REVOKE EXECUTE ON FUNCTION lumina._run_import(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._run_import(oid, int8) IS 'Internal: run_import for a caller';
 CREATE FUNCTION lumina.run_import(job int8) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.run_import(int8) IS 'Imports what a preview has found; what has changed since is analyzed again';
+COMMENT ON FUNCTION lumina.run_import(int8) IS
+    'Imports what a preview has found; what has changed since is analyzed again';
 
 -- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls an Outcome. Returns how many failed.
 CREATE FUNCTION lumina._import_batch(of_job int8, of_catalog int8, of_source int8, outcomes jsonb, is_preview bool) RETURNS int8
@@ -2249,10 +2256,10 @@ COMMENT ON FUNCTION lumina.duplicates_html(text, int4) IS
 
 -- Which columns ANALYZE looks at: those that tie rows together, and how far work is. Of all others there are no statistics.
 --
--- Row-level security hides rows, but not statistics from the planner: for a comparison that is LEAKPROOF, as those of numbers,
--- texts, bytes and hashes are, it estimates by the common values and the histogram of all rows of the table, and EXPLAIN tells
--- the estimate to every role. A few hundred of them are a search for a path or a hash of somebody else's. A column that is
--- new has none until it is in this list.
+-- Row-level security hides rows, but not statistics from the planner: for a comparison that is LEAKPROOF, as those of
+-- numbers, texts, bytes and hashes are, it estimates by the common values and the histogram of all rows of the table,
+-- and EXPLAIN tells the estimate to every role. A few hundred of them are a search for a path or a hash of somebody
+-- else's. A column that is new has none until it is in this list.
 
 DO $$
 DECLARE

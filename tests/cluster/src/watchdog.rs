@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-/// Seconds that a server may live in a test: five times the longest test. `LUMINA_TEST_LIMIT` sets another limit, for
-/// the long forms.
+/// Seconds that a server may live in a test: ten times the longest test on an idle machine. `LUMINA_TEST_LIMIT` sets
+/// another limit, for the long forms.
 const LIMIT: u64 = 1200;
 /// How long the test then has to fail by itself.
 const LAST_WORDS: Duration = Duration::from_secs(60);

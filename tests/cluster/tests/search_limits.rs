@@ -153,6 +153,7 @@ fn interrupt(cluster: &Cluster, admin: &mut Client, phase: &Phase, way: Way, tim
     let case = format!("{}, {way:?}", phase.name);
     let mut session = cluster.connect();
     let process = pid(&mut session);
+    // No untried GPU: whether one has been tried depends on the moment of the interrupt before.
     let settings = "SET client_min_messages = error; SET log_min_messages = debug1; SET lumina.device = cpu";
     session.batch_execute(settings).unwrap();
     let before = cluster.log().len();

@@ -109,6 +109,13 @@ fn sticky_errors() {
         assert_eq!(digest(&cluster, "cuda", SEARCH), wanted);
         assert_ne!(process(&cluster), before);
     }
+    // The CPU searches by a plan of its own. Collapsing takes two launches.
+    card.set("sticky 700 at launch 3");
+    let logged = "SET log_min_messages = debug1; SET lumina.device = cuda";
+    cluster.sql("postgres", &format!("{logged}; SELECT count(*) FROM {SEARCH}"));
+    let log = cluster.log();
+    let planned = ["cuda", "cpu"].map(|device| log.find(&format!("planned brute force on {device}")));
+    assert!(planned[0].is_some() && planned[0] < planned[1], "{planned:?}");
 }
 
 /// The device is lost after pairs of a first band have arrived: they are dropped, and do not count towards a limit.
