@@ -4,7 +4,7 @@ use super::Unavailable;
 use super::record::{Record, SOCKET, become_starter, has_worker};
 use crate::error::LuminaError;
 use crate::pg::background::{Asked, places, start_gpu_worker};
-use crate::pg::interrupts::pause;
+use crate::pg::latch::pause;
 use crate::pg::report::say;
 use lumina_gpu::client::Client;
 use pgrx::PgLogLevel;

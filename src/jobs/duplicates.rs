@@ -17,8 +17,8 @@ mod rule;
 use super::job::{Job, Progress};
 use super::kinds::Kind;
 use super::stop::{Failure, Stop};
-use crate::error::LuminaError;
 use crate::pg::background::sleep;
+use crate::pg::error::Busy;
 use crate::search::run::Run;
 use form::Formed;
 use input::Images;
@@ -105,10 +105,13 @@ fn begin<'a>(job: &Job, watch: &'a dyn Fn() -> bool) -> Result<Run<'a>, Stop> {
     let mut waits = false;
     loop {
         match Run::begin_for_session(watch) {
-            Err(LuminaError::Busy { .. }) if !std::mem::replace(&mut waits, true) => phase("waiting")?,
-            Err(LuminaError::Busy { .. }) => {
-                job.look()?;
-                sleep(LOOK);
+            Err(error) if error.cause::<Busy>().is_some() => {
+                if !std::mem::replace(&mut waits, true) {
+                    phase("waiting")?;
+                } else {
+                    job.look()?;
+                    sleep(LOOK);
+                }
             }
             Ok(run) if waits => {
                 phase("reading")?;

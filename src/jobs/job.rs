@@ -8,7 +8,7 @@
 use super::kinds::{self, Kind};
 use super::stop::{Failure, Stop};
 use crate::pg::background::sleep;
-use crate::pg::message::in_plain_encoding;
+use crate::pg::encoding::in_plain_encoding;
 use crate::pg::statement::{self, Argument};
 use crate::pg::transaction::{self, Tables, attempt, hold, try_hold};
 use pgrx::PgSqlErrorCode::*;

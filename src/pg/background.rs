@@ -1,6 +1,6 @@
 //! Background workers: how they are started, what they set up, how they wait and end.
 
-use crate::pg::interrupts::pause;
+use crate::pg::latch::pause;
 use crate::pg::version::{backend_entry, set_signal_handler};
 use pgrx::pg_sys::{self, BackgroundWorker, BgWorkerStartTime, Datum, GucContext, GucSource, Oid};
 use std::cell::Cell;

@@ -1,7 +1,8 @@
 //! Procedures that wait: outside of a transaction block they end their transaction before they do.
 
-use super::rows::Call;
-use crate::error::{LuminaError, OrRaise};
+use super::arguments::Call;
+use super::raise::OrRaise;
+use crate::error::LuminaError;
 use pgrx::pg_sys::{self, CallContext, Datum, FunctionCallInfo, NodeTag};
 
 /// A call of a procedure.

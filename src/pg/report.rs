@@ -3,7 +3,7 @@
 //! Postgres checks for interrupts when it has sent a message, and an interrupt is an error: it must not jump over
 //! Rust's frames, as it would from pgrx's own macros, which guard errors alone.
 
-use super::message::in_database_encoding;
+use super::encoding::in_database_encoding;
 use pgrx::PgLogLevel;
 use pgrx::pg_sys;
 use std::ffi::{CString, c_char, c_int};
