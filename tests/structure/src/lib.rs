@@ -1,8 +1,8 @@
 //! Which files of a crate use which, and where they go in a circle.
 //!
-//! [`Crate::read`] reads the sources of a crate; [`Crate::circles`] finds files that use each other, directly or through
-//! others. A file that is read first should need none of those that are read later: so a circle is one room, whatever
-//! its files are named.
+//! [`Crate::read`] reads the sources of a crate; [`Crate::circles`] finds files that use each other, directly or
+//! through others. A file that is read first should need none of those that are read later: so a circle is one room,
+//! whatever its files are named.
 //!
 //! A file uses another where it names something in it: in a `use`, by a path from `crate`, `super` or `self`, by a path
 //! from one of its own modules, in macros, too. What a `pub use` only passes on counts for the file that names it, and
