@@ -2,7 +2,6 @@
 //!
 //! Threads end when the pool is dropped, which waits for them: they check every few milliseconds.
 
-use lumina_photo::Watch;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,8 +49,8 @@ impl<E> Caller<E> {
 /// The caller and the work, as a decoder needs them.
 pub(crate) struct Waiting<'a, W: Work>(pub(crate) &'a W, pub(crate) &'a Caller<W::Event>);
 
-impl<W: Work> Watch for Waiting<'_, W> {
-    fn stop(&self) -> bool {
+impl<W: Work> lumina_photo::Caller for Waiting<'_, W> {
+    fn is_cancelled(&self) -> bool {
         self.1.stop()
     }
 
@@ -160,7 +159,7 @@ fn run<W: Work>(work: &W, tasks: &Mutex<Receiver<W::Task>>, caller: &Caller<W::E
 #[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
     use super::{Builder, Caller, Pool, Waiting, Work};
-    use lumina_photo::Watch;
+    use lumina_photo::Caller as _;
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};

@@ -85,8 +85,8 @@ impl<M: Clone + Send + Sync + 'static> Show<M> {
         if sha256 != task.sha256 {
             return Err(Missing::Because("the file has changed since it was imported".into()));
         }
-        let watch = Waiting(self, caller);
-        let limits = Limits { pixels: self.pixels, memory: task.memory - size, watch: &watch };
+        let waiting = Waiting(self, caller);
+        let limits = Limits { pixels: self.pixels, memory: task.memory - size, caller: &waiting };
         let shown = lumina_photo::decode(&bytes, &limits).and_then(|(format, picture)| {
             thumbnail(&picture, metadata::orientation(&bytes, format), self.side, format, &limits)
         });

@@ -101,8 +101,8 @@ impl Work for Visit {
         if is_known(task.item, sha256, caller)? {
             return done(Some(stamp), Finding::Image { sha256: sum, reason: None, error: None, facts: None, date });
         }
-        let watch = Waiting(self, caller);
-        let limits = Limits { pixels: self.pixels, memory: task.memory - stamp.size, watch: &watch };
+        let waiting = Waiting(self, caller);
+        let limits = Limits { pixels: self.pixels, memory: task.memory - stamp.size, caller: &waiting };
         let finding = match analyze(&bytes, &task.path, &stamp, self.now, &limits) {
             Analysis::Facts(facts, remark) => {
                 let (reason, error) = remark.map(|(reason, words)| (reason.to_owned(), words)).unzip();

@@ -4,7 +4,7 @@ mod reader;
 
 use super::*;
 use crate::units::{Bytes, Count, Of, jpeg_size};
-use lumina_photo::{Format, Limits, Orientation, Patient, Picture, Pixels, thumbnail};
+use lumina_photo::{Format, Limits, NeverCancels, Orientation, Picture, Pixels, thumbnail};
 use proptest::prelude::*;
 use reader::{Part, parts, paths, shape};
 
@@ -289,7 +289,7 @@ fn numbers() {
 
 #[test]
 fn sizes_of_thumbnails() {
-    let limits = Limits { pixels: 1 << 20, memory: 1 << 24, watch: &Patient };
+    let limits = Limits { pixels: 1 << 20, memory: 1 << 24, caller: &NeverCancels };
     for pixels in [Pixels::Grey(vec![90; 600 * 400]), Pixels::Rgb(vec![90; 3 * 600 * 400])] {
         let picture = Picture { width: 600, height: 400, pixels, truncated: false };
         let made = thumbnail(&picture, Orientation::Rotate90, 320, Format::Png, &limits).unwrap();

@@ -7,7 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
-use lumina_photo::{Format, Limits, Orientation, Patient, Picture, Pixels, decode, metadata, thumbnail};
+use lumina_photo::{Format, Limits, NeverCancels, Orientation, Picture, Pixels, decode, metadata, thumbnail};
 use lumina_report::{Distance, GroupKind, Member, Report, ReportGroup, ReportWriter};
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, watch: &Patient };
+const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, caller: &NeverCancels };
 
 /// Timeout of a start and a page, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
