@@ -17,7 +17,7 @@ use crate::pg::threads::start_pool;
 use crate::search::error::BulkError;
 use lumina_import::contents::from_hex;
 use lumina_import::pool::Pool;
-use lumina_import::thumbnail::{Missing, Show, Task};
+use lumina_import::thumbnail::{Missing, ThumbnailTask, Thumbnailer};
 use lumina_report::{Distance, GroupKind, Member, Merits, Report, ReportGroup, ReportWriter};
 use pgrx::JsonB;
 use pgrx::pg_sys::Datum;
@@ -102,14 +102,14 @@ fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<Str
     let summary: Summary =
         read("SELECT lumina._page_summary($1)", &[catalog.into()]).pop().ok_or(BulkError::Incomplete)?;
     let threads = guc::import_threads();
-    let show = Show {
+    let thumbnailer = Thumbnailer {
         roots: roots(setting)?,
         side: SIDE,
         pixels: guc::max_image_pixels().value as u64,
         room_for,
         memory: share.for_thread(),
     };
-    let pool = start_pool(threads, &show)?;
+    let pool = start_pool(threads, &thumbnailer)?;
     let report = report_of(&summary);
     let mut html = Bounded::default();
     let mut writer = ReportWriter::begin(&report, &mut html).map_err(too_large)?;
@@ -163,7 +163,7 @@ fn read<T: for<'a> Deserialize<'a>>(statement: &str, arguments: &[statement::Arg
 
 /// For each image its thumbnail, or why there is none. One that needs more memory than a thread's share is made alone.
 fn pictures(
-    pool: &Pool<Show<Arc<Counted>>>,
+    pool: &Pool<Thumbnailer<Arc<Counted>>>,
     images: &[ImageRow],
     threads: usize,
     share: &mut Share,
@@ -173,12 +173,12 @@ fn pictures(
     let each = (all / threads as u64).min(EACH);
     let task = |number: usize, memory: u64| {
         let image = &images[number];
-        Some(Task { number, path: image.files.first()?.into(), sha256: from_hex(&image.sha256)?, memory })
+        Some(ThumbnailTask { number, path: image.files.first()?.into(), sha256: from_hex(&image.sha256)?, memory })
     };
     share.grow(each * threads as u64)?;
     let mut waiting = 0;
     for task in (0..images.len()).filter_map(|number| task(number, each)) {
-        pool.give(task);
+        pool.submit(task);
         waiting += 1;
     }
     let mut large = Vec::new();
@@ -192,7 +192,7 @@ fn pictures(
     }
     for task in large.into_iter().filter_map(|number| task(number, all)) {
         share.grow(all)?;
-        pool.give(task);
+        pool.submit(task);
         let (number, picture) = next(pool)?;
         pictures[number] = picture.map_err(words);
     }
@@ -207,7 +207,7 @@ fn words(why: Missing) -> String {
 }
 
 /// Waits for the next thumbnail from a thread.
-fn next(pool: &Pool<Show<Arc<Counted>>>) -> Result<(usize, Result<Vec<u8>, Missing>), LuminaError> {
+fn next(pool: &Pool<Thumbnailer<Arc<Counted>>>) -> Result<(usize, Result<Vec<u8>, Missing>), LuminaError> {
     loop {
         pgrx::check_for_interrupts!();
         if reserve_spent() {

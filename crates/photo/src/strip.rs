@@ -95,14 +95,14 @@ pub(crate) struct Strip<'a> {
     pub(crate) tiles: &'a [Tile],
 }
 
-/// Buffers that are reused for each strip.
-pub(crate) struct Buffers {
+/// StripBuffers that are reused for each strip.
+pub(crate) struct StripBuffers {
     scratch: Vec<u8>,
     grey: Vec<u8>,
     tiles: Vec<Tile>,
 }
 
-impl Buffers {
+impl StripBuffers {
     /// Bytes that they take.
     pub(crate) fn memory(width: usize) -> usize {
         width * ROWS * 5 + size_of::<Tile>()
@@ -110,7 +110,11 @@ impl Buffers {
 
     pub(crate) fn new(view: &OrientedView<'_>) -> Self {
         let width = view.width;
-        Buffers { scratch: vec![0; width * ROWS * view.channels], grey: vec![0; width * ROWS], tiles: no_tiles(width) }
+        StripBuffers {
+            scratch: vec![0; width * ROWS * view.channels],
+            grey: vec![0; width * ROWS],
+            tiles: no_tiles(width),
+        }
     }
 
     /// The strip that begins at row `y`.
@@ -150,7 +154,7 @@ pub(crate) fn tiles(rows: &[u8], width: usize, tiles: &mut [Tile]) {
 #[cfg(test)]
 pub(crate) fn grey_of(picture: &Picture, orientation: Orientation) -> Picture {
     let view = OrientedView::new(picture, orientation);
-    let mut buffers = Buffers::new(&view);
+    let mut buffers = StripBuffers::new(&view);
     let mut all = Vec::new();
     for y in (0..view.height).step_by(ROWS) {
         all.extend_from_slice(buffers.strip(&view, y).grey);

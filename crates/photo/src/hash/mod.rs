@@ -27,7 +27,7 @@ use crate::limits::Limits;
 use crate::orientation::Orientation;
 use crate::picture::Picture;
 use crate::sharpness::{self, Sharpness};
-use crate::strip::{Buffers, OrientedView, ROWS};
+use crate::strip::{OrientedView, ROWS, StripBuffers};
 use classic::{BlockHash, Median};
 use pdq::Pdq;
 use wavelet::Wavelet;
@@ -182,14 +182,14 @@ pub fn make(
     let view = OrientedView::new(picture, orientation);
     let size = (view.width, view.height);
     let needed: usize = wanted.recipes.iter().map(|recipe| memory(*recipe, size)).sum();
-    let beside = Buffers::memory(view.width) + usize::from(wanted.sharpness) * sharpness::memory(size);
+    let beside = StripBuffers::memory(view.width) + usize::from(wanted.sharpness) * sharpness::memory(size);
     limits.allow_memory(format, (picture.pixels.samples().len() + needed + beside) as u64)?;
 
     let mut makers: Vec<Maker> = wanted.recipes.iter().map(|recipe| maker(*recipe, size, view.channels)).collect();
     if wanted.sharpness {
         makers.push(Maker::Sharpness(Sharpness::new(size)));
     }
-    let mut buffers = Buffers::new(&view);
+    let mut buffers = StripBuffers::new(&view);
     for y in (0..view.height).step_by(ROWS) {
         limits.check()?;
         let strip = buffers.strip(&view, y);
@@ -244,10 +244,10 @@ pub fn dihedral(
     if recipe.method == Method::Pdq {
         let view = OrientedView::new(picture, orientation);
         let size = (view.width, view.height);
-        let needed = picture.pixels.samples().len() + memory(recipe, size) + Buffers::memory(view.width);
+        let needed = picture.pixels.samples().len() + memory(recipe, size) + StripBuffers::memory(view.width);
         limits.allow_memory(format, needed as u64)?;
         let mut pdq = Pdq::new(size, view.channels).always_filtered();
-        let mut buffers = Buffers::new(&view);
+        let mut buffers = StripBuffers::new(&view);
         for y in (0..view.height).step_by(ROWS) {
             limits.check()?;
             pdq.take(&buffers.strip(&view, y));

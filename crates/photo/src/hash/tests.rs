@@ -1,3 +1,5 @@
+//! Hashes against golden values, against the crate image_hasher and against slow twins; their limits and cancellation.
+
 use super::*;
 use crate::limits::{Caller, NeverCancels};
 use crate::picture::Pixels;
@@ -25,7 +27,7 @@ fn hash_of(picture: &Picture, method: Method, size: i32) -> String {
 fn predecessors_wavelet(picture: &Picture) -> String {
     let view = OrientedView::new(picture, Orientation::Upright);
     let mut resize = Resize::new((view.width, view.height), (8, 8));
-    let mut buffers = Buffers::new(&view);
+    let mut buffers = StripBuffers::new(&view);
     for y in (0..view.height).step_by(ROWS) {
         resize.take(&buffers.strip(&view, y));
     }
@@ -218,7 +220,7 @@ proptest! {
     fn pdq_in_one_pass_is_pdq_in_four(picture in pictures(400)) {
         let view = OrientedView::new(&picture, Orientation::Upright);
         let mut pdq = Pdq::new((view.width, view.height), view.channels).always_filtered();
-        let mut buffers = Buffers::new(&view);
+        let mut buffers = StripBuffers::new(&view);
         for y in (0..view.height).step_by(ROWS) {
             pdq.take(&buffers.strip(&view, y));
         }
