@@ -1,7 +1,7 @@
 //! `_page`, behind `duplicates_html`: SQL returns the groups of a catalog, threads make their thumbnails, and
 //! `lumina-report` writes the report.
 
-use super::error::PageTooLarge;
+use super::error::ReportTooLarge;
 use super::paths::{roots, text};
 use crate::error::LuminaError;
 use crate::error::OutOfMemory;
@@ -149,8 +149,8 @@ impl std::fmt::Write for Bounded {
     }
 }
 
-fn too_large(_: std::fmt::Error) -> PageTooLarge {
-    PageTooLarge
+fn too_large(_: std::fmt::Error) -> ReportTooLarge {
+    ReportTooLarge
 }
 
 /// Reads the rows of a statement of ours that has one column of `jsonb`.
