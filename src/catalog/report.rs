@@ -18,7 +18,7 @@ use crate::search::error::BulkError;
 use lumina_import::contents::from_hex;
 use lumina_import::pool::Pool;
 use lumina_import::thumbnail::{Missing, ThumbnailTask, Thumbnailer};
-use lumina_report::{Distance, GroupKind, Member, Merits, Report, ReportGroup, ReportWriter};
+use lumina_report::{Distance, GroupKind, Member, Merits, ReportGroup, ReportSummary, ReportWriter};
 use pgrx::JsonB;
 use pgrx::pg_sys::Datum;
 use serde::Deserialize;
@@ -42,7 +42,7 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
 /// The catalog, from `_page_summary`.
 #[derive(Deserialize)]
-struct Summary {
+struct SummaryRow {
     catalog: String,
     generated: String,
     rule: Vec<BTreeMap<String, u16>>,
@@ -99,7 +99,7 @@ function! {
 }
 
 fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<String, LuminaError> {
-    let summary: Summary =
+    let summary: SummaryRow =
         read("SELECT lumina._page_summary($1)", &[catalog.into()]).pop().ok_or(BulkError::Incomplete)?;
     let threads = guc::import_threads();
     let thumbnailer = Thumbnailer {
@@ -223,10 +223,10 @@ fn next(pool: &Pool<Thumbnailer<Arc<Counted>>>) -> Result<(usize, Result<Vec<u8>
     }
 }
 
-fn report_of(summary: &Summary) -> Report {
+fn report_of(summary: &SummaryRow) -> ReportSummary {
     let distances =
         |each: &BTreeMap<String, u16>| each.iter().map(|(hash, distance)| of_hash(hash, *distance)).collect();
-    Report {
+    ReportSummary {
         catalog: summary.catalog.clone(),
         generated: summary.generated.clone(),
         rule: summary.rule.iter().map(distances).collect(),

@@ -27,7 +27,7 @@ pub use writer::ReportWriter;
 
 /// The report's data about the whole catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Report {
+pub struct ReportSummary {
     /// The catalog's name.
     pub catalog: String,
     /// When the report was made, as text.

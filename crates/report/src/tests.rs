@@ -35,8 +35,8 @@ fn member(text: &str, files: usize, distances: Option<u8>) -> Member {
     }
 }
 
-fn report(text: &str) -> Report {
-    Report {
+fn report(text: &str) -> ReportSummary {
+    ReportSummary {
         catalog: text.into(),
         generated: text.into(),
         rule: vec![
@@ -67,7 +67,7 @@ fn group(text: &str) -> ReportGroup {
     }
 }
 
-fn written(report: &Report, groups: &[ReportGroup]) -> String {
+fn written(report: &ReportSummary, groups: &[ReportGroup]) -> String {
     let mut html = String::new();
     let mut writer = ReportWriter::begin(report, &mut html).unwrap();
     groups.iter().for_each(|group| writer.group(group).unwrap());
@@ -252,7 +252,8 @@ fn one_document_that_asks_for_nothing() {
 /// The end of the page reports groups that were not shown, and the absence of groups.
 #[test]
 fn the_rest_is_told() {
-    let text = |report: &Report, groups: &[ReportGroup]| reader::text(&written(report, groups)).replace('\u{a0}', " ");
+    let text =
+        |report: &ReportSummary, groups: &[ReportGroup]| reader::text(&written(report, groups)).replace('\u{a0}', " ");
     let mut report = report("holiday");
     let all = text(&report, &[group("a"), group("b")]);
     assert!(

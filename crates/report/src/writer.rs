@@ -2,7 +2,7 @@
 
 use crate::text::{Attribute, Text};
 use crate::units::{Bytes, Count, Of};
-use crate::{GroupKind, Report, ReportGroup, group, words};
+use crate::{GroupKind, ReportGroup, ReportSummary, group, words};
 use std::fmt::{self, Write};
 
 const STYLE: &str = include_str!("style.css");
@@ -13,7 +13,7 @@ const POLICY: &str =
 
 /// Writes a report: the beginning, each group, the end. Errors: those of the output.
 pub struct ReportWriter<'a> {
-    report: &'a Report,
+    report: &'a ReportSummary,
     to: &'a mut dyn Write,
     /// Groups written.
     groups: u64,
@@ -23,7 +23,7 @@ pub struct ReportWriter<'a> {
 
 impl<'a> ReportWriter<'a> {
     /// Writes everything before the first group.
-    pub fn begin(report: &'a Report, to: &'a mut dyn Write) -> Result<Self, fmt::Error> {
+    pub fn begin(report: &'a ReportSummary, to: &'a mut dyn Write) -> Result<Self, fmt::Error> {
         head(report, to)?;
         summary(report, to)?;
         if report.groups_total > 0 {
@@ -66,7 +66,7 @@ impl<'a> ReportWriter<'a> {
     }
 }
 
-fn head(report: &Report, to: &mut dyn Write) -> fmt::Result {
+fn head(report: &ReportSummary, to: &mut dyn Write) -> fmt::Result {
     writeln!(
         to,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -79,7 +79,7 @@ fn head(report: &Report, to: &mut dyn Write) -> fmt::Result {
     )
 }
 
-fn summary(report: &Report, to: &mut dyn Write) -> fmt::Result {
+fn summary(report: &ReportSummary, to: &mut dyn Write) -> fmt::Result {
     writeln!(
         to,
         "<header class=\"summary\">\n<h1><span>Duplicate photos in</span> <bdi>{}</bdi></h1>\n<dl>\n\

@@ -8,7 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 use lumina_photo::{Format, Limits, NeverCancels, Orientation, Picture, Pixels, decode, metadata, thumbnail};
-use lumina_report::{Distance, GroupKind, Member, Report, ReportGroup, ReportWriter};
+use lumina_report::{Distance, GroupKind, Member, ReportGroup, ReportSummary, ReportWriter};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -413,7 +413,7 @@ fn report() -> (Vec<ReportGroup>, String) {
     let mut groups = real_groups();
     groups.extend(made_groups());
     let of = |hash: &str| Distance { hash: hash.into(), distance: 5, bits: 64 };
-    let report = Report {
+    let report = ReportSummary {
         catalog: "holiday".into(),
         generated: "25 November 2026, 14:02".into(),
         rule: vec![vec![of("ahash"), of("dhash")]],
