@@ -11,7 +11,7 @@
 //! - [`search`]: bulk search: pairs, matches, groups, plans; also called by the job `detect_duplicates`.
 //! - [`gpu`]: the process that searches on a GPU: started, found, watched.
 //! - [`image`]: hashes and metadata of images given as `bytea`.
-//! - [`catalog`]: C functions of the catalog's SQL: quality, allowed paths, the page of duplicates, roles in rows.
+//! - [`catalog`]: C functions of the catalog's SQL: quality, allowed paths, the report of duplicates, roles in rows.
 //! - [`jobs`]: background workers and their jobs.
 //! - [`am`]: the index access method `hamming`.
 //! - [`planner`]: what the planner asks: simplification of `phash_within`, its index condition, selectivity.

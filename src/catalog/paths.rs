@@ -47,7 +47,7 @@ fn check(setting: &str, path: &Path) -> Result<(), LuminaError> {
     if path.as_os_str().len() > LONGEST {
         return Err(PathError::TooLong(path.as_os_str().len()).into());
     }
-    roots(setting)?.look(path).map_err(PathError::Refused)?;
+    roots(setting)?.examine(path).map_err(PathError::Refused)?;
     Ok(())
 }
 
