@@ -10,9 +10,9 @@ use crate::guc::{self, Device};
 use crate::pg::background;
 use crate::pg::home::Home;
 use crate::pg::lock::{Attempt, Lock};
-use crate::pg::report::say;
-use crate::pg::statement::{self, Argument, Record};
-use crate::pg::transaction::{self, Caught, Tables, attempt, hold};
+use crate::pg::report::ereport;
+use crate::pg::statement::{self, Argument, ResultRow};
+use crate::pg::transaction::{self, Caught, Tables, attempt, lock_tables};
 use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys::Oid;
 use pgrx::{JsonB, PgLogLevel, Uuid};
@@ -52,12 +52,12 @@ pub(super) fn is_of_one_version() -> bool {
         "extension_version_mismatch: the library lumina is of version {library}, the extension of version {version}; \
          jobs wait for ALTER EXTENSION lumina UPDATE"
     );
-    say(PgLogLevel::WARNING, &message);
+    ereport(PgLogLevel::WARNING, &message);
     false
 }
 
 fn find_candidates() -> Candidates {
-    if hold(&ALL, true, PATIENCE) != Tables::Held || !is_of_one_version() {
+    if lock_tables(&ALL, true, PATIENCE) != Tables::Locked || !is_of_one_version() {
         return Candidates::default();
     }
     transaction::refresh_snapshot();
@@ -97,7 +97,7 @@ pub(super) fn claim() -> Result<Option<Job>, Caught> {
             Ok(Ok(None)) => (),
             // The other jobs must not wait for it.
             Ok(Err(caught)) | Err(caught) => {
-                say(PgLogLevel::WARNING, &format!("lumina: job {id} could not be claimed: {}", caught.message));
+                ereport(PgLogLevel::WARNING, &format!("lumina: job {id} could not be claimed: {}", caught.message));
             }
         }
         lock.release_in_session();
@@ -107,7 +107,7 @@ pub(super) fn claim() -> Result<Option<Job>, Caught> {
 
 /// Claims a job whose lock this worker holds.
 fn try_claim(table: Oid, id: i64) -> Option<Job> {
-    if hold(&ALL, true, PATIENCE) != Tables::Held || transaction::relation(c"jobs") != table {
+    if lock_tables(&ALL, true, PATIENCE) != Tables::Locked || transaction::relation(c"jobs") != table {
         return None;
     }
     // The new snapshot sees what its last worker has committed.
@@ -132,7 +132,7 @@ struct Found {
 }
 
 impl Found {
-    fn read(row: &Record<'_>) -> Self {
+    fn read(row: &ResultRow<'_>) -> Self {
         Found {
             state: row.known(1),
             kind: row.known(2),
@@ -153,12 +153,12 @@ impl Found {
     /// that counts as a restart, not as a failure. (A crash of one process leaves the postmaster alive, so that it
     /// remains the job's failure.)
     fn requeue(&mut self, id: i64) {
-        say(PgLogLevel::LOG, &format!("lumina: job {id} ({}) has lost its worker", self.kind));
+        ereport(PgLogLevel::LOG, &format!("lumina: job {id} ({}) has lost its worker", self.kind));
         if self.is_of_another_start {
             self.failures = (self.failures - 1).max(0);
             self.restarts = (self.restarts + 1).min(RESTARTS);
         }
-        statement::any(
+        statement::execute(
             "UPDATE lumina.jobs SET state = 'queued', token = NULL, worker_pid = NULL, failures = $2, restarts = $3
                 WHERE id = $1",
             &[id.into(), self.failures.into(), self.restarts.into()],
@@ -206,7 +206,7 @@ fn take(id: i64) -> Option<Job> {
     let refused = found.refusal();
     let token = start(id, &home, refused.is_none());
     if let Some(failure) = refused {
-        say(PgLogLevel::WARNING, &format!("lumina: job {id} ({}) has failed: {}", found.kind, failure.message));
+        ereport(PgLogLevel::WARNING, &format!("lumina: job {id} ({}) has failed: {}", found.kind, failure.message));
         write_end(id, "failed", &failure);
         return None;
     }

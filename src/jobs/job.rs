@@ -10,7 +10,7 @@ use super::stop::{Failure, Stop};
 use crate::pg::background::sleep;
 use crate::pg::message::in_plain_encoding;
 use crate::pg::statement::{self, Argument};
-use crate::pg::transaction::{self, Tables, attempt, hold, try_hold};
+use crate::pg::transaction::{self, Tables, attempt, lock_tables, try_lock_tables};
 use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys::Oid;
 use pgrx::{JsonB, Uuid};
@@ -135,7 +135,7 @@ impl Job {
             progress.bytes_done.into(),
             progress.bytes_total.into(),
         ];
-        statement::any(
+        statement::execute(
             "UPDATE lumina.jobs SET phase = $3, progress = $4, items_done = $5, items_total = $6, items_failed = $7,
                 bytes_done = $8, bytes_total = $9, progress_at = pg_catalog.clock_timestamp() WHERE id = $1 AND token = $2",
             &arguments,
@@ -151,7 +151,7 @@ impl Job {
             if due {
                 self.tell(progress);
             }
-            statement::any(BATCHED, &[self.id.into()]);
+            statement::execute(BATCHED, &[self.id.into()]);
             Ok(())
         })?;
         if due {
@@ -222,12 +222,12 @@ impl Job {
         let mut once = || {
             self.check(true)?;
             // The catalog first: DROP of it goes from there to its jobs.
-            if !statement::any(lock_catalog, &[self.catalog.into()]) {
+            if !statement::execute(lock_catalog, &[self.catalog.into()]) {
                 return Err(Stop::Gone);
             }
             // No other worker gets the job before this transaction has ended.
             let lock = "SELECT FROM lumina.jobs WHERE id = $1 AND token = $2 FOR NO KEY UPDATE";
-            if !statement::any(lock, &[self.id.into(), self.token.into()]) {
+            if !statement::execute(lock, &[self.id.into(), self.token.into()]) {
                 return Err(Stop::Gone);
             }
             transaction::refresh_snapshot();
@@ -246,10 +246,10 @@ impl Job {
 
     /// Checks that the job is still this worker's, and wanted. In a transaction.
     fn check(&self, wait: bool) -> Result<(), Stop> {
-        let held = if wait { hold(&ALL, true, PATIENCE) } else { try_hold(&WANTED, false) };
+        let held = if wait { lock_tables(&ALL, true, PATIENCE) } else { try_lock_tables(&WANTED, false) };
         match held {
-            Tables::Held if wait => transaction::refresh_snapshot(), // others may have committed meanwhile
-            Tables::Held => (),
+            Tables::Locked if wait => transaction::refresh_snapshot(), // others may have committed meanwhile
+            Tables::Locked => (),
             Tables::Busy => return Ok(()),
             Tables::Gone => return Err(Stop::Gone),
         }
@@ -297,7 +297,7 @@ impl Job {
             let result = work()?;
             // Once more: a job that is cancelled until this moment must not succeed.
             self.look_within_now()?;
-            let ended = statement::any(end, &[self.id.into(), self.token.into(), JsonB(result).into()]);
+            let ended = statement::execute(end, &[self.id.into(), self.token.into(), JsonB(result).into()]);
             assert!(ended, "a job that is locked is there");
             Ok(())
         })
@@ -321,7 +321,8 @@ impl Job {
         };
         let write = || {
             let token = "SELECT FROM lumina.jobs WHERE id = $1 AND token = $2 FOR NO KEY UPDATE";
-            if hold(&ALL, true, PATIENCE) == Tables::Held && statement::any(token, &[self.id.into(), self.token.into()])
+            if lock_tables(&ALL, true, PATIENCE) == Tables::Locked
+                && statement::execute(token, &[self.id.into(), self.token.into()])
             {
                 write_end(self.id, state, &failure);
             }
@@ -346,9 +347,9 @@ pub(super) fn set_mine(job: Option<&Job>) {
 pub(super) fn give_back() {
     // `MINE` stays set: told to end in the middle of this, the worker tries once more at exit.
     if let Some((id, token)) = MINE.get()
-        && try_hold(&ALL, true) == Tables::Held
+        && try_lock_tables(&ALL, true) == Tables::Locked
     {
-        statement::any(
+        statement::execute(
             "UPDATE lumina.jobs SET state = 'queued', token = NULL, worker_pid = NULL, failures = greatest(failures - 1, 0),
                 phase = '', progress = 0, items_done = 0, items_failed = 0, bytes_done = 0
                 WHERE id = (SELECT j.id FROM lumina.jobs j WHERE j.id = $1 AND j.token = $2 AND j.state = 'running'
@@ -387,7 +388,7 @@ pub(super) fn write_end(id: i64, state: &'static str, failure: &Failure) {
         in_plain_encoding(failure.message.clone()).into(),
         failure.hint.clone().map(in_plain_encoding).into(),
     ];
-    statement::any(
+    statement::execute(
         "UPDATE lumina.jobs SET state = $2::lumina.job_state, error_code = $3, error_sqlstate = $4, error = $5,
             error_hint = $6, token = NULL, worker_pid = NULL, ended_at = pg_catalog.clock_timestamp() WHERE id = $1",
         &arguments,

@@ -11,10 +11,10 @@
 //!   for a worker in any case, and the next call, or the launcher, starts one.
 
 use crate::guc;
-use crate::pg::background::{WORKER, places, processes, start_worker};
+use crate::pg::background::{WORKER, max_worker_processes, processes, start_worker};
 use crate::pg::lock::{Lock, database};
-use crate::pg::report::say_with_hint;
-use crate::pg::transaction::{after_commit, at_abort, before_any_commit, before_commit, top_number};
+use crate::pg::report::ereport_with_hint;
+use crate::pg::transaction::{after_commit, at_abort, before_any_commit, before_commit, top_xid};
 use pgrx::PgLogLevel;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -60,8 +60,8 @@ pub(super) fn start_one() -> Start {
 
 /// Warns that no worker could be started.
 pub(super) fn warn(what_waits: &str) {
-    let places = places();
-    say_with_hint(
+    let places = max_worker_processes();
+    ereport_with_hint(
         PgLogLevel::WARNING,
         &format!("no background worker is free: {what_waits}"),
         &format!(
@@ -84,7 +84,7 @@ pub(super) fn at_commit() {
 
 /// The jobs are not visible yet: a worker that holds a place now may look for the last time before they are.
 fn start_before_commit(workers: u32) -> Start {
-    let outcome = start(workers, top_number());
+    let outcome = start(workers, top_xid());
     match outcome {
         Start::Started => (),
         Start::NotNeeded => after_commit(|| _ = start(1, 0)),

@@ -8,7 +8,7 @@ use crate::pg::datum::Varlena;
 use crate::pg::home::Home;
 use crate::pg::jsonb::jsonb;
 use crate::pg::lock::Lock;
-use crate::pg::report::say;
+use crate::pg::report::ereport;
 use crate::pg::transaction::in_block;
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
@@ -96,7 +96,7 @@ function! {
     guarded: |arguments: Arguments| {
         start::at_commit();
         if in_block() {
-            say(PgLogLevel::NOTICE, &format!("job {} starts at COMMIT", arguments.int8(0)));
+            ereport(PgLogLevel::NOTICE, &format!("job {} starts at COMMIT", arguments.int8(0)));
         }
         Datum::null()
     },

@@ -8,8 +8,8 @@ use super::start::{Start, start_one, warn};
 use crate::error::LuminaError;
 use crate::pg::background::sleep;
 use crate::pg::procedure::Procedure;
-use crate::pg::report::say;
-use crate::pg::statement::{self, Record};
+use crate::pg::report::ereport;
+use crate::pg::statement::{self, ResultRow};
 use crate::pg::transaction::{is_of_this_transaction, on_latest_snapshot};
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn read(row: &Record<'_>) -> Self {
+    fn read(row: &ResultRow<'_>) -> Self {
         Seen {
             state: row.known(1),
             phase: row.known(2),
@@ -112,10 +112,10 @@ fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
             Some((when, before)) => when.elapsed() >= if *before == text { REMIND } else { TELL },
         };
         if due {
-            say(PgLogLevel::NOTICE, &format!("job {job}: {text}"));
+            ereport(PgLogLevel::NOTICE, &format!("job {job}: {text}"));
             told = Some((Instant::now(), text));
         }
-        procedure.let_go();
+        procedure.end_transaction();
         sleep(LOOK);
     }
 }

@@ -9,10 +9,10 @@ use super::stop::Stop;
 use crate::guc;
 use crate::pg::background::{self, set, set_busy, sleep};
 use crate::pg::lock::{self, Attempt, Lock};
-use crate::pg::report::say;
+use crate::pg::report::ereport;
 use crate::pg::settings::ServerSettings;
 use crate::pg::statement;
-use crate::pg::transaction::{self, Caught, Tables, attempt, try_hold};
+use crate::pg::transaction::{self, Caught, Tables, attempt, try_lock_tables};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
 use std::ffi::CStr;
@@ -34,7 +34,7 @@ extern "C-unwind" fn lumina_worker(argument: Datum) {
     server.put_back(&KEPT);
     pin_settings();
     if let Err(caught) = work() {
-        say(PgLogLevel::WARNING, &format!("lumina: a worker ends: {}", caught.message));
+        ereport(PgLogLevel::WARNING, &format!("lumina: a worker ends: {}", caught.message));
     }
 }
 
@@ -79,8 +79,8 @@ fn work() -> Result<(), Caught> {
     let submitted = background::transaction_to_await();
     attempt(|| {
         transaction::run(|| {
-            background::at_exit(give_back);
-            transaction::wait_for(submitted);
+            background::requeue_at_exit(give_back);
+            transaction::wait_for_xid(submitted);
             Ok::<_, Caught>(())
         })
     })??;
@@ -94,7 +94,7 @@ fn work() -> Result<(), Caught> {
             break;
         }
         tried = jobs;
-        background::forget_cancel();
+        background::clear_pending_cancel();
         let claimed = claim::claim()?;
         match &claimed {
             Some(job) => {
@@ -103,7 +103,7 @@ fn work() -> Result<(), Caught> {
                 let ran = attempt(|| run(job));
                 set_busy(false);
                 set_mine(None);
-                background::report(None);
+                background::report_activity(None);
                 ran?;
                 in_vain = 0;
             }
@@ -125,28 +125,30 @@ fn take_place() -> bool {
 /// Runs a job to its end. The caller releases its lock.
 fn run(job: &Job) {
     let began = Instant::now();
-    background::report(Some(&format!("{} (job {})", job.kind, job.id)));
+    background::report_activity(Some(&format!("{} (job {})", job.kind, job.id)));
     let Some(kind) = kinds::named(&job.kind) else { return };
     let stop = match attempt(|| job.run(kind)) {
         Ok(Ok(())) => {
             let seconds = began.elapsed().as_secs_f64();
-            say(PgLogLevel::LOG, &format!("lumina: job {} ({}) is done in {seconds:.3} s", job.id, job.kind));
+            ereport(PgLogLevel::LOG, &format!("lumina: job {} ({}) is done in {seconds:.3} s", job.id, job.kind));
             return;
         }
         Ok(Err(stop)) => stop,
         Err(caught) => Stop::from(caught),
     };
     match &stop {
-        Stop::Stopped => say(PgLogLevel::LOG, &format!("lumina: job {} ({}) waits for resume_jobs", job.id, job.kind)),
+        Stop::Stopped => {
+            ereport(PgLogLevel::LOG, &format!("lumina: job {} ({}) waits for resume_jobs", job.id, job.kind))
+        }
         Stop::Gone | Stop::PermissionChanged => {
-            say(PgLogLevel::LOG, &format!("lumina: job {} ({}) is gone", job.id, job.kind))
+            ereport(PgLogLevel::LOG, &format!("lumina: job {} ({}) is gone", job.id, job.kind))
         }
         Stop::Cancelled(by) => {
-            say(PgLogLevel::LOG, &format!("lumina: job {} ({}) was cancelled {by}", job.id, job.kind))
+            ereport(PgLogLevel::LOG, &format!("lumina: job {} ({}) was cancelled {by}", job.id, job.kind))
         }
         Stop::Failed(why) => {
             let message = format!("lumina: job {} ({}) has failed: {}", job.id, job.kind, why.message);
-            say(PgLogLevel::WARNING, &message);
+            ereport(PgLogLevel::WARNING, &message);
         }
     }
     for _ in 0..TRIES {
@@ -162,8 +164,8 @@ fn run(job: &Job) {
 fn remove_expired() -> Result<(), Caught> {
     attempt(|| {
         transaction::run(|| {
-            if try_hold(&ALL, true) == Tables::Held && claim::is_of_one_version() {
-                statement::any("SELECT lumina._remove_expired_jobs()", &[]);
+            if try_lock_tables(&ALL, true) == Tables::Locked && claim::is_of_one_version() {
+                statement::execute("SELECT lumina._remove_expired_jobs()", &[]);
             }
             Ok::<_, Caught>(())
         })

@@ -9,7 +9,7 @@ use crate::error::LuminaError;
 use crate::jobs::job::{ALL, Job};
 use crate::jobs::stop::Stop;
 use crate::pg::query::{Column, Row, run_select};
-use crate::pg::transaction::{self, Tables, as_role, attempt, hold};
+use crate::pg::transaction::{self, Tables, as_role, attempt, lock_tables};
 use crate::search::run::Run;
 use lumina_search::Rows;
 use std::cell::Cell;
@@ -105,7 +105,7 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
     let stopped = Cell::new(None);
     let read = attempt(|| {
         transaction::run(|| {
-            if hold(&ALL, true, Duration::MAX) != Tables::Held {
+            if lock_tables(&ALL, true, Duration::MAX) != Tables::Locked {
                 return Err(Stop::Gone);
             }
             transaction::refresh_snapshot();

@@ -7,7 +7,7 @@ use crate::guc;
 use crate::jobs::job::{Job, Progress};
 use crate::jobs::stop::{Failure, Stop};
 use crate::pg::allocator::{reserve_spent, room_for};
-use crate::pg::statement::{self, Record};
+use crate::pg::statement::{self, ResultRow};
 use crate::pg::threads::start_pool;
 use jiff::Timestamp;
 use lumina_import::contents::{Contents, Sha256, Sieve};
@@ -240,7 +240,7 @@ fn sieve(job: &Job) -> Result<Sieve, Stop> {
     let (mut sieve, mut last) = (Sieve::default(), 0_i64);
     while !sieve.is_full() {
         job.look()?;
-        let read = |row: &Record<'_>| (row.known::<i64>(1), row.known::<Vec<u8>>(2));
+        let read = |row: &ResultRow<'_>| (row.known::<i64>(1), row.known::<Vec<u8>>(2));
         let rows = job.read(|| Ok(statement::rows(page, &[job.catalog.into(), last.into(), SIEVED.into()], read)))?;
         let Some((id, _)) = rows.last() else { break };
         last = *id;
@@ -254,7 +254,7 @@ fn catalog_has(job: &Job, catalog: &Sieve, sha256: &Sha256) -> Result<bool, Stop
         return Ok(false);
     }
     let has = "SELECT 1 FROM lumina.images i WHERE i.sha256 = $2 AND i.catalog + 0 = $1";
-    job.read(|| Ok(statement::any(has, &[job.catalog.into(), sha256.as_slice().into()])))
+    job.read(|| Ok(statement::execute(has, &[job.catalog.into(), sha256.as_slice().into()])))
 }
 
 fn micros(column: &str) -> String {
@@ -262,7 +262,7 @@ fn micros(column: &str) -> String {
     format!("(pg_catalog.extract('epoch', {column}) * 1000000)::pg_catalog.int8")
 }
 
-fn row(row: &Record<'_>) -> (i64, Pending, Option<Stamp>) {
+fn row(row: &ResultRow<'_>) -> (i64, Pending, Option<Stamp>) {
     let stored = row.get::<JsonB>(4).and_then(|stored| serde_json::from_value(stored.0).ok());
     let path = PathBuf::from(row.utf8(2).unwrap_or_default());
     let number = |column| row.get::<i64>(column);
@@ -299,7 +299,7 @@ fn totals(job: &Job, task: &Task) -> (Totals, Totals) {
 fn found(job: &Job) -> Vec<Sha256> {
     let found =
         "SELECT t.sha256 FROM lumina.import_items t WHERE t.job = $1 AND t.state = 'ready' AND t.sha256 IS NOT NULL";
-    let read = |row: &Record<'_>| row.known::<Vec<u8>>(1).try_into().unwrap_or_default();
+    let read = |row: &ResultRow<'_>| row.known::<Vec<u8>>(1).try_into().unwrap_or_default();
     statement::rows(found, &[job.id.into()], read)
 }
 
