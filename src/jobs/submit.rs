@@ -1,5 +1,6 @@
 //! The functions behind `sql/jobs.sql`, which submits, shows, resumes and stops jobs.
 
+use super::job::Work;
 use super::kinds;
 use super::start::{self, Start};
 use crate::guc;
@@ -32,7 +33,7 @@ function! {
     },
 }
 
-fn kind(name: &[u8]) -> Option<&'static dyn kinds::Kind> {
+fn kind(name: &[u8]) -> Option<&'static dyn Work> {
     std::str::from_utf8(name).ok().and_then(kinds::named)
 }
 
@@ -129,7 +130,7 @@ function! {
     start_worker_now, pg_finfo_start_worker_now,
     now: |_| None::<Datum>,
     guarded: |_| {
-        if start::now_beside() == Some(Start::NoPlace) {
+        if start::now_as_side_effect() == Some(Start::NoSlot) {
             start::warn("the job that is active stays queued");
         }
         Datum::null()

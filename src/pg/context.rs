@@ -46,7 +46,9 @@ struct ErrorContext {
 }
 
 thread_local! {
-    static UNWINDING: Cell<ErrorContext> = const { Cell::new(ErrorContext { lines: None, query: None, position: 0, code: 0 }) };
+    static UNWINDING: Cell<ErrorContext> = const {
+        Cell::new(ErrorContext { lines: None, query: None, position: 0, code: 0 })
+    };
     static AGAIN: UnsafeCell<ErrorContextCallback> = const {
         UnsafeCell::new(ErrorContextCallback { previous: ptr::null_mut(), callback: Some(add), arg: ptr::null_mut() })
     };

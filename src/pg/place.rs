@@ -34,8 +34,8 @@ impl SearchPlace {
         if (0..limit).any(|place| !Lock::search(place).is_held()) { Ok(()) } else { Self::find(limit, false).map(drop) }
     }
 
-    /// Takes a free place for this transaction, or shares the one that this session has. Waits for a while where all are
-    /// taken. Errors: 53400, where they stay so.
+    /// Takes a free place for this transaction, or shares the one that this session has. Waits for a while where all
+    /// are taken. Errors: 53400, where they stay so.
     pub(crate) fn take() -> Result<Self, LuminaError> {
         let (limit, began) = (limit(), Instant::now());
         loop {

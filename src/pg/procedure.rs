@@ -1,4 +1,7 @@
 //! Procedures that wait: outside of a transaction block they end their transaction before they do.
+//!
+//! `wait_for_job` (`src/jobs/wait.rs`) is one. Invariant: a procedure ends its transaction only where its CALL is not
+//! atomic, and holds no snapshot afterwards.
 
 use super::rows::Call;
 use crate::error::{LuminaError, OrRaise};

@@ -1,7 +1,8 @@
 //! Messages below ERROR, and errors without backtraces.
 //!
 //! Postgres checks for interrupts when it has sent a message, and an interrupt is an error: it must not jump over
-//! Rust's frames, as it would from pgrx's own macros, which guard errors alone.
+//! Rust's frames, as it would from pgrx's own macros, which guard errors alone. So every message of the library that is
+//! no error goes through [`ereport`]; errors are raised by `src/error.rs`.
 
 use super::message::in_database_encoding;
 use pgrx::PgLogLevel;

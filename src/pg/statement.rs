@@ -1,4 +1,7 @@
-//! Fixed statements of our own: schema-qualified, with arguments, never put together from data.
+//! Fixed statements of our own, through SPI: schema-qualified, with arguments, never put together from data.
+//!
+//! Jobs and the page of duplicates run theirs here, in a transaction. Invariant: what is read is copied before SPI
+//! ends; a statement that fails raises its error, and one that is wrong in itself is a bug, which panics.
 
 use pgrx::datum::DatumWithOid;
 use pgrx::spi::{Spi, SpiError, SpiHeapTupleData};

@@ -1,7 +1,8 @@
 //! Transactions of a background worker, and actions at the end of a session's transaction.
 //!
 //! A worker has a transaction only while it reads or writes: it holds no snapshot, and no lock on a table, while it
-//! computes. [`run`] is one transaction; an error in it unwinds to [`attempt`], which aborts it.
+//! computes. [`run`] is one transaction; an error in it unwinds to [`attempt`], which aborts it. Jobs and the launcher
+//! call these; sessions register what is to happen at the end of their own transaction.
 
 use super::background::sleep;
 use pgrx::PgSqlErrorCode;
@@ -137,8 +138,8 @@ pub(crate) enum Tables {
 }
 
 /// Tries to lock tables and sequences of the schema `lumina` for the rest of this transaction: all of them, or none. A
-/// session that has locked all that it needs never waits for a DROP EXTENSION that has locked some of them, and so never
-/// deadlocks. No lock that others can take is in the way: those on tables need rights to them.
+/// session that has locked all that it needs never waits for a DROP EXTENSION that has locked some of them, and so
+/// never deadlocks. No lock that others can take is in the way: those on tables need rights to them.
 pub(crate) fn try_lock_tables(names: &[&CStr], to_write: bool) -> Tables {
     let mode = if to_write { pg_sys::RowExclusiveLock } else { pg_sys::AccessShareLock } as pg_sys::LOCKMODE;
     let mut locked = Vec::new();
@@ -168,7 +169,7 @@ pub(crate) fn try_lock_tables(names: &[&CStr], to_write: bool) -> Tables {
     outcome
 }
 
-/// [`try_lock_tables`] that waits while others are in the way, with none of them locked; not for longer than `timeout`.
+/// [`try_lock_tables`] that waits while others are in the way, with none of them locked; no longer than `timeout`.
 pub(crate) fn lock_tables(names: &[&CStr], to_write: bool, timeout: Duration) -> Tables {
     let began = Instant::now();
     loop {

@@ -17,7 +17,7 @@ const IMAGES: usize = 65_536;
 /// Whether one of the images in groups has changed since it was read, or is gone.
 pub(super) fn have_changed(job: &Job, images: &Images, formed: &Formed) -> Result<bool, Stop> {
     for members in formed.members.chunks(IMAGES) {
-        job.look_within()?;
+        job.check_cancelled_in_transaction()?;
         let ids: Vec<i64> = members.iter().map(|&member| images.all[member as usize].id).collect();
         let written: Vec<i64> = members.iter().map(|&member| i64::from(images.all[member as usize].written)).collect();
         let changed = statement::read(
@@ -73,7 +73,7 @@ pub(super) fn write(job: &Job, parameters: &Parameters, images: &Images, formed:
     for groups in formed.groups.chunks(GROUPS) {
         savings += write_groups(job, parameters, images, formed, run, groups, first);
         first = groups.last().map_or(first, |group| group.end);
-        job.look_within()?;
+        job.check_cancelled_in_transaction()?;
     }
     Ok(json!({
         "run": run,

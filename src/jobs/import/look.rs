@@ -127,7 +127,7 @@ impl Look<'_> {
             if reserve_spent() {
                 return Err(LuminaError::OutOfMemory.into());
             }
-            self.job.look()?;
+            self.job.check_cancelled()?;
             let is_due = self.outcomes.len() >= BATCH || self.written_at.elapsed() >= OFTEN;
             if is_due && !self.outcomes.is_empty() {
                 self.write()?;
@@ -239,7 +239,7 @@ fn sieve(job: &Job) -> Result<Sieve, Stop> {
     let page = "SELECT i.id, pg_catalog.substr(i.sha256, 1, 8) FROM lumina.images i WHERE i.catalog = $1 AND i.id > $2 ORDER BY i.id LIMIT $3";
     let (mut sieve, mut last) = (Sieve::default(), 0_i64);
     while !sieve.is_full() {
-        job.look()?;
+        job.check_cancelled()?;
         let read = |row: &ResultRow<'_>| (row.known::<i64>(1), row.known::<Vec<u8>>(2));
         let rows = job.read(|| Ok(statement::rows(page, &[job.catalog.into(), last.into(), SIEVED.into()], read)))?;
         let Some((id, _)) = rows.last() else { break };

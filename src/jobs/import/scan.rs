@@ -33,7 +33,7 @@ pub(super) fn scan(job: &Job, task: &Task) -> Result<(), Stop> {
             let mut written = Instant::now();
             for entry in Walk::new(&task.roots, directory, after.as_deref()) {
                 scan.take(&entry);
-                job.look()?;
+                job.check_cancelled()?;
                 if scan.rows.len() >= BATCH || written.elapsed() >= OFTEN {
                     scan.write(false)?;
                     written = Instant::now();
@@ -113,8 +113,7 @@ impl Scan<'_> {
                 &[job.id.into(), job.catalog.into(), JsonB(rows.clone()).into()],
             );
             if is_last {
-                let scanned = r#"UPDATE lumina.jobs SET checkpoint = checkpoint || '{"scanned": true}' WHERE id = $1"#;
-                statement::execute(scanned, &[job.id.into()]);
+                job.add_to_checkpoint(json!({"scanned": true}));
             }
             Ok(self.progress())
         })

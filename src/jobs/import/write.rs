@@ -1,8 +1,8 @@
 //! Writes the outcomes of an import into tables.
 
 use super::Task;
-use crate::jobs::job::{Job, Progress, sqlstate_text};
-use crate::jobs::stop::Stop;
+use crate::jobs::job::{Job, Progress};
+use crate::jobs::stop::{Stop, sqlstate_text};
 use crate::pg::statement::{self, Argument};
 use lumina_import::{Finding, Outcome};
 use pgrx::JsonB;
