@@ -4,9 +4,9 @@
 use super::check::check;
 use super::insert::aminsert;
 use super::{OrRaiseIn, layout};
-use crate::error::OrRaise;
 use crate::pg::call::function;
 use crate::pg::pages::Pages;
+use crate::pg::raise::OrRaise;
 use crate::pg::relation::{MAINTAIN, Opened, READ, Rights};
 use crate::pg::server::refuse_during_recovery;
 use lumina_index::{Index, PAGE};

@@ -1,15 +1,20 @@
 //! `_page`, behind `duplicates_html`: SQL returns the groups of a catalog, threads make their thumbnails, and
 //! `lumina-page` writes the page.
 
+use super::error::PageTooLarge;
 use super::paths::{roots, text};
-use crate::error::{LuminaError, OrRaise};
+use crate::error::LuminaError;
+use crate::error::OutOfMemory;
 use crate::guc;
 use crate::pg::allocator::{reserve_spent, room_for};
 use crate::pg::call::function;
 use crate::pg::datum::Varlena;
+use crate::pg::error::ThreadsNotStarted;
 use crate::pg::image_memory::{Counted, Share, with_share};
+use crate::pg::raise::OrRaise;
 use crate::pg::statement;
 use crate::pg::threads::start_pool;
+use crate::search::error::BulkError;
 use lumina_import::contents::from_hex;
 use lumina_import::pool::Pool;
 use lumina_import::thumbnail::{Missing, Show, Task};
@@ -95,7 +100,7 @@ function! {
 
 fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<String, LuminaError> {
     let summary: Summary =
-        read("SELECT lumina._page_summary($1)", &[catalog.into()]).pop().ok_or(LuminaError::Incomplete)?;
+        read("SELECT lumina._page_summary($1)", &[catalog.into()]).pop().ok_or(BulkError::Incomplete)?;
     let threads = guc::import_threads();
     let show = Show {
         roots: roots(setting)?,
@@ -144,8 +149,8 @@ impl std::fmt::Write for Bounded {
     }
 }
 
-fn too_large(_: std::fmt::Error) -> LuminaError {
-    LuminaError::PageTooLarge
+fn too_large(_: std::fmt::Error) -> PageTooLarge {
+    PageTooLarge
 }
 
 /// Reads the rows of a statement of ours that has one column of `jsonb`.
@@ -206,13 +211,13 @@ fn next(pool: &Pool<Show<Arc<Counted>>>) -> Result<(usize, Result<Vec<u8>, Missi
     loop {
         pgrx::check_for_interrupts!();
         if reserve_spent() {
-            return Err(LuminaError::OutOfMemory);
+            return Err(OutOfMemory.into());
         }
         match pool.event(TICK) {
             Ok(Some(made)) => return Ok(made),
             Ok(None) => (),
             Err(broken) => {
-                return Err(LuminaError::Threads { threads: guc::import_threads(), why: broken.to_string() });
+                return Err(ThreadsNotStarted { threads: guc::import_threads(), why: broken.to_string() }.into());
             }
         }
     }

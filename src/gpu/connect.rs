@@ -4,7 +4,7 @@ use super::Unavailable;
 use super::record::{Record, SOCKET, become_starter, has_worker};
 use crate::error::LuminaError;
 use crate::pg::background::{RequestedWorker, max_worker_processes, start_gpu_worker};
-use crate::pg::interrupts::pause;
+use crate::pg::latch::pause;
 use crate::pg::report::ereport;
 use lumina_gpu::client::Client;
 use pgrx::PgLogLevel;

@@ -1,11 +1,12 @@
 //! `lumina.gpu_info()` and `lumina.gpu_reset()`.
 
 use super::connect::{connect_to_running, forget};
+use super::error::RecordNotWritten;
 use super::record::{Record, State, has_worker};
-use crate::error::OrRaise as _;
 use crate::pg::call::function;
 use crate::pg::datum::Varlena;
-use crate::pg::interrupts::ready;
+use crate::pg::latch::ready;
+use crate::pg::raise::OrRaise;
 use crate::pg::rows::set_function;
 use lumina_gpu::Info;
 use lumina_gpu::client::Answer;
@@ -95,7 +96,7 @@ function! {
     now: |_| None::<Datum>,
     guarded: |_| {
         forget();
-        Record::update(Record::reset).map_err(crate::error::LuminaError::GpuRecord).or_raise();
+        Record::update(Record::reset).map_err(RecordNotWritten).or_raise();
         Datum::null()
     },
 }

@@ -1,12 +1,15 @@
 //! `image_phash`, `image_pdq`, `image_phashes`, `image_phash_dihedral`.
 
+use super::error::UnknownMethod;
 use super::{decode, within_limits};
-use crate::error::{LuminaError, OrRaise};
+use crate::error::LuminaError;
+use crate::pg::arguments::Call;
 use crate::pg::call::function;
 use crate::pg::datum::Varlena;
-use crate::pg::message::shortened;
+use crate::pg::encoding::shortened;
+use crate::pg::raise::OrRaise;
 use crate::pg::record::record;
-use crate::pg::rows::{Call, Rows, set_function};
+use crate::pg::rows::{Rows, set_function};
 use lumina_photo::hash::{self, Hash};
 use lumina_photo::{Made, Method, Orientation, Recipe, Wanted};
 use pgrx::pg_sys::Datum;
@@ -14,7 +17,7 @@ use pgrx::pg_sys::Datum;
 /// The recipe of a user's method and size. Errors: 22023.
 fn recipe(method: &[u8], size: i32) -> Result<Recipe, LuminaError> {
     let name = String::from_utf8_lossy(method);
-    let method = Method::from_name(&name).ok_or_else(|| LuminaError::Method(shortened(&name)))?;
+    let method = Method::from_name(&name).ok_or_else(|| UnknownMethod(shortened(&name)))?;
     Ok(Recipe::new(method, size)?)
 }
 

@@ -2,9 +2,11 @@
 //!
 //! - [`hash`]: `image_phash`, `image_pdq`, `image_phashes`, `image_phash_dihedral`.
 //! - [`info`]: the function `image_info`.
+//! - [`error`]: what can be wrong with images and methods.
 //!
 //! All of it runs on the backend's own thread, within the limits of the settings, and checks for interrupts as it goes.
 
+mod error;
 mod hash;
 mod info;
 

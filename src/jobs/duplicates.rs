@@ -17,8 +17,8 @@ mod rule;
 use super::job::{Job, Progress, Work};
 use super::kind::Kind;
 use super::stop::{Failure, Stop};
-use crate::error::LuminaError;
 use crate::pg::background::sleep;
+use crate::pg::error::Busy;
 use crate::search::run::Run;
 use form::Formed;
 use input::Images;
@@ -109,10 +109,13 @@ fn begin<'a>(job: &Job, watch: &'a dyn Fn() -> bool) -> Result<Run<'a>, Stop> {
     let mut waits = false;
     loop {
         match Run::begin_for_session(watch) {
-            Err(LuminaError::Busy { .. }) if !std::mem::replace(&mut waits, true) => phase("waiting")?,
-            Err(LuminaError::Busy { .. }) => {
-                job.check_cancelled()?;
-                sleep(POLL_INTERVAL);
+            Err(error) if error.cause::<Busy>().is_some() => {
+                if !std::mem::replace(&mut waits, true) {
+                    phase("waiting")?;
+                } else {
+                    job.check_cancelled()?;
+                    sleep(POLL_INTERVAL);
+                }
             }
             Ok(run) if waits => {
                 phase("reading")?;

@@ -17,8 +17,8 @@ mod write;
 use super::job::{Job, Work};
 use super::kind::Kind;
 use super::stop::{Failure, Stop};
+use crate::catalog::error::PathError;
 use crate::catalog::paths;
-use crate::error::LuminaError;
 use crate::pg::statement;
 use lumina_import::Roots;
 use lumina_import::roots::Place;
@@ -43,8 +43,8 @@ impl Kind for Import {
     fn permission(&self, role: Oid, parameters: &Value) -> Result<String, Stop> {
         let read = "SELECT pg_catalog.convert_to(lumina._import_roots($1), 'UTF8')";
         let setting = statement::read(read, &[role.into()], |row| row.utf8(1)).pop().flatten().unwrap_or_default();
-        let roots = Roots::parse(&setting).map_err(LuminaError::ImportRoots)?;
-        Roots::new(roots, []).allow(&path(parameters)?).map_err(LuminaError::ImportPath)?;
+        let roots = Roots::parse(&setting).map_err(PathError::Roots)?;
+        Roots::new(roots, []).allow(&path(parameters)?).map_err(PathError::Refused)?;
         Ok(setting)
     }
 }
@@ -90,7 +90,7 @@ impl Task {
             read.ok_or(Stop::LostClaim)
         })?;
         let roots = paths::roots(&job.permission.borrow())?;
-        let place = roots.look(&path).map_err(LuminaError::ImportPath)?;
+        let place = roots.look(&path).map_err(PathError::Refused)?;
         let is_preview = wants_preview && !approved;
         let mut task = Task {
             path,

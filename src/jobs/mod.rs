@@ -10,6 +10,7 @@
 //! - [`stop`]: why a job ends before it is done.
 //! - [`launcher`]: starts a worker in every database now and then, where the library is preloaded.
 //! - [`wait`]: the procedure `wait_for_job`.
+//! - [`error`]: what can be wrong with a job that is waited for.
 //! - [`duplicates`]: the kind `detect_duplicates`.
 //! - [`import`]: the kind `import`.
 //!
@@ -21,6 +22,7 @@
 
 mod claim;
 mod duplicates;
+mod error;
 mod import;
 mod job;
 mod kind;

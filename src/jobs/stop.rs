@@ -3,9 +3,8 @@
 //! Kinds return a [`Stop`]; the worker logs it and writes it to the job's row. Invariant: a failure's `code` is one of
 //! the words that `docs/reference/errors.md` lists.
 
-use crate::error::LuminaError;
+use crate::error::{LuminaError, Report, UserError};
 use crate::pg::transaction::Caught;
-use lumina_import::Refusal;
 use pgrx::PgSqlErrorCode::{self, *};
 
 /// Why a job ends before it is done.
@@ -79,24 +78,21 @@ impl From<Caught> for Stop {
 
 impl From<LuminaError> for Stop {
     fn from(error: LuminaError) -> Self {
-        let (sqlstate, message) = (error.code(), error.to_string());
-        let code = match &error {
-            LuminaError::TooManyPairs { .. } => "too_many_pairs",
-            LuminaError::Gpu(_) => "gpu_unavailable",
-            LuminaError::ImportPath(Refusal::NotFound(_)) => "source_missing",
-            LuminaError::ImportPath(Refusal::Outside(_) | Refusal::Protected(_) | Refusal::Link(_)) => {
-                "path_not_allowed"
-            }
-            _ => code_of(sqlstate),
-        };
-        let hint = match (error.detail(), error.hint()) {
+        let Report { sqlstate, message, detail, hint, job_code } = error.report();
+        let hint = match (detail, hint) {
             (Some(detail), Some(hint)) => Some(format!("{detail} {hint}")),
-            (detail, hint) => detail.or(hint),
+            (detail, hint) => detail.or(hint.map(Into::into)),
         };
         match sqlstate {
             ERRCODE_QUERY_CANCELED => Stop::Cancelled("by pg_cancel_backend".into()),
-            _ => Stop::Failed(Failure { code, sqlstate, message, hint }),
+            _ => Stop::Failed(Failure { code: job_code.unwrap_or_else(|| code_of(sqlstate)), sqlstate, message, hint }),
         }
+    }
+}
+
+impl<E: UserError> From<E> for Stop {
+    fn from(error: E) -> Self {
+        LuminaError::from(error).into()
     }
 }
 

@@ -3,10 +3,12 @@
 //! Called outside of a transaction block it holds no snapshot while it waits, so that it does not hold back the xid
 //! horizon.
 
+use super::error::JobError;
 use super::start::{Start, start_one, warn};
 use super::stop::sqlstate_code;
 use crate::error::LuminaError;
 use crate::pg::background::sleep;
+use crate::pg::error::ArgumentError;
 use crate::pg::procedure::Procedure;
 use crate::pg::report::ereport;
 use crate::pg::statement::{self, ResultRow};
@@ -58,7 +60,7 @@ impl Seen {
 }
 
 fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
-    let job = procedure.int8(0).ok_or(LuminaError::ArgumentNull("job"))?;
+    let job = procedure.int8(0).ok_or(ArgumentError::Null("job"))?;
     let mut reported: Option<(Instant, String)> = None;
     let began = Instant::now();
     let (mut started, mut warned) = (began, None);
@@ -75,19 +77,19 @@ fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
                 Seen::read,
             )
         });
-        let Some(seen) = seen.into_iter().next() else { return Err(LuminaError::JobUnknown(job)) };
+        let Some(seen) = seen.into_iter().next() else { return Err(JobError::Unknown(job).into()) };
         if let Some((sqlstate, message, hint)) = seen.error {
             let code = PgSqlErrorCode::from(sqlstate_code(&sqlstate));
-            return Err(LuminaError::JobEnded { job, kind: seen.kind, code, message, hint });
+            return Err(JobError::Ended { job, kind: seen.kind, code, message, hint }.into());
         }
         match seen.state.as_str() {
             "succeeded" | "ready" => return Ok(()),
-            "fenced" => return Err(LuminaError::JobFenced(job)),
-            _ if is_of_this_transaction(seen.transaction) => return Err(LuminaError::JobOfThisTransaction(job)),
+            "fenced" => return Err(JobError::Fenced(job).into()),
+            _ if is_of_this_transaction(seen.transaction) => return Err(JobError::OfThisTransaction(job).into()),
             _ => (),
         }
         if seen.note.starts_with("extension_version_mismatch") {
-            return Err(LuminaError::JobVersion(job));
+            return Err(JobError::Version(job).into());
         }
         // The waiting session starts a worker for a job that no worker has taken, or whose worker is gone.
         let idle = match seen.state.as_str() {

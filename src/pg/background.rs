@@ -3,7 +3,7 @@
 //! Sessions and the launcher start them; the entry points of `src/jobs` and `src/gpu` call the rest. Invariant: signals
 //! are handled by Postgres's own handlers, and a worker that is told to end requeues its job before it releases locks.
 
-use crate::pg::interrupts::pause;
+use crate::pg::latch::pause;
 use crate::pg::version::{backend_entry, set_signal_handler};
 use pgrx::pg_sys::{self, BackgroundWorker, BgWorkerStartTime, Datum, GucContext, GucSource, Oid};
 use std::cell::Cell;

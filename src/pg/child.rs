@@ -7,7 +7,7 @@
 //!   container's first process may be the postmaster, which takes an unknown child that a signal has ended for a crash.
 //!   So an orphan is ended by a signal that it answers by an exit with code 0.
 
-use super::interrupts::{pause, ready};
+use super::latch::{pause, ready};
 use pgrx::pg_sys::{self, Datum};
 use std::ffi::c_int;
 use std::io::{self, Read as _, Write as _};

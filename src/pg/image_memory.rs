@@ -13,7 +13,8 @@
 //! that outlives its call (`crates/photo`, `decode/aside.rs`) keeps its share until it ends. Without shared memory only
 //! the backend's own thread can release that: with the session's next image or transaction.
 
-use super::interrupts::{WAIT_TIMEOUT, pause};
+use super::error::ImageMemoryFull;
+use super::latch::{WAIT_TIMEOUT, pause};
 use super::lock::{Attempt, Lock};
 use super::shared_memory::{self, Word};
 use crate::error::LuminaError;
@@ -86,7 +87,7 @@ impl Share {
         let began = Instant::now();
         while needed > limit || !self.try_grow(needed, limit) {
             if needed > limit || began.elapsed() > WAIT_TIMEOUT {
-                return Err(LuminaError::ImageMemoryTotal { needed, limit });
+                return Err(ImageMemoryFull { needed, limit }.into());
             }
             pause(POLL_INTERVAL);
         }

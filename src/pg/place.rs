@@ -5,9 +5,9 @@
 //! only while it computes, or holds much: see `search/run.rs`. So no user's query runs with a place held, but for one
 //! that has returned much already.
 
-use super::interrupts::{WAIT_TIMEOUT, pause};
+use super::error::Busy;
+use super::latch::{WAIT_TIMEOUT, pause};
 use super::lock::{Attempt, Lock};
-use crate::error::LuminaError;
 use crate::guc;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -29,18 +29,18 @@ pub(crate) struct SearchPlace {
 
 impl SearchPlace {
     /// Takes no place. Errors: 53400, where other sessions hold all places now.
-    pub(crate) fn check() -> Result<(), LuminaError> {
+    pub(crate) fn check() -> Result<(), Busy> {
         let limit = limit();
         if (0..limit).any(|place| !Lock::search(place).is_held()) { Ok(()) } else { Self::find(limit, false).map(drop) }
     }
 
     /// Takes a free place for this transaction, or shares the one that this session has. Waits for a while where all
     /// are taken. Errors: 53400, where they stay so.
-    pub(crate) fn take() -> Result<Self, LuminaError> {
+    pub(crate) fn take() -> Result<Self, Busy> {
         let (limit, began) = (limit(), Instant::now());
         loop {
             match Self::find(limit, false) {
-                Err(LuminaError::Busy { .. }) if limit > 0 && began.elapsed() < WAIT_TIMEOUT => pause(POLL_INTERVAL),
+                Err(Busy { .. }) if limit > 0 && began.elapsed() < WAIT_TIMEOUT => pause(POLL_INTERVAL),
                 found => return found,
             };
         }
@@ -48,11 +48,11 @@ impl SearchPlace {
 
     /// Takes a free place for a search outside a transaction, without waiting for one. Where an error unwinds, the code
     /// that catches it releases the place, by [`super::lock::release_all`].
-    pub(crate) fn take_for_session() -> Result<Self, LuminaError> {
+    pub(crate) fn take_for_session() -> Result<Self, Busy> {
         Self::find(limit(), true)
     }
 
-    fn find(limit: u32, session: bool) -> Result<Self, LuminaError> {
+    fn find(limit: u32, session: bool) -> Result<Self, Busy> {
         // The place that this session may have comes first: so it never has two.
         let last = Some(LAST.get()).filter(|last| *last < limit);
         for place in last.into_iter().chain(0..limit) {
@@ -63,7 +63,7 @@ impl SearchPlace {
                 return Ok(SearchPlace { lock, session }); // one that it had is counted twice, and released twice
             }
         }
-        Err(LuminaError::Busy { limit })
+        Err(Busy { limit })
     }
 }
 

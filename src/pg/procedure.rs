@@ -3,8 +3,9 @@
 //! `wait_for_job` (`src/jobs/wait.rs`) is one. Invariant: a procedure ends its transaction only where its CALL is not
 //! atomic, and holds no snapshot afterwards.
 
-use super::rows::Call;
-use crate::error::{LuminaError, OrRaise};
+use super::arguments::Call;
+use super::raise::OrRaise;
+use crate::error::LuminaError;
 use pgrx::pg_sys::{self, CallContext, Datum, FunctionCallInfo, NodeTag};
 
 /// A call of a procedure.

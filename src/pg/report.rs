@@ -4,7 +4,7 @@
 //! Rust's frames, as it would from pgrx's own macros, which guard errors alone. So every message of the library that is
 //! no error goes through [`ereport`]; errors are raised by `src/error.rs`.
 
-use super::message::in_database_encoding;
+use super::encoding::in_database_encoding;
 use pgrx::PgLogLevel;
 use pgrx::pg_sys;
 use std::ffi::{CString, c_char, c_int};

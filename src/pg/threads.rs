@@ -4,7 +4,9 @@
 //! run on the backend's own thread, so that every other thread is started with all signals blocked.
 
 use super::allocator::{hold_reserve, room_for};
+use super::error::ThreadsNotStarted;
 use crate::error::LuminaError;
+use crate::error::OutOfMemory;
 use lumina_import::pool::{Pool, Work};
 use std::mem::MaybeUninit;
 use std::thread::Builder;
@@ -24,11 +26,11 @@ const POOL_STACK: usize = 4 << 20;
 /// Starts threads that read and decode files. Errors: 53000, 53200.
 pub(crate) fn start_pool<W: Work>(threads: usize, work: &W) -> Result<Pool<W>, LuminaError> {
     if !hold_reserve() || !room_for_threads(threads, POOL_STACK) {
-        return Err(LuminaError::OutOfMemory);
+        return Err(OutOfMemory.into());
     }
     let spawn = |work| Builder::new().name("lumina file".into()).stack_size(POOL_STACK).spawn(work);
     let pool = with_signals_blocked(|| Pool::start(threads, work, spawn));
-    pool.map_err(|error| LuminaError::Threads { threads, why: error.to_string() })
+    pool.map_err(|error| ThreadsNotStarted { threads, why: error.to_string() }.into())
 }
 
 /// Runs `start` with all signals blocked; threads that it starts never see one. It must not call Postgres.

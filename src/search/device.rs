@@ -189,7 +189,7 @@ impl Run<'_> {
             Device::Auto => match self.plan_for_cpu(search) {
                 Ok(plan) => self.cheaper(search, plan),
                 // What exceeds the memory for the CPU may fit for the GPU.
-                Err(error @ LuminaError::OverMemory { .. }) => {
+                Err(error) if matches!(error.cause(), Some(SearchError::OverBudget { .. })) => {
                     self.plan_for_gpu(search, f64::INFINITY).map(Way::Gpu).ok_or(error)?
                 }
                 Err(error) => return Err(error),
@@ -256,14 +256,14 @@ impl Run<'_> {
     /// where it was available before, the CPU goes on without it.
     fn require_gpu(&self, row_words: &[usize]) -> Result<(), LuminaError> {
         if !gpu::can_take(row_words) {
-            return Err(LuminaError::Gpu(gpu::too_wide()));
+            return Err(gpu::too_wide().into());
         }
         if self.had_gpu.replace(true) {
             return Ok(());
         }
         match connect(START_TIMEOUT, || self.is_wanted()) {
             Ok(_) => Ok(()),
-            Err(Denied::Unavailable(why)) => Err(LuminaError::Gpu(why)),
+            Err(Denied::Unavailable(why)) => Err(why.into()),
             Err(Denied::Stopped(error)) => Err(error),
         }
     }

@@ -1,8 +1,9 @@
 //! The ids of a set's rows: `bigint`s, or values of any one type.
 
+use super::error::BulkError;
 use super::run::Run;
 use crate::error::LuminaError;
-use crate::pg::message::shortened;
+use crate::pg::encoding::shortened;
 use crate::pg::query::Row;
 use crate::pg::values::Values;
 use lumina_search::{Context, SearchError};
@@ -75,7 +76,7 @@ impl Ids {
     pub(super) fn sort(&mut self, run: &Run<'_>) -> Result<Option<Vec<u32>>, LuminaError> {
         let found = run.job(|context, _| self.order(context))?;
         if let Order::Twice(row) = found {
-            return Err(LuminaError::IdTwice(shortened(&self.text(row))));
+            return Err(BulkError::IdTwice(shortened(&self.text(row))).into());
         }
         let Order::New(order) = found else { return Ok(None) };
         run.job(|context, _| {

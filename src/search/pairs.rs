@@ -1,6 +1,7 @@
 //! `phash_pairs` and `phash_matches`: every pair of near rows, of one set or of two.
 
 use super::device::Results;
+use super::error::BulkError;
 use super::input::{Distances, Found, IdType, Set};
 use super::run::{Run, blame};
 use crate::error::LuminaError;
@@ -36,7 +37,7 @@ set_function! {
         let (left, right) = (left.collapse(&mut run)?, right.collapse(&mut run)?);
         for (&one, &other) in left.values.widths().iter().zip(right.values.widths()) {
             if one != other {
-                return Err(LuminaError::DifferentWidths { left: one, right: other });
+                return Err(BulkError::DifferentWidths { left: one, right: other }.into());
             }
         }
         write(&left, Some(&right), &distances, run, rows)

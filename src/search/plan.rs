@@ -3,9 +3,10 @@
 use super::input::{Distances, IdType, Set};
 use super::run::Run;
 use crate::error::LuminaError;
+use crate::pg::arguments::Call;
 use crate::pg::array::int4_array;
 use crate::pg::datum::Varlena;
-use crate::pg::rows::{Call, Rows, set_function};
+use crate::pg::rows::{Rows, set_function};
 use lumina_search::Search;
 use pgrx::pg_sys::Datum;
 

@@ -5,10 +5,13 @@
 //! than `work_mem`: the slots bound threads and memory, but for what any statement may take. Until then it has none,
 //! since a user's query may take any time. Nested searches share a slot and one grant of memory.
 
+use super::error::BulkError;
 use crate::error::LuminaError;
+use crate::error::OutOfMemory;
 use crate::gpu::connect::START_TIMEOUT;
 use crate::guc;
 use crate::pg::allocator::{hold_reserve, reserve_spent};
+use crate::pg::error::ThreadsNotStarted;
 use crate::pg::path::work_memory;
 use crate::pg::place::SearchPlace;
 use crate::pg::report::ereport;
@@ -67,7 +70,7 @@ impl<'a> Run<'a> {
 
     fn with(place: Option<SearchPlace>, watch: Option<&'a dyn Fn() -> bool>) -> Result<Self, LuminaError> {
         if !hold_reserve() {
-            return Err(LuminaError::OutOfMemory);
+            return Err(OutOfMemory.into());
         }
         let threads = guc::search_threads();
         let now = Instant::now();
@@ -132,7 +135,7 @@ impl<'a> Run<'a> {
         self.take_place()?;
         let threads = self.threads;
         if !room_for_threads(threads, STACK) {
-            return Err(LuminaError::OutOfMemory);
+            return Err(OutOfMemory.into());
         }
         let pool = with_signals_blocked(|| {
             let builder = ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK);
@@ -141,7 +144,7 @@ impl<'a> Run<'a> {
         if let Ok(pool) = &pool {
             pool.broadcast(|_| ()); // all of them are set up
         }
-        let pool = pool.map_err(|error| LuminaError::Threads { threads, why: error.to_string() })?;
+        let pool = pool.map_err(|error| ThreadsNotStarted { threads, why: error.to_string() })?;
         Ok(self.pool.get_or_init(|| pool))
     }
 
@@ -168,7 +171,7 @@ impl<'a> Run<'a> {
     ) -> Result<R, LuminaError> {
         let context = &*self.context;
         let result = lumina_search::run(self.pool()?, context, |sink| job(context, sink), take, || self.tick());
-        if reserve_spent() { Err(LuminaError::OutOfMemory) } else { Ok(result?) }
+        if reserve_spent() { Err(OutOfMemory.into()) } else { Ok(result?) }
     }
 
     /// Checks for interrupts, and cancels the search where it is not wanted or memory runs out.
@@ -205,7 +208,7 @@ impl Drop for Run<'_> {
 
 /// Names the hashes that are to blame for too many pairs, and the setting that limits them.
 pub(crate) fn blame(error: LuminaError, search: &Search<'_>, setting: &'static str) -> LuminaError {
-    let LuminaError::Search(SearchError::TooManyPairs { limit, blame }) = error else { return error };
+    let Some(SearchError::TooManyPairs { limit, blame }) = error.cause() else { return error };
     let text = |blame: &Blame| {
         let values = search.right.filter(|_| blame.right).unwrap_or(search.left);
         let column = |column| lumina_hash::hex::to_string(&values.hash(blame.value, column));
@@ -214,5 +217,5 @@ pub(crate) fn blame(error: LuminaError, search: &Search<'_>, setting: &'static s
     };
     let mut hashes: Vec<(String, f64)> = blame.iter().map(text).collect();
     hashes.dedup_by(|b, a| a.0 == b.0); // the same one on both sides
-    LuminaError::TooManyPairs { limit, setting, hashes }
+    BulkError::TooManyPairs { limit: *limit, setting, hashes }.into()
 }

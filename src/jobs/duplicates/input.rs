@@ -112,11 +112,13 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
             // A role that may not read the catalog any more would read no images, and find no duplicates.
             job.check_rights()?;
             let begin = |_: &[Column]| Ok(Found { all: Vec::new(), hashes: Rows::new(&widths), has_raw: false });
-            let look = || match job.check_cancelled_in_transaction() {
-                Ok(()) => Ok(()),
-                Err(stop) => {
-                    stopped.set(Some(stop));
-                    Err(LuminaError::Search(lumina_search::SearchError::Cancelled))
+            let look = || -> Result<(), LuminaError> {
+                match job.check_cancelled_in_transaction() {
+                    Ok(()) => Ok(()),
+                    Err(stop) => {
+                        stopped.set(Some(stop));
+                        Err(lumina_search::SearchError::Cancelled.into())
+                    }
                 }
             };
             as_role(job.role, || {

@@ -3,6 +3,7 @@
 use super::Task;
 use super::write::batch;
 use crate::error::LuminaError;
+use crate::error::OutOfMemory;
 use crate::guc;
 use crate::jobs::job::{Job, Progress};
 use crate::jobs::stop::{Failure, Stop};
@@ -125,7 +126,7 @@ impl Look<'_> {
                 }
             }
             if reserve_spent() {
-                return Err(LuminaError::OutOfMemory.into());
+                return Err(OutOfMemory.into());
             }
             self.job.check_cancelled()?;
             let is_due = self.outcomes.len() >= BATCH || self.written_at.elapsed() >= OFTEN;

@@ -1,7 +1,7 @@
 //! The first phase of an import: each file below its directory gets a row.
 
 use super::Task;
-use crate::error::LuminaError;
+use crate::catalog::error::PathError;
 use crate::jobs::job::{Job, Progress};
 use crate::jobs::stop::{Failure, Stop};
 use crate::pg::statement;
@@ -29,7 +29,7 @@ pub(super) fn scan(job: &Job, task: &Task) -> Result<(), Stop> {
         Place::Directory(_) => {
             let after = job.read(|| Ok(last_path(job)))?;
             // Opened again: what was checked may be long gone.
-            let directory = task.roots.open_directory(&task.path).map_err(LuminaError::ImportPath)?;
+            let directory = task.roots.open_directory(&task.path).map_err(PathError::Refused)?;
             let mut written = Instant::now();
             for entry in Walk::new(&task.roots, directory, after.as_deref()) {
                 scan.take(&entry);
