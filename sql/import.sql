@@ -86,13 +86,13 @@ CREATE FUNCTION lumina._run_import(caller oid, wanted int8) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target lumina.jobs := lumina._job(caller, wanted);
+    is_queued bool;
     active int8;
 BEGIN
     PERFORM lumina._check_version();
     PERFORM lumina._catalog(caller, c.name, 'import') FROM lumina.catalogs c WHERE c.id = target.catalog;
     BEGIN
-        UPDATE lumina.jobs j SET state = 'queued', checkpoint = j.checkpoint || '{"approved": true}', result = NULL
-            WHERE j.id = wanted AND j.state = 'ready' AND j.kind = 'import';
+        is_queued := lumina._approve_preview(wanted);
     EXCEPTION WHEN unique_violation THEN
         SELECT j.id INTO active FROM lumina.jobs j
             WHERE j.catalog = target.catalog AND j.kind = 'import' AND j.state IN ('queued', 'running');
@@ -100,7 +100,7 @@ BEGIN
             MESSAGE = format('a job of kind import is active in this catalog already: %s', coalesce(active::text, 'a new one')),
             HINT = 'Wait for it: CALL lumina.wait_for_job(...).';
     END;
-    IF NOT FOUND THEN
+    IF NOT is_queued THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('job %s is no preview of an import that is ready', wanted),
             HINT = 'SELECT lumina.import(..., preview => true) makes one; it is ready once everything was looked at.';
     END IF;

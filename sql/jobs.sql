@@ -4,6 +4,8 @@
 -- as long as it lives, of a kind that SQL cannot take: a running job whose lock is free is an orphan, and the next worker
 -- that looks resumes it. Only workers change the state of a running job, under a token that each
 -- claim draws; the one exception is an orphan, which cancel_job ends.
+-- Statements of workers that change jobs are in src/jobs/store.rs. Those of sessions are here, in _submit,
+-- _approve_preview, _cancel_job, _adopt_catalog and _resume_jobs; no other file of SQL changes a job.
 -- Who wants one cancelled writes a row elsewhere, so that no open transaction ever stands in a worker's way.
 
 CREATE TYPE lumina.job_state AS ENUM ('queued', 'running', 'ready', 'succeeded', 'failed', 'cancelled');
@@ -280,6 +282,17 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina._job(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._job(oid, int8) IS 'Internal: a job that the caller may act on';
+
+-- Queues a preview again that was approved. Returns false for a job that is no preview of an import, or is not ready.
+CREATE FUNCTION lumina._approve_preview(wanted int8) RETURNS bool
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE lumina.jobs j SET state = 'queued', checkpoint = j.checkpoint || '{"approved": true}', result = NULL
+        WHERE j.id = wanted AND j.state = 'ready' AND j.kind = 'import';
+    RETURN FOUND;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._approve_preview(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._approve_preview(int8) IS 'Internal: queues a preview that was approved';
 
 CREATE FUNCTION lumina._cancel_job(caller oid, wanted int8) RETURNS bool
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -1108,6 +1108,8 @@ GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sideca
 -- as long as it lives, of a kind that SQL cannot take: a running job whose lock is free is an orphan, and the next worker
 -- that looks resumes it. Only workers change the state of a running job, under a token that each
 -- claim draws; the one exception is an orphan, which cancel_job ends.
+-- Statements of workers that change jobs are in src/jobs/store.rs. Those of sessions are here, in _submit,
+-- _approve_preview, _cancel_job, _adopt_catalog and _resume_jobs; no other file of SQL changes a job.
 -- Who wants one cancelled writes a row elsewhere, so that no open transaction ever stands in a worker's way.
 
 CREATE TYPE lumina.job_state AS ENUM ('queued', 'running', 'ready', 'succeeded', 'failed', 'cancelled');
@@ -1385,6 +1387,17 @@ END $$;
 REVOKE EXECUTE ON FUNCTION lumina._job(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina._job(oid, int8) IS 'Internal: a job that the caller may act on';
 
+-- Queues a preview again that was approved. Returns false for a job that is no preview of an import, or is not ready.
+CREATE FUNCTION lumina._approve_preview(wanted int8) RETURNS bool
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE lumina.jobs j SET state = 'queued', checkpoint = j.checkpoint || '{"approved": true}', result = NULL
+        WHERE j.id = wanted AND j.state = 'ready' AND j.kind = 'import';
+    RETURN FOUND;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina._approve_preview(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina._approve_preview(int8) IS 'Internal: queues a preview that was approved';
+
 CREATE FUNCTION lumina._cancel_job(caller oid, wanted int8) RETURNS bool
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -1653,13 +1666,13 @@ CREATE FUNCTION lumina._run_import(caller oid, wanted int8) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target lumina.jobs := lumina._job(caller, wanted);
+    is_queued bool;
     active int8;
 BEGIN
     PERFORM lumina._check_version();
     PERFORM lumina._catalog(caller, c.name, 'import') FROM lumina.catalogs c WHERE c.id = target.catalog;
     BEGIN
-        UPDATE lumina.jobs j SET state = 'queued', checkpoint = j.checkpoint || '{"approved": true}', result = NULL
-            WHERE j.id = wanted AND j.state = 'ready' AND j.kind = 'import';
+        is_queued := lumina._approve_preview(wanted);
     EXCEPTION WHEN unique_violation THEN
         SELECT j.id INTO active FROM lumina.jobs j
             WHERE j.catalog = target.catalog AND j.kind = 'import' AND j.state IN ('queued', 'running');
@@ -1667,7 +1680,7 @@ BEGIN
             MESSAGE = format('a job of kind import is active in this catalog already: %s', coalesce(active::text, 'a new one')),
             HINT = 'Wait for it: CALL lumina.wait_for_job(...).';
     END;
-    IF NOT FOUND THEN
+    IF NOT is_queued THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('job %s is no preview of an import that is ready', wanted),
             HINT = 'SELECT lumina.import(..., preview => true) makes one; it is ready once everything was looked at.';
     END IF;

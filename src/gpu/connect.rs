@@ -3,9 +3,9 @@
 use super::Unavailable;
 use super::record::{Record, SOCKET, become_starter, has_worker};
 use crate::error::LuminaError;
-use crate::pg::background::{Asked, places, start_gpu_worker};
+use crate::pg::background::{RequestedWorker, max_worker_processes, start_gpu_worker};
 use crate::pg::latch::pause;
-use crate::pg::report::say;
+use crate::pg::report::ereport;
 use lumina_gpu::client::Client;
 use pgrx::PgLogLevel;
 use std::cell::RefCell;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long a search waits for the process to start, at most.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often one search has it started: an idle process may end before the search reaches it.
 const STARTS: u32 = 3;
 /// How long a session waits for a background worker slot.
@@ -24,7 +24,7 @@ const SEE_LOG: &str = "Look at the server's log.";
 /// How long a session that has waited in vain does not try again.
 const BAR: Duration = Duration::from_secs(60);
 /// The time between two attempts to connect.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Connects to a running process; `None` where none runs. Errors: the system's.
 pub(crate) fn connect_to_running() -> io::Result<Option<Client>> {
@@ -66,15 +66,15 @@ impl From<LuminaError> for Denied {
     }
 }
 
-/// Connects to the process, which is started where none runs. Waits for it no longer than `patience`, and checks for
+/// Connects to the process, which is started where none runs. Waits for it no longer than `timeout`, and checks for
 /// interrupts meanwhile; calls `is_wanted` between two attempts. Errors: why there is none, and those of `is_wanted`.
 pub(crate) fn connect(
-    patience: Duration,
+    timeout: Duration,
     mut is_wanted: impl FnMut() -> Result<(), LuminaError>,
 ) -> Result<Client, Denied> {
     let (began, failed_starts) = (Instant::now(), Record::read().failed_starts);
     // The right to start one, the worker, and the starts.
-    let (mut starter, mut asked, mut starts): (Option<File>, Option<Asked>, u32) = (None, None, 0);
+    let (mut starter, mut asked, mut starts): (Option<File>, Option<RequestedWorker>, u32) = (None, None, 0);
     loop {
         match connect_to_running() {
             Ok(Some(client)) => return Ok(client),
@@ -90,14 +90,14 @@ pub(crate) fn connect(
         if let (true, Some((_, error))) = (record.failed_starts > failed_starts, &record.last_error) {
             return Err(Unavailable::failure(error, SEE_LOG).into());
         }
-        if began.elapsed() > patience {
-            let reason = format!("its process has not started within {} s", patience.as_secs());
+        if began.elapsed() > timeout {
+            let reason = format!("its process has not started within {} s", timeout.as_secs());
             return Err(barred(Unavailable::new(reason, SEE_LOG)).into());
         }
         if starter.is_none() {
             starter = become_starter().map_err(|error| unreachable(&error))?;
         }
-        if starter.is_some() && asked.as_ref().is_none_or(Asked::has_ended) && !has_worker() {
+        if starter.is_some() && asked.as_ref().is_none_or(RequestedWorker::has_ended) && !has_worker() {
             if starts == STARTS {
                 return Err(barred(Unavailable::failure("its process ends as soon as it has started", SEE_LOG)).into());
             }
@@ -107,13 +107,13 @@ pub(crate) fn connect(
                 // The slot of a worker that has just ended may be free soon.
                 None if began.elapsed() > PLACE => {
                     let reason = barred(no_place());
-                    say(PgLogLevel::LOG, &format!("lumina: no GPU process: {}", reason.reason));
+                    ereport(PgLogLevel::LOG, &format!("lumina: no GPU process: {}", reason.reason));
                     return Err(reason.into());
                 }
                 None => {}
             }
         }
-        pause(LOOK);
+        pause(POLL_INTERVAL);
         is_wanted()?;
     }
 }
@@ -133,6 +133,6 @@ fn unreachable(error: &io::Error) -> Unavailable {
 }
 
 fn no_place() -> Unavailable {
-    let reason = format!("no background worker is free, of {}", places());
+    let reason = format!("no background worker is free, of {}", max_worker_processes());
     Unavailable::new(reason, "Raise max_worker_processes, or wait until other workers have ended.")
 }

@@ -17,7 +17,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long the process may take to report its status: a step of a search may be under way.
-const PATIENCE: Duration = Duration::from_secs(5);
+const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 set_function! {
     /// One row about the device: from the process where one runs, else from the record.
@@ -80,7 +80,7 @@ fn status() -> io::Result<Option<Status>> {
     let Some(mut client) = connect_to_running()? else { return Ok(None) };
     client.ask(&Question::Status, None)?;
     let began = Instant::now();
-    while began.elapsed() < PATIENCE {
+    while began.elapsed() < STATUS_TIMEOUT {
         match client.receive()? {
             Some(Answer::Status(status)) => return Ok(Some(status)),
             Some(_) => {}

@@ -5,7 +5,7 @@ use super::record::{Record, SOCKET, become_worker};
 use crate::guc;
 use crate::pg::background;
 use crate::pg::child::{Child, Ended, Inside};
-use crate::pg::report::say;
+use crate::pg::report::ereport;
 use lumina_gpu::server::{End, Settings, serve};
 use lumina_gpu::{Device, GpuError, Info};
 use pgrx::PgLogLevel;
@@ -19,7 +19,7 @@ use std::time::Duration;
 /// less.
 const SILENT: Duration = Duration::from_secs(60);
 /// How often it checks the process.
-const LOOK: Duration = Duration::from_millis(500);
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// How often it tries to become the worker: sessions that check for one hold the lock for a moment.
 const TRIES: u32 = 20;
 
@@ -48,11 +48,11 @@ extern "C-unwind" fn lumina_gpu(_argument: Datum) {
             Ok(Some(held)) => break held,
             Ok(None) if tries.next().is_none() => return,
             Ok(None) => _ = background::sleep(Duration::from_millis(5)),
-            Err(error) => return say(PgLogLevel::WARNING, &format!("lumina: no GPU process: {error}")),
+            Err(error) => return ereport(PgLogLevel::WARNING, &format!("lumina: no GPU process: {error}")),
         }
     };
     if let Err(error) = watch() {
-        say(PgLogLevel::WARNING, &format!("lumina: the GPU process could not be started: {error}"));
+        ereport(PgLogLevel::WARNING, &format!("lumina: the GPU process could not be started: {error}"));
         note(|record| record.failed(format!("the GPU process could not be started: {error}")));
     }
     drop(held);
@@ -61,18 +61,18 @@ extern "C-unwind" fn lumina_gpu(_argument: Datum) {
 /// Starts the process, and watches it until it has ended.
 fn watch() -> io::Result<()> {
     let (limit, idle) = (guc::gpu_memory(), guc::gpu_idle_timeout());
-    background::report(Some("opening the GPU"));
+    background::report_activity(Some("opening the GPU"));
     let mut child = Child::start(&[], |inside| run(inside, limit, idle))?;
     let pid = child.pid();
     let (mut last, mut has_served) = (None, false);
-    while let Some(lines) = child.listen(LOOK) {
+    while let Some(lines) = child.listen(CHECK_INTERVAL) {
         for report in lines.iter().filter_map(|line| serde_json::from_str::<Report>(line).ok()) {
             if let Report::Ready { info, rate } = &report {
                 has_served = true;
                 let (name, rate) = (&info.name, *rate);
                 let text = format!("process {pid} on {name}, {rate:.1e} pairs a second");
-                background::report(Some(&text));
-                say(PgLogLevel::LOG, &format!("lumina: GPU {text}"));
+                background::report_activity(Some(&text));
+                ereport(PgLogLevel::LOG, &format!("lumina: GPU {text}"));
             }
             last = Some(report);
         }
@@ -88,13 +88,13 @@ fn watch() -> io::Result<()> {
     let _ = std::fs::remove_file(SOCKET);
     match (last, ended) {
         (Some(Report::Ends), _) => {
-            say(PgLogLevel::LOG, &format!("lumina: GPU process {pid} has ended: nobody needs it"));
+            ereport(PgLogLevel::LOG, &format!("lumina: GPU process {pid} has ended: nobody needs it"));
         }
         // A requested end.
         (None | Some(Report::Ready { .. }), Some(Ended::Code(0))) => {}
         (_, Some(Ended::Signal(libc::SIGTERM | libc::SIGINT))) => {}
         (Some(Report::NotOpened(error)), _) => {
-            say(PgLogLevel::LOG, &format!("lumina: the GPU cannot be used: {error}"));
+            ereport(PgLogLevel::LOG, &format!("lumina: the GPU cannot be used: {error}"));
             note(|record| record.not_opened(&error));
         }
         (last, ended) => {
@@ -104,7 +104,7 @@ fn watch() -> io::Result<()> {
                 (_, Some(Ended::Code(code))) => format!("the GPU process ended with code {code}"),
                 (_, None) => "the GPU process does not end".into(),
             };
-            say(PgLogLevel::WARNING, &format!("lumina: {why}"));
+            ereport(PgLogLevel::WARNING, &format!("lumina: {why}"));
             note(|record| if has_served { record.failed(why) } else { record.failed_to_start(why) });
         }
     }
@@ -113,7 +113,7 @@ fn watch() -> io::Result<()> {
 
 fn note(change: impl FnOnce(&mut Record)) {
     if let Err(error) = Record::update(change) {
-        say(PgLogLevel::WARNING, &format!("lumina: what became of the GPU could not be noted: {error}"));
+        ereport(PgLogLevel::WARNING, &format!("lumina: what became of the GPU could not be noted: {error}"));
     }
 }
 

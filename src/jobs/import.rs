@@ -14,8 +14,8 @@ mod analyze;
 mod scan;
 mod write;
 
-use super::job::Job;
-use super::kinds::Kind;
+use super::job::{Job, Work};
+use super::kind::Kind;
 use super::stop::{Failure, Stop};
 use crate::catalog::error::PathError;
 use crate::catalog::paths;
@@ -23,6 +23,7 @@ use crate::pg::statement;
 use lumina_import::Roots;
 use lumina_import::roots::PathKind;
 use pgrx::PgSqlErrorCode::ERRCODE_DATA_CORRUPTED;
+use pgrx::pg_sys::Oid;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -39,14 +40,16 @@ impl Kind for Import {
     }
 
     /// The current `lumina.import_roots` of the role that submitted the job.
-    fn permission(&self, job: &Job) -> Result<String, Stop> {
+    fn permission(&self, role: Oid, parameters: &Value) -> Result<String, Stop> {
         let read = "SELECT pg_catalog.convert_to(lumina._import_roots($1), 'UTF8')";
-        let setting = statement::read(read, &[job.role.into()], |row| row.utf8(1)).pop().flatten().unwrap_or_default();
+        let setting = statement::read(read, &[role.into()], |row| row.utf8(1)).pop().flatten().unwrap_or_default();
         let roots = Roots::parse(&setting).map_err(PathError::Roots)?;
-        Roots::new(roots, []).allow(&path(job)?).map_err(PathError::Refused)?;
+        Roots::new(roots, []).allow(&path(parameters)?).map_err(PathError::Refused)?;
         Ok(setting)
     }
+}
 
+impl Work for Import {
     fn run(&self, job: &Job) -> Result<(), Stop> {
         let import = ImportJob::begin(job)?;
         if !import.is_scanned {
@@ -54,7 +57,7 @@ impl Kind for Import {
         }
         analyze::analyze(job, &import)?;
         let finish = || Ok(write::finish(job, &import));
-        if import.is_preview { job.be_ready(finish) } else { job.finish(finish) }
+        if import.is_preview { job.finish_preview(finish) } else { job.finish(finish) }
     }
 }
 
@@ -76,7 +79,7 @@ struct ImportJob {
 impl ImportJob {
     /// Reads the job's parameters, and checks its path.
     fn begin(job: &Job) -> Result<Self, Stop> {
-        let path = path(job)?;
+        let path = path(&job.parameters)?;
         let wants_preview = job.parameters.get("preview").and_then(Value::as_bool).unwrap_or(false);
         let (scanned, approved) = job.read(|| {
             let read = statement::row(
@@ -84,7 +87,7 @@ impl ImportJob {
                 &[job.id.into()],
                 |row| (row.known::<bool>(1), row.known::<bool>(2)),
             );
-            read.ok_or(Stop::Gone)
+            read.ok_or(Stop::LostClaim)
         })?;
         let roots = paths::roots(&job.permission.borrow())?;
         let path_kind = roots.examine(&path).map_err(PathError::Refused)?;
@@ -106,8 +109,8 @@ impl ImportJob {
 }
 
 /// The path in the job's parameters.
-fn path(job: &Job) -> Result<PathBuf, Stop> {
-    let path = job.parameters.get("path").and_then(Value::as_str).map(PathBuf::from);
+fn path(parameters: &Value) -> Result<PathBuf, Stop> {
+    let path = parameters.get("path").and_then(Value::as_str).map(PathBuf::from);
     path.ok_or_else(|| {
         let message = "the parameters of the job hold no path".to_owned();
         Stop::Failed(Failure::new("data_corrupted", ERRCODE_DATA_CORRUPTED, message, "Submit it again."))

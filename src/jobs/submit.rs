@@ -1,5 +1,6 @@
 //! The functions behind `sql/jobs.sql`, which submits, shows, resumes and stops jobs.
 
+use super::job::Work;
 use super::kinds;
 use super::start::{self, Start};
 use crate::guc;
@@ -8,7 +9,7 @@ use crate::pg::datum::Varlena;
 use crate::pg::home::Home;
 use crate::pg::jsonb::jsonb;
 use crate::pg::lock::Lock;
-use crate::pg::report::say;
+use crate::pg::report::ereport;
 use crate::pg::transaction::in_block;
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
@@ -32,7 +33,7 @@ function! {
     },
 }
 
-fn kind(name: &[u8]) -> Option<&'static dyn kinds::Kind> {
+fn kind(name: &[u8]) -> Option<&'static dyn Work> {
     std::str::from_utf8(name).ok().and_then(kinds::named)
 }
 
@@ -96,7 +97,7 @@ function! {
     guarded: |arguments: Arguments| {
         start::at_commit();
         if in_block() {
-            say(PgLogLevel::NOTICE, &format!("job {} starts at COMMIT", arguments.int8(0)));
+            ereport(PgLogLevel::NOTICE, &format!("job {} starts at COMMIT", arguments.int8(0)));
         }
         Datum::null()
     },
@@ -129,7 +130,7 @@ function! {
     start_worker_now, pg_finfo_start_worker_now,
     now: |_| None::<Datum>,
     guarded: |_| {
-        if start::now_beside() == Some(Start::NoPlace) {
+        if start::now_as_side_effect() == Some(Start::NoSlot) {
             start::warn("the job that is active stays queued");
         }
         Datum::null()

@@ -14,7 +14,7 @@
 //! memory only the backend's own thread can release that: with the session's next image or transaction.
 
 use super::error::ImageMemoryFull;
-use super::latch::{PATIENCE, pause};
+use super::latch::{WAIT_TIMEOUT, pause};
 use super::lock::{Attempt, Lock};
 use super::shared_memory::{self, Word};
 use crate::error::LuminaError;
@@ -34,7 +34,7 @@ const SMALL: u64 = 4 << 20;
 /// The parts of the total where there is no shared memory.
 const PARTS: u32 = 64;
 /// The time between two attempts to grow.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a call that ends early waits for its decoder to notice.
 const NOTICE: Duration = Duration::from_millis(300);
 
@@ -86,10 +86,10 @@ impl Share {
         let (needed, limit) = (bytes.div_ceil(1024), guc::image_memory_total() as u64);
         let began = Instant::now();
         while needed > limit || !self.try_grow(needed, limit) {
-            if needed > limit || began.elapsed() > PATIENCE {
+            if needed > limit || began.elapsed() > WAIT_TIMEOUT {
                 return Err(ImageMemoryFull { needed, limit }.into());
             }
-            pause(LOOK);
+            pause(POLL_INTERVAL);
         }
         Ok(())
     }

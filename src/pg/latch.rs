@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// How long a statement waits for others to end before it is refused. It waits for none without a limit: they may wait
 /// for its locks.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sleeps for at most `at_most`, or until this process is woken; checks for interrupts. Ends the process when the
 /// postmaster dies. Returns whether it was woken.

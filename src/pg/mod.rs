@@ -29,6 +29,7 @@
 //! - [`owner`]: functions that every role calls and the owner carries out.
 //! - [`pages`]: the page store of the index: its pages in shared buffers.
 //! - [`path`]: ways to read a table that the planner wants the costs of.
+//! - [`place`]: how many searches run at once on the server.
 //! - [`procedure`]: procedures that wait.
 //! - [`progress`]: how far a build is.
 //! - [`query`]: runs a user's query and hands over its rows.
@@ -41,7 +42,6 @@
 //! - [`server`]: where this server lives, and as which user.
 //! - [`settings`]: those of a background worker, whatever its database has preset.
 //! - [`shared_memory`]: what all processes share, where the library is preloaded.
-//! - [`slot`]: how many searches run at once on the server.
 //! - [`sort`]: the callbacks of a sort.
 //! - [`spool`]: words that wait on disk.
 //! - [`statement`]: fixed statements of our own.
@@ -85,6 +85,7 @@ pub(crate) mod options;
 mod owner;
 pub(crate) mod pages;
 pub(crate) mod path;
+pub(crate) mod place;
 pub(crate) mod procedure;
 pub(crate) mod progress;
 pub(crate) mod query;
@@ -97,7 +98,6 @@ pub(crate) mod rows;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod shared_memory;
-pub(crate) mod slot;
 pub(crate) mod sort;
 pub(crate) mod spool;
 pub(crate) mod statement;

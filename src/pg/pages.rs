@@ -18,7 +18,7 @@ use super::horizon;
 use super::index_scan::IndexScan;
 use super::raise::Raise;
 use super::relation::{IndexRelation, TableRelation};
-use super::verified::Place;
+use super::verified::BufferedPage;
 use super::version;
 use lumina_index::page::BODY_END;
 use lumina_index::{Lock, PAGE, Page, Store};
@@ -184,11 +184,11 @@ impl Pages {
         (buffer, came_in)
     }
 
-    fn place(&self, block: u32, buffer: Buffer) -> Place {
+    fn place(&self, block: u32, buffer: Buffer) -> BufferedPage {
         // SAFETY: an open relation.
         let file = unsafe { version::file_number(self.index) };
         // Buffers of temporary relations have negative numbers, and their files numbers of their own.
-        Place { file: file | u64::from(buffer < 0) << 63, block, buffer }
+        BufferedPage { file: file | u64::from(buffer < 0) << 63, block, buffer }
     }
 
     /// Records that a page may have come in from disk and that its checksum was not verified.

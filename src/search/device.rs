@@ -4,10 +4,10 @@
 use super::gpu::{self, Failure};
 use super::run::Run;
 use crate::error::LuminaError;
-use crate::gpu::connect::{Denied, PATIENCE, connect, connect_to_running, reason_not_to};
+use crate::gpu::connect::{Denied, START_TIMEOUT, connect, connect_to_running, reason_not_to};
 use crate::gpu::record::Record;
 use crate::guc::{self, Device};
-use crate::pg::report::say;
+use crate::pg::report::ereport;
 use lumina_search::group::{Edges, Mark};
 use lumina_search::{Batch, Context, Costs, Plan, Rows, Search, SearchError, Values};
 use pgrx::PgLogLevel;
@@ -89,7 +89,7 @@ impl Run<'_> {
             let found = match gpu::first_equal(self, &rows) {
                 // The search itself takes less room, and may still run there.
                 Err(Failure::NoMemory(why)) => {
-                    say(PgLogLevel::DEBUG1, &format!("lumina: no room on the GPU to collapse equal hashes: {why}"));
+                    ereport(PgLogLevel::DEBUG1, &format!("lumina: no room on the GPU to collapse equal hashes: {why}"));
                     None
                 }
                 outcome => self.unless_failed(outcome)?,
@@ -122,14 +122,14 @@ impl Run<'_> {
             Err(Failure::OfSearch(error)) => return Err(error),
             // There is no GPU, and the user has not asked for one.
             Err(Failure::NotReached(why)) if guc::device() == Device::Auto && !why.is_failure => {
-                say(PgLogLevel::DEBUG1, &format!("lumina: no GPU: {}", why.reason));
+                ereport(PgLogLevel::DEBUG1, &format!("lumina: no GPU: {}", why.reason));
                 return Ok(None);
             }
             Err(Failure::NotReached(why)) => why.reason,
             Err(Failure::OfGpu(why) | Failure::NoMemory(why)) => why,
         };
         self.without_gpu.set(true);
-        say(PgLogLevel::NOTICE, &format!("the GPU has failed, the CPU searches instead: {why}"));
+        ereport(PgLogLevel::NOTICE, &format!("the GPU has failed, the CPU searches instead: {why}"));
         Ok(None)
     }
 
@@ -234,7 +234,7 @@ impl Run<'_> {
         let mut plan = self.plan_at(search, record.rate()).ok()?;
         plan.cost += start;
         // Waits no longer than the CPU would have taken.
-        self.patience.set(Duration::from_secs_f64((nanoseconds / 1e9).clamp(1.0, PATIENCE.as_secs_f64())));
+        self.patience.set(Duration::from_secs_f64((nanoseconds / 1e9).clamp(1.0, START_TIMEOUT.as_secs_f64())));
         (plan.cost < nanoseconds && self.context().used() + plan.memory <= self.context().limit()).then_some(plan)
     }
 
@@ -261,7 +261,7 @@ impl Run<'_> {
         if self.had_gpu.replace(true) {
             return Ok(());
         }
-        match connect(PATIENCE, || self.is_wanted()) {
+        match connect(START_TIMEOUT, || self.is_wanted()) {
             Ok(_) => Ok(()),
             Err(Denied::Unavailable(why)) => Err(why.into()),
             Err(Denied::Stopped(error)) => Err(error),

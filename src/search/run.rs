@@ -8,13 +8,13 @@
 use super::error::BulkError;
 use crate::error::LuminaError;
 use crate::error::OutOfMemory;
-use crate::gpu::connect::PATIENCE;
+use crate::gpu::connect::START_TIMEOUT;
 use crate::guc;
 use crate::pg::allocator::{hold_reserve, reserve_spent};
 use crate::pg::error::ThreadsNotStarted;
 use crate::pg::path::work_memory;
-use crate::pg::report::say;
-use crate::pg::slot::Slot;
+use crate::pg::place::SearchPlace;
+use crate::pg::report::ereport;
 use crate::pg::threads::{room_for_threads, with_signals_blocked};
 use lumina_search::{Batch, Blame, Context, Search, SearchError, Sink};
 use pgrx::PgLogLevel;
@@ -36,7 +36,7 @@ pub(crate) struct Run<'a> {
     pool: OnceCell<ThreadPool>,
     began: Instant,
     phase_began: Instant,
-    place: OnceCell<Slot>,
+    place: OnceCell<SearchPlace>,
     /// Whether the GPU has failed this search: the CPU does the rest.
     pub(super) without_gpu: Cell<bool>,
     /// Whether the GPU that the user asked for was available.
@@ -56,7 +56,7 @@ const STACK: usize = 1 << 20;
 impl Run<'static> {
     /// Begins a search without a slot. Errors: 53400, where none is free, so that nothing is read in vain; 53200.
     pub(crate) fn begin() -> Result<Self, LuminaError> {
-        Slot::check()?;
+        SearchPlace::check()?;
         Self::with(None, None)
     }
 }
@@ -65,10 +65,10 @@ impl<'a> Run<'a> {
     /// Begins a search outside a transaction: it takes its slot at once, as it reads no user's query. `watch` is called
     /// now and then; true cancels the search. Errors: 53400, where no slot is free.
     pub(crate) fn begin_for_session(watch: &'a dyn Fn() -> bool) -> Result<Self, LuminaError> {
-        Self::with(Some(Slot::take_for_session()?), Some(watch))
+        Self::with(Some(SearchPlace::take_for_session()?), Some(watch))
     }
 
-    fn with(place: Option<Slot>, watch: Option<&'a dyn Fn() -> bool>) -> Result<Self, LuminaError> {
+    fn with(place: Option<SearchPlace>, watch: Option<&'a dyn Fn() -> bool>) -> Result<Self, LuminaError> {
         if !hold_reserve() {
             return Err(OutOfMemory.into());
         }
@@ -92,14 +92,14 @@ impl<'a> Run<'a> {
             place,
             without_gpu: Cell::new(false),
             had_gpu: Cell::new(false),
-            patience: Cell::new(PATIENCE),
+            patience: Cell::new(START_TIMEOUT),
         })
     }
 
     /// Takes a slot, if it has none, and waits for a while where none is free. Errors: 53400.
     fn take_place(&self) -> Result<(), LuminaError> {
         if self.place.get().is_none() {
-            let place = Slot::take()?;
+            let place = SearchPlace::take()?;
             self.place.get_or_init(|| place);
         }
         Ok(())
@@ -152,14 +152,14 @@ impl<'a> Run<'a> {
     pub(crate) fn phase(&mut self, what: &str) {
         let milliseconds = self.phase_began.elapsed().as_secs_f64() * 1e3;
         let used = self.context.used() / 1024;
-        say(PgLogLevel::DEBUG1, &format!("lumina: {what} in {milliseconds:.1} ms, {used} kB in use"));
+        ereport(PgLogLevel::DEBUG1, &format!("lumina: {what} in {milliseconds:.1} ms, {used} kB in use"));
         self.phase_began = Instant::now();
     }
 
     /// Logs, at level DEBUG1, how long the search took.
     pub(crate) fn finish(mut self, what: &str) {
         self.phase_began = self.began;
-        say(PgLogLevel::DEBUG1, &format!("lumina: at most {} kB were in use", self.context.peak() / 1024));
+        ereport(PgLogLevel::DEBUG1, &format!("lumina: at most {} kB were in use", self.context.peak() / 1024));
         self.phase(&format!("{what}, all phases together,"));
     }
 

@@ -6,10 +6,10 @@
 
 use super::rule::Parameters;
 use crate::error::LuminaError;
-use crate::jobs::job::{ALL, Job};
+use crate::jobs::job::{Job, TABLES};
 use crate::jobs::stop::Stop;
 use crate::pg::query::{Column, Row, run_select};
-use crate::pg::transaction::{self, Tables, as_role, attempt, hold};
+use crate::pg::transaction::{self, Tables, as_role, attempt, lock_tables};
 use crate::search::run::Run;
 use lumina_search::Rows;
 use std::cell::Cell;
@@ -105,15 +105,15 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
     let stopped = Cell::new(None);
     let read = attempt(|| {
         transaction::run(|| {
-            if hold(&ALL, true, Duration::MAX) != Tables::Held {
-                return Err(Stop::Gone);
+            if lock_tables(&TABLES, true, Duration::MAX) != Tables::Locked {
+                return Err(Stop::LostClaim);
             }
             transaction::refresh_snapshot();
             // A role that may not read the catalog any more would read no images, and find no duplicates.
             job.check_rights()?;
             let begin = |_: &[Column]| Ok(Found { all: Vec::new(), hashes: Rows::new(&widths), has_raw: false });
             let look = || -> Result<(), LuminaError> {
-                match job.look_within() {
+                match job.check_cancelled_in_transaction() {
                     Ok(()) => Ok(()),
                     Err(stop) => {
                         stopped.set(Some(stop));

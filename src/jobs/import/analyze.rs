@@ -8,7 +8,7 @@ use crate::guc;
 use crate::jobs::job::{Job, Progress};
 use crate::jobs::stop::{Failure, Stop};
 use crate::pg::allocator::{reserve_spent, room_for};
-use crate::pg::statement::{self, Record};
+use crate::pg::statement::{self, ResultRow};
 use crate::pg::threads::start_pool;
 use jiff::Timestamp;
 use lumina_import::contents::{Contents, KnownChecksums, Sha256};
@@ -128,7 +128,7 @@ impl Analyzer<'_> {
             if reserve_spent() {
                 return Err(OutOfMemory.into());
             }
-            self.job.look()?;
+            self.job.check_cancelled()?;
             let is_due = self.outcomes.len() >= BATCH || self.written_at.elapsed() >= OFTEN;
             if is_due && !self.outcomes.is_empty() {
                 self.write()?;
@@ -240,8 +240,8 @@ fn known_checksums(job: &Job) -> Result<KnownChecksums, Stop> {
     let page = "SELECT i.id, pg_catalog.substr(i.sha256, 1, 8) FROM lumina.images i WHERE i.catalog = $1 AND i.id > $2 ORDER BY i.id LIMIT $3";
     let (mut known, mut last) = (KnownChecksums::default(), 0_i64);
     while !known.is_full() {
-        job.look()?;
-        let read = |row: &Record<'_>| (row.known::<i64>(1), row.known::<Vec<u8>>(2));
+        job.check_cancelled()?;
+        let read = |row: &ResultRow<'_>| (row.known::<i64>(1), row.known::<Vec<u8>>(2));
         let rows =
             job.read(|| Ok(statement::rows(page, &[job.catalog.into(), last.into(), CHECKSUMS_AT_ONCE.into()], read)))?;
         let Some((id, _)) = rows.last() else { break };
@@ -256,7 +256,7 @@ fn catalog_has(job: &Job, catalog: &KnownChecksums, sha256: &Sha256) -> Result<b
         return Ok(false);
     }
     let has = "SELECT 1 FROM lumina.images i WHERE i.sha256 = $2 AND i.catalog + 0 = $1";
-    job.read(|| Ok(statement::any(has, &[job.catalog.into(), sha256.as_slice().into()])))
+    job.read(|| Ok(statement::execute(has, &[job.catalog.into(), sha256.as_slice().into()])))
 }
 
 fn micros(column: &str) -> String {
@@ -264,7 +264,7 @@ fn micros(column: &str) -> String {
     format!("(pg_catalog.extract('epoch', {column}) * 1000000)::pg_catalog.int8")
 }
 
-fn row(row: &Record<'_>) -> (i64, PendingFile, Option<FileStatus>) {
+fn row(row: &ResultRow<'_>) -> (i64, PendingFile, Option<FileStatus>) {
     let stored = row.get::<JsonB>(4).and_then(|stored| serde_json::from_value(stored.0).ok());
     let path = PathBuf::from(row.utf8(2).unwrap_or_default());
     let number = |column| row.get::<i64>(column);
@@ -301,7 +301,7 @@ fn totals(job: &Job, import: &ImportJob) -> (Totals, Totals) {
 fn found(job: &Job) -> Vec<Sha256> {
     let found =
         "SELECT t.sha256 FROM lumina.import_items t WHERE t.job = $1 AND t.state = 'ready' AND t.sha256 IS NOT NULL";
-    let read = |row: &Record<'_>| row.known::<Vec<u8>>(1).try_into().unwrap_or_default();
+    let read = |row: &ResultRow<'_>| row.known::<Vec<u8>>(1).try_into().unwrap_or_default();
     statement::rows(found, &[job.id.into()], read)
 }
 

@@ -33,7 +33,7 @@ pub(super) fn scan(job: &Job, import: &ImportJob) -> Result<(), Stop> {
             let mut written = Instant::now();
             for entry in Walk::new(&import.roots, directory, after.as_deref()) {
                 scan.take(&entry);
-                job.look()?;
+                job.check_cancelled()?;
                 if scan.rows.len() >= BATCH || written.elapsed() >= OFTEN {
                     scan.write(false)?;
                     written = Instant::now();
@@ -53,7 +53,7 @@ pub(super) fn scan(job: &Job, import: &ImportJob) -> Result<(), Stop> {
 fn has_files_below(job: &Job, import: &ImportJob) -> bool {
     let below = "SELECT 1 FROM lumina.image_files f WHERE f.catalog = $1 AND f.missing_since IS NULL AND pg_catalog.starts_with(f.path, $2) LIMIT 1";
     let path = import.path.to_string_lossy().trim_end_matches('/').to_owned() + "/";
-    statement::any(below, &[job.catalog.into(), path.into()])
+    statement::execute(below, &[job.catalog.into(), path.into()])
 }
 
 /// The last file that an earlier worker of this job has reached.
@@ -106,7 +106,7 @@ impl Scanner<'_> {
         let rows = Value::Array(std::mem::take(&mut self.rows));
         self.job.batch(|| {
             let job = self.job;
-            statement::any(
+            statement::execute(
                 "INSERT INTO lumina.import_items (job, catalog, path, size, state, action, reason, error)
                     SELECT $1, $2, e.path, e.size, e.state::lumina.item_state,
                         (CASE e.state WHEN 'skipped' THEN 'skip' END)::lumina.item_action, e.reason, e.error
@@ -115,8 +115,7 @@ impl Scanner<'_> {
                 &[job.id.into(), job.catalog.into(), JsonB(rows.clone()).into()],
             );
             if is_last {
-                let scanned = r#"UPDATE lumina.jobs SET checkpoint = checkpoint || '{"scanned": true}' WHERE id = $1"#;
-                statement::any(scanned, &[job.id.into()]);
+                job.add_to_checkpoint(json!({"scanned": true}));
             }
             Ok(self.progress())
         })

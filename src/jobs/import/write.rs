@@ -1,8 +1,8 @@
 //! Writes the outcomes of an import into tables.
 
 use super::ImportJob;
-use crate::jobs::job::{Job, Progress, sqlstate_text};
-use crate::jobs::stop::Stop;
+use crate::jobs::job::{Job, Progress};
+use crate::jobs::stop::{Stop, sqlstate_text};
 use crate::pg::statement::{self, Argument};
 use lumina_import::{FileOutcome, Finding};
 use pgrx::JsonB;
@@ -14,7 +14,7 @@ pub(super) fn source(job: &Job, path: &Path) -> Option<i64> {
     let name = path.file_name().map_or_else(|| "/".into(), |name| name.to_string_lossy().into_owned());
     let path = path.to_string_lossy().into_owned();
     let arguments: [Argument<'_>; 3] = [job.catalog.into(), path.into(), name.into()];
-    statement::any(
+    statement::execute(
         "INSERT INTO lumina.sources (catalog, path, name) VALUES ($1, $2, $3) ON CONFLICT (catalog, path) DO NOTHING",
         &arguments,
     );

@@ -22,6 +22,7 @@ pub(crate) const QUERY: &str = r#"
 pub(crate) const EXPECTED: &str = "\
     function _acts_for(oid, lumina.role): nothing
     function _adopt_catalog(oid, text): nothing
+    function _approve_preview(bigint): nothing
     function _cancel_job(oid, bigint): nothing
     function _catalog(oid, text, lumina.access_right): nothing
     function _check_job_change(): nothing
