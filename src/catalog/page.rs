@@ -15,7 +15,6 @@ use lumina_import::pool::Pool;
 use lumina_import::thumbnail::{Missing, Show, Task};
 use lumina_page::{Distance, Group, Kind, Member, Merits, Page, Writer};
 use pgrx::JsonB;
-use pgrx::pg_sys::Datum;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,7 +84,6 @@ struct Image {
 function! {
     /// `_page(bigint, text, int)`.
     page_of_duplicates, pg_finfo_page_of_duplicates,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let (catalog, setting, most) = (arguments.int8(0), text(arguments.bytes(1)), arguments.int4(2));
         let page = with_share(|share| make(catalog, setting, most, share)).or_raise();

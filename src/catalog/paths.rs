@@ -9,7 +9,6 @@ use crate::pg::server;
 use lumina_import::names::LONGEST;
 use lumina_import::roots::plain;
 use lumina_import::{Refusal, Roots};
-use pgrx::pg_sys::Datum;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -32,7 +31,6 @@ fn path(bytes: &[u8]) -> PathBuf {
 function! {
     /// `_checked_path(text, text)`. Errors: 42501, 58P01, 22023 and others, each with what to do.
     checked_path, pg_finfo_checked_path,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let path = path(arguments.bytes(1));
         check(text(arguments.bytes(0)), &path).or_raise();
