@@ -1,4 +1,4 @@
-//! `_page`, behind `duplicates_html`: SQL returns the groups of a catalog, threads make their thumbnails, and
+//! `lumina_internal.page`, behind `duplicates_html`: SQL returns the groups of a catalog, threads make thumbnails, and
 //! `lumina-page` writes the page.
 
 use super::paths::{roots, text};
@@ -34,7 +34,7 @@ const EACH: u64 = 128 << 20;
 /// The longest sleep of the backend's thread.
 const TICK: Duration = Duration::from_millis(20);
 
-/// The catalog, from `_page_summary`.
+/// The catalog, from `lumina_internal.page_summary`.
 #[derive(Deserialize)]
 struct Summary {
     catalog: String,
@@ -47,7 +47,7 @@ struct Summary {
     savings: u64,
 }
 
-/// A group, from `_page_groups`.
+/// A group, from `lumina_internal.page_groups`.
 #[derive(Deserialize)]
 struct Found {
     id: i64,
@@ -82,7 +82,7 @@ struct Image {
 }
 
 function! {
-    /// `_page(bigint, text, int)`.
+    /// `lumina_internal.page(bigint, text, int)`.
     page_of_duplicates, pg_finfo_page_of_duplicates,
     guarded: |arguments: Arguments| {
         let (catalog, setting, most) = (arguments.int8(0), text(arguments.bytes(1)), arguments.int4(2));
@@ -93,7 +93,7 @@ function! {
 
 fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<String, LuminaError> {
     let summary: Summary =
-        read("SELECT lumina._page_summary($1)", &[catalog.into()]).pop().ok_or(LuminaError::Incomplete)?;
+        read("SELECT lumina_internal.page_summary($1)", &[catalog.into()]).pop().ok_or(LuminaError::Incomplete)?;
     let threads = guc::import_threads();
     let show = Show {
         roots: roots(setting)?,
@@ -110,7 +110,7 @@ fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<Str
     while first < most {
         let some = GROUPS_AT_ONCE.min(most - first);
         let arguments = [catalog.into(), first.into(), some.into(), MOST_IMAGES.into()];
-        let groups: Vec<Found> = read("SELECT lumina._page_groups($1, $2, $3, $4)", &arguments);
+        let groups: Vec<Found> = read("SELECT lumina_internal.page_groups($1, $2, $3, $4)", &arguments);
         if groups.is_empty() {
             break;
         }

@@ -39,13 +39,13 @@ function! {
 }
 
 function! {
-    /// `_role(oid)`.
+    /// `lumina_internal.role(oid)`.
     role_of_oid, pg_finfo_role_of_oid,
     guarded: |arguments: Arguments| stored(arguments.oid(0), b""),
 }
 
 function! {
-    /// `_role_oid(role)`: 0 for nobody.
+    /// `lumina_internal.role_oid(role)`: 0 for nobody.
     role_to_oid, pg_finfo_role_to_oid,
     guarded: |arguments: Arguments| Datum::from(oid(arguments.bytes(0))),
 }

@@ -40,7 +40,7 @@ impl Kind for Import {
 
     /// The current `lumina.import_roots` of the role that submitted the job.
     fn permission(&self, job: &Job) -> Result<String, Stop> {
-        let read = "SELECT pg_catalog.convert_to(lumina._import_roots($1), 'UTF8')";
+        let read = "SELECT pg_catalog.convert_to(lumina_internal.import_roots($1), 'UTF8')";
         let setting = statement::read(read, &[job.role.into()], |row| row.utf8(1)).pop().flatten().unwrap_or_default();
         let roots = Roots::parse(&setting).map_err(LuminaError::ImportRoots)?;
         Roots::new(roots, []).allow(&path(job)?).map_err(LuminaError::ImportPath)?;

@@ -1,4 +1,4 @@
-//! The functions behind `sql/jobs.sql`, which submits, shows, resumes and stops jobs.
+//! The functions behind `sql/catalog/jobs.sql`, which submits, shows, resumes and stops jobs.
 
 use super::kinds;
 use super::start::{self, Start};
@@ -22,7 +22,7 @@ function! {
 }
 
 function! {
-    /// `_job_right(text)`: the right that the submitter of a job of this kind needs.
+    /// `lumina_internal.job_right(text)`: the right that the submitter of a job of this kind needs.
     job_right, pg_finfo_job_right,
     guarded: |arguments: Arguments| {
         let right = kind(arguments.bytes(0)).map_or("own", |kind| kind.right());
@@ -41,7 +41,7 @@ function! {
 }
 
 function! {
-    /// `_home()`: what identifies this database of this cluster among its copies.
+    /// `lumina_internal.home()`: what identifies this database of this cluster among its copies.
     job_home, pg_finfo_job_home,
     guarded: |arguments: Arguments| {
         let home = Home::here();
@@ -56,7 +56,7 @@ function! {
 }
 
 function! {
-    /// `_job_settings()`: the settings of this session that a job is to run with, each within its limit.
+    /// `lumina_internal.job_settings()`: the settings of this session that a job is to run with, each within its limit.
     job_settings, pg_finfo_job_settings,
     guarded: |_| {
         let values = [
@@ -74,7 +74,7 @@ function! {
 }
 
 function! {
-    /// `_job_alive(regclass, bigint)`: whether a worker holds the lock of a job.
+    /// `lumina_internal.job_alive(regclass, bigint)`: whether a worker holds the lock of a job.
     job_alive, pg_finfo_job_alive,
     guarded: |arguments: Arguments| {
         let table = Oid::from(arguments.int4(0) as u32);
@@ -83,8 +83,8 @@ function! {
 }
 
 function! {
-    /// `_start_worker_at_commit(bigint)`: starts a worker when this transaction commits, for a job that it has queued;
-    /// reports that in a transaction block.
+    /// `lumina_internal.start_worker_at_commit(bigint)`: starts a worker when this transaction commits, for a job that
+    /// it has queued; reports that in a transaction block.
     start_worker_at_commit, pg_finfo_start_worker_at_commit,
     guarded: |arguments: Arguments| {
         start::at_commit();
@@ -96,8 +96,8 @@ function! {
 }
 
 function! {
-    /// `_start_workers_at_end(integer, bool)`: starts that many workers, or as many as can run, when this transaction
-    /// ends: for jobs that were queued before.
+    /// `lumina_internal.start_workers_at_end(integer, bool)`: starts that many workers, or as many as can run, when
+    /// this transaction ends: for jobs that were queued before.
     start_workers_at_end, pg_finfo_start_workers_at_end,
     guarded: |arguments: Arguments| {
         start::at_end(u32::try_from(arguments.int4(0)).unwrap_or_default(), arguments.bool(1));
@@ -106,7 +106,7 @@ function! {
 }
 
 function! {
-    /// `_notify_at_commit(text)`.
+    /// `lumina_internal.notify_at_commit(text)`.
     notify_at_commit, pg_finfo_notify_at_commit,
     guarded: |arguments: Arguments| {
         // A text of Postgres holds no zero byte.
@@ -116,7 +116,7 @@ function! {
 }
 
 function! {
-    /// `_start_worker_now()`: for a job that waits already, even where this transaction is rolled back.
+    /// `lumina_internal.start_worker_now()`: for a job that waits already, even where this transaction is rolled back.
     start_worker_now, pg_finfo_start_worker_now,
     guarded: |_| {
         if start::now_beside() == Some(Start::NoPlace) {

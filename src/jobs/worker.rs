@@ -163,7 +163,7 @@ fn remove_expired() -> Result<(), Caught> {
     attempt(|| {
         transaction::run(|| {
             if try_hold(&ALL, true) == Tables::Held && claim::is_of_one_version() {
-                statement::any("SELECT lumina._remove_expired_jobs()", &[]);
+                statement::any("SELECT lumina_internal.remove_expired_jobs()", &[]);
             }
             Ok::<_, Caught>(())
         })
