@@ -20,7 +20,6 @@ use lumina_import::pool::Pool;
 use lumina_import::thumbnail::{Missing, ThumbnailTask, Thumbnailer};
 use lumina_report::{Distance, GroupKind, Member, Merits, ReportGroup, ReportSummary, ReportWriter};
 use pgrx::JsonB;
-use pgrx::pg_sys::Datum;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +39,7 @@ const EACH: u64 = 128 << 20;
 /// The longest sleep of the backend's thread.
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
-/// The catalog, from `_page_summary`.
+/// The catalog, from `lumina_internal.page_summary`.
 #[derive(Deserialize)]
 struct SummaryRow {
     catalog: String,
@@ -53,7 +52,7 @@ struct SummaryRow {
     savings: u64,
 }
 
-/// A group, from `_page_groups`.
+/// A group, from `lumina_internal.page_groups`.
 #[derive(Deserialize)]
 struct GroupRow {
     id: i64,
@@ -88,9 +87,8 @@ struct ImageRow {
 }
 
 function! {
-    /// `_page(bigint, text, int)`.
+    /// `lumina_internal.page(bigint, text, int)`.
     page_of_duplicates, pg_finfo_page_of_duplicates,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let (catalog, setting, most) = (arguments.int8(0), text(arguments.bytes(1)), arguments.int4(2));
         let html = with_share(|share| make(catalog, setting, most, share)).or_raise();
@@ -100,7 +98,7 @@ function! {
 
 fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<String, LuminaError> {
     let summary: SummaryRow =
-        read("SELECT lumina._page_summary($1)", &[catalog.into()]).pop().ok_or(BulkError::Incomplete)?;
+        read("SELECT lumina_internal.page_summary($1)", &[catalog.into()]).pop().ok_or(BulkError::Incomplete)?;
     let threads = guc::import_threads();
     let thumbnailer = Thumbnailer {
         roots: roots(setting)?,
@@ -117,7 +115,7 @@ fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<Str
     while first < most {
         let some = GROUPS_AT_ONCE.min(most - first);
         let arguments = [catalog.into(), first.into(), some.into(), MOST_IMAGES.into()];
-        let groups: Vec<GroupRow> = read("SELECT lumina._page_groups($1, $2, $3, $4)", &arguments);
+        let groups: Vec<GroupRow> = read("SELECT lumina_internal.page_groups($1, $2, $3, $4)", &arguments);
         if groups.is_empty() {
             break;
         }

@@ -41,7 +41,7 @@ impl Kind for Import {
 
     /// The current `lumina.import_roots` of the role that submitted the job.
     fn permission(&self, role: Oid, parameters: &Value) -> Result<String, Stop> {
-        let read = "SELECT pg_catalog.convert_to(lumina._import_roots($1), 'UTF8')";
+        let read = "SELECT pg_catalog.convert_to(lumina_internal.import_roots($1), 'UTF8')";
         let setting = statement::read(read, &[role.into()], |row| row.utf8(1)).pop().flatten().unwrap_or_default();
         let roots = Roots::parse(&setting).map_err(PathError::Roots)?;
         Roots::new(roots, []).allow(&path(parameters)?).map_err(PathError::Refused)?;

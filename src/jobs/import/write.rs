@@ -73,7 +73,7 @@ fn write_all(job: &Job, import: &ImportJob, outcomes: &[FileOutcome]) -> i64 {
     let outcomes = serde_json::to_value(outcomes).unwrap_or_else(|_| json!([]));
     let arguments: [Argument<'_>; 5] =
         [job.id.into(), job.catalog.into(), import.source.into(), JsonB(outcomes).into(), import.is_preview.into()];
-    let write = "SELECT lumina._import_batch($1, $2, $3, $4, $5)";
+    let write = "SELECT lumina_internal.import_batch($1, $2, $3, $4, $5)";
     statement::rows(write, &arguments, |row| row.known(1)).pop().unwrap_or_default()
 }
 
@@ -81,6 +81,6 @@ fn write_all(job: &Job, import: &ImportJob, outcomes: &[FileOutcome]) -> i64 {
 pub(super) fn finish(job: &Job, import: &ImportJob) -> Value {
     let path = import.path.to_string_lossy().into_owned();
     let arguments: [Argument<'_>; 4] = [job.id.into(), job.catalog.into(), path.into(), import.is_preview.into()];
-    let finish = "SELECT lumina._finish_import($1, $2, $3, $4)";
+    let finish = "SELECT lumina_internal.finish_import($1, $2, $3, $4)";
     statement::rows(finish, &arguments, |row| row.known::<JsonB>(1).0).pop().unwrap_or(Value::Null)
 }
