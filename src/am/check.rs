@@ -42,7 +42,7 @@ pub(super) fn check(opened: &Opened, whole: bool) -> Result<(), LuminaError> {
                 visible.rows(end..next, &mut |hash, tid| rows.add(hash.map(|hash| hash.0), tid));
                 end = next;
             }
-            rows.sort(start..end, &|| pages.interrupt())?;
+            rows.sort(start..end, &|| pages.check_for_interrupts())?;
             tree.check(&mut |entry| {
                 farthest = farthest.max(entry.tid);
                 rows.meet(entry);
@@ -102,7 +102,7 @@ impl Rows {
     }
 
     fn add(&mut self, hash: Option<&[u8]>, tid: u64) {
-        let place = match hash.map(|hash| self.layout.row(hash)) {
+        let place = match hash.map(|hash| self.layout.pack(hash)) {
             None => NULL,
             Some(Some(row)) => {
                 self.words.extend_from_slice(&row[..self.layout.words()]);
