@@ -12,7 +12,7 @@
 //! - `entries`, `run`, `free`, `view`: arrays of a page; writing the trees of a run, to which blocks; reading them.
 //! - [`index`]: creating, opening, inserting. `flush`, `merge`: staging pages become a run, runs become one.
 //! - [`scan`], [`cost`]: searches and their cost.
-//! - [`vacuum`], [`check`], [`build`].
+//! - [`vacuum`], [`check`], [`heap_check`], [`build`].
 //!
 //! An interrupted change loses nothing and duplicates nothing: every change of the pages is one call of
 //! [`store::Store::change`], and the index is whole after any of them. `tests/` proves it on a store in memory that
@@ -28,6 +28,7 @@ pub mod error;
 mod flush;
 mod free;
 mod golay;
+pub mod heap_check;
 pub mod index;
 pub mod layout;
 mod merge;
