@@ -11,7 +11,7 @@ use crate::pg::relation::{IndexRelation, TableRelation};
 use crate::pg::spool::TemporaryFile;
 use crate::pg::table_scan::{build_result, rows_to_index};
 use crate::types::error::ValueError;
-use lumina_index::{Builder, Built, Index, Layout, LayoutError, MAX_BITS};
+use lumina_index::{BuildStats, Index, IndexBuilder, Layout, LayoutError, MAX_BITS};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{IndexBuildResult, IndexInfo, Relation, int64};
 use std::ffi::{CStr, c_char};
@@ -35,7 +35,7 @@ pub(super) unsafe extern "C-unwind" fn ambuild(
     let layout = new_layout(index).or_raise();
     let pages = Pages::new_index(index);
     let spool = TemporaryFile::new();
-    let mut builder = Builder::new(&pages, layout, maintenance_memory(), spool).or_raise_in(index);
+    let mut builder = IndexBuilder::new(&pages, layout, maintenance_memory(), spool).or_raise_in(index);
     // A layout cached so far, if any, is that of the index before REINDEX.
     index.remember(layout);
     progress::phase(2);
@@ -43,7 +43,7 @@ pub(super) unsafe extern "C-unwind" fn ambuild(
     let mut add = |hash: Option<crate::pg::datum::Phash<'_>>, tid| {
         let row = hash.map(|hash| {
             let other = ValueError::Width { found: hash.bits(), expected: layout.bits() };
-            layout.row(hash.0).ok_or(other).or_raise()
+            layout.pack(hash.0).ok_or(other).or_raise()
         });
         builder.add(row.as_ref(), tid);
         rows += 1;
@@ -52,7 +52,7 @@ pub(super) unsafe extern "C-unwind" fn ambuild(
     let in_table = unsafe { rows_to_index(table, index, info, &mut add) };
     progress::phase(3);
     progress::rows(rows);
-    let Built { entries, nulls, .. } = builder.finish_and_tell(&mut progress::rows_done).or_raise_in(index);
+    let BuildStats { entries, nulls, .. } = builder.finish_with_progress(&mut progress::rows_done).or_raise_in(index);
     pages.log();
     progress::rows_done(rows);
     build_result(in_table, (entries + nulls) as f64)

@@ -2,6 +2,7 @@
 
 use crate::error::{Report, UserError};
 use lumina_index::Damage;
+use lumina_index::heap_check::{Mismatch, RowMismatch};
 use pgrx::PgSqlErrorCode::*;
 
 /// What is wrong.
@@ -20,8 +21,7 @@ pub(super) enum IndexError {
     /// Table and index disagree.
     Row {
         index: String,
-        tid: u64,
-        fault: RowFault,
+        row: RowMismatch,
     },
     NoWidth(String),
     Width {
@@ -41,17 +41,6 @@ pub(super) enum IndexError {
     Only,
 }
 
-/// What is wrong between a row of a table and its index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RowFault {
-    #[error("it lacks")]
-    Missing,
-    #[error("it has another hash for")]
-    Other,
-    #[error("its table cannot have")]
-    Impossible,
-}
-
 impl UserError for IndexError {
     fn report(&self) -> Report {
         let corrupted =
@@ -65,9 +54,14 @@ impl UserError for IndexError {
                 format!("index \"{index}\" is written in format {version}, which this version of lumina does not know"),
                 index,
             ),
-            Self::Row { index, tid, fault } => {
+            Self::Row { index, row: RowMismatch { tid, mismatch } } => {
+                let what = match mismatch {
+                    Mismatch::Missing => "it lacks",
+                    Mismatch::Different => "it has another hash for",
+                    Mismatch::PastEnd => "its table cannot have",
+                };
                 let (block, offset) = (tid >> 16, tid & 0xffff);
-                corrupted(format!("index \"{index}\" is corrupted: {fault} row ({block},{offset})"), index)
+                corrupted(format!("index \"{index}\" is corrupted: {what} row ({block},{offset})"), index)
             }
             Self::NoWidth(column) => {
                 let message = format!("column \"{column}\" has no width to be indexed by");

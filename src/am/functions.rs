@@ -9,7 +9,7 @@ use crate::pg::pages::Pages;
 use crate::pg::raise::OrRaise;
 use crate::pg::relation::{MAINTAIN, Opened, READ, Rights};
 use crate::pg::server::refuse_during_recovery;
-use lumina_index::{Index, PAGE};
+use lumina_index::{Index, PAGE_SIZE};
 use pgrx::pg_sys::{Datum, LOCKMODE, Oid};
 
 function! {
@@ -58,10 +58,10 @@ function! {
             small(stats.runs.len()),
             small(stats.staging_pages),
             large(stats.staging_entries + stats.staging_nulls),
-            large(stats.debt),
+            large(stats.merge_debt),
             large(stats.pages.into()),
             large(stats.free_pages.into()),
-            large(u64::from(stats.pages) * PAGE as u64),
+            large(u64::from(stats.pages) * PAGE_SIZE as u64),
         ])
     },
 }

@@ -46,7 +46,7 @@ pub(super) unsafe extern "C-unwind" fn aminsert(
     let Kept { layout, tails } = kept;
     let row = hash.map(|hash| {
         let other = ValueError::Width { found: hash.bits(), expected: layout.bits() };
-        layout.row(hash.0).ok_or(other).or_raise()
+        layout.pack(hash.0).ok_or(other).or_raise()
     });
     Index::with_layout(&pages, *layout).insert(tails, row.as_ref(), tid).or_raise_in(index);
     false

@@ -12,13 +12,13 @@ use crate::pg::path::work_memory;
 use crate::pg::raise::Raise;
 use crate::pg::relation::IndexRelation;
 use crate::types::error::ValueError;
-use lumina_index::{Index, Layout, Order, Scan, Search};
+use lumina_index::{HammingScan, Index, Layout, OrderBy, Query};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{IndexScanDesc, Relation, ScanDirection, ScanKey, TIDBitmap, int64};
 use std::ffi::c_int;
 
 /// A scan between two calls.
-struct State {
+struct ScanState {
     /// `None` finds nothing: before the first start, or where nothing can be found.
     running: Option<Running>,
     /// Why the keys are refused; raised only when a row is requested.
@@ -27,7 +27,7 @@ struct State {
 }
 
 struct Running {
-    scan: Scan,
+    scan: HammingScan,
     layout: Layout,
     /// Whether Postgres has to recheck the conditions.
     recheck: bool,
@@ -42,7 +42,7 @@ struct Running {
 pub(super) unsafe extern "C-unwind" fn ambeginscan(index: Relation, keys: c_int, orders: c_int) -> IndexScanDesc {
     // SAFETY: as promised by the caller.
     let index = unsafe { IndexRelation::of(index) };
-    IndexScan::begin(index, keys, orders, State { running: None, refused: None, is_counted: false })
+    IndexScan::begin(index, keys, orders, ScanState { running: None, refused: None, is_counted: false })
 }
 
 /// (Re)starts a scan with new keys or, where the arguments are null, with the old ones.
@@ -65,12 +65,12 @@ pub(super) unsafe extern "C-unwind" fn amrescan(
         scan
     };
     let layout = layout(scan.index(), &Pages::of(scan.index(), None));
-    let state: &mut State = scan.state();
+    let state: &mut ScanState = scan.state();
     (state.running, state.refused, state.is_counted) = (None, None, false);
-    match search(scan, &layout) {
-        Ok(Some((search, balls))) => {
-            let scan = Scan::new(search, work_memory());
-            let recheck = balls > 1 || scan.is_inexact(&layout);
+    match query(scan, &layout) {
+        Ok(Some((query, balls))) => {
+            let scan = HammingScan::new(query, work_memory());
+            let recheck = balls > 1 || scan.needs_recheck(&layout);
             state.running = Some(Running { scan, layout, recheck });
         }
         Ok(None) => {}
@@ -82,12 +82,12 @@ pub(super) unsafe extern "C-unwind" fn amrescan(
 ///
 /// Errors: 22026 for a distance that the operator would refuse.
 #[allow(unsafe_code, reason = "keys are read by their strategies")]
-fn search(scan: IndexScan, layout: &Layout) -> Result<Option<(Search, usize)>, LuminaError> {
+fn query(scan: IndexScan, layout: &Layout) -> Result<Option<(Query, usize)>, LuminaError> {
     let (mut smallest, mut balls) = (None, 0);
     for key in scan.keys().inspect(|key| assert!(key.strategy == IN_BALL, "a condition that is none of ours")) {
         // SAFETY: the one operator that searches has a ball on its right.
         let Some(ball) = (unsafe { key.ball() }) else { return Ok(None) };
-        let Some(center) = layout.row(ball.0.center()) else { return Ok(None) };
+        let Some(center) = layout.pack(ball.0.center()) else { return Ok(None) };
         if smallest.is_none_or(|(_, radius)| ball.0.radius() < radius) {
             smallest = Some((center, ball.0.radius()));
         }
@@ -96,14 +96,14 @@ fn search(scan: IndexScan, layout: &Layout) -> Result<Option<(Search, usize)>, L
     let mut orders = scan.orders();
     let order = match orders.next() {
         // All rows of a partial index.
-        None => smallest.is_none().then_some(Order::Nothing),
+        None => smallest.is_none().then_some(OrderBy::Null),
         Some(key) => {
             assert!(key.strategy == DISTANCE, "an order that is none of ours");
             // SAFETY: the one operator that orders has a hash on its right.
             Some(match unsafe { key.hash() } {
-                None => Order::Nothing,
-                Some(hash) => Order::By(
-                    layout.row(hash.0).ok_or(ValueError::Distance { left: layout.bits(), right: hash.bits() })?,
+                None => OrderBy::Null,
+                Some(hash) => OrderBy::DistanceFrom(
+                    layout.pack(hash.0).ok_or(ValueError::Distance { left: layout.bits(), right: hash.bits() })?,
                 ),
             })
         }
@@ -111,12 +111,12 @@ fn search(scan: IndexScan, layout: &Layout) -> Result<Option<(Search, usize)>, L
     if orders.next().is_some() {
         return Err(IndexError::Orders.into());
     }
-    Ok(Some((Search { ball: smallest, order }, balls)))
+    Ok(Some((Query { ball: smallest, order }, balls)))
 }
 
-impl State {
-    /// Checks the kind of the scan, once a row is requested.
-    fn begin(&mut self, scan: IndexScan) -> Option<&mut Running> {
+impl ScanState {
+    /// The running search, once a row is requested; raises where a scan of this kind is refused.
+    fn checked(&mut self, scan: IndexScan) -> Option<&mut Running> {
         if !scan.is_of_one_moment() {
             IndexError::Snapshot.raise();
         }
@@ -146,7 +146,7 @@ pub(super) unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, direction
     if direction != ScanDirection::ForwardScanDirection {
         IndexError::Backward.raise();
     }
-    let Some(running) = scan.state::<State>().begin(scan) else { return false };
+    let Some(running) = scan.state::<ScanState>().checked(scan) else { return false };
     let pages = Pages::of_scan(scan);
     pages.test_snapshot();
     match running.scan.next(&Index::with_layout(&pages, running.layout)).or_raise_in(scan.index()) {
@@ -167,7 +167,7 @@ pub(super) unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, direction
 pub(super) unsafe extern "C-unwind" fn amgetbitmap(scan: IndexScanDesc, bitmap: *mut TIDBitmap) -> int64 {
     // SAFETY: as promised by the caller.
     let (scan, mut bitmap) = unsafe { (IndexScan::of(scan), Bitmap::of(bitmap)) };
-    let Some(running) = scan.state::<State>().begin(scan) else { return 0 };
+    let Some(running) = scan.state::<ScanState>().checked(scan) else { return 0 };
     let pages = Pages::of_scan(scan);
     let index = Index::with_layout(&pages, running.layout);
     let recheck = running.recheck;
@@ -183,5 +183,5 @@ pub(super) unsafe extern "C-unwind" fn amgetbitmap(scan: IndexScanDesc, bitmap: 
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn amendscan(scan: IndexScanDesc) {
     // SAFETY: as promised by the caller.
-    unsafe { IndexScan::of(scan) }.state::<State>().running = None;
+    unsafe { IndexScan::of(scan) }.state::<ScanState>().running = None;
 }

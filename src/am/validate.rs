@@ -28,8 +28,8 @@ pub(super) unsafe extern "C-unwind" fn amvalidate(class: Oid) -> bool {
 fn faults(class: &Class) -> Vec<String> {
     let Some(objects) = Objects::beside(class.handler()) else { return vec!["lies beside no extension lumina".into()] };
     let mut faults = Vec::new();
-    let mut fault = |is_one: bool, what: &dyn Fn() -> String| {
-        if is_one {
+    let mut fault = |is_fault: bool, what: &dyn Fn() -> String| {
+        if is_fault {
             faults.push(what());
         }
     };

@@ -21,7 +21,7 @@ use super::relation::{IndexRelation, TableRelation};
 use super::verified::BufferedPage;
 use super::version;
 use lumina_index::page::BODY_END;
-use lumina_index::{Lock, PAGE, Page, Store};
+use lumina_index::{MaintenanceLock, PAGE_SIZE, Page, Store};
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary as guard;
 use pgrx::pg_sys::{self, Buffer, BufferAccessStrategy, ForkNumber, LOCKTAG, LockTagType, Relation, Snapshot};
 use std::cell::Cell;
@@ -50,18 +50,18 @@ unsafe extern "C-unwind" {
     fn DataChecksumsEnabled() -> bool;
 }
 
-/// Blocks of a change, at most.
-const MOST: usize = 4;
+/// The most pages of a change.
+const MAX_PAGES: usize = 4;
 /// Free blocks that are recorded between two interrupt checks.
-const HINTS: usize = 4096;
+const HINTS_PER_CHECK: usize = 4096;
 const MAIN: ForkNumber::Type = ForkNumber::MAIN_FORKNUM;
 /// `pd_pagesize_version` of every page: 8192 bytes, version 4 of the page layout.
-const SIZE_AND_VERSION: u16 = PAGE as u16 | pg_sys::PG_PAGE_LAYOUT_VERSION as u16;
+const SIZE_AND_VERSION: u16 = PAGE_SIZE as u16 | pg_sys::PG_PAGE_LAYOUT_VERSION as u16;
 const EXCLUSIVE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
 /// A read that takes this long has waited for a disk: one from the system's cache takes some 3 µs.
-const SLOW: Duration = Duration::from_micros(20);
+const SLOW_READ: Duration = Duration::from_micros(20);
 /// For how many reads blocks are prefetched after a slow one: where none has to wait, that is a sixth of their time.
-const PREFETCHED: u32 = 256;
+const PREFETCHED_READS: u32 = 256;
 /// Block numbers end below this one.
 const NO_BLOCK: u32 = u32::MAX;
 
@@ -172,7 +172,7 @@ impl Pages {
         let begun = (self.may_prefetch.replace(false) && self.is_timed.get()).then(Instant::now);
         let (buffer, came_in) = self.locked(block, pg_sys::BUFFER_LOCK_SHARE);
         match begun {
-            Some(begun) if begun.elapsed() >= SLOW => self.prefetched.set(PREFETCHED),
+            Some(begun) if begun.elapsed() >= SLOW_READ => self.prefetched.set(PREFETCHED_READS),
             Some(_) => self.prefetched.set(self.prefetched.get().saturating_sub(1)),
             None if came_in => self.is_timed.set(true),
             None => {}
@@ -219,7 +219,7 @@ impl Pages {
         is_intact
     }
 
-    fn lock_tag(&self, lock: Lock) -> LOCKTAG {
+    fn lock_tag(&self, lock: MaintenanceLock) -> LOCKTAG {
         // The lock of a tuple of block 0, which has none: pg_locks shows it with the index, and the deadlock detector
         // handles it, unlike a page lock.
         // SAFETY: an open relation.
@@ -229,8 +229,8 @@ impl Pages {
             locktag_field2: relation.relId.to_u32(),
             locktag_field3: 0,
             locktag_field4: match lock {
-                Lock::Flush => 1,
-                Lock::Merge => 2,
+                MaintenanceLock::Flush => 1,
+                MaintenanceLock::Merge => 2,
             },
             locktag_type: LockTagType::LOCKTAG_TUPLE as u8,
             locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
@@ -238,7 +238,7 @@ impl Pages {
     }
 
     /// Writes the copies back, all or none: logged as one record, if at all.
-    fn write(&self, buffers: &[Buffer], copies: &[MaybeUninit<Page>; MOST]) {
+    fn write(&self, buffers: &[Buffer], copies: &[MaybeUninit<Page>; MAX_PAGES]) {
         // SAFETY: the buffers are pinned and locked for writing, and there is a copy of each. The closure owns nothing
         // and cannot panic. What GenericXLog hands out is as long as a page.
         unsafe {
@@ -317,16 +317,16 @@ impl Store for Pages {
     }
 
     fn change<R>(&self, blocks: &[u32], change: impl FnOnce(&mut [&mut Page]) -> Option<R>) -> Option<R> {
-        assert!(blocks.len() <= MOST && blocks.is_sorted_by(|a, b| a < b), "blocks out of order");
-        let mut buffers = [0; MOST];
+        assert!(blocks.len() <= MAX_PAGES && blocks.is_sorted_by(|a, b| a < b), "blocks out of order");
+        let mut buffers = [0; MAX_PAGES];
         for (buffer, block) in buffers.iter_mut().zip(blocks) {
             let read = self.locked(*block, pg_sys::BUFFER_LOCK_EXCLUSIVE);
             self.set_unknown(*block, read);
             *buffer = read.0;
         }
         let buffers = &buffers[..blocks.len()];
-        let mut copies = [const { MaybeUninit::<Page>::uninit() }; MOST];
-        let mut pages: Vec<&mut Page> = Vec::with_capacity(MOST);
+        let mut copies = [const { MaybeUninit::<Page>::uninit() }; MAX_PAGES];
+        let mut pages: Vec<&mut Page> = Vec::with_capacity(MAX_PAGES);
         for (buffer, copy) in buffers.iter().zip(&mut copies) {
             // SAFETY: the buffer is pinned and locked; a page is valid whatever its bytes are.
             pages.push(unsafe {
@@ -368,11 +368,11 @@ impl Store for Pages {
         }
     }
 
-    fn give_free(&self, blocks: &[u32]) {
+    fn record_free(&self, blocks: &[u32]) {
         let (Some(first), Some(last)) = (blocks.iter().min(), blocks.iter().max()) else { return };
-        for (at, blocks) in blocks.chunks(HINTS).enumerate() {
+        for (at, blocks) in blocks.chunks(HINTS_PER_CHECK).enumerate() {
             if at > 0 {
-                self.interrupt();
+                self.check_for_interrupts();
             }
             // SAFETY: an open relation. The closure owns nothing.
             unsafe { guard(|| blocks.iter().for_each(|block| RecordFreeIndexPage(self.index, *block))) };
@@ -388,7 +388,7 @@ impl Store for Pages {
         }
     }
 
-    fn with_lock<R>(&self, lock: Lock, wait: bool, work: impl FnOnce() -> R) -> Option<R> {
+    fn with_lock<R>(&self, lock: MaintenanceLock, wait: bool, work: impl FnOnce() -> R) -> Option<R> {
         if self.is_deferred {
             return Some(work());
         }
@@ -405,17 +405,17 @@ impl Store for Pages {
         }
     }
 
-    fn stamp(&self) -> u64 {
-        horizon::next()
+    fn horizon(&self) -> u64 {
+        horizon::next_xid()
     }
 
-    fn is_past(&self, stamp: u64) -> bool {
+    fn older_scans_have_ended(&self, horizon: u64) -> bool {
         // SAFETY: an open table, or null.
-        unsafe { horizon::is_past(self.table, stamp) }
+        unsafe { horizon::older_scans_have_ended(self.table, horizon) }
     }
 
     #[inline]
-    fn interrupt(&self) {
+    fn check_for_interrupts(&self) {
         pgrx::check_for_interrupts!();
         if reserve_spent() {
             self.no_memory();
@@ -426,7 +426,7 @@ impl Store for Pages {
         IndexMemory.raise()
     }
 
-    fn pause(&self) {
+    fn vacuum_delay(&self) {
         version::vacuum_delay();
         if reserve_spent() {
             self.no_memory();

@@ -4,7 +4,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use lumina_hash::kernel::{Column, InstructionSet, Join, Kernels, PADDING, Planes};
+use lumina_hash::kernel::{BlockJoin, InstructionSet, JoinColumn, Kernels, PADDING, Planes};
 
 fn main() {
     divan::main();
@@ -67,9 +67,9 @@ fn distance(bencher: Bencher, bytes: usize) {
 fn join<const BITS: usize>(bencher: Bencher, rows: usize) {
     let words = random_words(BITS / 64 * (2 * rows + PADDING));
     let planes = Planes { words: &words, stride: 2 * rows + PADDING };
-    let columns = [Column { first: 0, planes: BITS / 64, radius: 5 * BITS as u32 / 64 }];
+    let columns = [JoinColumn { first: 0, planes: BITS / 64, radius: 5 * BITS as u32 / 64 }];
     let (left_rows, right_rows) = (0..rows, rows..2 * rows);
-    let join = Join { left: planes, left_rows, right: planes, right_rows, columns: &columns, ascending: false };
+    let join = BlockJoin { left: planes, left_rows, right: planes, right_rows, columns: &columns, ascending: false };
     let mut pairs = Vec::with_capacity(1 << 20);
     bencher.counter(ItemsCount::new(rows * rows)).bench_local(|| {
         pairs.clear();

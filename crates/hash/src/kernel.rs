@@ -17,7 +17,7 @@ mod portable;
 #[cfg(test)]
 mod tests;
 
-pub use join::{Column, Join, PADDING, Planes, RowPair};
+pub use join::{BlockJoin, JoinColumn, PADDING, Planes, RowPair};
 use std::sync::OnceLock;
 
 /// One hash that lies within the radius.
@@ -48,7 +48,7 @@ pub struct Kernels {
     set: InstructionSet,
     distance: unsafe fn(&[u8], &[u8]) -> u32,
     within: unsafe fn(&[u64], &[u64], u32, &mut Vec<Hit>),
-    join: unsafe fn(&Join<'_>, &mut Vec<RowPair>) -> usize,
+    join: unsafe fn(&BlockJoin<'_>, &mut Vec<RowPair>) -> usize,
 }
 
 impl InstructionSet {
@@ -129,7 +129,7 @@ impl Kernels {
     ///
     /// Panics where the planes are shorter than the blocks, or `pairs` can never hold the pairs of one row.
     #[inline]
-    pub fn join(&self, join: &Join<'_>, pairs: &mut Vec<RowPair>) -> usize {
+    pub fn join(&self, join: &BlockJoin<'_>, pairs: &mut Vec<RowPair>) -> usize {
         assert!(join.is_sound(), "rows outside of their planes");
         assert!(pairs.capacity() >= join.right_rows.len(), "no room for the pairs of one row");
         // SAFETY: a `Kernels` is made only where the CPU has its instructions; every word exists.

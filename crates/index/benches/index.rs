@@ -3,7 +3,10 @@
 #![allow(missing_docs, clippy::expect_used)]
 
 use lumina_index::meta::Meta;
-use lumina_index::{Builder, Index, Layout, Lock, MemorySpool, Order, Page, Row, Scan, Search, Store, Tails, cost};
+use lumina_index::{
+    HammingScan, Index, IndexBuilder, Layout, MaintenanceLock, MemorySpool, OrderBy, PackedHash, Page, Query, Store,
+    Tails, cost,
+};
 use std::cell::RefCell;
 use std::time::Instant;
 
@@ -41,23 +44,23 @@ impl Store for Plain {
         self.free.borrow_mut().pop()
     }
 
-    fn give_free(&self, blocks: &[u32]) {
+    fn record_free(&self, blocks: &[u32]) {
         self.free.borrow_mut().extend_from_slice(blocks);
     }
 
-    fn with_lock<R>(&self, _lock: Lock, _wait: bool, work: impl FnOnce() -> R) -> Option<R> {
+    fn with_lock<R>(&self, _lock: MaintenanceLock, _wait: bool, work: impl FnOnce() -> R) -> Option<R> {
         Some(work())
     }
 
-    fn stamp(&self) -> u64 {
+    fn horizon(&self) -> u64 {
         1
     }
 
-    fn is_past(&self, _stamp: u64) -> bool {
+    fn older_scans_have_ended(&self, _horizon: u64) -> bool {
         true
     }
 
-    fn interrupt(&self) {}
+    fn check_for_interrupts(&self) {}
 
     fn no_memory(&self) -> ! {
         panic!("out of memory")
@@ -91,11 +94,11 @@ fn measure(&(name, words, count, radii): &Set) {
     };
     let hash = |row: usize| -> Vec<u8> { (0..words).flat_map(|p| planes[p * count + row].to_be_bytes()).collect() };
     let layout = Layout::new(words * 64, None).expect("a layout");
-    let row = |hash: &[u8]| layout.row(hash).expect("of this width");
+    let row = |hash: &[u8]| layout.pack(hash).expect("of this width");
 
     let store = Plain::default();
     let start = Instant::now();
-    let mut builder = Builder::new(&store, layout, 1 << 30, MemorySpool::default()).expect("a builder");
+    let mut builder = IndexBuilder::new(&store, layout, 1 << 30, MemorySpool::default()).expect("a builder");
     for at in 0..count {
         builder.add(Some(&row(&hash(at))), at as u64 + 1);
     }
@@ -134,7 +137,7 @@ fn measure(&(name, words, count, radii): &Set) {
 
 fn searches(index: &Index<'_, Plain>, hash: &dyn Fn(usize) -> Vec<u8>, radii: &[u32], count: usize, what: &str) {
     let meta = Meta::load(index.store()).expect("block 0");
-    let queries = |radius: u32| -> Vec<Row> {
+    let queries = |radius: u32| -> Vec<PackedHash> {
         let mut state = 7u64;
         let mut next = move || {
             state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
@@ -151,11 +154,11 @@ fn searches(index: &Index<'_, Plain>, hash: &dyn Fn(usize) -> Vec<u8>, radii: &[
                     value[bit as usize / 8] ^= 1 << (bit % 8);
                 }
             }
-            index.layout().row(&value).expect("of this width")
+            index.layout().pack(&value).expect("of this width")
         };
         (0..if count > 1_000_000 { 50 } else { 200 }).map(query).collect()
     };
-    let time = |radius: u32, search: &dyn Fn(Row) -> usize| {
+    let time = |radius: u32, search: &dyn Fn(PackedHash) -> usize| {
         let queries = queries(radius);
         let mut hits = 0;
         let mut times: Vec<f64> = queries
@@ -171,7 +174,7 @@ fn searches(index: &Index<'_, Plain>, hash: &dyn Fn(usize) -> Vec<u8>, radii: &[
     };
     for &radius in radii {
         let (median, slow, hits) = time(radius, &|query| {
-            let mut scan = Scan::new(Search { ball: Some((query, radius)), order: None }, 4 << 20);
+            let mut scan = HammingScan::new(Query { ball: Some((query, radius)), order: None }, 4 << 20);
             std::iter::from_fn(|| scan.next(index).expect("found")).count()
         });
         let work = cost::range(&meta, radius);
@@ -182,7 +185,7 @@ fn searches(index: &Index<'_, Plain>, hash: &dyn Fn(usize) -> Vec<u8>, radii: &[
         );
     }
     let (median, slow, _) = time(5, &|query| {
-        let mut scan = Scan::new(Search { ball: None, order: Some(Order::By(query)) }, 4 << 20);
+        let mut scan = HammingScan::new(Query { ball: None, order: Some(OrderBy::DistanceFrom(query)) }, 4 << 20);
         std::iter::from_fn(|| scan.next(index).expect("found")).take(10).count()
     });
     println!(

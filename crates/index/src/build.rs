@@ -8,7 +8,7 @@
 use crate::entries::{StoredTid, stored_tid};
 use crate::error::Corrupted;
 use crate::index::Index;
-use crate::layout::{Layout, MAX_WORDS, Row};
+use crate::layout::{Layout, MAX_WORDS, PackedHash};
 use crate::meta::Meta;
 use crate::run::{Allocator, TreeWriter, write_roots};
 use crate::store::{Store, reserve};
@@ -22,8 +22,8 @@ const HISTOGRAM_BITS: u32 = 12;
 const CHUNK: usize = 1 << 12;
 /// Rows that are sorted without a cancel check; the sorted pieces are merged.
 const PIECE: usize = 1 << 20;
-/// Entries written between two progress reports.
-const TOLD: u64 = 1 << 14;
+/// Entries written between two reports of progress.
+const PROGRESS_INTERVAL: u64 = 1 << 14;
 
 /// Storage for rows that exceed the memory.
 pub trait Spool {
@@ -59,9 +59,9 @@ impl Spool for MemorySpool {
     }
 }
 
-/// The size of what was built.
+/// The size of a built index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Built {
+pub struct BuildStats {
     /// Hashes.
     pub entries: u64,
     /// NULLs.
@@ -71,28 +71,28 @@ pub struct Built {
 }
 
 /// An index being built, in an empty store that nobody else sees.
-pub struct Builder<'s, S: Store, P: Spool> {
+pub struct IndexBuilder<'s, S: Store, P: Spool> {
     index: Index<'s, S>,
     allocator: Allocator<'s, S>,
     generation: u64,
     nulls: TreeWriter,
-    rows: Rows<'s, S, P>,
+    rows: RowBuffer<'s, S, P>,
 }
 
-/// The rows, in memory as far as they fit: each its words and its TID.
-struct Rows<'s, S: Store, P: Spool> {
+/// The rows, in memory as far as they fit: of each its packed hash and its TID.
+struct RowBuffer<'s, S: Store, P: Spool> {
     store: &'s S,
     layout: Layout,
     stride: usize,
     /// Rows that are sorted at a time.
-    room: usize,
-    waiting: Vec<u64>,
+    sorted_at_once: usize,
+    words: Vec<u64>,
     spool: P,
     is_spooled: bool,
     count: u64,
 }
 
-impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
+impl<'s, S: Store, P: Spool> IndexBuilder<'s, S, P> {
     /// Begins an index; the build uses `memory` bytes.
     pub fn new(store: &'s S, layout: Layout, memory: usize, spool: P) -> Result<Self, Corrupted> {
         let index = Index::create(store, layout);
@@ -103,31 +103,40 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
         let meta = begun.unwrap_or_else(|| Meta::new(layout));
         let stride = layout.words() + 1;
         // A stored row, and its key and position while a band is sorted.
-        let room = (memory / (stride * 8 + 16)).clamp(1, u32::MAX as usize);
-        Ok(Builder {
+        let sorted_at_once = (memory / (stride * 8 + 16)).clamp(1, u32::MAX as usize);
+        Ok(IndexBuilder {
             generation: meta.merging,
             nulls: TreeWriter::new(&layout, meta.merging, layout.null_band()),
             allocator: Allocator::new(store, meta, true),
-            rows: Rows { store, layout, stride, room, waiting: Vec::new(), spool, is_spooled: false, count: 0 },
+            rows: RowBuffer {
+                store,
+                layout,
+                stride,
+                sorted_at_once,
+                words: Vec::new(),
+                spool,
+                is_spooled: false,
+                count: 0,
+            },
             index,
         })
     }
 
     /// Adds a row, or a NULL. The heap TID is block · 2¹⁶ + offset.
-    pub fn add(&mut self, row: Option<&Row>, tid: u64) {
-        match row {
-            Some(row) => self.rows.add(row, tid),
+    pub fn add(&mut self, hash: Option<&PackedHash>, tid: u64) {
+        match hash {
+            Some(hash) => self.rows.add(hash, tid),
             None => self.nulls.push(&mut self.allocator, &[], 0, stored_tid(tid)),
         }
     }
 
     /// Writes the run.
-    pub fn finish(self) -> Result<Built, Corrupted> {
-        self.finish_and_tell(&mut |_| ())
+    pub fn finish(self) -> Result<BuildStats, Corrupted> {
+        self.finish_with_progress(&mut |_| ())
     }
 
     /// Writes the run, and reports now and then how many hashes are written, averaged over the bands.
-    pub fn finish_and_tell(mut self, tell: &mut dyn FnMut(u64)) -> Result<Built, Corrupted> {
+    pub fn finish_with_progress(mut self, report: &mut dyn FnMut(u64)) -> Result<BuildStats, Corrupted> {
         let layout = *self.index.layout();
         let store = self.index.store();
         self.rows.end();
@@ -135,13 +144,13 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
         for band in 0..layout.bands() {
             let mut tree = TreeWriter::new(&layout, self.generation, band);
             let mut put = |row: &[u64], tid: StoredTid| {
-                let mut whole = [0; MAX_WORDS];
-                whole[..row.len()].copy_from_slice(row);
-                let (kept, half) = layout.kept(&whole, band);
+                let mut hash = [0; MAX_WORDS];
+                hash[..row.len()].copy_from_slice(row);
+                let (kept, half) = layout.kept(&hash, band);
                 tree.push(&mut self.allocator, &kept, half, tid);
                 written += 1;
-                if written.is_multiple_of(TOLD) {
-                    tell(written / layout.bands() as u64);
+                if written.is_multiple_of(PROGRESS_INTERVAL) {
+                    report(written / layout.bands() as u64);
                 }
             };
             self.rows.sorted(band, &mut put);
@@ -159,34 +168,34 @@ impl<'s, S: Store, P: Spool> Builder<'s, S, P> {
             meta.list(run);
             Some(())
         })?;
-        Ok(Built { entries, nulls, pages: store.blocks() })
+        Ok(BuildStats { entries, nulls, pages: store.blocks() })
     }
 }
 
-impl<S: Store, P: Spool> Rows<'_, S, P> {
-    fn add(&mut self, row: &Row, tid: u64) {
-        if self.waiting.capacity() - self.waiting.len() < self.stride {
+impl<S: Store, P: Spool> RowBuffer<'_, S, P> {
+    fn add(&mut self, hash: &PackedHash, tid: u64) {
+        if self.words.capacity() - self.words.len() < self.stride {
             // Doubled, up to the memory limit.
-            let most = self.room * self.stride - self.waiting.len();
-            let more = self.waiting.len().max(1024).min(most).max(self.stride);
-            if self.waiting.try_reserve_exact(more).is_err() {
+            let most = self.sorted_at_once * self.stride - self.words.len();
+            let more = self.words.len().max(1024).min(most).max(self.stride);
+            if self.words.try_reserve_exact(more).is_err() {
                 self.store.no_memory();
             }
         }
-        self.waiting.extend_from_slice(&row[..self.stride - 1]);
-        self.waiting.push(tid);
+        self.words.extend_from_slice(&hash[..self.stride - 1]);
+        self.words.push(tid);
         self.count += 1;
-        if self.waiting.len() >= self.room * self.stride {
+        if self.words.len() >= self.sorted_at_once * self.stride {
             self.is_spooled = true;
             self.spool();
-            self.waiting.clear();
+            self.words.clear();
         }
     }
 
     fn spool(&mut self) {
-        for words in self.waiting.chunks(CHUNK) {
+        for words in self.words.chunks(CHUNK) {
             self.spool.write(words);
-            self.store.interrupt();
+            self.store.check_for_interrupts();
         }
     }
 
@@ -194,7 +203,7 @@ impl<S: Store, P: Spool> Rows<'_, S, P> {
     fn end(&mut self) {
         if self.is_spooled {
             self.spool();
-            self.waiting = Vec::new();
+            self.words = Vec::new();
         }
     }
 
@@ -203,9 +212,9 @@ impl<S: Store, P: Spool> Rows<'_, S, P> {
         if self.is_spooled {
             return self.sort_range(band, (0, u64::MAX), self.count, 64, put);
         }
-        let rows = std::mem::take(&mut self.waiting);
+        let rows = std::mem::take(&mut self.words);
         self.sort(band, &rows, put);
-        self.waiting = rows;
+        self.words = rows;
     }
 
     /// Sorts rows piece by piece, and merges the pieces.
@@ -216,14 +225,14 @@ impl<S: Store, P: Spool> Rows<'_, S, P> {
         let mut order: Vec<(u64, u32)> = Vec::new();
         reserve(self.store, &mut order, rows.len() / self.stride);
         let mut heads = BinaryHeap::new();
-        let piece = PIECE.min(self.room.div_ceil(4));
+        let piece = PIECE.min(self.sorted_at_once.div_ceil(4));
         for rows in rows.chunks(piece * self.stride) {
             let first = order.len();
             let places = first as u32..;
             order.extend(rows.chunks(self.stride).map(key).zip(places));
             order[first..].sort_unstable();
             heads.push(Reverse((order[first], first + 1, order.len())));
-            self.store.interrupt();
+            self.store.check_for_interrupts();
         }
         while let Some(mut head) = heads.peek_mut() {
             let Reverse(((_, at), next, end)) = *head;
@@ -245,7 +254,7 @@ impl<S: Store, P: Spool> Rows<'_, S, P> {
         bits: u32,
         put: &mut dyn FnMut(&[u64], StoredTid),
     ) {
-        if count <= self.room as u64 {
+        if count <= self.sorted_at_once as u64 {
             let mut rows = Vec::new();
             reserve(self.store, &mut rows, count as usize * self.stride);
             self.read_range(band, (first, last), |row, _| rows.extend_from_slice(row));
@@ -264,7 +273,7 @@ impl<S: Store, P: Spool> Rows<'_, S, P> {
             // As many buckets as fit together, at least one.
             let (start, mut sum) = (at, counts[at]);
             at += 1;
-            while at < counts.len() && sum + counts[at] <= self.room as u64 {
+            while at < counts.len() && sum + counts[at] <= self.sorted_at_once as u64 {
                 sum += counts[at];
                 at += 1;
             }
@@ -286,7 +295,7 @@ impl<S: Store, P: Spool> Rows<'_, S, P> {
                     look(row, key);
                 }
             }
-            self.store.interrupt();
+            self.store.check_for_interrupts();
             if read < chunk.len() {
                 return;
             }

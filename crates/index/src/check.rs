@@ -4,20 +4,20 @@ use crate::entries::{Entries, tid_of};
 use crate::error::{Corrupted, Damage};
 use crate::index::Index;
 use crate::layout::{MAX_WORDS, fingerprint};
-use crate::merge::debt;
+use crate::merge::merge_debt;
 use crate::meta::RunRef;
-use crate::page::Kind;
+use crate::page::PageKind;
 use crate::run::Root;
-use crate::store::{Lock, Store};
-use crate::view::{Stop, View};
+use crate::store::{MaintenanceLock, Store};
+use crate::view::{IndexView, ReadError};
 
 /// An entry that a check has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckedEntry {
-    /// The band of its leaf, or [`crate::layout::Layout::null_band`] for a NULL; `None` for a row in staging, which
+    /// The band of its leaf, or [`crate::layout::Layout::null_band`] for a NULL; `None` for a hash in staging, which
     /// belongs to every band.
     pub band: Option<usize>,
-    /// The [`crate::layout::Layout::fingerprint`] of the row in that band; for a row in staging that of band 0, for a
+    /// The [`crate::layout::Layout::fingerprint`] of the hash in that band; for a hash in staging that of band 0, for a
     /// NULL 0.
     pub fingerprint: u64,
     /// The heap TID.
@@ -39,7 +39,7 @@ pub struct RunStats {
 
 /// The statistics of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stats {
+pub struct IndexStats {
     /// Bits of a hash.
     pub bits: usize,
     /// Bands.
@@ -56,34 +56,34 @@ pub struct Stats {
     pub pages: u32,
     /// Free blocks, including those that become free when the current scans end.
     pub free_pages: u32,
-    /// Merge debt: the entries that the merges due now would write.
-    pub debt: u64,
+    /// The entries that the merges due now would write.
+    pub merge_debt: u64,
 }
 
 impl<S: Store> Index<'_, S> {
     /// Checks every page in use, and passes every entry of every band to `each`. The check stops at the first invalid
     /// page: its checksum, its block, its owner, the order of its keys, its fences.
     ///
-    /// Inserts, flushes and merges continue meanwhile. On a standby pages that are replaced may be reused under the
-    /// check: what has moved is checked again from block 0, and its entries are passed twice.
+    /// Inserts, flushes and merges continue during the check. On a standby pages that are replaced may be reused under
+    /// the check: what has moved is checked again from block 0, and its entries are passed twice.
     pub fn check(&self, each: &mut dyn FnMut(CheckedEntry)) -> Result<(), Corrupted> {
         let mut done = Vec::new();
         loop {
-            let view = View::verifying(self.store())?;
+            let view = IndexView::verifying(self.store())?;
             match self.check_view(&view, &mut done, each) {
                 Ok(()) => return Ok(()),
-                Err(stop) => stop.moved(self.store())?,
+                Err(error) => error.retry_if_moved(self.store())?,
             }
-            self.store().interrupt();
+            self.store().check_for_interrupts();
         }
     }
 
     fn check_view(
         &self,
-        view: &View<'_, S>,
+        view: &IndexView<'_, S>,
         done: &mut Vec<u64>,
         each: &mut dyn FnMut(CheckedEntry),
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReadError> {
         for batch in [&view.meta.staging, &view.meta.sealed] {
             for (block, kind) in batch.pages() {
                 let copied = view.staging((block, kind), batch.generation, |entries| {
@@ -94,13 +94,13 @@ impl<S: Store> Index<'_, S> {
                     let mut row = [0; MAX_WORDS];
                     row[..words.len()].copy_from_slice(&words);
                     each(match kind {
-                        Kind::StagingNulls => {
+                        PageKind::StagingNulls => {
                             CheckedEntry { band: Some(self.layout().null_band()), fingerprint: 0, tid }
                         }
                         _ => CheckedEntry { band: None, fingerprint: self.layout().fingerprint(&row, 0), tid },
                     });
                 }
-                self.store().interrupt();
+                self.store().check_for_interrupts();
             }
         }
         for run in &view.meta.runs {
@@ -117,11 +117,11 @@ impl<S: Store> Index<'_, S> {
 
     fn check_tree(
         &self,
-        view: &View<'_, S>,
+        view: &IndexView<'_, S>,
         run: &RunRef,
         (band, root): (usize, Root),
         each: &mut dyn FnMut(CheckedEntry),
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReadError> {
         let mut waiting = Vec::new();
         if root.block != Root::NONE {
             waiting.push((root.block, root.level, (0, u64::MAX)));
@@ -147,12 +147,12 @@ impl<S: Store> Index<'_, S> {
             let found = view.leaf(run, band, block, |leaf| {
                 let keys = || (0..leaf.len()).map(|at| leaf.key(at));
                 let in_order = keys().is_sorted() && keys().all(|key| (low..=high).contains(&key));
-                if in_order { Ok(shown(&leaf, band, band == self.layout().null_band())) } else { Err(wrong) }
+                if in_order { Ok(checked_entries(&leaf, band, band == self.layout().null_band())) } else { Err(wrong) }
             })?;
             leaves += 1;
             entries += found.len() as u64;
             found.into_iter().for_each(&mut *each);
-            self.store().interrupt();
+            self.store().check_for_interrupts();
         }
         if leaves != root.leaves {
             return Err(Corrupted::new(run.block, Damage::Count).into());
@@ -165,24 +165,24 @@ impl<S: Store> Index<'_, S> {
         Ok(())
     }
 
-    /// Runs `work` while no run and no staging page is removed or vacuumed.
-    pub fn while_settled<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
+    /// Runs `work` under both maintenance locks: no run and no staging page is removed or vacuumed.
+    pub fn with_maintenance_locked<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
         let store = self.store();
-        store.with_lock(Lock::Flush, true, || store.with_lock(Lock::Merge, true, work)).flatten()
+        store.with_lock(MaintenanceLock::Flush, true, || store.with_lock(MaintenanceLock::Merge, true, work)).flatten()
     }
 
     /// The statistics of the index.
-    pub fn stats(&self) -> Result<Stats, Corrupted> {
+    pub fn stats(&self) -> Result<IndexStats, Corrupted> {
         let store = self.store();
-        let view = View::new(store)?;
-        let (staging_entries, staging_nulls) = self.staged(&view)?;
+        let view = IndexView::new(store)?;
+        let (staging_entries, staging_nulls) = self.count_staging(&view)?;
         let meta = &view.meta;
         let pages = store.blocks();
         let mut free_pages = 0;
         for block in 1..pages {
             let generation = store.read(block, |page| (!page.is_new()).then(|| page.generation()));
             free_pages += u32::from(generation.is_none_or(|generation| !meta.is_live(generation)));
-            store.interrupt();
+            store.check_for_interrupts();
         }
         let run = |run: &RunRef| RunStats {
             generation: run.generation,
@@ -191,7 +191,7 @@ impl<S: Store> Index<'_, S> {
             pages: run.pages,
         };
         let staging_pages = meta.staging.pages().count() + meta.sealed.pages().count();
-        Ok(Stats {
+        Ok(IndexStats {
             bits: meta.layout.bits(),
             bands: meta.layout.bands(),
             runs: meta.runs.iter().map(run).collect(),
@@ -200,13 +200,13 @@ impl<S: Store> Index<'_, S> {
             staging_nulls,
             pages,
             free_pages,
-            debt: debt(meta),
+            merge_debt: merge_debt(meta),
         })
     }
 }
 
 /// The entries of a leaf as a check reports them.
-fn shown(leaf: &Entries<'_>, band: usize, are_nulls: bool) -> Vec<CheckedEntry> {
+fn checked_entries(leaf: &Entries<'_>, band: usize, are_nulls: bool) -> Vec<CheckedEntry> {
     let entry = |at: usize| CheckedEntry {
         band: Some(band),
         fingerprint: if are_nulls { 0 } else { fingerprint(leaf.row(at), leaf.half(at)) },

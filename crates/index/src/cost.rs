@@ -13,18 +13,18 @@ use crate::golay;
 use crate::layout::Layout;
 use crate::meta::Meta;
 
-/// Reading a page: finding it, locking it, its checksum, and the kernel's pass over it.
-pub const PAGE: f64 = 600.0;
-/// Looking up one value in a leaf.
-pub const PROBE: f64 = 25.0;
-/// Comparing an entry that a probe has found.
-pub const CANDIDATE: f64 = 2.5;
+/// Nanoseconds of reading a page: finding it, locking it, its checksum, and the kernel's pass over it.
+pub const PAGE_NS: f64 = 600.0;
+/// Nanoseconds of looking up one value in a leaf.
+pub const PROBE_NS: f64 = 25.0;
+/// Nanoseconds of comparing an entry that a probe has found.
+pub const CANDIDATE_NS: f64 = 2.5;
 /// The share of a pass that is spent on a range search before it, in searches for the nearest.
-const AHEAD: f64 = 0.125;
+const FIRST_RADIUS_SHARE: f64 = 0.125;
 
 /// The work of a search.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Work {
+pub struct SearchWork {
     /// Pages that are read.
     pub pages: f64,
     /// Lookups in leaves.
@@ -35,13 +35,13 @@ pub struct Work {
     pub sequential: f64,
 }
 
-impl Work {
+impl SearchWork {
     /// Nanoseconds of one core.
     pub fn time(&self) -> f64 {
-        self.pages * PAGE + self.probes * PROBE + self.candidates * CANDIDATE
+        self.pages * PAGE_NS + self.probes * PROBE_NS + self.candidates * CANDIDATE_NS
     }
 
-    fn add(&mut self, other: Work) {
+    fn add(&mut self, other: SearchWork) {
         self.pages += other.pages;
         self.probes += other.probes;
         self.candidates += other.candidates;
@@ -86,26 +86,26 @@ fn ball_size(n: usize, k: u32) -> f64 {
 }
 
 /// The pass over the leaves of band 0.
-pub(crate) fn pass(layout: &Layout, entries: u64) -> Work {
+pub(crate) fn pass(layout: &Layout, entries: u64) -> SearchWork {
     let leaves = (entries as f64 / layout.shape(0).capacity() as f64).ceil();
-    Work { pages: leaves * 1.002 + 1.0, sequential: leaves, ..Work::default() }
+    SearchWork { pages: leaves * 1.002 + 1.0, sequential: leaves, ..SearchWork::default() }
 }
 
 /// How to probe a run of `entries` entries within `radius`, and its work; `None` if a pass costs no more.
-pub(crate) fn probing(layout: &Layout, entries: u64, radius: u32) -> Option<(Vec<Probe>, Work)> {
+pub(crate) fn probing(layout: &Layout, entries: u64, radius: u32) -> Option<(Vec<Probe>, SearchWork)> {
     let most = pass(layout, entries).time();
-    let told_apart = (entries.max(2).ilog2() as usize).saturating_sub(2).max(1);
+    let distinguishing_bits = (entries.max(2).ilog2() as usize).saturating_sub(2).max(1);
     let mut probes = Vec::new();
-    let mut work = Work { pages: 1.0, ..Work::default() };
+    let mut work = SearchWork { pages: 1.0, ..SearchWork::default() };
     for (band, tolerance) in layout.cover(radius).enumerate() {
         let Some(tolerance) = tolerance else { continue };
         let is_coded = layout.is_coded(band);
-        let width = if is_coded { golay::BITS } else { layout.range(band).len().min(told_apart).min(32) };
+        let width = if is_coded { golay::BITS } else { layout.range(band).len().min(distinguishing_bits).min(32) };
         let probe = Probe { band, width, tolerance, is_coded };
         let leaves = (entries as f64 / layout.shape(band).capacity() as f64).ceil();
         let flips = ball_size(width, tolerance);
         let visited = probe.leaves(leaves);
-        work.add(Work {
+        work.add(SearchWork {
             pages: visited + 1.0 + visited.min(leaves / 600.0),
             probes: flips,
             candidates: entries as f64 * flips / (1u64 << width) as f64,
@@ -120,28 +120,28 @@ pub(crate) fn probing(layout: &Layout, entries: u64, radius: u32) -> Option<(Vec
 }
 
 /// The work of block 0 and the staging pages, for every search.
-fn staging(meta: &Meta) -> Work {
+fn staging(meta: &Meta) -> SearchWork {
     let pages = meta.staging_pages() as f64;
-    Work { pages: pages + 1.0, ..Work::default() }
+    SearchWork { pages: pages + 1.0, ..SearchWork::default() }
 }
 
 /// The work of a search for everything within `radius`.
-pub fn range(meta: &Meta, radius: u32) -> Work {
+pub fn range(meta: &Meta, radius: u32) -> SearchWork {
     let mut work = staging(meta);
     for run in &meta.runs {
-        let way = probing(&meta.layout, run.entries, radius).map(|(_, work)| work);
-        work.add(way.unwrap_or_else(|| pass(&meta.layout, run.entries)));
+        let probes = probing(&meta.layout, run.entries, radius).map(|(_, work)| work);
+        work.add(probes.unwrap_or_else(|| pass(&meta.layout, run.entries)));
     }
     work
 }
 
 /// The work of a search for the nearest until its first result.
-pub fn nearest(meta: &Meta) -> Work {
+pub fn nearest(meta: &Meta) -> SearchWork {
     let mut work = staging(meta);
     for run in &meta.runs {
         work.add(pass(&meta.layout, run.entries));
     }
-    if let Some(radius) = ahead(meta) {
+    if let Some(radius) = first_radius(meta) {
         work.add(range(meta, radius));
     }
     work
@@ -149,10 +149,10 @@ pub fn nearest(meta: &Meta) -> Work {
 
 /// The radius of the range search before a pass for the nearest: it costs little beside the pass, and if there are near
 /// rows, as there mostly are where people search, it suffices.
-pub(crate) fn ahead(meta: &Meta) -> Option<u32> {
+pub(crate) fn first_radius(meta: &Meta) -> Option<u32> {
     if !meta.layout.is_exact() {
         return None;
     }
     let pass: f64 = meta.runs.iter().map(|run| pass(&meta.layout, run.entries).time()).sum();
-    (0..meta.layout.bits() as u32).take_while(|radius| range(meta, *radius).time() <= pass * AHEAD).last()
+    (0..meta.layout.bits() as u32).take_while(|radius| range(meta, *radius).time() <= pass * FIRST_RADIUS_SHARE).last()
 }

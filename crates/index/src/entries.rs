@@ -5,8 +5,8 @@
 //! blocks.
 
 use crate::error::{Corrupted, Damage};
-use crate::layout::Shape;
-use crate::page::{BODY, BODY_END, HEADER, Kind, Page, Trailer};
+use crate::layout::EntryShape;
+use crate::page::{BODY, BODY_END, HEADER, Page, PageKind, Trailer};
 
 /// A heap TID as stored in a page: the upper and lower half of the block, the offset.
 pub(crate) type StoredTid = [u16; 3];
@@ -24,7 +24,7 @@ pub(crate) fn stored_tid(tid: u64) -> StoredTid {
 /// The entries of a leaf.
 #[derive(Clone, Copy)]
 pub(crate) struct Entries<'p> {
-    pub(crate) shape: Shape,
+    pub(crate) shape: EntryShape,
     pub(crate) words: &'p [u64],
     pub(crate) halves: &'p [u32],
     pub(crate) tids: &'p [StoredTid],
@@ -32,7 +32,7 @@ pub(crate) struct Entries<'p> {
 
 impl<'p> Entries<'p> {
     /// The entries of a leaf.
-    pub(crate) fn leaf(page: &'p Page, block: u32, trailer: Trailer, shape: Shape) -> Result<Self, Corrupted> {
+    pub(crate) fn leaf(page: &'p Page, block: u32, trailer: Trailer, shape: EntryShape) -> Result<Self, Corrupted> {
         let count = trailer.count;
         let halves_at = HEADER + count * shape.words * 8;
         let tids_at = halves_at + if shape.half { count * 4 } else { 0 };
@@ -49,7 +49,7 @@ impl<'p> Entries<'p> {
 
     /// The entries of a staging page, whose TIDs are in reverse order: entry i has TID `len() - 1 - i`.
     pub(crate) fn staging(page: &'p Page, block: u32, trailer: Trailer, words: usize) -> Result<Self, Corrupted> {
-        let shape = Shape { words: if trailer.kind == Kind::StagingNulls { 0 } else { words }, half: false };
+        let shape = EntryShape { words: if trailer.kind == PageKind::StagingNulls { 0 } else { words }, half: false };
         let count = trailer.count;
         let arrays = || {
             let tids_at = BODY_END.checked_sub(count * 6)?;
@@ -106,7 +106,7 @@ impl LeafBuffer {
         self.words.first().copied().unwrap_or(0)
     }
 
-    pub(crate) fn push(&mut self, shape: Shape, words: &[u64], half: u32, tid: StoredTid) {
+    pub(crate) fn push(&mut self, shape: EntryShape, words: &[u64], half: u32, tid: StoredTid) {
         self.words.extend_from_slice(&words[..shape.words]);
         if shape.half {
             self.halves.push(half);

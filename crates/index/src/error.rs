@@ -16,7 +16,7 @@ pub enum Damage {
     Version(u8),
     /// The checksum does not match.
     #[error("its contents are not what was written")]
-    Sum,
+    Checksum,
     /// Written for another block.
     #[error("it was written as block {0}")]
     Place(u32),
@@ -37,7 +37,7 @@ pub enum Damage {
     Owner,
     /// A block past the end of the file.
     #[error("it lies past the end of the index")]
-    Past,
+    PastEnd,
     /// Keys out of order.
     #[error("its entries are out of order")]
     Order,

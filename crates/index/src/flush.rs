@@ -13,11 +13,11 @@ use crate::entries::{StoredTid, stored_tid, tid_of};
 use crate::error::{Corrupted, Damage};
 use crate::index::Index;
 use crate::layout::{Layout, MAX_WORDS};
-use crate::meta::{Batch, Meta, RunRef};
-use crate::page::{BODY, Kind};
+use crate::meta::{Meta, RunRef, StagingBatch};
+use crate::page::{BODY, PageKind};
 use crate::run::{Allocator, TreeWriter, write_roots};
-use crate::store::{Lock, Store, reserve};
-use crate::view::{Stop, View};
+use crate::store::{MaintenanceLock, Store, reserve};
+use crate::view::{IndexView, ReadError};
 
 /// Entries in memory, in no order.
 #[derive(Default)]
@@ -30,7 +30,7 @@ pub(crate) struct Unsorted {
 impl<S: Store> Index<'_, S> {
     /// Turns staging pages into a run. False if there were none, or the lock is held elsewhere and `wait` is not set.
     pub fn flush(&self, wait: bool) -> Result<bool, Corrupted> {
-        self.store().with_lock(Lock::Flush, wait, || self.flush_locked()).unwrap_or(Ok(false))
+        self.store().with_lock(MaintenanceLock::Flush, wait, || self.flush_locked()).unwrap_or(Ok(false))
     }
 
     fn flush_locked(&self) -> Result<bool, Corrupted> {
@@ -43,7 +43,7 @@ impl<S: Store> Index<'_, S> {
                 if meta.staging.is_empty() {
                     return None;
                 }
-                let next = Batch { generation: meta.take_generation(), ..Batch::default() };
+                let next = StagingBatch { generation: meta.take_generation(), ..StagingBatch::default() };
                 meta.sealed = std::mem::replace(&mut meta.staging, next);
             }
             meta.flushing = meta.take_generation();
@@ -57,8 +57,8 @@ impl<S: Store> Index<'_, S> {
         let run = unsorted.write(&meta.layout, meta.flushing, &mut allocator);
         allocator.finish();
         Meta::update(store, |meta| {
-            meta.retire(sealed.generation, store.stamp(), store);
-            meta.sealed = Batch::default();
+            meta.add_replaced(sealed.generation, store.horizon(), store);
+            meta.sealed = StagingBatch::default();
             meta.flushing = 0;
             meta.changes += 1;
             meta.list(run);
@@ -68,15 +68,15 @@ impl<S: Store> Index<'_, S> {
     }
 
     /// Seals the pages of a batch, and reads them.
-    fn seal(&self, batch: &Batch) -> Result<Unsorted, Corrupted> {
+    fn seal(&self, batch: &StagingBatch) -> Result<Unsorted, Corrupted> {
         let store = self.store();
-        let view = View::new(store)?;
+        let view = IndexView::new(store)?;
         let mut unsorted = Unsorted::default();
         for (block, kind) in batch.pages() {
             view.exists(block)?;
             // The most that a page holds.
             reserve(store, &mut unsorted.rows, BODY / size_of::<u64>());
-            let tids = if kind == Kind::StagingNulls { &mut unsorted.nulls } else { &mut unsorted.tids };
+            let tids = if kind == PageKind::StagingNulls { &mut unsorted.nulls } else { &mut unsorted.tids };
             reserve(store, tids, BODY / size_of::<StoredTid>());
             let mut outcome = Ok(());
             store.change(&[block], |pages| {
@@ -94,10 +94,10 @@ impl<S: Store> Index<'_, S> {
             outcome?;
             let read = view.staging((block, kind), batch.generation, |entries| {
                 unsorted.rows.extend_from_slice(entries.words);
-                let tids = if kind == Kind::StagingNulls { &mut unsorted.nulls } else { &mut unsorted.tids };
+                let tids = if kind == PageKind::StagingNulls { &mut unsorted.nulls } else { &mut unsorted.tids };
                 tids.extend(entries.tids.iter().rev());
             });
-            read.map_err(Stop::settled)?;
+            read.map_err(ReadError::into_corrupted)?;
         }
         Ok(unsorted)
     }

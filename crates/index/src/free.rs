@@ -8,16 +8,16 @@
 use crate::meta::Meta;
 use crate::store::Store;
 
-/// Free blocks are searched for if they are more than one in this many.
-const SPARE: u32 = 4;
+/// Free blocks are searched for if more than one block in this many is free.
+const FREE_ONE_IN: u32 = 4;
 /// Blocks that are probed for one page.
-const LOOKS: usize = 16;
+const PROBED_BLOCKS: usize = 16;
 
 /// Allocator of free blocks.
 pub(crate) struct FreeBlocks {
     /// Hints whose blocks could not be taken yet.
     refused: Vec<u32>,
-    patience: usize,
+    max_refused: usize,
     blocks: u32,
     /// The next block to probe, the stride to the one after it, and how many probes are left.
     at: u32,
@@ -28,16 +28,16 @@ pub(crate) struct FreeBlocks {
 }
 
 impl FreeBlocks {
-    /// An allocator for the index in state `meta`; follows at most `patience` hints in vain.
-    pub(crate) fn new(store: &impl Store, meta: &Meta, patience: usize) -> Self {
+    /// An allocator for the index in state `meta`; follows at most `max_refused` hints whose blocks cannot be taken.
+    pub(crate) fn new(store: &impl Store, meta: &Meta, max_refused: usize) -> Self {
         let blocks = store.blocks();
         let staging = (meta.staging.pages().count() + meta.sealed.pages().count()) as u32;
         let used = meta.runs.iter().map(|run| run.pages).sum::<u32>() + staging + 1;
         // A different start each time.
         let seed = (meta.next_generation + meta.changes).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let at = (seed >> 32) as u32 % blocks.max(1);
-        let spare = blocks.saturating_sub(used).saturating_sub(blocks / SPARE);
-        FreeBlocks { refused: Vec::new(), patience, blocks, at, stride: stride(blocks), left: blocks, spare }
+        let spare = blocks.saturating_sub(used).saturating_sub(blocks / FREE_ONE_IN);
+        FreeBlocks { refused: Vec::new(), max_refused, blocks, at, stride: stride(blocks), left: blocks, spare }
     }
 
     /// A block that is free as far as `meta` knows, or a new one. The caller checks it again under its lock.
@@ -46,7 +46,7 @@ impl FreeBlocks {
     }
 
     fn hinted(&mut self, store: &impl Store, meta: &Meta) -> Option<u32> {
-        while self.refused.len() < self.patience {
+        while self.refused.len() < self.max_refused {
             let block = store.take_free()?;
             let (is_free, is_live) =
                 store.read(block, |page| (meta.is_free(page, block, store), meta.is_live(page.generation())));
@@ -63,7 +63,7 @@ impl FreeBlocks {
 
     fn found(&mut self, store: &impl Store, meta: &Meta) -> Option<u32> {
         self.spare = self.spare.checked_sub(1)?;
-        for _ in 0..LOOKS {
+        for _ in 0..PROBED_BLOCKS {
             self.left = self.left.checked_sub(1)?;
             let block = self.at;
             self.at = ((u64::from(block) + u64::from(self.stride)) % u64::from(self.blocks)) as u32;
@@ -79,7 +79,7 @@ impl FreeBlocks {
     /// Returns the hints whose blocks could not be taken yet.
     pub(crate) fn finish(self, store: &impl Store) {
         if !self.refused.is_empty() {
-            store.give_free(&self.refused);
+            store.record_free(&self.refused);
         }
     }
 }

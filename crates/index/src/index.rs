@@ -7,16 +7,16 @@
 use crate::entries::{append, stored_tid};
 use crate::error::{Corrupted, Damage};
 use crate::free::FreeBlocks;
-use crate::layout::{Layout, Row};
+use crate::layout::{Layout, PackedHash};
 use crate::meta::{MAX_STAGING_PAGES, Meta};
-use crate::page::Kind;
+use crate::page::PageKind;
 use crate::store::Store;
 
-/// The most pages that an insert merges: some 32 batches of 64 bits, of which the tiers use sixteen as a rule. Larger
-/// merges are left to vacuum.
-pub const FOREGROUND: u64 = 8192;
-/// Hints at free blocks that may be wrong for one page before the file is extended instead.
-const PATIENCE: usize = 256;
+/// The most pages that an insert merges in the foreground: some 32 batches of 64 bits, of which the tiers use sixteen
+/// as a rule. Larger merges are left to vacuum.
+pub const MAX_FOREGROUND_PAGES: u64 = 8192;
+/// Hints at free blocks that may be refused for one page before the file is extended instead.
+const MAX_REFUSED_HINTS: usize = 256;
 
 /// The staging pages that a session appended to last. Only a hint, which is always verified.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,8 +32,8 @@ struct Tail {
 }
 
 impl Tails {
-    fn of(&mut self, kind: Kind) -> &mut Option<Tail> {
-        if kind == Kind::StagingNulls { &mut self.nulls } else { &mut self.hashes }
+    fn of(&mut self, kind: PageKind) -> &mut Option<Tail> {
+        if kind == PageKind::StagingNulls { &mut self.nulls } else { &mut self.hashes }
     }
 }
 
@@ -41,9 +41,9 @@ impl Tails {
 enum Added {
     Page(Tail),
     /// Another session added one first.
-    Late,
+    LostRace,
     /// The block is not free.
-    Taken,
+    NotFree,
 }
 
 /// An index.
@@ -93,10 +93,10 @@ impl<'s, S: Store> Index<'s, S> {
     }
 
     /// Adds a row, or a NULL. The heap TID is block · 2¹⁶ + offset.
-    pub fn insert(&self, tails: &mut Tails, row: Option<&Row>, tid: u64) -> Result<(), Corrupted> {
-        let (kind, words) = match row {
-            Some(row) => (Kind::Staging, &row[..self.layout.words()]),
-            None => (Kind::StagingNulls, &[][..]),
+    pub fn insert(&self, tails: &mut Tails, hash: Option<&PackedHash>, tid: u64) -> Result<(), Corrupted> {
+        let (kind, words) = match hash {
+            Some(hash) => (PageKind::Staging, &hash[..self.layout.words()]),
+            None => (PageKind::StagingNulls, &[][..]),
         };
         let is_full = loop {
             let tried = *tails.of(kind);
@@ -109,7 +109,7 @@ impl<'s, S: Store> Index<'s, S> {
             let last = meta.staging.of(kind).last();
             let last = last.map(|block| Tail { block: *block, generation: meta.staging.generation });
             if let Some(tail) = last.filter(|tail| tail.block >= self.store.blocks()) {
-                return Err(Corrupted::new(tail.block, Damage::Past));
+                return Err(Corrupted::new(tail.block, Damage::PastEnd));
             }
             if last.is_some() && last != tried {
                 *tails.of(kind) = last;
@@ -119,7 +119,7 @@ impl<'s, S: Store> Index<'s, S> {
                 self.flush(true)?;
                 continue;
             }
-            let mut free = FreeBlocks::new(self.store, &meta, PATIENCE);
+            let mut free = FreeBlocks::new(self.store, &meta, MAX_REFUSED_HINTS);
             let block = free.take(self.store, &meta);
             free.finish(self.store);
             match self.add_page(kind, block, last.map(|tail| tail.block), words, tid)? {
@@ -127,16 +127,16 @@ impl<'s, S: Store> Index<'s, S> {
                     *tails.of(kind) = Some(tail);
                     break meta.staging.of(kind).len() + 1 >= crate::meta::STAGING_PAGES;
                 }
-                Added::Late => self.store.give_free(&[block]),
-                Added::Taken => {}
+                Added::LostRace => self.store.record_free(&[block]),
+                Added::NotFree => {}
             }
-            self.store.interrupt();
+            self.store.check_for_interrupts();
         };
-        if is_full { self.maintain(FOREGROUND) } else { Ok(()) }
+        if is_full { self.maintain(MAX_FOREGROUND_PAGES) } else { Ok(()) }
     }
 
     /// Appends to a staging page, if it still is one, and has room.
-    fn append(&self, tail: Tail, kind: Kind, words: &[u64], tid: u64) -> Result<bool, Corrupted> {
+    fn append(&self, tail: Tail, kind: PageKind, words: &[u64], tid: u64) -> Result<bool, Corrupted> {
         let mut failure = None;
         let appended = self.store.change(&[tail.block], |pages| {
             let trailer = pages[0].check(tail.block).map_err(|why| failure = Some(why)).ok()?;
@@ -151,15 +151,22 @@ impl<'s, S: Store> Index<'s, S> {
     }
 
     /// Adds a staging page with its first entry, unless another was added after `last`.
-    fn add_page(&self, kind: Kind, block: u32, last: Option<u32>, words: &[u64], tid: u64) -> Result<Added, Corrupted> {
-        let mut outcome = Ok(Added::Late);
+    fn add_page(
+        &self,
+        kind: PageKind,
+        block: u32,
+        last: Option<u32>,
+        words: &[u64],
+        tid: u64,
+    ) -> Result<Added, Corrupted> {
+        let mut outcome = Ok(Added::LostRace);
         self.store.change(&[0, block], |pages| {
             let mut meta = Meta::read(pages[0]).map_err(|why| outcome = Err(why)).ok()?;
             if meta.staging.of(kind).last().copied() != last || meta.staging.of(kind).len() >= MAX_STAGING_PAGES {
                 return None;
             }
             if !meta.is_free(pages[1], block, self.store) {
-                outcome = Ok(Added::Taken);
+                outcome = Ok(Added::NotFree);
                 return None;
             }
             let generation = meta.staging.generation;

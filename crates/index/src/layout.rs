@@ -1,8 +1,8 @@
 //! How hashes of one width are stored in the pages: the bands, the rotated hash of each, and what an entry keeps of it.
 //!
-//! A hash is spread ([`lumina_hash::spread`]) and packed into words, most significant bits first; that is its *row*.
-//! For band b the row is rotated so that the band comes first. The leaves of band 0 keep whole rows. Up to 128 bits the
-//! leaves of every other band do too; of a wider hash they keep the first 96 bits of the rotated row: enough to
+//! A hash is spread ([`lumina_hash::spread`]) and packed into words, most significant bits first: the *packed hash*.
+//! For band b it is rotated so that the band comes first. The leaves of band 0 keep whole hashes. Up to 128 bits the
+//! leaves of every other band do too; of a wider hash they keep the first 96 bits of the rotated hash: enough to
 //! distinguish hits from all but a few in a hundred of the entries that share a band by chance, in a third of the
 //! space. Such entries are *inexact*: their distance is a lower bound, and the caller must check the hash itself. Where
 //! the band has 23 bits or more, these are stored, and sorted, by the nearest word of a code ([`crate::golay`]).
@@ -17,13 +17,13 @@ use thiserror::Error;
 
 /// The widest hash, in bits.
 pub const MAX_BITS: usize = 1024;
-/// Words of the widest row.
+/// Words of the widest hash.
 pub const MAX_WORDS: usize = MAX_BITS / 64;
 /// The most bands.
 pub const MAX_BANDS: usize = 64;
 
-/// A row of any width; words past the width are zero.
-pub type Row = [u64; MAX_WORDS];
+/// A hash of any width, spread and packed into words; words past the width are zero.
+pub type PackedHash = [u64; MAX_WORDS];
 
 /// Why a layout is impossible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -43,16 +43,16 @@ pub enum LayoutError {
 
 /// What an entry of a leaf keeps beside its TID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
+pub struct EntryShape {
     /// Whole words, 0 to [`MAX_WORDS`].
     pub words: usize,
     /// Whether the upper half of one more word is stored.
     pub half: bool,
 }
 
-impl Shape {
+impl EntryShape {
     /// The shape of NULLs: nothing.
-    pub const NULLS: Shape = Shape { words: 0, half: false };
+    pub const NULLS: EntryShape = EntryShape { words: 0, half: false };
 
     /// Bytes of an entry with its TID.
     pub fn bytes(self) -> usize {
@@ -94,12 +94,12 @@ impl Layout {
         self.bands.count()
     }
 
-    /// Words of a row.
+    /// Words of a packed hash.
     pub fn words(&self) -> usize {
         words_for(self.bits)
     }
 
-    /// The bits of a row that band `band` is.
+    /// The bits of a packed hash that band `band` is.
     pub fn range(&self, band: usize) -> Range<usize> {
         self.bands.range(band)
     }
@@ -123,11 +123,11 @@ impl Layout {
     }
 
     /// What entries of band `band` keep.
-    pub fn shape(&self, band: usize) -> Shape {
+    pub fn shape(&self, band: usize) -> EntryShape {
         match self.words() {
-            _ if band == self.null_band() => Shape::NULLS,
-            words if band == 0 || words <= 2 => Shape { words, half: false },
-            _ => Shape { words: 1, half: true },
+            _ if band == self.null_band() => EntryShape::NULLS,
+            words if band == 0 || words <= 2 => EntryShape { words, half: false },
+            _ => EntryShape { words: 1, half: true },
         }
     }
 
@@ -136,47 +136,47 @@ impl Layout {
         self.words() <= 2
     }
 
-    /// The row of a hash; `None` for a hash of another width.
-    pub fn row(&self, hash: &[u8]) -> Option<Row> {
+    /// Packs a hash; `None` for a hash of another width.
+    pub fn pack(&self, hash: &[u8]) -> Option<PackedHash> {
         if hash.len() * 8 != self.bits {
             return None;
         }
-        let mut row = [0; MAX_WORDS];
-        pack(hash, &mut row[..self.words()]);
-        for (plane, word) in row[..self.words()].iter_mut().enumerate() {
+        let mut packed = [0; MAX_WORDS];
+        pack(hash, &mut packed[..self.words()]);
+        for (plane, word) in packed[..self.words()].iter_mut().enumerate() {
             *word = spread(*word, plane, self.bits);
         }
-        Some(row)
+        Some(packed)
     }
 
-    /// The row rotated so that `band` comes first.
-    pub fn rotated(&self, row: &Row, band: usize) -> Row {
+    /// The hash rotated so that `band` comes first.
+    pub fn rotated(&self, hash: &PackedHash, band: usize) -> PackedHash {
         let start = self.range(band).start;
         if start == 0 {
-            return *row;
+            return *hash;
         }
         let mut rotated = [0; MAX_WORDS];
         for (at, word) in rotated[..self.words()].iter_mut().enumerate() {
-            *word = self.word_at(row, (start + at * 64) % self.bits) & self.mask(at);
+            *word = self.word_at(hash, (start + at * 64) % self.bits) & self.mask(at);
         }
         rotated
     }
 
     /// The first word that an entry of `band` keeps: what the entries of the band are sorted by.
-    pub(crate) fn first_word(&self, row: &[u64], band: usize) -> u64 {
-        let word = self.word_at(row, self.range(band).start) & self.mask(0);
+    pub(crate) fn first_word(&self, hash: &[u64], band: usize) -> u64 {
+        let word = self.word_at(hash, self.range(band).start) & self.mask(0);
         if self.is_coded(band) { golay::encode(word) } else { word }
     }
 
-    /// A fingerprint of what an entry of `band` keeps of a row: equal for equal entries, and hardly ever for others.
-    pub fn fingerprint(&self, row: &Row, band: usize) -> u64 {
-        let (row, half) = self.kept(row, band);
-        fingerprint(&row[..self.shape(band).words], half)
+    /// A fingerprint of what an entry of `band` keeps of a hash: equal for equal entries, and hardly ever for others.
+    pub fn fingerprint(&self, hash: &PackedHash, band: usize) -> u64 {
+        let (kept, half) = self.kept(hash, band);
+        fingerprint(&kept[..self.shape(band).words], half)
     }
 
-    /// What an entry of `band` keeps of a row: as many words as its shape has, and the upper half of the next.
-    pub(crate) fn kept(&self, row: &Row, band: usize) -> (Row, u32) {
-        let (shape, mut kept) = (self.shape(band), self.rotated(row, band));
+    /// What an entry of `band` keeps of a hash: as many words as its shape has, and the upper half of the next.
+    pub(crate) fn kept(&self, hash: &PackedHash, band: usize) -> (PackedHash, u32) {
+        let (shape, mut kept) = (self.shape(band), self.rotated(hash, band));
         let half = if shape.half { (kept[shape.words] >> 32) as u32 } else { 0 };
         if self.is_coded(band) {
             kept[0] = golay::encode(kept[0]);
@@ -184,21 +184,21 @@ impl Layout {
         (kept, half)
     }
 
-    /// The bits of word `at` of a row that are part of the hash.
+    /// The bits of word `at` that are part of a hash.
     fn mask(&self, at: usize) -> u64 {
         let bits = self.bits - at * 64;
         if bits >= 64 { u64::MAX } else { !(u64::MAX >> bits) }
     }
 
-    /// The 64 bits, or all if there are fewer, of a row from `start`, wrapping around at its end.
-    fn word_at(&self, row: &[u64], start: usize) -> u64 {
+    /// The 64 bits, or all if there are fewer, of a hash from `start`, wrapping around at its end.
+    fn word_at(&self, hash: &[u64], start: usize) -> u64 {
         let (word, shift) = (start / 64, start % 64);
-        let mut value = row[word] << shift;
+        let mut value = hash[word] << shift;
         if shift > 0 && word + 1 < self.words() {
-            value |= row[word + 1] >> (64 - shift);
+            value |= hash[word + 1] >> (64 - shift);
         }
         let rest = self.bits - start;
-        if rest < 64 { value | row[0] >> rest } else { value }
+        if rest < 64 { value | hash[0] >> rest } else { value }
     }
 }
 
@@ -240,13 +240,13 @@ mod tests {
             let bits = bytes * 8;
             let bands = 1 + (share * bits.min(MAX_BANDS) as f64) as usize % bits.min(MAX_BANDS);
             let layout = Layout::new(bits, Some(bands)).map_err(|why| TestCaseError::fail(why.to_string()))?;
-            let Some(row) = layout.row(&seed[..bytes]) else { return Err(TestCaseError::fail("no row")) };
-            let bit = |row: &Row, i: usize| row[i / 64] >> (63 - i % 64) & 1;
+            let Some(hash) = layout.pack(&seed[..bytes]) else { return Err(TestCaseError::fail("no hash")) };
+            let bit = |hash: &PackedHash, i: usize| hash[i / 64] >> (63 - i % 64) & 1;
             for band in 0..bands {
-                let rotated = layout.rotated(&row, band);
+                let rotated = layout.rotated(&hash, band);
                 let start = layout.range(band).start;
                 for i in 0..MAX_BITS {
-                    let expected = if i < bits { bit(&row, (start + i) % bits) } else { 0 };
+                    let expected = if i < bits { bit(&hash, (start + i) % bits) } else { 0 };
                     prop_assert_eq!(bit(&rotated, i), expected, "band {} bit {}", band, i);
                 }
             }

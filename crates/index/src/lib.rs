@@ -12,7 +12,7 @@
 //! - `entries`, `run`, `free`, `view`: arrays of a page; writing the trees of a run, to which blocks; reading them.
 //! - [`index`]: creating, opening, inserting. `flush`, `merge`: staging pages become a run, runs become one.
 //! - [`scan`], [`cost`]: searches and their cost.
-//! - [`vacuum`], [`check`], [`build`].
+//! - [`vacuum`], [`check`], [`heap_check`], [`build`].
 //!
 //! An interrupted change loses nothing and duplicates nothing: every change of the pages is one call of
 //! [`store::Store::change`], and the index is whole after any of them. `tests/` proves it on a store in memory that
@@ -28,6 +28,7 @@ pub mod error;
 mod flush;
 mod free;
 mod golay;
+pub mod heap_check;
 pub mod index;
 pub mod layout;
 mod merge;
@@ -39,12 +40,12 @@ pub mod store;
 pub mod vacuum;
 mod view;
 
-pub use build::{Builder, Built, MemorySpool, Spool};
-pub use check::{CheckedEntry, RunStats, Stats};
+pub use build::{BuildStats, IndexBuilder, MemorySpool, Spool};
+pub use check::{CheckedEntry, IndexStats, RunStats};
 pub use error::{Corrupted, Damage};
-pub use index::{FOREGROUND, Index, Tails};
-pub use layout::{Layout, LayoutError, MAX_BITS, Row};
-pub use page::{PAGE, Page};
-pub use scan::{Order, Scan, Search};
-pub use store::{Lock, Store};
+pub use index::{Index, MAX_FOREGROUND_PAGES, Tails};
+pub use layout::{Layout, LayoutError, MAX_BITS, PackedHash};
+pub use page::{PAGE_SIZE, Page};
+pub use scan::{HammingScan, OrderBy, Query};
+pub use store::{MaintenanceLock, Store};
 pub use vacuum::{CleanedUp, Vacuumed};

@@ -8,26 +8,26 @@
 //! Bands are merged one after the other, each by a merge of the leaves in order: memory is a leaf per run. The inputs
 //! stay listed until the output is, in one change of block 0.
 //!
-//! A merge of large runs takes minutes, and inserts go on: the runs that they leave meanwhile, which nobody else may
-//! merge, are merged by the long merge itself. Otherwise the list would fill up, and inserts would wait.
+//! A merge of large runs takes minutes, and inserts go on: the runs that they add, which no other session may merge,
+//! are merged by *nested* merges inside the long one. Otherwise the list would fill up, and inserts would wait.
 
 use crate::entries::{Entries, StoredTid, staging_capacity};
 use crate::error::Corrupted;
-use crate::index::{FOREGROUND, Index};
+use crate::index::{Index, MAX_FOREGROUND_PAGES};
 use crate::layout::Layout;
 use crate::meta::{MAX_RUNS, Meta, RunRef, STAGING_PAGES};
-use crate::run::{Allocator, Root, SHORT, TreeWriter, write_roots};
-use crate::store::{Lock, Store};
-use crate::view::{Leaves, Stop, View};
+use crate::run::{Allocator, MAX_UNINTERRUPTED_PAGES, Root, TreeWriter, write_roots};
+use crate::store::{MaintenanceLock, Store};
+use crate::view::{IndexView, LeafWalk, ReadError};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// Runs of a tier that become one.
 pub(crate) const FAN_IN: usize = 4;
-/// The most runs per merge: the rest of the list is room for runs that arrive meanwhile.
-const MOST_MERGED: usize = 16;
-/// Leaves that a long merge reads between two checks for other merges that are due.
-const LEAVES: usize = 256;
+/// The most runs per merge: the rest of the list is room for runs that arrive during the merge.
+const MAX_MERGED_RUNS: usize = 16;
+/// Leaves that a long merge reads between two checks for nested merges that are due.
+const LEAVES_PER_CHECK: usize = 256;
 
 /// The tier of a run.
 fn tier(layout: &Layout, run: &RunRef) -> u32 {
@@ -60,7 +60,7 @@ fn due_beside(meta: &Meta, taken: &[u64], most: u64) -> Option<Vec<u64>> {
             pages += u64::from(run.pages);
             pages <= most
         };
-        let runs = runs.iter().rev().filter(|run| tier(run) == wanted).take(MOST_MERGED).take_while(fits);
+        let runs = runs.iter().rev().filter(|run| tier(run) == wanted).take(MAX_MERGED_RUNS).take_while(fits);
         let chosen: Vec<u64> = runs.map(|run| run.generation).collect();
         if chosen.len() >= FAN_IN {
             return Some(chosen);
@@ -80,8 +80,8 @@ fn smallest(meta: &Meta, taken: &[u64], count: usize) -> Vec<u64> {
     beside(meta, taken).rev().take(count).map(|run| run.generation).collect()
 }
 
-/// Merge debt: how many entries the merges due now would write.
-pub(crate) fn debt(meta: &Meta) -> u64 {
+/// How many entries the merges due now would write.
+pub(crate) fn merge_debt(meta: &Meta) -> u64 {
     let Some(due) = due(meta, u64::MAX) else { return 0 };
     let runs = meta.runs.iter().filter(|run| due.contains(&run.generation));
     runs.map(|run| run.entries + run.nulls).sum()
@@ -108,10 +108,11 @@ impl<S: Store> Index<'_, S> {
             let largest = meta.runs.iter().map(|run| run.entries).max()?;
             let small = meta.runs.iter().filter(|run| run.entries < largest / FAN_IN as u64);
             let small: Vec<u64> = small.map(|run| run.generation).collect();
-            (2..=MOST_MERGED).contains(&small.len()).then_some(small)
+            (2..=MAX_MERGED_RUNS).contains(&small.len()).then_some(small)
         })?;
-        while self.merge_some(true, |meta| (meta.runs.len() > MOST_MERGED).then(|| smallest(meta, &[], MOST_MERGED)))? {
-        }
+        while self.merge_some(true, |meta| {
+            (meta.runs.len() > MAX_MERGED_RUNS).then(|| smallest(meta, &[], MAX_MERGED_RUNS))
+        })? {}
         self.merge_some(true, |meta| {
             let all: Vec<u64> = meta.runs.iter().map(|run| run.generation).collect();
             (all.len() > 1 || meta.runs.iter().any(|run| is_sparse(&meta.layout, run))).then_some(all)
@@ -123,35 +124,43 @@ impl<S: Store> Index<'_, S> {
     pub(crate) fn merge_smallest(&self) -> Result<(), Corrupted> {
         // Not if another merge, for which this one waited, has made room.
         let choose = |meta: &Meta| meta.is_full().then(|| smallest(meta, &[], FAN_IN));
-        self.store().with_lock(Lock::Merge, true, || self.merge_locked(choose, FOREGROUND)).unwrap_or(Ok(false))?;
+        self.store()
+            .with_lock(MaintenanceLock::Merge, true, || self.merge_locked(choose, MAX_FOREGROUND_PAGES))
+            .unwrap_or(Ok(false))?;
         Ok(())
     }
 
     /// Merges the runs that `choose` names, if any.
     fn merge_some(&self, wait: bool, choose: impl FnOnce(&Meta) -> Option<Vec<u64>>) -> Result<bool, Corrupted> {
-        self.store().with_lock(Lock::Merge, wait, || self.merge_locked(choose, SHORT)).unwrap_or(Ok(false))
+        self.store()
+            .with_lock(MaintenanceLock::Merge, wait, || self.merge_locked(choose, MAX_UNINTERRUPTED_PAGES))
+            .unwrap_or(Ok(false))
     }
 
-    /// Without a cancel check if it has at most `short` pages.
-    fn merge_locked(&self, choose: impl FnOnce(&Meta) -> Option<Vec<u64>>, short: u64) -> Result<bool, Corrupted> {
-        let Some(begun) = self.begin(|meta| &mut meta.merging, choose)? else { return Ok(false) };
-        let is_long = begun.pages() > short;
-        self.merge_begun(&begun, is_long, &|| if is_long { self.merge_meanwhile(&begun) } else { Ok(()) })?;
+    /// Without a cancel check if it has at most `max_uninterrupted` pages.
+    fn merge_locked(
+        &self,
+        choose: impl FnOnce(&Meta) -> Option<Vec<u64>>,
+        max_uninterrupted: u64,
+    ) -> Result<bool, Corrupted> {
+        let Some(merge) = self.begin(|meta| &mut meta.merging, choose)? else { return Ok(false) };
+        let is_long = merge.pages() > max_uninterrupted;
+        self.finish_merge(&merge, is_long, &|| if is_long { self.merge_nested(&merge) } else { Ok(()) })?;
         Ok(true)
     }
 
-    /// Called during a long merge: merges others that are due, of no more pages than an insert would; if the list is
-    /// half full, the smallest.
-    fn merge_meanwhile(&self, outer: &Begun) -> Result<(), Corrupted> {
+    /// The nested merges of a long merge: what is due beside it, of no more pages than an insert would merge; if the
+    /// list is half full, the smallest runs.
+    fn merge_nested(&self, outer: &StartedMerge) -> Result<(), Corrupted> {
         let choose = |meta: &Meta| {
-            due_beside(meta, &outer.chosen, FOREGROUND).or_else(|| {
+            due_beside(meta, &outer.chosen, MAX_FOREGROUND_PAGES).or_else(|| {
                 let smallest = smallest(meta, &outer.chosen, FAN_IN);
                 (meta.runs.len() > MAX_RUNS / 2 && smallest.len() == FAN_IN).then_some(smallest)
             })
         };
         while choose(&Meta::load(self.store())?).is_some() {
-            let Some(begun) = self.begin(|meta| &mut meta.merging_meanwhile, choose)? else { break };
-            self.merge_begun(&begun, begun.pages() > SHORT, &|| Ok(()))?;
+            let Some(merge) = self.begin(|meta| &mut meta.merging_nested, choose)? else { break };
+            self.finish_merge(&merge, merge.pages() > MAX_UNINTERRUPTED_PAGES, &|| Ok(()))?;
         }
         Ok(())
     }
@@ -159,42 +168,42 @@ impl<S: Store> Index<'_, S> {
     /// Chooses runs, and records in block 0 that their output is being written.
     fn begin(
         &self,
-        writing: Writing,
+        writing: GenerationField,
         choose: impl FnOnce(&Meta) -> Option<Vec<u64>>,
-    ) -> Result<Option<Begun>, Corrupted> {
+    ) -> Result<Option<StartedMerge>, Corrupted> {
         Meta::update(self.store(), |meta| {
             let chosen = choose(meta)?;
             *writing(meta) = meta.take_generation();
-            Some(Begun { meta: meta.clone(), chosen, writing })
+            Some(StartedMerge { meta: meta.clone(), chosen, writing })
         })
     }
 
-    /// Writes the run, and lists it; calls `meanwhile` now and then.
-    fn merge_begun(
+    /// Writes the run, and lists it; calls `merge_nested` now and then.
+    fn finish_merge(
         &self,
-        begun: &Begun,
+        started: &StartedMerge,
         is_long: bool,
-        meanwhile: &dyn Fn() -> Result<(), Corrupted>,
+        merge_nested: &dyn Fn() -> Result<(), Corrupted>,
     ) -> Result<(), Corrupted> {
         let store = self.store();
-        let mut meta = begun.meta.clone();
-        let (generation, runs) = (*(begun.writing)(&mut meta), begun.runs());
+        let mut meta = started.meta.clone();
+        let (generation, runs) = (*(started.writing)(&mut meta), started.runs());
         // The pages written from these get checksums of their own.
         let mut merge = Merge {
-            view: View::verifying(store)?,
+            view: IndexView::verifying(store)?,
             allocator: Allocator::new(store, meta, is_long),
-            meanwhile,
+            merge_nested,
             leaves: 0,
         };
-        let merged = merge.runs(&runs, generation).map_err(Stop::settled)?;
+        let merged = merge.runs(&runs, generation).map_err(ReadError::into_corrupted)?;
         merge.allocator.finish();
         Meta::update(store, |meta| {
-            let stamp = store.stamp();
+            let horizon = store.horizon();
             for run in &runs {
-                meta.retire(run.generation, stamp, store);
+                meta.add_replaced(run.generation, horizon, store);
             }
-            meta.runs.retain(|run| !begun.chosen.contains(&run.generation));
-            *(begun.writing)(meta) = 0;
+            meta.runs.retain(|run| !started.chosen.contains(&run.generation));
+            *(started.writing)(meta) = 0;
             meta.changes += 1;
             meta.list(merged);
             Some(())
@@ -204,18 +213,18 @@ impl<S: Store> Index<'_, S> {
 }
 
 /// The field of block 0 with the generation that is being written.
-type Writing = fn(&mut Meta) -> &mut u64;
+type GenerationField = fn(&mut Meta) -> &mut u64;
 
 /// A merge that is recorded in block 0.
-struct Begun {
+struct StartedMerge {
     /// Block 0 at that time.
     meta: Meta,
     /// The runs that are merged.
     chosen: Vec<u64>,
-    writing: Writing,
+    writing: GenerationField,
 }
 
-impl Begun {
+impl StartedMerge {
     fn runs(&self) -> Vec<RunRef> {
         self.meta.runs.iter().filter(|run| self.chosen.contains(&run.generation)).copied().collect()
     }
@@ -227,16 +236,16 @@ impl Begun {
 
 /// A running merge.
 struct Merge<'s, 'm, S: Store> {
-    view: View<'s, S>,
+    view: IndexView<'s, S>,
     allocator: Allocator<'s, S>,
-    meanwhile: &'m dyn Fn() -> Result<(), Corrupted>,
-    /// Leaves read since the last call of `meanwhile`.
+    merge_nested: &'m dyn Fn() -> Result<(), Corrupted>,
+    /// Leaves read since the last call of `merge_nested`.
     leaves: usize,
 }
 
 impl<S: Store> Merge<'_, '_, S> {
     /// Writes the runs as one.
-    fn runs(&mut self, runs: &[RunRef], generation: u64) -> Result<Option<RunRef>, Stop> {
+    fn runs(&mut self, runs: &[RunRef], generation: u64) -> Result<Option<RunRef>, ReadError> {
         let layout = *self.view.layout();
         let roots = runs.iter().map(|run| self.view.roots(run)).collect::<Result<Vec<_>, _>>()?;
         let (mut trees, mut pages, mut entries, mut nulls) = (Vec::new(), 0, 0, 0);
@@ -253,7 +262,7 @@ impl<S: Store> Merge<'_, '_, S> {
         Ok((entries + nulls > 0).then(|| write_roots(allocator, generation, &trees, (pages, entries, nulls))))
     }
 
-    fn band(&mut self, mut cursors: Vec<Cursor>, tree: &mut TreeWriter) -> Result<(), Stop> {
+    fn band(&mut self, mut cursors: Vec<Cursor>, tree: &mut TreeWriter) -> Result<(), ReadError> {
         let mut heads = BinaryHeap::new();
         for (at, cursor) in cursors.iter_mut().enumerate() {
             heads.extend(self.head(cursor)?.map(|key| Reverse((key, at))));
@@ -276,7 +285,7 @@ impl<S: Store> Merge<'_, '_, S> {
     }
 
     /// The key of the next entry; `None` at the end.
-    fn head(&mut self, cursor: &mut Cursor) -> Result<Option<u64>, Stop> {
+    fn head(&mut self, cursor: &mut Cursor) -> Result<Option<u64>, ReadError> {
         while cursor.at == cursor.leaf.tids.len() {
             let Some(block) = cursor.leaves.next(&self.view, &cursor.run, cursor.band)? else { return Ok(None) };
             let leaf = &mut cursor.leaf;
@@ -285,11 +294,11 @@ impl<S: Store> Merge<'_, '_, S> {
                 Ok(())
             })?;
             cursor.at = 0;
-            self.allocator.interrupt();
+            self.allocator.check_for_interrupts();
             self.leaves += 1;
-            if self.leaves == LEAVES {
+            if self.leaves == LEAVES_PER_CHECK {
                 self.leaves = 0;
-                (self.meanwhile)()?;
+                (self.merge_nested)()?;
             }
         }
         Ok(Some(cursor.leaf.words.get(cursor.at * cursor.leaf.stride).copied().unwrap_or(0)))
@@ -300,21 +309,21 @@ impl<S: Store> Merge<'_, '_, S> {
 struct Cursor {
     run: RunRef,
     band: usize,
-    leaves: Leaves,
-    leaf: Leaf,
+    leaves: LeafWalk,
+    leaf: LeafCopy,
     at: usize,
 }
 
 /// A copy of a leaf.
 #[derive(Default)]
-struct Leaf {
+struct LeafCopy {
     stride: usize,
     words: Vec<u64>,
     halves: Vec<u32>,
     tids: Vec<StoredTid>,
 }
 
-impl Leaf {
+impl LeafCopy {
     fn copy(&mut self, entries: Entries<'_>) {
         self.stride = entries.shape.words;
         self.words.clear();
@@ -333,6 +342,6 @@ impl Leaf {
 
 impl Cursor {
     fn new(run: RunRef, band: usize, root: Root) -> Self {
-        Cursor { run, band, leaves: Leaves::of(root), leaf: Leaf::default(), at: 0 }
+        Cursor { run, band, leaves: LeafWalk::of(root), leaf: LeafCopy::default(), at: 0 }
     }
 }

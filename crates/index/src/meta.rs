@@ -2,12 +2,13 @@
 //!
 //! A page is live if its generation is that of a listed run, of a batch of staging pages, or of a run that is being
 //! written; every other page is free, whatever it contains: no page is ever written to be freed, and a crash leaves
-//! nothing to clean up. A replaced generation is remembered with its xid horizon until no scan can be reading it; until
-//! then its pages are not reused, so that on the primary, a scan finds every page that it was led to.
+//! nothing to clean up. A replaced generation is remembered with its xid horizon, as nbtree keeps the `safexid` of a
+//! deleted page, until no scan can be reading it; until then its pages are not reused, so that on the primary, a scan
+//! finds every page that it was led to.
 
 use crate::error::{Corrupted, Damage};
 use crate::layout::Layout;
-use crate::page::{BODY, HEADER, Kind, Page, Trailer};
+use crate::page::{BODY, HEADER, Page, PageKind, Trailer};
 use crate::store::Store;
 
 /// The most runs at a time.
@@ -17,7 +18,7 @@ pub const STAGING_PAGES: usize = 64;
 /// The most pages of a batch: beyond this, an insert waits for the batch before to become a run.
 pub const MAX_STAGING_PAGES: usize = 126;
 /// The most replaced generations that are remembered one by one.
-const MAX_RETIRED: usize = 192;
+const MAX_REPLACED: usize = 192;
 
 /// A run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct RunRef {
 
 /// Staging pages that become one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Batch {
+pub struct StagingBatch {
     /// The generation of its pages.
     pub generation: u64,
     /// Pages of hashes; the last one is being filled.
@@ -45,19 +46,19 @@ pub struct Batch {
     pub nulls: Vec<u32>,
 }
 
-impl Batch {
+impl StagingBatch {
     /// Whether it has no page.
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty() && self.nulls.is_empty()
     }
 
     /// The pages of one kind.
-    pub fn of(&self, kind: Kind) -> &Vec<u32> {
-        if kind == Kind::StagingNulls { &self.nulls } else { &self.hashes }
+    pub fn of(&self, kind: PageKind) -> &Vec<u32> {
+        if kind == PageKind::StagingNulls { &self.nulls } else { &self.hashes }
     }
 
-    fn of_mut(&mut self, kind: Kind) -> &mut Vec<u32> {
-        if kind == Kind::StagingNulls { &mut self.nulls } else { &mut self.hashes }
+    fn of_mut(&mut self, kind: PageKind) -> &mut Vec<u32> {
+        if kind == PageKind::StagingNulls { &mut self.nulls } else { &mut self.hashes }
     }
 
     /// Whether it is due to become a run.
@@ -66,9 +67,9 @@ impl Batch {
     }
 
     /// Its pages, the youngest first, with their kinds.
-    pub fn pages(&self) -> impl Iterator<Item = (u32, Kind)> {
-        let hashes = self.hashes.iter().rev().map(|block| (*block, Kind::Staging));
-        hashes.chain(self.nulls.iter().rev().map(|block| (*block, Kind::StagingNulls)))
+    pub fn pages(&self) -> impl Iterator<Item = (u32, PageKind)> {
+        let hashes = self.hashes.iter().rev().map(|block| (*block, PageKind::Staging));
+        hashes.chain(self.nulls.iter().rev().map(|block| (*block, PageKind::StagingNulls)))
     }
 }
 
@@ -85,18 +86,18 @@ pub struct Meta {
     pub flushing: u64,
     /// The run that a merge is writing; 0: none.
     pub merging: u64,
-    /// The run that the merge is writing on its way, of runs that have arrived meanwhile; 0: none.
-    pub merging_meanwhile: u64,
+    /// The run that a nested merge is writing, of runs that inserts add during a long merge; 0: none.
+    pub merging_nested: u64,
     /// The runs, the largest first.
     pub runs: Vec<RunRef>,
     /// Staging pages that take no more entries, while they become a run.
-    pub sealed: Batch,
+    pub sealed: StagingBatch,
     /// Staging pages.
-    pub staging: Batch,
+    pub staging: StagingBatch,
     /// Replaced generations with their xid horizons, in the order of their replacement.
-    retired: Vec<(u64, u64)>,
+    replaced: Vec<(u64, u64)>,
     /// The xid horizon of every replaced generation that is not in the list.
-    retired_before: u64,
+    unlisted_horizon: u64,
 }
 
 impl Meta {
@@ -108,12 +109,12 @@ impl Meta {
             next_generation: 2,
             flushing: 0,
             merging: 0,
-            merging_meanwhile: 0,
+            merging_nested: 0,
             runs: Vec::new(),
-            sealed: Batch::default(),
-            staging: Batch { generation: 1, ..Batch::default() },
-            retired: Vec::new(),
-            retired_before: 0,
+            sealed: StagingBatch::default(),
+            staging: StagingBatch { generation: 1, ..StagingBatch::default() },
+            replaced: Vec::new(),
+            unlisted_horizon: 0,
         }
     }
 
@@ -129,7 +130,7 @@ impl Meta {
 
     fn load_with(store: &impl Store, always: bool) -> Result<Self, Corrupted> {
         if store.blocks() == 0 {
-            return Err(Corrupted::new(0, Damage::Past));
+            return Err(Corrupted::new(0, Damage::PastEnd));
         }
         store.read_verified(0, |page, is_verified| Self::parse(page, page.examine(0, always || !is_verified)?))
     }
@@ -156,7 +157,7 @@ impl Meta {
 
     fn parse(page: &Page, trailer: Trailer) -> Result<Self, Corrupted> {
         let wrong = Corrupted::new(0, Damage::Lists);
-        if trailer.kind != Kind::Meta {
+        if trailer.kind != PageKind::Meta {
             return Err(Corrupted::new(0, Damage::Unexpected));
         }
         let words: &[u64] = page.array(HEADER, BODY / 8).ok_or(wrong)?;
@@ -164,8 +165,8 @@ impl Meta {
         let mut next = || words.next().ok_or(wrong);
         let cut = next()?;
         let layout = Layout::new(cut as u32 as usize, Some((cut >> 32) as usize)).map_err(|_| wrong)?;
-        let [changes, next_generation, retired_before] = [next()?, next()?, next()?];
-        let [flushing, merging, merging_meanwhile] = [next()?, next()?, next()?];
+        let [changes, next_generation, unlisted_horizon] = [next()?, next()?, next()?];
+        let [flushing, merging, merging_nested] = [next()?, next()?, next()?];
         let [of_staging, of_sealed, counts] = [next()?, next()?, next()?];
         let count = |at: usize, most: usize| {
             let count = usize::from((counts >> (at * 8)) as u8);
@@ -183,26 +184,27 @@ impl Meta {
                 })
             })
             .collect::<Result<_, Corrupted>>()?;
-        let retired = (0..count(1, MAX_RETIRED)?).map(|_| Ok((next()?, next()?))).collect::<Result<_, Corrupted>>()?;
+        let replaced =
+            (0..count(1, MAX_REPLACED)?).map(|_| Ok((next()?, next()?))).collect::<Result<_, Corrupted>>()?;
         let mut blocks = |at| {
             let count = count(at, MAX_STAGING_PAGES)?;
             let pairs = (0..count.div_ceil(2)).map(|_| next()).collect::<Result<Vec<_>, _>>()?;
             Ok(pairs.into_iter().flat_map(|pair| [pair as u32, (pair >> 32) as u32]).take(count).collect())
         };
-        let sealed = Batch { generation: of_sealed, hashes: blocks(2)?, nulls: blocks(3)? };
-        let staging = Batch { generation: of_staging, hashes: blocks(4)?, nulls: blocks(5)? };
+        let sealed = StagingBatch { generation: of_sealed, hashes: blocks(2)?, nulls: blocks(3)? };
+        let staging = StagingBatch { generation: of_staging, hashes: blocks(4)?, nulls: blocks(5)? };
         Ok(Meta {
             layout,
             changes,
             next_generation,
             flushing,
             merging,
-            merging_meanwhile,
+            merging_nested,
             runs,
             sealed,
             staging,
-            retired,
-            retired_before,
+            replaced,
+            unlisted_horizon,
         })
     }
 
@@ -212,26 +214,26 @@ impl Meta {
             self.layout.bits() as u64 | (self.layout.bands() as u64) << 32,
             self.changes,
             self.next_generation,
-            self.retired_before,
+            self.unlisted_horizon,
             self.flushing,
             self.merging,
-            self.merging_meanwhile,
+            self.merging_nested,
             self.staging.generation,
             self.sealed.generation,
         ];
         let batches = [&self.sealed.hashes, &self.sealed.nulls, &self.staging.hashes, &self.staging.nulls];
-        let counts = [self.runs.len(), self.retired.len()].into_iter().chain(batches.map(Vec::len));
+        let counts = [self.runs.len(), self.replaced.len()].into_iter().chain(batches.map(Vec::len));
         words.push(counts.enumerate().fold(0, |counts, (at, count)| counts | (count as u64) << (at * 8)));
         for run in &self.runs {
             let place = u64::from(run.block) | u64::from(run.pages) << 32;
             words.extend([run.generation, place, run.entries, run.nulls]);
         }
-        words.extend(self.retired.iter().flat_map(|(generation, stamp)| [*generation, *stamp]));
+        words.extend(self.replaced.iter().flat_map(|(generation, horizon)| [*generation, *horizon]));
         for blocks in batches {
             let pair = |pair: &[u32]| u64::from(pair[0]) | pair.get(1).map_or(0, |block| u64::from(*block) << 32);
             words.extend(blocks.chunks(2).map(pair));
         }
-        page.begin(0, Kind::Meta, 0, 0, 0);
+        page.begin(0, PageKind::Meta, 0, 0, 0);
         if let Some(body) = page.array_mut(HEADER, words.len()) {
             body.copy_from_slice(&words);
         }
@@ -246,7 +248,7 @@ impl Meta {
     }
 
     /// Adds a staging page.
-    pub(crate) fn add_staging(&mut self, kind: Kind, block: u32) {
+    pub(crate) fn add_staging(&mut self, kind: PageKind, block: u32) {
         self.staging.of_mut(kind).push(block);
         self.changes += 1;
     }
@@ -257,20 +259,20 @@ impl Meta {
         self.runs.sort_by_key(|run| std::cmp::Reverse(run.entries + run.nulls));
     }
 
-    /// Remembers that `generation` was replaced at the xid horizon `stamp`.
-    pub(crate) fn retire(&mut self, generation: u64, stamp: u64, store: &impl Store) {
-        self.retired.retain(|(_, stamp)| !store.is_past(*stamp));
-        while self.retired.len() >= MAX_RETIRED {
-            let (_, stamp) = self.retired.remove(0);
-            self.retired_before = self.retired_before.max(stamp);
+    /// Remembers that `generation` was replaced at the xid horizon `horizon`.
+    pub(crate) fn add_replaced(&mut self, generation: u64, horizon: u64, store: &impl Store) {
+        self.replaced.retain(|(_, horizon)| !store.older_scans_have_ended(*horizon));
+        while self.replaced.len() >= MAX_REPLACED {
+            let (_, horizon) = self.replaced.remove(0);
+            self.unlisted_horizon = self.unlisted_horizon.max(horizon);
         }
-        self.retired.push((generation, stamp));
+        self.replaced.push((generation, horizon));
     }
 
     /// Whether a page of `generation` may be in use, as far as this copy of block 0 knows.
     pub fn is_live(&self, generation: u64) -> bool {
         generation >= self.next_generation
-            || [self.flushing, self.merging, self.merging_meanwhile].contains(&generation)
+            || [self.flushing, self.merging, self.merging_nested].contains(&generation)
             || self.is_listed(generation)
     }
 
@@ -286,11 +288,12 @@ impl Meta {
             return block != 0;
         }
         let generation = page.generation();
-        let stamp = self.retired.iter().find(|(retired, _)| *retired == generation).map(|(_, stamp)| *stamp);
-        block != 0 && !self.is_live(generation) && store.is_past(stamp.unwrap_or(self.retired_before))
+        let listed = self.replaced.iter().find(|(replaced, _)| *replaced == generation);
+        let horizon = listed.map_or(self.unlisted_horizon, |(_, horizon)| *horizon);
+        block != 0 && !self.is_live(generation) && store.older_scans_have_ended(horizon)
     }
 
-    /// Whether the list of runs has room for one more, and no others.
+    /// Whether the list of runs has room for only one more.
     pub(crate) fn is_full(&self) -> bool {
         self.runs.len() + 1 >= MAX_RUNS
     }

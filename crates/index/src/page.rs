@@ -12,13 +12,13 @@ use crate::error::{Corrupted, Damage};
 use bytemuck::{AnyBitPattern, NoUninit};
 
 /// Bytes of a page.
-pub const PAGE: usize = 8192;
+pub const PAGE_SIZE: usize = 8192;
 /// Bytes at the beginning that belong to the store.
 pub const HEADER: usize = 24;
 /// Bytes of the trailer.
 const TRAILER: usize = 32;
 /// Where the trailer begins.
-pub const BODY_END: usize = PAGE - TRAILER;
+pub const BODY_END: usize = PAGE_SIZE - TRAILER;
 /// Bytes for entries.
 pub const BODY: usize = BODY_END - HEADER;
 /// The format version of all pages.
@@ -28,7 +28,7 @@ const MAGIC: u8 = 0xe8;
 
 // Offsets in the trailer.
 const GENERATION: usize = BODY_END;
-const SUM: usize = BODY_END + 8;
+const CHECKSUM: usize = BODY_END + 8;
 const BLOCK: usize = BODY_END + 16;
 const COUNT: usize = BODY_END + 20;
 const LOWER: usize = BODY_END + 22;
@@ -40,10 +40,10 @@ const FLAGS: usize = BODY_END + 29;
 const VERSION: usize = BODY_END + 30;
 const MAGIC_AT: usize = BODY_END + 31;
 
-/// The kind of a page.
+/// The kind of a page: what its body holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Kind {
+pub enum PageKind {
     /// Block 0: the lists of runs and staging pages.
     Meta = 1,
     /// Entries in the order of their arrival.
@@ -58,7 +58,7 @@ pub enum Kind {
     Fence = 6,
 }
 
-impl Kind {
+impl PageKind {
     fn of(byte: u8) -> Option<Self> {
         [Self::Meta, Self::Staging, Self::StagingNulls, Self::Run, Self::Leaf, Self::Fence]
             .into_iter()
@@ -72,7 +72,7 @@ pub struct Trailer {
     /// The owner: the generation of a run or of a batch of staging pages; 0 for block 0.
     pub generation: u64,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: PageKind,
     /// The band of a leaf or fence; 0 elsewhere.
     pub band: u8,
     /// 0: a leaf; 1: a fence over leaves; and so on.
@@ -87,23 +87,23 @@ pub struct Trailer {
 #[derive(Clone)]
 #[repr(C, align(8))]
 pub struct Page {
-    bytes: [u8; PAGE],
+    bytes: [u8; PAGE_SIZE],
 }
 
 impl Default for Page {
     fn default() -> Self {
-        Page { bytes: [0; PAGE] }
+        Page { bytes: [0; PAGE_SIZE] }
     }
 }
 
 impl Page {
     /// All bytes, including those of the store.
-    pub fn bytes(&self) -> &[u8; PAGE] {
+    pub fn bytes(&self) -> &[u8; PAGE_SIZE] {
         &self.bytes
     }
 
     /// All bytes, for a store to write its header, or for tests to damage them.
-    pub fn bytes_mut(&mut self) -> &mut [u8; PAGE] {
+    pub fn bytes_mut(&mut self) -> &mut [u8; PAGE_SIZE] {
         &mut self.bytes
     }
 
@@ -121,7 +121,7 @@ impl Page {
     }
 
     /// Begins an empty page of `kind` in `block`.
-    pub fn begin(&mut self, block: u32, kind: Kind, generation: u64, band: u8, level: u8) {
+    pub fn begin(&mut self, block: u32, kind: PageKind, generation: u64, band: u8, level: u8) {
         self.bytes[HEADER..].fill(0);
         self.set(BLOCK, block);
         self.set(GENERATION, generation);
@@ -172,18 +172,18 @@ impl Page {
 
     /// Writes the checksum: the last step before a page goes to the store.
     pub fn finish(&mut self) {
-        self.set(SUM, 0u64);
-        let sum = self.sum();
-        self.set(SUM, sum);
+        self.set(CHECKSUM, 0u64);
+        let checksum = self.checksum();
+        self.set(CHECKSUM, checksum);
     }
 
     /// Whether its checksum is right.
     pub fn is_intact(&self) -> bool {
-        self.sum() == self.get::<u64>(SUM)
+        self.checksum() == self.get::<u64>(CHECKSUM)
     }
 
     /// A checksum of all words but the store's: any single changed byte changes it, and so do most other changes.
-    fn sum(&self) -> u64 {
+    fn checksum(&self) -> u64 {
         let words: &[u64] = bytemuck::try_cast_slice(&self.bytes[HEADER..]).unwrap_or_default();
         let mut lanes = [0u64; 8];
         let chunks = words.chunks_exact(8);
@@ -196,11 +196,11 @@ impl Page {
         for (lane, word) in lanes.iter_mut().zip(rest) {
             *lane = lane.wrapping_add(*word);
         }
-        let stored: u64 = self.get(SUM);
-        let place = (SUM - HEADER) / 8 % 8;
+        let stored: u64 = self.get(CHECKSUM);
+        let place = (CHECKSUM - HEADER) / 8 % 8;
         lanes[place] = lanes[place].wrapping_sub(stored);
         // The fold distinguishes lanes, so that the checksum detects words that moved between them.
-        lanes.iter().fold(0x9e37_79b9_7f4a_7c15, |sum: u64, lane| sum.rotate_left(7).wrapping_add(*lane))
+        lanes.iter().fold(0x9e37_79b9_7f4a_7c15, |folded: u64, lane| folded.rotate_left(7).wrapping_add(*lane))
     }
 
     /// Checks that the page is as it was written in `block`, and returns its trailer.
@@ -209,7 +209,7 @@ impl Page {
     }
 
     /// [`Self::check`] with or without the checksum, for callers that have verified it already.
-    pub(crate) fn examine(&self, block: u32, with_sum: bool) -> Result<Trailer, Corrupted> {
+    pub(crate) fn examine(&self, block: u32, with_checksum: bool) -> Result<Trailer, Corrupted> {
         let damaged = |damage| Err(Corrupted { block, damage });
         if self.bytes[MAGIC_AT] != MAGIC {
             return damaged(if self.is_new() { Damage::Zero } else { Damage::Foreign });
@@ -217,8 +217,8 @@ impl Page {
         if self.bytes[VERSION] != FORMAT {
             return damaged(Damage::Version(self.bytes[VERSION]));
         }
-        if with_sum && !self.is_intact() {
-            return damaged(Damage::Sum);
+        if with_checksum && !self.is_intact() {
+            return damaged(Damage::Checksum);
         }
         let written: u32 = self.get(BLOCK);
         if written != block {
@@ -226,7 +226,7 @@ impl Page {
         }
         let (lower, upper) = self.room();
         let (lower, upper) = (usize::from(lower), usize::from(upper));
-        let Some(kind) = Kind::of(self.bytes[KIND]) else { return damaged(Damage::Kind) };
+        let Some(kind) = PageKind::of(self.bytes[KIND]) else { return damaged(Damage::Kind) };
         if lower < HEADER || upper < lower || upper > BODY_END {
             return damaged(Damage::Room);
         }

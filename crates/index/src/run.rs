@@ -6,9 +6,9 @@
 use crate::entries::{Children, FENCE_CAPACITY, LeafBuffer, StoredTid};
 use crate::error::{Corrupted, Damage};
 use crate::free::FreeBlocks;
-use crate::layout::{Layout, Shape};
+use crate::layout::{EntryShape, Layout};
 use crate::meta::{Meta, RunRef};
-use crate::page::{BODY_END, HEADER, Kind, Page};
+use crate::page::{BODY_END, HEADER, Page, PageKind};
 use crate::store::Store;
 
 /// The root of a band's tree.
@@ -26,14 +26,14 @@ impl Root {
     pub(crate) const NONE: u32 = u32::MAX;
 }
 
-/// Hints at free blocks that may be wrong for one run before the file is extended instead: checking one costs a
+/// Hints at free blocks that may be refused for one run before the file is extended instead: checking one costs a
 /// microsecond, or a read from disk, and a page that is not reused costs eight kilobytes.
-const PATIENCE: usize = 4096;
-/// The limit of wrong hints for work without cancel checks.
-const SHORT_PATIENCE: usize = 512;
+const MAX_REFUSED_HINTS: usize = 4096;
+/// The same for work without cancel checks.
+const MAX_REFUSED_HINTS_SHORT: usize = 512;
 
-/// Pages that are written within some ten milliseconds.
-pub(crate) const SHORT: u64 = 2048;
+/// The most pages that a merge reads without cancel checks: they take some ten milliseconds.
+pub(crate) const MAX_UNINTERRUPTED_PAGES: u64 = 2048;
 
 /// Allocates blocks for new pages.
 pub(crate) struct Allocator<'s, S: Store> {
@@ -48,14 +48,14 @@ impl<'s, S: Store> Allocator<'s, S> {
     /// An allocator for work that checks for cancellation if it is long. Short work does not: sessions that are each
     /// cancelled before it is done would restart it for ever, and never finish.
     pub(crate) fn new(store: &'s S, meta: Meta, is_long: bool) -> Self {
-        let free = FreeBlocks::new(store, &meta, if is_long { PATIENCE } else { SHORT_PATIENCE });
+        let free = FreeBlocks::new(store, &meta, if is_long { MAX_REFUSED_HINTS } else { MAX_REFUSED_HINTS_SHORT });
         Allocator { store, meta, free, is_long }
     }
 
     /// A cancel check, called once per page.
-    pub(crate) fn interrupt(&self) {
+    pub(crate) fn check_for_interrupts(&self) {
         if self.is_long {
-            self.store.interrupt();
+            self.store.check_for_interrupts();
         }
     }
 
@@ -87,7 +87,7 @@ impl<'s, S: Store> Allocator<'s, S> {
 pub(crate) struct TreeWriter {
     generation: u64,
     band: u8,
-    shape: Shape,
+    shape: EntryShape,
     leaf: LeafBuffer,
     /// Per level, the first keys and blocks of pages that are not in a fence yet.
     levels: Vec<Vec<(u64, u32)>>,
@@ -127,7 +127,7 @@ impl TreeWriter {
     fn write_leaf<S: Store>(&mut self, allocator: &mut Allocator<'_, S>) {
         let key = self.leaf.first_key();
         let mut page = Page::default();
-        self.leaf.drain_into(self.begin(&mut page, Kind::Leaf, 0));
+        self.leaf.drain_into(self.begin(&mut page, PageKind::Leaf, 0));
         let block = self.put(allocator, page);
         self.leaves += 1;
         self.levels[0].push((key, block));
@@ -137,10 +137,10 @@ impl TreeWriter {
             }
             self.write_fence(allocator, level);
         }
-        allocator.interrupt();
+        allocator.check_for_interrupts();
     }
 
-    fn begin<'p>(&self, page: &'p mut Page, kind: Kind, level: usize) -> &'p mut Page {
+    fn begin<'p>(&self, page: &'p mut Page, kind: PageKind, level: usize) -> &'p mut Page {
         page.begin(0, kind, self.generation, self.band, level as u8);
         page
     }
@@ -154,7 +154,7 @@ impl TreeWriter {
     fn write_fence<S: Store>(&mut self, allocator: &mut Allocator<'_, S>, level: usize) {
         let children = std::mem::take(&mut self.levels[level]);
         let mut page = Page::default();
-        Children::write(self.begin(&mut page, Kind::Fence, level + 1), &children);
+        Children::write(self.begin(&mut page, PageKind::Fence, level + 1), &children);
         let block = self.put(allocator, page);
         if self.levels.len() == level + 1 {
             self.levels.push(Vec::new());
@@ -190,7 +190,7 @@ pub(crate) fn write_roots<S: Store>(
     (pages, entries, nulls): (u32, u64, u64),
 ) -> RunRef {
     let block = allocator.place(|page, block| {
-        page.begin(block, Kind::Run, generation, 0, 0);
+        page.begin(block, PageKind::Run, generation, 0, 0);
         if let Some(words) = page.array_mut::<u32>(HEADER, roots.len() * 3) {
             for (to, root) in words.chunks_mut(3).zip(roots) {
                 to.copy_from_slice(&[root.block, u32::from(root.level), root.leaves]);

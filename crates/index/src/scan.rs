@@ -15,12 +15,12 @@ use crate::entries::{Entries, StoredTid, tid_of};
 use crate::error::Corrupted;
 use crate::golay;
 use crate::index::Index;
-use crate::layout::{Layout, Row};
+use crate::layout::{Layout, PackedHash};
 use crate::meta::{Meta, RunRef};
-use crate::page::{BODY, Kind};
+use crate::page::{BODY, PageKind};
 use crate::run::Root;
 use crate::store::{Store, reserve};
-use crate::view::{KeyRange, Leaves, Probed, Stop, View};
+use crate::view::{IndexView, KeyRange, LeafWalk, ProbeWalk, ReadError};
 use lumina_hash::Hit;
 use lumina_hash::bands::flips;
 use lumina_hash::kernel::Kernels;
@@ -33,34 +33,34 @@ const FIRST_KEPT: usize = 256;
 /// The growth factor of each further pass.
 const GROWTH: usize = 16;
 /// The most hits that a pass keeps, whatever memory there is: a sort of twice as many has no cancel check.
-const MOST_KEPT: usize = 1 << 21;
+const MAX_KEPT: usize = 1 << 21;
 /// The most entries of a page.
-const MOST_OF_PAGE: usize = BODY / size_of::<StoredTid>();
+const MAX_ENTRIES_PER_PAGE: usize = BODY / size_of::<StoredTid>();
 
-/// The order of hits.
+/// The order of hits, as ORDER BY asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// By distance from this row; NULLs last.
-    By(Row),
-    /// In any order, including NULLs: every distance is NULL.
-    Nothing,
+pub enum OrderBy {
+    /// By distance from this hash; NULLs last.
+    DistanceFrom(PackedHash),
+    /// By distance from NULL: every distance is NULL, so that all rows come, in any order.
+    Null,
 }
 
-/// A query.
+/// What a search is for: the scan keys and the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Search {
-    /// Only rows within this many bits of this row.
-    pub ball: Option<(Row, u32)>,
+pub struct Query {
+    /// Only hashes within this many bits of this one.
+    pub ball: Option<(PackedHash, u32)>,
     /// The order. With neither ball nor order, everything but NULLs is found.
-    pub order: Option<Order>,
+    pub order: Option<OrderBy>,
 }
 
-/// The target of a phase.
+/// What one phase of a search finds.
 #[derive(Clone, Copy)]
 #[expect(clippy::large_enum_variant, reason = "a scan has two or three of them")]
-enum Target {
-    /// Rows within a radius.
-    Near { center: Row, radius: u32, order: Measure, may_probe: bool },
+enum Phase {
+    /// Hashes within a radius.
+    Near { center: PackedHash, radius: u32, order: Measure, may_probe: bool },
     /// NULLs.
     Nulls,
 }
@@ -71,17 +71,17 @@ enum Measure {
     Tid,
     /// The distance from the centre.
     Distance,
-    /// The distance from another row.
-    From(Row),
+    /// The distance from another hash.
+    From(PackedHash),
 }
 
 /// Receives hits.
-trait Sink {
+trait HitSink {
     /// Farther hits are not needed.
     fn radius(&self) -> u32;
     fn hit(&mut self, key: u64);
     /// Called before the first page and after each, with no page locked: reserves memory for the hits of the next one.
-    fn flush(&mut self, store: &impl Store);
+    fn make_room(&mut self, store: &impl Store);
 }
 
 /// Keeps the smallest hits above a floor.
@@ -93,7 +93,7 @@ struct Smallest {
     is_full: bool,
 }
 
-impl Sink for Smallest {
+impl HitSink for Smallest {
     fn radius(&self) -> u32 {
         (self.limit >> DISTANCE_SHIFT) as u32
     }
@@ -105,24 +105,24 @@ impl Sink for Smallest {
         self.keys.push(key);
     }
 
-    fn flush(&mut self, store: &impl Store) {
+    fn make_room(&mut self, store: &impl Store) {
         if self.keys.len() >= self.kept * 2 {
             let (_, last, _) = self.keys.select_nth_unstable(self.kept - 1);
             self.limit = *last;
             self.keys.truncate(self.kept);
             self.is_full = true;
         }
-        reserve(store, &mut self.keys, MOST_OF_PAGE);
+        reserve(store, &mut self.keys, MAX_ENTRIES_PER_PAGE);
     }
 }
 
-/// Passes on TIDs, some at a time.
-struct Stream<'f> {
+/// Passes on TIDs in batches, unordered.
+struct TidStream<'f> {
     tids: Vec<u64>,
     each: &'f mut dyn FnMut(&[u64]),
 }
 
-impl Sink for Stream<'_> {
+impl HitSink for TidStream<'_> {
     fn radius(&self) -> u32 {
         u32::MAX
     }
@@ -131,61 +131,61 @@ impl Sink for Stream<'_> {
         self.tids.push(key);
     }
 
-    fn flush(&mut self, store: &impl Store) {
+    fn make_room(&mut self, store: &impl Store) {
         if self.tids.len() >= 1024 {
             (self.each)(&self.tids);
             self.tids.clear();
         }
-        reserve(store, &mut self.tids, MOST_OF_PAGE);
+        reserve(store, &mut self.tids, MAX_ENTRIES_PER_PAGE);
     }
 }
 
 /// A search in progress. It holds no page, no lock and no memory beyond its hits.
-pub struct Scan {
-    search: Search,
+pub struct HammingScan {
+    query: Query,
     most_kept: usize,
     kept: usize,
     floor: Option<u64>,
-    /// The phases that are still to come, the next one last; `None` before the first.
-    phases: Option<Vec<(Target, Option<u64>)>>,
-    current: Option<Target>,
+    /// The phases that are still to come, each with its initial floor, the next one last; `None` before the first.
+    phases: Option<Vec<(Phase, Option<u64>)>>,
+    current: Option<Phase>,
     batch: Vec<u64>,
     at: usize,
 }
 
-impl Scan {
+impl HammingScan {
     /// A search that keeps at most `memory` bytes of hits.
-    pub fn new(search: Search, memory: usize) -> Self {
-        let most_kept = (memory / 16).clamp(FIRST_KEPT, MOST_KEPT);
-        Scan { search, most_kept, kept: 0, floor: None, phases: None, current: None, batch: Vec::new(), at: 0 }
+    pub fn new(query: Query, memory: usize) -> Self {
+        let most_kept = (memory / 16).clamp(FIRST_KEPT, MAX_KEPT);
+        HammingScan { query, most_kept, kept: 0, floor: None, phases: None, current: None, batch: Vec::new(), at: 0 }
     }
 
     /// Whether hits are candidates that the caller must recheck: wide hashes found by the first bits of a band.
-    pub fn is_inexact(&self, layout: &Layout) -> bool {
-        !layout.is_exact() && self.search.ball.is_some() && !matches!(self.search.order, Some(Order::By(_)))
+    pub fn needs_recheck(&self, layout: &Layout) -> bool {
+        !layout.is_exact() && self.query.ball.is_some() && !matches!(self.query.order, Some(OrderBy::DistanceFrom(_)))
     }
 
     /// The phases of the search, the first one last; each with its initial floor.
-    fn plan<S: Store>(&self, index: &Index<'_, S>) -> Result<Vec<(Target, Option<u64>)>, Corrupted> {
+    fn plan<S: Store>(&self, index: &Index<'_, S>) -> Result<Vec<(Phase, Option<u64>)>, Corrupted> {
         let layout = index.layout();
         let bits = layout.bits() as u32;
-        let near = |center, radius, order, may_probe| Target::Near { center, radius, order, may_probe };
-        Ok(match (self.search.ball, self.search.order) {
-            (Some((center, radius)), Some(Order::By(row))) => {
+        let near = |center, radius, order, may_probe| Phase::Near { center, radius, order, may_probe };
+        Ok(match (self.query.ball, self.query.order) {
+            (Some((center, radius)), Some(OrderBy::DistanceFrom(row))) => {
                 let order = if row == center { Measure::Distance } else { Measure::From(row) };
                 vec![(near(center, radius.min(bits), order, layout.is_exact()), None)]
             }
             (Some((center, radius)), _) => vec![(near(center, radius.min(bits), Measure::Tid, true), None)],
-            (None, Some(Order::By(row))) => {
-                let ahead = cost::ahead(&Meta::load(index.store())?);
-                let floor = ahead.map(|radius| ((u64::from(radius) + 1) << DISTANCE_SHIFT) - 1);
-                let mut phases = vec![(Target::Nulls, None), (near(row, bits, Measure::Distance, false), floor)];
-                phases.extend(ahead.map(|radius| (near(row, radius, Measure::Distance, true), None)));
+            (None, Some(OrderBy::DistanceFrom(row))) => {
+                let first_radius = cost::first_radius(&Meta::load(index.store())?);
+                let floor = first_radius.map(|radius| ((u64::from(radius) + 1) << DISTANCE_SHIFT) - 1);
+                let mut phases = vec![(Phase::Nulls, None), (near(row, bits, Measure::Distance, false), floor)];
+                phases.extend(first_radius.map(|radius| (near(row, radius, Measure::Distance, true), None)));
                 phases
             }
             (None, order) => {
                 let all = near([0; _], bits, Measure::Tid, false);
-                let nulls = order.map(|_| (Target::Nulls, None));
+                let nulls = order.map(|_| (Phase::Nulls, None));
                 nulls.into_iter().chain([(all, None)]).collect()
             }
         })
@@ -198,7 +198,7 @@ impl Scan {
                 self.at += 1;
                 return Ok(Some(key & ((1 << DISTANCE_SHIFT) - 1)));
             }
-            let Some(target) = self.next_target(index)? else { return Ok(None) };
+            let Some(phase) = self.next_phase(index)? else { return Ok(None) };
             let mut sink = Smallest {
                 floor: self.floor,
                 limit: u64::MAX,
@@ -207,23 +207,23 @@ impl Scan {
                 is_full: false,
             };
             sink.keys.clear();
-            sweep(index, &target, &mut sink)?;
+            sweep(index, &phase, &mut sink)?;
             sink.keys.sort_unstable();
             sink.keys.dedup();
             if sink.is_full {
                 // The last hit is the floor of the next sweep.
                 self.floor = Some(sink.limit);
                 self.kept = self.kept.saturating_mul(GROWTH).min(self.most_kept);
-                self.current = Some(target);
+                self.current = Some(phase);
             }
             self.batch = sink.keys;
             self.at = 0;
         }
     }
 
-    fn next_target<S: Store>(&mut self, index: &Index<'_, S>) -> Result<Option<Target>, Corrupted> {
-        if let Some(target) = self.current.take() {
-            return Ok(Some(target));
+    fn next_phase<S: Store>(&mut self, index: &Index<'_, S>) -> Result<Option<Phase>, Corrupted> {
+        if let Some(phase) = self.current.take() {
+            return Ok(Some(phase));
         }
         let mut phases = match self.phases.take() {
             Some(phases) => phases,
@@ -231,25 +231,25 @@ impl Scan {
         };
         let next = phases.pop();
         self.phases = Some(phases);
-        Ok(next.map(|(target, floor)| {
+        Ok(next.map(|(phase, floor)| {
             self.floor = floor;
-            let few = matches!(target, Target::Near { order: Measure::Distance, may_probe: false, .. });
-            self.kept = if few { FIRST_KEPT } else { self.most_kept };
-            target
+            let keeps_few = matches!(phase, Phase::Near { order: Measure::Distance, may_probe: false, .. });
+            self.kept = if keeps_few { FIRST_KEPT } else { self.most_kept };
+            phase
         }))
     }
 
     /// Passes on all TIDs in batches, unordered, some of them repeatedly.
     pub fn each<S: Store>(&self, index: &Index<'_, S>, each: &mut dyn FnMut(&[u64])) -> Result<(), Corrupted> {
-        let mut sink = Stream { tids: Vec::new(), each };
-        for (target, _) in self.plan(index)?.into_iter().rev() {
-            let target = match target {
-                Target::Near { center, radius, may_probe, .. } => {
-                    Target::Near { center, radius, order: Measure::Tid, may_probe }
+        let mut sink = TidStream { tids: Vec::new(), each };
+        for (phase, _) in self.plan(index)?.into_iter().rev() {
+            let phase = match phase {
+                Phase::Near { center, radius, may_probe, .. } => {
+                    Phase::Near { center, radius, order: Measure::Tid, may_probe }
                 }
-                Target::Nulls => Target::Nulls,
+                Phase::Nulls => Phase::Nulls,
             };
-            sweep(index, &target, &mut sink)?;
+            sweep(index, &phase, &mut sink)?;
         }
         (sink.each)(&sink.tids);
         Ok(())
@@ -257,31 +257,31 @@ impl Scan {
 }
 
 /// Searches the whole index, again if a page has moved: parts that are done and still listed are not repeated.
-fn sweep<S: Store>(index: &Index<'_, S>, target: &Target, sink: &mut impl Sink) -> Result<(), Corrupted> {
+fn sweep<S: Store>(index: &Index<'_, S>, phase: &Phase, sink: &mut impl HitSink) -> Result<(), Corrupted> {
     let mut done = Vec::new();
-    sink.flush(index.store());
+    sink.make_room(index.store());
     loop {
-        let view = View::new(index.store())?;
-        match (Sweep { view: &view, target, hits: Vec::new() }).all(&mut done, sink) {
+        let view = IndexView::new(index.store())?;
+        match (Sweep { view: &view, phase, hits: Vec::new() }).all(&mut done, sink) {
             Ok(()) => return Ok(()),
-            Err(stop) => stop.moved(index.store())?,
+            Err(error) => error.retry_if_moved(index.store())?,
         }
-        index.store().interrupt();
+        index.store().check_for_interrupts();
     }
 }
 
 /// One search of the index by one copy of block 0.
 struct Sweep<'v, 's, S: Store> {
-    view: &'v View<'s, S>,
-    target: &'v Target,
+    view: &'v IndexView<'s, S>,
+    phase: &'v Phase,
     hits: Vec<Hit>,
 }
 
 impl<S: Store> Sweep<'_, '_, S> {
-    fn all(&mut self, done: &mut Vec<u64>, sink: &mut impl Sink) -> Result<(), Stop> {
+    fn all(&mut self, done: &mut Vec<u64>, sink: &mut impl HitSink) -> Result<(), ReadError> {
         // The most volatile part first: it is the most likely to move.
         let meta = &self.view.meta;
-        let wanted = if matches!(self.target, Target::Nulls) { Kind::StagingNulls } else { Kind::Staging };
+        let wanted = if matches!(self.phase, Phase::Nulls) { PageKind::StagingNulls } else { PageKind::Staging };
         for batch in [&meta.staging, &meta.sealed] {
             for page in batch.pages().filter(|(_, kind)| *kind == wanted) {
                 self.staging(page, batch.generation, sink)?;
@@ -296,16 +296,16 @@ impl<S: Store> Sweep<'_, '_, S> {
         Ok(())
     }
 
-    fn staging(&mut self, page: (u32, Kind), generation: u64, sink: &mut impl Sink) -> Result<(), Stop> {
+    fn staging(&mut self, page: (u32, PageKind), generation: u64, sink: &mut impl HitSink) -> Result<(), ReadError> {
         let words = self.view.layout().words();
-        let (target, hits) = (self.target, &mut self.hits);
+        let (phase, hits) = (self.phase, &mut self.hits);
         self.view.staging(page, generation, |entries| {
             let tid = |at: usize| tid_of(entries.tids[entries.len() - 1 - at]);
-            match target {
-                Target::Nulls => (0..entries.len()).for_each(|at| sink.hit(tid(at))),
-                Target::Near { center, radius, order, .. } => {
+            match phase {
+                Phase::Nulls => (0..entries.len()).for_each(|at| sink.hit(tid(at))),
+                Phase::Near { center, radius, order, .. } => {
                     hits.clear();
-                    let radius = reach(*radius, order, sink);
+                    let radius = radius_to_search(*radius, order, sink);
                     Kernels::best().within(&center[..words], entries.words, radius, hits);
                     for hit in hits.iter() {
                         sink.hit(key(order, hit.distance, entries.row(hit.row), tid(hit.row)));
@@ -313,17 +313,17 @@ impl<S: Store> Sweep<'_, '_, S> {
                 }
             }
         })?;
-        sink.flush(self.view.store);
-        self.view.store.interrupt();
+        sink.make_room(self.view.store);
+        self.view.store.check_for_interrupts();
         Ok(())
     }
 
-    fn run(&mut self, run: &RunRef, sink: &mut impl Sink) -> Result<(), Stop> {
+    fn run(&mut self, run: &RunRef, sink: &mut impl HitSink) -> Result<(), ReadError> {
         let layout = *self.view.layout();
         let roots = self.view.roots(run)?;
-        match self.target {
-            Target::Nulls => self.pass(run, layout.null_band(), roots[layout.null_band()], sink),
-            Target::Near { radius, may_probe: true, .. } => match cost::probing(&layout, run.entries, *radius) {
+        match self.phase {
+            Phase::Nulls => self.pass(run, layout.null_band(), roots[layout.null_band()], sink),
+            Phase::Near { radius, may_probe: true, .. } => match cost::probing(&layout, run.entries, *radius) {
                 Some((probes, _)) => {
                     if self.view.store.read_ahead() > 0 {
                         probes.iter().for_each(|probe| self.view.prefetch(roots[probe.band].block));
@@ -332,22 +332,22 @@ impl<S: Store> Sweep<'_, '_, S> {
                 }
                 None => self.pass(run, 0, roots[0], sink),
             },
-            Target::Near { .. } => self.pass(run, 0, roots[0], sink),
+            Phase::Near { .. } => self.pass(run, 0, roots[0], sink),
         }
     }
 
     /// Every entry of a band: of band 0, or of the NULLs.
-    fn pass(&mut self, run: &RunRef, band: usize, root: Root, sink: &mut impl Sink) -> Result<(), Stop> {
+    fn pass(&mut self, run: &RunRef, band: usize, root: Root, sink: &mut impl HitSink) -> Result<(), ReadError> {
         let words = self.view.layout().words();
-        let mut leaves = Leaves::of(root);
+        let mut leaves = LeafWalk::of(root);
         while let Some(block) = leaves.next(self.view, run, band)? {
-            let (target, hits) = (self.target, &mut self.hits);
+            let (phase, hits) = (self.phase, &mut self.hits);
             self.view.leaf(run, band, block, |entries| {
-                match target {
-                    Target::Nulls => entries.tids.iter().for_each(|tid| sink.hit(tid_of(*tid))),
-                    Target::Near { center, radius, order, .. } => {
+                match phase {
+                    Phase::Nulls => entries.tids.iter().for_each(|tid| sink.hit(tid_of(*tid))),
+                    Phase::Near { center, radius, order, .. } => {
                         hits.clear();
-                        let radius = reach(*radius, order, sink);
+                        let radius = radius_to_search(*radius, order, sink);
                         Kernels::best().within(&center[..words], entries.words, radius, hits);
                         for hit in hits.iter() {
                             sink.hit(key(order, hit.distance, entries.row(hit.row), tid_of(entries.tids[hit.row])));
@@ -356,14 +356,14 @@ impl<S: Store> Sweep<'_, '_, S> {
                 }
                 Ok(())
             })?;
-            sink.flush(self.view.store);
-            self.view.store.interrupt();
+            sink.make_room(self.view.store);
+            self.view.store.check_for_interrupts();
         }
         Ok(())
     }
 
-    fn probe(&mut self, run: &RunRef, probe: Probe, root: Root, sink: &mut impl Sink) -> Result<(), Stop> {
-        let Target::Near { center, radius, order, .. } = self.target else { return Ok(()) };
+    fn probe(&mut self, run: &RunRef, probe: Probe, root: Root, sink: &mut impl HitSink) -> Result<(), ReadError> {
+        let Phase::Near { center, radius, order, .. } = self.phase else { return Ok(()) };
         if root.block == Root::NONE {
             return Ok(());
         }
@@ -377,16 +377,16 @@ impl<S: Store> Sweep<'_, '_, S> {
         let words = &kept[..layout.shape(probe.band).words];
         let hits = &mut self.hits;
         let ranges = ranges(self.view.store, first, probe);
-        let mut leaves = Probed::of(root, &ranges);
+        let mut leaves = ProbeWalk::of(root, &ranges);
         while let Some(leaf) = leaves.next(self.view, run, probe.band)? {
-            self.view.stretches(run, probe.band, leaf, &ranges, |entries, found| {
-                near(entries, found, (words, half, probe.is_coded), *radius, hits);
+            self.view.entries_in_ranges(run, probe.band, leaf, &ranges, |entries, found| {
+                hits_among(entries, found, (words, half, probe.is_coded), *radius, hits);
                 for hit in hits.iter() {
                     sink.hit(key(&order, hit.distance, entries.row(hit.row), tid_of(entries.tids[hit.row])));
                 }
             })?;
-            sink.flush(self.view.store);
-            self.view.store.interrupt();
+            sink.make_room(self.view.store);
+            self.view.store.check_for_interrupts();
         }
         Ok(())
     }
@@ -394,7 +394,7 @@ impl<S: Store> Sweep<'_, '_, S> {
 
 /// The radius to search: hits are returned by distance from the centre alone, so those that are too far need not be
 /// found.
-fn reach(radius: u32, order: &Measure, sink: &impl Sink) -> u32 {
+fn radius_to_search(radius: u32, order: &Measure, sink: &impl HitSink) -> u32 {
     if matches!(order, Measure::Distance) { radius.min(sink.radius()) } else { radius }
 }
 
@@ -407,8 +407,8 @@ fn key(order: &Measure, distance: u32, row: &[u64], tid: u64) -> u64 {
     u64::from(distance) << DISTANCE_SHIFT | tid
 }
 
-/// Passes on the entries among `found` within `radius`, by the bits that they keep.
-fn near(
+/// Sets `hits` to the entries among `found` within `radius`, by the bits that they keep.
+fn hits_among(
     entries: Entries<'_>,
     found: Range<usize>,
     (words, half, is_coded): (&[u64], u32, bool),

@@ -7,13 +7,13 @@
 
 use crate::page::Page;
 
-/// The two locks that keep maintenance apart. Scans wait for neither; an insert waits for `Flush` only where the
-/// staging pages are full, and for `Merge` only where the list of runs is.
+/// The two heavyweight locks that keep maintenance apart. Scans wait for neither; an insert waits for `Flush` only
+/// where the staging pages are full, and for `Merge` only where the list of runs is.
 ///
 /// A session that needs both takes `Flush` first. While one is held only pages are locked, a few at a time, and the
 /// relation's extension lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lock {
+pub enum MaintenanceLock {
     /// Held while staging pages become a run or are vacuumed.
     Flush,
     /// Held while runs are merged or vacuumed.
@@ -55,30 +55,30 @@ pub trait Store {
     fn take_free(&self) -> Option<u32>;
 
     /// Records hints that these blocks may be free.
-    fn give_free(&self, blocks: &[u32]);
+    fn record_free(&self, blocks: &[u32]);
 
     /// Runs `work` under a lock that excludes other processes; `None` if it is held elsewhere and `wait` is not set.
     ///
     /// The store releases the lock of a process that unwinds or dies.
-    fn with_lock<R>(&self, lock: Lock, wait: bool, work: impl FnOnce() -> R) -> Option<R>;
+    fn with_lock<R>(&self, lock: MaintenanceLock, wait: bool, work: impl FnOnce() -> R) -> Option<R>;
 
-    /// An xid horizon past every scan that has begun by now.
-    fn stamp(&self) -> u64;
+    /// The xid horizon of what is replaced now: no scan that has begun by now has a later xmin.
+    fn horizon(&self) -> u64;
 
-    /// Whether every scan that had begun at the xid horizon `stamp` has ended. The caller's own scan is excepted: it
-    /// allocates no page during a sweep.
-    fn is_past(&self, stamp: u64) -> bool;
+    /// Whether every scan that had begun when `horizon` was the xid horizon has ended. The caller's own scan is
+    /// excepted: it allocates no page during a sweep.
+    fn older_scans_have_ended(&self, horizon: u64) -> bool;
 
     /// A cancel check, called at least every millisecond of work, with no page locked: unwinds if the work is
     /// cancelled. Not called in flushes and small merges, which take some ten milliseconds and must finish once begun.
-    fn interrupt(&self);
+    fn check_for_interrupts(&self);
 
     /// Unwinds: out of memory.
     fn no_memory(&self) -> !;
 
     /// Called between the pages of vacuum: may sleep.
-    fn pause(&self) {
-        self.interrupt();
+    fn vacuum_delay(&self) {
+        self.check_for_interrupts();
     }
 }
 

@@ -1,8 +1,8 @@
 //! Vacuum: removes the entries of dead rows, and finds free blocks.
 //!
 //! Every copy of every entry is checked, in every band and in staging: one band is never inferred from another, because
-//! a crash may have come in between. Staging pages come first, under the lock that keeps them from becoming a run
-//! meanwhile, then the runs: entries that enter these in between are too young to be dead, or were checked already.
+//! a crash may have come in between. Staging pages come first, under the lock that keeps them from becoming a run,
+//! then the runs: entries that enter these in between are too young to be dead, or were checked already.
 //!
 //! Vacuum sleeps a lot, and a session that must merge may not wait for all of it: the lock of the runs is held for some
 //! pages at a time. A run that is merged in between is not listed any more; the new run is checked in its place.
@@ -11,16 +11,16 @@ use crate::entries::{Entries, LeafBuffer, append, tid_of};
 use crate::error::{Corrupted, Damage};
 use crate::index::Index;
 use crate::meta::{Meta, RunRef};
-use crate::page::{Kind, Page, Trailer};
-use crate::store::{Lock, Store};
-use crate::view::{Leaves, Stop, View};
+use crate::page::{Page, PageKind, Trailer};
+use crate::store::{MaintenanceLock, Store};
+use crate::view::{IndexView, LeafWalk, ReadError};
 
 /// Staging pages from which vacuum makes a run: fewer cost a search less than a run does.
-const WORTH_A_RUN: usize = 8;
+const MIN_FLUSH_PAGES: usize = 8;
 /// Leaves that are checked per acquisition of the lock of the runs.
-const LEAVES_AT_ONCE: usize = 16;
+const LEAVES_PER_LOCK: usize = 16;
 /// Blocks per batch of hints.
-const HINTS: usize = 4096;
+const HINTS_PER_BATCH: usize = 4096;
 
 /// The effect of vacuum on the entries, equal in each band except after a crash.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,18 +44,18 @@ pub struct CleanedUp {
 
 /// The progress of vacuum over the runs.
 #[derive(Default)]
-struct Runs {
+struct VacuumProgress {
     /// The runs of the last list that was read; none before the first.
     known: Option<Vec<u64>>,
     /// The runs that may still have dead entries.
     left: Vec<u64>,
-    pass: Option<Pass>,
+    current: Option<RunVacuum>,
 }
 
-impl Runs {
+impl VacuumProgress {
     /// If a remaining run is not listed any more, new runs may hold its entries; otherwise new runs came from staging
     /// pages that were vacuumed, and from runs that are done.
-    fn look_at(&mut self, meta: &Meta) {
+    fn update(&mut self, meta: &Meta) {
         let listed: Vec<u64> = meta.runs.iter().map(|run| run.generation).collect();
         let is_first = self.known.is_none();
         let known = self.known.take().unwrap_or_default();
@@ -69,11 +69,11 @@ impl Runs {
 
 /// A run that is being vacuumed.
 #[derive(Default)]
-struct Pass {
+struct RunVacuum {
     generation: u64,
     band: usize,
     /// The leaves of the band; none before the first band.
-    leaves: Option<Leaves>,
+    leaves: Option<LeafWalk>,
     /// Entries of the band so far.
     kept: u64,
     /// Entries of the bands before.
@@ -86,10 +86,10 @@ impl<S: Store> Index<'_, S> {
     pub fn vacuum(&self, is_dead: &mut dyn FnMut(u64) -> bool) -> Result<Vacuumed, Corrupted> {
         let mut done = Vacuumed::default();
         let store = self.store();
-        store.with_lock(Lock::Flush, true, || self.vacuum_staging(is_dead, &mut done)).unwrap_or(Ok(()))?;
-        let mut runs = Runs::default();
+        store.with_lock(MaintenanceLock::Flush, true, || self.vacuum_staging(is_dead, &mut done)).unwrap_or(Ok(()))?;
+        let mut progress = VacuumProgress::default();
         while store
-            .with_lock(Lock::Merge, true, || self.vacuum_part(&mut runs, is_dead, &mut done))
+            .with_lock(MaintenanceLock::Merge, true, || self.vacuum_part(&mut progress, is_dead, &mut done))
             .unwrap_or(Ok(false))?
         {}
         done.kept += Meta::load(store)?.runs.iter().map(|run| run.entries + run.nulls).sum::<u64>();
@@ -97,14 +97,14 @@ impl<S: Store> Index<'_, S> {
     }
 
     fn vacuum_staging(&self, is_dead: &mut dyn FnMut(u64) -> bool, done: &mut Vacuumed) -> Result<(), Corrupted> {
-        let view = View::new(self.store())?;
+        let view = IndexView::new(self.store())?;
         let words = self.layout().words();
         for batch in [&view.meta.staging, &view.meta.sealed] {
             for (block, kind) in batch.pages() {
                 let tids = view.staging((block, kind), batch.generation, |entries| {
                     entries.tids.iter().rev().map(|tid| tid_of(*tid)).collect::<Vec<_>>()
                 });
-                let dead = dead_among(&tids.map_err(Stop::settled)?, is_dead, done);
+                let dead = dead_among(&tids.map_err(ReadError::into_corrupted)?, is_dead, done);
                 if dead.contains(&true) {
                     // Entries added since follow those that were checked. Block 0 is rewritten unchanged: running
                     // searches detect by it that rows which they have found may be gone; of runs it has what is left.
@@ -120,7 +120,7 @@ impl<S: Store> Index<'_, S> {
                         Ok(())
                     })?;
                 }
-                self.store().pause();
+                self.store().vacuum_delay();
             }
         }
         Ok(())
@@ -129,45 +129,45 @@ impl<S: Store> Index<'_, S> {
     /// Continues with the runs; false when all are done.
     fn vacuum_part(
         &self,
-        runs: &mut Runs,
+        progress: &mut VacuumProgress,
         is_dead: &mut dyn FnMut(u64) -> bool,
         done: &mut Vacuumed,
     ) -> Result<bool, Corrupted> {
-        let view = View::new(self.store())?;
-        runs.look_at(&view.meta);
+        let view = IndexView::new(self.store())?;
+        progress.update(&view.meta);
         let listed = |wanted: u64| view.meta.runs.iter().find(|run| run.generation == wanted);
-        let pass = runs.pass.take().and_then(|pass| Some((listed(pass.generation)?, pass)));
-        let first = || Some((listed(*runs.left.first()?)?, Pass::default()));
-        let Some((run, mut pass)) = pass.or_else(first) else { return Ok(false) };
-        pass.generation = run.generation;
+        let current = progress.current.take().and_then(|current| Some((listed(current.generation)?, current)));
+        let first = || Some((listed(*progress.left.first()?)?, RunVacuum::default()));
+        let Some((run, mut current)) = current.or_else(first) else { return Ok(false) };
+        current.generation = run.generation;
         let bands = self.layout().bands() + 1;
-        for _ in 0..LEAVES_AT_ONCE {
-            if pass.band == bands {
+        for _ in 0..LEAVES_PER_LOCK {
+            if current.band == bands {
                 break;
             }
-            done.removed += self.vacuum_leaf(&view, run, &mut pass, is_dead).map_err(Stop::settled)?;
+            done.removed += self.vacuum_leaf(&view, run, &mut current, is_dead).map_err(ReadError::into_corrupted)?;
         }
-        if pass.band < bands {
-            runs.pass = Some(pass);
+        if current.band < bands {
+            progress.current = Some(current);
             return Ok(true);
         }
-        runs.left.retain(|generation| *generation != run.generation);
-        self.relist(run, &pass)?;
+        progress.left.retain(|generation| *generation != run.generation);
+        self.update_counts(run, &current)?;
         Ok(true)
     }
 
     /// Records how many entries a run has left.
-    fn relist(&self, run: &RunRef, pass: &Pass) -> Result<(), Corrupted> {
+    fn update_counts(&self, run: &RunRef, vacuumed: &RunVacuum) -> Result<(), Corrupted> {
         let store = self.store();
-        if (pass.entries, pass.nulls) == (run.entries, run.nulls) {
+        if (vacuumed.entries, vacuumed.nulls) == (run.entries, run.nulls) {
             return Ok(());
         }
         Meta::update(store, |meta| {
             let listed = meta.runs.iter_mut().find(|listed| listed.generation == run.generation)?;
-            (listed.entries, listed.nulls) = (pass.entries, pass.nulls);
-            if pass.entries + pass.nulls == 0 {
+            (listed.entries, listed.nulls) = (vacuumed.entries, vacuumed.nulls);
+            if vacuumed.entries + vacuumed.nulls == 0 {
                 meta.runs.retain(|listed| listed.generation != run.generation);
-                meta.retire(run.generation, store.stamp(), store);
+                meta.add_replaced(run.generation, store.horizon(), store);
             }
             meta.list(None);
             meta.changes += 1;
@@ -179,26 +179,26 @@ impl<S: Store> Index<'_, S> {
     /// Vacuums the next leaf of a run, or ends its band. Returns how many rows were removed, counted in one band.
     fn vacuum_leaf(
         &self,
-        view: &View<'_, S>,
+        view: &IndexView<'_, S>,
         run: &RunRef,
-        pass: &mut Pass,
+        current: &mut RunVacuum,
         is_dead: &mut dyn FnMut(u64) -> bool,
-    ) -> Result<u64, Stop> {
-        let band = pass.band;
+    ) -> Result<u64, ReadError> {
+        let band = current.band;
         let is_null = band == self.layout().null_band();
-        let leaves = match &mut pass.leaves {
+        let leaves = match &mut current.leaves {
             Some(leaves) => leaves,
-            none => none.insert(Leaves::of(view.roots(run)?[band])),
+            none => none.insert(LeafWalk::of(view.roots(run)?[band])),
         };
         let Some(block) = leaves.next(view, run, band)? else {
             // After a crash during vacuum some bands may have more entries than others.
-            let kept = std::mem::take(&mut pass.kept);
+            let kept = std::mem::take(&mut current.kept);
             if is_null {
-                pass.nulls = kept
+                current.nulls = kept
             } else {
-                pass.entries = pass.entries.max(kept)
+                current.entries = current.entries.max(kept)
             }
-            (pass.band, pass.leaves) = (band + 1, None);
+            (current.band, current.leaves) = (band + 1, None);
             return Ok(0);
         };
         let shape = self.layout().shape(band);
@@ -217,8 +217,8 @@ impl<S: Store> Index<'_, S> {
                 Ok(())
             })?;
         }
-        self.store().pause();
-        pass.kept += counted.kept;
+        self.store().vacuum_delay();
+        current.kept += counted.kept;
         Ok(if band == 0 || is_null { counted.removed } else { 0 })
     }
 
@@ -253,22 +253,22 @@ impl<S: Store> Index<'_, S> {
         let store = self.store();
         self.forget_unfinished()?;
         // First of all: after a crash the hints are lost, and the writes below would extend the file.
-        let mut free = self.find_free()?;
-        let mut is_written = Meta::load(store)?.staging_pages() >= WORTH_A_RUN && self.flush(true)?;
+        let mut free = self.record_free_blocks()?;
+        let mut is_written = Meta::load(store)?.staging_pages() >= MIN_FLUSH_PAGES && self.flush(true)?;
         while self.merge(u64::MAX, true)? {
             is_written = true;
         }
         if is_written {
-            free = self.find_free()?;
+            free = self.record_free_blocks()?;
         }
-        let view = View::new(store)?;
-        let staged = self.staged(&view)?;
+        let view = IndexView::new(store)?;
+        let staging = self.count_staging(&view)?;
         let nulls: u64 = view.meta.runs.iter().map(|run| run.nulls).sum();
-        Ok(CleanedUp { pages: store.blocks(), free, entries: view.meta.entries() + nulls + staged.0 + staged.1 })
+        Ok(CleanedUp { pages: store.blocks(), free, entries: view.meta.entries() + nulls + staging.0 + staging.1 })
     }
 
     /// Records a hint for every free block. Returns how many there are.
-    fn find_free(&self) -> Result<u32, Corrupted> {
+    fn record_free_blocks(&self) -> Result<u32, Corrupted> {
         let store = self.store();
         let meta = Meta::load(store)?;
         let (mut free, mut hints) = (0, Vec::new());
@@ -277,13 +277,13 @@ impl<S: Store> Index<'_, S> {
                 free += 1;
                 hints.push(block);
             }
-            if hints.len() == HINTS {
-                store.give_free(&hints);
+            if hints.len() == HINTS_PER_BATCH {
+                store.record_free(&hints);
                 hints.clear();
             }
-            store.pause();
+            store.vacuum_delay();
         }
-        store.give_free(&hints);
+        store.record_free(&hints);
         Ok(free)
     }
 
@@ -300,23 +300,23 @@ impl<S: Store> Index<'_, S> {
             });
             forgotten.unwrap_or(Ok(None))
         };
-        forget(Lock::Flush, |meta| &mut meta.flushing)?;
-        forget(Lock::Merge, |meta| &mut meta.merging)?;
-        forget(Lock::Merge, |meta| &mut meta.merging_meanwhile)?;
+        forget(MaintenanceLock::Flush, |meta| &mut meta.flushing)?;
+        forget(MaintenanceLock::Merge, |meta| &mut meta.merging)?;
+        forget(MaintenanceLock::Merge, |meta| &mut meta.merging_nested)?;
         Ok(())
     }
 
-    /// Hashes and NULLs in staging. Pages that become a run meanwhile are left out.
-    pub(crate) fn staged(&self, view: &View<'_, S>) -> Result<(u64, u64), Corrupted> {
+    /// Hashes and NULLs in staging. Pages that have become a run since `view` are left out.
+    pub(crate) fn count_staging(&self, view: &IndexView<'_, S>) -> Result<(u64, u64), Corrupted> {
         let (mut hashes, mut nulls) = (0, 0);
         for batch in [&view.meta.staging, &view.meta.sealed] {
             for (block, kind) in batch.pages() {
                 let count = match view.staging((block, kind), batch.generation, |entries| entries.len() as u64) {
                     Ok(count) => count,
-                    Err(Stop::Moved { .. }) => 0,
-                    Err(Stop::Corrupted(corrupted)) => return Err(corrupted),
+                    Err(ReadError::Moved { .. }) => 0,
+                    Err(ReadError::Corrupted(corrupted)) => return Err(corrupted),
                 };
-                if kind == Kind::StagingNulls { nulls += count } else { hashes += count }
+                if kind == PageKind::StagingNulls { nulls += count } else { hashes += count }
             }
         }
         Ok((hashes, nulls))

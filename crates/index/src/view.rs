@@ -8,50 +8,50 @@ use crate::entries::{Children, Entries, FENCE_CAPACITY};
 use crate::error::{Corrupted, Damage};
 use crate::layout::Layout;
 use crate::meta::{Meta, RunRef};
-use crate::page::{Kind, Page, Trailer};
+use crate::page::{Page, PageKind, Trailer};
 use crate::run::{Root, read_roots};
 use crate::store::{Store, reserve};
 use std::ops::Range;
 
-/// Why a walk ended early.
+/// Why a page was not read as expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum ReadError {
     /// The page at this block no longer belongs to the expected generation.
     Moved { block: u32, generation: u64 },
     /// A page is corrupted.
     Corrupted(Corrupted),
 }
 
-impl From<Corrupted> for Stop {
+impl From<Corrupted> for ReadError {
     fn from(corrupted: Corrupted) -> Self {
-        Stop::Corrupted(corrupted)
+        ReadError::Corrupted(corrupted)
     }
 }
 
-impl Stop {
+impl ReadError {
     /// For callers that hold the lock of the runs, where nothing can have moved.
-    pub(crate) fn settled(self) -> Corrupted {
+    pub(crate) fn into_corrupted(self) -> Corrupted {
         match self {
-            Stop::Moved { block, .. } => Corrupted::new(block, Damage::Owner),
-            Stop::Corrupted(corrupted) => corrupted,
+            ReadError::Moved { block, .. } => Corrupted::new(block, Damage::Owner),
+            ReadError::Corrupted(corrupted) => corrupted,
         }
     }
 
-    /// For callers without locks: whether the page has moved, and the walk must restart. The pages of a listed
+    /// For callers without locks: success if the page has moved, and the walk must restart. The pages of a listed
     /// generation have not moved, because they are in place from before it is listed until after it no longer is.
-    pub(crate) fn moved(self, store: &impl Store) -> Result<(), Corrupted> {
+    pub(crate) fn retry_if_moved(self, store: &impl Store) -> Result<(), Corrupted> {
         match self {
-            Stop::Moved { generation, .. } if !Meta::load(store)?.is_listed(generation) => Ok(()),
-            stop => Err(stop.settled()),
+            ReadError::Moved { generation, .. } if !Meta::load(store)?.is_listed(generation) => Ok(()),
+            error => Err(error.into_corrupted()),
         }
     }
 }
 
 /// What a page is expected to be.
 #[derive(Clone, Copy)]
-pub(crate) struct Promise {
+pub(crate) struct ExpectedPage {
     pub(crate) generation: u64,
-    pub(crate) kind: Kind,
+    pub(crate) kind: PageKind,
     pub(crate) band: u8,
     pub(crate) level: u8,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Promise {
 pub(crate) type KeyRange = (u64, u64);
 
 /// Block 0 and the length of the file, at one moment.
-pub(crate) struct View<'s, S: Store> {
+pub(crate) struct IndexView<'s, S: Store> {
     pub(crate) store: &'s S,
     pub(crate) meta: Meta,
     blocks: u32,
@@ -68,20 +68,20 @@ pub(crate) struct View<'s, S: Store> {
     with_all_checksums: bool,
 }
 
-impl<'s, S: Store> View<'s, S> {
-    /// Leaves the checksums of pages that the store knows to be right.
+impl<'s, S: Store> IndexView<'s, S> {
+    /// Skips the checksums that the store knows to be right.
     pub(crate) fn new(store: &'s S) -> Result<Self, Corrupted> {
-        View::of(store, Meta::load(store)?, false)
+        IndexView::of(store, Meta::load(store)?, false)
     }
 
     /// Verifies the checksum of every page, block 0 included, whatever the store knows of it.
     pub(crate) fn verifying(store: &'s S) -> Result<Self, Corrupted> {
-        View::of(store, Meta::load_verifying(store)?, true)
+        IndexView::of(store, Meta::load_verifying(store)?, true)
     }
 
     fn of(store: &'s S, meta: Meta, with_all_checksums: bool) -> Result<Self, Corrupted> {
         // Every block that this copy of block 0 leads to exists by now.
-        Ok(View { store, meta, blocks: store.blocks(), with_all_checksums })
+        Ok(IndexView { store, meta, blocks: store.blocks(), with_all_checksums })
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -90,7 +90,7 @@ impl<'s, S: Store> View<'s, S> {
 
     /// Checks that an expected block is within the file.
     pub(crate) fn exists(&self, block: u32) -> Result<(), Corrupted> {
-        if block < self.blocks { Ok(()) } else { Err(Corrupted::new(block, Damage::Past)) }
+        if block < self.blocks { Ok(()) } else { Err(Corrupted::new(block, Damage::PastEnd)) }
     }
 
     /// Prefetches a page, if it exists.
@@ -104,16 +104,16 @@ impl<'s, S: Store> View<'s, S> {
     pub(crate) fn page<R>(
         &self,
         block: u32,
-        promise: Promise,
+        expected: ExpectedPage,
         look: impl FnOnce(&Page, Trailer) -> Result<R, Corrupted>,
-    ) -> Result<R, Stop> {
+    ) -> Result<R, ReadError> {
         self.exists(block)?;
         self.store.read_verified(block, |page, is_verified| {
             let trailer = page.examine(block, self.with_all_checksums || !is_verified)?;
-            if trailer.generation != promise.generation {
-                return Err(Stop::Moved { block, generation: promise.generation });
+            if trailer.generation != expected.generation {
+                return Err(ReadError::Moved { block, generation: expected.generation });
             }
-            if (trailer.kind, trailer.band, trailer.level) != (promise.kind, promise.band, promise.level) {
+            if (trailer.kind, trailer.band, trailer.level) != (expected.kind, expected.band, expected.level) {
                 return Err(Corrupted::new(block, Damage::Unexpected).into());
             }
             Ok(look(page, trailer)?)
@@ -123,25 +123,25 @@ impl<'s, S: Store> View<'s, S> {
     /// The entries of a staging page.
     pub(crate) fn staging<R>(
         &self,
-        (block, kind): (u32, Kind),
+        (block, kind): (u32, PageKind),
         generation: u64,
         look: impl FnOnce(Entries<'_>) -> R,
-    ) -> Result<R, Stop> {
-        let promise = Promise { generation, kind, band: 0, level: 0 };
+    ) -> Result<R, ReadError> {
+        let expected = ExpectedPage { generation, kind, band: 0, level: 0 };
         let words = self.layout().words();
-        self.page(block, promise, |page, trailer| Ok(look(Entries::staging(page, block, trailer, words)?)))
+        self.page(block, expected, |page, trailer| Ok(look(Entries::staging(page, block, trailer, words)?)))
     }
 
     /// The roots of a run.
-    pub(crate) fn roots(&self, run: &RunRef) -> Result<Vec<Root>, Stop> {
-        let promise = Promise { generation: run.generation, kind: Kind::Run, band: 0, level: 0 };
-        self.page(run.block, promise, |page, trailer| read_roots(page, run.block, trailer.count, self.layout()))
+    pub(crate) fn roots(&self, run: &RunRef) -> Result<Vec<Root>, ReadError> {
+        let expected = ExpectedPage { generation: run.generation, kind: PageKind::Run, band: 0, level: 0 };
+        self.page(run.block, expected, |page, trailer| read_roots(page, run.block, trailer.count, self.layout()))
     }
 
     /// The expectation for a page of a tree.
-    fn promise(run: &RunRef, band: usize, level: u8) -> Promise {
-        let kind = if level == 0 { Kind::Leaf } else { Kind::Fence };
-        Promise { generation: run.generation, kind, band: band as u8, level }
+    fn expected(run: &RunRef, band: usize, level: u8) -> ExpectedPage {
+        let kind = if level == 0 { PageKind::Leaf } else { PageKind::Fence };
+        ExpectedPage { generation: run.generation, kind, band: band as u8, level }
     }
 
     /// Reads a leaf.
@@ -151,9 +151,11 @@ impl<'s, S: Store> View<'s, S> {
         band: usize,
         block: u32,
         look: impl FnOnce(Entries<'_>) -> Result<R, Corrupted>,
-    ) -> Result<R, Stop> {
+    ) -> Result<R, ReadError> {
         let shape = self.layout().shape(band);
-        self.page(block, Self::promise(run, band, 0), |page, trailer| look(Entries::leaf(page, block, trailer, shape)?))
+        self.page(block, Self::expected(run, band, 0), |page, trailer| {
+            look(Entries::leaf(page, block, trailer, shape)?)
+        })
     }
 
     /// Reads a fence.
@@ -164,19 +166,21 @@ impl<'s, S: Store> View<'s, S> {
         level: u8,
         block: u32,
         look: impl FnOnce(Children<'_>) -> R,
-    ) -> Result<R, Stop> {
-        self.page(block, Self::promise(run, band, level), |page, trailer| Ok(look(Children::of(page, block, trailer)?)))
+    ) -> Result<R, ReadError> {
+        self.page(block, Self::expected(run, band, level), |page, trailer| {
+            Ok(look(Children::of(page, block, trailer)?))
+        })
     }
 
-    /// Passes on every range of entries of a leaf whose keys are in one of the ranges that led to it.
-    pub(crate) fn stretches(
+    /// Passes on the entries of a leaf whose keys are in one of the ranges that led to it, range by range.
+    pub(crate) fn entries_in_ranges(
         &self,
         run: &RunRef,
         band: usize,
         (block, part): (u32, Range<usize>),
         ranges: &[KeyRange],
         mut look: impl FnMut(Entries<'_>, Range<usize>),
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReadError> {
         self.leaf(run, band, block, |entries| {
             let mut from = 0;
             for (first, last) in &ranges[part] {
@@ -196,40 +200,40 @@ impl<'s, S: Store> View<'s, S> {
 }
 
 /// The most pages that are prefetched between two reads: each may take a while if the disk's queue is full.
-const AT_ONCE: usize = 32;
+const MAX_PREFETCHED_AT_ONCE: usize = 32;
 
 /// The leaves of a band that ranges of keys lead to, in order.
 ///
 /// Each page that leads to any of them is read once, and level by level: so the next reads are known long in advance.
-pub(crate) struct Probed<'r> {
+pub(crate) struct ProbeWalk<'r> {
     /// Ascending and disjoint.
     ranges: &'r [KeyRange],
     level: u8,
     /// The pages of the current level, each with the ranges that lead there.
     pages: Vec<(u32, Range<usize>)>,
     /// How many of them were returned, and how many were prefetched.
-    given: usize,
-    told: usize,
+    returned: usize,
+    prefetched: usize,
 }
 
-impl<'r> Probed<'r> {
+impl<'r> ProbeWalk<'r> {
     pub(crate) fn of(root: Root, ranges: &'r [KeyRange]) -> Self {
-        Probed { ranges, level: root.level, pages: vec![(root.block, 0..ranges.len())], given: 0, told: 1 }
+        ProbeWalk { ranges, level: root.level, pages: vec![(root.block, 0..ranges.len())], returned: 0, prefetched: 1 }
     }
 
     /// The next leaf, and the ranges that lead there.
     pub(crate) fn next<S: Store>(
         &mut self,
-        view: &View<'_, S>,
+        view: &IndexView<'_, S>,
         run: &RunRef,
         band: usize,
-    ) -> Result<Option<(u32, Range<usize>)>, Stop> {
+    ) -> Result<Option<(u32, Range<usize>)>, ReadError> {
         while self.level > 0 {
             let mut below = Vec::new();
-            while let Some((block, part)) = self.give(view) {
+            while let Some((block, part)) = self.next_page(view) {
                 reserve(view.store, &mut below, FENCE_CAPACITY);
                 view.fence(run, band, self.level, block, |children| {
-                    lead(children, &self.ranges[part.clone()], |block, inner| {
+                    children_in_ranges(children, &self.ranges[part.clone()], |block, inner| {
                         below.push((block, part.start + inner.start..part.start + inner.end));
                     });
                 })?;
@@ -237,22 +241,24 @@ impl<'r> Probed<'r> {
                 if below.len() > view.blocks as usize {
                     return Err(Corrupted::new(block, Damage::Order).into());
                 }
-                view.store.interrupt();
+                view.store.check_for_interrupts();
             }
-            (self.level, self.pages, self.given, self.told) = (self.level - 1, below, 0, 0);
+            (self.level, self.pages, self.returned, self.prefetched) = (self.level - 1, below, 0, 0);
         }
-        Ok(self.give(view))
+        Ok(self.next_page(view))
     }
 
     /// The next page of the level; prefetches the ones after it.
-    fn give<S: Store>(&mut self, view: &View<'_, S>) -> Option<(u32, Range<usize>)> {
-        let next = self.pages.get(self.given)?.clone();
-        self.given += 1;
-        self.told = self.told.max(self.given);
-        let ahead = (self.given + view.store.read_ahead()).min(self.told + AT_ONCE).min(self.pages.len());
-        while self.told < ahead {
-            view.prefetch(self.pages[self.told].0);
-            self.told += 1;
+    fn next_page<S: Store>(&mut self, view: &IndexView<'_, S>) -> Option<(u32, Range<usize>)> {
+        let next = self.pages.get(self.returned)?.clone();
+        self.returned += 1;
+        self.prefetched = self.prefetched.max(self.returned);
+        let ahead = (self.returned + view.store.read_ahead())
+            .min(self.prefetched + MAX_PREFETCHED_AT_ONCE)
+            .min(self.pages.len());
+        while self.prefetched < ahead {
+            view.prefetch(self.pages[self.prefetched].0);
+            self.prefetched += 1;
         }
         Some(next)
     }
@@ -261,7 +267,7 @@ impl<'r> Probed<'r> {
 /// Which children of a fence lead to keys in `ranges`: their blocks, with the ranges that each leads to.
 ///
 /// A child holds keys from its own first key to the next child's, inclusive, because equal keys may continue.
-fn lead(children: Children<'_>, ranges: &[KeyRange], mut child: impl FnMut(u32, Range<usize>)) {
+fn children_in_ranges(children: Children<'_>, ranges: &[KeyRange], mut child: impl FnMut(u32, Range<usize>)) {
     let (keys, count) = (children.keys, children.keys.len());
     let mut start = 0;
     let mut at = 0;
@@ -287,23 +293,23 @@ fn lead(children: Children<'_>, ranges: &[KeyRange], mut child: impl FnMut(u32, 
 }
 
 /// The blocks of the leaves of a band, in order.
-pub(crate) struct Leaves {
+pub(crate) struct LeafWalk {
     /// Per level, the blocks still to be visited, the next one last.
     waiting: Vec<(u32, u8)>,
 }
 
-impl Leaves {
+impl LeafWalk {
     pub(crate) fn of(root: Root) -> Self {
-        Leaves { waiting: if root.block == Root::NONE { Vec::new() } else { vec![(root.block, root.level)] } }
+        LeafWalk { waiting: if root.block == Root::NONE { Vec::new() } else { vec![(root.block, root.level)] } }
     }
 
     /// The next one.
     pub(crate) fn next<S: Store>(
         &mut self,
-        view: &View<'_, S>,
+        view: &IndexView<'_, S>,
         run: &RunRef,
         band: usize,
-    ) -> Result<Option<u32>, Stop> {
+    ) -> Result<Option<u32>, ReadError> {
         while let Some((block, level)) = self.waiting.pop() {
             if level == 0 {
                 return Ok(Some(block));

@@ -4,8 +4,10 @@
 mod memory;
 
 use lumina_index::meta::Meta;
-use lumina_index::page::{BODY, BODY_END, HEADER, Kind};
-use lumina_index::{Builder, Corrupted, Damage, Index, Layout, MemorySpool, Order, Page, Scan, Search, Store, Tails};
+use lumina_index::page::{BODY, BODY_END, HEADER, PageKind};
+use lumina_index::{
+    Corrupted, Damage, HammingScan, Index, IndexBuilder, Layout, MemorySpool, OrderBy, Page, Query, Store, Tails,
+};
 use memory::rows::{Random, Table, distance, hash, row, value};
 use memory::{Memory, Operation};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -29,7 +31,7 @@ impl Sound {
             table.insert(tid, value.clone());
             (row(&layout, &value), tid)
         };
-        let mut builder = Builder::new(&store, layout, 1 << 20, MemorySpool::default()).unwrap();
+        let mut builder = IndexBuilder::new(&store, layout, 1 << 20, MemorySpool::default()).unwrap();
         for _ in 0..1500 {
             let (row, tid) = fresh(&mut table);
             builder.add(row.as_ref(), tid);
@@ -87,14 +89,14 @@ impl Sound {
     /// Searches. The result is right, or an error names a block.
     fn search(&self, store: &Memory, query: &[u8], kind: u64, radius: u32, table: &Table) -> Result<(), Corrupted> {
         let index = Index::with_layout(store, self.layout);
-        let center = self.layout.row(query).unwrap();
+        let center = self.layout.pack(query).unwrap();
         let search = match kind {
-            0 => Search { ball: Some((center, radius)), order: None },
-            1 => Search { ball: Some((center, radius)), order: Some(Order::By(center)) },
-            2 => Search { ball: None, order: Some(Order::Nothing) },
-            _ => Search { ball: None, order: Some(Order::By(center)) },
+            0 => Query { ball: Some((center, radius)), order: None },
+            1 => Query { ball: Some((center, radius)), order: Some(OrderBy::DistanceFrom(center)) },
+            2 => Query { ball: None, order: Some(OrderBy::Null) },
+            _ => Query { ball: None, order: Some(OrderBy::DistanceFrom(center)) },
         };
-        let mut scan = Scan::new(search, 0);
+        let mut scan = HammingScan::new(search, 0);
         let mut found = Vec::new();
         while let Some(tid) = scan.next(&index)? {
             found.push(tid);
@@ -292,11 +294,11 @@ fn a_store_that_looks_itself() {
         let mut store = sound.damaged(|store| store.damage(0, |page| page.bytes_mut()[BODY_END + 8] ^= 1));
         store.is_verified = true;
         let index = Index::with_layout(&store, sound.layout);
-        assert_eq!(index.check(&mut |_| ()), Err(Corrupted { block: 0, damage: Damage::Sum }));
+        assert_eq!(index.check(&mut |_| ()), Err(Corrupted { block: 0, damage: Damage::Checksum }));
         for block in (1..sound.store.blocks()).filter(|block| sound.is_live(*block)) {
             let mut store = sound.damaged(|store| store.damage(block, |page| page.bytes_mut()[BODY_END + 8] ^= 1));
             store.is_verified = true;
-            let wrong = Corrupted { block, damage: Damage::Sum };
+            let wrong = Corrupted { block, damage: Damage::Checksum };
             let index = Index::with_layout(&store, sound.layout);
             assert_eq!(index.check(&mut |_| ()), Err(wrong));
             let query = hash(sound.layout.bits() / 8, u64::from(block));
@@ -305,7 +307,7 @@ fn a_store_that_looks_itself() {
             }
             assert_eq!(index.compact(), Err(wrong), "what is written anew would hide it");
             let kind = sound.store.page(block).check(block).unwrap().kind;
-            let is_changed = matches!(kind, Kind::Leaf | Kind::Staging | Kind::StagingNulls);
+            let is_changed = matches!(kind, PageKind::Leaf | PageKind::Staging | PageKind::StagingNulls);
             assert!(!is_changed || index.vacuum(&mut |_| true) == Err(wrong), "block {block}");
         }
     }
@@ -343,8 +345,8 @@ fn a_lost_write_under_load() {
             let found = index.check(&mut |_| ()).unwrap_err();
             assert_eq!(found, Corrupted { block, damage: Damage::Owner });
             let query = hash(sound.layout.bits() / 8, random.next());
-            let order = Some(Order::By(sound.layout.row(&query).unwrap()));
-            let mut scan = Scan::new(Search { ball: None, order }, 1 << 20);
+            let order = Some(OrderBy::DistanceFrom(sound.layout.pack(&query).unwrap()));
+            let mut scan = HammingScan::new(Query { ball: None, order }, 1 << 20);
             let found = std::iter::from_fn(|| scan.next(&index).transpose()).find_map(Result::err);
             assert!(found.is_none_or(|found| found == Corrupted { block, damage: Damage::Owner }));
         }
@@ -382,8 +384,8 @@ fn forged_pages() {
             }
             // References to other pages: past the end, in a loop, to pages of another kind.
             let places: Vec<usize> = match trailer.kind {
-                Kind::Fence => vec![HEADER + trailer.count * 8, HEADER + trailer.count * 12 - 4],
-                Kind::Run => (0..trailer.count).map(|band| HEADER + band * 12).collect(),
+                PageKind::Fence => vec![HEADER + trailer.count * 8, HEADER + trailer.count * 12 - 4],
+                PageKind::Run => (0..trailer.count).map(|band| HEADER + band * 12).collect(),
                 _ => Vec::new(),
             };
             for at in places {
@@ -394,7 +396,7 @@ fn forged_pages() {
                 }
             }
             // Fences that are consistent, but not with the pages below them: children swapped, a first key too low.
-            if trailer.kind == Kind::Fence && usize::from(trailer.band) < sound.layout.bands() {
+            if trailer.kind == PageKind::Fence && usize::from(trailer.band) < sound.layout.bands() {
                 let blocks_at = HEADER + trailer.count * 8;
                 let swap = |page: &mut Page| page.bytes_mut()[blocks_at..blocks_at + 8].rotate_left(4);
                 let lower = |page: &mut Page| page.bytes_mut().copy_within(HEADER..HEADER + 8, HEADER + 8);
@@ -411,10 +413,12 @@ fn forged_pages() {
             }
             // Damage that only the check can detect: another key, or another number of leaves.
             let place = match trailer.kind {
-                Kind::Fence | Kind::Leaf if trailer.count > 1 && sound.store.page(block).bytes()[HEADER + 8] < 0xff => {
+                PageKind::Fence | PageKind::Leaf
+                    if trailer.count > 1 && sound.store.page(block).bytes()[HEADER + 8] < 0xff =>
+                {
                     HEADER
                 }
-                Kind::Run => HEADER + 8,
+                PageKind::Run => HEADER + 8,
                 _ => continue,
             };
             if usize::from(trailer.band) < sound.layout.bands() {
@@ -431,11 +435,11 @@ fn forged_pages() {
 #[test]
 fn a_forged_fence_of_one_leaf() {
     let (store, layout) = (Memory::default(), Layout::new(64, Some(1)).unwrap());
-    let one = layout.row(&[7; 8]).unwrap();
-    let mut builder = Builder::new(&store, layout, 1 << 20, MemorySpool::default()).unwrap();
+    let one = layout.pack(&[7; 8]).unwrap();
+    let mut builder = IndexBuilder::new(&store, layout, 1 << 20, MemorySpool::default()).unwrap();
     (0..1500).for_each(|tid| builder.add(Some(&one), tid));
     builder.finish().unwrap();
-    let is_fence = |block: &u32| store.page(*block).check(*block).unwrap().kind == Kind::Fence;
+    let is_fence = |block: &u32| store.page(*block).check(*block).unwrap().kind == PageKind::Fence;
     let fence = (1..store.blocks()).find(is_fence).unwrap();
     store.damage(fence, |page| {
         let children = BODY / 12;
@@ -447,8 +451,8 @@ fn a_forged_fence_of_one_leaf() {
         page.set_used(children, keys.end + children * 4, BODY_END);
         page.finish();
     });
-    let found =
-        Scan::new(Search { ball: Some((one, 0)), order: None }, 1 << 20).next(&Index::with_layout(&store, layout));
+    let found = HammingScan::new(Query { ball: Some((one, 0)), order: None }, 1 << 20)
+        .next(&Index::with_layout(&store, layout));
     assert_eq!(found, Err(Corrupted { block: fence, damage: Damage::Order }));
 }
 
@@ -484,8 +488,8 @@ fn forged_lists() {
             });
             if let Ok(index) = Index::open(&store) {
                 let query = hash(index.layout().bits() / 8, 1);
-                let order = Some(Order::By(index.layout().row(&query).unwrap()));
-                let mut scan = Scan::new(Search { ball: None, order }, 0);
+                let order = Some(OrderBy::DistanceFrom(index.layout().pack(&query).unwrap()));
+                let mut scan = HammingScan::new(Query { ball: None, order }, 0);
                 while let Ok(Some(_)) = scan.next(&index) {}
                 let _: Result<(), Corrupted> = index.check(&mut |_| ());
                 let _: Result<(), Corrupted> = index.stats().map(drop);

@@ -9,7 +9,7 @@
 mod memory;
 
 use lumina_index::meta::Meta;
-use lumina_index::{Index, Layout, Order, Scan, Search, Store, Tails};
+use lumina_index::{HammingScan, Index, Layout, OrderBy, Query, Store, Tails};
 use memory::rows::{Expected, Random, Table, distance, hash, row, value};
 use memory::turns::Turns;
 use memory::{Memory, Operation};
@@ -146,12 +146,12 @@ impl Database {
         let index = self.index();
         let bytes = self.layout.bits() / 8;
         let query = hash(bytes, random.next());
-        let center = self.layout.row(&query).unwrap();
+        let center = self.layout.pack(&query).unwrap();
         let radius = random.below(bytes as u64 * 3) as u32;
         let (memory, kind) = (if random.once_in(2) { 0 } else { 1 << 20 }, random.below(6));
         let ball = (kind < 4).then_some((center, radius));
-        let order = (kind >= 3).then_some(Order::By(center));
-        let mut scan = Scan::new(Search { ball, order }, memory);
+        let order = (kind >= 3).then_some(OrderBy::DistanceFrom(center));
+        let mut scan = HammingScan::new(Query { ball, order }, memory);
         let snapshot = self.begin();
         let read = LISTS_READ.get();
         let mut found = Vec::new();
@@ -206,7 +206,7 @@ impl Database {
             })
         };
         if is_settled {
-            index.while_settled(&mut check).unwrap().unwrap()
+            index.with_maintenance_locked(&mut check).unwrap().unwrap()
         } else {
             check().unwrap()
         }
@@ -264,7 +264,7 @@ impl Database {
             Session::Mislead(times) => (0..times).for_each(|_| {
                 // An operation at which others can take over.
                 self.store.read(0, |_| ());
-                self.store.give_free(&(1..self.store.blocks()).collect::<Vec<_>>());
+                self.store.record_free(&(1..self.store.blocks()).collect::<Vec<_>>());
             }),
         }
     }
@@ -366,8 +366,8 @@ fn a_search_that_lasts() {
     let generation = Meta::load(&store).unwrap().next_generation;
     let read = LISTS_READ.get();
     let mut found = Vec::new();
-    let search = Search { ball: Some((layout.row(&[0; 128]).unwrap(), 1024)), order: None };
-    Scan::new(search, 0).each(&index, &mut |tids| found.extend_from_slice(tids)).unwrap();
+    let search = Query { ball: Some((layout.pack(&[0; 128]).unwrap(), 1024)), order: None };
+    HammingScan::new(search, 0).each(&index, &mut |tids| found.extend_from_slice(tids)).unwrap();
     assert_eq!(LISTS_READ.get() - read, 1, "started again");
     let passed = Meta::load(&store).unwrap().next_generation - generation;
     assert!(passed > 400, "{passed} generations are too few");

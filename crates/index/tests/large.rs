@@ -4,14 +4,14 @@
 mod memory;
 
 use lumina_index::meta::Meta;
-use lumina_index::{Builder, Index, Layout, MemorySpool, Order, Row, Scan, Search, Store, cost};
+use lumina_index::{HammingScan, Index, IndexBuilder, Layout, MemorySpool, OrderBy, PackedHash, Query, Store, cost};
 use memory::rows::{Random, uniform};
 use memory::{Memory, Operation};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-fn distance(a: &Row, b: &Row) -> u32 {
+fn distance(a: &PackedHash, b: &PackedHash) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
 
@@ -29,19 +29,19 @@ fn near(hash: &[u8], bits: u64, random: &mut Random) -> Vec<u8> {
 struct Built {
     store: Memory,
     layout: Layout,
-    rows: Vec<Row>,
+    rows: Vec<PackedHash>,
     /// Pages read so far.
     read: Arc<AtomicU64>,
 }
 
 impl Built {
     fn new(layout: Layout, hashes: &[Vec<u8>], memory: usize) -> Self {
-        Self::of_rows(layout, hashes.iter().map(|hash| layout.row(hash).unwrap()).collect(), memory)
+        Self::of_rows(layout, hashes.iter().map(|hash| layout.pack(hash).unwrap()).collect(), memory)
     }
 
-    fn of_rows(layout: Layout, rows: Vec<Row>, memory: usize) -> Self {
+    fn of_rows(layout: Layout, rows: Vec<PackedHash>, memory: usize) -> Self {
         let mut store = Memory::default();
-        let mut builder = Builder::new(&store, layout, memory, MemorySpool::default()).unwrap();
+        let mut builder = IndexBuilder::new(&store, layout, memory, MemorySpool::default()).unwrap();
         rows.iter().enumerate().for_each(|(tid, row)| builder.add(Some(row), tid as u64));
         let built = builder.finish().unwrap();
         assert_eq!((built.entries, built.nulls, built.pages), (rows.len() as u64, 0, store.blocks()));
@@ -72,7 +72,7 @@ impl Built {
 
     /// Compares the hits within each radius. Returns for which radii bands were probed, and how many pages were read.
     fn ranges(&self, query: &[u8], radii: impl Iterator<Item = u32>, memory: usize) -> Vec<(u32, u64)> {
-        let center = self.layout.row(query).unwrap();
+        let center = self.layout.pack(query).unwrap();
         let distances: Vec<u32> = self.rows.iter().map(|row| distance(row, &center)).collect();
         let meta = Meta::load(&self.store).unwrap();
         let pass = cost::range(&meta, self.layout.bits() as u32);
@@ -80,7 +80,7 @@ impl Built {
         let mut probed = Vec::new();
         for radius in radii {
             let work = cost::range(&meta, radius);
-            let mut scan = Scan::new(Search { ball: Some((center, radius)), order: None }, memory);
+            let mut scan = HammingScan::new(Query { ball: Some((center, radius)), order: None }, memory);
             let before = self.read.load(Ordering::Relaxed);
             let mut found: Vec<u64> = std::iter::from_fn(|| scan.next(&self.index()).unwrap()).collect();
             let read = self.read.load(Ordering::Relaxed) - before;
@@ -88,7 +88,7 @@ impl Built {
                 assert!(work.time() < pass.time());
                 probed.push((radius, read));
             }
-            if scan.is_inexact(&self.layout) {
+            if scan.needs_recheck(&self.layout) {
                 found.retain(|tid| distances[*tid as usize] <= radius);
             }
             let expected = (0..).zip(&distances).filter(|(_, distance)| **distance <= radius).map(|(tid, _)| tid);
@@ -99,8 +99,8 @@ impl Built {
 
     /// Compares the first `count` nearest rows.
     fn nearest(&self, query: &[u8], count: usize, memory: usize) {
-        let center = self.layout.row(query).unwrap();
-        let mut scan = Scan::new(Search { ball: None, order: Some(Order::By(center)) }, memory);
+        let center = self.layout.pack(query).unwrap();
+        let mut scan = HammingScan::new(Query { ball: None, order: Some(OrderBy::DistanceFrom(center)) }, memory);
         let found = std::iter::from_fn(|| scan.next(&self.index()).unwrap()).take(count);
         let found: Vec<u64> = found.collect();
         let mut expected: Vec<u32> = self.rows.iter().map(|row| distance(row, &center)).collect();
@@ -170,8 +170,8 @@ fn trees_of_three_levels() {
     let done = built.index().vacuum(&mut |tid| tid.is_multiple_of(2)).unwrap();
     assert_eq!(done.kept, 22_500);
     let mut left = Vec::new();
-    let all = Search { ball: None, order: None };
-    Scan::new(all, 0).each(&built.index(), &mut |tids| left.extend_from_slice(tids)).unwrap();
+    let all = Query { ball: None, order: None };
+    HammingScan::new(all, 0).each(&built.index(), &mut |tids| left.extend_from_slice(tids)).unwrap();
     left.sort_unstable();
     assert!(left.into_iter().eq((0..45_000u64).filter(|tid| !tid.is_multiple_of(2))));
 }
@@ -183,9 +183,9 @@ fn what_is_read_next_is_prefetched() {
     for (bits, count, radius) in [(64, 200_000, 7), (256, 100_000, 12)] {
         let (hashes, queries) = clustered(bits / 8, count, &mut random);
         let mut built = Built::new(Layout::new(bits, None).unwrap(), &hashes, 1 << 30);
-        let search = Search { ball: Some((built.layout.row(&queries[1]).unwrap(), radius)), order: None };
+        let search = Query { ball: Some((built.layout.pack(&queries[1]).unwrap(), radius)), order: None };
         let found = |built: &Built| {
-            let mut scan = Scan::new(search, 1 << 20);
+            let mut scan = HammingScan::new(search, 1 << 20);
             std::iter::from_fn(|| scan.next(&built.index()).unwrap()).collect::<Vec<u64>>()
         };
         let expected = found(&built);
@@ -217,8 +217,8 @@ fn what_is_read_next_is_prefetched() {
 }
 
 /// A row of these bits.
-fn row_of(bits: &[u32]) -> Row {
-    let mut row = Row::default();
+fn row_of(bits: &[u32]) -> PackedHash {
+    let mut row = PackedHash::default();
     bits.iter().for_each(|bit| row[*bit as usize / 64] |= 1 << (63 - bit % 64));
     row
 }
@@ -227,10 +227,10 @@ fn row_of(bits: &[u32]) -> Row {
 #[test]
 fn buckets_next_to_one_another() {
     let mut random = Random(6);
-    let mut rows: Vec<Row> = (0..16).map(|bit| row_of(&[bit, 18, 23, 36, 52])).collect();
+    let mut rows: Vec<PackedHash> = (0..16).map(|bit| row_of(&[bit, 18, 23, 36, 52])).collect();
     rows.extend((0..16).map(|bit| row_of(&[3, 9, 16 + bit, 36, 52])));
     rows.extend((0..20_000).map(|_| {
-        let mut row = Row::default();
+        let mut row = PackedHash::default();
         row[0] = random.next() | 1 << 63 | 1 << 47;
         row
     }));

@@ -4,7 +4,9 @@
 mod memory;
 
 use lumina_index::meta::{MAX_RUNS, MAX_STAGING_PAGES, Meta, STAGING_PAGES};
-use lumina_index::{Builder, CheckedEntry, Index, Layout, Lock, MemorySpool, Page, Row, Store, Tails};
+use lumina_index::{
+    CheckedEntry, Index, IndexBuilder, Layout, MaintenanceLock, MemorySpool, PackedHash, Page, Store, Tails,
+};
 use memory::rows::{Expected, Random, Table, hash, row, uniform, value};
 use memory::{Memory, Operation};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -68,7 +70,7 @@ fn the_list_of_runs_is_full() {
     let mut inserter = Inserter::new(&store, Layout::new(64, None).unwrap());
     let meta = || Meta::load(&store).unwrap();
     // Another session merges: flushes continue until there is no room for another run, then wait.
-    store.hold(Lock::Merge, true);
+    store.hold(MaintenanceLock::Merge, true);
     let mut flushes = 0;
     while !waits(|| {
         // One of the last runs is larger than the others.
@@ -81,7 +83,7 @@ fn the_list_of_runs_is_full() {
     assert!(largest.entries > 800);
     assert!(meta().runs.len() == flushes && flushes >= MAX_RUNS - 2, "{flushes}");
     inserter.verify();
-    store.hold(Lock::Merge, false);
+    store.hold(MaintenanceLock::Merge, false);
     for round in 0..3 * MAX_RUNS {
         inserter.insert();
         inserter.index.flush(true).unwrap();
@@ -90,13 +92,13 @@ fn the_list_of_runs_is_full() {
     inserter.verify();
     assert_eq!(meta().runs[0], largest, "the smallest are merged");
     assert!(meta().runs.len() > 8);
-    assert!(inserter.index.stats().unwrap().debt > 0);
+    assert!(inserter.index.stats().unwrap().merge_debt > 0);
     let mut before = meta().runs.len();
     while inserter.index.merge(u64::MAX, true).unwrap() {
-        assert!(meta().runs.len() + 15 >= before, "a merge of too many leaves no room for those that come meanwhile");
+        assert!(meta().runs.len() + 15 >= before, "a merge of too many leaves no room for those that come during it");
         before = meta().runs.len();
     }
-    assert!(meta().runs.len() < 8 && inserter.index.stats().unwrap().debt == 0);
+    assert!(meta().runs.len() < 8 && inserter.index.stats().unwrap().merge_debt == 0);
     inserter.verify();
 }
 
@@ -107,7 +109,7 @@ fn room_is_made_while_a_flush_waits_for_it() {
     let make = Arc::clone(&made);
     store.set_hook(Some(Box::new(move |store, operation| {
         if operation == Operation::Wait {
-            store.hold(Lock::Merge, false);
+            store.hold(MaintenanceLock::Merge, false);
             while Index::open(store).unwrap().merge(u64::MAX, true).unwrap() {}
             *make.lock().unwrap() = Meta::load(store).unwrap().runs;
         }
@@ -118,7 +120,7 @@ fn room_is_made_while_a_flush_waits_for_it() {
         inserter.insert();
         inserter.index.flush(true).unwrap();
     }
-    store.hold(Lock::Merge, true);
+    store.hold(MaintenanceLock::Merge, true);
     inserter.insert();
     inserter.index.flush(true).unwrap();
     let (made, runs) = (made.lock().unwrap().clone(), runs());
@@ -133,13 +135,13 @@ fn a_full_batch_while_another_flushes() {
     let store = stuck();
     let mut inserter = Inserter::new(&store, Layout::new(1024, Some(2)).unwrap());
     let staging = || Meta::load(&store).unwrap().staging.hashes.len();
-    store.hold(Lock::Flush, true);
+    store.hold(MaintenanceLock::Flush, true);
     // Beyond a full batch, inserts do not wait until the batch has no more room.
     while staging() < MAX_STAGING_PAGES {
         inserter.insert();
     }
     assert!(waits(|| (0..1000).for_each(|_| inserter.insert())));
-    store.hold(Lock::Flush, false);
+    store.hold(MaintenanceLock::Flush, false);
     assert_eq!(staging(), MAX_STAGING_PAGES);
     inserter.table.pop_last();
     inserter.verify();
@@ -168,10 +170,10 @@ fn merge_amid_inserts(is_cut_off: bool) {
     const BATCH: usize = 3800;
     let layout = Layout::new(1024, Some(4)).unwrap();
     let mut store = Memory::default();
-    let mut builder = Builder::new(&store, layout, 1 << 26, MemorySpool::default()).unwrap();
+    let mut builder = IndexBuilder::new(&store, layout, 1 << 26, MemorySpool::default()).unwrap();
     let mut random = Random(12);
-    let mut fresh = move || layout.row(&uniform(128, &mut random)).unwrap();
-    let first: Vec<Row> = (0..AT_FIRST).map(|_| fresh()).collect();
+    let mut fresh = move || layout.pack(&uniform(128, &mut random)).unwrap();
+    let first: Vec<PackedHash> = (0..AT_FIRST).map(|_| fresh()).collect();
     first.iter().enumerate().for_each(|(tid, row)| builder.add(Some(row), tid as u64));
     builder.finish().unwrap();
     let index = Index::with_layout(&store, layout);
@@ -182,9 +184,8 @@ fn merge_amid_inserts(is_cut_off: bool) {
     let (insert, written) = (Mutex::new(fresh), AtomicU64::new(0));
     store.set_hook(Some(Box::new(move |store, operation| {
         assert_ne!(operation, Operation::Wait, "somebody waits");
-        let is_meanwhile =
-            || operation == Operation::Change && Meta::read(&store.page(0)).unwrap().merging_meanwhile > 0;
-        if is_cut_off && is_meanwhile() && written.fetch_add(1, Ordering::Relaxed) == 100 {
+        let is_nested = || operation == Operation::Change && Meta::read(&store.page(0)).unwrap().merging_nested > 0;
+        if is_cut_off && is_nested() && written.fetch_add(1, Ordering::Relaxed) == 100 {
             resume_unwind(Box::new("cut off"));
         }
         if operation != Operation::Interrupt {
@@ -210,7 +211,7 @@ fn merge_amid_inserts(is_cut_off: bool) {
     let (rows, most) = &*state.lock().unwrap();
     let writing = |store: &Memory| {
         let meta = Meta::load(store).unwrap();
-        [meta.merging, meta.merging_meanwhile].map(|generation| generation > 0)
+        [meta.merging, meta.merging_nested].map(|generation| generation > 0)
     };
     assert_eq!((ended.is_err(), writing(&store)), (is_cut_off, [is_cut_off; 2]));
     if is_cut_off {
@@ -301,7 +302,7 @@ fn inserts_leave_little_to_be_merged() {
         inserter.insert();
     }
     let stats = inserter.index.stats().unwrap();
-    assert!(stats.runs.len() < 8 && stats.staging_pages < 2 * STAGING_PAGES && stats.debt == 0, "{stats:?}");
+    assert!(stats.runs.len() < 8 && stats.staging_pages < 2 * STAGING_PAGES && stats.merge_debt == 0, "{stats:?}");
     inserter.verify();
 }
 
@@ -312,7 +313,7 @@ fn each_batch_is_merged_once_a_tier() {
     let index = Index::create(&store, Layout::new(1024, Some(1)).unwrap());
     let (mut batches, mut entries) = (0usize, 0);
     while batches < 20 {
-        let row = index.layout().row(&uniform(128, &mut random)).unwrap();
+        let row = index.layout().pack(&uniform(128, &mut random)).unwrap();
         index.insert(&mut tails, Some(&row), random.below(1 << 40)).unwrap();
         let meta = Meta::load(&store).unwrap();
         if meta.entries() > entries {

@@ -4,7 +4,7 @@
 
 mod memory;
 
-use lumina_index::{Index, Layout, Scan, Search, Tails};
+use lumina_index::{HammingScan, Index, Layout, Query, Tails};
 use memory::rows::{Random, hash};
 use memory::{Memory, Operation};
 use std::cell::Cell;
@@ -61,7 +61,7 @@ fn sound(layout: Layout) -> Memory {
     let index = Index::create(&store, layout);
     let (mut tails, mut random) = (Tails::default(), Random(1));
     for tid in 0..ROWS {
-        let row = layout.row(&hash(layout.bits() / 8, random.next())).unwrap();
+        let row = layout.pack(&hash(layout.bits() / 8, random.next())).unwrap();
         index.insert(&mut tails, Some(&row), tid).unwrap();
         if [DEAD - 1, 300, 400, 500].contains(&tid) {
             index.flush(true).unwrap();
@@ -102,7 +102,7 @@ fn overtaken(sound: &Memory, layout: Layout, moment: usize, work: fn(&Index<'_, 
             let mut tails = Tails::default();
             for round in 0..4 {
                 (0..200).for_each(|tid| {
-                    let row = layout.row(&[round as u8; 128]).unwrap();
+                    let row = layout.pack(&[round as u8; 128]).unwrap();
                     index.insert(&mut tails, Some(&row), 1000 + round * 1000 + tid).unwrap();
                 });
                 index.clean_up().unwrap();
@@ -115,9 +115,9 @@ fn overtaken(sound: &Memory, layout: Layout, moment: usize, work: fn(&Index<'_, 
             let _pass = PassAtLast(&gate, Role::Writer);
             gate.wait(Role::Searcher);
             let begun = store.begin_scan();
-            let search = Search { ball: Some(([0; _], layout.bits() as u32)), order: None };
+            let search = Query { ball: Some(([0; _], layout.bits() as u32)), order: None };
             let mut found = Vec::new();
-            Scan::new(search, 0).each(&index, &mut |tids| found.extend_from_slice(tids)).unwrap();
+            HammingScan::new(search, 0).each(&index, &mut |tids| found.extend_from_slice(tids)).unwrap();
             store.end_scan(begun);
             assert_eq!(LISTS_READ.get(), 1, "moment {moment}: started again");
             found.retain(|tid| (DEAD..ROWS).contains(tid));
@@ -179,8 +179,8 @@ fn merged_amid_vacuum(sound: &Memory, layout: Layout, moment: usize) -> (bool, b
         (writer.join().unwrap(), other.join().unwrap())
     });
     let mut found = Vec::new();
-    let search = Search { ball: Some(([0; _], layout.bits() as u32)), order: None };
-    Scan::new(search, 0).each(&index, &mut |tids| found.extend_from_slice(tids)).unwrap();
+    let search = Query { ball: Some(([0; _], layout.bits() as u32)), order: None };
+    HammingScan::new(search, 0).each(&index, &mut |tids| found.extend_from_slice(tids)).unwrap();
     found.sort_unstable();
     found.dedup();
     assert!(found.into_iter().eq(DEAD..ROWS), "moment {moment}");

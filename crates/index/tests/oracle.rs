@@ -3,7 +3,7 @@
 
 mod memory;
 
-use lumina_index::{Builder, Index, Layout, MemorySpool, Tails};
+use lumina_index::{Index, IndexBuilder, Layout, MemorySpool, Tails};
 use memory::Memory;
 use memory::rows::{Expected, Random, Table, hash, row, value};
 use proptest::prelude::*;
@@ -52,7 +52,8 @@ proptest! {
             next += 1;
             (row(&layout, &fresh), next - 1)
         };
-        let mut builder = Builder::new(&store, layout, if seed % 2 == 0 { 1 << 12 } else { 1 << 24 }, MemorySpool::default()).unwrap();
+        let build_memory = if seed % 2 == 0 { 1 << 12 } else { 1 << 24 };
+        let mut builder = IndexBuilder::new(&store, layout, build_memory, MemorySpool::default()).unwrap();
         for _ in 0..built {
             let (row, tid) = add(&mut table);
             builder.add(row.as_ref(), tid);

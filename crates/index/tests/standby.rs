@@ -4,7 +4,7 @@
 
 mod memory;
 
-use lumina_index::{Index, Layout, Order, Scan, Search, Store, Tails};
+use lumina_index::{HammingScan, Index, Layout, OrderBy, Query, Store, Tails};
 use memory::rows::{Expected, Random, Table, distance, hash, row, value};
 use memory::script::Script;
 use memory::{Change, Memory, Operation};
@@ -22,7 +22,7 @@ struct Follow {
     read: usize,
     /// How often block 0 was among them.
     lists_read: usize,
-    /// Changes of block 0 meanwhile.
+    /// Changes of block 0 during the search.
     changes: usize,
 }
 
@@ -121,12 +121,12 @@ impl<'s> Standby<'s> {
         let index = Index::with_layout(&self.store, self.layout);
         let bytes = self.layout.bits() / 8;
         let query = hash(bytes, random.next());
-        let center = self.layout.row(&query).unwrap();
+        let center = self.layout.pack(&query).unwrap();
         let radius = random.below(bytes as u64 * 3) as u32;
         let (memory, kind) = (if random.once_in(2) { 0 } else { 1 << 20 }, random.below(6));
         let ball = (kind < 3).then_some((center, radius));
-        let order = if kind == 5 { Some(Order::Nothing) } else { (kind >= 2).then_some(Order::By(center)) };
-        let mut scan = Scan::new(Search { ball, order }, memory);
+        let order = if kind == 5 { Some(OrderBy::Null) } else { (kind >= 2).then_some(OrderBy::DistanceFrom(center)) };
+        let mut scan = HammingScan::new(Query { ball, order }, memory);
         let begin = self.done();
         {
             let mut follow = self.follow.lock().unwrap();

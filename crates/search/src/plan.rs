@@ -23,7 +23,7 @@ use crate::search::{Search, buffers};
 use crate::values::Values;
 use lumina_hash::ball::volume;
 use lumina_hash::bands::Bands;
-use lumina_hash::kernel::{Column, InstructionSet, Join, Kernels, PADDING, Planes};
+use lumina_hash::kernel::{BlockJoin, InstructionSet, JoinColumn, Kernels, PADDING, Planes};
 
 /// Below this cost, no sample is taken.
 const CHEAP: f64 = 300_000.0;
@@ -378,8 +378,8 @@ impl<'a> Sample<'a> {
         let left = Planes { words: &left_words, stride: left_words.len() };
         let right = right_words.as_ref().map_or(left, |words| Planes { words, stride: words.len() });
         let (left_count, right_count) = (left.stride - PADDING, right.stride - PADDING);
-        let columns = [Column { first: 0, planes: 1, radius: most }];
-        let mut join = Join {
+        let columns = [JoinColumn { first: 0, planes: 1, radius: most }];
+        let mut join = BlockJoin {
             left,
             left_rows: 0..left_count,
             right,

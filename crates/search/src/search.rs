@@ -9,7 +9,7 @@ use crate::session::Sink;
 use crate::sort::Buckets;
 use crate::values::Values;
 use lumina_hash::bands::flips;
-use lumina_hash::kernel::{Column, Join, Kernels, RowPair};
+use lumina_hash::kernel::{BlockJoin, JoinColumn, Kernels, RowPair};
 use lumina_hash::words::words_for;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -63,12 +63,12 @@ pub(crate) fn buffers(columns: usize) -> usize {
 
 impl<'a> Search<'a> {
     /// The columns for the kernels.
-    pub(crate) fn columns(&self) -> Vec<Column> {
+    pub(crate) fn columns(&self) -> Vec<JoinColumn> {
         let mut first = 0;
         let column = |(&bits, &radius): (&usize, &u32)| {
             let planes = words_for(bits);
             first += planes;
-            Column { first: first - planes, planes, radius }
+            JoinColumn { first: first - planes, planes, radius }
         };
         self.left.widths().iter().zip(self.radii).map(column).collect()
     }
@@ -79,7 +79,7 @@ impl<'a> Search<'a> {
     }
 
     /// The columns to compare: the driving one, then the others that count.
-    fn compared(&self, driving: usize) -> Vec<Column> {
+    fn compared(&self, driving: usize) -> Vec<JoinColumn> {
         let columns = self.columns();
         let others = (0..columns.len()).filter(|&column| column != driving && self.counts(column));
         std::iter::once(driving).chain(others).map(|column| columns[column]).collect()
@@ -109,7 +109,7 @@ impl<'a> Search<'a> {
     fn passes(
         &self,
         plan: &Plan,
-        columns: &[Column],
+        columns: &[JoinColumn],
         context: &Context,
         sink: &Sink<'_>,
         spare: &Spare,
@@ -146,7 +146,7 @@ struct Pass<'p, 'a> {
     plan: &'p Plan,
     /// The number of the band in the plan.
     band: usize,
-    columns: &'p [Column],
+    columns: &'p [JoinColumn],
     left: Buckets<'a>,
     right: Option<Buckets<'a>>,
     context: &'p Context,
@@ -267,7 +267,7 @@ impl<'w, 'p, 'a> Worker<'w, 'p, 'a> {
     fn tile(&mut self, left_rows: Range<usize>, right_rows: Range<usize>, ascending: bool) -> Result<(), SearchError> {
         let pass = self.pass;
         let (left, right) = (pass.left.planes(), pass.right().planes());
-        let mut join = Join { left, left_rows, right, right_rows, columns: pass.columns, ascending };
+        let mut join = BlockJoin { left, left_rows, right, right_rows, columns: pass.columns, ascending };
         while !join.left_rows.is_empty() {
             join.left_rows.start = self.kernels.join(&join, &mut self.buffers.hits);
             if !self.buffers.hits.is_empty() {

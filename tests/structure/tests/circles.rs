@@ -1,8 +1,9 @@
 //! No circle of files in the extension and in the crates that have none; and that one would be seen.
 
+#![allow(clippy::unwrap_used)]
+
 use lumina_structure::{Crate, Edge, without_circles};
 use std::fs;
-use std::path::Path;
 
 fn circles(files: &[(&str, &str)]) -> Vec<Vec<Edge>> {
     let folder = std::env::temp_dir().join(format!("lumina-structure-{}-{}", std::process::id(), files.len()));

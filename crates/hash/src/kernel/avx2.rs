@@ -5,7 +5,7 @@
 
 use super::Hit;
 use super::generic::{self, Lanes};
-use super::join::{self, Join, RowPair};
+use super::join::{self, BlockJoin, RowPair};
 use std::arch::x86_64::*;
 
 struct Avx2;
@@ -121,7 +121,7 @@ pub(super) unsafe fn within(query: &[u64], hashes: &[u64], radius: u32, hits: &m
 /// # Safety
 /// As [`join::join`].
 #[target_feature(enable = "avx2,popcnt")]
-pub(super) unsafe fn join(join: &Join<'_>, pairs: &mut Vec<RowPair>) -> usize {
+pub(super) unsafe fn join(join: &BlockJoin<'_>, pairs: &mut Vec<RowPair>) -> usize {
     // SAFETY: as promised by the caller.
     unsafe { join::join::<Avx2>(join, pairs) }
 }

@@ -35,7 +35,7 @@ impl<'a> Planes<'a> {
 
 /// A hash column: the planes it takes, and the distance, in bits, that a pair may have in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
+pub struct JoinColumn {
     /// Its first plane.
     pub first: usize,
     /// Words of a hash, at least one.
@@ -55,7 +55,7 @@ pub struct RowPair {
 
 /// Two blocks of rows and what makes a pair of them.
 #[derive(Debug, Clone)]
-pub struct Join<'a> {
+pub struct BlockJoin<'a> {
     /// The hashes that `left_rows` are of.
     pub left: Planes<'a>,
     /// The left block.
@@ -65,12 +65,12 @@ pub struct Join<'a> {
     /// The right block.
     pub right_rows: Range<usize>,
     /// The columns in the order of comparison: the most selective first.
-    pub columns: &'a [Column],
+    pub columns: &'a [JoinColumn],
     /// The blocks are of the same hashes, and each pair is wanted once: with the smaller row on the left.
     pub ascending: bool,
 }
 
-impl Join<'_> {
+impl BlockJoin<'_> {
     /// Whether every word that a kernel reads exists.
     pub(super) fn is_sound(&self) -> bool {
         let planes = self.columns.iter().map(|column| column.first.saturating_add(column.planes)).max().unwrap_or(0);
@@ -96,7 +96,7 @@ impl Join<'_> {
 /// # Safety
 /// The CPU has the instructions of `L`; `join.is_sound()`.
 #[inline(always)]
-pub(super) unsafe fn join<L: Lanes>(join: &Join<'_>, pairs: &mut Vec<RowPair>) -> usize {
+pub(super) unsafe fn join<L: Lanes>(join: &BlockJoin<'_>, pairs: &mut Vec<RowPair>) -> usize {
     for row in join.left_rows.start..join.left_rows.end {
         let right = join.right_of(row);
         if pairs.capacity() - pairs.len() < right.len() {
@@ -105,8 +105,8 @@ pub(super) unsafe fn join<L: Lanes>(join: &Join<'_>, pairs: &mut Vec<RowPair>) -
         // SAFETY: as promised by the caller; the arms with one column pass its true number of planes.
         unsafe {
             match join.columns {
-                [Column { first, planes: 1, radius }] => one_plane::<L>(join, *first, *radius, row, right, pairs),
-                [Column { first, planes: 4, radius }] => four_planes::<L>(join, *first, *radius, row, right, pairs),
+                [JoinColumn { first, planes: 1, radius }] => one_plane::<L>(join, *first, *radius, row, right, pairs),
+                [JoinColumn { first, planes: 4, radius }] => four_planes::<L>(join, *first, *radius, row, right, pairs),
                 columns => any_columns::<L>(join, columns, row, right, pairs),
             }
         }
@@ -136,7 +136,7 @@ fn before(end: usize, at: usize, lanes: usize) -> u64 {
 /// As [`join`]; the only column has one plane; `row` and `right` are in the blocks.
 #[inline(always)]
 unsafe fn one_plane<L: Lanes>(
-    join: &Join<'_>,
+    join: &BlockJoin<'_>,
     first: usize,
     radius: u32,
     row: usize,
@@ -177,7 +177,7 @@ unsafe fn one_plane<L: Lanes>(
 /// As [`join`]; the only column has four planes; `row` and `right` are in the blocks.
 #[inline(always)]
 unsafe fn four_planes<L: Lanes>(
-    join: &Join<'_>,
+    join: &BlockJoin<'_>,
     first: usize,
     radius: u32,
     row: usize,
@@ -221,8 +221,8 @@ fn gives_up_early(words: usize, radius: u32) -> bool {
 /// As [`join`]; `row` and `right` are in the blocks.
 #[inline(always)]
 unsafe fn any_columns<L: Lanes>(
-    join: &Join<'_>,
-    columns: &[Column],
+    join: &BlockJoin<'_>,
+    columns: &[JoinColumn],
     row: usize,
     right: Range<usize>,
     pairs: &mut Vec<RowPair>,
@@ -257,7 +257,7 @@ unsafe fn any_columns<L: Lanes>(
 /// # Safety
 /// The CPU has the instructions of `L`; the rows are in their blocks.
 #[inline(always)]
-unsafe fn some_words<L: Lanes>(join: &Join<'_>, first: usize, count: usize, row: usize, at: usize) -> L::Counts {
+unsafe fn some_words<L: Lanes>(join: &BlockJoin<'_>, first: usize, count: usize, row: usize, at: usize) -> L::Counts {
     // SAFETY: as promised by the caller.
     unsafe {
         let mut words = join.right.words.as_ptr().wrapping_add(first * join.right.stride + at);

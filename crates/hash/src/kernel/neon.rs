@@ -2,7 +2,7 @@
 
 use super::Hit;
 use super::generic::{self, Lanes};
-use super::join::{self, Join, RowPair};
+use super::join::{self, BlockJoin, RowPair};
 use std::arch::aarch64::*;
 
 struct Neon;
@@ -97,7 +97,7 @@ pub(super) unsafe fn within(query: &[u64], hashes: &[u64], radius: u32, hits: &m
 /// # Safety
 /// As [`join::join`].
 #[target_feature(enable = "neon")]
-pub(super) unsafe fn join(join: &Join<'_>, pairs: &mut Vec<RowPair>) -> usize {
+pub(super) unsafe fn join(join: &BlockJoin<'_>, pairs: &mut Vec<RowPair>) -> usize {
     // SAFETY: as promised by the caller.
     unsafe { join::join::<Neon>(join, pairs) }
 }

@@ -108,7 +108,7 @@ proptest! {
 }
 
 /// A naive twin of [`Kernels::join`]: bit by bit, row by row.
-fn naive_join(join: &Join<'_>) -> Vec<RowPair> {
+fn naive_join(join: &BlockJoin<'_>) -> Vec<RowPair> {
     let near = |left: usize, right: usize| {
         join.columns.iter().all(|column| {
             let planes = column.first..column.first + column.planes;
@@ -141,7 +141,7 @@ proptest! {
         let mut depth = 0;
         let mut columns = Vec::new();
         for &(planes, radius) in &shape {
-            columns.push(Column { first: depth, planes, radius });
+            columns.push(JoinColumn { first: depth, planes, radius });
             depth += planes;
         }
         columns.reverse();
@@ -152,12 +152,12 @@ proptest! {
         let left_rows = rows.2..rows.0 + rows.2;
         let right_rows = if same { left_rows.clone() } else { rows.3..rows.1 + rows.3 };
         let right = if same { left } else { right };
-        let join = Join { left, left_rows, right, right_rows, columns: &columns, ascending: same && ascending };
+        let join = BlockJoin { left, left_rows, right, right_rows, columns: &columns, ascending: same && ascending };
         let naive = naive_join(&join);
         for kernels in all_kernels() {
             // With little room, in many parts.
             let mut found = Vec::new();
-            let mut part = Join { ..join.clone() };
+            let mut part = BlockJoin { ..join.clone() };
             let mut pairs = Vec::with_capacity(join.right_rows.len() + room);
             while !part.left_rows.is_empty() {
                 let (before, capacity) = (part.left_rows.start, pairs.capacity());
@@ -189,9 +189,9 @@ fn a_pair_that_differs_in_one_word_alone() {
                 words[plane * stride + 13] = if ones == 0 { 0 } else { u64::MAX >> (64 - ones) };
                 let hashes = Planes { words: &words, stride };
                 for radius in [ones.max(1) - 1, ones, ones + 1] {
-                    let columns = [Column { first: 0, planes, radius }];
+                    let columns = [JoinColumn { first: 0, planes, radius }];
                     let (left_rows, right_rows) = (0..1, 1..21);
-                    let join = Join {
+                    let join = BlockJoin {
                         left: hashes,
                         left_rows,
                         right: hashes,
@@ -213,8 +213,8 @@ fn a_pair_that_differs_in_one_word_alone() {
 fn a_join_never_reads_what_is_not_there() {
     let words = [0; 10 + PADDING - 1];
     let planes = Planes { words: &words, stride: words.len() };
-    let columns = [Column { first: 0, planes: 1, radius: 0 }];
+    let columns = [JoinColumn { first: 0, planes: 1, radius: 0 }];
     let (left_rows, right_rows) = (0..1, 0..10);
-    let join = Join { left: planes, left_rows, right: planes, right_rows, columns: &columns, ascending: false };
+    let join = BlockJoin { left: planes, left_rows, right: planes, right_rows, columns: &columns, ascending: false };
     Kernels::best().join(&join, &mut Vec::with_capacity(100));
 }

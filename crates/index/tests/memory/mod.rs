@@ -7,7 +7,7 @@ pub mod rows;
 pub mod script;
 pub mod turns;
 
-use lumina_index::{Lock, Page, Store};
+use lumina_index::{MaintenanceLock, Page, Store};
 use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
 
@@ -65,10 +65,10 @@ thread_local! {
     /// Whether this thread has locked a page.
     static LOOKING: Cell<bool> = const { Cell::new(false) };
     /// The locks that this thread holds.
-    static HELD: RefCell<Vec<Lock>> = const { RefCell::new(Vec::new()) };
+    static HELD: RefCell<Vec<MaintenanceLock>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs `look` and rejects other operations meanwhile.
+/// Runs `look` and rejects other operations while it runs.
 fn with_page_locked<R>(look: impl FnOnce() -> R) -> R {
     struct Unlock;
     impl Drop for Unlock {
@@ -136,7 +136,7 @@ impl Memory {
     }
 
     /// Simulates that another session takes or releases a lock.
-    pub fn hold(&self, lock: Lock, is_held: bool) {
+    pub fn hold(&self, lock: MaintenanceLock, is_held: bool) {
         self.state.lock().unwrap().locked[lock as usize] = is_held;
     }
 
@@ -251,7 +251,7 @@ impl Store for Memory {
         self.state.lock().unwrap().free.pop()
     }
 
-    fn give_free(&self, blocks: &[u32]) {
+    fn record_free(&self, blocks: &[u32]) {
         assert!(!LOOKING.get(), "hints while a page is locked");
         let mut state = self.state.lock().unwrap();
         for block in blocks {
@@ -262,10 +262,10 @@ impl Store for Memory {
         }
     }
 
-    fn with_lock<R>(&self, lock: Lock, wait: bool, work: impl FnOnce() -> R) -> Option<R> {
+    fn with_lock<R>(&self, lock: MaintenanceLock, wait: bool, work: impl FnOnce() -> R) -> Option<R> {
         HELD.with_borrow(|held| match lock {
-            Lock::Flush => assert!(held.is_empty(), "flush after {held:?}"),
-            Lock::Merge => assert!(!held.contains(&lock), "merge twice"),
+            MaintenanceLock::Flush => assert!(held.is_empty(), "flush after {held:?}"),
+            MaintenanceLock::Merge => assert!(!held.contains(&lock), "merge twice"),
         });
         let at = lock as usize;
         self.before(Operation::Other);
@@ -296,18 +296,18 @@ impl Store for Memory {
         Some(work())
     }
 
-    fn stamp(&self) -> u64 {
+    fn horizon(&self) -> u64 {
         let mut state = self.state.lock().unwrap();
         state.clock += 1;
         state.clock
     }
 
-    fn is_past(&self, stamp: u64) -> bool {
+    fn older_scans_have_ended(&self, horizon: u64) -> bool {
         let state = self.state.lock().unwrap();
-        stamp == 0 || state.scans.iter().all(|begun| *begun >= stamp)
+        horizon == 0 || state.scans.iter().all(|begun| *begun >= horizon)
     }
 
-    fn interrupt(&self) {
+    fn check_for_interrupts(&self) {
         self.before(Operation::Interrupt);
     }
 

@@ -1,7 +1,7 @@
 //! Expected rows: the results of every search, by brute force.
 
 use super::Memory;
-use lumina_index::{Index, Layout, Order, Row, Scan, Search};
+use lumina_index::{HammingScan, Index, Layout, OrderBy, PackedHash, Query};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A table: TIDs with their hashes.
@@ -58,11 +58,11 @@ pub fn value(bytes: usize, random: u64) -> Option<Vec<u8>> {
     (!random.is_multiple_of(11)).then(|| hash(bytes, random))
 }
 
-pub fn row(layout: &Layout, value: &Option<Vec<u8>>) -> Option<Row> {
-    value.as_ref().map(|hash| layout.row(hash).unwrap())
+pub fn row(layout: &Layout, value: &Option<Vec<u8>>) -> Option<PackedHash> {
+    value.as_ref().map(|hash| layout.pack(hash).unwrap())
 }
 
-pub fn all(mut scan: Scan, index: &Index<'_, Memory>) -> Vec<u64> {
+pub fn all(mut scan: HammingScan, index: &Index<'_, Memory>) -> Vec<u64> {
     std::iter::from_fn(|| scan.next(index).unwrap()).collect()
 }
 
@@ -104,24 +104,25 @@ impl<'t> Expected<'t> {
 
     /// Everything within `radius`, ordered by TID and unordered.
     pub fn range(&self, index: &Index<'_, Memory>, query: &[u8], radius: u32, memory: usize) {
-        let search = Search { ball: Some((index.layout().row(query).unwrap(), radius)), order: None };
-        let found = all(Scan::new(search, memory), index);
+        let search = Query { ball: Some((index.layout().pack(query).unwrap(), radius)), order: None };
+        let found = all(HammingScan::new(search, memory), index);
         self.found_in_range(index.layout(), query, radius, &found);
         assert!(found.is_sorted(), "range {radius}: TIDs rise");
         let mut streamed = Vec::new();
-        Scan::new(search, memory).each(index, &mut |tids| streamed.extend_from_slice(tids)).unwrap();
+        HammingScan::new(search, memory).each(index, &mut |tids| streamed.extend_from_slice(tids)).unwrap();
         streamed.sort_unstable();
         streamed.dedup();
         self.found_in_range(index.layout(), query, radius, &streamed);
     }
 
     pub fn found_in_range(&self, layout: &Layout, query: &[u8], radius: u32, found: &[u64]) {
-        let is_inexact = Scan::new(Search { ball: Some(([0; _], radius)), order: None }, 0).is_inexact(layout);
+        let needs_recheck =
+            HammingScan::new(Query { ball: Some(([0; _], radius)), order: None }, 0).needs_recheck(layout);
         let within = |value: &[u8]| distance(value, query) <= radius;
         let mut found = found.to_vec();
         found.retain(|tid| {
             let is_within = self.hash(*tid).is_some_and(within);
-            assert!(is_within || is_inexact, "range {radius}: {tid} is farther");
+            assert!(is_within || needs_recheck, "range {radius}: {tid} is farther");
             is_within
         });
         self.compare(&found, &format!("range {radius}"), |value| value.as_deref().is_some_and(within));
@@ -129,8 +130,8 @@ impl<'t> Expected<'t> {
 
     /// Everything, the nearest first.
     pub fn nearest(&self, index: &Index<'_, Memory>, query: &[u8], memory: usize) {
-        let search = Search { ball: None, order: Some(Order::By(index.layout().row(query).unwrap())) };
-        let found = all(Scan::new(search, memory), index);
+        let search = Query { ball: None, order: Some(OrderBy::DistanceFrom(index.layout().pack(query).unwrap())) };
+        let found = all(HammingScan::new(search, memory), index);
         self.found_nearest(query, &found, u32::MAX);
     }
 
@@ -146,14 +147,14 @@ impl<'t> Expected<'t> {
     /// Every kind of search around a hash: within radii, the nearest, in a ball by another centre, everything.
     pub fn searches(&self, index: &Index<'_, Memory>, query: &[u8], radii: &[u32], memory: usize) {
         let layout = index.layout();
-        let center = layout.row(query).unwrap();
+        let center = layout.pack(query).unwrap();
         for radius in radii.iter().map(|radius| (*radius).min(layout.bits() as u32)) {
             self.range(index, query, radius, memory);
             let within = |value: &Option<Vec<u8>>| value.as_ref().is_some_and(|hash| distance(hash, query) <= radius);
             for flip in [0, 0x11] {
                 let other: Vec<u8> = query.iter().map(|byte| byte ^ flip).collect();
-                let order = Some(Order::By(layout.row(&other).unwrap()));
-                let found = all(Scan::new(Search { ball: Some((center, radius)), order }, memory), index);
+                let order = Some(OrderBy::DistanceFrom(layout.pack(&other).unwrap()));
+                let found = all(HammingScan::new(Query { ball: Some((center, radius)), order }, memory), index);
                 assert!(found.is_sorted_by_key(|tid| distance(self.hash(*tid).unwrap(), &other)), "by another");
                 self.compare(&found, &format!("ball {radius}"), within);
                 let farther = found.iter().find(|tid| distance(self.hash(**tid).unwrap(), query) > radius);
@@ -166,9 +167,9 @@ impl<'t> Expected<'t> {
 
     /// Without a query, and with a query of NULL.
     pub fn everything(&self, index: &Index<'_, Memory>, memory: usize) {
-        let found = all(Scan::new(Search { ball: None, order: None }, memory), index);
+        let found = all(HammingScan::new(Query { ball: None, order: None }, memory), index);
         self.compare(&found, "every hash", Option::is_some);
-        let found = all(Scan::new(Search { ball: None, order: Some(Order::Nothing) }, memory), index);
+        let found = all(HammingScan::new(Query { ball: None, order: Some(OrderBy::Null) }, memory), index);
         self.compare(&found, "every row", |_| true);
     }
 
@@ -177,7 +178,7 @@ impl<'t> Expected<'t> {
         let layout = index.layout();
         let mut seen = vec![Vec::new(); layout.bands() + 1];
         let shown = index.check(&mut |entry| {
-            let row = self.hash(entry.tid).map(|hash| layout.row(hash).unwrap());
+            let row = self.hash(entry.tid).map(|hash| layout.pack(hash).unwrap());
             let in_band = |band| row.map_or(0, |row| layout.fingerprint(&row, band));
             assert_eq!(row.is_none(), entry.band == Some(layout.null_band()), "NULLs have a list of their own");
             assert_eq!(entry.fingerprint, in_band(entry.band.unwrap_or(0)), "{entry:?}");

@@ -7,7 +7,7 @@
 use crate::context::Context;
 use crate::error::SearchError;
 use crate::values::Values;
-use lumina_hash::kernel::{Column, Join, Kernels, PADDING, Planes};
+use lumina_hash::kernel::{BlockJoin, JoinColumn, Kernels, PADDING, Planes};
 use lumina_hash::words::words_for;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -74,8 +74,8 @@ fn column_of(
             let mut left_rows = rows(block);
             while !left_rows.is_empty() {
                 let Some(radius) = bits.checked_sub(farthest.load(Ordering::Relaxed) + 1) else { break };
-                let columns = [Column { first: 0, planes, radius }];
-                let join = Join {
+                let columns = [JoinColumn { first: 0, planes, radius }];
+                let join = BlockJoin {
                     left: Planes { words: &words, stride },
                     // A few rows at a time, so that what they find narrows the search for the next ones.
                     left_rows: left_rows.start..left_rows.end.min(left_rows.start + 16),
