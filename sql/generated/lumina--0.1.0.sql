@@ -1935,15 +1935,18 @@ DECLARE
     linked int8;
     result jsonb;
 BEGIN
+    -- The planner knows nothing of paths and checksums, and a new job or catalog is a small one to it: joined freely,
+    -- each item would be compared with all of them. So equal contents are found by sorting, and files and items by
+    -- their path, one by one (OFFSET 0).
     -- Of the files of a new content the first of the walk brought it, and the others are its copies, whichever is read
     -- first.
-    WITH copied AS (
-        SELECT t.sha256, min(t.id) AS first FROM lumina.import_items t
-        WHERE t.job = of_job AND t.state IN ('ready', 'imported') AND t.reason = 'copy' GROUP BY t.sha256
+    WITH item AS (
+        SELECT t.id, t.reason, t.error, min(t.id) FILTER (WHERE t.reason = 'copy') OVER (PARTITION BY t.sha256) AS first
+        FROM lumina.import_items t
+        WHERE t.job = of_job AND t.state IN ('ready', 'imported') AND t.sha256 IS NOT NULL
     ), late AS (
-        SELECT c.first, t.id AS read, t.reason, t.error
-        FROM copied c JOIN lumina.import_items t ON t.sha256 = c.sha256 AND t.id > c.first
-        WHERE t.job = of_job AND t.state IN ('ready', 'imported') AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')
+        SELECT t.first, t.id AS read, t.reason, t.error
+        FROM item t WHERE t.id > t.first AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')
     )
     UPDATE lumina.import_items t SET reason = CASE t.id WHEN l.first THEN l.reason ELSE 'copy' END,
             error = CASE t.id WHEN l.first THEN l.error END
@@ -1964,7 +1967,7 @@ BEGIN
         WHERE f.catalog = of_catalog AND (f.path >= first_path AND f.path < end_path OR f.path = directory) AND f.missing_since IS NULL
             AND NOT EXISTS (SELECT FROM lumina.import_items t WHERE t.job = of_job AND t.path = f.path
                 AND (t.state = 'imported' OR t.reason IN ('unchanged', 'permission_denied', 'io_error', 'out_of_memory',
-                    'over_limit', 'changed_while_read', 'not_written', 'internal_error')))
+                    'over_limit', 'changed_while_read', 'not_written', 'internal_error')) OFFSET 0)
     )
     UPDATE lumina.image_files f SET missing_since = now() FROM gone g
         WHERE f.id = g.id
@@ -1973,23 +1976,27 @@ BEGIN
                 AND starts_with(g.path, t.path || '/'))
             -- What a later import has seen, of a preview that is run late, is not for this one to judge.
             AND NOT EXISTS (SELECT FROM lumina.jobs j JOIN lumina.import_items t ON t.job = j.id AND t.path = g.path
-                WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job);
+                WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job OFFSET 0);
     GET DIAGNOSTICS missing = ROW_COUNT;
     DELETE FROM lumina.sidecars s WHERE s.catalog = of_catalog AND s.path >= first_path AND s.path < end_path
         AND NOT EXISTS (SELECT FROM lumina.jobs j JOIN lumina.import_items t ON t.job = j.id AND t.path = s.path
-            WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job);
+            WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job OFFSET 0);
     -- IMG_1.CR2.xmp goes with IMG_1.CR2 alone; IMG_1.xmp with the raw file before the JPEG, a film with the JPEG before
     -- the raw file.
     INSERT INTO lumina.sidecars (catalog, path, file, kind, size)
         SELECT DISTINCT ON (t.path) of_catalog, t.path, f.id, CASE t.reason WHEN 'sidecar' THEN 'edit' ELSE 'video' END, t.size
         FROM lumina.import_items t
-        JOIN (SELECT p.id, p.image, p.path, p.stem AS key, false AS is_whole FROM lumina.image_files p
-                WHERE p.catalog = of_catalog AND p.missing_since IS NULL AND p.path >= first_path AND p.path < end_path
-            UNION ALL SELECT p.id, p.image, p.path, p.path, true FROM lumina.image_files p
-                WHERE p.catalog = of_catalog AND p.missing_since IS NULL AND p.path >= first_path AND p.path < end_path) f
-            ON f.key = regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C"
-        JOIN lumina.images i ON i.id = f.image
-        WHERE t.job = of_job AND t.reason IN ('sidecar', 'video')
+        CROSS JOIN LATERAL (SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS key OFFSET 0) k
+        CROSS JOIN LATERAL (
+            -- Paths with this stem are from "stem." to before "stem/": '/' is the character after '.'.
+            SELECT p.id, p.image, p.path, false AS is_whole FROM lumina.image_files p
+                WHERE p.path >= k.key || '.' AND p.path < k.key || '/' AND p.stem = k.key
+                    AND p.catalog + 0 = of_catalog AND p.missing_since IS NULL
+            UNION ALL SELECT p.id, p.image, p.path, true FROM lumina.image_files p
+                WHERE p.path = k.key AND p.catalog + 0 = of_catalog AND p.missing_since IS NULL
+            OFFSET 0) f
+        CROSS JOIN LATERAL (SELECT i.format FROM lumina.images i WHERE i.id = f.image OFFSET 0) i
+        WHERE t.job = of_job AND t.reason IN ('sidecar', 'video') AND f.path >= first_path AND f.path < end_path
         ORDER BY t.path, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path
         ON CONFLICT (catalog, path) DO NOTHING;
     GET DIAGNOSTICS linked = ROW_COUNT;

@@ -126,3 +126,47 @@ fn columns_have_statistics_by_decision() {
         WHERE relnamespace = 'lumina'::regnamespace AND indexprs IS NOT NULL";
     assert_eq!(list(&mut admin, expressions), BTreeSet::new());
 }
+
+/// Ends an import of `n` photographs, a quarter of them copies, a quarter with sidecars, in a catalog of which the
+/// planner knows nothing. Returns how many rows that has read.
+fn rows_read_at_the_end(admin: &mut Client, n: i64) -> i64 {
+    let name = format!("of {n}");
+    let catalog: i64 = admin.query_one("SELECT lumina.create_catalog($1)", &[&name]).unwrap().get(0);
+    let job = "INSERT INTO lumina.jobs (kind, catalog, owner, system_identifier, database, timeline, directory, attempts, state,
+            progress, result, ended_at) SELECT 'import', $1, j.owner, j.system_identifier, j.database, j.timeline, j.directory, 1,
+            'succeeded', 1, '{}', now() FROM lumina.jobs j WHERE j.id = 1 RETURNING id";
+    let job: i64 = admin.query_one(job, &[&catalog]).unwrap().get(0);
+    let script = format!(
+        "INSERT INTO lumina.images (catalog, sha256, size, format, width, height)
+            SELECT {catalog}, sha256(int8send(n)), 1, (ARRAY['jpeg', 'cr2'])[1 + n % 2], 10, 10 FROM generate_series(1, {n}) n;
+        CREATE TEMP TABLE item AS SELECT i.id AS image, i.sha256, i.format, row_number() OVER (ORDER BY i.id) AS n
+            FROM lumina.images i WHERE i.catalog = {catalog};
+        INSERT INTO lumina.image_files (catalog, image, path, original_path)
+            SELECT {catalog}, image, p, p FROM item, LATERAL (SELECT format('/p/%s/%s.%s', n % 7, n / 2, format) AS p) p;
+        INSERT INTO lumina.import_items (job, catalog, path, size, sha256, state, reason, image)
+            SELECT {job}, {catalog}, f.path, 1, i.sha256, 'imported', CASE n % 4 WHEN 0 THEN 'copy' END, i.image
+                FROM item i JOIN lumina.image_files f ON f.image = i.image
+            UNION ALL SELECT {job}, {catalog}, f.path || '.xmp', 1, NULL, 'skipped', 'sidecar', NULL
+                FROM item i JOIN lumina.image_files f ON f.image = i.image WHERE n % 4 = 1;
+        DROP TABLE item"
+    );
+    admin.batch_execute(&script).unwrap();
+    let mut end = admin.transaction().unwrap();
+    let counted = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int8 FROM pg_stat_xact_user_tables WHERE schemaname = 'lumina'";
+    let finish = "SELECT lumina_internal.finish_import($1, $2, '/p', false)->>'sidecars'";
+    let sidecars: String = end.query_one(finish, &[&job, &catalog]).unwrap().get(0);
+    assert_eq!(sidecars, ((n + 3) / 4).to_string());
+    let read = end.query_one(counted, &[]).unwrap().get(0);
+    end.commit().unwrap();
+    read
+}
+
+/// What the planner does not know of texts and of new catalogs must not make the end of an import quadratic.
+#[test]
+fn the_end_of_an_import_reads_each_row_a_few_times() {
+    let (_cluster, mut admin, _stranger) = world();
+    for n in [1000, 4000] {
+        let read = rows_read_at_the_end(&mut admin, n);
+        assert!(read < 30 * n, "{read} rows read for {n} files");
+    }
+}
