@@ -1,4 +1,4 @@
-//! What can be wrong with paths that are to be imported, and with the page of duplicates.
+//! What can be wrong with paths that are to be imported, and with the report of duplicates.
 
 use crate::error::{Report, UserError};
 use crate::pg::server::who_reads;
@@ -80,11 +80,11 @@ pub(super) fn hint(refusal: &Refusal) -> String {
     format!("{} {}", refused(refusal).2, who_reads())
 }
 
-/// The page of duplicates would be longer than a text can be.
+/// The report of duplicates would be longer than a text can be.
 #[derive(Debug)]
-pub(super) struct PageTooLarge;
+pub(super) struct ReportTooLarge;
 
-impl UserError for PageTooLarge {
+impl UserError for ReportTooLarge {
     fn report(&self) -> Report {
         let message = "the page of duplicates would be larger than a text can be";
         Report::new(ERRCODE_PROGRAM_LIMIT_EXCEEDED, message).hint("Ask for fewer groups: max_groups => 100.")

@@ -1,4 +1,5 @@
-//! Paths of the server that may be imported: `_checked_path` and `_path_steps`, behind `import` and `check_path`.
+//! Paths of the server that may be imported: `checked_path` and `path_steps` of the schema `lumina_internal`, behind
+//! `import` and `check_path`.
 
 use super::error::{PathError, hint};
 use crate::error::LuminaError;
@@ -12,7 +13,6 @@ use crate::pg::server;
 use lumina_import::Roots;
 use lumina_import::names::LONGEST;
 use lumina_import::roots::plain;
-use pgrx::pg_sys::Datum;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -33,9 +33,8 @@ fn path(bytes: &[u8]) -> PathBuf {
 }
 
 function! {
-    /// `_checked_path(text, text)`. Errors: 42501, 58P01, 22023 and others, each with what to do.
+    /// `lumina_internal.checked_path(text, text)`. Errors: 42501, 58P01, 22023 and others, each with what to do.
     checked_path, pg_finfo_checked_path,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let path = path(arguments.bytes(1));
         check(text(arguments.bytes(0)), &path).or_raise();
@@ -47,12 +46,12 @@ fn check(setting: &str, path: &Path) -> Result<(), LuminaError> {
     if path.as_os_str().len() > LONGEST {
         return Err(PathError::TooLong(path.as_os_str().len()).into());
     }
-    roots(setting)?.look(path).map_err(PathError::Refused)?;
+    roots(setting)?.examine(path).map_err(PathError::Refused)?;
     Ok(())
 }
 
 set_function! {
-    /// `_path_steps(text, text)`.
+    /// `lumina_internal.path_steps(text, text)`.
     path_steps, pg_finfo_path_steps, steps
 }
 

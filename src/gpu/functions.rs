@@ -93,7 +93,6 @@ fn status() -> io::Result<Option<Status>> {
 function! {
     /// `gpu_reset()`: forgets failures, so that the next search tries the device.
     gpu_reset, pg_finfo_gpu_reset,
-    now: |_| None::<Datum>,
     guarded: |_| {
         forget();
         Record::update(Record::reset).map_err(RecordNotWritten).or_raise();

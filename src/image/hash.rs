@@ -37,7 +37,6 @@ fn make(bytes: &[u8], orient: bool, recipes: Vec<Recipe>) -> Result<Made, Lumina
 function! {
     /// `image_phash(bytea, text, int4, bool)`.
     image_phash, pg_finfo_image_phash,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let recipe = recipe(arguments.bytes(1), arguments.int4(2)).or_raise();
         let made = make(arguments.bytes(0), arguments.bool(3), vec![recipe]).or_raise();
@@ -48,7 +47,6 @@ function! {
 function! {
     /// `image_pdq(bytea, bool)`: hash and quality.
     image_pdq, pg_finfo_image_pdq,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let made = make(arguments.bytes(0), arguments.bool(1), vec![Recipe::standard(Method::Pdq)]).or_raise();
         let columns = [made.hashes.first().map(datum), made.pdq_quality.map(|quality| i32::from(quality).into())];
@@ -61,7 +59,6 @@ function! {
 function! {
     /// `image_phashes(bytea, bool)`: everything that one decode gives.
     image_phashes, pg_finfo_image_phashes,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let (decoded, made) = within_limits(|limits| {
             let decoded = decode(arguments.bytes(0), arguments.bool(1), limits)?;

@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 function! {
     /// `image_info(bytea)`.
     image_info, pg_finfo_image_info,
-    now: |_| None::<pgrx::pg_sys::Datum>,
     guarded: |arguments: Arguments| {
         let bytes = arguments.bytes(0);
         let facts = within_limits(|limits| {

@@ -17,11 +17,11 @@ use lumina_photo::{Format, Limits, Orientation, PhotoError, Picture, metadata};
 
 /// The limits that the settings give.
 fn limits(waiting: &Waiting) -> Limits<'_> {
-    Limits { pixels: guc::max_image_pixels().value as u64, memory: guc::image_memory().value as u64, watch: waiting }
+    Limits { pixels: guc::max_image_pixels().value as u64, memory: guc::image_memory().value as u64, caller: waiting }
 }
 
 /// An image, decoded.
-struct Decoded {
+struct DecodedImage {
     format: Format,
     picture: Picture,
     /// The orientation in the file.
@@ -31,14 +31,14 @@ struct Decoded {
 }
 
 /// Decodes an image; one that ends early is refused. `orient`: whether the orientation in the file counts.
-fn decode(bytes: &[u8], orient: bool, limits: &Limits<'_>) -> Result<Decoded, PhotoError> {
+fn decode(bytes: &[u8], orient: bool, limits: &Limits<'_>) -> Result<DecodedImage, PhotoError> {
     let (format, picture) = lumina_photo::decode(bytes, limits)?;
     if picture.truncated {
         return Err(PhotoError::Damaged { format, why: "it ends before its last pixel".into() });
     }
     let stored = metadata::orientation(bytes, format);
     let shown = if orient { stored } else { Orientation::Upright };
-    Ok(Decoded { format, picture, stored, shown })
+    Ok(DecodedImage { format, picture, stored, shown })
 }
 
 /// Runs `work` within the limits of the settings; an interrupt stops it.

@@ -64,7 +64,7 @@ fn find_candidates() -> Candidates {
     transaction::refresh_snapshot();
     let table = transaction::relation(c"jobs");
     let found = statement::read(
-        "SELECT j.id, j.kind, lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory)
+        "SELECT j.id, j.kind, lumina_internal.job_place(j.system_identifier, j.database, j.timeline, j.directory)
             FROM lumina.jobs j WHERE j.state IN ('queued', 'running')
                 AND NOT EXISTS (SELECT FROM lumina.workers_stopped) ORDER BY j.id",
         &[],
@@ -194,11 +194,11 @@ fn claim_row(id: i64) -> Option<Job> {
     let home = Home::here();
     let mut row = statement::row(
         "SELECT j.state::text, j.kind, j.catalog, j.parameters, j.settings,
-                pg_catalog.convert_to(j.owner, 'UTF8'), r.oid, j.failures, lumina._rights(r.oid, j.catalog)::text[],
+                pg_catalog.convert_to(j.owner, 'UTF8'), r.oid, j.failures, lumina_internal.rights(r.oid, j.catalog)::text[],
                 (SELECT pg_catalog.convert_to(c.requested_by, 'UTF8')
                     FROM lumina.job_cancellations c WHERE c.job = j.id),
                 j.restarts, j.claimed_at < pg_catalog.pg_postmaster_start_time() OR j.timeline IS DISTINCT FROM $2
-            FROM lumina.jobs j LEFT JOIN pg_catalog.pg_roles r ON r.oid = lumina._role_oid(j.owner)
+            FROM lumina.jobs j LEFT JOIN pg_catalog.pg_roles r ON r.oid = lumina_internal.role_oid(j.owner)
             WHERE j.id = $1 AND j.state IN ('queued', 'running') FOR NO KEY UPDATE OF j SKIP LOCKED",
         &[id.into(), home.timeline.into()],
         JobRow::read,

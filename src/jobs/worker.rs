@@ -159,7 +159,7 @@ fn remove_expired() -> Result<(), Caught> {
     attempt(|| {
         transaction::run(|| {
             if try_lock_tables(&TABLES, true) == Tables::Locked && claim::is_of_one_version() {
-                statement::execute("SELECT lumina._remove_expired_jobs()", &[]);
+                statement::execute("SELECT lumina_internal.remove_expired_jobs()", &[]);
             }
             Ok::<_, Caught>(())
         })

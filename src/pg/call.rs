@@ -1,11 +1,26 @@
-//! Functions that run once a row: Postgres's version-1 calling convention without a framework in between.
+//! Functions that return one value: Postgres's version-1 calling convention without a framework in between.
 //!
-//! pgrx's own wrapper costs about 40 ns a call, more than a sequential scan spends on everything else. [`function!`]
-//! splits a function in two: `now` answers the common case in a few instructions, and must neither panic nor call
-//! Postgres; where it has no answer (`None`) the `guarded` half runs, under pgrx's guard, where it may do both.
+//! [`function!`] declares one. Its body, `guarded`, runs under pgrx's guard and may panic and call Postgres. pgrx's own
+//! wrapper costs about 40 ns a call, more than a sequential scan spends on everything else, so a function that runs once
+//! a row has a fast path before it: `now` answers the common case in a few instructions, and must neither panic nor call
+//! Postgres; where it has no answer (`None`) `guarded` runs.
 
-/// Declares `$name`, and the record that tells Postgres its calling convention, `$record`.
+/// Declares `$name`, with or without a fast path, and the record that tells Postgres its calling convention, `$record`.
 macro_rules! function {
+    ($(#[$doc:meta])* $name:ident, $record:ident, guarded: $guarded:expr $(,)?) => {
+        $(#[$doc])*
+        #[allow(unsafe_code)]
+        #[unsafe(no_mangle)]
+        unsafe extern "C-unwind" fn $name(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
+            use crate::pg::arguments::Arguments;
+            let guarded: fn(Arguments) -> pgrx::pg_sys::Datum = $guarded;
+            // SAFETY: called by Postgres alone, as declared in sql/; the closure owns nothing that an error would leave
+            // behind.
+            unsafe { pgrx::pg_sys::panic::pgrx_extern_c_guard(|| guarded(Arguments::new(fcinfo))) }
+        }
+
+        crate::pg::call::record!($record);
+    };
     ($(#[$doc:meta])* $name:ident, $record:ident, now: $now:expr, guarded: $guarded:expr $(,)?) => {
         $(#[$doc])*
         #[allow(unsafe_code)]

@@ -8,7 +8,7 @@ use super::image_memory::Share;
 use super::threads::{room_for_threads, with_signals_blocked};
 use crate::error::LuminaError;
 use crate::error::OutOfMemory;
-use lumina_photo::Watch;
+use lumina_photo::Caller;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -73,15 +73,15 @@ impl Waiting {
     }
 }
 
-impl Watch for Waiting {
-    fn stop(&self) -> bool {
+impl Caller for Waiting {
+    fn is_cancelled(&self) -> bool {
         if reserve_spent() || self.raised.borrow().is_some() {
             return true;
         }
-        let look = || {
+        let check = || {
             pgrx::check_for_interrupts!();
         };
-        self.keep_raised(look).is_none()
+        self.keep_raised(check).is_none()
     }
 
     fn room_for(&self, bytes: usize) -> bool {

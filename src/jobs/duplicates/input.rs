@@ -79,7 +79,8 @@ const FIRST_HASH: usize = 9;
 
 /// Pictures that a camera has written beside a raw file, by the same name, where the raw file can be compared.
 const SIBLINGS: &str = "SELECT f.image FROM lumina.image_files r
-    JOIN lumina.images ri ON ri.id = r.image AND lumina._is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected'
+    JOIN lumina.images ri
+        ON ri.id = r.image AND lumina_internal.is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected'
     JOIN lumina.image_files f ON f.catalog = r.catalog AND f.stem = r.stem AND f.image <> r.image
     JOIN lumina.images i ON i.id = f.image AND i.format IN ('jpeg', 'heic')
     WHERE r.state = 'keep' AND r.missing_since IS NULL AND f.state = 'keep' AND f.missing_since IS NULL AND r.catalog = ";
@@ -92,7 +93,7 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
     let images = format!(
         "SELECT i.id, i.size, i.xmin::pg_catalog.text::pg_catalog.int8, (i.quality_score * 100)::pg_catalog.int4,
             i.hash_valid::pg_catalog.int4, (pg_catalog.date_part('epoch', i.captured_at) * 1000000)::pg_catalog.int8,
-            lumina._is_raw(i.format)::pg_catalog.int4, i.truncated::pg_catalog.int4, i.sha256, {}
+            lumina_internal.is_raw(i.format)::pg_catalog.int4, i.truncated::pg_catalog.int4, i.sha256, {}
         FROM lumina.images i WHERE i.catalog = {} AND i.status <> 'rejected'",
         columns.join(", "),
         job.catalog

@@ -1,14 +1,16 @@
 -- Duplicates: runs of the job detect_duplicates, their groups and members, and views of the current run.
 --
--- A run is published whole, in the transaction in which its job succeeds; that also removes the groups of the run before.
--- An image is in at most one group of a run. A group has one image with several files (exact), or several images whose
--- hashes are equal (identical) or near.
+-- A run is published whole, in the transaction in which its job succeeds; that also removes the groups of the run
+-- before. An image is in at most one group of a run. A group has one image with several files (exact), or several
+-- images whose hashes are equal (identical) or near.
 
 CREATE TYPE lumina.group_kind AS ENUM ('exact', 'identical', 'near');
-COMMENT ON TYPE lumina.group_kind IS 'exact: files with the same bytes; identical: pictures with equal hashes; near: with near ones';
+COMMENT ON TYPE lumina.group_kind IS
+    'exact: files with the same bytes; identical: pictures with equal hashes; near: with near ones';
 
--- A pair rule as a value: alternatives, in each of which every hash must be within its distance. NULL for no such value.
-CREATE FUNCTION lumina._pair_rule(rule jsonb) RETURNS jsonb
+-- A pair rule as a value: alternatives, in each of which every hash must be within its distance. NULL for no such
+-- value.
+CREATE FUNCTION lumina_internal.pair_rule(rule jsonb) RETURNS jsonb
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     alternative jsonb;
@@ -38,14 +40,15 @@ BEGIN
     END LOOP;
     RETURN checked;
 END $$;
-COMMENT ON FUNCTION lumina._pair_rule(jsonb) IS 'Internal: a pair rule, its distances as integers, if it is one, else NULL';
+COMMENT ON FUNCTION lumina_internal.pair_rule(jsonb) IS
+    'Internal: a pair rule, its distances as integers, if it is one, else NULL';
 
 CREATE TABLE lumina.duplicate_runs (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
     job int8 NOT NULL UNIQUE,
     is_current bool NOT NULL,
-    rule jsonb NOT NULL CHECK (lumina._pair_rule(rule) IS NOT NULL),
+    rule jsonb NOT NULL CHECK (lumina_internal.pair_rule(rule) IS NOT NULL),
     strategy text NOT NULL CHECK (strategy IN ('clique', 'star', 'component')),
     images int8 NOT NULL CHECK (images >= 0),
     compared int8 NOT NULL CHECK (compared BETWEEN 0 AND images),
@@ -60,7 +63,8 @@ CREATE TABLE lumina.duplicate_runs (
     FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX duplicate_runs_current ON lumina.duplicate_runs (catalog) WHERE is_current;
-COMMENT ON TABLE lumina.duplicate_runs IS 'Searches for duplicates that succeeded: parameters and counts; the current one of a catalog has the groups';
+COMMENT ON TABLE lumina.duplicate_runs IS
+    'Searches for duplicates that succeeded: parameters and counts; the current one of a catalog has the groups';
 
 CREATE TABLE lumina.duplicate_groups (
     id int8 GENERATED ALWAYS AS IDENTITY,
@@ -81,7 +85,8 @@ CREATE TABLE lumina.duplicate_groups (
     CHECK ((kind = 'exact') = (images = 1)),
     CHECK (kind = 'near' OR distance = 0)
 );
-COMMENT ON TABLE lumina.duplicate_groups IS 'Groups of duplicates; distance: between the two members farthest apart, of 64 bits';
+COMMENT ON TABLE lumina.duplicate_groups IS
+    'Groups of duplicates; distance: between the two members farthest apart, of 64 bits';
 
 CREATE TABLE lumina.duplicate_members (
     image int8 NOT NULL,
@@ -103,21 +108,26 @@ CREATE TABLE lumina.duplicate_members (
     FOREIGN KEY (group_id, run, catalog) REFERENCES lumina.duplicate_groups (id, run, catalog) ON DELETE CASCADE,
     CHECK (place > 0 OR distance = 0)
 );
-COMMENT ON TABLE lumina.duplicate_members IS 'Images in groups, at most once a run; distances: to the primary, which is the one to keep';
+COMMENT ON TABLE lumina.duplicate_members IS
+    'Images in groups, at most once a run; distances: to the primary, which is the one to keep';
 
 ALTER TABLE lumina.duplicate_runs ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.duplicate_runs FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+CREATE POLICY readable ON lumina.duplicate_runs FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.duplicate_groups ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.duplicate_groups FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+CREATE POLICY readable ON lumina.duplicate_groups FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.duplicate_members ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.duplicate_members FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+CREATE POLICY readable ON lumina.duplicate_members FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 GRANT SELECT ON lumina.duplicate_runs, lumina.duplicate_groups, lumina.duplicate_members TO PUBLIC;
 
-CREATE FUNCTION lumina._detect_duplicates(caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text)
+CREATE FUNCTION lumina_internal.detect_duplicates(
+    caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text)
     RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    wanted int8 := lumina._catalog(caller, catalog_name, 'curate');
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
     rule jsonb;
 BEGIN
     IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL THEN
@@ -131,7 +141,8 @@ BEGIN
             HINT = 'The strategies are clique, star and component.';
     ELSIF rule_name = 'consensus' THEN
         IF max_distance NOT BETWEEN 0 AND 63 THEN
-            RAISE numeric_value_out_of_range USING MESSAGE = format('max_distance %s is not between 0 and 63', max_distance),
+            RAISE numeric_value_out_of_range USING
+                MESSAGE = format('max_distance %s is not between 0 and 63', max_distance),
                 HINT = 'Within 5 bits of 64 pictures look alike; beyond 10 hardly any do.';
         END IF;
         rule := jsonb_build_array(jsonb_build_object('ahash', coalesce(max_distance, 5), 'dhash', coalesce(max_distance, 5)));
@@ -142,7 +153,7 @@ BEGIN
         rule := '[{"dhash": 12, "pdq": 100}, {"dct": 14, "pdq": 100}]';
     ELSE
         BEGIN
-            rule := lumina._pair_rule(rule_name::jsonb);
+            rule := lumina_internal.pair_rule(rule_name::jsonb);
         EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
             rule := NULL;
         END;
@@ -152,20 +163,21 @@ BEGIN
                     'hashes ahash, dhash, dct, pdq, each with a distance below its width.';
         END IF;
     END IF;
-    RETURN lumina._submit(caller, 'detect_duplicates', wanted,
+    RETURN lumina_internal.submit(caller, 'detect_duplicates', wanted,
         jsonb_build_object('rule', rule, 'strategy', strategy, 'raw_jpeg', raw_jpeg));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text, text) IS 'Internal: detect_duplicates for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text) IS
+    'Internal: detect_duplicates for a caller';
 CREATE FUNCTION lumina.detect_duplicates(catalog text, max_distance int4 DEFAULT NULL, strategy text DEFAULT 'clique',
         rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings') RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text) IS
     'Submits a job that groups the duplicates of a catalog and replaces the groups it had; returns the job''s id';
 
--- What is there of the current groups: images that are not rejected, with the files that they have. Images and files may
--- have gone since the run; the first that is left of a group is the one to keep.
-CREATE VIEW lumina._current_files WITH (security_invoker = true) AS
+-- What is there of the current groups: images that are not rejected, with the files that they have. Images and files
+-- may have gone since the run; the first that is left of a group is the one to keep.
+CREATE VIEW lumina_internal.current_files WITH (security_invoker = true) AS
 SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.id AS file, f.path,
     row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep
 FROM lumina.duplicate_runs r
@@ -179,20 +191,22 @@ WHERE r.is_current
         AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
             < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
         AND o.state = 'keep' AND o.missing_since IS NULL)
--- Of equal files that of the earliest import is kept, and of these the first by its path: ids are in the order in which files
--- were read. Before them come those that no import has written, by their ids.
+-- Of equal files that of the earliest import is kept, and of these the first by its path: ids are in the order in which
+-- files were read. Before them come those that no import has written, by their ids.
 WINDOW w AS (PARTITION BY g.id
     ORDER BY m.place, coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path);
-GRANT SELECT ON lumina._current_files TO PUBLIC;
-COMMENT ON VIEW lumina._current_files IS 'Internal: the files of current groups, the one to keep of each group first';
+GRANT SELECT ON lumina_internal.current_files TO PUBLIC;
+COMMENT ON VIEW lumina_internal.current_files IS
+    'Internal: the files of current groups, the one to keep of each group first';
 
 CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
 SELECT c.name AS catalog, f.group_id, f.kind, f.image, f.file, f.path, f.keep, f.distance, f.similarity, f.size
-FROM lumina._current_files f
+FROM lumina_internal.current_files f
 JOIN lumina.catalogs c ON c.id = f.catalog
 WHERE f.file_place > 1;
 GRANT SELECT ON lumina.image_duplicates TO PUBLIC;
-COMMENT ON VIEW lumina.image_duplicates IS 'One row a redundant file: exact and near ones together, with the file to keep instead';
+COMMENT ON VIEW lumina.image_duplicates IS
+    'One row a redundant file: exact and near ones together, with the file to keep instead';
 
 CREATE VIEW lumina.duplicate_statistics WITH (security_invoker = true) AS
 SELECT c.name AS catalog, r.id AS run, r.job, r.created_at, r.rule, r.strategy, r.images, r.compared, r.near_pairs,
@@ -208,33 +222,38 @@ FROM lumina.duplicate_runs r
 JOIN lumina.catalogs c ON c.id = r.catalog
 LEFT JOIN (SELECT f.catalog, f.group_id, f.kind, count(*) AS files, count(DISTINCT f.image) AS images,
         sum(f.size) FILTER (WHERE f.file_place > 1) AS savings
-    FROM lumina._current_files f GROUP BY f.catalog, f.group_id, f.kind HAVING count(*) > 1) g ON g.catalog = r.catalog
+    FROM lumina_internal.current_files f GROUP BY f.catalog, f.group_id, f.kind HAVING count(*) > 1) g
+    ON g.catalog = r.catalog
 WHERE r.is_current
 GROUP BY c.name, r.id;
 GRANT SELECT ON lumina.duplicate_statistics TO PUBLIC;
 COMMENT ON VIEW lumina.duplicate_statistics IS
-    'One row a catalog: its current run, and what is there of its groups by now: how many of which kind, and the bytes to win back';
+    'One row a catalog: its current run, and what is there of its groups by now: how many of which kind, and the '
+    'bytes to win back';
 
 -- The catalog of that name that the current role may read; an error where there is none.
-CREATE FUNCTION lumina._readable_catalog(caller oid, catalog_name text) RETURNS int8
+CREATE FUNCTION lumina_internal.readable_catalog(caller oid, catalog_name text) RETURNS int8
     STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT lumina._catalog(caller, catalog_name, 'read');
+    SELECT lumina_internal.catalog(caller, catalog_name, 'read');
 END;
-REVOKE EXECUTE ON FUNCTION lumina._readable_catalog(oid, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._readable_catalog(oid, text) IS 'Internal: readable_catalog for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.readable_catalog(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.readable_catalog(oid, text) IS 'Internal: readable_catalog for a caller';
 CREATE FUNCTION lumina.readable_catalog(name text) RETURNS int8
     STABLE PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.readable_catalog(text) IS 'The id of the catalog of that name; an error where the current role may not read one';
+COMMENT ON FUNCTION lumina.readable_catalog(text) IS
+    'The id of the catalog of that name; an error where the current role may not read one';
 
 CREATE FUNCTION lumina.duplicates(catalog text, OUT group_id int8, OUT kind lumina.group_kind, OUT keep text,
         OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8, OUT also_near text[])
     RETURNS SETOF record STABLE ROWS 1000 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-    -- What is near each group is estimated as ten look-ups, and is hardly ever any: compiling that takes four times as long as running it.
+    -- What is near each group is estimated as ten look-ups, and is hardly ever any: compiling that takes four times as
+    -- long as running it.
     SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    -- First of all, and not where the first row is looked for: a catalog that is not there is an error, not an empty result.
+    -- First of all, and not where the first row is looked for: a catalog that is not there is an error, not an empty
+    -- result.
     wanted int8 := lumina.readable_catalog(duplicates.catalog);
 BEGIN
     RETURN QUERY
@@ -243,7 +262,8 @@ BEGIN
             THEN ARRAY[format('... and %s more', g.also_near_count - cardinality(g.also_near))] ELSE '{}' END
     FROM (SELECT c.group_id, c.keep, array_agg(c.path ORDER BY c.file_place) AS others,
             array_agg(c.distance ORDER BY c.file_place) AS distances, sum(c.size)::int8 AS savings
-        FROM lumina._current_files c WHERE c.catalog = wanted AND c.file_place > 1 GROUP BY c.group_id, c.keep) f
+        FROM lumina_internal.current_files c
+        WHERE c.catalog = wanted AND c.file_place > 1 GROUP BY c.group_id, c.keep) f
     JOIN lumina.duplicate_groups g ON g.id = f.group_id
     CROSS JOIN LATERAL (
         SELECT coalesce(array_agg(p.path ORDER BY a.place), '{}') AS paths
@@ -253,4 +273,5 @@ BEGIN
     ORDER BY f.savings DESC, g.id;
 END $$;
 COMMENT ON FUNCTION lumina.duplicates(text) IS
-    'The current groups of a catalog, most bytes first: the file to keep, the others with their distances, and what else is near';
+    'The current groups of a catalog, most bytes first: the file to keep, the others with their distances, and what '
+    'else is near';

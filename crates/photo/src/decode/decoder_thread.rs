@@ -1,20 +1,20 @@
-//! Runs a decoder that cannot be stopped on a separate thread.
+//! Runs a decoder that cannot be stopped on a thread of its own.
 //!
 //! A decoder is stopped through its reader. Some read all of their input first and then compute for seconds, or compute
 //! much out of a few bytes: WebP of both kinds (image-webp), JPEG in several scans (zune-jpeg, which transforms all
 //! coefficients at the end). Measured on one slow core, 8 million pixels of these take 0.1 to 0.4 s. So a larger
 //! picture of them is decoded by a thread that has its own copy of the file, while the caller's thread keeps checking
-//! its watch. Once the caller cancels, the thread is abandoned: it ends at its next read or with its picture, whichever
-//! is first, and frees what it holds. The next large picture waits until it has: a caller that cancels often holds the
-//! memory of one picture, not of many. Small pictures are decoded at once, without a thread.
+//! whether the caller has cancelled. If so, the thread is abandoned: it ends at its next read or with its picture,
+//! whichever is first, and frees what it holds. The next large picture waits until it has: a caller that cancels often
+//! holds the memory of one picture, not of many. Small pictures are decoded at once, without a thread.
 //!
-//! The thread touches nothing of the caller, nor of Postgres: [`Watch::spawn`](crate::limits::Watch::spawn) starts it,
-//! and blocks signals there.
+//! Called by `webp` and `jpeg`. The thread touches nothing of the caller, nor of Postgres:
+//! [`Caller::spawn`](crate::limits::Caller::spawn) starts it, and blocks signals there.
 
 use crate::error::PhotoError;
 use crate::format::Format;
 use crate::input::guarded;
-use crate::limits::{Limits, Watch};
+use crate::limits::{Caller, Limits};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -23,17 +23,17 @@ use std::time::Duration;
 
 /// Pixels that the slowest decoder makes in less than half a second.
 pub(super) const LARGE: u64 = 8_000_000;
-/// Interval of the checks of the caller's watch.
-const LOOK: Duration = Duration::from_millis(4);
+/// The time between two checks whether the caller has cancelled.
+const POLL_INTERVAL: Duration = Duration::from_millis(4);
 
 /// Abandoned threads that have not ended.
-static LEFT: AtomicUsize = AtomicUsize::new(0);
+static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 
-/// The watch of the thread, which is told when the caller cancels.
-struct Told(Arc<AtomicBool>);
+/// The caller of the decoder on its thread: cancelled when the real caller is.
+struct CancelFlag(Arc<AtomicBool>);
 
-impl Watch for Told {
-    fn stop(&self) -> bool {
+impl Caller for CancelFlag {
+    fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -46,36 +46,36 @@ pub(super) fn run<T: Send + 'static>(
     limits: &Limits<'_>,
     decode: impl FnOnce(&[u8], &Limits<'_>) -> Result<T, PhotoError> + Send + 'static,
 ) -> Result<T, PhotoError> {
-    while LEFT.load(Ordering::Acquire) > 0 {
+    while ABANDONED.load(Ordering::Acquire) > 0 {
         limits.check()?;
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
-    let stop = Arc::new(AtomicBool::new(false));
+    let cancelled = Arc::new(AtomicBool::new(false));
     // Set by the caller as it leaves and by the thread as it ends: the second one sees that the first has set it.
-    let parted = Arc::new(AtomicBool::new(false));
-    let ended = Arc::clone(&parted);
-    let told = Told(Arc::clone(&stop));
+    let one_is_gone = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&one_is_gone);
+    let flag = CancelFlag(Arc::clone(&cancelled));
     let (pixels, memory) = (limits.pixels, limits.memory);
     let (sender, receiver) = sync_channel(1);
     let work = move || {
-        let result = guarded(format, || decode(&bytes, &Limits { pixels, memory, watch: &told }));
-        drop(bytes); // before the caller goes on and counts what is left
+        let result = guarded(format, || decode(&bytes, &Limits { pixels, memory, caller: &flag }));
+        drop(bytes); // before the caller goes on and counts what is allocated
         let unwanted = sender.send(result).err(); // nobody may be there any more
         drop(unwanted);
         if ended.swap(true, Ordering::AcqRel) {
-            LEFT.fetch_sub(1, Ordering::AcqRel);
+            ABANDONED.fetch_sub(1, Ordering::AcqRel);
         }
     };
-    limits.watch.spawn(Box::new(work)).map_err(|_| PhotoError::OutOfMemory)?;
+    limits.caller.spawn(Box::new(work)).map_err(|_| PhotoError::OutOfMemory)?;
     loop {
-        match receiver.recv_timeout(LOOK) {
+        match receiver.recv_timeout(POLL_INTERVAL) {
             Ok(result) => return result,
             Err(RecvTimeoutError::Disconnected) => return Err(super::damaged(format, "the decoder failed")),
-            Err(RecvTimeoutError::Timeout) if limits.watch.stop() => {
-                stop.store(true, Ordering::Relaxed);
-                LEFT.fetch_add(1, Ordering::AcqRel);
-                if parted.swap(true, Ordering::AcqRel) {
-                    LEFT.fetch_sub(1, Ordering::AcqRel); // it ended in between, and counts no more
+            Err(RecvTimeoutError::Timeout) if limits.caller.is_cancelled() => {
+                cancelled.store(true, Ordering::Relaxed);
+                ABANDONED.fetch_add(1, Ordering::AcqRel);
+                if one_is_gone.swap(true, Ordering::AcqRel) {
+                    ABANDONED.fetch_sub(1, Ordering::AcqRel); // it ended in between, and counts no more
                 }
                 return Err(PhotoError::Cancelled);
             }

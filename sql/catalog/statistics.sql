@@ -1,4 +1,5 @@
--- Which columns ANALYZE looks at: those that tie rows together, and how far work is. Of all others there are no statistics.
+-- Which columns ANALYZE looks at: those that tie rows together, and how far work is. Of all others there are no
+-- statistics.
 --
 -- Row-level security hides rows, but not statistics from the planner: for a comparison that is LEAKPROOF, as those of
 -- numbers, texts, bytes and hashes are, it estimates by the common values and the histogram of all rows of the table,

@@ -1,19 +1,19 @@
-//! Writes the page from its first line to its last, group by group.
+//! Writes the report from its first line to its last, group by group.
 
 use crate::text::{Attribute, Text};
 use crate::units::{Bytes, Count, Of};
-use crate::{Group, Kind, Page, group, words};
+use crate::{GroupKind, ReportGroup, ReportSummary, group, words};
 use std::fmt::{self, Write};
 
 const STYLE: &str = include_str!("style.css");
 
-/// What the page may load: its embedded pictures and its own style.
+/// What the report may load: its embedded pictures and its own style.
 const POLICY: &str =
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-/// Writes a page: the beginning, each group, the end. Errors: those of the output.
-pub struct Writer<'a> {
-    page: &'a Page,
+/// Writes a report: the beginning, each group, the end. Errors: those of the output.
+pub struct ReportWriter<'a> {
+    report: &'a ReportSummary,
     to: &'a mut dyn Write,
     /// Groups written.
     groups: u64,
@@ -21,31 +21,31 @@ pub struct Writer<'a> {
     savings: u64,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> ReportWriter<'a> {
     /// Writes everything before the first group.
-    pub fn begin(page: &'a Page, to: &'a mut dyn Write) -> Result<Self, fmt::Error> {
-        head(page, to)?;
-        summary(page, to)?;
-        if page.groups_total > 0 {
+    pub fn begin(report: &'a ReportSummary, to: &'a mut dyn Write) -> Result<Self, fmt::Error> {
+        head(report, to)?;
+        summary(report, to)?;
+        if report.groups_total > 0 {
             filter(to)?;
         }
         to.write_str("<main>\n")?;
-        Ok(Writer { page, to, groups: 0, savings: 0 })
+        Ok(ReportWriter { report, to, groups: 0, savings: 0 })
     }
 
     /// Writes a group; the one that frees the most should come first.
-    pub fn group(&mut self, group: &Group) -> fmt::Result {
+    pub fn group(&mut self, group: &ReportGroup) -> fmt::Result {
         self.groups += 1;
         self.savings = self.savings.saturating_add(group.savings);
         group::write(group, self.to)
     }
 
-    /// Writes everything after the last group, including a note about groups that are not on the page.
+    /// Writes everything after the last group, including a note about groups that are not in the report.
     pub fn end(self) -> fmt::Result {
-        let Writer { page, to, groups, savings } = self;
+        let ReportWriter { report, to, groups, savings } = self;
         to.write_str("</main>\n<footer>\n")?;
-        let missing = page.groups_total.saturating_sub(groups);
-        if page.groups_total == 0 {
+        let missing = report.groups_total.saturating_sub(groups);
+        if report.groups_total == 0 {
             to.write_str("<p>There are no duplicates in this catalog.</p>\n")?;
         } else if missing > 0 {
             writeln!(
@@ -53,20 +53,20 @@ impl<'a> Writer<'a> {
                 "<p class=\"missing\"><strong>Not on this page:</strong> {}, with {} to win back. This page shows {} of {}. \
                  All are in <code>lumina.duplicates</code>.</p>",
                 Of(missing, "more group"),
-                Bytes(page.savings.saturating_sub(savings)),
+                Bytes(report.savings.saturating_sub(savings)),
                 Count(groups),
-                Count(page.groups_total),
+                Count(report.groups_total),
             )?;
         }
         writeln!(
             to,
             "<p>Nothing was deleted, moved or changed. Made by lumina, {}.</p>\n</footer>\n</body>\n</html>",
-            Text(&page.generated)
+            Text(&report.generated)
         )
     }
 }
 
-fn head(page: &Page, to: &mut dyn Write) -> fmt::Result {
+fn head(report: &ReportSummary, to: &mut dyn Write) -> fmt::Result {
     writeln!(
         to,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -75,11 +75,11 @@ fn head(page: &Page, to: &mut dyn Write) -> fmt::Result {
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n\
          <title>Duplicates in {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>",
-        Attribute(&page.catalog) // a title holds text alone
+        Attribute(&report.catalog) // a title holds text alone
     )
 }
 
-fn summary(page: &Page, to: &mut dyn Write) -> fmt::Result {
+fn summary(report: &ReportSummary, to: &mut dyn Write) -> fmt::Result {
     writeln!(
         to,
         "<header class=\"summary\">\n<h1><span>Duplicate photos in</span> <bdi>{}</bdi></h1>\n<dl>\n\
@@ -87,21 +87,21 @@ fn summary(page: &Page, to: &mut dyn Write) -> fmt::Result {
          <div><dt>redundant {}</dt><dd>{}</dd></div>\n\
          <div><dt>{}</dt><dd>{}</dd></div>\n\
          <div><dt>{} compared</dt><dd>{}</dd></div>\n</dl>",
-        Text(&page.catalog),
-        Bytes(page.savings),
-        if page.redundant_files == 1 { "file" } else { "files" },
-        Count(page.redundant_files),
-        if page.groups_total == 1 { "group" } else { "groups" },
-        Count(page.groups_total),
-        if page.images == 1 { "picture" } else { "pictures" },
-        Count(page.images),
+        Text(&report.catalog),
+        Bytes(report.savings),
+        if report.redundant_files == 1 { "file" } else { "files" },
+        Count(report.redundant_files),
+        if report.groups_total == 1 { "group" } else { "groups" },
+        Count(report.groups_total),
+        if report.images == 1 { "picture" } else { "pictures" },
+        Count(report.images),
     )?;
-    if !page.rule.is_empty() {
+    if !report.rule.is_empty() {
         to.write_str("<p>")?;
-        words::rule(&page.rule, to)?;
-        writeln!(to, " {}</p>", words::strategy(&page.strategy))?;
+        words::rule(&report.rule, to)?;
+        writeln!(to, " {}</p>", words::strategy(&report.strategy))?;
     }
-    writeln!(to, "<p class=\"generated\">{}</p>\n</header>", Text(&page.generated))
+    writeln!(to, "<p class=\"generated\">{}</p>\n</header>", Text(&report.generated))
 }
 
 /// Shows groups of one kind, by style alone.
@@ -110,7 +110,7 @@ fn filter(to: &mut dyn Write) -> fmt::Result {
         "<fieldset class=\"filter\">\n<legend>Show</legend>\n\
          <label><input type=\"radio\" name=\"kind\" id=\"only-all\" checked> All</label>\n",
     )?;
-    for kind in [Kind::Exact, Kind::Identical, Kind::Near] {
+    for kind in [GroupKind::Exact, GroupKind::Identical, GroupKind::Near] {
         let (name, words) = (kind.name(), words::kind(kind));
         writeln!(to, "<label><input type=\"radio\" name=\"kind\" id=\"only-{name}\"> {words}</label>")?;
     }

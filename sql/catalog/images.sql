@@ -1,7 +1,8 @@
 -- What a catalog holds: sources, images (one row a content) and their files (one row a place).
 --
 -- A hash that is not to be trusted never votes: hash_valid is false where a picture is flat, and true only where all
--- hashes are there. Quality is computed from the row itself and stored in it, so that it can be neither stale nor absent.
+-- hashes are there. Quality is computed from the row itself and stored in it, so that it can be neither stale nor
+-- absent.
 
 CREATE TYPE lumina.image_status AS ENUM ('active', 'rejected', 'archived', 'flagged');
 COMMENT ON TYPE lumina.image_status IS 'What was decided about an image; rejected ones are hidden and never grouped';
@@ -10,13 +11,16 @@ COMMENT ON TYPE lumina.file_state IS 'What was decided about one file of an imag
 
 CREATE FUNCTION lumina.quality_format(format text) RETURNS float8
     IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_format';
-COMMENT ON FUNCTION lumina.quality_format(text) IS 'How well an image format keeps a picture, 0 to 100: raw 100, TIFF 90, PNG 85, JPEG 70, ...';
+COMMENT ON FUNCTION lumina.quality_format(text) IS
+    'How well an image format keeps a picture, 0 to 100: raw 100, TIFF 90, PNG 85, JPEG 70, ...';
 CREATE FUNCTION lumina.quality_resolution(width int4, height int4) RETURNS float8
     IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_resolution';
-COMMENT ON FUNCTION lumina.quality_resolution(int4, int4) IS 'The score of a number of pixels, 0 to 100: 33 megapixels and more are 100';
+COMMENT ON FUNCTION lumina.quality_resolution(int4, int4) IS
+    'The score of a number of pixels, 0 to 100: 33 megapixels and more are 100';
 CREATE FUNCTION lumina.quality_size(format text, size int8) RETURNS float8
     IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_size';
-COMMENT ON FUNCTION lumina.quality_size(text, int8) IS 'The score of a number of bytes, 0 to 100, on the scale of its format';
+COMMENT ON FUNCTION lumina.quality_size(text, int8) IS
+    'The score of a number of bytes, 0 to 100, on the scale of its format';
 CREATE FUNCTION lumina.quality_metadata(make text, model text, lens text, focal_length float4, aperture float4,
     exposure_time float8, iso int4, latitude float8, longitude float8) RETURNS float8
     IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_metadata';
@@ -27,11 +31,11 @@ CREATE FUNCTION lumina.quality_score(format text, width int4, height int4, size 
 COMMENT ON FUNCTION lumina.quality_score(text, int4, int4, int8, float8) IS
     'The quality of an image, 0 to 100: format 40 %, resolution 35 %, size 15 %, metadata 10 %';
 
-CREATE FUNCTION lumina._is_raw(format text) RETURNS bool
+CREATE FUNCTION lumina_internal.is_raw(format text) RETURNS bool
     -- Not STRICT, which keeps it from being inlined.
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
 RETURN format IN ('dng', 'cr2', 'cr3', 'nef', 'arw', 'orf', 'rw2', 'raf', 'pef', 'srw');
-COMMENT ON FUNCTION lumina._is_raw(text) IS 'Internal: whether a format is one of the raw files of cameras';
+COMMENT ON FUNCTION lumina_internal.is_raw(text) IS 'Internal: whether a format is one of the raw files of cameras';
 
 CREATE TABLE lumina.sources (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -123,7 +127,8 @@ CREATE TABLE lumina.image_files (
     FOREIGN KEY (source, catalog) REFERENCES lumina.sources (id, catalog) ON DELETE SET NULL (source)
 );
 CREATE INDEX image_files_image ON lumina.image_files (image);
-COMMENT ON TABLE lumina.image_files IS 'One row a file: where an image lies; an exact duplicate is an image with two files';
+COMMENT ON TABLE lumina.image_files IS
+    'One row a file: where an image lies; an exact duplicate is an image with two files';
 
 CREATE TABLE lumina.sidecars (
     catalog int8 NOT NULL,
@@ -135,25 +140,28 @@ CREATE TABLE lumina.sidecars (
     FOREIGN KEY (file, catalog) REFERENCES lumina.image_files (id, catalog) ON DELETE CASCADE
 );
 CREATE INDEX sidecars_file ON lumina.sidecars (file);
-COMMENT ON TABLE lumina.sidecars IS 'Files that go with a photograph of the same name: edits (.xmp, .aae) and the film of a live picture (.mov, .mp4)';
+COMMENT ON TABLE lumina.sidecars IS
+    'Files that go with a photograph of the same name: edits (.xmp, .aae) and the film of a live picture (.mov, .mp4)';
 
-CREATE FUNCTION lumina._keep_original_path() RETURNS trigger
+CREATE FUNCTION lumina_internal.keep_original_path() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RAISE integrity_constraint_violation USING MESSAGE = 'the original path of a file never changes',
         HINT = 'Change path, which says where the file lies now.';
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._keep_original_path() FROM PUBLIC;
-COMMENT ON FUNCTION lumina._keep_original_path() IS 'Internal: keeps image_files.original_path as it was';
+REVOKE EXECUTE ON FUNCTION lumina_internal.keep_original_path() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.keep_original_path() IS 'Internal: keeps image_files.original_path as it was';
 CREATE TRIGGER keep_original_path BEFORE UPDATE OF original_path ON lumina.image_files FOR EACH ROW
-    WHEN (OLD.original_path IS DISTINCT FROM NEW.original_path) EXECUTE FUNCTION lumina._keep_original_path();
+    WHEN (OLD.original_path IS DISTINCT FROM NEW.original_path) EXECUTE FUNCTION lumina_internal.keep_original_path();
 
 ALTER TABLE lumina.sources ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.sources FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.images ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.images FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.image_files ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.image_files FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+CREATE POLICY readable ON lumina.image_files FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.sidecars ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.sidecars FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+CREATE POLICY readable ON lumina.sidecars FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sidecars TO PUBLIC;

@@ -1,7 +1,7 @@
 //! `_page`, behind `duplicates_html`: SQL returns the groups of a catalog, threads make their thumbnails, and
-//! `lumina-page` writes the page.
+//! `lumina-report` writes the report.
 
-use super::error::PageTooLarge;
+use super::error::ReportTooLarge;
 use super::paths::{roots, text};
 use crate::error::LuminaError;
 use crate::error::OutOfMemory;
@@ -17,10 +17,9 @@ use crate::pg::threads::start_pool;
 use crate::search::error::BulkError;
 use lumina_import::contents::from_hex;
 use lumina_import::pool::Pool;
-use lumina_import::thumbnail::{Missing, Show, Task};
-use lumina_page::{Distance, Group, Kind, Member, Merits, Page, Writer};
+use lumina_import::thumbnail::{Missing, ThumbnailTask, Thumbnailer};
+use lumina_report::{Distance, GroupKind, Member, Merits, ReportGroup, ReportSummary, ReportWriter};
 use pgrx::JsonB;
-use pgrx::pg_sys::Datum;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,17 +31,17 @@ const SIDE: u32 = 320;
 const MOST_IMAGES: i32 = 60;
 /// Groups that are read at a time.
 const GROUPS_AT_ONCE: i32 = 200;
-/// The most bytes of a page: the longest text of Postgres, less some room.
+/// The most bytes of a report: the longest text of Postgres, less some room.
 const LONGEST: usize = 1_000_000_000;
 /// The most bytes of image memory for each thread while several make thumbnails: photographs of 40 megapixels need no
 /// more.
 const EACH: u64 = 128 << 20;
 /// The longest sleep of the backend's thread.
-const TICK: Duration = Duration::from_millis(20);
+const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
-/// The catalog, from `_page_summary`.
+/// The catalog, from `lumina_internal.page_summary`.
 #[derive(Deserialize)]
-struct Summary {
+struct SummaryRow {
     catalog: String,
     generated: String,
     rule: Vec<BTreeMap<String, u16>>,
@@ -53,14 +52,14 @@ struct Summary {
     savings: u64,
 }
 
-/// A group, from `_page_groups`.
+/// A group, from `lumina_internal.page_groups`.
 #[derive(Deserialize)]
-struct Found {
+struct GroupRow {
     id: i64,
     kind: String,
     confidence: u8,
     savings: u64,
-    images: Vec<Image>,
+    images: Vec<ImageRow>,
     more_images: u64,
     also_near: Vec<String>,
     also_near_more: u64,
@@ -68,7 +67,7 @@ struct Found {
 
 /// An image of a group.
 #[derive(Deserialize)]
-struct Image {
+struct ImageRow {
     files: Vec<String>,
     more_files: u64,
     sha256: String,
@@ -88,36 +87,35 @@ struct Image {
 }
 
 function! {
-    /// `_page(bigint, text, int)`.
+    /// `lumina_internal.page(bigint, text, int)`.
     page_of_duplicates, pg_finfo_page_of_duplicates,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let (catalog, setting, most) = (arguments.int8(0), text(arguments.bytes(1)), arguments.int4(2));
-        let page = with_share(|share| make(catalog, setting, most, share)).or_raise();
-        Varlena::new(&[page.as_bytes()]).into_datum()
+        let html = with_share(|share| make(catalog, setting, most, share)).or_raise();
+        Varlena::new(&[html.as_bytes()]).into_datum()
     },
 }
 
 fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<String, LuminaError> {
-    let summary: Summary =
-        read("SELECT lumina._page_summary($1)", &[catalog.into()]).pop().ok_or(BulkError::Incomplete)?;
+    let summary: SummaryRow =
+        read("SELECT lumina_internal.page_summary($1)", &[catalog.into()]).pop().ok_or(BulkError::Incomplete)?;
     let threads = guc::import_threads();
-    let show = Show {
+    let thumbnailer = Thumbnailer {
         roots: roots(setting)?,
         side: SIDE,
         pixels: guc::max_image_pixels().value as u64,
         room_for,
         memory: share.for_thread(),
     };
-    let pool = start_pool(threads, &show)?;
-    let page = page_of(&summary);
+    let pool = start_pool(threads, &thumbnailer)?;
+    let report = report_of(&summary);
     let mut html = Bounded::default();
-    let mut writer = Writer::begin(&page, &mut html).map_err(too_large)?;
+    let mut writer = ReportWriter::begin(&report, &mut html).map_err(too_large)?;
     let mut first = 0;
     while first < most {
         let some = GROUPS_AT_ONCE.min(most - first);
         let arguments = [catalog.into(), first.into(), some.into(), MOST_IMAGES.into()];
-        let groups: Vec<Found> = read("SELECT lumina._page_groups($1, $2, $3, $4)", &arguments);
+        let groups: Vec<GroupRow> = read("SELECT lumina_internal.page_groups($1, $2, $3, $4)", &arguments);
         if groups.is_empty() {
             break;
         }
@@ -149,8 +147,8 @@ impl std::fmt::Write for Bounded {
     }
 }
 
-fn too_large(_: std::fmt::Error) -> PageTooLarge {
-    PageTooLarge
+fn too_large(_: std::fmt::Error) -> ReportTooLarge {
+    ReportTooLarge
 }
 
 /// Reads the rows of a statement of ours that has one column of `jsonb`.
@@ -163,8 +161,8 @@ fn read<T: for<'a> Deserialize<'a>>(statement: &str, arguments: &[statement::Arg
 
 /// For each image its thumbnail, or why there is none. One that needs more memory than a thread's share is made alone.
 fn pictures(
-    pool: &Pool<Show<Arc<Counted>>>,
-    images: &[Image],
+    pool: &Pool<Thumbnailer<Arc<Counted>>>,
+    images: &[ImageRow],
     threads: usize,
     share: &mut Share,
 ) -> Result<Vec<Result<Vec<u8>, String>>, LuminaError> {
@@ -173,12 +171,12 @@ fn pictures(
     let each = (all / threads as u64).min(EACH);
     let task = |number: usize, memory: u64| {
         let image = &images[number];
-        Some(Task { number, path: image.files.first()?.into(), sha256: from_hex(&image.sha256)?, memory })
+        Some(ThumbnailTask { number, path: image.files.first()?.into(), sha256: from_hex(&image.sha256)?, memory })
     };
     share.grow(each * threads as u64)?;
     let mut waiting = 0;
     for task in (0..images.len()).filter_map(|number| task(number, each)) {
-        pool.give(task);
+        pool.submit(task);
         waiting += 1;
     }
     let mut large = Vec::new();
@@ -192,7 +190,7 @@ fn pictures(
     }
     for task in large.into_iter().filter_map(|number| task(number, all)) {
         share.grow(all)?;
-        pool.give(task);
+        pool.submit(task);
         let (number, picture) = next(pool)?;
         pictures[number] = picture.map_err(words);
     }
@@ -207,13 +205,13 @@ fn words(why: Missing) -> String {
 }
 
 /// Waits for the next thumbnail from a thread.
-fn next(pool: &Pool<Show<Arc<Counted>>>) -> Result<(usize, Result<Vec<u8>, Missing>), LuminaError> {
+fn next(pool: &Pool<Thumbnailer<Arc<Counted>>>) -> Result<(usize, Result<Vec<u8>, Missing>), LuminaError> {
     loop {
         pgrx::check_for_interrupts!();
         if reserve_spent() {
             return Err(OutOfMemory.into());
         }
-        match pool.event(TICK) {
+        match pool.event(LONGEST_SLEEP) {
             Ok(Some(made)) => return Ok(made),
             Ok(None) => (),
             Err(broken) => {
@@ -223,10 +221,10 @@ fn next(pool: &Pool<Show<Arc<Counted>>>) -> Result<(usize, Result<Vec<u8>, Missi
     }
 }
 
-fn page_of(summary: &Summary) -> Page {
+fn report_of(summary: &SummaryRow) -> ReportSummary {
     let distances =
         |each: &BTreeMap<String, u16>| each.iter().map(|(hash, distance)| of_hash(hash, *distance)).collect();
-    Page {
+    ReportSummary {
         catalog: summary.catalog.clone(),
         generated: summary.generated.clone(),
         rule: summary.rule.iter().map(distances).collect(),
@@ -242,11 +240,11 @@ fn of_hash(hash: &str, distance: u16) -> Distance {
     Distance { hash: hash.to_owned(), distance, bits: if hash == "pdq" { 256 } else { 64 } }
 }
 
-impl Found {
+impl GroupRow {
     /// The group with a picture of each of its images.
-    fn shown(self, pictures: Vec<Result<Vec<u8>, String>>) -> Option<Group> {
-        let merits: Vec<Merits> = self.images.iter().map(Image::merits).collect();
-        let why = lumina_page::why(&merits).into_iter().map(str::to_owned).collect();
+    fn shown(self, pictures: Vec<Result<Vec<u8>, String>>) -> Option<ReportGroup> {
+        let merits: Vec<Merits> = self.images.iter().map(ImageRow::merits).collect();
+        let why = lumina_report::why(&merits).into_iter().map(str::to_owned).collect();
         let mut pictures = pictures.into_iter();
         let mut members = self.images.into_iter().enumerate().map(|(place, image)| Member {
             distance: (place > 0).then_some(image.distance),
@@ -266,9 +264,9 @@ impl Found {
             quality: image.quality,
             thumbnail: pictures.next().unwrap_or_else(|| Err(String::new())),
         });
-        Some(Group {
+        Some(ReportGroup {
             id: self.id,
-            kind: Kind::from_name(&self.kind)?,
+            kind: GroupKind::from_name(&self.kind)?,
             confidence: self.confidence,
             savings: self.savings,
             keep: members.next()?,
@@ -281,7 +279,7 @@ impl Found {
     }
 }
 
-impl Image {
+impl ImageRow {
     fn merits(&self) -> Merits {
         Merits {
             raw: self.raw,

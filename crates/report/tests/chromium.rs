@@ -7,8 +7,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
-use lumina_page::{Distance, Group, Kind, Member, Page, Writer};
-use lumina_photo::{Format, Limits, Orientation, Patient, Picture, Pixels, decode, metadata, thumbnail};
+use lumina_photo::{Format, Limits, NeverCancels, Orientation, Picture, Pixels, decode, metadata, thumbnail};
+use lumina_report::{Distance, GroupKind, Member, ReportGroup, ReportSummary, ReportWriter};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -19,7 +19,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, watch: &Patient };
+const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, caller: &NeverCancels };
 
 /// Timeout of a start and a page, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -105,7 +105,7 @@ struct Folder(PathBuf);
 impl Folder {
     fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("lumina-page-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("lumina-report-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         fs::create_dir(&folder).unwrap();
         Folder(folder)
@@ -272,7 +272,7 @@ fn photograph(folder: &Path, name: &str, distance: Option<u8>) -> Member {
     }
 }
 
-fn group(id: i64, kind: Kind, keep: Member, why: &[&str], others: Vec<Member>) -> Group {
+fn group(id: i64, kind: GroupKind, keep: Member, why: &[&str], others: Vec<Member>) -> ReportGroup {
     let copies = (keep.files.len() as u64 - 1) * keep.size;
     let savings = copies + others.iter().map(|other| other.files.len() as u64 * other.size).sum::<u64>();
     let confidence = others
@@ -281,11 +281,22 @@ fn group(id: i64, kind: Kind, keep: Member, why: &[&str], others: Vec<Member>) -
         .max()
         .map_or(100, |worst| 100 - (u32::from(worst) * 100 / 64) as u8);
     let why = why.iter().map(|why| (*why).into()).collect();
-    Group { id, kind, confidence, savings, keep, why, others, others_more: 0, also_near: vec![], also_near_more: 0 }
+    ReportGroup {
+        id,
+        kind,
+        confidence,
+        savings,
+        keep,
+        why,
+        others,
+        others_more: 0,
+        also_near: vec![],
+        also_near_more: 0,
+    }
 }
 
 /// Groups of generated pictures, some of them unusual.
-fn made_groups() -> Vec<Group> {
+fn made_groups() -> Vec<ReportGroup> {
     let raw = Member {
         format: "CR2".into(),
         size: 31_845_120,
@@ -299,7 +310,7 @@ fn made_groups() -> Vec<Group> {
     };
     let mut near = group(
         17,
-        Kind::Near,
+        GroupKind::Near,
         raw,
         &["raw", "more pixels", "has its EXIF"],
         vec![
@@ -318,7 +329,7 @@ fn made_groups() -> Vec<Group> {
     near.also_near_more = 4;
     let exact = group(
         18,
-        Kind::Exact,
+        GroupKind::Exact,
         member(
             &[
                 "/srv/photos/2019/Anna and Jörg/Hochzeit/DSC_0042.jpg",
@@ -334,7 +345,7 @@ fn made_groups() -> Vec<Group> {
     );
     let identical = group(
         19,
-        Kind::Identical,
+        GroupKind::Identical,
         member(&["/srv/photos/portrait.jpg"], (3000, 4500), 0, None),
         &["more pixels"],
         vec![member(&["/srv/photos/whatsapp/IMG-20210814-WA0007.jpg"], (1066, 1600), 0, Some(0))],
@@ -351,18 +362,18 @@ fn made_groups() -> Vec<Group> {
     };
     let strange = group(
         20,
-        Kind::Near,
+        GroupKind::Near,
         member(&["/srv/photos/one-pixel.png"], (4, 4), 0, None),
         &[],
         vec![missing, tall, member(&["/srv/photos/panorama.jpg"], (20_000, 900), 1, Some(4))],
     );
     let hostile = HOSTILE[1..].iter().map(|path| member(&[path], (1200, 800), 2, Some(1))).collect();
-    let hostile = group(21, Kind::Near, member(&HOSTILE[..1], (1600, 1067), 2, None), &["more pixels"], hostile);
+    let hostile = group(21, GroupKind::Near, member(&HOSTILE[..1], (1600, 1067), 2, None), &["more pixels"], hostile);
     vec![near, exact, identical, strange, hostile]
 }
 
 /// Groups of real photographs, if available.
-fn real_groups() -> Vec<Group> {
+fn real_groups() -> Vec<ReportGroup> {
     let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/photos");
     let folder = std::env::var_os("LUMINA_PHOTOS").map_or(usual, PathBuf::from);
     if !folder.is_dir() {
@@ -374,22 +385,22 @@ fn real_groups() -> Vec<Group> {
     vec![
         group(
             1,
-            Kind::Near,
+            GroupKind::Near,
             of("hdr/iphone_hdr_YES.jpg", None),
             &["better quality"],
             vec![of("hdr/iphone_hdr_NO.jpg", Some(4))],
         ),
         group(
             2,
-            Kind::Near,
+            GroupKind::Near,
             of("hdr/canon_hdr_YES.jpg", None),
             &["better quality"],
             vec![of("hdr/canon_hdr_NO.jpg", Some(5))],
         ),
-        group(3, Kind::Near, of("orientation/landscape_1.jpg", None), &["the oldest file"], turned),
+        group(3, GroupKind::Near, of("orientation/landscape_1.jpg", None), &["the oldest file"], turned),
         group(
             4,
-            Kind::Near,
+            GroupKind::Near,
             of("gps/DSCN0010.jpg", None),
             &["more pixels"],
             vec![of("gps/DSCN0012.jpg", Some(11)), of("cameras/Canon_40D.jpg", Some(12))],
@@ -398,11 +409,11 @@ fn real_groups() -> Vec<Group> {
 }
 
 /// All groups, on a page of a catalog that has more.
-fn page() -> (Vec<Group>, String) {
+fn report() -> (Vec<ReportGroup>, String) {
     let mut groups = real_groups();
     groups.extend(made_groups());
     let of = |hash: &str| Distance { hash: hash.into(), distance: 5, bits: 64 };
-    let page = Page {
+    let report = ReportSummary {
         catalog: "holiday".into(),
         generated: "25 November 2026, 14:02".into(),
         rule: vec![vec![of("ahash"), of("dhash")]],
@@ -413,7 +424,7 @@ fn page() -> (Vec<Group>, String) {
         savings: 9_018_345_421,
     };
     let mut html = String::new();
-    let mut writer = Writer::begin(&page, &mut html).unwrap();
+    let mut writer = ReportWriter::begin(&report, &mut html).unwrap();
     for group in &groups {
         writer.group(group).unwrap();
     }
@@ -422,7 +433,7 @@ fn page() -> (Vec<Group>, String) {
 }
 
 /// The names of the sections of one kind, or of all.
-fn ids(groups: &[Group], kind: Option<Kind>) -> String {
+fn ids(groups: &[ReportGroup], kind: Option<GroupKind>) -> String {
     let of_kind = groups.iter().filter(|group| kind.is_none_or(|kind| group.kind == kind));
     of_kind.map(|group| format!("group-{}", group.id)).collect::<Vec<_>>().join(" ")
 }
@@ -434,7 +445,7 @@ fn code_points(path: &str) -> String {
 #[test]
 fn everything_is_shown_at_every_width() {
     let Some(chromium) = chromium() else { return };
-    let (groups, html) = page();
+    let (groups, html) = report();
     let members = || groups.iter().flat_map(|group| std::iter::once(&group.keep).chain(&group.others));
     let pictures = members().filter(|member| member.thumbnail.is_ok()).count();
     let paths: Vec<String> = groups
@@ -462,7 +473,7 @@ fn everything_is_shown_at_every_width() {
         assert_eq!((one("scripts"), one("headings")), ("1".into(), "1".into()), "the probe's script alone");
         assert_eq!((one("requests"), one("refused")), (String::new(), String::new()));
         assert_eq!(found["path"], paths);
-        let kinds = [Some(Kind::Exact), Some(Kind::Identical), Some(Kind::Near), None];
+        let kinds = [Some(GroupKind::Exact), Some(GroupKind::Identical), Some(GroupKind::Near), None];
         assert_eq!(found["only"], kinds.map(|kind| ids(&groups, kind)), "at {width}");
     }
 }
@@ -475,7 +486,7 @@ fn corner(picture: &Picture) -> u8 {
 #[test]
 fn screenshots() {
     let Some(chromium) = chromium() else { return };
-    let (_, html) = page();
+    let (_, html) = report();
     let dark = html.replace("(prefers-color-scheme: dark)", "all");
     assert_ne!(dark, html);
     let light = screenshot(&chromium, &html, "light", (1280, 5600));

@@ -1,13 +1,13 @@
-//! The place, from EXIF's GPS directory.
+//! The position, from EXIF's GPS directory.
 //!
-//! Called by the module above. A returned place is finite and on Earth.
+//! Called by the module above. A returned position is finite and on Earth.
 
 use exif::{Context, Value};
 
 use super::Gps;
 use super::fields::Fields;
 
-/// The place; `None` if there is none, or if it is exactly 0 degrees by 0 degrees, which devices without a position
+/// The position; `None` if there is none, or if it is exactly 0 degrees by 0 degrees, which devices without a position
 /// write.
 ///
 /// Errors: what is wrong with it.

@@ -31,7 +31,8 @@ CREATE FUNCTION phash_pairs(query text, max_distance int4[], id anyelement)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_pairs';
 REVOKE EXECUTE ON FUNCTION phash_pairs(text, int4[], anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_pairs(text, int4[], anyelement) IS
-    'Every pair of rows of a query (id, hash, ...) within max_distance bits in every hash column, once, a before b; ids of the type of id';
+    'Every pair of rows of a query (id, hash, ...) within max_distance bits in every hash column, once, a before b; '
+    'ids of the type of id';
 
 CREATE FUNCTION phash_matches(left_query text, right_query text, max_distance int4)
     RETURNS TABLE (left_id int8, right_id int8, distance int4)
@@ -59,49 +60,56 @@ CREATE FUNCTION phash_matches(left_query text, right_query text, max_distance in
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_matches';
 REVOKE EXECUTE ON FUNCTION phash_matches(text, text, int4[], anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_matches(text, text, int4[], anyelement) IS
-    'Every row of one query (id, hash, ...) with every row of another within max_distance bits in every hash column; ids of the type of id';
+    'Every row of one query (id, hash, ...) with every row of another within max_distance bits in every hash column; '
+    'ids of the type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4, strategy text DEFAULT 'clique')
     RETURNS TABLE (group_id int8, member int8, is_primary bool, distance int4, group_distance int4, also_near int8[])
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4, text) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4, text) IS
-    'Rows of a query (id, hash, ...) within max_distance bits of one another in groups, by strategy clique, star or component';
+    'Rows of a query (id, hash, ...) within max_distance bits of one another in groups, by strategy clique, star or '
+    'component';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4, id anyelement)
     RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distance int4, group_distance int4, also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups_clique';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4, anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4, anyelement) IS
-    'Rows of a query (id, hash, ...) within max_distance bits of one another in groups, that are cliques; ids of the type of id';
+    'Rows of a query (id, hash, ...) within max_distance bits of one another in groups, that are cliques; ids of the '
+    'type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4, strategy text, id anyelement)
     RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distance int4, group_distance int4, also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4, text, anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4, text, anyelement) IS
-    'Rows of a query (id, hash, ...) within max_distance bits of one another in groups, by strategy clique, star or component; ids of the type of id';
+    'Rows of a query (id, hash, ...) within max_distance bits of one another in groups, by strategy clique, star or '
+    'component; ids of the type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4[], strategy text DEFAULT 'clique')
     RETURNS TABLE (group_id int8, member int8, is_primary bool, distances int4[], group_distances int4[], also_near int8[])
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4[], text) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4[], text) IS
-    'Rows of a query (id, hash, ...) within max_distance bits in every hash column of one another in groups, by strategy clique, star or component';
+    'Rows of a query (id, hash, ...) within max_distance bits in every hash column of one another in groups, by '
+    'strategy clique, star or component';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4[], id anyelement)
     RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distances int4[], group_distances int4[], also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups_clique';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4[], anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4[], anyelement) IS
-    'Rows of a query (id, hash, ...) within max_distance bits in every hash column of one another in groups, that are cliques; ids of the type of id';
+    'Rows of a query (id, hash, ...) within max_distance bits in every hash column of one another in groups, that are '
+    'cliques; ids of the type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4[], strategy text, id anyelement)
     RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distances int4[], group_distances int4[], also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4[], text, anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4[], text, anyelement) IS
-    'Rows of a query (id, hash, ...) within max_distance bits in every hash column of one another in groups, by strategy clique, star or component; ids of the type of id';
+    'Rows of a query (id, hash, ...) within max_distance bits in every hash column of one another in groups, by '
+    'strategy clique, star or component; ids of the type of id';
 
 CREATE FUNCTION phash_plan(query text, max_distance int4)
     RETURNS TABLE (rows int8, distinct_hashes int8, method text, hash_column int4, widths int4[], tolerances int4[],
@@ -109,7 +117,8 @@ CREATE FUNCTION phash_plan(query text, max_distance int4)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_plan';
 REVOKE EXECUTE ON FUNCTION phash_plan(text, int4) FROM PUBLIC;
 COMMENT ON FUNCTION phash_plan(text, int4) IS
-    'How phash_pairs would search: by which bands of which column, with how many flips and candidates, in what time and memory';
+    'How phash_pairs would search: by which bands of which column, with how many flips and candidates, in what time '
+    'and memory';
 
 CREATE FUNCTION phash_plan(query text, max_distance int4[])
     RETURNS TABLE (rows int8, distinct_hashes int8, method text, hash_column int4, widths int4[], tolerances int4[],
@@ -117,4 +126,5 @@ CREATE FUNCTION phash_plan(query text, max_distance int4[])
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_plan';
 REVOKE EXECUTE ON FUNCTION phash_plan(text, int4[]) FROM PUBLIC;
 COMMENT ON FUNCTION phash_plan(text, int4[]) IS
-    'How phash_pairs would search: by which bands of which column, with how many flips and candidates, in what time and memory';
+    'How phash_pairs would search: by which bands of which column, with how many flips and candidates, in what time '
+    'and memory';

@@ -1,14 +1,14 @@
 //! The duplicates of a catalog as one HTML page, without Postgres: groups, thumbnails, the file to keep of each with
 //! the reason, and the space that deleting the others frees.
 //!
-//! - [`Writer`] writes the page piece by piece, so that only the pictures of one group are in memory at once.
+//! - [`ReportWriter`] writes the report piece by piece, so that only the pictures of one group are in memory at once.
 //! - [`why`]: why an image is the one to keep.
 //! - `group`: the section of a group. `words`: rules and strategies in words. `units`: formatted numbers. `text`: data
 //!   as HTML.
 //! - `style.css`: how it looks, on a screen of any width, in light and dark, and on paper.
 //!
-//! Called by `src/catalog/page.rs` of the extension. The page is one self-contained document: no script, pictures as
-//! `data:` URIs, and a Content-Security-Policy that blocks everything else. All text from the catalog goes through
+//! Called by `src/catalog/report.rs` of the extension. The report is one self-contained HTML page: no script, pictures
+//! as `data:` URIs, and a Content-Security-Policy that blocks everything else. All text from the catalog goes through
 //! `text`: it cannot become markup, nor reorder the characters around it.
 
 mod group;
@@ -23,14 +23,14 @@ mod writer;
 mod tests;
 
 pub use why::{Merits, why};
-pub use writer::Writer;
+pub use writer::ReportWriter;
 
-/// The page's data about the whole catalog.
+/// The report's data about the whole catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Page {
+pub struct ReportSummary {
     /// The catalog's name.
     pub catalog: String,
-    /// When the page was made, as text.
+    /// When the report was made, as text.
     pub generated: String,
     /// When two images are near: in one of these alternatives every hash is within its distance.
     pub rule: Vec<Vec<Distance>>,
@@ -38,7 +38,7 @@ pub struct Page {
     pub strategy: String,
     /// Images that were compared.
     pub images: u64,
-    /// Groups of the catalog; the page may be given fewer.
+    /// Groups of the catalog; the report may be given fewer.
     pub groups_total: u64,
     /// Files of all groups that are not the one to keep.
     pub redundant_files: u64,
@@ -48,11 +48,11 @@ pub struct Page {
 
 /// A group of duplicates.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Group {
+pub struct ReportGroup {
     /// Its number in the catalog.
     pub id: i64,
     /// What its images have in common.
-    pub kind: Kind,
+    pub kind: GroupKind,
     /// 0 to 100.
     pub confidence: u8,
     /// Bytes that are freed if all files but the one to keep are deleted.
@@ -61,7 +61,7 @@ pub struct Group {
     pub keep: Member,
     /// Why this one, in short: "more pixels", "raw".
     pub why: Vec<String>,
-    /// The other images, none in a group of kind [`Kind::Exact`].
+    /// The other images, none in a group of kind [`GroupKind::Exact`].
     pub others: Vec<Member>,
     /// How many more there are than are shown.
     pub others_more: u64,
@@ -73,7 +73,7 @@ pub struct Group {
 
 /// What the images of a group have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum GroupKind {
     /// All bytes: one image with several files.
     Exact,
     /// All hashes.
@@ -82,7 +82,7 @@ pub enum Kind {
     Near,
 }
 
-impl Kind {
+impl GroupKind {
     /// The kind of a name in SQL.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Exact, Self::Identical, Self::Near].into_iter().find(|kind| kind.name() == name)

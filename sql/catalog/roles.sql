@@ -1,25 +1,19 @@
--- Roles as the catalog layer keeps them: by their OID, which a rename leaves as it is and no later role of the same name has.
+-- Roles as the catalog layer keeps them: by their OID, which a rename leaves as it is and no later role of the same
+-- name has.
 --
--- As text such a value is the name that the role has at this moment. So what goes from cluster to cluster as text (a dump,
--- logical replication) is matched by its name where it comes in, and at that moment alone; what goes as files (a base
--- backup, CREATE DATABASE ... TEMPLATE, pg_upgrade) keeps the OIDs, as the roles themselves do.
-
--- Everything is named with its schema, but operators and types of Postgres's own: they are found in pg_catalog alone,
--- whatever others have put into the schema that the extension is created in.
-
-SET LOCAL search_path = pg_catalog, pg_temp;
-
-CREATE SCHEMA lumina;
-COMMENT ON SCHEMA lumina IS 'The photo catalog of the extension lumina: images, jobs, duplicates';
-GRANT USAGE ON SCHEMA lumina TO PUBLIC;
+-- As text such a value is the name that the role has at this moment. So what goes from cluster to cluster as text (a
+-- dump, logical replication) is matched by its name where it comes in, and at that moment alone; what goes as files (a
+-- base backup, CREATE DATABASE ... TEMPLATE, pg_upgrade) keeps the OIDs, as the roles themselves do.
 
 CREATE TYPE lumina.role;
 CREATE FUNCTION lumina.role_in(cstring) RETURNS lumina.role
     STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_in';
-COMMENT ON FUNCTION lumina.role_in(cstring) IS 'Reads the name of a role; where no role has it, what is made of it is nobody';
+COMMENT ON FUNCTION lumina.role_in(cstring) IS
+    'Reads the name of a role; where no role has it, what is made of it is nobody';
 CREATE FUNCTION lumina.role_out(lumina.role) RETURNS cstring
     STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_out';
-COMMENT ON FUNCTION lumina.role_out(lumina.role) IS 'Writes the name that the role has now; unknown (...) where there is no such role';
+COMMENT ON FUNCTION lumina.role_out(lumina.role) IS
+    'Writes the name that the role has now; unknown (...) where there is no such role';
 CREATE FUNCTION lumina.role_recv(internal) RETURNS lumina.role
     STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_recv';
 COMMENT ON FUNCTION lumina.role_recv(internal) IS 'Reads the same as a text of a binary message';
@@ -43,14 +37,15 @@ COMMENT ON CAST (lumina.role AS text) IS 'The name that the role has now';
 CREATE CAST (text AS lumina.role) WITH INOUT AS ASSIGNMENT;
 COMMENT ON CAST (text AS lumina.role) IS 'The role that has the name now';
 
-CREATE FUNCTION lumina._role(role oid) RETURNS lumina.role
+CREATE FUNCTION lumina_internal.role(role oid) RETURNS lumina.role
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_of_oid';
-REVOKE EXECUTE ON FUNCTION lumina._role(oid) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._role(oid) IS 'Internal: the role of that OID';
-CREATE FUNCTION lumina._role_oid(role lumina.role) RETURNS oid
+REVOKE EXECUTE ON FUNCTION lumina_internal.role(oid) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.role(oid) IS 'Internal: the role of that OID';
+CREATE FUNCTION lumina_internal.role_oid(role lumina.role) RETURNS oid
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_to_oid';
-REVOKE EXECUTE ON FUNCTION lumina._role_oid(lumina.role) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._role_oid(lumina.role) IS 'Internal: the OID of a role, whether or not it is there still; 0 for nobody';
+REVOKE EXECUTE ON FUNCTION lumina_internal.role_oid(lumina.role) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.role_oid(lumina.role) IS
+    'Internal: the OID of a role, whether or not it is there still; 0 for nobody';
 
 -- The stored form is compared byte by byte: its first four bytes are the OID.
 CREATE FUNCTION lumina.role_eq(lumina.role, lumina.role) RETURNS bool

@@ -3,12 +3,12 @@
 
 use crate::text::{Attribute, Path, Text, joined, name};
 use crate::units::{Bytes, Count, Of, jpeg_size};
-use crate::{Group, Member, words};
+use crate::{GroupKind, Member, ReportGroup, words};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt::{self, Write};
 
-pub(crate) fn write(group: &Group, to: &mut dyn Write) -> fmt::Result {
+pub(crate) fn write(group: &ReportGroup, to: &mut dyn Write) -> fmt::Result {
     let (id, kind, words) = (group.id, group.kind.name(), words::kind(group.kind));
     let members = std::iter::once(&group.keep).chain(&group.others);
     let files = Of(members.map(|member| member.files.len() as u64).sum(), "file");
@@ -19,7 +19,7 @@ pub(crate) fn write(group: &Group, to: &mut dyn Write) -> fmt::Result {
         Bytes(group.savings).plain(),
         Bytes(group.savings),
     )?;
-    if group.kind == crate::Kind::Near {
+    if group.kind == GroupKind::Near {
         write!(to, " · confidence {}\u{a0}%", group.confidence)?;
     }
     writeln!(to, " · <a href=\"#group-{id}\">group\u{a0}{id}</a></p>\n</header>\n<div class=\"members\">")?;
@@ -39,7 +39,7 @@ pub(crate) fn write(group: &Group, to: &mut dyn Write) -> fmt::Result {
 }
 
 /// Place 0 is the image to keep.
-fn member(group: &Group, place: usize, to: &mut dyn Write) -> fmt::Result {
+fn member(group: &ReportGroup, place: usize, to: &mut dyn Write) -> fmt::Result {
     let member = place.checked_sub(1).map_or(&group.keep, |other| &group.others[other]);
     let is_kept = place == 0;
     writeln!(to, "<figure class=\"member{}\">", if is_kept { " keep" } else { "" })?;
@@ -111,7 +111,7 @@ fn list(paths: &[String], to: &mut dyn Write) -> fmt::Result {
 }
 
 /// The facts of an image. A fact that no member has is omitted, so that equal facts are aligned.
-fn facts(group: &Group, member: &Member, to: &mut dyn Write) -> fmt::Result {
+fn facts(group: &ReportGroup, member: &Member, to: &mut dyn Write) -> fmt::Result {
     let keep = &group.keep;
     let known = |fact: fn(&Member) -> bool| fact(keep) || group.others.iter().any(fact);
     to.write_str("<dl>\n")?;
@@ -158,7 +158,7 @@ fn dimensions((width, height): (u32, u32)) -> String {
     if megapixels < 0.1 { sides } else { format!("{sides} <small>{megapixels:.1}\u{a0}MP</small>") }
 }
 
-fn also_near(group: &Group, to: &mut dyn Write) -> fmt::Result {
+fn also_near(group: &ReportGroup, to: &mut dyn Write) -> fmt::Result {
     if group.also_near.is_empty() && group.also_near_more == 0 {
         return Ok(());
     }

@@ -4,7 +4,7 @@
 -- this database, the role, this database, or the server. What a session has SET does not count: the job runs elsewhere,
 -- and later. Each file that is found has a row of import_items, with what became of it.
 
-CREATE FUNCTION lumina._import_roots(caller oid) RETURNS text
+CREATE FUNCTION lumina_internal.import_roots(caller oid) RETURNS text
     STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(
@@ -21,42 +21,47 @@ BEGIN ATOMIC
             ORDER BY f.seqno DESC LIMIT 1),
         '');
 END;
-REVOKE EXECUTE ON FUNCTION lumina._import_roots(oid) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._import_roots(oid) IS 'Internal: lumina.import_roots as it is configured for a role';
+REVOKE EXECUTE ON FUNCTION lumina_internal.import_roots(oid) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.import_roots(oid) IS 'Internal: lumina.import_roots as it is configured for a role';
 
-CREATE FUNCTION lumina._checked_path(roots text, path text) RETURNS text
+CREATE FUNCTION lumina_internal.checked_path(roots text, path text) RETURNS text
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'checked_path';
-REVOKE EXECUTE ON FUNCTION lumina._checked_path(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._checked_path(text, text) IS 'Internal: a path that may be imported, without what is idle in it; an error where it may not';
-CREATE FUNCTION lumina._path_steps(roots text, path text, OUT step text, OUT obstacle text, OUT hint text) RETURNS SETOF record
+REVOKE EXECUTE ON FUNCTION lumina_internal.checked_path(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.checked_path(text, text) IS
+    'Internal: a path that may be imported, without what is idle in it; an error where it may not';
+CREATE FUNCTION lumina_internal.path_steps(roots text, path text, OUT step text, OUT obstacle text, OUT hint text)
+    RETURNS SETOF record
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'path_steps';
-REVOKE EXECUTE ON FUNCTION lumina._path_steps(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._path_steps(text, text) IS 'Internal: each step to a path, with what is in the way there';
+REVOKE EXECUTE ON FUNCTION lumina_internal.path_steps(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.path_steps(text, text) IS
+    'Internal: each step to a path, with what is in the way there';
 
-CREATE FUNCTION lumina._check_path(caller oid, path text) RETURNS TABLE (step text, obstacle text, hint text)
+CREATE FUNCTION lumina_internal.check_path(caller oid, path text) RETURNS TABLE (step text, obstacle text, hint text)
     VOLATILE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF path IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'path must not be NULL', HINT = 'Give a directory of the server.';
-    ELSIF NOT EXISTS (SELECT FROM lumina.catalogs c WHERE 'import' = ANY (lumina._rights(caller, c.id)))
+    ELSIF NOT EXISTS (SELECT FROM lumina.catalogs c WHERE 'import' = ANY (lumina_internal.rights(caller, c.id)))
             AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = caller AND r.rolsuper) THEN
         RAISE insufficient_privilege USING MESSAGE = 'permission denied to look at paths of the server',
             HINT = 'Roles that may import into a catalog may: '
                 'its owner grants it by lumina.grant_catalog(..., ''import'').';
     END IF;
-    RETURN QUERY SELECT s.step, s.obstacle, s.hint FROM lumina._path_steps(lumina._import_roots(caller), path) s;
+    RETURN QUERY SELECT s.step, s.obstacle, s.hint
+        FROM lumina_internal.path_steps(lumina_internal.import_roots(caller), path) s;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._check_path(oid, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._check_path(oid, text) IS 'Internal: check_path for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.check_path(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.check_path(oid, text) IS 'Internal: check_path for a caller';
 CREATE FUNCTION lumina.check_path(path text) RETURNS TABLE (step text, obstacle text, hint text)
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.check_path(text) IS
-    'Whether the current role may import a path of the server: each step to it, and what is in the way there; NULL where nothing is';
+    'Whether the current role may import a path of the server: each step to it, and what is in the way there; NULL '
+    'where nothing is';
 
-CREATE FUNCTION lumina._import(caller oid, catalog_name text, path text, mode text, preview bool) RETURNS int8
+CREATE FUNCTION lumina_internal.import(caller oid, catalog_name text, path text, mode text, preview bool) RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    wanted int8 := lumina._catalog(caller, catalog_name, 'import');
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'import');
     how text := coalesce(mode, (SELECT c.import_mode::text FROM lumina.catalogs c WHERE c.id = wanted));
 BEGIN
     IF path IS NULL OR preview IS NULL THEN
@@ -69,30 +74,33 @@ BEGIN
         RAISE feature_not_supported USING MESSAGE = format('import mode "%s" is not supported yet', how),
             HINT = 'mode => ''reference'' leaves the files where they are.';
     ELSIF current_setting('server_encoding') <> 'UTF8' THEN
-        RAISE feature_not_supported USING MESSAGE = format('files cannot be imported into a database of encoding %s', current_setting('server_encoding')),
+        RAISE feature_not_supported USING
+            MESSAGE = format('files cannot be imported into a database of encoding %s', current_setting('server_encoding')),
             HINT = 'Names of files are UTF-8: make a database with ENCODING ''UTF8'' for the catalog.';
     END IF;
-    RETURN lumina._submit(caller, 'import', wanted,
-        jsonb_build_object('path', lumina._checked_path(lumina._import_roots(caller), path), 'mode', how, 'preview', preview));
+    RETURN lumina_internal.submit(caller, 'import', wanted,
+        jsonb_build_object('path', lumina_internal.checked_path(lumina_internal.import_roots(caller), path),
+            'mode', how, 'preview', preview));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._import(oid, text, text, text, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._import(oid, text, text, text, bool) IS 'Internal: import for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.import(oid, text, text, text, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.import(oid, text, text, text, bool) IS 'Internal: import for a caller';
 CREATE FUNCTION lumina.import(catalog text, path text, mode text DEFAULT NULL, preview bool DEFAULT false) RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.import(text, text, text, bool) IS
-    'Submits a job that imports the photographs of a directory of the server, or one file, or what is new or changed since; returns the job''s id';
+    'Submits a job that imports the photographs of a directory of the server, or one file, or what is new or changed '
+    'since; returns the job''s id';
 
-CREATE FUNCTION lumina._run_import(caller oid, wanted int8) RETURNS void
+CREATE FUNCTION lumina_internal.run_import(caller oid, wanted int8) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    target lumina.jobs := lumina._job(caller, wanted);
+    target lumina.jobs := lumina_internal.job(caller, wanted);
     is_queued bool;
     active int8;
 BEGIN
-    PERFORM lumina._check_version();
-    PERFORM lumina._catalog(caller, c.name, 'import') FROM lumina.catalogs c WHERE c.id = target.catalog;
+    PERFORM lumina_internal.check_version();
+    PERFORM lumina_internal.catalog(caller, c.name, 'import') FROM lumina.catalogs c WHERE c.id = target.catalog;
     BEGIN
-        is_queued := lumina._approve_preview(wanted);
+        is_queued := lumina_internal.approve_preview(wanted);
     EXCEPTION WHEN unique_violation THEN
         SELECT j.id INTO active FROM lumina.jobs j
             WHERE j.catalog = target.catalog AND j.kind = 'import' AND j.state IN ('queued', 'running');
@@ -101,19 +109,23 @@ BEGIN
             HINT = 'Wait for it: CALL lumina.wait_for_job(...).';
     END;
     IF NOT is_queued THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('job %s is no preview of an import that is ready', wanted),
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('job %s is no preview of an import that is ready', wanted),
             HINT = 'SELECT lumina.import(..., preview => true) makes one; it is ready once everything was looked at.';
     END IF;
-    PERFORM lumina._start_worker_at_commit(wanted);
+    PERFORM lumina_internal.start_worker_at_commit(wanted);
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._run_import(oid, int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._run_import(oid, int8) IS 'Internal: run_import for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.run_import(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.run_import(oid, int8) IS 'Internal: run_import for a caller';
 CREATE FUNCTION lumina.run_import(job int8) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.run_import(int8) IS
     'Imports what a preview has found; what has changed since is analyzed again';
 
--- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls an Outcome. Returns how many failed.
-CREATE FUNCTION lumina._import_batch(of_job int8, of_catalog int8, of_source int8, outcomes jsonb, is_preview bool) RETURNS int8
+-- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls an Outcome. Returns how
+-- many failed.
+CREATE FUNCTION lumina_internal.import_batch(
+    of_job int8, of_catalog int8, of_source int8, outcomes jsonb, is_preview bool)
+    RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- The image of each place, before.
@@ -123,8 +135,9 @@ DECLARE
     failed int8;
     is_lost bool;
 BEGIN
-    -- A catalog that grows is a small one to the planner, until it is analyzed: joined by the catalog, each batch would read all of it. So
-    -- items are found by their id alone, images by their content, and files by their path, one by one (OFFSET 0).
+    -- A catalog that grows is a small one to the planner, until it is analyzed: joined by the catalog, each batch would
+    -- read all of it. So items are found by their id alone, images by their content, and files by their path, one by
+    -- one (OFFSET 0).
     IF NOT is_preview THEN
         INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, captured_at, date_source,
                 date_confidence, camera_make, camera_model, lens_model, focal_length, aperture, exposure_time, iso, latitude,
@@ -143,8 +156,8 @@ BEGIN
             WHERE o.state = 'image' AND jsonb_typeof(o.facts) = 'object'
             ORDER BY o.sha256, o.item
             ON CONFLICT (catalog, sha256) DO NOTHING;
-        -- The date of a content is that of the most trusted source of any of its files; of these one that is not suspicious, then
-        -- the earliest: whichever of them is read first, or at all in this import.
+        -- The date of a content is that of the most trusted source of any of its files; of these one that is not
+        -- suspicious, then the earliest: whichever of them is read first, or at all in this import.
         UPDATE lumina.images i SET captured_at = d.captured_at, date_source = d.date_source,
                 date_confidence = d.date_confidence, metadata = i.metadata - 'has_time' - 'suspicious_date' || d.marks
             FROM (SELECT DISTINCT ON (o.sha256) decode(o.sha256, 'hex') AS sha256, f.*
@@ -161,14 +174,15 @@ BEGIN
         INSERT INTO lumina.image_files AS f (catalog, image, path, original_path, source, import_job, size, device, inode,
                 modified_at, changed_at)
             SELECT of_catalog, i.id, t.path, t.path, of_source, of_job, s.size, s.device, s.inode,
-                lumina._from_micros(s.modified), lumina._from_micros(s.changed)
+                lumina_internal.from_micros(s.modified), lumina_internal.from_micros(s.changed)
             FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb)
             JOIN lumina.import_items t ON t.id = o.item
             CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
                 WHERE i.sha256 = decode(o.sha256, 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i
             CROSS JOIN LATERAL jsonb_to_record(o.stamp) s (size int8, device int8, inode int8, modified int8, changed int8)
             WHERE o.state = 'image'
-            -- In the order of the walk, as far as it goes: which of equal files is the one to keep does not depend on it.
+            -- In the order of the walk, as far as it goes: which of equal files is the one to keep does not depend on
+            -- it.
             ORDER BY o.item
             ON CONFLICT (catalog, path) DO UPDATE SET image = excluded.image, size = excluded.size, device = excluded.device,
                 inode = excluded.inode, modified_at = excluded.modified_at, changed_at = excluded.changed_at, missing_since = NULL,
@@ -178,7 +192,8 @@ BEGIN
             state = CASE o.state WHEN 'image' THEN CASE WHEN is_preview THEN 'ready' ELSE 'imported' END ELSE o.state END::lumina.item_state,
             action = CASE o.state WHEN 'image' THEN 'reference' WHEN 'skipped' THEN 'skip' END::lumina.item_action,
             size = coalesce((o.outcome->'stamp'->>'size')::int8, t.size), sha256 = decode(o.outcome->>'sha256', 'hex'),
-            -- A content that was there before: at another place, or at this one, where something else of the file has changed.
+            -- A content that was there before: at another place, or at this one, where something else of the file has
+            -- changed.
             reason = CASE WHEN o.state <> 'image' OR o.facts IS NOT NULL THEN o.outcome->>'reason'
                 WHEN (before->>t.id::text)::int8 = i.id THEN 'same_content' ELSE 'copy' END,
             error = o.outcome->>'error',
@@ -196,20 +211,22 @@ BEGIN
     END IF;
     RETURN failed;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._import_batch(int8, int8, int8, jsonb, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._import_batch(int8, int8, int8, jsonb, bool) IS 'Internal: writes what an import has found of some files';
+REVOKE EXECUTE ON FUNCTION lumina_internal.import_batch(int8, int8, int8, jsonb, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.import_batch(int8, int8, int8, jsonb, bool) IS
+    'Internal: writes what an import has found of some files';
 
-CREATE FUNCTION lumina._from_micros(micros int8) RETURNS timestamptz
+CREATE FUNCTION lumina_internal.from_micros(micros int8) RETURNS timestamptz
     IMMUTABLE STRICT LANGUAGE sql
 BEGIN ATOMIC
     -- In two parts: a multiple of an interval is a float8 on its way, with no room for microseconds of far times.
     SELECT '1970-01-01 00:00:00+00'::timestamptz + micros / 1000000 * '1 second'::interval + micros % 1000000 * '1 microsecond'::interval;
 END;
-REVOKE EXECUTE ON FUNCTION lumina._from_micros(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._from_micros(int8) IS 'Internal: a time that is given in microseconds since 1970';
+REVOKE EXECUTE ON FUNCTION lumina_internal.from_micros(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.from_micros(int8) IS 'Internal: a time that is given in microseconds since 1970';
 
 -- What the files of a directory are beside the photographs of it, once all of them are looked at.
-CREATE FUNCTION lumina._finish_import(of_job int8, of_catalog int8, directory text, is_preview bool) RETURNS jsonb
+CREATE FUNCTION lumina_internal.finish_import(of_job int8, of_catalog int8, directory text, is_preview bool)
+    RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     first_path text := CASE directory WHEN '/' THEN '/' ELSE directory || '/' END COLLATE "C";
@@ -219,7 +236,8 @@ DECLARE
     linked int8;
     result jsonb;
 BEGIN
-    -- Of the files of a new content the first of the walk brought it, and the others are its copies, whichever is read first.
+    -- Of the files of a new content the first of the walk brought it, and the others are its copies, whichever is read
+    -- first.
     WITH copied AS (
         SELECT t.sha256, min(t.id) AS first FROM lumina.import_items t
         WHERE t.job = of_job AND t.state IN ('ready', 'imported') AND t.reason = 'copy' GROUP BY t.sha256
@@ -240,7 +258,8 @@ BEGIN
                 'total_size', coalesce(sum(t.size) FILTER (WHERE t.state = 'ready'), 0))
             FROM lumina.import_items t WHERE t.job = of_job);
     END IF;
-    -- First those of which nothing says that they are there as they were; of them few are below what was not looked into.
+    -- First those of which nothing says that they are there as they were; of them few are below what was not looked
+    -- into.
     WITH gone AS MATERIALIZED (
         SELECT f.id, f.path FROM lumina.image_files f
         WHERE f.catalog = of_catalog AND (f.path >= first_path AND f.path < end_path OR f.path = directory) AND f.missing_since IS NULL
@@ -260,7 +279,8 @@ BEGIN
     DELETE FROM lumina.sidecars s WHERE s.catalog = of_catalog AND s.path >= first_path AND s.path < end_path
         AND NOT EXISTS (SELECT FROM lumina.jobs j JOIN lumina.import_items t ON t.job = j.id AND t.path = s.path
             WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job);
-    -- IMG_1.CR2.xmp goes with IMG_1.CR2 alone; IMG_1.xmp with the raw file before the JPEG, a film with the JPEG before the raw file.
+    -- IMG_1.CR2.xmp goes with IMG_1.CR2 alone; IMG_1.xmp with the raw file before the JPEG, a film with the JPEG before
+    -- the raw file.
     INSERT INTO lumina.sidecars (catalog, path, file, kind, size)
         SELECT DISTINCT ON (t.path) of_catalog, t.path, f.id, CASE t.reason WHEN 'sidecar' THEN 'edit' ELSE 'video' END, t.size
         FROM lumina.import_items t
@@ -271,7 +291,7 @@ BEGIN
             ON f.key = regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C"
         JOIN lumina.images i ON i.id = f.image
         WHERE t.job = of_job AND t.reason IN ('sidecar', 'video')
-        ORDER BY t.path, f.is_whole DESC, lumina._is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path
+        ORDER BY t.path, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path
         ON CONFLICT (catalog, path) DO NOTHING;
     GET DIAGNOSTICS linked = ROW_COUNT;
     UPDATE lumina.sources SET last_scanned_at = now() WHERE catalog = of_catalog AND path = directory;
@@ -285,8 +305,9 @@ BEGIN
         INTO result FROM lumina.import_items t WHERE t.job = of_job;
     RETURN result;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._finish_import(int8, int8, text, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._finish_import(int8, int8, text, bool) IS 'Internal: links sidecars, marks files that are gone, and counts';
+REVOKE EXECUTE ON FUNCTION lumina_internal.finish_import(int8, int8, text, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.finish_import(int8, int8, text, bool) IS
+    'Internal: links sidecars, marks files that are gone, and counts';
 
 CREATE VIEW lumina.import_jobs_summary WITH (security_invoker = true) AS
 SELECT j.id AS job, c.name AS catalog, j.parameters->>'path' AS path, j.state, (j.parameters->>'preview')::bool AS preview,
@@ -307,7 +328,8 @@ CROSS JOIN LATERAL (
 WHERE j.kind = 'import'
 ORDER BY j.id DESC;
 GRANT SELECT ON lumina.import_jobs_summary TO PUBLIC;
-COMMENT ON VIEW lumina.import_jobs_summary IS 'One row an import, newest first: how many files, and what became of them';
+COMMENT ON VIEW lumina.import_jobs_summary IS
+    'One row an import, newest first: how many files, and what became of them';
 
 CREATE VIEW lumina.import_items_detail WITH (security_invoker = true) AS
 SELECT t.job, c.name AS catalog, t.path, t.size, t.action, t.state, t.reason, t.error, t.image, i.format, i.width, i.height,
@@ -316,4 +338,5 @@ FROM lumina.import_items t
 JOIN lumina.catalogs c ON c.id = t.catalog
 LEFT JOIN lumina.images i ON i.id = t.image;
 GRANT SELECT ON lumina.import_items_detail TO PUBLIC;
-COMMENT ON VIEW lumina.import_items_detail IS 'One row a file that an import has found, with what became of it, why, and its image';
+COMMENT ON VIEW lumina.import_items_detail IS
+    'One row a file that an import has found, with what became of it, why, and its image';

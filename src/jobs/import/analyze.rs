@@ -1,6 +1,6 @@
-//! The second phase of an import: threads read the files, this thread writes the outcomes.
+//! The second phase of an import: threads read and analyze the files, this thread writes the outcomes.
 
-use super::Task;
+use super::ImportJob;
 use super::write::batch;
 use crate::error::LuminaError;
 use crate::error::OutOfMemory;
@@ -11,11 +11,11 @@ use crate::pg::allocator::{reserve_spent, room_for};
 use crate::pg::statement::{self, ResultRow};
 use crate::pg::threads::start_pool;
 use jiff::Timestamp;
-use lumina_import::contents::{Contents, Sha256, Sieve};
+use lumina_import::contents::{Contents, KnownChecksums, Sha256};
 use lumina_import::pool::Pool;
 use lumina_import::queue::{Queue, TooLarge};
-use lumina_import::visit::{self, Event, Visit};
-use lumina_import::{Finding, Outcome, Stamp};
+use lumina_import::visit::{FileEvent, FileTask, Visit};
+use lumina_import::{FileOutcome, FileStatus, Finding};
 use pgrx::JsonB;
 use pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
 use std::collections::HashMap;
@@ -27,19 +27,19 @@ const BATCH: usize = 200;
 /// How long outcomes are kept, at most.
 const OFTEN: Duration = Duration::from_secs(2);
 /// How many rows are read at a time.
-const PAGE: i64 = 1000;
-/// How many contents of the catalog are read at a time.
-const SIEVED: i64 = 20_000;
+const ROWS_AT_ONCE: i64 = 1000;
+/// How many checksums of the catalog are read at a time.
+const CHECKSUMS_AT_ONCE: i64 = 20_000;
 /// How long this thread sleeps, at most.
-const TICK: Duration = Duration::from_millis(20);
+const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
 /// A file that is not finished.
-struct Pending {
+struct PendingFile {
     path: PathBuf,
     /// In bytes, from the walk.
     size: i64,
     /// The outcome in an approved preview.
-    stored: Option<Outcome>,
+    stored: Option<FileOutcome>,
 }
 
 /// Sums over files.
@@ -50,16 +50,16 @@ struct Totals {
     failed: i64,
 }
 
-struct Look<'a> {
+struct Analyzer<'a> {
     job: &'a Job,
-    task: &'a Task,
+    import: &'a ImportJob,
     pool: Pool<Visit>,
     queue: Queue,
     contents: Contents,
-    catalog: Sieve,
+    catalog: KnownChecksums,
     last_item: i64,
-    pending: HashMap<i64, Pending>,
-    outcomes: Vec<Outcome>,
+    pending: HashMap<i64, PendingFile>,
+    outcomes: Vec<FileOutcome>,
     /// Of the files of `outcomes`.
     unwritten: Totals,
     written_at: Instant,
@@ -68,15 +68,15 @@ struct Look<'a> {
 }
 
 /// Reads all files that have no outcome yet.
-pub(super) fn look(job: &Job, task: &Task) -> Result<(), Stop> {
-    let (all, done) = job.read(|| Ok(totals(job, task)))?;
-    let mut look = Look {
+pub(super) fn analyze(job: &Job, import: &ImportJob) -> Result<(), Stop> {
+    let (all, done) = job.read(|| Ok(totals(job, import)))?;
+    let mut analyzer = Analyzer {
         job,
-        task,
-        pool: start(task)?,
+        import,
+        pool: start(import)?,
         queue: Queue::new(guc::import_threads(), guc::import_memory().value as u64),
         contents: Contents::default(),
-        catalog: sieve(job)?,
+        catalog: known_checksums(job)?,
         last_item: 0,
         pending: HashMap::new(),
         outcomes: Vec::new(),
@@ -85,21 +85,21 @@ pub(super) fn look(job: &Job, task: &Task) -> Result<(), Stop> {
         all,
         done,
     };
-    job.phase(progress(task, all, done))?;
-    if task.is_preview {
-        job.read(|| Ok(found(job)))?.into_iter().for_each(|sha256| look.contents.add(sha256));
+    job.phase(progress(import, all, done))?;
+    if import.is_preview {
+        job.read(|| Ok(found(job)))?.into_iter().for_each(|sha256| analyzer.contents.add(sha256));
     }
-    look.run()
+    analyzer.run()
 }
 
 /// Starts the threads. Errors: 53000, 53200.
-fn start(task: &Task) -> Result<Pool<Visit>, LuminaError> {
+fn start(import: &ImportJob) -> Result<Pool<Visit>, LuminaError> {
     let pixels = guc::max_image_pixels().value as u64;
-    let visit = Visit { roots: task.roots.clone(), pixels, now: Timestamp::now(), room_for };
+    let visit = Visit { roots: import.roots.clone(), pixels, now: Timestamp::now(), room_for };
     start_pool(guc::import_threads(), &visit)
 }
 
-impl Look<'_> {
+impl Analyzer<'_> {
     fn run(&mut self) -> Result<(), Stop> {
         loop {
             while self.queue.is_hungry() {
@@ -107,16 +107,16 @@ impl Look<'_> {
                 self.queue.put(page);
             }
             while let Some(task) = self.queue.take() {
-                self.pool.give(task);
+                self.pool.submit(task);
             }
             if self.queue.is_empty() {
                 // An empty batch would reset the job's failures without any progress.
                 if !self.outcomes.is_empty() {
                     self.write()?;
                 }
-                return self.job.phase(progress(self.task, self.all, self.done));
+                return self.job.phase(progress(self.import, self.all, self.done));
             }
-            match self.pool.event(TICK) {
+            match self.pool.event(LONGEST_SLEEP) {
                 Ok(Some(event)) => self.take(event)?,
                 Ok(None) => (),
                 Err(broken) => {
@@ -136,16 +136,16 @@ impl Look<'_> {
         }
     }
 
-    fn take(&mut self, event: Event) -> Result<(), Stop> {
+    fn take(&mut self, event: FileEvent) -> Result<(), Stop> {
         match event {
-            Event::Hashed { item, sha256, is_known } => {
+            FileEvent::Hashed { item, sha256, is_known } => {
                 let known = self.contents.is_known(item, &sha256) || catalog_has(self.job, &self.catalog, &sha256)?;
                 if !known {
                     self.contents.decode(item, sha256);
                 }
                 let _ = is_known.send(known); // a thread that has ended does not care
             }
-            Event::NeedsMore(task, needed) => {
+            FileEvent::NeedsMore(task, needed) => {
                 let item = task.item;
                 if self.queue.put_back(task, needed) == Err(TooLarge) {
                     let allowed = guc::import_memory();
@@ -153,10 +153,10 @@ impl Look<'_> {
                     let words = format!(
                         "the file needs {needed} kB of memory, more than the {allowed} kB that {setting} allows"
                     );
-                    self.end(Outcome { item, stamp: None, finding: Finding::failed("over_limit", words) })?;
+                    self.end(FileOutcome { item, status: None, finding: Finding::failed("over_limit", words) })?;
                 }
             }
-            Event::Done(outcome) => {
+            FileEvent::Done(outcome) => {
                 self.queue.done();
                 let outcome = self.stored(&outcome).unwrap_or(outcome);
                 self.end(outcome)?;
@@ -166,32 +166,32 @@ impl Look<'_> {
     }
 
     /// The outcome in an approved preview of a file that has not changed since.
-    fn stored(&mut self, outcome: &Outcome) -> Option<Outcome> {
+    fn stored(&mut self, outcome: &FileOutcome) -> Option<FileOutcome> {
         let is_unchanged = matches!(&outcome.finding, Finding::Skipped { reason } if reason == "unchanged");
         self.pending.get_mut(&outcome.item).filter(|_| is_unchanged)?.stored.take()
     }
 
     /// Finishes a file.
-    fn end(&mut self, outcome: Outcome) -> Result<(), Stop> {
+    fn end(&mut self, outcome: FileOutcome) -> Result<(), Stop> {
         let (job, catalog) = (self.job, &self.catalog);
-        let done = self.contents.done(outcome, |sha256| catalog_has(job, catalog, sha256))?;
-        for outcome in done.write {
+        let follow_up = self.contents.finish(outcome, |sha256| catalog_has(job, catalog, sha256))?;
+        for outcome in follow_up.write {
             let pending = self.pending.remove(&outcome.item);
             self.unwritten.files += 1;
             self.unwritten.bytes += pending.map_or(0, |pending| pending.size);
             self.outcomes.push(outcome);
         }
-        for item in done.again {
+        for item in follow_up.revisit {
             if let Some(pending) = self.pending.get(&item) {
-                self.queue.put_first(visit::Task { item, path: pending.path.clone(), known: None, memory: 0 });
+                self.queue.put_first(FileTask { item, path: pending.path.clone(), known: None, memory: 0 });
             }
         }
         Ok(())
     }
 
     /// Reads the next rows of files without an outcome.
-    fn read(&mut self) -> Result<Vec<visit::Task>, Stop> {
-        let state = if self.task.is_approved { "('found', 'ready')" } else { "('found')" };
+    fn read(&mut self) -> Result<Vec<FileTask>, Stop> {
+        let state = if self.import.is_approved { "('found', 'ready')" } else { "('found')" };
         let page = format!(
             "SELECT t.id, pg_catalog.convert_to(t.path, 'UTF8'), coalesce(t.size, 0), t.analysis, f.size, f.device, f.inode,
                 {}, {} FROM lumina.import_items t
@@ -202,13 +202,13 @@ impl Look<'_> {
             micros("f.changed_at"),
         );
         let (job, last) = (self.job, self.last_item);
-        let rows = job.read(|| Ok(statement::rows(&page, &[job.id.into(), last.into(), PAGE.into()], row)))?;
+        let rows = job.read(|| Ok(statement::rows(&page, &[job.id.into(), last.into(), ROWS_AT_ONCE.into()], row)))?;
         let mut tasks = Vec::with_capacity(rows.len());
         for (item, pending, imported) in rows {
             self.last_item = item;
             // An unchanged file of a preview keeps its outcome; an unchanged file that was imported is skipped.
-            let known = pending.stored.as_ref().and_then(|stored| stored.stamp).or(imported);
-            tasks.push(visit::Task { item, path: pending.path.clone(), known, memory: 0 });
+            let known = pending.stored.as_ref().and_then(|stored| stored.status).or(imported);
+            tasks.push(FileTask { item, path: pending.path.clone(), known, memory: 0 });
             self.pending.insert(item, pending);
         }
         Ok(tasks)
@@ -218,15 +218,15 @@ impl Look<'_> {
     fn write(&mut self) -> Result<(), Stop> {
         let outcomes = std::mem::take(&mut self.outcomes);
         let unwritten = std::mem::take(&mut self.unwritten);
-        let (task, all, before) = (self.task, self.all, self.done);
+        let (import, all, before) = (self.import, self.all, self.done);
         let after = |files: usize, failed: i64| {
             let share = files as f64 / unwritten.files.max(1) as f64;
             let bytes = before.bytes + (unwritten.bytes as f64 * share) as i64;
             Totals { files: before.files + files as i64, bytes, failed: before.failed + failed }
         };
-        let failed = batch(self.job, task, outcomes, |files, failed| progress(task, all, after(files, failed)))?;
+        let failed = batch(self.job, import, outcomes, |files, failed| progress(import, all, after(files, failed)))?;
         self.done = after(unwritten.files as usize, failed);
-        if !task.is_preview {
+        if !import.is_preview {
             self.contents.written().for_each(|sha256| self.catalog.add(&sha256));
         }
         self.written_at = Instant::now();
@@ -236,22 +236,23 @@ impl Look<'_> {
 
 /// The contents in the catalog. Nobody else imports into it meanwhile; what its owner inserts by hand is found when it
 /// is written.
-fn sieve(job: &Job) -> Result<Sieve, Stop> {
+fn known_checksums(job: &Job) -> Result<KnownChecksums, Stop> {
     let page = "SELECT i.id, pg_catalog.substr(i.sha256, 1, 8) FROM lumina.images i WHERE i.catalog = $1 AND i.id > $2 ORDER BY i.id LIMIT $3";
-    let (mut sieve, mut last) = (Sieve::default(), 0_i64);
-    while !sieve.is_full() {
+    let (mut known, mut last) = (KnownChecksums::default(), 0_i64);
+    while !known.is_full() {
         job.check_cancelled()?;
         let read = |row: &ResultRow<'_>| (row.known::<i64>(1), row.known::<Vec<u8>>(2));
-        let rows = job.read(|| Ok(statement::rows(page, &[job.catalog.into(), last.into(), SIEVED.into()], read)))?;
+        let rows =
+            job.read(|| Ok(statement::rows(page, &[job.catalog.into(), last.into(), CHECKSUMS_AT_ONCE.into()], read)))?;
         let Some((id, _)) = rows.last() else { break };
         last = *id;
-        rows.iter().for_each(|(_, prefix)| sieve.add(prefix));
+        rows.iter().for_each(|(_, prefix)| known.add(prefix));
     }
-    Ok(sieve)
+    Ok(known)
 }
 
-fn catalog_has(job: &Job, catalog: &Sieve, sha256: &Sha256) -> Result<bool, Stop> {
-    if !catalog.may_have(sha256) {
+fn catalog_has(job: &Job, catalog: &KnownChecksums, sha256: &Sha256) -> Result<bool, Stop> {
+    if !catalog.may_contain(sha256) {
         return Ok(false);
     }
     let has = "SELECT 1 FROM lumina.images i WHERE i.sha256 = $2 AND i.catalog + 0 = $1";
@@ -263,12 +264,12 @@ fn micros(column: &str) -> String {
     format!("(pg_catalog.extract('epoch', {column}) * 1000000)::pg_catalog.int8")
 }
 
-fn row(row: &ResultRow<'_>) -> (i64, Pending, Option<Stamp>) {
+fn row(row: &ResultRow<'_>) -> (i64, PendingFile, Option<FileStatus>) {
     let stored = row.get::<JsonB>(4).and_then(|stored| serde_json::from_value(stored.0).ok());
     let path = PathBuf::from(row.utf8(2).unwrap_or_default());
     let number = |column| row.get::<i64>(column);
-    let stamp = || {
-        Some(Stamp {
+    let status = || {
+        Some(FileStatus {
             size: number(5)? as u64,
             device: number(6)?,
             inode: number(7)?,
@@ -276,18 +277,18 @@ fn row(row: &ResultRow<'_>) -> (i64, Pending, Option<Stamp>) {
             changed: number(9)?,
         })
     };
-    (row.known(1), Pending { path, size: row.known(3), stored }, stamp())
+    (row.known(1), PendingFile { path, size: row.known(3), stored }, status())
 }
 
 /// All files of a job, and those that are finished. In a transaction.
-fn totals(job: &Job, task: &Task) -> (Totals, Totals) {
+fn totals(job: &Job, import: &ImportJob) -> (Totals, Totals) {
     let sums = format!(
         "SELECT pg_catalog.count(*), coalesce(pg_catalog.sum(t.size), 0)::pg_catalog.int8,
             pg_catalog.count(*) FILTER (WHERE t.state NOT IN {0}),
             coalesce(pg_catalog.sum(t.size) FILTER (WHERE t.state NOT IN {0}), 0)::pg_catalog.int8,
             pg_catalog.count(*) FILTER (WHERE t.state = 'failed')
         FROM lumina.import_items t WHERE t.job = $1",
-        if task.is_approved { "('found', 'ready')" } else { "('found')" }
+        if import.is_approved { "('found', 'ready')" } else { "('found')" }
     );
     let totals = statement::row(&sums, &[job.id.into()], |row| {
         let all = Totals { files: row.known(1), bytes: row.known(2), failed: 0 };
@@ -304,12 +305,12 @@ fn found(job: &Job) -> Vec<Sha256> {
     statement::rows(found, &[job.id.into()], read)
 }
 
-fn progress(task: &Task, all: Totals, done: Totals) -> Progress {
+fn progress(import: &ImportJob, all: Totals, done: Totals) -> Progress {
     // A constant cost per file beside its bytes.
     let weight = |totals: Totals| totals.bytes as f64 + 20_000.0 * totals.files as f64;
     let share = if all.files == 0 { 1.0 } else { (weight(done) / weight(all)).min(1.0) };
     Progress {
-        phase: if task.is_approved { "importing" } else { "analyzing" },
+        phase: if import.is_approved { "importing" } else { "analyzing" },
         share: (0.01 + 0.97 * share) as f32,
         done: done.files.min(all.files),
         total: Some(all.files),

@@ -1,6 +1,6 @@
 //! Data as HTML: no text from a catalog can become markup, hide, or reorder the characters around it.
 //!
-//! Every text of a user goes through [`Text`], [`Attribute`] or [`Path`]; there is no other way into the page.
+//! Every text of a user goes through [`Text`], [`Attribute`] or [`Path`]; there is no other way into the report.
 
 use std::fmt::{self, Display, Formatter, Write};
 

@@ -1,5 +1,5 @@
--- Images given as bytea: their hashes, and what their metadata say. Decoding takes milliseconds to seconds: COST says so,
--- and the functions are safe to run in parallel workers.
+-- Images given as bytea: their hashes, and what their metadata say. Decoding takes milliseconds to seconds: COST says
+-- so, and the functions are safe to run in parallel workers.
 
 CREATE FUNCTION image_phash(image bytea, method text, size int4 DEFAULT 8, orient bool DEFAULT true) RETURNS phash
     IMMUTABLE STRICT PARALLEL SAFE COST 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'image_phash';

@@ -11,7 +11,8 @@ CREATE FUNCTION lumina.gpu_info()
 REVOKE EXECUTE ON FUNCTION lumina.gpu_info() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION lumina.gpu_info() TO pg_monitor;
 COMMENT ON FUNCTION lumina.gpu_info() IS
-    'The GPU of bulk searches: its state, what it is, the process that uses it, its searches, failures of the last hour';
+    'The GPU of bulk searches: its state, what it is, the process that uses it, its searches, failures of the last '
+    'hour';
 
 CREATE FUNCTION lumina.gpu_reset() RETURNS void
     VOLATILE STRICT PARALLEL UNSAFE COST 1000 LANGUAGE c AS 'MODULE_PATHNAME', 'gpu_reset';

@@ -1,7 +1,7 @@
 //! Rules, strategies and kinds in words.
 
 use crate::text::{Text, joined};
-use crate::{Distance, Kind};
+use crate::{Distance, GroupKind};
 use std::fmt::{self, Write};
 
 /// When two images are near.
@@ -41,10 +41,10 @@ pub(crate) fn strategy(name: &str) -> &'static str {
 }
 
 /// The display name of a kind.
-pub(crate) fn kind(kind: Kind) -> &'static str {
+pub(crate) fn kind(kind: GroupKind) -> &'static str {
     match kind {
-        Kind::Exact => "Exact copies",
-        Kind::Identical => "Identical hashes",
-        Kind::Near => "Near",
+        GroupKind::Exact => "Exact copies",
+        GroupKind::Identical => "Identical hashes",
+        GroupKind::Near => "Near",
     }
 }

@@ -2,8 +2,8 @@
 
 DO $$
 BEGIN
-    IF '@extschema@' = 'lumina' THEN
-        RAISE EXCEPTION 'extension "lumina" cannot be created in schema "lumina"'
+    IF '@extschema@' IN ('lumina', 'lumina_internal') THEN
+        RAISE EXCEPTION 'extension "lumina" cannot be created in schema "%"', '@extschema@'
             USING ERRCODE = 'invalid_schema_name',
                   DETAIL = 'That schema is kept for the photo catalog''s own tables.',
                   HINT = 'Use another one: CREATE EXTENSION lumina SCHEMA public.';
@@ -48,7 +48,8 @@ CREATE TYPE phash (
     ALIGNMENT = int4,
     STORAGE = plain
 );
-COMMENT ON TYPE phash IS 'Perceptual hash: a string of 8 to 4096 bits compared by Hamming distance; phash(64) holds hashes of 64 bits only';
+COMMENT ON TYPE phash IS
+    'Perceptual hash: a string of 8 to 4096 bits compared by Hamming distance; phash(64) holds hashes of 64 bits only';
 
 CREATE FUNCTION phash(phash, int4, bool) RETURNS phash
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'phash_enforce_width_wrapper';

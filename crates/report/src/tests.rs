@@ -1,10 +1,10 @@
-//! Parses the page by an HTML tokenizer: hostile data stays data, and a page as a whole equals its golden file.
+//! Parses the report by an HTML tokenizer: hostile data stays data, and a report as a whole equals its golden file.
 
 mod reader;
 
 use super::*;
 use crate::units::{Bytes, Count, Of, jpeg_size};
-use lumina_photo::{Format, Limits, Orientation, Patient, Picture, Pixels, thumbnail};
+use lumina_photo::{Format, Limits, NeverCancels, Orientation, Picture, Pixels, thumbnail};
 use proptest::prelude::*;
 use reader::{Part, parts, paths, shape};
 
@@ -35,8 +35,8 @@ fn member(text: &str, files: usize, distances: Option<u8>) -> Member {
     }
 }
 
-fn page(text: &str) -> Page {
-    Page {
+fn report(text: &str) -> ReportSummary {
+    ReportSummary {
         catalog: text.into(),
         generated: text.into(),
         rule: vec![
@@ -52,10 +52,10 @@ fn page(text: &str) -> Page {
 }
 
 /// A group with every part that a group can have.
-fn group(text: &str) -> Group {
-    Group {
+fn group(text: &str) -> ReportGroup {
+    ReportGroup {
         id: 17,
-        kind: Kind::Near,
+        kind: GroupKind::Near,
         confidence: 95,
         savings: 37_037_034,
         keep: member(text, 2, None),
@@ -67,16 +67,16 @@ fn group(text: &str) -> Group {
     }
 }
 
-fn written(page: &Page, groups: &[Group]) -> String {
+fn written(report: &ReportSummary, groups: &[ReportGroup]) -> String {
     let mut html = String::new();
-    let mut writer = Writer::begin(page, &mut html).unwrap();
+    let mut writer = ReportWriter::begin(report, &mut html).unwrap();
     groups.iter().for_each(|group| writer.group(group).unwrap());
     writer.end().unwrap();
     html
 }
 
 /// Paths of a group in the order in which they are shown.
-fn given(group: &Group) -> Vec<String> {
+fn given(group: &ReportGroup) -> Vec<String> {
     let members = std::iter::once(&group.keep).chain(&group.others);
     members.flat_map(|member| &member.files).chain(&group.also_near).cloned().collect()
 }
@@ -151,8 +151,8 @@ proptest! {
     /// Every text of a page is hostile, and the elements are those of a page whose texts are not.
     #[test]
     fn data_stays_data(text in texts()) {
-        let html = written(&page(&text), &[group(&text)]);
-        prop_assert_eq!(shape(&html), shape(&written(&page("harmless"), &[group("harmless")])));
+        let html = written(&report(&text), &[group(&text)]);
+        prop_assert_eq!(shape(&html), shape(&written(&report("harmless"), &[group("harmless")])));
         prop_assert_eq!(paths(&html), given(&group(&text)));
     }
 
@@ -162,13 +162,13 @@ proptest! {
         let members = std::iter::once(&mut group.keep).chain(&mut group.others);
         let places = members.flat_map(|member| &mut member.files).chain(&mut group.also_near);
         places.zip(&paths_given).for_each(|(place, path)| place.clone_from(path));
-        prop_assert_eq!(paths(&written(&page("holiday"), &[group])), paths_given);
+        prop_assert_eq!(paths(&written(&report("holiday"), &[group])), paths_given);
     }
 
     /// Invisible characters, and those that reorder others, are never written.
     #[test]
     fn nothing_unseen_gets_through(text in texts()) {
-        let html = written(&page(&text), &[group(&text)]);
+        let html = written(&report(&text), &[group(&text)]);
         let bad = |c: &char| c.is_control() && *c != '\n' || matches!(*c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
         prop_assert_eq!(html.chars().find(bad), None);
     }
@@ -186,11 +186,11 @@ proptest! {
 /// `LUMINA_WRITE_GOLDEN=1` rewrites the file; then review the diff.
 #[test]
 fn golden() {
-    let mut page = page("Holiday & <more>");
-    page.rule[0] = vec![distance("ahash", 5, 64), distance("dhash", 5, 64)];
-    page.rule[1] = vec![distance("dct", 14, 64), distance("pdq", 100, 256)];
-    page.strategy = "clique".into();
-    page.generated = "25 November 2026, 14:02".into();
+    let mut report = report("Holiday & <more>");
+    report.rule[0] = vec![distance("ahash", 5, 64), distance("dhash", 5, 64)];
+    report.rule[1] = vec![distance("dct", 14, 64), distance("pdq", 100, 256)];
+    report.strategy = "clique".into();
+    report.generated = "25 November 2026, 14:02".into();
     let named = |text: &str, files, distances: Option<u8>| Member {
         format: "JPEG".into(),
         captured: Some("2021-08-14 17:42:09".into()),
@@ -199,7 +199,7 @@ fn golden() {
         thumbnail: if distances == Some(3) { Err("it is damaged".into()) } else { Ok(jpeg(320, 240)) },
         ..member(text, files, distances)
     };
-    let near = Group {
+    let near = ReportGroup {
         keep: named("/srv/2021/IMG_4711.jpg", 2, None),
         why: vec!["raw".into(), "more pixels".into()],
         others: vec![
@@ -208,9 +208,9 @@ fn golden() {
         ],
         ..group("/srv/עברית/4713.jpg")
     };
-    let exact = Group {
+    let exact = ReportGroup {
         id: 18,
-        kind: Kind::Exact,
+        kind: GroupKind::Exact,
         keep: Member { width: None, captured: None, camera: None, ..named("/srv/\u{202e}gpj.exe", 3, None) },
         why: vec![],
         others: vec![],
@@ -219,7 +219,7 @@ fn golden() {
         also_near_more: 0,
         ..near.clone()
     };
-    let html = written(&page, &[near, exact]).replace(include_str!("style.css"), "…\n");
+    let html = written(&report, &[near, exact]).replace(include_str!("style.css"), "…\n");
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/golden.html");
     if std::env::var_os("LUMINA_WRITE_GOLDEN").is_some() {
         std::fs::write(&file, &html).unwrap();
@@ -229,7 +229,7 @@ fn golden() {
 
 #[test]
 fn one_document_that_asks_for_nothing() {
-    let html = written(&page("a"), &[group("a"), group("b")]);
+    let html = written(&report("a"), &[group("a"), group("b")]);
     let parts = parts(&html);
     let count =
         |wanted: &str| parts.iter().filter(|part| matches!(part, Part::Start(name, _) if name == wanted)).count();
@@ -252,17 +252,18 @@ fn one_document_that_asks_for_nothing() {
 /// The end of the page reports groups that were not shown, and the absence of groups.
 #[test]
 fn the_rest_is_told() {
-    let text = |page: &Page, groups: &[Group]| reader::text(&written(page, groups)).replace('\u{a0}', " ");
-    let mut page = page("holiday");
-    let all = text(&page, &[group("a"), group("b")]);
+    let text =
+        |report: &ReportSummary, groups: &[ReportGroup]| reader::text(&written(report, groups)).replace('\u{a0}', " ");
+    let mut report = report("holiday");
+    let all = text(&report, &[group("a"), group("b")]);
     assert!(
         all.contains("Not on this page: 410 more groups, with 8.3 GB to win back. This page shows 2 of 412."),
         "{all}"
     );
-    page.groups_total = 2;
-    assert!(!text(&page, &[group("a"), group("b")]).contains("Not on this page"));
-    page.groups_total = 0;
-    assert!(text(&page, &[]).contains("There are no duplicates in this catalog."));
+    report.groups_total = 2;
+    assert!(!text(&report, &[group("a"), group("b")]).contains("Not on this page"));
+    report.groups_total = 0;
+    assert!(text(&report, &[]).contains("There are no duplicates in this catalog."));
 }
 
 #[test]
@@ -289,7 +290,7 @@ fn numbers() {
 
 #[test]
 fn sizes_of_thumbnails() {
-    let limits = Limits { pixels: 1 << 20, memory: 1 << 24, watch: &Patient };
+    let limits = Limits { pixels: 1 << 20, memory: 1 << 24, caller: &NeverCancels };
     for pixels in [Pixels::Grey(vec![90; 600 * 400]), Pixels::Rgb(vec![90; 3 * 600 * 400])] {
         let picture = Picture { width: 600, height: 400, pixels, truncated: false };
         let made = thumbnail(&picture, Orientation::Rotate90, 320, Format::Png, &limits).unwrap();
@@ -299,8 +300,8 @@ fn sizes_of_thumbnails() {
 
 #[test]
 fn kinds_by_name() {
-    for kind in [Kind::Exact, Kind::Identical, Kind::Near] {
-        assert_eq!(Kind::from_name(kind.name()), Some(kind));
+    for kind in [GroupKind::Exact, GroupKind::Identical, GroupKind::Near] {
+        assert_eq!(GroupKind::from_name(kind.name()), Some(kind));
     }
-    assert_eq!(Kind::from_name("Exact"), None);
+    assert_eq!(GroupKind::from_name("Exact"), None);
 }
