@@ -1,6 +1,6 @@
 //! The states of jobs: every statement by which a worker changes a row of `lumina.jobs`, one function each.
 //!
-//! No other file of `src` changes that table. Sessions change it by functions of `sql/jobs.sql`. The trigger
+//! No other file of `src` changes that table. Sessions change it by functions of `sql/catalog/jobs.sql`. The trigger
 //! `check_job_change` there refuses every transition that README.md does not list; the numbers T2 to T8 are those of
 //! its table.
 //!
