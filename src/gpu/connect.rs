@@ -1,7 +1,7 @@
 //! Connects a session to the GPU process, which is started where none runs.
 
-use super::Unavailable;
-use super::record::{Record, SOCKET, become_starter, has_worker};
+use super::record::{GpuRecord, SOCKET, become_starter, has_worker};
+use super::unavailable::Unavailable;
 use crate::error::LuminaError;
 use crate::pg::background::{Asked, places, start_gpu_worker};
 use crate::pg::interrupts::pause;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long a search waits for the process to start, at most.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often one search has it started: an idle process may end before the search reaches it.
 const STARTS: u32 = 3;
 /// How long a session waits for a background worker slot.
@@ -24,7 +24,7 @@ const SEE_LOG: &str = "Look at the server's log.";
 /// How long a session that has waited in vain does not try again.
 const BAR: Duration = Duration::from_secs(60);
 /// The time between two attempts to connect.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Connects to a running process; `None` where none runs. Errors: the system's.
 pub(crate) fn connect_to_running() -> io::Result<Option<Client>> {
@@ -41,7 +41,7 @@ thread_local! {
 }
 
 /// Why a search should not use the device now unless the user asked for it; `None` if it may.
-pub(crate) fn reason_not_to(record: &Record) -> Option<Unavailable> {
+pub(crate) fn reason_not_to(record: &GpuRecord) -> Option<Unavailable> {
     let barred = BARRED.with_borrow(|barred| barred.clone().filter(|(until, _)| *until > Instant::now()));
     record.reason().or(barred.map(|(_, reason)| reason))
 }
@@ -66,13 +66,14 @@ impl From<LuminaError> for Denied {
     }
 }
 
-/// Connects to the process, which is started where none runs. Waits for it no longer than `patience`, and checks for
-/// interrupts meanwhile; calls `is_wanted` between two attempts. Errors: why there is none, and those of `is_wanted`.
+/// Connects to the process, which is started where none runs. Waits for it no longer than `timeout`, and checks for
+/// interrupts meanwhile; calls `check_cancelled` between two attempts. Errors: why there is none, and those of
+/// `check_cancelled`.
 pub(crate) fn connect(
-    patience: Duration,
-    mut is_wanted: impl FnMut() -> Result<(), LuminaError>,
+    timeout: Duration,
+    mut check_cancelled: impl FnMut() -> Result<(), LuminaError>,
 ) -> Result<Client, Denied> {
-    let (began, failed_starts) = (Instant::now(), Record::read().failed_starts);
+    let (began, failed_starts) = (Instant::now(), GpuRecord::read().failed_starts);
     // The right to start one, the worker, and the starts.
     let (mut starter, mut asked, mut starts): (Option<File>, Option<Asked>, u32) = (None, None, 0);
     loop {
@@ -82,7 +83,7 @@ pub(crate) fn connect(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(unreachable(&error).into()),
         }
-        let record = Record::read();
+        let record = GpuRecord::read();
         if let Some(reason) = record.reason() {
             return Err(reason.into());
         }
@@ -90,8 +91,8 @@ pub(crate) fn connect(
         if let (true, Some((_, error))) = (record.failed_starts > failed_starts, &record.last_error) {
             return Err(Unavailable::failure(error, SEE_LOG).into());
         }
-        if began.elapsed() > patience {
-            let reason = format!("its process has not started within {} s", patience.as_secs());
+        if began.elapsed() > timeout {
+            let reason = format!("its process has not started within {} s", timeout.as_secs());
             return Err(barred(Unavailable::new(reason, SEE_LOG)).into());
         }
         if starter.is_none() {
@@ -113,8 +114,8 @@ pub(crate) fn connect(
                 None => {}
             }
         }
-        pause(LOOK);
-        is_wanted()?;
+        pause(POLL_INTERVAL);
+        check_cancelled()?;
     }
 }
 

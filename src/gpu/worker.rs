@@ -1,13 +1,13 @@
 //! The background worker of the GPU process: one at most on the server. It starts the process, watches it, writes into
 //! the [`record`](super::record) how it ended, and ends itself.
 
-use super::record::{Record, SOCKET, become_worker};
+use super::record::{GpuRecord, SOCKET, become_worker};
 use crate::guc;
 use crate::pg::background;
 use crate::pg::child::{Child, Ended, Inside};
 use crate::pg::report::say;
 use lumina_gpu::server::{End, Settings, serve};
-use lumina_gpu::{Device, GpuError, Info};
+use lumina_gpu::{Device, GpuError, Info, measure_rate};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use std::time::Duration;
 /// less.
 const SILENT: Duration = Duration::from_secs(60);
 /// How often it checks the process.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How often it tries to become the worker: sessions that check for one hold the lock for a moment.
 const TRIES: u32 = 20;
 
@@ -65,7 +65,7 @@ fn watch() -> io::Result<()> {
     let mut child = Child::start(&[], |inside| run(inside, limit, idle))?;
     let pid = child.pid();
     let (mut last, mut has_served) = (None, false);
-    while let Some(lines) = child.listen(LOOK) {
+    while let Some(lines) = child.listen(POLL_INTERVAL) {
         for report in lines.iter().filter_map(|line| serde_json::from_str::<Report>(line).ok()) {
             if let Report::Ready { info, rate } = &report {
                 has_served = true;
@@ -111,8 +111,8 @@ fn watch() -> io::Result<()> {
     Ok(())
 }
 
-fn note(change: impl FnOnce(&mut Record)) {
-    if let Err(error) = Record::update(change) {
+fn note(change: impl FnOnce(&mut GpuRecord)) {
+    if let Err(error) = GpuRecord::update(change) {
         say(PgLogLevel::WARNING, &format!("lumina: what became of the GPU could not be noted: {error}"));
     }
 }
@@ -125,24 +125,24 @@ fn run(inside: &mut Inside, limit: usize, idle: Duration) {
         Ok(End::System(error)) => Report::Failed(format!("the GPU process could not go on: {error}")),
         Err(error) => Report::NotOpened(error),
     };
-    tell(inside, &report);
+    send_report(inside, &report);
 }
 
-fn tell(inside: &mut Inside, report: &Report) {
+fn send_report(inside: &mut Inside, report: &Report) {
     inside.report(&serde_json::to_string(report).unwrap_or_default());
 }
 
 /// Errors: the device could not be opened.
 fn try_run(inside: &mut Inside, limit: usize, idle: Duration) -> Result<End, GpuError> {
     let device = Device::open(limit)?;
-    let rate = device.rate()?;
+    let rate = measure_rate(&device)?;
     // Written before a session can connect, since sessions plan with it. A failed write does no harm.
-    let _ = Record::update(|record| record.opened(device.info().clone(), rate));
+    let _ = GpuRecord::update(|record| record.opened(device.info().clone(), rate));
     let listener = match listen() {
         Ok(listener) => listener,
         Err(error) => return Ok(End::System(error)),
     };
-    tell(inside, &Report::Ready { info: device.info().clone(), rate });
+    send_report(inside, &Report::Ready { info: device.info().clone(), rate });
     let inside = &*inside;
     Ok(serve(&listener, &device, Settings { idle }, &|| !inside.beat()))
 }

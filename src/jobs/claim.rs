@@ -6,7 +6,7 @@
 use super::job::{ALL, Job, Last, cancelled, refuse, write_end};
 use super::kinds;
 use super::stop::Failure;
-use crate::guc::{self, Device};
+use crate::guc::{self, DeviceSetting};
 use crate::pg::background;
 use crate::pg::home::Home;
 use crate::pg::lock::{Attempt, Lock};
@@ -216,7 +216,7 @@ fn take(id: i64) -> Option<Job> {
         }
     }
     let (device, setting) = guc::JOB_DEVICE;
-    if let Some(device) = found.settings.get(device).and_then(Value::as_str).and_then(Device::named) {
+    if let Some(device) = found.settings.get(device).and_then(Value::as_str).and_then(DeviceSetting::named) {
         background::set(setting, device.name());
     }
     let Found { catalog, kind, parameters, owner, role, .. } = found;
