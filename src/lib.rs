@@ -11,12 +11,13 @@
 //! - [`search`]: bulk search: pairs, matches, groups, plans; also called by the job `detect_duplicates`.
 //! - [`gpu`]: the process that searches on a GPU: started, found, watched.
 //! - [`image`]: hashes and metadata of images given as `bytea`.
-//! - [`catalog`]: C functions of the catalog's SQL: quality, allowed paths, the page of duplicates, roles in rows.
+//! - [`catalog`]: C functions of the catalog's SQL: quality, allowed paths, the report of duplicates, roles in rows.
 //! - [`jobs`]: background workers and their jobs.
 //! - [`am`]: the index access method `hamming`.
 //! - [`planner`]: what the planner asks: simplification of `phash_within`, its index condition, selectivity.
 //!
-//! The SQL objects are written by hand in `sql/`, one topic a file, and put together here in their order.
+//! The SQL objects are written by hand, one topic a file, and put together here in their order: `sql/hash/` is what
+//! works without the catalog, `sql/schemas.sql` makes the catalog's schemas, `sql/catalog/` is what is in them.
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("lumina needs panic = \"unwind\": an error must unwind to Postgres, not end the server");
@@ -47,25 +48,26 @@ extern "C-unwind" fn _PG_init() {
     pg::background::register_launcher();
 }
 
-pgrx::extension_sql_file!("../sql/phash.sql", name = "phash", bootstrap);
-pgrx::extension_sql_file!("../sql/ball.sql", name = "ball", requires = ["phash"]);
-pgrx::extension_sql_file!("../sql/operators.sql", name = "operators", requires = ["ball"]);
-pgrx::extension_sql_file!("../sql/compare.sql", name = "compare", requires = ["operators"]);
-pgrx::extension_sql_file!("../sql/casts.sql", name = "casts", requires = ["compare"]);
-pgrx::extension_sql_file!("../sql/bands.sql", name = "bands", requires = ["casts"]);
-pgrx::extension_sql_file!("../sql/hamming.sql", name = "hamming", requires = ["bands"]);
-pgrx::extension_sql_file!("../sql/search.sql", name = "search", requires = ["hamming"]);
-pgrx::extension_sql_file!("../sql/image.sql", name = "image", requires = ["search"]);
-pgrx::extension_sql_file!("../sql/roles.sql", name = "roles", requires = ["image"]);
-pgrx::extension_sql_file!("../sql/catalogs.sql", name = "catalogs", requires = ["roles"]);
-pgrx::extension_sql_file!("../sql/images.sql", name = "images", requires = ["catalogs"]);
-pgrx::extension_sql_file!("../sql/jobs.sql", name = "jobs", requires = ["images"]);
-pgrx::extension_sql_file!("../sql/import.sql", name = "import", requires = ["jobs"]);
-pgrx::extension_sql_file!("../sql/duplicates.sql", name = "duplicates", requires = ["import"]);
-pgrx::extension_sql_file!("../sql/page.sql", name = "page", requires = ["duplicates"]);
-pgrx::extension_sql_file!("../sql/statistics.sql", name = "statistics", requires = ["page"]);
-pgrx::extension_sql_file!("../sql/gpu.sql", name = "gpu", requires = ["statistics"]);
-pgrx::extension_sql_file!("../sql/dump.sql", name = "dump", requires = ["gpu"]);
+pgrx::extension_sql_file!("../sql/hash/phash.sql", name = "phash", bootstrap);
+pgrx::extension_sql_file!("../sql/hash/ball.sql", name = "ball", requires = ["phash"]);
+pgrx::extension_sql_file!("../sql/hash/operators.sql", name = "operators", requires = ["ball"]);
+pgrx::extension_sql_file!("../sql/hash/compare.sql", name = "compare", requires = ["operators"]);
+pgrx::extension_sql_file!("../sql/hash/casts.sql", name = "casts", requires = ["compare"]);
+pgrx::extension_sql_file!("../sql/hash/bands.sql", name = "bands", requires = ["casts"]);
+pgrx::extension_sql_file!("../sql/hash/hamming.sql", name = "hamming", requires = ["bands"]);
+pgrx::extension_sql_file!("../sql/hash/search.sql", name = "search", requires = ["hamming"]);
+pgrx::extension_sql_file!("../sql/hash/image_functions.sql", name = "image_functions", requires = ["search"]);
+pgrx::extension_sql_file!("../sql/schemas.sql", name = "schemas", requires = ["image_functions"]);
+pgrx::extension_sql_file!("../sql/hash/gpu.sql", name = "gpu", requires = ["schemas"]);
+pgrx::extension_sql_file!("../sql/catalog/roles.sql", name = "roles", requires = ["gpu"]);
+pgrx::extension_sql_file!("../sql/catalog/catalogs.sql", name = "catalogs", requires = ["roles"]);
+pgrx::extension_sql_file!("../sql/catalog/images.sql", name = "images", requires = ["catalogs"]);
+pgrx::extension_sql_file!("../sql/catalog/jobs.sql", name = "jobs", requires = ["images"]);
+pgrx::extension_sql_file!("../sql/catalog/import.sql", name = "import", requires = ["jobs"]);
+pgrx::extension_sql_file!("../sql/catalog/duplicates.sql", name = "duplicates", requires = ["import"]);
+pgrx::extension_sql_file!("../sql/catalog/report.sql", name = "report", requires = ["duplicates"]);
+pgrx::extension_sql_file!("../sql/catalog/statistics.sql", name = "statistics", requires = ["report"]);
+pgrx::extension_sql_file!("../sql/catalog/dump.sql", name = "dump", requires = ["statistics"]);
 
 #[cfg(test)]
 pub mod pg_test {

@@ -22,8 +22,8 @@ fuzz_target!(init: photo::init(), |bytes: &[u8]| {
         Recipe::new(method, size).unwrap_or(Recipe::standard(method))
     };
     let recipes: Vec<Recipe> = Method::ALL.into_iter().map(recipe).collect();
-    let watch = photo::Remembers::default();
-    let limits = photo::limits(&watch);
+    let caller = photo::Remembers::default();
+    let limits = photo::limits(&caller);
     let wanted = Wanted { recipes: recipes.clone(), sharpness: true };
     let Ok(made) = make(&picture, orientation, &wanted, Format::Png, &limits) else { panic!("no hashes") };
     assert!(made.hashes.iter().zip(&recipes).all(|(hash, recipe)| hash.len() * 8 == recipe.bits()));

@@ -33,7 +33,7 @@ pub(crate) fn decode(format: Format, bytes: &[u8]) {
     }
 }
 
-/// Limits whose watch remembers.
-pub(crate) fn limits(watch: &Remembers) -> Limits<'_> {
-    Limits { pixels: PIXELS, memory: MEMORY, watch }
+/// Limits whose caller records.
+pub(crate) fn limits(caller: &Remembers) -> Limits<'_> {
+    Limits { pixels: PIXELS, memory: MEMORY, caller }
 }

@@ -13,8 +13,8 @@ The ordering of items is not stable, it is driven by a dependency graph.
 
 DO $$
 BEGIN
-    IF '@extschema@' = 'lumina' THEN
-        RAISE EXCEPTION 'extension "lumina" cannot be created in schema "lumina"'
+    IF '@extschema@' IN ('lumina', 'lumina_internal') THEN
+        RAISE EXCEPTION 'extension "lumina" cannot be created in schema "%"', '@extschema@'
             USING ERRCODE = 'invalid_schema_name',
                   DETAIL = 'That schema is kept for the photo catalog''s own tables.',
                   HINT = 'Use another one: CREATE EXTENSION lumina SCHEMA public.';
@@ -59,7 +59,8 @@ CREATE TYPE phash (
     ALIGNMENT = int4,
     STORAGE = plain
 );
-COMMENT ON TYPE phash IS 'Perceptual hash: a string of 8 to 4096 bits compared by Hamming distance; phash(64) holds hashes of 64 bits only';
+COMMENT ON TYPE phash IS
+    'Perceptual hash: a string of 8 to 4096 bits compared by Hamming distance; phash(64) holds hashes of 64 bits only';
 
 CREATE FUNCTION phash(phash, int4, bool) RETURNS phash
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'phash_enforce_width_wrapper';
@@ -171,7 +172,8 @@ COMMENT ON FUNCTION phash_ball_contains_joinsel(internal, oid, internal, int2, i
 
 CREATE FUNCTION phash_distance(phash, phash) RETURNS int4
     IMMUTABLE STRICT PARALLEL SAFE COST 1 SUPPORT phash_distance_support LANGUAGE c AS 'MODULE_PATHNAME', 'phash_distance';
-COMMENT ON FUNCTION phash_distance(phash, phash) IS 'Hamming distance: the number of bits in which two hashes of one width differ';
+COMMENT ON FUNCTION phash_distance(phash, phash) IS
+    'Hamming distance: the number of bits in which two hashes of one width differ';
 
 CREATE FUNCTION phash_in_ball(phash, phash_ball) RETURNS bool
     IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_in_ball_support LANGUAGE c AS 'MODULE_PATHNAME', 'phash_in_ball';
@@ -183,7 +185,8 @@ COMMENT ON FUNCTION phash_ball_contains(phash_ball, phash) IS 'Whether a ball co
 
 CREATE FUNCTION phash_within(a phash, b phash, max_distance int4) RETURNS bool
     IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_within_support LANGUAGE c AS 'MODULE_PATHNAME', 'phash_within';
-COMMENT ON FUNCTION phash_within(phash, phash, int4) IS 'Whether two hashes differ in at most max_distance bits; an index can serve it';
+COMMENT ON FUNCTION phash_within(phash, phash, int4) IS
+    'Whether two hashes differ in at most max_distance bits; an index can serve it';
 
 CREATE OPERATOR <~> (
     LEFTARG = phash, RIGHTARG = phash, FUNCTION = phash_distance,
@@ -372,7 +375,8 @@ COMMENT ON FUNCTION phash_bands_support(internal) IS 'Planner support';
 CREATE FUNCTION phash_bands(hash phash, max_distance int4) RETURNS TABLE (band int4, value int8)
     IMMUTABLE STRICT PARALLEL SAFE ROWS 6 SUPPORT phash_bands_support
     LANGUAGE c AS 'MODULE_PATHNAME', 'phash_bands_wrapper';
-COMMENT ON FUNCTION phash_bands(phash, int4) IS 'The max_distance + 1 bands of a hash: hashes within max_distance bits share one';
+COMMENT ON FUNCTION phash_bands(phash, int4) IS
+    'The max_distance + 1 bands of a hash: hashes within max_distance bits share one';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -387,7 +391,8 @@ CREATE FUNCTION hamming_handler(internal) RETURNS index_am_handler
 COMMENT ON FUNCTION hamming_handler(internal) IS 'Handler of the access method hamming';
 
 CREATE ACCESS METHOD hamming TYPE INDEX HANDLER hamming_handler;
-COMMENT ON ACCESS METHOD hamming IS 'Exact searches of hashes by Hamming distance: within a radius, and the nearest first';
+COMMENT ON ACCESS METHOD hamming IS
+    'Exact searches of hashes by Hamming distance: within a radius, and the nearest first';
 
 CREATE OPERATOR CLASS phash_hamming_ops DEFAULT FOR TYPE phash USING hamming AS
     OPERATOR 1 <@ (phash, phash_ball),
@@ -397,7 +402,8 @@ COMMENT ON OPERATOR CLASS phash_hamming_ops USING hamming IS 'Hamming distance o
 CREATE FUNCTION hamming_index_check(index regclass, heapallindexed bool DEFAULT false) RETURNS void
     VOLATILE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'hamming_index_check';
 COMMENT ON FUNCTION hamming_index_check(regclass, bool) IS
-    'Raises an error for the first thing that is wrong with a hamming index; with heapallindexed, also unless every row of its table is in it';
+    'Raises an error for the first thing that is wrong with a hamming index; with heapallindexed, also unless every '
+    'row of its table is in it';
 
 CREATE FUNCTION hamming_index_stats(
     index regclass,
@@ -406,11 +412,13 @@ CREATE FUNCTION hamming_index_stats(
     OUT pages int8, OUT free_pages int8, OUT bytes int8
 ) VOLATILE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'hamming_index_stats';
 COMMENT ON FUNCTION hamming_index_stats(regclass) IS
-    'A hamming index in figures: its width and bands, rows and NULLs, runs, what is in staging, rows that merges would write, and its pages';
+    'A hamming index in figures: its width and bands, rows and NULLs, runs, what is in staging, rows that merges '
+    'would write, and its pages';
 
 CREATE FUNCTION hamming_index_merge(index regclass) RETURNS void
     VOLATILE STRICT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'hamming_index_merge';
-COMMENT ON FUNCTION hamming_index_merge(regclass) IS 'Makes one run of a hamming index, so that searches are as fast as after a build';
+COMMENT ON FUNCTION hamming_index_merge(regclass) IS
+    'Makes one run of a hamming index, so that searches are as fast as after a build';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -451,7 +459,8 @@ CREATE FUNCTION phash_pairs(query text, max_distance int4[], id anyelement)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_pairs';
 REVOKE EXECUTE ON FUNCTION phash_pairs(text, int4[], anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_pairs(text, int4[], anyelement) IS
-    'Every pair of rows of a query (id, hash, ...) within max_distance bits in every hash column, once, a before b; ids of the type of id';
+    'Every pair of rows of a query (id, hash, ...) within max_distance bits in every hash column, once, a before b; '
+    'ids of the type of id';
 
 CREATE FUNCTION phash_matches(left_query text, right_query text, max_distance int4)
     RETURNS TABLE (left_id int8, right_id int8, distance int4)
@@ -479,49 +488,56 @@ CREATE FUNCTION phash_matches(left_query text, right_query text, max_distance in
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_matches';
 REVOKE EXECUTE ON FUNCTION phash_matches(text, text, int4[], anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_matches(text, text, int4[], anyelement) IS
-    'Every row of one query (id, hash, ...) with every row of another within max_distance bits in every hash column; ids of the type of id';
+    'Every row of one query (id, hash, ...) with every row of another within max_distance bits in every hash column; '
+    'ids of the type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4, strategy text DEFAULT 'clique')
     RETURNS TABLE (group_id int8, member int8, is_primary bool, distance int4, group_distance int4, also_near int8[])
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4, text) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4, text) IS
-    'Rows of a query (id, hash, ...) within max_distance bits of one another in groups, by strategy clique, star or component';
+    'Rows of a query (id, hash, ...) within max_distance bits of one another in groups, by strategy clique, star or '
+    'component';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4, id anyelement)
     RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distance int4, group_distance int4, also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups_clique';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4, anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4, anyelement) IS
-    'Rows of a query (id, hash, ...) within max_distance bits of one another in groups, that are cliques; ids of the type of id';
+    'Rows of a query (id, hash, ...) within max_distance bits of one another in groups, that are cliques; ids of the '
+    'type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4, strategy text, id anyelement)
     RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distance int4, group_distance int4, also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4, text, anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4, text, anyelement) IS
-    'Rows of a query (id, hash, ...) within max_distance bits of one another in groups, by strategy clique, star or component; ids of the type of id';
+    'Rows of a query (id, hash, ...) within max_distance bits of one another in groups, by strategy clique, star or '
+    'component; ids of the type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4[], strategy text DEFAULT 'clique')
     RETURNS TABLE (group_id int8, member int8, is_primary bool, distances int4[], group_distances int4[], also_near int8[])
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4[], text) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4[], text) IS
-    'Rows of a query (id, hash, ...) within max_distance bits in every hash column of one another in groups, by strategy clique, star or component';
+    'Rows of a query (id, hash, ...) within max_distance bits in every hash column of one another in groups, by '
+    'strategy clique, star or component';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4[], id anyelement)
     RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distances int4[], group_distances int4[], also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups_clique';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4[], anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4[], anyelement) IS
-    'Rows of a query (id, hash, ...) within max_distance bits in every hash column of one another in groups, that are cliques; ids of the type of id';
+    'Rows of a query (id, hash, ...) within max_distance bits in every hash column of one another in groups, that are '
+    'cliques; ids of the type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4[], strategy text, id anyelement)
     RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distances int4[], group_distances int4[], also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4[], text, anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4[], text, anyelement) IS
-    'Rows of a query (id, hash, ...) within max_distance bits in every hash column of one another in groups, by strategy clique, star or component; ids of the type of id';
+    'Rows of a query (id, hash, ...) within max_distance bits in every hash column of one another in groups, by '
+    'strategy clique, star or component; ids of the type of id';
 
 CREATE FUNCTION phash_plan(query text, max_distance int4)
     RETURNS TABLE (rows int8, distinct_hashes int8, method text, hash_column int4, widths int4[], tolerances int4[],
@@ -529,7 +545,8 @@ CREATE FUNCTION phash_plan(query text, max_distance int4)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_plan';
 REVOKE EXECUTE ON FUNCTION phash_plan(text, int4) FROM PUBLIC;
 COMMENT ON FUNCTION phash_plan(text, int4) IS
-    'How phash_pairs would search: by which bands of which column, with how many flips and candidates, in what time and memory';
+    'How phash_pairs would search: by which bands of which column, with how many flips and candidates, in what time '
+    'and memory';
 
 CREATE FUNCTION phash_plan(query text, max_distance int4[])
     RETURNS TABLE (rows int8, distinct_hashes int8, method text, hash_column int4, widths int4[], tolerances int4[],
@@ -537,7 +554,8 @@ CREATE FUNCTION phash_plan(query text, max_distance int4[])
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_plan';
 REVOKE EXECUTE ON FUNCTION phash_plan(text, int4[]) FROM PUBLIC;
 COMMENT ON FUNCTION phash_plan(text, int4[]) IS
-    'How phash_pairs would search: by which bands of which column, with how many flips and candidates, in what time and memory';
+    'How phash_pairs would search: by which bands of which column, with how many flips and candidates, in what time '
+    'and memory';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -545,8 +563,8 @@ COMMENT ON FUNCTION phash_plan(text, int4[]) IS
 -- requires:
 --   search
 
--- Images given as bytea: their hashes, and what their metadata say. Decoding takes milliseconds to seconds: COST says so,
--- and the functions are safe to run in parallel workers.
+-- Images given as bytea: their hashes, and what their metadata say. Decoding takes milliseconds to seconds: COST says
+-- so, and the functions are safe to run in parallel workers.
 
 CREATE FUNCTION image_phash(image bytea, method text, size int4 DEFAULT 8, orient bool DEFAULT true) RETURNS phash
     IMMUTABLE STRICT PARALLEL SAFE COST 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'image_phash';
@@ -583,16 +601,12 @@ COMMENT ON FUNCTION image_info(bytea) IS
 /* <begin connected objects> */
 -- src/lib.rs
 -- requires:
---   image
+--   image_functions
 
--- Roles as the catalog layer keeps them: by their OID, which a rename leaves as it is and no later role of the same name has.
+-- The schemas of the photo catalog: what users may call, and what it is made of.
 --
--- As text such a value is the name that the role has at this moment. So what goes from cluster to cluster as text (a dump,
--- logical replication) is matched by its name where it comes in, and at that moment alone; what goes as files (a base
--- backup, CREATE DATABASE ... TEMPLATE, pg_upgrade) keeps the OIDs, as the roles themselves do.
-
--- Everything is named with its schema, but operators and types of Postgres's own: they are found in pg_catalog alone,
--- whatever others have put into the schema that the extension is created in.
+-- Everything from here on is named with its schema, but operators and types of Postgres's own: they are found in
+-- pg_catalog alone, whatever others have put into the schema that the extension is created in.
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
@@ -600,13 +614,64 @@ CREATE SCHEMA lumina;
 COMMENT ON SCHEMA lumina IS 'The photo catalog of the extension lumina: images, jobs, duplicates';
 GRANT USAGE ON SCHEMA lumina TO PUBLIC;
 
+-- USAGE is no right to call anything: EXECUTE on internal functions is for the extension's owner, but for a few that
+-- tell nothing. It is needed where names are looked up with the rights of a user: by as_owner (src/pg/owner.rs), by
+-- lumina.duplicates, which reads a view, and by a search for duplicates, which reads images as its submitter.
+CREATE SCHEMA lumina_internal;
+COMMENT ON SCHEMA lumina_internal IS
+    'What the functions and views of the schema lumina are made of: nothing in it is for users, all of it may change';
+GRANT USAGE ON SCHEMA lumina_internal TO PUBLIC;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   schemas
+
+-- The GPU that bulk searches use.
+--
+-- Both are for those who look after the server: the name and the load of its hardware are nobody else's concern, and a
+-- device that fails again and again is not for everyone to try once more.
+
+CREATE FUNCTION lumina.gpu_info()
+    RETURNS TABLE (state text, name text, capability text, memory int8, cuda text, pairs_per_second float8, process int4,
+        started_at timestamptz, memory_limit int8, memory_used int8, searches int8, active_searches int4,
+        failures int4, last_error_at timestamptz, last_error text)
+    VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1 LANGUAGE c AS 'MODULE_PATHNAME', 'gpu_info';
+REVOKE EXECUTE ON FUNCTION lumina.gpu_info() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lumina.gpu_info() TO pg_monitor;
+COMMENT ON FUNCTION lumina.gpu_info() IS
+    'The GPU of bulk searches: its state, what it is, the process that uses it, its searches, failures of the last '
+    'hour';
+
+CREATE FUNCTION lumina.gpu_reset() RETURNS void
+    VOLATILE STRICT PARALLEL UNSAFE COST 1000 LANGUAGE c AS 'MODULE_PATHNAME', 'gpu_reset';
+REVOKE EXECUTE ON FUNCTION lumina.gpu_reset() FROM PUBLIC;
+COMMENT ON FUNCTION lumina.gpu_reset() IS
+    'Lets the next search try the GPU again, after failures or a new driver';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   gpu
+
+-- Roles as the catalog layer keeps them: by their OID, which a rename leaves as it is and no later role of the same
+-- name has.
+--
+-- As text such a value is the name that the role has at this moment. So what goes from cluster to cluster as text (a
+-- dump, logical replication) is matched by its name where it comes in, and at that moment alone; what goes as files (a
+-- base backup, CREATE DATABASE ... TEMPLATE, pg_upgrade) keeps the OIDs, as the roles themselves do.
+
 CREATE TYPE lumina.role;
 CREATE FUNCTION lumina.role_in(cstring) RETURNS lumina.role
     STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_in';
-COMMENT ON FUNCTION lumina.role_in(cstring) IS 'Reads the name of a role; where no role has it, what is made of it is nobody';
+COMMENT ON FUNCTION lumina.role_in(cstring) IS
+    'Reads the name of a role; where no role has it, what is made of it is nobody';
 CREATE FUNCTION lumina.role_out(lumina.role) RETURNS cstring
     STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_out';
-COMMENT ON FUNCTION lumina.role_out(lumina.role) IS 'Writes the name that the role has now; unknown (...) where there is no such role';
+COMMENT ON FUNCTION lumina.role_out(lumina.role) IS
+    'Writes the name that the role has now; unknown (...) where there is no such role';
 CREATE FUNCTION lumina.role_recv(internal) RETURNS lumina.role
     STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_recv';
 COMMENT ON FUNCTION lumina.role_recv(internal) IS 'Reads the same as a text of a binary message';
@@ -630,14 +695,15 @@ COMMENT ON CAST (lumina.role AS text) IS 'The name that the role has now';
 CREATE CAST (text AS lumina.role) WITH INOUT AS ASSIGNMENT;
 COMMENT ON CAST (text AS lumina.role) IS 'The role that has the name now';
 
-CREATE FUNCTION lumina._role(role oid) RETURNS lumina.role
+CREATE FUNCTION lumina_internal.role(role oid) RETURNS lumina.role
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_of_oid';
-REVOKE EXECUTE ON FUNCTION lumina._role(oid) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._role(oid) IS 'Internal: the role of that OID';
-CREATE FUNCTION lumina._role_oid(role lumina.role) RETURNS oid
+REVOKE EXECUTE ON FUNCTION lumina_internal.role(oid) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.role(oid) IS 'Internal: the role of that OID';
+CREATE FUNCTION lumina_internal.role_oid(role lumina.role) RETURNS oid
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'role_to_oid';
-REVOKE EXECUTE ON FUNCTION lumina._role_oid(lumina.role) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._role_oid(lumina.role) IS 'Internal: the OID of a role, whether or not it is there still; 0 for nobody';
+REVOKE EXECUTE ON FUNCTION lumina_internal.role_oid(lumina.role) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.role_oid(lumina.role) IS
+    'Internal: the OID of a role, whether or not it is there still; 0 for nobody';
 
 -- The stored form is compared byte by byte: its first four bytes are the OID.
 CREATE FUNCTION lumina.role_eq(lumina.role, lumina.role) RETURNS bool
@@ -699,10 +765,10 @@ COMMENT ON OPERATOR CLASS lumina.role_ops USING hash IS 'Hashes of roles';
 
 -- The catalog layer: catalogs, and who may do what with them.
 --
--- Ordinary roles read through row-level security and write through functions alone. Such a function is a C function that
--- runs as its caller, and hands on to the one of the same name with an underscore before it, which runs as the
--- extension's owner and is told by its first argument who the caller is. Nobody else may execute those.
--- A right belongs to the role, not to its name: a rename follows, and a new role of an old name has nothing (roles.sql).
+-- Ordinary roles read through row-level security and write through functions alone. Such a function is a C function
+-- that runs as its caller, and hands on to the one of the same name in the schema lumina_internal, which runs as the
+-- extension's owner and is told by its first argument who the caller is. Nobody else may execute those. A right belongs
+-- to the role, not to its name: a rename follows, and a new role of an old name has nothing (roles.sql).
 
 CREATE TYPE lumina.access_right AS ENUM ('read', 'curate', 'import', 'own');
 COMMENT ON TYPE lumina.access_right IS
@@ -735,31 +801,33 @@ CREATE TABLE lumina.catalog_grants (
 COMMENT ON TABLE lumina.catalog_grants IS 'Which roles beside its owner may read, curate or import into a catalog';
 
 -- Whether a role is a superuser, or has the rights of another, which is there still.
-CREATE FUNCTION lumina._acts_for(caller oid, role lumina.role) RETURNS bool
+CREATE FUNCTION lumina_internal.acts_for(caller oid, role lumina.role) RETURNS bool
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = caller AND r.rolsuper)
         OR EXISTS (SELECT FROM pg_catalog.pg_roles r
-            WHERE r.oid = lumina._role_oid(role) AND pg_catalog.pg_has_role(caller, r.oid, 'USAGE'));
+            WHERE r.oid = lumina_internal.role_oid(role) AND pg_catalog.pg_has_role(caller, r.oid, 'USAGE'));
 END;
-REVOKE EXECUTE ON FUNCTION lumina._acts_for(oid, lumina.role) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._acts_for(oid, lumina.role) IS 'Internal: whether a role is a superuser or has the rights of another';
+REVOKE EXECUTE ON FUNCTION lumina_internal.acts_for(oid, lumina.role) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.acts_for(oid, lumina.role) IS
+    'Internal: whether a role is a superuser or has the rights of another';
 
-CREATE FUNCTION lumina._rights(caller oid, of_catalog int8) RETURNS lumina.access_right[]
+CREATE FUNCTION lumina_internal.rights(caller oid, of_catalog int8) RETURNS lumina.access_right[]
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT CASE WHEN lumina._acts_for(caller, c.owner) THEN enum_range(NULL::lumina.access_right)
+    SELECT CASE WHEN lumina_internal.acts_for(caller, c.owner) THEN enum_range(NULL::lumina.access_right)
         ELSE (SELECT array_agg(DISTINCT r.granted)
             FROM lumina.catalog_grants g, unnest(ARRAY['read', g.access]::lumina.access_right[]) r (granted)
-            WHERE g.catalog = c.id AND lumina._acts_for(caller, g.role)) END
+            WHERE g.catalog = c.id AND lumina_internal.acts_for(caller, g.role)) END
     FROM lumina.catalogs c WHERE c.id = of_catalog;
 END;
-REVOKE EXECUTE ON FUNCTION lumina._rights(oid, int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._rights(oid, int8) IS 'Internal: what a role may do with a catalog; NULL for nothing';
+REVOKE EXECUTE ON FUNCTION lumina_internal.rights(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.rights(oid, int8) IS
+    'Internal: what a role may do with a catalog; NULL for nothing';
 
 -- The catalog of that name, where the caller has that right. A caller who may not even read it is told that there is
 -- none.
-CREATE FUNCTION lumina._catalog(caller oid, catalog_name text, needed lumina.access_right) RETURNS int8
+CREATE FUNCTION lumina_internal.catalog(caller oid, catalog_name text, needed lumina.access_right) RETURNS int8
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target lumina.catalogs;
@@ -770,13 +838,13 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'catalog must not be NULL', HINT = 'Give the name of a catalog.';
     END IF;
     SELECT * INTO target FROM lumina.catalogs c WHERE c.name = catalog_name;
-    rights := lumina._rights(caller, target.id);
+    rights := lumina_internal.rights(caller, target.id);
     IF rights IS NULL THEN
         RAISE undefined_object USING MESSAGE = format('catalog "%s" does not exist', wanted),
             HINT = 'TABLE lumina.catalogs lists those that you may read; SELECT lumina.create_catalog(...) makes one.';
     ELSIF NOT needed = ANY (rights) THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for catalog "%s"', wanted),
-            HINT = CASE WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = lumina._role_oid(target.owner))
+            HINT = CASE WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = lumina_internal.role_oid(target.owner))
                     THEN format('Its owner is gone; a superuser can give it to another: SELECT lumina.reassign_catalog(%L, ...).',
                         target.name)
                 WHEN needed = 'own' THEN format('Only its owner, "%s", may do this.', target.owner)
@@ -785,27 +853,31 @@ BEGIN
     END IF;
     RETURN target.id;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._catalog(oid, text, lumina.access_right) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._catalog(oid, text, lumina.access_right) IS 'Internal: a catalog by its name, if the caller has a right';
+REVOKE EXECUTE ON FUNCTION lumina_internal.catalog(oid, text, lumina.access_right) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.catalog(oid, text, lumina.access_right) IS
+    'Internal: a catalog by its name, if the caller has a right';
 
-CREATE FUNCTION lumina._readable_catalogs(caller oid) RETURNS int8[]
+CREATE FUNCTION lumina_internal.readable_catalogs(caller oid) RETURNS int8[]
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT coalesce(array_agg(c.id), '{}') FROM lumina.catalogs c WHERE lumina._rights(caller, c.id) IS NOT NULL;
+    SELECT coalesce(array_agg(c.id), '{}') FROM lumina.catalogs c
+    WHERE lumina_internal.rights(caller, c.id) IS NOT NULL;
 END;
-REVOKE EXECUTE ON FUNCTION lumina._readable_catalogs(oid) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._readable_catalogs(oid) IS 'Internal: the catalogs that a role may read';
+REVOKE EXECUTE ON FUNCTION lumina_internal.readable_catalogs(oid) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.readable_catalogs(oid) IS 'Internal: the catalogs that a role may read';
 CREATE FUNCTION lumina.readable_catalogs() RETURNS int8[]
     STABLE PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.readable_catalogs() IS 'The ids of the catalogs that the current role may read: what row-level security asks';
+COMMENT ON FUNCTION lumina.readable_catalogs() IS
+    'The ids of the catalogs that the current role may read: what row-level security asks';
 
 ALTER TABLE lumina.catalogs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.catalogs FOR SELECT USING (id = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.catalog_grants ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.catalog_grants FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+CREATE POLICY readable ON lumina.catalog_grants FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 GRANT SELECT ON lumina.catalogs, lumina.catalog_grants TO PUBLIC;
 
-CREATE FUNCTION lumina._create_catalog(caller oid, catalog_name text, destination_path text) RETURNS int8
+CREATE FUNCTION lumina_internal.create_catalog(caller oid, catalog_name text, destination_path text) RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     made int8;
@@ -814,43 +886,46 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'the name of a catalog must not be NULL',
             HINT = 'Write lumina.create_catalog(''holiday''), say.';
     ELSIF catalog_name <> btrim(catalog_name) OR catalog_name = '' OR length(catalog_name) > 200 THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('"%s" cannot be the name of a catalog', left(catalog_name, 80)),
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('"%s" cannot be the name of a catalog', left(catalog_name, 80)),
             HINT = 'A name has 1 to 200 characters, and no space at its ends.';
     ELSIF destination_path NOT LIKE '/%' OR '..' = ANY (string_to_array(destination_path, '/')) THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('destination "%s" is not an absolute path', left(destination_path, 80)),
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('destination "%s" is not an absolute path', left(destination_path, 80)),
             HINT = 'Give a directory of the server, from the root, without "..".';
     END IF;
     INSERT INTO lumina.catalogs (name, owner, destination)
-        VALUES (catalog_name, lumina._role(caller), destination_path) RETURNING id INTO made;
+        VALUES (catalog_name, lumina_internal.role(caller), destination_path) RETURNING id INTO made;
     RETURN made;
 EXCEPTION WHEN unique_violation THEN
     RAISE duplicate_object USING MESSAGE = format('catalog "%s" exists already', left(catalog_name, 80)),
         HINT = 'Take another name; SELECT lumina.drop_catalog(...) removes one.';
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._create_catalog(oid, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._create_catalog(oid, text, text) IS 'Internal: create_catalog for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.create_catalog(oid, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.create_catalog(oid, text, text) IS 'Internal: create_catalog for a caller';
 CREATE FUNCTION lumina.create_catalog(name text, destination text DEFAULT NULL) RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 REVOKE EXECUTE ON FUNCTION lumina.create_catalog(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION lumina.create_catalog(text, text) IS 'Makes a catalog that the current role owns; returns its id';
 
-CREATE FUNCTION lumina._drop_catalog(caller oid, catalog_name text) RETURNS void
+CREATE FUNCTION lumina_internal.drop_catalog(caller oid, catalog_name text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    target int8 := lumina._catalog(caller, catalog_name, 'own');
+    target int8 := lumina_internal.catalog(caller, catalog_name, 'own');
 BEGIN
     DELETE FROM lumina.catalogs WHERE id = target;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._drop_catalog(oid, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._drop_catalog(oid, text) IS 'Internal: drop_catalog for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.drop_catalog(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.drop_catalog(oid, text) IS 'Internal: drop_catalog for a caller';
 CREATE FUNCTION lumina.drop_catalog(name text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.drop_catalog(text) IS 'Removes a catalog with all its rows; never touches a file; a job that runs for it ends';
+COMMENT ON FUNCTION lumina.drop_catalog(text) IS
+    'Removes a catalog with all its rows; never touches a file; a job that runs for it ends';
 
-CREATE FUNCTION lumina._reassign_catalog(caller oid, catalog_name text, role_name text) RETURNS void
+CREATE FUNCTION lumina_internal.reassign_catalog(caller oid, catalog_name text, role_name text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    target int8 := lumina._catalog(caller, catalog_name, 'own');
-    heir lumina.role := (SELECT lumina._role(r.oid) FROM pg_roles r WHERE r.rolname = role_name);
+    target int8 := lumina_internal.catalog(caller, catalog_name, 'own');
+    heir lumina.role := (SELECT lumina_internal.role(r.oid) FROM pg_roles r WHERE r.rolname = role_name);
 BEGIN
     IF role_name IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL',
@@ -859,28 +934,32 @@ BEGIN
         RAISE undefined_object USING MESSAGE = format('role "%s" does not exist', left(role_name, 80)),
             HINT = 'Give the name of a role as it is, without quotes around it.';
     -- Pictures are shown of what the owner may import: nobody is made an owner by somebody else.
-    ELSIF NOT lumina._acts_for(caller, heir) THEN
+    ELSIF NOT lumina_internal.acts_for(caller, heir) THEN
         RAISE insufficient_privilege USING
             MESSAGE = format('permission denied to make "%s" the owner of catalog "%s"', heir, left(catalog_name, 80)),
             HINT = 'A superuser may, and a role that has the rights of both roles.';
     END IF;
     UPDATE lumina.catalogs SET owner = heir WHERE id = target;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._reassign_catalog(oid, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._reassign_catalog(oid, text, text) IS 'Internal: reassign_catalog for a caller';
-CREATE FUNCTION lumina.reassign_catalog(catalog text, role text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+REVOKE EXECUTE ON FUNCTION lumina_internal.reassign_catalog(oid, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.reassign_catalog(oid, text, text) IS 'Internal: reassign_catalog for a caller';
+CREATE FUNCTION lumina.reassign_catalog(catalog text, role text)
+    RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.reassign_catalog(text, text) IS
-    'Makes another role the owner of a catalog: one that the caller has the rights of; a superuser any, also where the owner is gone';
+    'Makes another role the owner of a catalog: one that the caller has the rights of; a superuser any, also where '
+    'the owner is gone';
 
-CREATE FUNCTION lumina._checked_grant(caller oid, catalog_name text, role_name text, access_name text, OUT of_catalog int8, OUT wanted lumina.access_right)
+CREATE FUNCTION lumina_internal.checked_grant(caller oid, catalog_name text, role_name text, access_name text,
+        OUT of_catalog int8, OUT wanted lumina.access_right)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    of_catalog := lumina._catalog(caller, catalog_name, 'own');
+    of_catalog := lumina_internal.catalog(caller, catalog_name, 'own');
     IF role_name IS NULL OR access_name IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role and access must not be NULL',
             HINT = 'Write lumina.grant_catalog(''holiday'', ''alice'', ''read''), say.';
     ELSIF access_name NOT IN ('read', 'curate', 'import') THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('"%s" is no right that can be granted', left(access_name, 80)),
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('"%s" is no right that can be granted', left(access_name, 80)),
             HINT = 'Give ''read'', ''curate'' or ''import''.';
     ELSIF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
         RAISE undefined_object USING MESSAGE = format('role "%s" does not exist', left(role_name, 80)),
@@ -888,28 +967,31 @@ BEGIN
     END IF;
     wanted := access_name;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._checked_grant(oid, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._checked_grant(oid, text, text, text) IS 'Internal: checks the arguments of grant_catalog and revoke_catalog';
+REVOKE EXECUTE ON FUNCTION lumina_internal.checked_grant(oid, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.checked_grant(oid, text, text, text) IS
+    'Internal: checks the arguments of grant_catalog and revoke_catalog';
 
-CREATE FUNCTION lumina._grant_catalog(caller oid, catalog_name text, role_name text, access_name text) RETURNS void
+CREATE FUNCTION lumina_internal.grant_catalog(caller oid, catalog_name text, role_name text, access_name text)
+    RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO lumina.catalog_grants (catalog, role, access, granted_by)
-        SELECT g.of_catalog, lumina._role((SELECT r.oid FROM pg_roles r WHERE r.rolname = role_name)), g.wanted,
-            lumina._role(caller)
-        FROM lumina._checked_grant(caller, catalog_name, role_name, access_name) g ON CONFLICT DO NOTHING;
+        SELECT g.of_catalog, lumina_internal.role((SELECT r.oid FROM pg_roles r WHERE r.rolname = role_name)), g.wanted,
+            lumina_internal.role(caller)
+        FROM lumina_internal.checked_grant(caller, catalog_name, role_name, access_name) g ON CONFLICT DO NOTHING;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._grant_catalog(oid, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._grant_catalog(oid, text, text, text) IS 'Internal: grant_catalog for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.grant_catalog(oid, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.grant_catalog(oid, text, text, text) IS 'Internal: grant_catalog for a caller';
 CREATE FUNCTION lumina.grant_catalog(catalog text, role text, access text) RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.grant_catalog(text, text, text) IS
     'Lets a role read, curate or import into a catalog; who may curate or import may read as well';
 
-CREATE FUNCTION lumina._revoke_catalog(caller oid, catalog_name text, role_name text, access_name text) RETURNS void
+CREATE FUNCTION lumina_internal.revoke_catalog(caller oid, catalog_name text, role_name text, access_name text)
+    RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    target int8 := lumina._catalog(caller, catalog_name, 'own');
+    target int8 := lumina_internal.catalog(caller, catalog_name, 'own');
 BEGIN
     IF role_name IS NULL OR access_name IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role and access must not be NULL',
@@ -924,8 +1006,8 @@ BEGIN
             HINT = 'TABLE lumina.catalog_grants lists what was granted.';
     END IF;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._revoke_catalog(oid, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._revoke_catalog(oid, text, text, text) IS 'Internal: revoke_catalog for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.revoke_catalog(oid, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.revoke_catalog(oid, text, text, text) IS 'Internal: revoke_catalog for a caller';
 CREATE FUNCTION lumina.revoke_catalog(catalog text, role text, access text) RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.revoke_catalog(text, text, text) IS 'Takes back what grant_catalog gave';
@@ -939,7 +1021,8 @@ COMMENT ON FUNCTION lumina.revoke_catalog(text, text, text) IS 'Takes back what 
 -- What a catalog holds: sources, images (one row a content) and their files (one row a place).
 --
 -- A hash that is not to be trusted never votes: hash_valid is false where a picture is flat, and true only where all
--- hashes are there. Quality is computed from the row itself and stored in it, so that it can be neither stale nor absent.
+-- hashes are there. Quality is computed from the row itself and stored in it, so that it can be neither stale nor
+-- absent.
 
 CREATE TYPE lumina.image_status AS ENUM ('active', 'rejected', 'archived', 'flagged');
 COMMENT ON TYPE lumina.image_status IS 'What was decided about an image; rejected ones are hidden and never grouped';
@@ -948,13 +1031,16 @@ COMMENT ON TYPE lumina.file_state IS 'What was decided about one file of an imag
 
 CREATE FUNCTION lumina.quality_format(format text) RETURNS float8
     IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_format';
-COMMENT ON FUNCTION lumina.quality_format(text) IS 'How well an image format keeps a picture, 0 to 100: raw 100, TIFF 90, PNG 85, JPEG 70, ...';
+COMMENT ON FUNCTION lumina.quality_format(text) IS
+    'How well an image format keeps a picture, 0 to 100: raw 100, TIFF 90, PNG 85, JPEG 70, ...';
 CREATE FUNCTION lumina.quality_resolution(width int4, height int4) RETURNS float8
     IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_resolution';
-COMMENT ON FUNCTION lumina.quality_resolution(int4, int4) IS 'The score of a number of pixels, 0 to 100: 33 megapixels and more are 100';
+COMMENT ON FUNCTION lumina.quality_resolution(int4, int4) IS
+    'The score of a number of pixels, 0 to 100: 33 megapixels and more are 100';
 CREATE FUNCTION lumina.quality_size(format text, size int8) RETURNS float8
     IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_size';
-COMMENT ON FUNCTION lumina.quality_size(text, int8) IS 'The score of a number of bytes, 0 to 100, on the scale of its format';
+COMMENT ON FUNCTION lumina.quality_size(text, int8) IS
+    'The score of a number of bytes, 0 to 100, on the scale of its format';
 CREATE FUNCTION lumina.quality_metadata(make text, model text, lens text, focal_length float4, aperture float4,
     exposure_time float8, iso int4, latitude float8, longitude float8) RETURNS float8
     IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_metadata';
@@ -965,11 +1051,11 @@ CREATE FUNCTION lumina.quality_score(format text, width int4, height int4, size 
 COMMENT ON FUNCTION lumina.quality_score(text, int4, int4, int8, float8) IS
     'The quality of an image, 0 to 100: format 40 %, resolution 35 %, size 15 %, metadata 10 %';
 
-CREATE FUNCTION lumina._is_raw(format text) RETURNS bool
+CREATE FUNCTION lumina_internal.is_raw(format text) RETURNS bool
     -- Not STRICT, which keeps it from being inlined.
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
 RETURN format IN ('dng', 'cr2', 'cr3', 'nef', 'arw', 'orf', 'rw2', 'raf', 'pef', 'srw');
-COMMENT ON FUNCTION lumina._is_raw(text) IS 'Internal: whether a format is one of the raw files of cameras';
+COMMENT ON FUNCTION lumina_internal.is_raw(text) IS 'Internal: whether a format is one of the raw files of cameras';
 
 CREATE TABLE lumina.sources (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -1061,7 +1147,8 @@ CREATE TABLE lumina.image_files (
     FOREIGN KEY (source, catalog) REFERENCES lumina.sources (id, catalog) ON DELETE SET NULL (source)
 );
 CREATE INDEX image_files_image ON lumina.image_files (image);
-COMMENT ON TABLE lumina.image_files IS 'One row a file: where an image lies; an exact duplicate is an image with two files';
+COMMENT ON TABLE lumina.image_files IS
+    'One row a file: where an image lies; an exact duplicate is an image with two files';
 
 CREATE TABLE lumina.sidecars (
     catalog int8 NOT NULL,
@@ -1073,27 +1160,30 @@ CREATE TABLE lumina.sidecars (
     FOREIGN KEY (file, catalog) REFERENCES lumina.image_files (id, catalog) ON DELETE CASCADE
 );
 CREATE INDEX sidecars_file ON lumina.sidecars (file);
-COMMENT ON TABLE lumina.sidecars IS 'Files that go with a photograph of the same name: edits (.xmp, .aae) and the film of a live picture (.mov, .mp4)';
+COMMENT ON TABLE lumina.sidecars IS
+    'Files that go with a photograph of the same name: edits (.xmp, .aae) and the film of a live picture (.mov, .mp4)';
 
-CREATE FUNCTION lumina._keep_original_path() RETURNS trigger
+CREATE FUNCTION lumina_internal.keep_original_path() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RAISE integrity_constraint_violation USING MESSAGE = 'the original path of a file never changes',
         HINT = 'Change path, which says where the file lies now.';
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._keep_original_path() FROM PUBLIC;
-COMMENT ON FUNCTION lumina._keep_original_path() IS 'Internal: keeps image_files.original_path as it was';
+REVOKE EXECUTE ON FUNCTION lumina_internal.keep_original_path() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.keep_original_path() IS 'Internal: keeps image_files.original_path as it was';
 CREATE TRIGGER keep_original_path BEFORE UPDATE OF original_path ON lumina.image_files FOR EACH ROW
-    WHEN (OLD.original_path IS DISTINCT FROM NEW.original_path) EXECUTE FUNCTION lumina._keep_original_path();
+    WHEN (OLD.original_path IS DISTINCT FROM NEW.original_path) EXECUTE FUNCTION lumina_internal.keep_original_path();
 
 ALTER TABLE lumina.sources ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.sources FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.images ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.images FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.image_files ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.image_files FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+CREATE POLICY readable ON lumina.image_files FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.sidecars ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.sidecars FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+CREATE POLICY readable ON lumina.sidecars FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sidecars TO PUBLIC;
 /* </end connected objects> */
 
@@ -1104,11 +1194,13 @@ GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sideca
 
 -- Jobs: work that background workers do, inside the database, one row a job.
 --
--- A job is submitted in its submitter's transaction, and rolled back with it. A worker that has claimed one holds a lock for
--- as long as it lives, of a kind that SQL cannot take: a running job whose lock is free is an orphan, and the next worker
--- that looks resumes it. Only workers change the state of a running job, under a token that each
--- claim draws; the one exception is an orphan, which cancel_job ends.
--- Who wants one cancelled writes a row elsewhere, so that no open transaction ever stands in a worker's way.
+-- A job is submitted in its submitter's transaction, and rolled back with it. A worker that has claimed one holds a
+-- lock for as long as it lives, of a kind that SQL cannot take: a running job whose lock is free is an orphan, and the
+-- next worker that looks resumes it. Only workers change the state of a running job, under a token that each claim
+-- draws; the one exception is an orphan, which cancel_job ends. Statements of workers that change jobs are in
+-- src/jobs/store.rs; those of sessions are here, in the functions submit, approve_preview, cancel_job, adopt_catalog and
+-- resume_jobs of lumina_internal; no other file of SQL changes a job. Who wants one cancelled writes a row elsewhere, so
+-- that no open transaction ever stands in a worker's way.
 
 CREATE TYPE lumina.job_state AS ENUM ('queued', 'running', 'ready', 'succeeded', 'failed', 'cancelled');
 COMMENT ON TYPE lumina.job_state IS 'queued -> running -> succeeded | failed | cancelled; '
@@ -1118,36 +1210,42 @@ COMMENT ON TYPE lumina.job_state IS 'queued -> running -> succeeded | failed | c
 CREATE FUNCTION lumina.is_job_kind(kind text) RETURNS bool
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'is_job_kind';
 COMMENT ON FUNCTION lumina.is_job_kind(text) IS 'Whether the library has jobs of this kind';
-CREATE FUNCTION lumina._job_right(kind text) RETURNS text
+CREATE FUNCTION lumina_internal.job_right(kind text) RETURNS text
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'job_right';
-COMMENT ON FUNCTION lumina._job_right(text) IS
+COMMENT ON FUNCTION lumina_internal.job_right(text) IS
     'Internal: the right to its catalog that the submitter of a job of this kind needs';
 CREATE FUNCTION lumina.library_version() RETURNS text
     STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'library_version';
 COMMENT ON FUNCTION lumina.library_version() IS 'The version of the library that this session has loaded';
-CREATE FUNCTION lumina._home(OUT system_identifier int8, OUT database oid, OUT timeline int8, OUT directory text)
+CREATE FUNCTION lumina_internal.home(
+    OUT system_identifier int8, OUT database oid, OUT timeline int8, OUT directory text)
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'job_home';
-REVOKE EXECUTE ON FUNCTION lumina._home() FROM PUBLIC;
-COMMENT ON FUNCTION lumina._home() IS 'Internal: what tells this database of this cluster from every copy of it; a timeline of NULL in recovery';
-CREATE FUNCTION lumina._job_settings() RETURNS jsonb
+REVOKE EXECUTE ON FUNCTION lumina_internal.home() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.home() IS
+    'Internal: what tells this database of this cluster from every copy of it; a timeline of NULL in recovery';
+CREATE FUNCTION lumina_internal.job_settings() RETURNS jsonb
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'job_settings';
-REVOKE EXECUTE ON FUNCTION lumina._job_settings() FROM PUBLIC;
-COMMENT ON FUNCTION lumina._job_settings() IS 'Internal: the settings of this session that a job is to run with';
-CREATE FUNCTION lumina._start_worker_at_commit(job int8) RETURNS void
+REVOKE EXECUTE ON FUNCTION lumina_internal.job_settings() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.job_settings() IS
+    'Internal: the settings of this session that a job is to run with';
+CREATE FUNCTION lumina_internal.start_worker_at_commit(job int8) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_at_commit';
-REVOKE EXECUTE ON FUNCTION lumina._start_worker_at_commit(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._start_worker_at_commit(int8) IS 'Internal: starts a worker for a job that the transaction queues, when it commits';
-CREATE FUNCTION lumina._start_workers_at_end(workers int4, is_asked bool) RETURNS void
+REVOKE EXECUTE ON FUNCTION lumina_internal.start_worker_at_commit(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.start_worker_at_commit(int8) IS
+    'Internal: starts a worker for a job that the transaction queues, when it commits';
+CREATE FUNCTION lumina_internal.start_workers_at_end(workers int4, is_asked bool) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_workers_at_end';
-REVOKE EXECUTE ON FUNCTION lumina._start_workers_at_end(int4, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._start_workers_at_end(int4, bool) IS 'Internal: starts workers for jobs that are there already, when the transaction ends';
-CREATE FUNCTION lumina._start_worker_now() RETURNS void
+REVOKE EXECUTE ON FUNCTION lumina_internal.start_workers_at_end(int4, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.start_workers_at_end(int4, bool) IS
+    'Internal: starts workers for jobs that are there already, when the transaction ends';
+CREATE FUNCTION lumina_internal.start_worker_now() RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_worker_now';
-REVOKE EXECUTE ON FUNCTION lumina._start_worker_now() FROM PUBLIC;
-COMMENT ON FUNCTION lumina._start_worker_now() IS 'Internal: starts a worker for jobs that are there already';
-CREATE FUNCTION lumina._job_alive(jobs regclass, job int8) RETURNS bool
+REVOKE EXECUTE ON FUNCTION lumina_internal.start_worker_now() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.start_worker_now() IS 'Internal: starts a worker for jobs that are there already';
+CREATE FUNCTION lumina_internal.job_alive(jobs regclass, job int8) RETURNS bool
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'job_alive';
-COMMENT ON FUNCTION lumina._job_alive(regclass, int8) IS 'Internal: whether a worker of this server holds the lock of a job';
+COMMENT ON FUNCTION lumina_internal.job_alive(regclass, int8) IS
+    'Internal: whether a worker of this server holds the lock of a job';
 
 CREATE TABLE lumina.jobs (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -1212,7 +1310,8 @@ CREATE TABLE lumina.workers_stopped (
     stopped_by lumina.role NOT NULL,
     stopped_at timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE lumina.workers_stopped IS 'Holds a row after stop_workers() until resume_jobs(): no worker of this database takes a job';
+COMMENT ON TABLE lumina.workers_stopped IS
+    'Holds a row after stop_workers() until resume_jobs(): no worker of this database takes a job';
 
 CREATE TYPE lumina.item_action AS ENUM ('reference', 'copy', 'move', 'skip');
 COMMENT ON TYPE lumina.item_action IS 'What an import does with one file';
@@ -1248,13 +1347,15 @@ COMMENT ON TABLE lumina.import_items IS 'One row a file that an import has found
 ALTER TABLE lumina.jobs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.jobs FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.job_cancellations ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.job_cancellations FOR SELECT USING (EXISTS (SELECT FROM lumina.jobs j WHERE j.id = job));
+CREATE POLICY readable ON lumina.job_cancellations FOR SELECT
+    USING (EXISTS (SELECT FROM lumina.jobs j WHERE j.id = job));
 ALTER TABLE lumina.import_items ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.import_items FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+CREATE POLICY readable ON lumina.import_items FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 GRANT SELECT ON lumina.jobs, lumina.job_cancellations, lumina.workers_stopped, lumina.import_items TO PUBLIC;
 
 -- Which changes a job may go through, by any role. Rows that a dump brings back are inserted, not updated.
-CREATE FUNCTION lumina._check_job_change() RETURNS trigger
+CREATE FUNCTION lumina_internal.check_job_change() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF OLD.state IN ('succeeded', 'failed', 'cancelled') THEN
@@ -1271,49 +1372,54 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._check_job_change() FROM PUBLIC;
-COMMENT ON FUNCTION lumina._check_job_change() IS 'Internal: refuses changes of jobs that make no sense';
-CREATE TRIGGER check_job_change BEFORE UPDATE ON lumina.jobs FOR EACH ROW EXECUTE FUNCTION lumina._check_job_change();
+REVOKE EXECUTE ON FUNCTION lumina_internal.check_job_change() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.check_job_change() IS 'Internal: refuses changes of jobs that make no sense';
+CREATE TRIGGER check_job_change BEFORE UPDATE ON lumina.jobs
+    FOR EACH ROW EXECUTE FUNCTION lumina_internal.check_job_change();
 
--- Tells listeners. Any role can listen: no paths, no names, no texts. A transaction that notifies fails if the queue is full;
--- it is gigabytes long, and is left alone from its half on. One that has notified cannot be prepared: hence only at COMMIT.
-CREATE FUNCTION lumina._notify_at_commit(payload text) RETURNS void
+-- Tells listeners. Any role can listen: no paths, no names, no texts. A transaction that notifies fails if the queue is
+-- full; it is gigabytes long, and is left alone from its half on. One that has notified cannot be prepared: hence only
+-- at COMMIT.
+CREATE FUNCTION lumina_internal.notify_at_commit(payload text) RETURNS void
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'notify_at_commit';
-REVOKE EXECUTE ON FUNCTION lumina._notify_at_commit(text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._notify_at_commit(text) IS 'Internal: notifies lumina_jobs when the transaction commits, not where it is prepared';
-CREATE FUNCTION lumina._notify_job() RETURNS trigger
+REVOKE EXECUTE ON FUNCTION lumina_internal.notify_at_commit(text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.notify_at_commit(text) IS
+    'Internal: notifies lumina_jobs when the transaction commits, not where it is prepared';
+CREATE FUNCTION lumina_internal.notify_job() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF pg_notification_queue_usage() < 0.5 THEN
-        PERFORM lumina._notify_at_commit(json_build_object('job', NEW.id, 'kind', NEW.kind, 'state', NEW.state,
+        PERFORM lumina_internal.notify_at_commit(json_build_object('job', NEW.id, 'kind', NEW.kind, 'state', NEW.state,
             'progress', round(NEW.progress::numeric, 3), 'done', NEW.items_done, 'total', NEW.items_total)::text);
     END IF;
     RETURN NULL;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._notify_job() FROM PUBLIC;
-COMMENT ON FUNCTION lumina._notify_job() IS 'Internal: notifies lumina_jobs of a change of a job';
+REVOKE EXECUTE ON FUNCTION lumina_internal.notify_job() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.notify_job() IS 'Internal: notifies lumina_jobs of a change of a job';
 CREATE TRIGGER notify_new_job AFTER INSERT ON lumina.jobs FOR EACH ROW
-    WHEN (NEW.state = 'queued') EXECUTE FUNCTION lumina._notify_job();
+    WHEN (NEW.state = 'queued') EXECUTE FUNCTION lumina_internal.notify_job();
 CREATE TRIGGER notify_job AFTER UPDATE ON lumina.jobs FOR EACH ROW
     WHEN ((OLD.state, OLD.progress, OLD.items_done) IS DISTINCT FROM (NEW.state, NEW.progress, NEW.items_done))
-    EXECUTE FUNCTION lumina._notify_job();
+    EXECUTE FUNCTION lumina_internal.notify_job();
 
--- Where a job belongs: here; here after a failover, where only moves and removals of files wait for somebody to say that
--- the old primary is gone; or elsewhere, in which case nothing happens until adopt_catalog.
-CREATE FUNCTION lumina._job_place(system_identifier int8, database oid, timeline int8, directory text) RETURNS text
+-- Where a job belongs: here; here after a failover, where only moves and removals of files wait for somebody to say
+-- that the old primary is gone; or elsewhere, in which case nothing happens until adopt_catalog.
+CREATE FUNCTION lumina_internal.job_place(system_identifier int8, database oid, timeline int8, directory text)
+    RETURNS text
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     home record;
 BEGIN
-    SELECT * INTO home FROM lumina._home() h;
+    SELECT * INTO home FROM lumina_internal.home() h;
     RETURN CASE WHEN (system_identifier, database) <> (home.system_identifier, home.database) THEN 'elsewhere'
         WHEN directory = home.directory THEN 'here'
         WHEN timeline < home.timeline THEN 'failover'
         ELSE 'elsewhere' END;
 END $$;
-COMMENT ON FUNCTION lumina._job_place(int8, oid, int8, text) IS 'Internal: whether a job belongs here, came here by a failover, or belongs elsewhere';
+COMMENT ON FUNCTION lumina_internal.job_place(int8, oid, int8, text) IS
+    'Internal: whether a job belongs here, came here by a failover, or belongs elsewhere';
 
-CREATE FUNCTION lumina._check_version() RETURNS void
+CREATE FUNCTION lumina_internal.check_version() RETURNS void
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     installed text := (SELECT extversion FROM pg_extension WHERE extname = 'lumina');
@@ -1326,42 +1432,44 @@ BEGIN
                 'and where it is preloaded the server is restarted.';
     END IF;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._check_version() FROM PUBLIC;
-COMMENT ON FUNCTION lumina._check_version() IS 'Internal: raises where library and extension differ in version';
+REVOKE EXECUTE ON FUNCTION lumina_internal.check_version() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.check_version() IS 'Internal: raises where library and extension differ in version';
 
-CREATE FUNCTION lumina._submit(caller oid, of_kind text, of_catalog int8, with_parameters jsonb, of_parent int8 DEFAULT NULL)
+CREATE FUNCTION lumina_internal.submit(
+    caller oid, of_kind text, of_catalog int8, with_parameters jsonb, of_parent int8 DEFAULT NULL)
     RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     made int8;
     active int8;
 BEGIN
-    PERFORM lumina._check_version();
+    PERFORM lumina_internal.check_version();
     BEGIN
         INSERT INTO lumina.jobs (kind, catalog, parameters, settings, owner, parent, system_identifier, database, timeline, directory)
-            SELECT of_kind, of_catalog, with_parameters, lumina._job_settings(), lumina._role(caller), of_parent,
-                h.system_identifier, h.database, h.timeline, h.directory
-            FROM lumina._home() h RETURNING id INTO made;
+            SELECT of_kind, of_catalog, with_parameters, lumina_internal.job_settings(), lumina_internal.role(caller),
+                of_parent, h.system_identifier, h.database, h.timeline, h.directory
+            FROM lumina_internal.home() h RETURNING id INTO made;
     EXCEPTION WHEN unique_violation THEN
         SELECT j.id INTO active FROM lumina.jobs j
             WHERE j.catalog = of_catalog AND j.kind = of_kind AND j.state IN ('queued', 'running');
         -- It may have lost its worker, or never had one: this transaction will not commit to start one.
-        PERFORM lumina._start_worker_now() FROM lumina.jobs j
+        PERFORM lumina_internal.start_worker_now() FROM lumina.jobs j
             WHERE j.id = active AND NOT EXISTS (SELECT FROM lumina.workers_stopped)
-                AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id)
-                AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
+                AND NOT lumina_internal.job_alive('lumina.jobs'::regclass, j.id)
+                AND lumina_internal.job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
         RAISE object_in_use USING
             MESSAGE = format('a job of kind %s is active in this catalog already: %s', of_kind, coalesce(active::text, 'a new one')),
             HINT = format('CALL lumina.wait_for_job(%1$s) waits for it, SELECT lumina.cancel_job(%1$s) cancels it.', coalesce(active::text, '...'));
     END;
-    PERFORM lumina._start_worker_at_commit(made);
+    PERFORM lumina_internal.start_worker_at_commit(made);
     RETURN made;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._submit(oid, text, int8, jsonb, int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._submit(oid, text, int8, jsonb, int8) IS 'Internal: makes a job for a caller whose rights were checked';
+REVOKE EXECUTE ON FUNCTION lumina_internal.submit(oid, text, int8, jsonb, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.submit(oid, text, int8, jsonb, int8) IS
+    'Internal: makes a job for a caller whose rights were checked';
 
 -- A job that the caller may act on: its owner, or the owner of its catalog. Others are told no more than they can read.
-CREATE FUNCTION lumina._job(caller oid, wanted int8) RETURNS lumina.jobs
+CREATE FUNCTION lumina_internal.job(caller oid, wanted int8) RETURNS lumina.jobs
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target lumina.jobs;
@@ -1372,142 +1480,163 @@ BEGIN
             HINT = 'Give the number of a job: TABLE lumina.job_progress lists them.';
     END IF;
     SELECT * INTO target FROM lumina.jobs WHERE id = wanted;
-    rights := lumina._rights(caller, target.catalog);
+    rights := lumina_internal.rights(caller, target.catalog);
     IF rights IS NULL THEN
         RAISE undefined_object USING MESSAGE = format('job %s does not exist', wanted),
             HINT = 'TABLE lumina.job_progress lists the jobs that you may see.';
-    ELSIF NOT ('own' = ANY (rights) OR lumina._acts_for(caller, target.owner)) THEN
+    ELSIF NOT ('own' = ANY (rights) OR lumina_internal.acts_for(caller, target.owner)) THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for job %s', wanted),
             HINT = format('Only "%s", who submitted it, and the owner of its catalog may do this.', target.owner);
     END IF;
     RETURN target;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._job(oid, int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._job(oid, int8) IS 'Internal: a job that the caller may act on';
+REVOKE EXECUTE ON FUNCTION lumina_internal.job(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.job(oid, int8) IS 'Internal: a job that the caller may act on';
 
-CREATE FUNCTION lumina._cancel_job(caller oid, wanted int8) RETURNS bool
+-- Queues a preview again that was approved. Returns false for a job that is no preview of an import, or is not ready.
+CREATE FUNCTION lumina_internal.approve_preview(wanted int8) RETURNS bool
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE lumina.jobs j SET state = 'queued', checkpoint = j.checkpoint || '{"approved": true}', result = NULL
+        WHERE j.id = wanted AND j.state = 'ready' AND j.kind = 'import';
+    RETURN FOUND;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.approve_preview(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.approve_preview(int8) IS 'Internal: queues a preview that was approved';
+
+CREATE FUNCTION lumina_internal.cancel_job(caller oid, wanted int8) RETURNS bool
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    target lumina.jobs := lumina._job(caller, wanted);
+    target lumina.jobs := lumina_internal.job(caller, wanted);
 BEGIN
     IF target.state IN ('succeeded', 'failed', 'cancelled') THEN
         RETURN target.state = 'cancelled';
     END IF;
-    INSERT INTO lumina.job_cancellations (job, requested_by) VALUES (wanted, lumina._role(caller)) ON CONFLICT DO NOTHING;
-    -- A job that nobody runs is cancelled at once. One that a worker runs, or claims at this moment, is left to the worker.
+    INSERT INTO lumina.job_cancellations (job, requested_by) VALUES (wanted, lumina_internal.role(caller))
+        ON CONFLICT DO NOTHING;
+    -- A job that nobody runs is cancelled at once. One that a worker runs, or claims at this moment, is left to the
+    -- worker.
     UPDATE lumina.jobs j SET state = 'cancelled', token = NULL, worker_pid = NULL, ended_at = clock_timestamp(),
             error_code = 'cancelled', error_sqlstate = '57014',
             error = format('cancelled by "%s" while no worker ran it', pg_get_userbyid(caller)),
             error_hint = 'SELECT lumina.retry_job(...) submits it once more.'
         WHERE j.id = wanted AND (j.state IN ('queued', 'ready')
-            OR j.state = 'running' AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id));
+            OR j.state = 'running' AND NOT lumina_internal.job_alive('lumina.jobs'::regclass, j.id));
     -- While this transaction has it locked a worker passes by: should it be rolled back, the job is queued as before.
     IF FOUND THEN
-        PERFORM lumina._start_workers_at_end(1, false);
+        PERFORM lumina_internal.start_workers_at_end(1, false);
     END IF;
     RETURN true;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._cancel_job(oid, int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._cancel_job(oid, int8) IS 'Internal: cancel_job for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.cancel_job(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.cancel_job(oid, int8) IS 'Internal: cancel_job for a caller';
 CREATE FUNCTION lumina.cancel_job(job int8) RETURNS bool LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.cancel_job(int8) IS
     'Cancels a job: a running one ends within a second of the COMMIT; false for one that has ended otherwise';
 
-CREATE FUNCTION lumina._retry_job(caller oid, wanted int8) RETURNS int8
+CREATE FUNCTION lumina_internal.retry_job(caller oid, wanted int8) RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    target lumina.jobs := lumina._job(caller, wanted);
+    target lumina.jobs := lumina_internal.job(caller, wanted);
 BEGIN
     IF target.state NOT IN ('failed', 'cancelled') THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('job %s is %s, not failed or cancelled', wanted, target.state),
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('job %s is %s, not failed or cancelled', wanted, target.state),
             HINT = 'Only a job that failed or was cancelled can be tried again.';
     END IF;
-    PERFORM lumina._catalog(caller, c.name, lumina._job_right(target.kind)::lumina.access_right) FROM lumina.catalogs c WHERE c.id = target.catalog;
-    RETURN lumina._submit(caller, target.kind, target.catalog, target.parameters, target.id);
+    PERFORM lumina_internal.catalog(caller, c.name, lumina_internal.job_right(target.kind)::lumina.access_right)
+        FROM lumina.catalogs c WHERE c.id = target.catalog;
+    RETURN lumina_internal.submit(caller, target.kind, target.catalog, target.parameters, target.id);
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._retry_job(oid, int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._retry_job(oid, int8) IS 'Internal: retry_job for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.retry_job(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.retry_job(oid, int8) IS 'Internal: retry_job for a caller';
 CREATE FUNCTION lumina.retry_job(job int8) RETURNS int8 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.retry_job(int8) IS 'Submits a job that failed or was cancelled once more, as a new job; returns its id';
+COMMENT ON FUNCTION lumina.retry_job(int8) IS
+    'Submits a job that failed or was cancelled once more, as a new job; returns its id';
 
-CREATE FUNCTION lumina._adopt_catalog(caller oid, catalog_name text) RETURNS int4
+CREATE FUNCTION lumina_internal.adopt_catalog(caller oid, catalog_name text) RETURNS int4
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    wanted int8 := lumina._catalog(caller, catalog_name, 'own');
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'own');
     adopted int4;
 BEGIN
     UPDATE lumina.jobs j SET system_identifier = h.system_identifier, database = h.database, timeline = h.timeline,
             directory = h.directory
-        FROM lumina._home() h
+        FROM lumina_internal.home() h
         WHERE j.catalog = wanted AND j.state IN ('queued', 'running', 'ready')
-            AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'here';
+            AND lumina_internal.job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'here';
     GET DIAGNOSTICS adopted = ROW_COUNT;
     IF adopted > 0 THEN
-        PERFORM lumina._start_workers_at_end(1, true);
+        PERFORM lumina_internal.start_workers_at_end(1, true);
     END IF;
     RETURN adopted;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._adopt_catalog(oid, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._adopt_catalog(oid, text) IS 'Internal: adopt_catalog for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.adopt_catalog(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.adopt_catalog(oid, text) IS 'Internal: adopt_catalog for a caller';
 CREATE FUNCTION lumina.adopt_catalog(name text) RETURNS int4 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.adopt_catalog(text) IS
     'Lets jobs go on in a copy: those that came here with a restored, cloned or copied database; returns how many';
 
-CREATE FUNCTION lumina._resume_jobs(caller oid, force bool) RETURNS int4
+CREATE FUNCTION lumina_internal.resume_jobs(caller oid, force bool) RETURNS int4
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     waiting int4;
     stop lumina.workers_stopped;
 BEGIN
-    PERFORM lumina._check_version();
+    PERFORM lumina_internal.check_version();
     SELECT * INTO stop FROM lumina.workers_stopped;
     IF FOUND THEN
-        IF NOT lumina._acts_for(caller, stop.stopped_by) THEN
-            RAISE insufficient_privilege USING MESSAGE = format('"%s" has stopped the workers of this database', stop.stopped_by),
+        IF NOT lumina_internal.acts_for(caller, stop.stopped_by) THEN
+            RAISE insufficient_privilege USING
+                MESSAGE = format('"%s" has stopped the workers of this database', stop.stopped_by),
                 HINT = 'Only that role or a superuser can let them go on.';
         END IF;
         DELETE FROM lumina.workers_stopped;
     END IF;
     IF force THEN
-        UPDATE lumina.jobs j SET timeline = h.timeline, directory = h.directory FROM lumina._home() h
-            WHERE j.state IN ('queued', 'running') AND 'own' = ANY (lumina._rights(caller, j.catalog))
-                AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) = 'failover';
+        UPDATE lumina.jobs j SET timeline = h.timeline, directory = h.directory FROM lumina_internal.home() h
+            WHERE j.state IN ('queued', 'running') AND 'own' = ANY (lumina_internal.rights(caller, j.catalog))
+                AND lumina_internal.job_place(j.system_identifier, j.database, j.timeline, j.directory) = 'failover';
     END IF;
     SELECT count(*) INTO waiting FROM lumina.jobs j
-        WHERE lumina._rights(caller, j.catalog) IS NOT NULL AND j.state IN ('queued', 'running') AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id)
-            AND lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
+        WHERE lumina_internal.rights(caller, j.catalog) IS NOT NULL AND j.state IN ('queued', 'running')
+            AND NOT lumina_internal.job_alive('lumina.jobs'::regclass, j.id)
+            AND lumina_internal.job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
     IF waiting > 0 THEN
-        PERFORM lumina._start_workers_at_end(waiting, true);
+        PERFORM lumina_internal.start_workers_at_end(waiting, true);
     END IF;
     RETURN waiting;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._resume_jobs(oid, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._resume_jobs(oid, bool) IS 'Internal: resume_jobs for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.resume_jobs(oid, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.resume_jobs(oid, bool) IS 'Internal: resume_jobs for a caller';
 CREATE FUNCTION lumina.resume_jobs(force bool DEFAULT false) RETURNS int4 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.resume_jobs(bool) IS
-    'Starts workers for jobs that wait or have lost theirs; force: after a failover for those that move files, too; returns how many jobs';
+    'Starts workers for jobs that wait or have lost theirs; force: after a failover for those that move files, too; '
+    'returns how many jobs';
 
-CREATE FUNCTION lumina._stop_workers(caller oid) RETURNS int4
+CREATE FUNCTION lumina_internal.stop_workers(caller oid) RETURNS int4
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     -- Workers look for this row at least twice a second, and before they take a job.
-    INSERT INTO lumina.workers_stopped (stopped_by) VALUES (lumina._role(caller)) ON CONFLICT DO NOTHING;
+    INSERT INTO lumina.workers_stopped (stopped_by) VALUES (lumina_internal.role(caller)) ON CONFLICT DO NOTHING;
     RETURN (SELECT count(*) FROM pg_stat_activity a
         WHERE a.backend_type = 'lumina worker' AND a.datname = current_database());
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._stop_workers(oid) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._stop_workers(oid) IS 'Internal: stop_workers for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.stop_workers(oid) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.stop_workers(oid) IS 'Internal: stop_workers for a caller';
 CREATE FUNCTION lumina.stop_workers() RETURNS int4 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 REVOKE EXECUTE ON FUNCTION lumina.stop_workers() FROM PUBLIC;
 COMMENT ON FUNCTION lumina.stop_workers() IS
-    'Ends the workers of this database within a second of the COMMIT, before DROP DATABASE, say; jobs wait until resume_jobs(); returns how many ran';
+    'Ends the workers of this database within a second of the COMMIT, before DROP DATABASE, say; jobs wait until '
+    'resume_jobs(); returns how many ran';
 
 CREATE PROCEDURE lumina.wait_for_job(job int8) LANGUAGE c AS 'MODULE_PATHNAME', 'wait_for_job';
 COMMENT ON PROCEDURE lumina.wait_for_job(int8) IS
-    'Returns when a job has succeeded or is ready, saying how far it is; raises its error if it failed or was cancelled';
+    'Returns when a job has succeeded or is ready, saying how far it is; raises its error if it failed or was '
+    'cancelled';
 
 -- Ended jobs that are old enough go, with their items and their groups; not the one whose groups are shown.
-CREATE FUNCTION lumina._remove_expired_jobs() RETURNS int8
+CREATE FUNCTION lumina_internal.remove_expired_jobs() RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     removed int8;
@@ -1519,8 +1648,9 @@ BEGIN
     GET DIAGNOSTICS removed = ROW_COUNT;
     RETURN removed;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._remove_expired_jobs() FROM PUBLIC;
-COMMENT ON FUNCTION lumina._remove_expired_jobs() IS 'Internal: removes jobs that ended longer ago than lumina.job_retention';
+REVOKE EXECUTE ON FUNCTION lumina_internal.remove_expired_jobs() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.remove_expired_jobs() IS
+    'Internal: removes jobs that ended longer ago than lumina.job_retention';
 
 CREATE VIEW lumina.job_progress WITH (security_invoker = true) AS
 SELECT j.id AS job, c.name AS catalog, j.kind, s.shown AS state, j.phase,
@@ -1551,13 +1681,15 @@ JOIN lumina.catalogs c ON c.id = j.catalog
 LEFT JOIN pg_extension x ON x.extname = 'lumina'
 CROSS JOIN LATERAL (SELECT CASE
         WHEN j.state NOT IN ('queued', 'running') OR pg_is_in_recovery() THEN j.state::text
-        WHEN lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory) = 'elsewhere' THEN 'fenced'
-        WHEN j.state = 'running' AND NOT lumina._job_alive('lumina.jobs'::regclass, j.id) THEN 'orphaned'
+        WHEN lumina_internal.job_place(j.system_identifier, j.database, j.timeline, j.directory) = 'elsewhere'
+            THEN 'fenced'
+        WHEN j.state = 'running' AND NOT lumina_internal.job_alive('lumina.jobs'::regclass, j.id) THEN 'orphaned'
         ELSE j.state::text END AS shown) s
 CROSS JOIN LATERAL (SELECT extract(epoch FROM coalesce(j.ended_at, now()) - j.claimed_at)::float8 AS seconds) t
 ORDER BY j.id DESC;
 GRANT SELECT ON lumina.job_progress TO PUBLIC;
-COMMENT ON VIEW lumina.job_progress IS 'Every job, newest first: state (also orphaned and fenced), percent, a bar, rate, time left, what to do';
+COMMENT ON VIEW lumina.job_progress IS
+    'Every job, newest first: state (also orphaned and fenced), percent, a bar, rate, time left, what to do';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1571,7 +1703,7 @@ COMMENT ON VIEW lumina.job_progress IS 'Every job, newest first: state (also orp
 -- this database, the role, this database, or the server. What a session has SET does not count: the job runs elsewhere,
 -- and later. Each file that is found has a row of import_items, with what became of it.
 
-CREATE FUNCTION lumina._import_roots(caller oid) RETURNS text
+CREATE FUNCTION lumina_internal.import_roots(caller oid) RETURNS text
     STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(
@@ -1588,42 +1720,47 @@ BEGIN ATOMIC
             ORDER BY f.seqno DESC LIMIT 1),
         '');
 END;
-REVOKE EXECUTE ON FUNCTION lumina._import_roots(oid) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._import_roots(oid) IS 'Internal: lumina.import_roots as it is configured for a role';
+REVOKE EXECUTE ON FUNCTION lumina_internal.import_roots(oid) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.import_roots(oid) IS 'Internal: lumina.import_roots as it is configured for a role';
 
-CREATE FUNCTION lumina._checked_path(roots text, path text) RETURNS text
+CREATE FUNCTION lumina_internal.checked_path(roots text, path text) RETURNS text
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'checked_path';
-REVOKE EXECUTE ON FUNCTION lumina._checked_path(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._checked_path(text, text) IS 'Internal: a path that may be imported, without what is idle in it; an error where it may not';
-CREATE FUNCTION lumina._path_steps(roots text, path text, OUT step text, OUT obstacle text, OUT hint text) RETURNS SETOF record
+REVOKE EXECUTE ON FUNCTION lumina_internal.checked_path(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.checked_path(text, text) IS
+    'Internal: a path that may be imported, without what is idle in it; an error where it may not';
+CREATE FUNCTION lumina_internal.path_steps(roots text, path text, OUT step text, OUT obstacle text, OUT hint text)
+    RETURNS SETOF record
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'path_steps';
-REVOKE EXECUTE ON FUNCTION lumina._path_steps(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._path_steps(text, text) IS 'Internal: each step to a path, with what is in the way there';
+REVOKE EXECUTE ON FUNCTION lumina_internal.path_steps(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.path_steps(text, text) IS
+    'Internal: each step to a path, with what is in the way there';
 
-CREATE FUNCTION lumina._check_path(caller oid, path text) RETURNS TABLE (step text, obstacle text, hint text)
+CREATE FUNCTION lumina_internal.check_path(caller oid, path text) RETURNS TABLE (step text, obstacle text, hint text)
     VOLATILE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF path IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'path must not be NULL', HINT = 'Give a directory of the server.';
-    ELSIF NOT EXISTS (SELECT FROM lumina.catalogs c WHERE 'import' = ANY (lumina._rights(caller, c.id)))
+    ELSIF NOT EXISTS (SELECT FROM lumina.catalogs c WHERE 'import' = ANY (lumina_internal.rights(caller, c.id)))
             AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = caller AND r.rolsuper) THEN
         RAISE insufficient_privilege USING MESSAGE = 'permission denied to look at paths of the server',
             HINT = 'Roles that may import into a catalog may: '
                 'its owner grants it by lumina.grant_catalog(..., ''import'').';
     END IF;
-    RETURN QUERY SELECT s.step, s.obstacle, s.hint FROM lumina._path_steps(lumina._import_roots(caller), path) s;
+    RETURN QUERY SELECT s.step, s.obstacle, s.hint
+        FROM lumina_internal.path_steps(lumina_internal.import_roots(caller), path) s;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._check_path(oid, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._check_path(oid, text) IS 'Internal: check_path for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.check_path(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.check_path(oid, text) IS 'Internal: check_path for a caller';
 CREATE FUNCTION lumina.check_path(path text) RETURNS TABLE (step text, obstacle text, hint text)
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.check_path(text) IS
-    'Whether the current role may import a path of the server: each step to it, and what is in the way there; NULL where nothing is';
+    'Whether the current role may import a path of the server: each step to it, and what is in the way there; NULL '
+    'where nothing is';
 
-CREATE FUNCTION lumina._import(caller oid, catalog_name text, path text, mode text, preview bool) RETURNS int8
+CREATE FUNCTION lumina_internal.import(caller oid, catalog_name text, path text, mode text, preview bool) RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    wanted int8 := lumina._catalog(caller, catalog_name, 'import');
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'import');
     how text := coalesce(mode, (SELECT c.import_mode::text FROM lumina.catalogs c WHERE c.id = wanted));
 BEGIN
     IF path IS NULL OR preview IS NULL THEN
@@ -1636,30 +1773,33 @@ BEGIN
         RAISE feature_not_supported USING MESSAGE = format('import mode "%s" is not supported yet', how),
             HINT = 'mode => ''reference'' leaves the files where they are.';
     ELSIF current_setting('server_encoding') <> 'UTF8' THEN
-        RAISE feature_not_supported USING MESSAGE = format('files cannot be imported into a database of encoding %s', current_setting('server_encoding')),
+        RAISE feature_not_supported USING
+            MESSAGE = format('files cannot be imported into a database of encoding %s', current_setting('server_encoding')),
             HINT = 'Names of files are UTF-8: make a database with ENCODING ''UTF8'' for the catalog.';
     END IF;
-    RETURN lumina._submit(caller, 'import', wanted,
-        jsonb_build_object('path', lumina._checked_path(lumina._import_roots(caller), path), 'mode', how, 'preview', preview));
+    RETURN lumina_internal.submit(caller, 'import', wanted,
+        jsonb_build_object('path', lumina_internal.checked_path(lumina_internal.import_roots(caller), path),
+            'mode', how, 'preview', preview));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._import(oid, text, text, text, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._import(oid, text, text, text, bool) IS 'Internal: import for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.import(oid, text, text, text, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.import(oid, text, text, text, bool) IS 'Internal: import for a caller';
 CREATE FUNCTION lumina.import(catalog text, path text, mode text DEFAULT NULL, preview bool DEFAULT false) RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.import(text, text, text, bool) IS
-    'Submits a job that imports the photographs of a directory of the server, or one file, or what is new or changed since; returns the job''s id';
+    'Submits a job that imports the photographs of a directory of the server, or one file, or what is new or changed '
+    'since; returns the job''s id';
 
-CREATE FUNCTION lumina._run_import(caller oid, wanted int8) RETURNS void
+CREATE FUNCTION lumina_internal.run_import(caller oid, wanted int8) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    target lumina.jobs := lumina._job(caller, wanted);
+    target lumina.jobs := lumina_internal.job(caller, wanted);
+    is_queued bool;
     active int8;
 BEGIN
-    PERFORM lumina._check_version();
-    PERFORM lumina._catalog(caller, c.name, 'import') FROM lumina.catalogs c WHERE c.id = target.catalog;
+    PERFORM lumina_internal.check_version();
+    PERFORM lumina_internal.catalog(caller, c.name, 'import') FROM lumina.catalogs c WHERE c.id = target.catalog;
     BEGIN
-        UPDATE lumina.jobs j SET state = 'queued', checkpoint = j.checkpoint || '{"approved": true}', result = NULL
-            WHERE j.id = wanted AND j.state = 'ready' AND j.kind = 'import';
+        is_queued := lumina_internal.approve_preview(wanted);
     EXCEPTION WHEN unique_violation THEN
         SELECT j.id INTO active FROM lumina.jobs j
             WHERE j.catalog = target.catalog AND j.kind = 'import' AND j.state IN ('queued', 'running');
@@ -1667,20 +1807,24 @@ BEGIN
             MESSAGE = format('a job of kind import is active in this catalog already: %s', coalesce(active::text, 'a new one')),
             HINT = 'Wait for it: CALL lumina.wait_for_job(...).';
     END;
-    IF NOT FOUND THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('job %s is no preview of an import that is ready', wanted),
+    IF NOT is_queued THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('job %s is no preview of an import that is ready', wanted),
             HINT = 'SELECT lumina.import(..., preview => true) makes one; it is ready once everything was looked at.';
     END IF;
-    PERFORM lumina._start_worker_at_commit(wanted);
+    PERFORM lumina_internal.start_worker_at_commit(wanted);
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._run_import(oid, int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._run_import(oid, int8) IS 'Internal: run_import for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.run_import(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.run_import(oid, int8) IS 'Internal: run_import for a caller';
 CREATE FUNCTION lumina.run_import(job int8) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.run_import(int8) IS
     'Imports what a preview has found; what has changed since is analyzed again';
 
--- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls an Outcome. Returns how many failed.
-CREATE FUNCTION lumina._import_batch(of_job int8, of_catalog int8, of_source int8, outcomes jsonb, is_preview bool) RETURNS int8
+-- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls an Outcome. Returns how
+-- many failed.
+CREATE FUNCTION lumina_internal.import_batch(
+    of_job int8, of_catalog int8, of_source int8, outcomes jsonb, is_preview bool)
+    RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- The image of each place, before.
@@ -1690,8 +1834,9 @@ DECLARE
     failed int8;
     is_lost bool;
 BEGIN
-    -- A catalog that grows is a small one to the planner, until it is analyzed: joined by the catalog, each batch would read all of it. So
-    -- items are found by their id alone, images by their content, and files by their path, one by one (OFFSET 0).
+    -- A catalog that grows is a small one to the planner, until it is analyzed: joined by the catalog, each batch would
+    -- read all of it. So items are found by their id alone, images by their content, and files by their path, one by
+    -- one (OFFSET 0).
     IF NOT is_preview THEN
         INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, captured_at, date_source,
                 date_confidence, camera_make, camera_model, lens_model, focal_length, aperture, exposure_time, iso, latitude,
@@ -1710,8 +1855,8 @@ BEGIN
             WHERE o.state = 'image' AND jsonb_typeof(o.facts) = 'object'
             ORDER BY o.sha256, o.item
             ON CONFLICT (catalog, sha256) DO NOTHING;
-        -- The date of a content is that of the most trusted source of any of its files; of these one that is not suspicious, then
-        -- the earliest: whichever of them is read first, or at all in this import.
+        -- The date of a content is that of the most trusted source of any of its files; of these one that is not
+        -- suspicious, then the earliest: whichever of them is read first, or at all in this import.
         UPDATE lumina.images i SET captured_at = d.captured_at, date_source = d.date_source,
                 date_confidence = d.date_confidence, metadata = i.metadata - 'has_time' - 'suspicious_date' || d.marks
             FROM (SELECT DISTINCT ON (o.sha256) decode(o.sha256, 'hex') AS sha256, f.*
@@ -1728,14 +1873,15 @@ BEGIN
         INSERT INTO lumina.image_files AS f (catalog, image, path, original_path, source, import_job, size, device, inode,
                 modified_at, changed_at)
             SELECT of_catalog, i.id, t.path, t.path, of_source, of_job, s.size, s.device, s.inode,
-                lumina._from_micros(s.modified), lumina._from_micros(s.changed)
+                lumina_internal.from_micros(s.modified), lumina_internal.from_micros(s.changed)
             FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb)
             JOIN lumina.import_items t ON t.id = o.item
             CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
                 WHERE i.sha256 = decode(o.sha256, 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i
             CROSS JOIN LATERAL jsonb_to_record(o.stamp) s (size int8, device int8, inode int8, modified int8, changed int8)
             WHERE o.state = 'image'
-            -- In the order of the walk, as far as it goes: which of equal files is the one to keep does not depend on it.
+            -- In the order of the walk, as far as it goes: which of equal files is the one to keep does not depend on
+            -- it.
             ORDER BY o.item
             ON CONFLICT (catalog, path) DO UPDATE SET image = excluded.image, size = excluded.size, device = excluded.device,
                 inode = excluded.inode, modified_at = excluded.modified_at, changed_at = excluded.changed_at, missing_since = NULL,
@@ -1745,7 +1891,8 @@ BEGIN
             state = CASE o.state WHEN 'image' THEN CASE WHEN is_preview THEN 'ready' ELSE 'imported' END ELSE o.state END::lumina.item_state,
             action = CASE o.state WHEN 'image' THEN 'reference' WHEN 'skipped' THEN 'skip' END::lumina.item_action,
             size = coalesce((o.outcome->'stamp'->>'size')::int8, t.size), sha256 = decode(o.outcome->>'sha256', 'hex'),
-            -- A content that was there before: at another place, or at this one, where something else of the file has changed.
+            -- A content that was there before: at another place, or at this one, where something else of the file has
+            -- changed.
             reason = CASE WHEN o.state <> 'image' OR o.facts IS NOT NULL THEN o.outcome->>'reason'
                 WHEN (before->>t.id::text)::int8 = i.id THEN 'same_content' ELSE 'copy' END,
             error = o.outcome->>'error',
@@ -1763,20 +1910,22 @@ BEGIN
     END IF;
     RETURN failed;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._import_batch(int8, int8, int8, jsonb, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._import_batch(int8, int8, int8, jsonb, bool) IS 'Internal: writes what an import has found of some files';
+REVOKE EXECUTE ON FUNCTION lumina_internal.import_batch(int8, int8, int8, jsonb, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.import_batch(int8, int8, int8, jsonb, bool) IS
+    'Internal: writes what an import has found of some files';
 
-CREATE FUNCTION lumina._from_micros(micros int8) RETURNS timestamptz
+CREATE FUNCTION lumina_internal.from_micros(micros int8) RETURNS timestamptz
     IMMUTABLE STRICT LANGUAGE sql
 BEGIN ATOMIC
     -- In two parts: a multiple of an interval is a float8 on its way, with no room for microseconds of far times.
     SELECT '1970-01-01 00:00:00+00'::timestamptz + micros / 1000000 * '1 second'::interval + micros % 1000000 * '1 microsecond'::interval;
 END;
-REVOKE EXECUTE ON FUNCTION lumina._from_micros(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._from_micros(int8) IS 'Internal: a time that is given in microseconds since 1970';
+REVOKE EXECUTE ON FUNCTION lumina_internal.from_micros(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.from_micros(int8) IS 'Internal: a time that is given in microseconds since 1970';
 
 -- What the files of a directory are beside the photographs of it, once all of them are looked at.
-CREATE FUNCTION lumina._finish_import(of_job int8, of_catalog int8, directory text, is_preview bool) RETURNS jsonb
+CREATE FUNCTION lumina_internal.finish_import(of_job int8, of_catalog int8, directory text, is_preview bool)
+    RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     first_path text := CASE directory WHEN '/' THEN '/' ELSE directory || '/' END COLLATE "C";
@@ -1786,7 +1935,8 @@ DECLARE
     linked int8;
     result jsonb;
 BEGIN
-    -- Of the files of a new content the first of the walk brought it, and the others are its copies, whichever is read first.
+    -- Of the files of a new content the first of the walk brought it, and the others are its copies, whichever is read
+    -- first.
     WITH copied AS (
         SELECT t.sha256, min(t.id) AS first FROM lumina.import_items t
         WHERE t.job = of_job AND t.state IN ('ready', 'imported') AND t.reason = 'copy' GROUP BY t.sha256
@@ -1807,7 +1957,8 @@ BEGIN
                 'total_size', coalesce(sum(t.size) FILTER (WHERE t.state = 'ready'), 0))
             FROM lumina.import_items t WHERE t.job = of_job);
     END IF;
-    -- First those of which nothing says that they are there as they were; of them few are below what was not looked into.
+    -- First those of which nothing says that they are there as they were; of them few are below what was not looked
+    -- into.
     WITH gone AS MATERIALIZED (
         SELECT f.id, f.path FROM lumina.image_files f
         WHERE f.catalog = of_catalog AND (f.path >= first_path AND f.path < end_path OR f.path = directory) AND f.missing_since IS NULL
@@ -1827,7 +1978,8 @@ BEGIN
     DELETE FROM lumina.sidecars s WHERE s.catalog = of_catalog AND s.path >= first_path AND s.path < end_path
         AND NOT EXISTS (SELECT FROM lumina.jobs j JOIN lumina.import_items t ON t.job = j.id AND t.path = s.path
             WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job);
-    -- IMG_1.CR2.xmp goes with IMG_1.CR2 alone; IMG_1.xmp with the raw file before the JPEG, a film with the JPEG before the raw file.
+    -- IMG_1.CR2.xmp goes with IMG_1.CR2 alone; IMG_1.xmp with the raw file before the JPEG, a film with the JPEG before
+    -- the raw file.
     INSERT INTO lumina.sidecars (catalog, path, file, kind, size)
         SELECT DISTINCT ON (t.path) of_catalog, t.path, f.id, CASE t.reason WHEN 'sidecar' THEN 'edit' ELSE 'video' END, t.size
         FROM lumina.import_items t
@@ -1838,7 +1990,7 @@ BEGIN
             ON f.key = regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C"
         JOIN lumina.images i ON i.id = f.image
         WHERE t.job = of_job AND t.reason IN ('sidecar', 'video')
-        ORDER BY t.path, f.is_whole DESC, lumina._is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path
+        ORDER BY t.path, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path
         ON CONFLICT (catalog, path) DO NOTHING;
     GET DIAGNOSTICS linked = ROW_COUNT;
     UPDATE lumina.sources SET last_scanned_at = now() WHERE catalog = of_catalog AND path = directory;
@@ -1852,8 +2004,9 @@ BEGIN
         INTO result FROM lumina.import_items t WHERE t.job = of_job;
     RETURN result;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._finish_import(int8, int8, text, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._finish_import(int8, int8, text, bool) IS 'Internal: links sidecars, marks files that are gone, and counts';
+REVOKE EXECUTE ON FUNCTION lumina_internal.finish_import(int8, int8, text, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.finish_import(int8, int8, text, bool) IS
+    'Internal: links sidecars, marks files that are gone, and counts';
 
 CREATE VIEW lumina.import_jobs_summary WITH (security_invoker = true) AS
 SELECT j.id AS job, c.name AS catalog, j.parameters->>'path' AS path, j.state, (j.parameters->>'preview')::bool AS preview,
@@ -1874,7 +2027,8 @@ CROSS JOIN LATERAL (
 WHERE j.kind = 'import'
 ORDER BY j.id DESC;
 GRANT SELECT ON lumina.import_jobs_summary TO PUBLIC;
-COMMENT ON VIEW lumina.import_jobs_summary IS 'One row an import, newest first: how many files, and what became of them';
+COMMENT ON VIEW lumina.import_jobs_summary IS
+    'One row an import, newest first: how many files, and what became of them';
 
 CREATE VIEW lumina.import_items_detail WITH (security_invoker = true) AS
 SELECT t.job, c.name AS catalog, t.path, t.size, t.action, t.state, t.reason, t.error, t.image, i.format, i.width, i.height,
@@ -1883,7 +2037,8 @@ FROM lumina.import_items t
 JOIN lumina.catalogs c ON c.id = t.catalog
 LEFT JOIN lumina.images i ON i.id = t.image;
 GRANT SELECT ON lumina.import_items_detail TO PUBLIC;
-COMMENT ON VIEW lumina.import_items_detail IS 'One row a file that an import has found, with what became of it, why, and its image';
+COMMENT ON VIEW lumina.import_items_detail IS
+    'One row a file that an import has found, with what became of it, why, and its image';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1893,15 +2048,17 @@ COMMENT ON VIEW lumina.import_items_detail IS 'One row a file that an import has
 
 -- Duplicates: runs of the job detect_duplicates, their groups and members, and views of the current run.
 --
--- A run is published whole, in the transaction in which its job succeeds; that also removes the groups of the run before.
--- An image is in at most one group of a run. A group has one image with several files (exact), or several images whose
--- hashes are equal (identical) or near.
+-- A run is published whole, in the transaction in which its job succeeds; that also removes the groups of the run
+-- before. An image is in at most one group of a run. A group has one image with several files (exact), or several
+-- images whose hashes are equal (identical) or near.
 
 CREATE TYPE lumina.group_kind AS ENUM ('exact', 'identical', 'near');
-COMMENT ON TYPE lumina.group_kind IS 'exact: files with the same bytes; identical: pictures with equal hashes; near: with near ones';
+COMMENT ON TYPE lumina.group_kind IS
+    'exact: files with the same bytes; identical: pictures with equal hashes; near: with near ones';
 
--- A pair rule as a value: alternatives, in each of which every hash must be within its distance. NULL for no such value.
-CREATE FUNCTION lumina._pair_rule(rule jsonb) RETURNS jsonb
+-- A pair rule as a value: alternatives, in each of which every hash must be within its distance. NULL for no such
+-- value.
+CREATE FUNCTION lumina_internal.pair_rule(rule jsonb) RETURNS jsonb
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     alternative jsonb;
@@ -1931,14 +2088,15 @@ BEGIN
     END LOOP;
     RETURN checked;
 END $$;
-COMMENT ON FUNCTION lumina._pair_rule(jsonb) IS 'Internal: a pair rule, its distances as integers, if it is one, else NULL';
+COMMENT ON FUNCTION lumina_internal.pair_rule(jsonb) IS
+    'Internal: a pair rule, its distances as integers, if it is one, else NULL';
 
 CREATE TABLE lumina.duplicate_runs (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
     job int8 NOT NULL UNIQUE,
     is_current bool NOT NULL,
-    rule jsonb NOT NULL CHECK (lumina._pair_rule(rule) IS NOT NULL),
+    rule jsonb NOT NULL CHECK (lumina_internal.pair_rule(rule) IS NOT NULL),
     strategy text NOT NULL CHECK (strategy IN ('clique', 'star', 'component')),
     images int8 NOT NULL CHECK (images >= 0),
     compared int8 NOT NULL CHECK (compared BETWEEN 0 AND images),
@@ -1953,7 +2111,8 @@ CREATE TABLE lumina.duplicate_runs (
     FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX duplicate_runs_current ON lumina.duplicate_runs (catalog) WHERE is_current;
-COMMENT ON TABLE lumina.duplicate_runs IS 'Searches for duplicates that succeeded: parameters and counts; the current one of a catalog has the groups';
+COMMENT ON TABLE lumina.duplicate_runs IS
+    'Searches for duplicates that succeeded: parameters and counts; the current one of a catalog has the groups';
 
 CREATE TABLE lumina.duplicate_groups (
     id int8 GENERATED ALWAYS AS IDENTITY,
@@ -1974,7 +2133,8 @@ CREATE TABLE lumina.duplicate_groups (
     CHECK ((kind = 'exact') = (images = 1)),
     CHECK (kind = 'near' OR distance = 0)
 );
-COMMENT ON TABLE lumina.duplicate_groups IS 'Groups of duplicates; distance: between the two members farthest apart, of 64 bits';
+COMMENT ON TABLE lumina.duplicate_groups IS
+    'Groups of duplicates; distance: between the two members farthest apart, of 64 bits';
 
 CREATE TABLE lumina.duplicate_members (
     image int8 NOT NULL,
@@ -1996,21 +2156,26 @@ CREATE TABLE lumina.duplicate_members (
     FOREIGN KEY (group_id, run, catalog) REFERENCES lumina.duplicate_groups (id, run, catalog) ON DELETE CASCADE,
     CHECK (place > 0 OR distance = 0)
 );
-COMMENT ON TABLE lumina.duplicate_members IS 'Images in groups, at most once a run; distances: to the primary, which is the one to keep';
+COMMENT ON TABLE lumina.duplicate_members IS
+    'Images in groups, at most once a run; distances: to the primary, which is the one to keep';
 
 ALTER TABLE lumina.duplicate_runs ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.duplicate_runs FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+CREATE POLICY readable ON lumina.duplicate_runs FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.duplicate_groups ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.duplicate_groups FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+CREATE POLICY readable ON lumina.duplicate_groups FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.duplicate_members ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.duplicate_members FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+CREATE POLICY readable ON lumina.duplicate_members FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 GRANT SELECT ON lumina.duplicate_runs, lumina.duplicate_groups, lumina.duplicate_members TO PUBLIC;
 
-CREATE FUNCTION lumina._detect_duplicates(caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text)
+CREATE FUNCTION lumina_internal.detect_duplicates(
+    caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text)
     RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    wanted int8 := lumina._catalog(caller, catalog_name, 'curate');
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
     rule jsonb;
 BEGIN
     IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL THEN
@@ -2024,7 +2189,8 @@ BEGIN
             HINT = 'The strategies are clique, star and component.';
     ELSIF rule_name = 'consensus' THEN
         IF max_distance NOT BETWEEN 0 AND 63 THEN
-            RAISE numeric_value_out_of_range USING MESSAGE = format('max_distance %s is not between 0 and 63', max_distance),
+            RAISE numeric_value_out_of_range USING
+                MESSAGE = format('max_distance %s is not between 0 and 63', max_distance),
                 HINT = 'Within 5 bits of 64 pictures look alike; beyond 10 hardly any do.';
         END IF;
         rule := jsonb_build_array(jsonb_build_object('ahash', coalesce(max_distance, 5), 'dhash', coalesce(max_distance, 5)));
@@ -2035,7 +2201,7 @@ BEGIN
         rule := '[{"dhash": 12, "pdq": 100}, {"dct": 14, "pdq": 100}]';
     ELSE
         BEGIN
-            rule := lumina._pair_rule(rule_name::jsonb);
+            rule := lumina_internal.pair_rule(rule_name::jsonb);
         EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
             rule := NULL;
         END;
@@ -2045,20 +2211,21 @@ BEGIN
                     'hashes ahash, dhash, dct, pdq, each with a distance below its width.';
         END IF;
     END IF;
-    RETURN lumina._submit(caller, 'detect_duplicates', wanted,
+    RETURN lumina_internal.submit(caller, 'detect_duplicates', wanted,
         jsonb_build_object('rule', rule, 'strategy', strategy, 'raw_jpeg', raw_jpeg));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._detect_duplicates(oid, text, int4, text, text, text) IS 'Internal: detect_duplicates for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text) IS
+    'Internal: detect_duplicates for a caller';
 CREATE FUNCTION lumina.detect_duplicates(catalog text, max_distance int4 DEFAULT NULL, strategy text DEFAULT 'clique',
         rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings') RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text) IS
     'Submits a job that groups the duplicates of a catalog and replaces the groups it had; returns the job''s id';
 
--- What is there of the current groups: images that are not rejected, with the files that they have. Images and files may
--- have gone since the run; the first that is left of a group is the one to keep.
-CREATE VIEW lumina._current_files WITH (security_invoker = true) AS
+-- What is there of the current groups: images that are not rejected, with the files that they have. Images and files
+-- may have gone since the run; the first that is left of a group is the one to keep.
+CREATE VIEW lumina_internal.current_files WITH (security_invoker = true) AS
 SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.id AS file, f.path,
     row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep
 FROM lumina.duplicate_runs r
@@ -2072,20 +2239,22 @@ WHERE r.is_current
         AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
             < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
         AND o.state = 'keep' AND o.missing_since IS NULL)
--- Of equal files that of the earliest import is kept, and of these the first by its path: ids are in the order in which files
--- were read. Before them come those that no import has written, by their ids.
+-- Of equal files that of the earliest import is kept, and of these the first by its path: ids are in the order in which
+-- files were read. Before them come those that no import has written, by their ids.
 WINDOW w AS (PARTITION BY g.id
     ORDER BY m.place, coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path);
-GRANT SELECT ON lumina._current_files TO PUBLIC;
-COMMENT ON VIEW lumina._current_files IS 'Internal: the files of current groups, the one to keep of each group first';
+GRANT SELECT ON lumina_internal.current_files TO PUBLIC;
+COMMENT ON VIEW lumina_internal.current_files IS
+    'Internal: the files of current groups, the one to keep of each group first';
 
 CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
 SELECT c.name AS catalog, f.group_id, f.kind, f.image, f.file, f.path, f.keep, f.distance, f.similarity, f.size
-FROM lumina._current_files f
+FROM lumina_internal.current_files f
 JOIN lumina.catalogs c ON c.id = f.catalog
 WHERE f.file_place > 1;
 GRANT SELECT ON lumina.image_duplicates TO PUBLIC;
-COMMENT ON VIEW lumina.image_duplicates IS 'One row a redundant file: exact and near ones together, with the file to keep instead';
+COMMENT ON VIEW lumina.image_duplicates IS
+    'One row a redundant file: exact and near ones together, with the file to keep instead';
 
 CREATE VIEW lumina.duplicate_statistics WITH (security_invoker = true) AS
 SELECT c.name AS catalog, r.id AS run, r.job, r.created_at, r.rule, r.strategy, r.images, r.compared, r.near_pairs,
@@ -2101,33 +2270,38 @@ FROM lumina.duplicate_runs r
 JOIN lumina.catalogs c ON c.id = r.catalog
 LEFT JOIN (SELECT f.catalog, f.group_id, f.kind, count(*) AS files, count(DISTINCT f.image) AS images,
         sum(f.size) FILTER (WHERE f.file_place > 1) AS savings
-    FROM lumina._current_files f GROUP BY f.catalog, f.group_id, f.kind HAVING count(*) > 1) g ON g.catalog = r.catalog
+    FROM lumina_internal.current_files f GROUP BY f.catalog, f.group_id, f.kind HAVING count(*) > 1) g
+    ON g.catalog = r.catalog
 WHERE r.is_current
 GROUP BY c.name, r.id;
 GRANT SELECT ON lumina.duplicate_statistics TO PUBLIC;
 COMMENT ON VIEW lumina.duplicate_statistics IS
-    'One row a catalog: its current run, and what is there of its groups by now: how many of which kind, and the bytes to win back';
+    'One row a catalog: its current run, and what is there of its groups by now: how many of which kind, and the '
+    'bytes to win back';
 
 -- The catalog of that name that the current role may read; an error where there is none.
-CREATE FUNCTION lumina._readable_catalog(caller oid, catalog_name text) RETURNS int8
+CREATE FUNCTION lumina_internal.readable_catalog(caller oid, catalog_name text) RETURNS int8
     STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT lumina._catalog(caller, catalog_name, 'read');
+    SELECT lumina_internal.catalog(caller, catalog_name, 'read');
 END;
-REVOKE EXECUTE ON FUNCTION lumina._readable_catalog(oid, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._readable_catalog(oid, text) IS 'Internal: readable_catalog for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.readable_catalog(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.readable_catalog(oid, text) IS 'Internal: readable_catalog for a caller';
 CREATE FUNCTION lumina.readable_catalog(name text) RETURNS int8
     STABLE PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.readable_catalog(text) IS 'The id of the catalog of that name; an error where the current role may not read one';
+COMMENT ON FUNCTION lumina.readable_catalog(text) IS
+    'The id of the catalog of that name; an error where the current role may not read one';
 
 CREATE FUNCTION lumina.duplicates(catalog text, OUT group_id int8, OUT kind lumina.group_kind, OUT keep text,
         OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8, OUT also_near text[])
     RETURNS SETOF record STABLE ROWS 1000 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-    -- What is near each group is estimated as ten look-ups, and is hardly ever any: compiling that takes four times as long as running it.
+    -- What is near each group is estimated as ten look-ups, and is hardly ever any: compiling that takes four times as
+    -- long as running it.
     SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    -- First of all, and not where the first row is looked for: a catalog that is not there is an error, not an empty result.
+    -- First of all, and not where the first row is looked for: a catalog that is not there is an error, not an empty
+    -- result.
     wanted int8 := lumina.readable_catalog(duplicates.catalog);
 BEGIN
     RETURN QUERY
@@ -2136,7 +2310,8 @@ BEGIN
             THEN ARRAY[format('... and %s more', g.also_near_count - cardinality(g.also_near))] ELSE '{}' END
     FROM (SELECT c.group_id, c.keep, array_agg(c.path ORDER BY c.file_place) AS others,
             array_agg(c.distance ORDER BY c.file_place) AS distances, sum(c.size)::int8 AS savings
-        FROM lumina._current_files c WHERE c.catalog = wanted AND c.file_place > 1 GROUP BY c.group_id, c.keep) f
+        FROM lumina_internal.current_files c
+        WHERE c.catalog = wanted AND c.file_place > 1 GROUP BY c.group_id, c.keep) f
     JOIN lumina.duplicate_groups g ON g.id = f.group_id
     CROSS JOIN LATERAL (
         SELECT coalesce(array_agg(p.path ORDER BY a.place), '{}') AS paths
@@ -2146,7 +2321,8 @@ BEGIN
     ORDER BY f.savings DESC, g.id;
 END $$;
 COMMENT ON FUNCTION lumina.duplicates(text) IS
-    'The current groups of a catalog, most bytes first: the file to keep, the others with their distances, and what else is near';
+    'The current groups of a catalog, most bytes first: the file to keep, the others with their distances, and what '
+    'else is near';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2156,10 +2332,10 @@ COMMENT ON FUNCTION lumina.duplicates(text) IS
 
 -- The duplicates of a catalog as a page to look at: the groups with small pictures, and the file to keep marked.
 --
--- Pictures are made of the files as they lie there, below the roots of the catalog's owner, and only where a file is still
--- the content that was imported: so that a reader of the catalog sees what is in it, and nothing else.
+-- Pictures are made of the files as they lie there, below the roots of the catalog's owner, and only where a file is
+-- still the content that was imported: so that a reader of the catalog sees what is in it, and nothing else.
 
-CREATE FUNCTION lumina._page_summary(of_catalog int8) RETURNS jsonb
+CREATE FUNCTION lumina_internal.page_summary(of_catalog int8) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT jsonb_build_object('catalog', c.name, 'generated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
@@ -2167,21 +2343,23 @@ BEGIN ATOMIC
         'groups', count(DISTINCT f.group_id), 'redundant_files', count(f.file), 'savings', coalesce(sum(f.size), 0))
     FROM lumina.catalogs c
     LEFT JOIN lumina.duplicate_runs r ON r.catalog = c.id AND r.is_current
-    LEFT JOIN lumina._current_files f ON f.catalog = c.id AND f.file_place > 1
+    LEFT JOIN lumina_internal.current_files f ON f.catalog = c.id AND f.file_place > 1
     WHERE c.id = of_catalog
     GROUP BY c.id, r.id;
 END;
-REVOKE EXECUTE ON FUNCTION lumina._page_summary(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._page_summary(int8) IS 'Internal: what a page of duplicates says of the whole catalog';
+REVOKE EXECUTE ON FUNCTION lumina_internal.page_summary(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page_summary(int8) IS
+    'Internal: what a page of duplicates says of the whole catalog';
 
 -- Of a group with very many images only some are shown, those nearest to the one to keep.
-CREATE FUNCTION lumina._page_groups(of_catalog int8, first int4, most int4, most_images int4) RETURNS SETOF jsonb
+CREATE FUNCTION lumina_internal.page_groups(of_catalog int8, first int4, most int4, most_images int4)
+    RETURNS SETOF jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH images AS (
         SELECT c.group_id, c.image, min(c.place) AS place, min(c.distance) AS distance, (array_agg(c.path ORDER BY c.file_place))[1:100] AS files,
             coalesce(sum(c.size) FILTER (WHERE c.file_place > 1), 0) AS savings, count(*) AS count
-        FROM lumina._current_files c WHERE c.catalog = of_catalog GROUP BY c.group_id, c.image
+        FROM lumina_internal.current_files c WHERE c.catalog = of_catalog GROUP BY c.group_id, c.image
     ), groups AS (
         SELECT i.group_id, sum(i.savings) AS savings FROM images i
         GROUP BY i.group_id HAVING sum(i.count) > 1 ORDER BY sum(i.savings) DESC, i.group_id OFFSET first LIMIT most
@@ -2191,7 +2369,7 @@ BEGIN ATOMIC
     ), shown AS (
         SELECT i.group_id, max(i.of) AS of, jsonb_agg(jsonb_build_object('files', i.files, 'more_files', i.count - cardinality(i.files),
                 'sha256', encode(x.sha256, 'hex'), 'size', x.size, 'format', x.format, 'width', x.width, 'height', x.height,
-                'raw', lumina._is_raw(x.format), 'truncated', x.truncated,
+                'raw', lumina_internal.is_raw(x.format), 'truncated', x.truncated,
                 -- A file's time says when it was copied, mostly.
                 'captured', CASE WHEN x.date_source <> 'file_time' THEN to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END,
                 'camera', nullif(concat_ws(' ', CASE WHEN NOT starts_with(x.camera_model, x.camera_make) THEN x.camera_make END, x.camera_model), ''),
@@ -2216,19 +2394,20 @@ BEGIN ATOMIC
     JOIN shown m ON m.group_id = s.group_id
     ORDER BY s.savings DESC, g.id;
 END;
-REVOKE EXECUTE ON FUNCTION lumina._page_groups(int8, int4, int4, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._page_groups(int8, int4, int4, int4) IS 'Internal: the groups of a page of duplicates, most bytes first';
+REVOKE EXECUTE ON FUNCTION lumina_internal.page_groups(int8, int4, int4, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page_groups(int8, int4, int4, int4) IS
+    'Internal: the groups of a page of duplicates, most bytes first';
 
-CREATE FUNCTION lumina._page(of_catalog int8, roots text, most int4) RETURNS text
+CREATE FUNCTION lumina_internal.page(of_catalog int8, roots text, most int4) RETURNS text
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'page_of_duplicates';
-REVOKE EXECUTE ON FUNCTION lumina._page(int8, text, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._page(int8, text, int4) IS 'Internal: makes the page of duplicates of a catalog';
+REVOKE EXECUTE ON FUNCTION lumina_internal.page(int8, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page(int8, text, int4) IS 'Internal: makes the page of duplicates of a catalog';
 
-CREATE FUNCTION lumina._duplicates_html(caller oid, catalog_name text, max_groups int4) RETURNS text
+CREATE FUNCTION lumina_internal.duplicates_html(caller oid, catalog_name text, max_groups int4) RETURNS text
     VOLATILE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    wanted int8 := lumina._catalog(caller, catalog_name, 'read');
-    owner oid := (SELECT lumina._role_oid(c.owner) FROM lumina.catalogs c WHERE c.id = wanted);
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'read');
+    owner oid := (SELECT lumina_internal.role_oid(c.owner) FROM lumina.catalogs c WHERE c.id = wanted);
 BEGIN
     IF max_groups IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'max_groups must not be NULL', HINT = 'Leave it out for 500.';
@@ -2236,25 +2415,28 @@ BEGIN
         RAISE numeric_value_out_of_range USING MESSAGE = format('max_groups %s is not between 1 and 10000', max_groups),
             HINT = 'The page shows the groups with most bytes to win back.';
     ELSIF current_setting('server_encoding') <> 'UTF8' THEN
-        RAISE feature_not_supported USING MESSAGE = format('no page is made in a database of encoding %s', current_setting('server_encoding')),
+        RAISE feature_not_supported USING
+            MESSAGE = format('no page is made in a database of encoding %s', current_setting('server_encoding')),
             HINT = 'lumina.duplicates(...) lists the groups.';
     END IF;
-    RETURN lumina._page(wanted, lumina._import_roots(owner), max_groups);
+    RETURN lumina_internal.page(wanted, lumina_internal.import_roots(owner), max_groups);
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina._duplicates_html(oid, text, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina._duplicates_html(oid, text, int4) IS 'Internal: duplicates_html for a caller';
+REVOKE EXECUTE ON FUNCTION lumina_internal.duplicates_html(oid, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.duplicates_html(oid, text, int4) IS 'Internal: duplicates_html for a caller';
 CREATE FUNCTION lumina.duplicates_html(catalog text, max_groups int4 DEFAULT 500) RETURNS text
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.duplicates_html(text, int4) IS
-    'The duplicates of a catalog as one HTML page with small pictures: what to keep of each group, why, and what deleting the others wins back';
+    'The duplicates of a catalog as one HTML page with small pictures: what to keep of each group, why, and what '
+    'deleting the others wins back';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs
 -- requires:
---   page
+--   report
 
--- Which columns ANALYZE looks at: those that tie rows together, and how far work is. Of all others there are no statistics.
+-- Which columns ANALYZE looks at: those that tie rows together, and how far work is. Of all others there are no
+-- statistics.
 --
 -- Row-level security hides rows, but not statistics from the planner: for a comparison that is LEAKPROOF, as those of
 -- numbers, texts, bytes and hashes are, it estimates by the common values and the histogram of all rows of the table,
@@ -2284,33 +2466,6 @@ END $$;
 -- src/lib.rs
 -- requires:
 --   statistics
-
--- The GPU that bulk searches use.
---
--- Both are for those who look after the server: the name and the load of its hardware are nobody else's concern, and a
--- device that fails again and again is not for everyone to try once more.
-
-CREATE FUNCTION lumina.gpu_info()
-    RETURNS TABLE (state text, name text, capability text, memory int8, cuda text, pairs_per_second float8, process int4,
-        started_at timestamptz, memory_limit int8, memory_used int8, searches int8, active_searches int4,
-        failures int4, last_error_at timestamptz, last_error text)
-    VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1 LANGUAGE c AS 'MODULE_PATHNAME', 'gpu_info';
-REVOKE EXECUTE ON FUNCTION lumina.gpu_info() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION lumina.gpu_info() TO pg_monitor;
-COMMENT ON FUNCTION lumina.gpu_info() IS
-    'The GPU of bulk searches: its state, what it is, the process that uses it, its searches, failures of the last hour';
-
-CREATE FUNCTION lumina.gpu_reset() RETURNS void
-    VOLATILE STRICT PARALLEL UNSAFE COST 1000 LANGUAGE c AS 'MODULE_PATHNAME', 'gpu_reset';
-REVOKE EXECUTE ON FUNCTION lumina.gpu_reset() FROM PUBLIC;
-COMMENT ON FUNCTION lumina.gpu_reset() IS
-    'Lets the next search try the GPU again, after failures or a new driver';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   gpu
 
 -- What pg_dump writes of the catalog layer. Jobs that have not ended are left out: nothing of them goes on elsewhere.
 

@@ -1,14 +1,16 @@
 //! `ambuild`, `ambuildempty`, `ambuildphasename`: CREATE INDEX and REINDEX.
 
 use super::OrRaiseIn;
+use super::error::IndexError;
 use super::options::bands;
-use crate::error::{LuminaError, OrRaise};
 use crate::pg::pages::Pages;
 use crate::pg::path::maintenance_memory;
 use crate::pg::progress;
+use crate::pg::raise::OrRaise;
 use crate::pg::relation::{IndexRelation, TableRelation};
 use crate::pg::spool::TemporaryFile;
 use crate::pg::table_scan::{build_result, rows_to_index};
+use crate::types::error::ValueError;
 use lumina_index::{Builder, Built, Index, Layout, LayoutError, MAX_BITS};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{IndexBuildResult, IndexInfo, Relation, int64};
@@ -40,7 +42,7 @@ pub(super) unsafe extern "C-unwind" fn ambuild(
     let mut rows = 0;
     let mut add = |hash: Option<crate::pg::datum::Phash<'_>>, tid| {
         let row = hash.map(|hash| {
-            let other = LuminaError::Width { found: hash.bits(), expected: layout.bits() };
+            let other = ValueError::Width { found: hash.bits(), expected: layout.bits() };
             layout.row(hash.0).ok_or(other).or_raise()
         });
         builder.add(row.as_ref(), tid);
@@ -85,13 +87,13 @@ pub(super) unsafe extern "C-unwind" fn ambuildphasename(number: int64) -> *mut c
 ///
 /// Errors: 42P17 where the type has no width or the operator class is not over hashes, 54000 for hashes that are too
 /// wide, 22023 for a number of bands that does not fit.
-fn new_layout(index: IndexRelation) -> Result<Layout, LuminaError> {
+fn new_layout(index: IndexRelation) -> Result<Layout, IndexError> {
     if !index.is_over_hashes() {
-        return Err(LuminaError::IndexClass(index.name()));
+        return Err(IndexError::Class(index.name()));
     }
-    let bits = index.declared_bits().ok_or_else(|| LuminaError::IndexNoWidth(index.column_name()))?;
+    let bits = index.declared_bits().ok_or_else(|| IndexError::NoWidth(index.column_name()))?;
     Layout::new(bits, bands(index)).map_err(|why| match why {
-        LayoutError::Bits(bits) => LuminaError::IndexWidth { bits, most: MAX_BITS },
-        LayoutError::Bands { bits, bands } => LuminaError::IndexBands { bits, bands },
+        LayoutError::Bits(bits) => IndexError::Width { bits, most: MAX_BITS },
+        LayoutError::Bands { bits, bands } => IndexError::Bands { bits, bands },
     })
 }

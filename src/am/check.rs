@@ -5,8 +5,10 @@
 //! were there before it became visible, and VACUUM cannot remove it. So the check reads a part of the table that fits
 //! in `maintenance_work_mem`, then the whole index, then the next part. Inserts, VACUUM and merges go on meanwhile.
 
+use super::error::{IndexError, RowFault};
 use super::{OrRaiseIn, layout};
-use crate::error::{LuminaError, RowFault};
+use crate::error::LuminaError;
+use crate::pg::error::IndexMemory;
 use crate::pg::pages::Pages;
 use crate::pg::path::maintenance_memory;
 use crate::pg::relation::Opened;
@@ -27,9 +29,9 @@ pub(super) fn check(opened: &Opened, whole: bool) -> Result<(), LuminaError> {
     let layout = layout(index, &pages);
     let tree = Index::with_layout(&pages, layout);
     let mut farthest = 0;
-    let fault = |tid: u64, fault| LuminaError::IndexRow { index: index.qualified_name(), tid, fault };
+    let fault = |tid: u64, fault| IndexError::Row { index: index.qualified_name(), tid, fault };
     if whole {
-        let visible = Visible::begin(table, index).ok_or_else(|| LuminaError::IndexYoung(index.name()))?;
+        let visible = Visible::begin(table, index).ok_or_else(|| IndexError::Young(index.name()))?;
         let blocks = table.blocks();
         let room = (maintenance_memory() / Rows::size_of_row(&layout)).max(ROWS_OF_BLOCK);
         let mut rows = Rows::new(layout, room.min((blocks as usize + 1).saturating_mul(ROWS_OF_BLOCK)))?;
@@ -57,7 +59,7 @@ pub(super) fn check(opened: &Opened, whole: bool) -> Result<(), LuminaError> {
     }
     // The lock on the table keeps VACUUM from truncating it.
     if farthest >> 16 >= u64::from(table.blocks()) && farthest > 0 {
-        return Err(fault(farthest, RowFault::Impossible));
+        return Err(fault(farthest, RowFault::Impossible).into());
     }
     Ok(())
 }
@@ -79,7 +81,7 @@ impl Rows {
     fn new(layout: Layout, room: usize) -> Result<Self, LuminaError> {
         let (mut words, mut tids) = (Vec::new(), Vec::new());
         let reserved = words.try_reserve_exact(room * layout.words()).and_then(|()| tids.try_reserve_exact(room));
-        reserved.map_err(|_| LuminaError::IndexMemory)?;
+        reserved.map_err(|_| IndexMemory)?;
         Ok(Rows { layout, blocks: 0..0, words, tids, starts: Vec::new(), fault: None })
     }
 
@@ -119,7 +121,7 @@ impl Rows {
     /// Sorts the rows of `blocks`, once all were added, block by block. Errors: 53200.
     fn sort(&mut self, blocks: Range<u32>, interrupt: &dyn Fn()) -> Result<(), LuminaError> {
         self.starts.clear();
-        self.starts.try_reserve_exact(blocks.len() + 1).map_err(|_| LuminaError::IndexMemory)?;
+        self.starts.try_reserve_exact(blocks.len() + 1).map_err(|_| IndexMemory)?;
         let mut start = 0;
         for block in blocks.clone() {
             self.starts.push(start as u32);

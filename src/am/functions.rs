@@ -4,9 +4,9 @@
 use super::check::check;
 use super::insert::aminsert;
 use super::{OrRaiseIn, layout};
-use crate::error::OrRaise;
 use crate::pg::call::function;
 use crate::pg::pages::Pages;
+use crate::pg::raise::OrRaise;
 use crate::pg::relation::{MAINTAIN, Opened, READ, Rights};
 use crate::pg::server::refuse_during_recovery;
 use lumina_index::{Index, PAGE};
@@ -16,7 +16,6 @@ function! {
     /// `hamming_index_check(index, heapallindexed)`. Errors: XX002 for the first thing that is wrong; 42501, 42809,
     /// 55000.
     hamming_index_check, pg_finfo_hamming_index_check,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let opened = open(arguments.oid(0), READ, Rights::Maintain);
         check(&opened, arguments.bool(1)).or_raise();
@@ -28,7 +27,6 @@ function! {
 function! {
     /// `hamming_index_merge(index)`. Errors: XX002; 42501, 42809, 55000; 25006 on a standby.
     hamming_index_merge, pg_finfo_hamming_index_merge,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         refuse_during_recovery(c"hamming_index_merge()");
         let opened = open(arguments.oid(0), MAINTAIN, Rights::Maintain);
@@ -43,7 +41,6 @@ function! {
 function! {
     /// `hamming_index_stats(index)`. Errors: XX002; 42501, 42809, 55000.
     hamming_index_stats, pg_finfo_hamming_index_stats,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let opened = open(arguments.oid(0), READ, Rights::Read);
         let pages = Pages::of(opened.index, Some(opened.table));

@@ -15,7 +15,6 @@ use pgrx::pg_sys::{self, Datum, IndexAmRoutine, NodeTag, Oid};
 function! {
     /// `hamming_handler(internal)`.
     hamming_handler, pg_finfo_hamming_handler,
-    now: |_| None::<Datum>,
     guarded: |_| Datum::from(routine()),
 }
 

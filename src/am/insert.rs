@@ -1,12 +1,13 @@
 //! `aminsert`: adds a row that was inserted into the table, or whose hash was updated.
 
 use super::{OrRaiseIn, layout};
-use crate::error::{LuminaError, OrRaise};
 use crate::pg::index_scan::tid_of;
 use crate::pg::insertion::Insertion;
 use crate::pg::pages::Pages;
+use crate::pg::raise::OrRaise;
 use crate::pg::relation::{IndexRelation, TableRelation};
 use crate::pg::table_scan::value_of;
+use crate::types::error::ValueError;
 use lumina_index::{Index, Layout, Tails};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{Datum, IndexInfo, IndexUniqueCheck, ItemPointer, Relation};
@@ -44,7 +45,7 @@ pub(super) unsafe extern "C-unwind" fn aminsert(
     let kept = insertion.kept(|| Kept { layout: layout(index, &pages), tails: Tails::default() });
     let Kept { layout, tails } = kept;
     let row = hash.map(|hash| {
-        let other = LuminaError::Width { found: hash.bits(), expected: layout.bits() };
+        let other = ValueError::Width { found: hash.bits(), expected: layout.bits() };
         layout.row(hash.0).ok_or(other).or_raise()
     });
     Index::with_layout(&pages, *layout).insert(tails, row.as_ref(), tid).or_raise_in(index);

@@ -4,6 +4,7 @@
 //! - [`build`], [`insert`], [`scan`], [`vacuum`], [`cost`], [`validate`], [`options`], [`property`]: the callbacks,
 //!   under Postgres's names.
 //! - [`functions`], [`check`]: `hamming_index_check`, `hamming_index_stats`, `hamming_index_merge`.
+//! - [`error`]: what can be wrong with an index.
 //!
 //! This module does not know the page format, and `crates/index` does not know Postgres; [`crate::pg::pages`] connects
 //! the two. Invariants of every callback:
@@ -17,6 +18,7 @@
 mod build;
 mod check;
 mod cost;
+mod error;
 mod functions;
 mod handler;
 mod insert;
@@ -28,9 +30,10 @@ mod validate;
 
 pub(crate) use options::register;
 
-use crate::error::{LuminaError, OrRaise};
 use crate::pg::pages::Pages;
+use crate::pg::raise::OrRaise;
 use crate::pg::relation::IndexRelation;
+use error::IndexError;
 use lumina_index::{Corrupted, Damage, Index, Layout};
 
 /// The strategy of the search operator `<@`.
@@ -60,10 +63,10 @@ impl<T> OrRaiseIn<T> for Result<T, Corrupted> {
 }
 
 #[cold]
-fn corruption(index: IndexRelation, Corrupted { block, damage }: Corrupted) -> LuminaError {
+fn corruption(index: IndexRelation, Corrupted { block, damage }: Corrupted) -> IndexError {
     let index = index.qualified_name();
     match damage {
-        Damage::Version(version) => LuminaError::IndexFormat { index, version },
-        damage => LuminaError::IndexCorrupted { index, block, damage },
+        Damage::Version(version) => IndexError::Format { index, version },
+        damage => IndexError::Corrupted { index, block, damage },
     }
 }

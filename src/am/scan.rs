@@ -3,12 +3,15 @@
 //! The keys are known when a scan is (re)started, as they may be runtime values. Conditions `<@` are ANDed: the scan
 //! searches the smallest ball, and Postgres rechecks the others. An order comes with at most one ball.
 
+use super::error::IndexError;
 use super::{DISTANCE, IN_BALL, OrRaiseIn, layout};
 use crate::error::LuminaError;
 use crate::pg::index_scan::{Bitmap, IndexScan};
 use crate::pg::pages::Pages;
 use crate::pg::path::work_memory;
+use crate::pg::raise::Raise;
 use crate::pg::relation::IndexRelation;
+use crate::types::error::ValueError;
 use lumina_index::{Index, Layout, Order, Scan, Search};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{IndexScanDesc, Relation, ScanDirection, ScanKey, TIDBitmap, int64};
@@ -100,13 +103,13 @@ fn search(scan: IndexScan, layout: &Layout) -> Result<Option<(Search, usize)>, L
             Some(match unsafe { key.hash() } {
                 None => Order::Nothing,
                 Some(hash) => Order::By(
-                    layout.row(hash.0).ok_or(LuminaError::Distance { left: layout.bits(), right: hash.bits() })?,
+                    layout.row(hash.0).ok_or(ValueError::Distance { left: layout.bits(), right: hash.bits() })?,
                 ),
             })
         }
     };
     if orders.next().is_some() {
-        return Err(LuminaError::IndexOrders);
+        return Err(IndexError::Orders.into());
     }
     Ok(Some((Search { ball: smallest, order }, balls)))
 }
@@ -115,13 +118,13 @@ impl State {
     /// Checks the kind of the scan, once a row is requested.
     fn begin(&mut self, scan: IndexScan) -> Option<&mut Running> {
         if !scan.is_of_one_moment() {
-            LuminaError::IndexSnapshot.raise();
+            IndexError::Snapshot.raise();
         }
         if scan.is_index_only() {
-            LuminaError::IndexOnly.raise();
+            IndexError::Only.raise();
         }
         if let Some(why) = &self.refused {
-            why.raise();
+            why.raise_again()
         }
         if !self.is_counted {
             self.is_counted = true;
@@ -141,7 +144,7 @@ pub(super) unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, direction
     // SAFETY: as promised by the caller.
     let scan = unsafe { IndexScan::of(scan) };
     if direction != ScanDirection::ForwardScanDirection {
-        LuminaError::IndexBackward.raise();
+        IndexError::Backward.raise();
     }
     let Some(running) = scan.state::<State>().begin(scan) else { return false };
     let pages = Pages::of_scan(scan);

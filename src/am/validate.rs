@@ -6,7 +6,7 @@
 use super::{DISTANCE, IN_BALL};
 use crate::pg::node::Objects;
 use crate::pg::opclass::{Class, Operator};
-use crate::pg::report::say;
+use crate::pg::report::ereport;
 use pgrx::pg_sys::{self, Oid};
 use pgrx::{PgLogLevel, pg_guard};
 
@@ -20,7 +20,7 @@ pub(super) unsafe extern "C-unwind" fn amvalidate(class: Oid) -> bool {
     let class = Class::look_up(class);
     let faults = faults(&class);
     for fault in &faults {
-        say(PgLogLevel::INFO, &format!("operator class \"{}\" of access method hamming {fault}", class.name));
+        ereport(PgLogLevel::INFO, &format!("operator class \"{}\" of access method hamming {fault}", class.name));
     }
     faults.is_empty()
 }

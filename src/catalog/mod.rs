@@ -2,10 +2,12 @@
 //!
 //! - [`quality`]: the quality of an image, and its parts.
 //! - [`paths`]: paths of the server that may be imported.
-//! - [`page`]: the page of duplicates.
+//! - [`report`]: the report of duplicates, one HTML page.
 //! - [`role`]: the type of roles in rows.
+//! - [`error`]: what can be wrong with paths and with the report.
 
-mod page;
+pub(crate) mod error;
 pub(crate) mod paths;
 mod quality;
+mod report;
 mod role;

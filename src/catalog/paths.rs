@@ -1,22 +1,25 @@
-//! Paths of the server that may be imported: `_checked_path` and `_path_steps`, behind `import` and `check_path`.
+//! Paths of the server that may be imported: `checked_path` and `path_steps` of the schema `lumina_internal`, behind
+//! `import` and `check_path`.
 
-use crate::error::{LuminaError, OrRaise};
+use super::error::{PathError, hint};
+use crate::error::LuminaError;
+use crate::pg::arguments::Call;
 use crate::pg::call::function;
 use crate::pg::datum::Varlena;
-use crate::pg::message::in_plain_encoding;
-use crate::pg::rows::{Call, Rows, set_function};
+use crate::pg::encoding::in_plain_encoding;
+use crate::pg::raise::OrRaise;
+use crate::pg::rows::{Rows, set_function};
 use crate::pg::server;
+use lumina_import::Roots;
 use lumina_import::names::LONGEST;
 use lumina_import::roots::plain;
-use lumina_import::{Refusal, Roots};
-use pgrx::pg_sys::Datum;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Parses the text of the setting. Errors: 22023.
 pub(crate) fn roots(setting: &str) -> Result<Roots, LuminaError> {
-    let roots = Roots::parse(setting).map_err(LuminaError::ImportRoots)?;
+    let roots = Roots::parse(setting).map_err(PathError::Roots)?;
     Ok(Roots::new(roots, server::own_directories()))
 }
 
@@ -30,9 +33,8 @@ fn path(bytes: &[u8]) -> PathBuf {
 }
 
 function! {
-    /// `_checked_path(text, text)`. Errors: 42501, 58P01, 22023 and others, each with what to do.
+    /// `lumina_internal.checked_path(text, text)`. Errors: 42501, 58P01, 22023 and others, each with what to do.
     checked_path, pg_finfo_checked_path,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let path = path(arguments.bytes(1));
         check(text(arguments.bytes(0)), &path).or_raise();
@@ -42,14 +44,14 @@ function! {
 
 fn check(setting: &str, path: &Path) -> Result<(), LuminaError> {
     if path.as_os_str().len() > LONGEST {
-        return Err(LuminaError::ImportPathLong(path.as_os_str().len()));
+        return Err(PathError::TooLong(path.as_os_str().len()).into());
     }
-    roots(setting)?.look(path).map_err(LuminaError::ImportPath)?;
+    roots(setting)?.examine(path).map_err(PathError::Refused)?;
     Ok(())
 }
 
 set_function! {
-    /// `_path_steps(text, text)`.
+    /// `lumina_internal.path_steps(text, text)`.
     path_steps, pg_finfo_path_steps, steps
 }
 
@@ -70,23 +72,4 @@ fn steps(call: Call, rows: &mut Rows) -> Result<(), LuminaError> {
         }
     });
     Ok(())
-}
-
-/// The hint for a path that is refused.
-pub(crate) fn hint(refusal: &Refusal) -> String {
-    let do_what = match refusal {
-        Refusal::NotAbsolute(_) => "Give the path from the root of the file system.",
-        Refusal::Dots(_) => "Give the path itself, without \"..\".",
-        Refusal::Outside(_) => {
-            "A superuser allows it: ALTER ROLE ... SET lumina.import_roots = '/srv/photos', ALTER DATABASE or ALTER SYSTEM \
-             with pg_reload_conf(); SET in a session does not count."
-        }
-        Refusal::Protected(_) => "What the server itself lives in is never imported.",
-        Refusal::Link(_) => "Links are not followed: give the path that it leads to.",
-        Refusal::NotFound(_) => "Is it on this machine? SELECT * FROM lumina.check_path(...) looks at each step.",
-        Refusal::NotDirectory(_) | Refusal::Special(_) => "Give a directory, or a regular file.",
-        Refusal::Permission(_) => "Let that user read it: chmod o+rX, or a group of that user's.",
-        Refusal::Io { .. } => "The server's log and that of the system may say more.",
-    };
-    format!("{do_what} {}", server::who_reads())
 }

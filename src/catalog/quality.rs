@@ -1,7 +1,7 @@
 //! The quality of an image and its parts: the functions behind the generated columns of `lumina.images`.
 
+use crate::pg::arguments::Call;
 use crate::pg::call::function;
-use crate::pg::rows::Call;
 use lumina_photo::quality::{self, Present};
 use pgrx::pg_sys::Datum;
 use std::borrow::Cow;
@@ -22,21 +22,18 @@ fn resolution(call: Call, width: usize, height: usize) -> f64 {
 function! {
     /// `quality_format(format)`.
     quality_format, pg_finfo_quality_format,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| float(quality::format_score(&format(arguments.nullable(), 0))),
 }
 
 function! {
     /// `quality_resolution(width, height)`.
     quality_resolution, pg_finfo_quality_resolution,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| float(resolution(arguments.nullable(), 0, 1)),
 }
 
 function! {
     /// `quality_size(format, size)`.
     quality_size, pg_finfo_quality_size,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let call = arguments.nullable();
         float(quality::size_score(&format(call, 0), call.int8(1)))
@@ -46,7 +43,6 @@ function! {
 function! {
     /// `quality_metadata(make, model, lens, focal_length, aperture, exposure_time, iso, latitude, longitude)`.
     quality_metadata, pg_finfo_quality_metadata,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let there = |index| !arguments.nullable().is_null(index);
         float(quality::metadata_score(Present {
@@ -66,7 +62,6 @@ function! {
 function! {
     /// `quality_score(format, width, height, size, metadata)`.
     quality_score, pg_finfo_quality_score,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let call = arguments.nullable();
         let name = format(call, 0);

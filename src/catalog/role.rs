@@ -17,42 +17,36 @@ const UNKNOWN: &[u8] = b"unknown (";
 function! {
     /// `role_in(cstring)`: a name.
     role_in, pg_finfo_role_in,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| read(arguments.c_string(0)),
 }
 
 function! {
     /// `role_out(role)`: the current name.
     role_out, pg_finfo_role_out,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| CString::from_bytes(&write(arguments.bytes(0))).into_datum(),
 }
 
 function! {
     /// `role_recv(internal)`: a name, in the client's encoding.
     role_recv, pg_finfo_role_recv,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| read(message::text(arguments.raw(0))),
 }
 
 function! {
     /// `role_send(role)`: the current name, in the client's encoding.
     role_send, pg_finfo_role_send,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| message::of_text(&write(arguments.bytes(0))),
 }
 
 function! {
-    /// `_role(oid)`.
+    /// `lumina_internal.role(oid)`.
     role_of_oid, pg_finfo_role_of_oid,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| stored(arguments.oid(0), b""),
 }
 
 function! {
-    /// `_role_oid(role)`: 0 for nobody.
+    /// `lumina_internal.role_oid(role)`: 0 for nobody.
     role_to_oid, pg_finfo_role_to_oid,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| Datum::from(oid(arguments.bytes(0))),
 }
 

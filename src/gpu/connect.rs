@@ -1,11 +1,11 @@
 //! Connects a session to the GPU process, which is started where none runs.
 
+use super::error::Unavailable;
 use super::record::{GpuRecord, SOCKET, become_starter, has_worker};
-use super::unavailable::Unavailable;
 use crate::error::LuminaError;
-use crate::pg::background::{Asked, places, start_gpu_worker};
-use crate::pg::interrupts::pause;
-use crate::pg::report::say;
+use crate::pg::background::{RequestedWorker, max_worker_processes, start_gpu_worker};
+use crate::pg::latch::pause;
+use crate::pg::report::ereport;
 use lumina_gpu::client::Client;
 use pgrx::PgLogLevel;
 use std::cell::RefCell;
@@ -75,7 +75,7 @@ pub(crate) fn connect(
 ) -> Result<Client, Denied> {
     let (began, failed_starts) = (Instant::now(), GpuRecord::read().failed_starts);
     // The right to start one, the worker, and the starts.
-    let (mut starter, mut asked, mut starts): (Option<File>, Option<Asked>, u32) = (None, None, 0);
+    let (mut starter, mut asked, mut starts): (Option<File>, Option<RequestedWorker>, u32) = (None, None, 0);
     loop {
         match connect_to_running() {
             Ok(Some(client)) => return Ok(client),
@@ -98,7 +98,7 @@ pub(crate) fn connect(
         if starter.is_none() {
             starter = become_starter().map_err(|error| unreachable(&error))?;
         }
-        if starter.is_some() && asked.as_ref().is_none_or(Asked::has_ended) && !has_worker() {
+        if starter.is_some() && asked.as_ref().is_none_or(RequestedWorker::has_ended) && !has_worker() {
             if starts == STARTS {
                 return Err(barred(Unavailable::failure("its process ends as soon as it has started", SEE_LOG)).into());
             }
@@ -108,7 +108,7 @@ pub(crate) fn connect(
                 // The slot of a worker that has just ended may be free soon.
                 None if began.elapsed() > PLACE => {
                     let reason = barred(no_place());
-                    say(PgLogLevel::LOG, &format!("lumina: no GPU process: {}", reason.reason));
+                    ereport(PgLogLevel::LOG, &format!("lumina: no GPU process: {}", reason.reason));
                     return Err(reason.into());
                 }
                 None => {}
@@ -134,6 +134,6 @@ fn unreachable(error: &io::Error) -> Unavailable {
 }
 
 fn no_place() -> Unavailable {
-    let reason = format!("no background worker is free, of {}", places());
+    let reason = format!("no background worker is free, of {}", max_worker_processes());
     Unavailable::new(reason, "Raise max_worker_processes, or wait until other workers have ended.")
 }

@@ -1,11 +1,12 @@
 //! `lumina.gpu_info()` and `lumina.gpu_reset()`.
 
 use super::connect::{connect_to_running, forget};
+use super::error::RecordNotWritten;
 use super::record::{GpuRecord, GpuState, has_worker};
-use crate::error::OrRaise as _;
 use crate::pg::call::function;
 use crate::pg::datum::Varlena;
-use crate::pg::interrupts::ready;
+use crate::pg::latch::ready;
+use crate::pg::raise::OrRaise;
 use crate::pg::rows::set_function;
 use lumina_gpu::Info;
 use lumina_gpu::client::Answer;
@@ -92,10 +93,9 @@ fn status() -> io::Result<Option<Status>> {
 function! {
     /// `gpu_reset()`: forgets failures, so that the next search tries the device.
     gpu_reset, pg_finfo_gpu_reset,
-    now: |_| None::<Datum>,
     guarded: |_| {
         forget();
-        GpuRecord::update(GpuRecord::reset).map_err(crate::error::LuminaError::GpuRecord).or_raise();
+        GpuRecord::update(GpuRecord::reset).map_err(RecordNotWritten).or_raise();
         Datum::null()
     },
 }

@@ -6,8 +6,8 @@
 //! Readers see it whole: it is replaced, never changed. A lock serialises its writers. Where it cannot be read or
 //! written (a full disk), nothing is known, and the next search tries the device.
 
-use super::unavailable::Unavailable;
-use crate::pg::report::say;
+use super::error::Unavailable;
+use crate::pg::report::ereport;
 use crate::pg::server::started;
 use lumina_gpu::{GpuError, Info};
 use pgrx::PgLogLevel;
@@ -37,7 +37,7 @@ const FULL: u64 = 60;
 /// The assumed rate of an unknown device, in pairs of hashes per second: that of a small one.
 const USUAL_RATE: f64 = 1e12;
 /// How long a writer of the record waits for another.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+const WRITER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The record. Times are in seconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ impl GpuRecord {
         let began = Instant::now();
         while let Err(error) = lock.try_lock() {
             match error {
-                TryLockError::WouldBlock if began.elapsed() < LOCK_TIMEOUT => {
+                TryLockError::WouldBlock if began.elapsed() < WRITER_TIMEOUT => {
                     std::thread::sleep(Duration::from_millis(1))
                 }
                 error => return Err(error.into()),
@@ -202,7 +202,7 @@ impl GpuRecord {
 /// Records that a search has failed on the device.
 pub(crate) fn note_failure(error: String) {
     if let Err(why) = GpuRecord::update(|record| record.failed(error)) {
-        say(PgLogLevel::LOG, &format!("lumina: a failure of the GPU could not be noted: {why}"));
+        ereport(PgLogLevel::LOG, &format!("lumina: a failure of the GPU could not be noted: {why}"));
     }
 }
 

@@ -5,7 +5,7 @@ use super::record::{GpuRecord, SOCKET, become_worker};
 use crate::guc;
 use crate::pg::background;
 use crate::pg::child::{Child, Ended, Inside};
-use crate::pg::report::say;
+use crate::pg::report::ereport;
 use lumina_gpu::server::{End, Settings, serve};
 use lumina_gpu::{Device, GpuError, Info, measure_rate};
 use pgrx::PgLogLevel;
@@ -19,13 +19,13 @@ use std::time::Duration;
 /// less.
 const SILENT: Duration = Duration::from_secs(60);
 /// How often it checks the process.
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// How often it tries to become the worker: sessions that check for one hold the lock for a moment.
 const TRIES: u32 = 20;
 
 /// What the process reports to its worker.
 #[derive(Debug, Serialize, Deserialize)]
-enum Report {
+enum ProcessReport {
     /// It serves.
     Ready { info: Info, rate: f64 },
     /// The device could not be opened.
@@ -48,11 +48,11 @@ extern "C-unwind" fn lumina_gpu(_argument: Datum) {
             Ok(Some(held)) => break held,
             Ok(None) if tries.next().is_none() => return,
             Ok(None) => _ = background::sleep(Duration::from_millis(5)),
-            Err(error) => return say(PgLogLevel::WARNING, &format!("lumina: no GPU process: {error}")),
+            Err(error) => return ereport(PgLogLevel::WARNING, &format!("lumina: no GPU process: {error}")),
         }
     };
     if let Err(error) = watch() {
-        say(PgLogLevel::WARNING, &format!("lumina: the GPU process could not be started: {error}"));
+        ereport(PgLogLevel::WARNING, &format!("lumina: the GPU process could not be started: {error}"));
         note(|record| record.failed(format!("the GPU process could not be started: {error}")));
     }
     drop(held);
@@ -61,25 +61,25 @@ extern "C-unwind" fn lumina_gpu(_argument: Datum) {
 /// Starts the process, and watches it until it has ended.
 fn watch() -> io::Result<()> {
     let (limit, idle) = (guc::gpu_memory(), guc::gpu_idle_timeout());
-    background::report(Some("opening the GPU"));
+    background::report_activity(Some("opening the GPU"));
     let mut child = Child::start(&[], |inside| run(inside, limit, idle))?;
     let pid = child.pid();
     let (mut last, mut has_served) = (None, false);
-    while let Some(lines) = child.listen(POLL_INTERVAL) {
-        for report in lines.iter().filter_map(|line| serde_json::from_str::<Report>(line).ok()) {
-            if let Report::Ready { info, rate } = &report {
+    while let Some(lines) = child.listen(CHECK_INTERVAL) {
+        for report in lines.iter().filter_map(|line| serde_json::from_str::<ProcessReport>(line).ok()) {
+            if let ProcessReport::Ready { info, rate } = &report {
                 has_served = true;
                 let (name, rate) = (&info.name, *rate);
                 let text = format!("process {pid} on {name}, {rate:.1e} pairs a second");
-                background::report(Some(&text));
-                say(PgLogLevel::LOG, &format!("lumina: GPU {text}"));
+                background::report_activity(Some(&text));
+                ereport(PgLogLevel::LOG, &format!("lumina: GPU {text}"));
             }
             last = Some(report);
         }
         background::reload();
         if child.silent_for() > SILENT {
             child.kill();
-            last = Some(Report::Failed(format!("the GPU process has shown no life for {} s", SILENT.as_secs())));
+            last = Some(ProcessReport::Failed(format!("the GPU process has shown no life for {} s", SILENT.as_secs())));
             break;
         }
     }
@@ -87,24 +87,24 @@ fn watch() -> io::Result<()> {
     // No session is to find a dead socket.
     let _ = std::fs::remove_file(SOCKET);
     match (last, ended) {
-        (Some(Report::Ends), _) => {
-            say(PgLogLevel::LOG, &format!("lumina: GPU process {pid} has ended: nobody needs it"));
+        (Some(ProcessReport::Ends), _) => {
+            ereport(PgLogLevel::LOG, &format!("lumina: GPU process {pid} has ended: nobody needs it"));
         }
         // A requested end.
-        (None | Some(Report::Ready { .. }), Some(Ended::Code(0))) => {}
+        (None | Some(ProcessReport::Ready { .. }), Some(Ended::Code(0))) => {}
         (_, Some(Ended::Signal(libc::SIGTERM | libc::SIGINT))) => {}
-        (Some(Report::NotOpened(error)), _) => {
-            say(PgLogLevel::LOG, &format!("lumina: the GPU cannot be used: {error}"));
+        (Some(ProcessReport::NotOpened(error)), _) => {
+            ereport(PgLogLevel::LOG, &format!("lumina: the GPU cannot be used: {error}"));
             note(|record| record.not_opened(&error));
         }
         (last, ended) => {
             let why = match (last, ended) {
-                (Some(Report::Failed(why)), _) => why,
+                (Some(ProcessReport::Failed(why)), _) => why,
                 (_, Some(Ended::Signal(signal))) => format!("the GPU process was ended by signal {signal}"),
                 (_, Some(Ended::Code(code))) => format!("the GPU process ended with code {code}"),
                 (_, None) => "the GPU process does not end".into(),
             };
-            say(PgLogLevel::WARNING, &format!("lumina: {why}"));
+            ereport(PgLogLevel::WARNING, &format!("lumina: {why}"));
             note(|record| if has_served { record.failed(why) } else { record.failed_to_start(why) });
         }
     }
@@ -113,22 +113,22 @@ fn watch() -> io::Result<()> {
 
 fn note(change: impl FnOnce(&mut GpuRecord)) {
     if let Err(error) = GpuRecord::update(change) {
-        say(PgLogLevel::WARNING, &format!("lumina: what became of the GPU could not be noted: {error}"));
+        ereport(PgLogLevel::WARNING, &format!("lumina: what became of the GPU could not be noted: {error}"));
     }
 }
 
 /// Runs the GPU process. It must not call Postgres.
 fn run(inside: &mut Inside, limit: usize, idle: Duration) {
     let report = match try_run(inside, limit, idle) {
-        Ok(End::Idle | End::Stopped) => Report::Ends,
-        Ok(End::Lost(error)) => Report::Failed(error.to_string()),
-        Ok(End::System(error)) => Report::Failed(format!("the GPU process could not go on: {error}")),
-        Err(error) => Report::NotOpened(error),
+        Ok(End::Idle | End::Stopped) => ProcessReport::Ends,
+        Ok(End::Lost(error)) => ProcessReport::Failed(error.to_string()),
+        Ok(End::System(error)) => ProcessReport::Failed(format!("the GPU process could not go on: {error}")),
+        Err(error) => ProcessReport::NotOpened(error),
     };
     send_report(inside, &report);
 }
 
-fn send_report(inside: &mut Inside, report: &Report) {
+fn send_report(inside: &mut Inside, report: &ProcessReport) {
     inside.report(&serde_json::to_string(report).unwrap_or_default());
 }
 
@@ -142,7 +142,7 @@ fn try_run(inside: &mut Inside, limit: usize, idle: Duration) -> Result<End, Gpu
         Ok(listener) => listener,
         Err(error) => return Ok(End::System(error)),
     };
-    send_report(inside, &Report::Ready { info: device.info().clone(), rate });
+    send_report(inside, &ProcessReport::Ready { info: device.info().clone(), rate });
     let inside = &*inside;
     Ok(serve(&listener, &device, Settings { idle }, &|| !inside.beat()))
 }

@@ -1,12 +1,15 @@
 //! `image_phash`, `image_pdq`, `image_phashes`, `image_phash_dihedral`.
 
+use super::error::UnknownMethod;
 use super::{decode, within_limits};
-use crate::error::{LuminaError, OrRaise};
+use crate::error::LuminaError;
+use crate::pg::arguments::Call;
 use crate::pg::call::function;
 use crate::pg::datum::Varlena;
-use crate::pg::message::shortened;
+use crate::pg::encoding::shortened;
+use crate::pg::raise::OrRaise;
 use crate::pg::record::record;
-use crate::pg::rows::{Call, Rows, set_function};
+use crate::pg::rows::{Rows, set_function};
 use lumina_photo::hash::{self, Hash};
 use lumina_photo::{Made, Method, Orientation, Recipe, Wanted};
 use pgrx::pg_sys::Datum;
@@ -14,7 +17,7 @@ use pgrx::pg_sys::Datum;
 /// The recipe of a user's method and size. Errors: 22023.
 fn recipe(method: &[u8], size: i32) -> Result<Recipe, LuminaError> {
     let name = String::from_utf8_lossy(method);
-    let method = Method::from_name(&name).ok_or_else(|| LuminaError::Method(shortened(&name)))?;
+    let method = Method::from_name(&name).ok_or_else(|| UnknownMethod(shortened(&name)))?;
     Ok(Recipe::new(method, size)?)
 }
 
@@ -34,7 +37,6 @@ fn make(bytes: &[u8], orient: bool, recipes: Vec<Recipe>) -> Result<Made, Lumina
 function! {
     /// `image_phash(bytea, text, int4, bool)`.
     image_phash, pg_finfo_image_phash,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let recipe = recipe(arguments.bytes(1), arguments.int4(2)).or_raise();
         let made = make(arguments.bytes(0), arguments.bool(3), vec![recipe]).or_raise();
@@ -45,7 +47,6 @@ function! {
 function! {
     /// `image_pdq(bytea, bool)`: hash and quality.
     image_pdq, pg_finfo_image_pdq,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let made = make(arguments.bytes(0), arguments.bool(1), vec![Recipe::standard(Method::Pdq)]).or_raise();
         let columns = [made.hashes.first().map(datum), made.pdq_quality.map(|quality| i32::from(quality).into())];
@@ -58,7 +59,6 @@ function! {
 function! {
     /// `image_phashes(bytea, bool)`: everything that one decode gives.
     image_phashes, pg_finfo_image_phashes,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let (decoded, made) = within_limits(|limits| {
             let decoded = decode(arguments.bytes(0), arguments.bool(1), limits)?;

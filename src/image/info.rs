@@ -1,16 +1,15 @@
 //! `image_info`: format, size and metadata of a file, read without decoding it.
 
 use super::within_limits;
-use crate::error::OrRaise;
 use crate::pg::call::function;
 use crate::pg::jsonb::jsonb;
+use crate::pg::raise::OrRaise;
 use lumina_photo::{Format, dates, dimensions, format, metadata};
 use serde_json::{Map, Value, json};
 
 function! {
     /// `image_info(bytea)`.
     image_info, pg_finfo_image_info,
-    now: |_| None::<pgrx::pg_sys::Datum>,
     guarded: |arguments: Arguments| {
         let bytes = arguments.bytes(0);
         let facts = within_limits(|limits| {

@@ -2,9 +2,11 @@
 //!
 //! - [`hash`]: `image_phash`, `image_pdq`, `image_phashes`, `image_phash_dihedral`.
 //! - [`info`]: the function `image_info`.
+//! - [`error`]: what can be wrong with images and methods.
 //!
 //! All of it runs on the backend's own thread, within the limits of the settings, and checks for interrupts as it goes.
 
+mod error;
 mod hash;
 mod info;
 
@@ -15,11 +17,11 @@ use lumina_photo::{Format, Limits, Orientation, PhotoError, Picture, metadata};
 
 /// The limits that the settings give.
 fn limits(waiting: &Waiting) -> Limits<'_> {
-    Limits { pixels: guc::max_image_pixels().value as u64, memory: guc::image_memory().value as u64, watch: waiting }
+    Limits { pixels: guc::max_image_pixels().value as u64, memory: guc::image_memory().value as u64, caller: waiting }
 }
 
 /// An image, decoded.
-struct Decoded {
+struct DecodedImage {
     format: Format,
     picture: Picture,
     /// The orientation in the file.
@@ -29,14 +31,14 @@ struct Decoded {
 }
 
 /// Decodes an image; one that ends early is refused. `orient`: whether the orientation in the file counts.
-fn decode(bytes: &[u8], orient: bool, limits: &Limits<'_>) -> Result<Decoded, PhotoError> {
+fn decode(bytes: &[u8], orient: bool, limits: &Limits<'_>) -> Result<DecodedImage, PhotoError> {
     let (format, picture) = lumina_photo::decode(bytes, limits)?;
     if picture.truncated {
         return Err(PhotoError::Damaged { format, why: "it ends before its last pixel".into() });
     }
     let stored = metadata::orientation(bytes, format);
     let shown = if orient { stored } else { Orientation::Upright };
-    Ok(Decoded { format, picture, stored, shown })
+    Ok(DecodedImage { format, picture, stored, shown })
 }
 
 /// Runs `work` within the limits of the settings; an interrupt stops it.

@@ -1,21 +1,22 @@
 //! How a worker chooses and claims a job.
 //!
 //! A claim takes the lock of the job first, then the row: the holder of the lock knows that no other worker is alive
-//! for the job, so that a job that is running nevertheless is an orphan.
+//! for the job, so that a job that is running nevertheless is an orphan. `worker.rs` calls it between two jobs;
+//! [`super::store`] writes what it decides.
 
-use super::job::{ALL, Job, Last, cancelled, refuse, write_end};
-use super::kinds;
+use super::job::{Job, Last, TABLES};
 use super::stop::Failure;
+use super::{kind, kinds, store};
 use crate::guc::{self, DeviceSetting};
 use crate::pg::background;
 use crate::pg::home::Home;
 use crate::pg::lock::{Attempt, Lock};
-use crate::pg::report::say;
-use crate::pg::statement::{self, Argument, Record};
-use crate::pg::transaction::{self, Caught, Tables, attempt, hold};
+use crate::pg::report::ereport;
+use crate::pg::statement::{self, ResultRow};
+use crate::pg::transaction::{self, Caught, Tables, attempt, lock_tables};
 use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys::Oid;
-use pgrx::{JsonB, PgLogLevel, Uuid};
+use pgrx::{JsonB, PgLogLevel};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::time::Duration;
@@ -26,7 +27,7 @@ const FAILURES: i32 = 3;
 /// and not the job's fault; but with `restart_after_crash = off` it may be.
 const RESTARTS: i32 = 100;
 /// How long a worker without a job waits for a session that changes or drops the tables. Later workers try again.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TABLE_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Jobs of this database that are queued, or running without a live worker, oldest first.
 fn candidates() -> Result<Candidates, Caught> {
@@ -52,18 +53,18 @@ pub(super) fn is_of_one_version() -> bool {
         "extension_version_mismatch: the library lumina is of version {library}, the extension of version {version}; \
          jobs wait for ALTER EXTENSION lumina UPDATE"
     );
-    say(PgLogLevel::WARNING, &message);
+    ereport(PgLogLevel::WARNING, &message);
     false
 }
 
 fn find_candidates() -> Candidates {
-    if hold(&ALL, true, PATIENCE) != Tables::Held || !is_of_one_version() {
+    if lock_tables(&TABLES, true, TABLE_LOCK_TIMEOUT) != Tables::Locked || !is_of_one_version() {
         return Candidates::default();
     }
     transaction::refresh_snapshot();
     let table = transaction::relation(c"jobs");
     let found = statement::read(
-        "SELECT j.id, j.kind, lumina._job_place(j.system_identifier, j.database, j.timeline, j.directory)
+        "SELECT j.id, j.kind, lumina_internal.job_place(j.system_identifier, j.database, j.timeline, j.directory)
             FROM lumina.jobs j WHERE j.state IN ('queued', 'running')
                 AND NOT EXISTS (SELECT FROM lumina.workers_stopped) ORDER BY j.id",
         &[],
@@ -97,7 +98,7 @@ pub(super) fn claim() -> Result<Option<Job>, Caught> {
             Ok(Ok(None)) => (),
             // The other jobs must not wait for it.
             Ok(Err(caught)) | Err(caught) => {
-                say(PgLogLevel::WARNING, &format!("lumina: job {id} could not be claimed: {}", caught.message));
+                ereport(PgLogLevel::WARNING, &format!("lumina: job {id} could not be claimed: {}", caught.message));
             }
         }
         lock.release_in_session();
@@ -107,16 +108,16 @@ pub(super) fn claim() -> Result<Option<Job>, Caught> {
 
 /// Claims a job whose lock this worker holds.
 fn try_claim(table: Oid, id: i64) -> Option<Job> {
-    if hold(&ALL, true, PATIENCE) != Tables::Held || transaction::relation(c"jobs") != table {
+    if lock_tables(&TABLES, true, TABLE_LOCK_TIMEOUT) != Tables::Locked || transaction::relation(c"jobs") != table {
         return None;
     }
     // The new snapshot sees what its last worker has committed.
     transaction::refresh_snapshot();
-    take(id)
+    claim_row(id)
 }
 
-/// A job's row, as it was found.
-struct Found {
+/// A job's row, which this transaction has locked.
+struct JobRow {
     state: String,
     kind: String,
     catalog: i64,
@@ -131,9 +132,9 @@ struct Found {
     is_of_another_start: bool,
 }
 
-impl Found {
-    fn read(row: &Record<'_>) -> Self {
-        Found {
+impl JobRow {
+    fn read(row: &ResultRow<'_>) -> Self {
+        JobRow {
             state: row.known(1),
             kind: row.known(2),
             catalog: row.known(3),
@@ -153,16 +154,12 @@ impl Found {
     /// that counts as a restart, not as a failure. (A crash of one process leaves the postmaster alive, so that it
     /// remains the job's failure.)
     fn requeue(&mut self, id: i64) {
-        say(PgLogLevel::LOG, &format!("lumina: job {id} ({}) has lost its worker", self.kind));
+        ereport(PgLogLevel::LOG, &format!("lumina: job {id} ({}) has lost its worker", self.kind));
         if self.is_of_another_start {
             self.failures = (self.failures - 1).max(0);
             self.restarts = (self.restarts + 1).min(RESTARTS);
         }
-        statement::any(
-            "UPDATE lumina.jobs SET state = 'queued', token = NULL, worker_pid = NULL, failures = $2, restarts = $3
-                WHERE id = $1",
-            &[id.into(), self.failures.into(), self.restarts.into()],
-        );
+        store::requeue_orphan(id, self.failures, self.restarts);
     }
 
     /// Why the job must not run, if so.
@@ -177,72 +174,59 @@ impl Found {
         } else if self.restarts >= RESTARTS {
             lost(format!("lost its worker with the whole server {RESTARTS} times"))
         } else {
-            refuse(&self.kind, &self.owner, self.role.is_some(), &self.rights)
+            match kinds::named(&self.kind) {
+                Some(kind) => kind::refusal(kind, &self.owner, self.role.is_some(), &self.rights),
+                None => Some(unknown(&self.kind)),
+            }
         }
     }
 }
 
+/// The failure of a job whose kind this library does not know.
+fn unknown(kind: &str) -> Failure {
+    let message = format!("this library has no jobs of the kind \"{kind}\"");
+    Failure::new("unknown_kind", ERRCODE_FEATURE_NOT_SUPPORTED, message, "Install a newer library.")
+}
+
 /// Claims a job. `None` where it cannot be claimed, or has ended with this.
-fn take(id: i64) -> Option<Job> {
+fn claim_row(id: i64) -> Option<Job> {
     // A cancellation refers to the row by a foreign key, which FOR NO KEY UPDATE does not block.
     let home = Home::here();
-    let mut found = statement::row(
-        "SELECT j.state::text, j.kind, j.catalog, j.parameters, j.settings, pg_catalog.convert_to(j.owner, 'UTF8'), r.oid,
-                j.failures, lumina._rights(r.oid, j.catalog)::text[],
-                (SELECT pg_catalog.convert_to(c.requested_by, 'UTF8') FROM lumina.job_cancellations c WHERE c.job = j.id),
+    let mut row = statement::row(
+        "SELECT j.state::text, j.kind, j.catalog, j.parameters, j.settings,
+                pg_catalog.convert_to(j.owner, 'UTF8'), r.oid, j.failures, lumina_internal.rights(r.oid, j.catalog)::text[],
+                (SELECT pg_catalog.convert_to(c.requested_by, 'UTF8')
+                    FROM lumina.job_cancellations c WHERE c.job = j.id),
                 j.restarts, j.claimed_at < pg_catalog.pg_postmaster_start_time() OR j.timeline IS DISTINCT FROM $2
-            FROM lumina.jobs j LEFT JOIN pg_catalog.pg_roles r ON r.oid = lumina._role_oid(j.owner)
+            FROM lumina.jobs j LEFT JOIN pg_catalog.pg_roles r ON r.oid = lumina_internal.role_oid(j.owner)
             WHERE j.id = $1 AND j.state IN ('queued', 'running') FOR NO KEY UPDATE OF j SKIP LOCKED",
         &[id.into(), home.timeline.into()],
-        Found::read,
+        JobRow::read,
     )?;
-    if found.state == "running" {
-        found.requeue(id);
+    if row.state == "running" {
+        row.requeue(id);
     }
-    if let Some(role) = &found.cancelled_by {
-        write_end(id, "cancelled", &cancelled(&format!("by \"{role}\"")));
+    if let Some(role) = &row.cancelled_by {
+        store::cancel(id, &format!("by \"{role}\""));
         return None;
     }
-    let refused = found.refusal();
-    let token = start(id, &home, refused.is_none());
+    let refused = row.refusal();
+    let token = store::claim(id, &home, refused.is_none());
     if let Some(failure) = refused {
-        say(PgLogLevel::WARNING, &format!("lumina: job {id} ({}) has failed: {}", found.kind, failure.message));
-        write_end(id, "failed", &failure);
+        ereport(PgLogLevel::WARNING, &format!("lumina: job {id} ({}) has failed: {}", row.kind, failure.message));
+        store::fail(id, &failure);
         return None;
     }
     for (name, setting) in guc::JOB_SETTINGS {
-        if let Some(value) = found.settings.get(name).and_then(Value::as_i64) {
+        if let Some(value) = row.settings.get(name).and_then(Value::as_i64) {
             background::set(setting, &value.to_string());
         }
     }
     let (device, setting) = guc::JOB_DEVICE;
-    if let Some(device) = found.settings.get(device).and_then(Value::as_str).and_then(DeviceSetting::named) {
+    if let Some(device) = row.settings.get(device).and_then(Value::as_str).and_then(DeviceSetting::named) {
         background::set(setting, device.name());
     }
-    let Found { catalog, kind, parameters, owner, role, .. } = found;
+    let JobRow { catalog, kind, parameters, owner, role, .. } = row;
     let (permission, last) = (RefCell::default(), Last::default());
-    Some(Job { id, catalog, kind, parameters, owner, role: role?, token, permission, last })
-}
-
-/// Starts a queued job under a new token, which identifies this claim.
-fn start(id: i64, home: &Home, counts: bool) -> Uuid {
-    let arguments: [Argument<'_>; 5] = [
-        id.into(),
-        (std::process::id() as i32).into(),
-        home.timeline.into(),
-        home.directory.as_str().into(),
-        i32::from(counts).into(),
-    ];
-    let started = statement::row(
-        "UPDATE lumina.jobs SET state = 'running', token = pg_catalog.gen_random_uuid(), worker_pid = $2, timeline = $3,
-            directory = $4, attempts = attempts + 1, failures = failures + $5, phase = 'starting', progress = 0,
-            items_done = 0, items_failed = 0, items_total = NULL, bytes_done = 0, bytes_total = NULL,
-            claimed_at = pg_catalog.clock_timestamp() WHERE id = $1 RETURNING token",
-        &arguments,
-        |row| row.known::<Uuid>(1),
-    );
-    match started {
-        Some(token) => token,
-        None => panic!("a job that is locked is there"),
-    }
+    Some(Job { id, catalog, kind: kinds::named(&kind)?, parameters, owner, role: role?, token, permission, last })
 }

@@ -14,17 +14,19 @@ mod input;
 mod output;
 mod rule;
 
-use super::job::{Job, Progress};
-use super::kinds::Kind;
+use super::job::{Job, Progress, Work};
+use super::kind::Kind;
 use super::stop::{Failure, Stop};
-use crate::error::LuminaError;
 use crate::pg::background::sleep;
+use crate::pg::error::Busy;
 use crate::search::session::SearchSession;
 use form::Formed;
 use input::Images;
 use lumina_search::HashRows;
 use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
+use pgrx::pg_sys::Oid;
 use rule::Parameters;
+use serde_json::Value;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -43,10 +45,12 @@ impl Kind for DetectDuplicates {
         "curate"
     }
 
-    fn permission(&self, _job: &Job) -> Result<String, Stop> {
+    fn permission(&self, _role: Oid, _parameters: &Value) -> Result<String, Stop> {
         Ok(String::new()) // it reads the catalog, and nothing else
     }
+}
 
+impl Work for DetectDuplicates {
     fn run(&self, job: &Job) -> Result<(), Stop> {
         let parameters = Parameters::read(&job.parameters)?;
         for _ in 0..TRIES {
@@ -55,7 +59,7 @@ impl Kind for DetectDuplicates {
             let mut changed = false;
             let written = job.finish(|| {
                 changed = output::have_changed(job, &images, &formed)?;
-                if changed { Err(Stop::Gone) } else { output::write(job, &parameters, &images, &formed) }
+                if changed { Err(Stop::LostClaim) } else { output::write(job, &parameters, &images, &formed) }
             });
             if !changed {
                 return written;
@@ -79,7 +83,7 @@ fn phase(job: &Job, phase: &'static str, share: f32, images: usize) -> Result<()
 fn compute(job: &Job, parameters: &Parameters) -> Result<(Images, Formed), Stop> {
     let stopped: RefCell<Option<Stop>> = RefCell::new(None);
     // Whether the search is to stop; the reason is kept.
-    let watch = || match job.look() {
+    let watch = || match job.check_cancelled() {
         Ok(()) => false,
         Err(stop) => {
             *stopped.borrow_mut() = Some(stop);
@@ -95,20 +99,23 @@ fn compute(job: &Job, parameters: &Parameters) -> Result<(Images, Formed), Stop>
     }
 }
 
-/// The time between two attempts to take a search slot.
-const LOOK: Duration = Duration::from_millis(100);
+/// The time between two attempts to take a place among the searches.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Begins the search. Where all search slots are taken the job waits for one, in the phase "waiting", which
+/// Begins the search. Where all places of searches are taken the job waits for one, in the phase "waiting", which
 /// `job_progress.note` explains.
 fn begin<'a>(job: &Job, watch: &'a dyn Fn() -> bool) -> Result<SearchSession<'a>, Stop> {
     let phase = |phase| job.phase(Progress { phase, ..Progress::default() });
     let mut waits = false;
     loop {
         match SearchSession::begin_outside_transaction(watch) {
-            Err(LuminaError::Busy { .. }) if !std::mem::replace(&mut waits, true) => phase("waiting")?,
-            Err(LuminaError::Busy { .. }) => {
-                job.look()?;
-                sleep(LOOK);
+            Err(error) if error.cause::<Busy>().is_some() => {
+                if !std::mem::replace(&mut waits, true) {
+                    phase("waiting")?;
+                } else {
+                    job.check_cancelled()?;
+                    sleep(POLL_INTERVAL);
+                }
             }
             Ok(run) if waits => {
                 phase("reading")?;

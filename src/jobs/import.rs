@@ -7,22 +7,23 @@
 //! files have not changed.
 //!
 //! - [`scan`]: the first phase.
-//! - [`look`]: the second one: which files go to the threads when, and what is already known of their contents.
+//! - [`analyze`]: the second one: which files go to the threads when, and what is already known of their contents.
 //! - [`write`]: writes outcomes into tables.
 
-mod look;
+mod analyze;
 mod scan;
 mod write;
 
-use super::job::Job;
-use super::kinds::Kind;
+use super::job::{Job, Work};
+use super::kind::Kind;
 use super::stop::{Failure, Stop};
+use crate::catalog::error::PathError;
 use crate::catalog::paths;
-use crate::error::LuminaError;
 use crate::pg::statement;
 use lumina_import::Roots;
-use lumina_import::roots::Place;
+use lumina_import::roots::PathKind;
 use pgrx::PgSqlErrorCode::ERRCODE_DATA_CORRUPTED;
+use pgrx::pg_sys::Oid;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -39,31 +40,33 @@ impl Kind for Import {
     }
 
     /// The current `lumina.import_roots` of the role that submitted the job.
-    fn permission(&self, job: &Job) -> Result<String, Stop> {
-        let read = "SELECT pg_catalog.convert_to(lumina._import_roots($1), 'UTF8')";
-        let setting = statement::read(read, &[job.role.into()], |row| row.utf8(1)).pop().flatten().unwrap_or_default();
-        let roots = Roots::parse(&setting).map_err(LuminaError::ImportRoots)?;
-        Roots::new(roots, []).allow(&path(job)?).map_err(LuminaError::ImportPath)?;
+    fn permission(&self, role: Oid, parameters: &Value) -> Result<String, Stop> {
+        let read = "SELECT pg_catalog.convert_to(lumina_internal.import_roots($1), 'UTF8')";
+        let setting = statement::read(read, &[role.into()], |row| row.utf8(1)).pop().flatten().unwrap_or_default();
+        let roots = Roots::parse(&setting).map_err(PathError::Roots)?;
+        Roots::new(roots, []).allow(&path(parameters)?).map_err(PathError::Refused)?;
         Ok(setting)
-    }
-
-    fn run(&self, job: &Job) -> Result<(), Stop> {
-        let task = Task::begin(job)?;
-        if !task.is_scanned {
-            scan::scan(job, &task)?;
-        }
-        look::look(job, &task)?;
-        let finish = || Ok(write::finish(job, &task));
-        if task.is_preview { job.be_ready(finish) } else { job.finish(finish) }
     }
 }
 
-/// What is to be imported.
-struct Task {
+impl Work for Import {
+    fn run(&self, job: &Job) -> Result<(), Stop> {
+        let import = ImportJob::begin(job)?;
+        if !import.is_scanned {
+            scan::scan(job, &import)?;
+        }
+        analyze::analyze(job, &import)?;
+        let finish = || Ok(write::finish(job, &import));
+        if import.is_preview { job.finish_preview(finish) } else { job.finish(finish) }
+    }
+}
+
+/// What a job imports, and how far it has come.
+struct ImportJob {
     path: PathBuf,
     /// As configured: the job starts over where they change.
     roots: Roots,
-    place: Place,
+    path_kind: PathKind,
     /// Whether the outcomes are only kept for review.
     is_preview: bool,
     /// Whether it is a preview that was approved.
@@ -73,10 +76,10 @@ struct Task {
     source: Option<i64>,
 }
 
-impl Task {
+impl ImportJob {
     /// Reads the job's parameters, and checks its path.
     fn begin(job: &Job) -> Result<Self, Stop> {
-        let path = path(job)?;
+        let path = path(&job.parameters)?;
         let wants_preview = job.parameters.get("preview").and_then(Value::as_bool).unwrap_or(false);
         let (scanned, approved) = job.read(|| {
             let read = statement::row(
@@ -84,30 +87,30 @@ impl Task {
                 &[job.id.into()],
                 |row| (row.known::<bool>(1), row.known::<bool>(2)),
             );
-            read.ok_or(Stop::Gone)
+            read.ok_or(Stop::LostClaim)
         })?;
         let roots = paths::roots(&job.permission.borrow())?;
-        let place = roots.look(&path).map_err(LuminaError::ImportPath)?;
+        let path_kind = roots.examine(&path).map_err(PathError::Refused)?;
         let is_preview = wants_preview && !approved;
-        let mut task = Task {
+        let mut import = ImportJob {
             path,
             roots,
-            place,
+            path_kind,
             is_preview,
             is_approved: wants_preview && approved,
             is_scanned: scanned,
             source: None,
         };
-        if matches!(task.place, Place::Directory(_)) && !is_preview {
-            task.source = job.write(|| Ok(write::source(job, &task.path)))?;
+        if matches!(import.path_kind, PathKind::Directory(_)) && !is_preview {
+            import.source = job.write(|| Ok(write::source(job, &import.path)))?;
         }
-        Ok(task)
+        Ok(import)
     }
 }
 
 /// The path in the job's parameters.
-fn path(job: &Job) -> Result<PathBuf, Stop> {
-    let path = job.parameters.get("path").and_then(Value::as_str).map(PathBuf::from);
+fn path(parameters: &Value) -> Result<PathBuf, Stop> {
+    let path = parameters.get("path").and_then(Value::as_str).map(PathBuf::from);
     path.ok_or_else(|| {
         let message = "the parameters of the job hold no path".to_owned();
         Stop::Failed(Failure::new("data_corrupted", ERRCODE_DATA_CORRUPTED, message, "Submit it again."))

@@ -7,7 +7,7 @@
 use crate::guc;
 use crate::pg::background::{self, WORKER, processes, sleep, start_worker};
 use crate::pg::databases;
-use crate::pg::report::say;
+use crate::pg::report::ereport;
 use crate::pg::transaction::{self, Caught, attempt};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
@@ -59,7 +59,7 @@ fn databases() -> VecDeque<Oid> {
     match found.and_then(|found| found) {
         Ok(found) => found.into(),
         Err(caught) => {
-            say(PgLogLevel::WARNING, &format!("lumina: the launcher could not list databases: {}", caught.message));
+            ereport(PgLogLevel::WARNING, &format!("lumina: the launcher could not list databases: {}", caught.message));
             VecDeque::new()
         }
     }

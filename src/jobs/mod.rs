@@ -1,14 +1,16 @@
 //! Jobs: work that outlives the session that asked for it, done by background workers inside the database.
 //!
-//! - [`kinds`]: the kinds of jobs there are. Adding one is a file and a line there.
+//! - [`kind`]: what a kind of job is. [`kinds`]: those there are; adding one is a file and a line there.
 //! - [`start`]: when a session starts a worker.
 //! - [`submit`]: the functions by which SQL submits, shows, resumes and stops jobs.
 //! - [`worker`]: the process that claims jobs and runs them, one after the other.
 //! - [`claim`]: how a worker chooses and claims a job.
 //! - [`job`]: a running job, as its kind uses it: progress, batches, the end.
+//! - [`store`]: the states of a job: every statement of a worker that changes its row.
 //! - [`stop`]: why a job ends before it is done.
 //! - [`launcher`]: starts a worker in every database now and then, where the library is preloaded.
 //! - [`wait`]: the procedure `wait_for_job`.
+//! - [`error`]: what can be wrong with a job that is waited for.
 //! - [`duplicates`]: the kind `detect_duplicates`.
 //! - [`import`]: the kind `import`.
 //!
@@ -20,12 +22,15 @@
 
 mod claim;
 mod duplicates;
+mod error;
 mod import;
 mod job;
+mod kind;
 mod kinds;
 mod launcher;
 mod start;
 mod stop;
+mod store;
 mod submit;
 mod wait;
 mod worker;

@@ -11,10 +11,10 @@
 //!   for a worker in any case, and the next call, or the launcher, starts one.
 
 use crate::guc;
-use crate::pg::background::{WORKER, places, processes, start_worker};
+use crate::pg::background::{WORKER, max_worker_processes, processes, start_worker};
 use crate::pg::lock::{Lock, database};
-use crate::pg::report::say_with_hint;
-use crate::pg::transaction::{after_commit, at_abort, before_any_commit, before_commit, top_number};
+use crate::pg::report::ereport_with_hint;
+use crate::pg::transaction::{after_commit, at_abort, before_any_commit, before_commit, top_xid};
 use pgrx::PgLogLevel;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ pub(super) enum Start {
     /// The workers in all places of this database look for jobs before they end.
     NotNeeded,
     /// No slot of `max_worker_processes` is free.
-    NoPlace,
+    NoSlot,
 }
 
 /// Starts workers that first wait for a transaction to end (0: for none). Never raises, and allocates nothing: it is
@@ -42,7 +42,7 @@ fn start(workers: u32, transaction: u32) -> Start {
     for _ in 0..(workers as usize).min(free) {
         match start_worker(database(), transaction) {
             true => outcome = Start::Started,
-            false if outcome == Start::NotNeeded => return Start::NoPlace,
+            false if outcome == Start::NotNeeded => return Start::NoSlot,
             false => break,
         }
     }
@@ -60,13 +60,13 @@ pub(super) fn start_one() -> Start {
 
 /// Warns that no worker could be started.
 pub(super) fn warn(what_waits: &str) {
-    let places = places();
-    say_with_hint(
+    let slots = max_worker_processes();
+    ereport_with_hint(
         PgLogLevel::WARNING,
         &format!("no background worker is free: {what_waits}"),
         &format!(
             "SELECT lumina.resume_jobs() starts one once one is free, and so does the next job. \
-             max_worker_processes = {places} is for all databases and extensions, and for parallel queries."
+             max_worker_processes = {slots} is for all databases and extensions, and for parallel queries."
         ),
     );
 }
@@ -84,11 +84,11 @@ pub(super) fn at_commit() {
 
 /// The jobs are not visible yet: a worker that holds a place now may look for the last time before they are.
 fn start_before_commit(workers: u32) -> Start {
-    let outcome = start(workers, top_number());
+    let outcome = start(workers, top_xid());
     match outcome {
         Start::Started => (),
         Start::NotNeeded => after_commit(|| _ = start(1, 0)),
-        Start::NoPlace => warn("the job stays queued"),
+        Start::NoSlot => warn("the job stays queued"),
     }
     outcome
 }
@@ -103,28 +103,28 @@ struct Budget {
 
 thread_local! {
     /// For calls that are meant to start workers: `resume_jobs`, `adopt_catalog`.
-    static ASKED: Budget = const { Budget::new() };
+    static REQUESTED: Budget = const { Budget::new() };
     /// For other calls: a job was cancelled, or refused.
-    static BESIDE: Budget = const { Budget::new() };
+    static SIDE_EFFECT: Budget = const { Budget::new() };
 }
 
 /// Starts workers when this transaction ends, for jobs that were queued before: at ROLLBACK as well, and of a
 /// savepoint, for a worker may have skipped what the transaction had locked; not where it is prepared.
-pub(super) fn at_end(workers: u32, is_asked: bool) {
-    if is_asked {
-        ASKED.with(|budget| budget.want(workers));
-        before_any_commit(|_| ASKED.with(|budget| budget.spend(start_before_commit)));
-        at_abort(|| ASKED.with(|budget| budget.spend(start_after_end)));
+pub(super) fn at_end(workers: u32, is_requested: bool) {
+    if is_requested {
+        REQUESTED.with(|budget| budget.want(workers));
+        before_any_commit(|_| REQUESTED.with(|budget| budget.spend(start_before_commit)));
+        at_abort(|| REQUESTED.with(|budget| budget.spend(start_after_end)));
     } else {
-        BESIDE.with(|budget| budget.want(workers));
-        before_any_commit(|_| BESIDE.with(|budget| budget.spend(start_before_commit)));
-        at_abort(|| BESIDE.with(|budget| budget.spend(start_after_end)));
+        SIDE_EFFECT.with(|budget| budget.want(workers));
+        before_any_commit(|_| SIDE_EFFECT.with(|budget| budget.spend(start_before_commit)));
+        at_abort(|| SIDE_EFFECT.with(|budget| budget.spend(start_after_end)));
     }
 }
 
 /// Starts a worker at once for a job that waits already, as a side effect of another call.
-pub(super) fn now_beside() -> Option<Start> {
-    BESIDE.with(|budget| budget.if_due(start_one))
+pub(super) fn now_as_side_effect() -> Option<Start> {
+    SIDE_EFFECT.with(|budget| budget.if_due(start_one))
 }
 
 fn start_after_end(workers: u32) -> Start {

@@ -1,8 +1,10 @@
-//! Why a job ends before it is done.
+//! Why a job ends before it is done, and how errors of Postgres and of lumina become such a reason.
+//!
+//! Kinds return a [`Stop`]; the worker logs it and writes it to the job's row. Invariant: a failure's `code` is one of
+//! the words that `docs/reference/errors.md` lists.
 
-use crate::error::LuminaError;
+use crate::error::{LuminaError, Report, UserError};
 use crate::pg::transaction::Caught;
-use lumina_import::Refusal;
 use pgrx::PgSqlErrorCode::{self, *};
 
 /// Why a job ends before it is done.
@@ -16,9 +18,9 @@ pub(super) enum Stop {
     Stopped,
     /// Its permission has changed but still allows it: it starts over, in the same worker.
     PermissionChanged,
-    /// The job is another worker's, or gone with its catalog or the whole extension: there is nothing to write or
-    /// report.
-    Gone,
+    /// The claim is lost: the job is another worker's, or was dropped with its catalog or the whole extension. There is
+    /// nothing to write or report.
+    LostClaim,
 }
 
 /// Why a job cannot be done.
@@ -35,6 +37,12 @@ impl Failure {
     /// A failure of lumina's own.
     pub(super) fn new(code: &'static str, sqlstate: PgSqlErrorCode, message: String, hint: &str) -> Self {
         Failure { code, sqlstate, message, hint: Some(hint.into()) }
+    }
+
+    /// The failure that stands for a cancellation.
+    pub(super) fn cancelled(by: &str) -> Self {
+        let hint = "SELECT lumina.retry_job(...) submits it once more.";
+        Failure::new("cancelled", ERRCODE_QUERY_CANCELED, format!("cancelled {by}"), hint)
     }
 
     /// Whether the same transaction, run again, may well succeed.
@@ -70,23 +78,30 @@ impl From<Caught> for Stop {
 
 impl From<LuminaError> for Stop {
     fn from(error: LuminaError) -> Self {
-        let (sqlstate, message) = (error.code(), error.to_string());
-        let code = match &error {
-            LuminaError::TooManyPairs { .. } => "too_many_pairs",
-            LuminaError::Gpu(_) => "gpu_unavailable",
-            LuminaError::ImportPath(Refusal::NotFound(_)) => "source_missing",
-            LuminaError::ImportPath(Refusal::Outside(_) | Refusal::Protected(_) | Refusal::Link(_)) => {
-                "path_not_allowed"
-            }
-            _ => code_of(sqlstate),
-        };
-        let hint = match (error.detail(), error.hint()) {
+        let Report { sqlstate, message, detail, hint, job_code } = error.report();
+        let hint = match (detail, hint) {
             (Some(detail), Some(hint)) => Some(format!("{detail} {hint}")),
-            (detail, hint) => detail.or(hint),
+            (detail, hint) => detail.or(hint.map(Into::into)),
         };
         match sqlstate {
             ERRCODE_QUERY_CANCELED => Stop::Cancelled("by pg_cancel_backend".into()),
-            _ => Stop::Failed(Failure { code, sqlstate, message, hint }),
+            _ => Stop::Failed(Failure { code: job_code.unwrap_or_else(|| code_of(sqlstate)), sqlstate, message, hint }),
         }
     }
+}
+
+impl<E: UserError> From<E> for Stop {
+    fn from(error: E) -> Self {
+        LuminaError::from(error).into()
+    }
+}
+
+/// An SQLSTATE as its five characters, each of which is six bits.
+pub(super) fn sqlstate_text(code: i32) -> String {
+    (0..5).map(|place| char::from(b'0' + (code >> (6 * place) & 0x3f) as u8)).collect()
+}
+
+/// An SQLSTATE from its five characters.
+pub(super) fn sqlstate_code(text: &str) -> i32 {
+    text.bytes().take(5).enumerate().map(|(place, byte)| i32::from(byte.wrapping_sub(b'0') & 0x3f) << (6 * place)).sum()
 }

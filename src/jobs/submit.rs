@@ -1,5 +1,6 @@
-//! The functions behind `sql/jobs.sql`, which submits, shows, resumes and stops jobs.
+//! The functions behind `sql/catalog/jobs.sql`, which submits, shows, resumes and stops jobs.
 
+use super::job::Work;
 use super::kinds;
 use super::start::{self, Start};
 use crate::guc;
@@ -8,7 +9,7 @@ use crate::pg::datum::Varlena;
 use crate::pg::home::Home;
 use crate::pg::jsonb::jsonb;
 use crate::pg::lock::Lock;
-use crate::pg::report::say;
+use crate::pg::report::ereport;
 use crate::pg::transaction::in_block;
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
@@ -18,35 +19,31 @@ use std::ffi::CString;
 function! {
     /// `is_job_kind(text)`.
     is_job_kind, pg_finfo_is_job_kind,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| Datum::from(kind(arguments.bytes(0)).is_some()),
 }
 
 function! {
-    /// `_job_right(text)`: the right that the submitter of a job of this kind needs.
+    /// `lumina_internal.job_right(text)`: the right that the submitter of a job of this kind needs.
     job_right, pg_finfo_job_right,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let right = kind(arguments.bytes(0)).map_or("own", |kind| kind.right());
         Varlena::new(&[right.as_bytes()]).into_datum()
     },
 }
 
-fn kind(name: &[u8]) -> Option<&'static dyn kinds::Kind> {
+fn kind(name: &[u8]) -> Option<&'static dyn Work> {
     std::str::from_utf8(name).ok().and_then(kinds::named)
 }
 
 function! {
     /// `library_version()`.
     library_version, pg_finfo_library_version,
-    now: |_| None::<Datum>,
     guarded: |_| Varlena::new(&[env!("CARGO_PKG_VERSION").as_bytes()]).into_datum(),
 }
 
 function! {
-    /// `_home()`: what identifies this database of this cluster among its copies.
+    /// `lumina_internal.home()`: what identifies this database of this cluster among its copies.
     job_home, pg_finfo_job_home,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let home = Home::here();
         let columns = [
@@ -60,9 +57,8 @@ function! {
 }
 
 function! {
-    /// `_job_settings()`: the settings of this session that a job is to run with, each within its limit.
+    /// `lumina_internal.job_settings()`: the settings of this session that a job is to run with, each within its limit.
     job_settings, pg_finfo_job_settings,
-    now: |_| None::<Datum>,
     guarded: |_| {
         let values = [
             guc::search_threads(),
@@ -79,9 +75,8 @@ function! {
 }
 
 function! {
-    /// `_job_alive(regclass, bigint)`: whether a worker holds the lock of a job.
+    /// `lumina_internal.job_alive(regclass, bigint)`: whether a worker holds the lock of a job.
     job_alive, pg_finfo_job_alive,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         let table = Oid::from(arguments.int4(0) as u32);
         Datum::from(Lock::job(table, arguments.int8(1)).is_held())
@@ -89,24 +84,22 @@ function! {
 }
 
 function! {
-    /// `_start_worker_at_commit(bigint)`: starts a worker when this transaction commits, for a job that it has queued;
-    /// reports that in a transaction block.
+    /// `lumina_internal.start_worker_at_commit(bigint)`: starts a worker when this transaction commits, for a job that
+    /// it has queued; reports that in a transaction block.
     start_worker_at_commit, pg_finfo_start_worker_at_commit,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         start::at_commit();
         if in_block() {
-            say(PgLogLevel::NOTICE, &format!("job {} starts at COMMIT", arguments.int8(0)));
+            ereport(PgLogLevel::NOTICE, &format!("job {} starts at COMMIT", arguments.int8(0)));
         }
         Datum::null()
     },
 }
 
 function! {
-    /// `_start_workers_at_end(integer, bool)`: starts that many workers, or as many as can run, when this transaction
-    /// ends: for jobs that were queued before.
+    /// `lumina_internal.start_workers_at_end(integer, bool)`: starts that many workers, or as many as can run, when
+    /// this transaction ends: for jobs that were queued before.
     start_workers_at_end, pg_finfo_start_workers_at_end,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         start::at_end(u32::try_from(arguments.int4(0)).unwrap_or_default(), arguments.bool(1));
         Datum::null()
@@ -114,9 +107,8 @@ function! {
 }
 
 function! {
-    /// `_notify_at_commit(text)`.
+    /// `lumina_internal.notify_at_commit(text)`.
     notify_at_commit, pg_finfo_notify_at_commit,
-    now: |_| None::<Datum>,
     guarded: |arguments: Arguments| {
         // A text of Postgres holds no zero byte.
         crate::pg::transaction::notify_at_commit(CString::new(arguments.bytes(0)).unwrap_or_default());
@@ -125,11 +117,10 @@ function! {
 }
 
 function! {
-    /// `_start_worker_now()`: for a job that waits already, even where this transaction is rolled back.
+    /// `lumina_internal.start_worker_now()`: for a job that waits already, even where this transaction is rolled back.
     start_worker_now, pg_finfo_start_worker_now,
-    now: |_| None::<Datum>,
     guarded: |_| {
-        if start::now_beside() == Some(Start::NoPlace) {
+        if start::now_as_side_effect() == Some(Start::NoSlot) {
             start::warn("the job that is active stays queued");
         }
         Datum::null()

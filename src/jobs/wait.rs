@@ -3,25 +3,27 @@
 //! Called outside of a transaction block it holds no snapshot while it waits, so that it does not hold back the xid
 //! horizon.
 
-use super::job::sqlstate_code;
+use super::error::JobError;
 use super::start::{Start, start_one, warn};
+use super::stop::sqlstate_code;
 use crate::error::LuminaError;
 use crate::pg::background::sleep;
+use crate::pg::error::ArgumentError;
 use crate::pg::procedure::Procedure;
-use crate::pg::report::say;
-use crate::pg::statement::{self, Record};
+use crate::pg::report::ereport;
+use crate::pg::statement::{self, ResultRow};
 use crate::pg::transaction::{is_of_this_transaction, on_latest_snapshot};
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 use std::time::{Duration, Instant};
 
 /// How long it sleeps between two checks.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// After how long it starts a worker for a job that none runs, and how often.
-const START: Duration = Duration::from_secs(1);
+const START_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it reports the job's progress, at most.
-const TELL: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it repeats a report where nothing changes.
-const REMIND: Duration = Duration::from_secs(15);
+const REPEAT_INTERVAL: Duration = Duration::from_secs(15);
 
 crate::pg::procedure::procedure! {
     /// `wait_for_job(bigint)`. Errors: that of the job; 42704, 55000.
@@ -42,7 +44,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn read(row: &Record<'_>) -> Self {
+    fn read(row: &ResultRow<'_>) -> Self {
         Seen {
             state: row.known(1),
             phase: row.known(2),
@@ -58,8 +60,8 @@ impl Seen {
 }
 
 fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
-    let job = procedure.int8(0).ok_or(LuminaError::ArgumentNull("job"))?;
-    let mut told: Option<(Instant, String)> = None;
+    let job = procedure.int8(0).ok_or(ArgumentError::Null("job"))?;
+    let mut reported: Option<(Instant, String)> = None;
     let began = Instant::now();
     let (mut started, mut warned) = (began, None);
     loop {
@@ -75,19 +77,19 @@ fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
                 Seen::read,
             )
         });
-        let Some(seen) = seen.into_iter().next() else { return Err(LuminaError::JobUnknown(job)) };
+        let Some(seen) = seen.into_iter().next() else { return Err(JobError::Unknown(job).into()) };
         if let Some((sqlstate, message, hint)) = seen.error {
             let code = PgSqlErrorCode::from(sqlstate_code(&sqlstate));
-            return Err(LuminaError::JobEnded { job, kind: seen.kind, code, message, hint });
+            return Err(JobError::Ended { job, kind: seen.kind, code, message, hint }.into());
         }
         match seen.state.as_str() {
             "succeeded" | "ready" => return Ok(()),
-            "fenced" => return Err(LuminaError::JobFenced(job)),
-            _ if is_of_this_transaction(seen.transaction) => return Err(LuminaError::JobOfThisTransaction(job)),
+            "fenced" => return Err(JobError::Fenced(job).into()),
+            _ if is_of_this_transaction(seen.transaction) => return Err(JobError::OfThisTransaction(job).into()),
             _ => (),
         }
         if seen.note.starts_with("extension_version_mismatch") {
-            return Err(LuminaError::JobVersion(job));
+            return Err(JobError::Version(job).into());
         }
         // The waiting session starts a worker for a job that no worker has taken, or whose worker is gone.
         let idle = match seen.state.as_str() {
@@ -95,9 +97,10 @@ fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
             "queued" => seen.note.is_empty() || seen.note.starts_with("waits for a worker"),
             _ => false,
         };
-        if idle && started.elapsed() >= START {
+        if idle && started.elapsed() >= START_INTERVAL {
             started = Instant::now();
-            if start_one() == Start::NoPlace && warned.is_none_or(|warned: Instant| warned.elapsed() >= REMIND) {
+            if start_one() == Start::NoSlot && warned.is_none_or(|warned: Instant| warned.elapsed() >= REPEAT_INTERVAL)
+            {
                 warn(&format!("job {job} waits for one"));
                 warned = Some(started);
             }
@@ -107,15 +110,15 @@ fn wait(procedure: &Procedure) -> Result<(), LuminaError> {
             Some(total) => format!("{} {}, {:.0} %, {} of {total}", seen.state, seen.phase, seen.percent, seen.done),
             None => seen.state,
         };
-        let due = match &told {
-            None => began.elapsed() >= TELL,
-            Some((when, before)) => when.elapsed() >= if *before == text { REMIND } else { TELL },
+        let due = match &reported {
+            None => began.elapsed() >= REPORT_INTERVAL,
+            Some((when, before)) => when.elapsed() >= if *before == text { REPEAT_INTERVAL } else { REPORT_INTERVAL },
         };
         if due {
-            say(PgLogLevel::NOTICE, &format!("job {job}: {text}"));
-            told = Some((Instant::now(), text));
+            ereport(PgLogLevel::NOTICE, &format!("job {job}: {text}"));
+            reported = Some((Instant::now(), text));
         }
-        procedure.let_go();
-        sleep(LOOK);
+        procedure.end_transaction();
+        sleep(POLL_INTERVAL);
     }
 }

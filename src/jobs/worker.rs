@@ -3,16 +3,15 @@
 //! `cancel_job`). It runs jobs, one after the other, until there is none left, and ends.
 
 use super::claim;
-use super::job::{ALL, Job, give_back, set_mine};
-use super::kinds;
+use super::job::{Job, TABLES, requeue_current_job, set_current_job};
 use super::stop::Stop;
 use crate::guc;
 use crate::pg::background::{self, set, set_busy, sleep};
 use crate::pg::lock::{self, Attempt, Lock};
-use crate::pg::report::say;
+use crate::pg::report::ereport;
 use crate::pg::settings::ServerSettings;
 use crate::pg::statement;
-use crate::pg::transaction::{self, Caught, Tables, attempt, try_hold};
+use crate::pg::transaction::{self, Caught, Tables, attempt, try_lock_tables};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
 use std::ffi::CStr;
@@ -22,7 +21,7 @@ use std::time::{Duration, Instant};
 const TRIES: u32 = 10;
 
 /// How often a worker tries to claim jobs that others have locked, before it leaves them to the next worker.
-const IN_VAIN: u32 = 10;
+const IDLE_ROUNDS: u32 = 10;
 
 /// The worker's entry point. `argument` is the database's OID.
 #[allow(unsafe_code, reason = "Postgres finds it by its name")]
@@ -34,7 +33,7 @@ extern "C-unwind" fn lumina_worker(argument: Datum) {
     server.put_back(&KEPT);
     pin_settings();
     if let Err(caught) = work() {
-        say(PgLogLevel::WARNING, &format!("lumina: a worker ends: {}", caught.message));
+        ereport(PgLogLevel::WARNING, &format!("lumina: a worker ends: {}", caught.message));
     }
 }
 
@@ -79,38 +78,38 @@ fn work() -> Result<(), Caught> {
     let submitted = background::transaction_to_await();
     attempt(|| {
         transaction::run(|| {
-            background::at_exit(give_back);
-            transaction::wait_for(submitted);
+            background::requeue_at_exit(requeue_current_job);
+            transaction::wait_for_xid(submitted);
             Ok::<_, Caught>(())
         })
     })??;
     // A worker that finds all places taken may end: their holders look for jobs again after releasing them.
-    let (mut in_vain, mut tried) = (0, Vec::new());
+    let (mut idle_rounds, mut tried) = (0, Vec::new());
     loop {
         let jobs = claim::jobs()?;
         // Others have locked the rows of all jobs: they are left to the next worker. New jobs are tried once.
-        let is_idle = in_vain >= IN_VAIN && jobs.iter().all(|job| tried.contains(job));
+        let is_idle = idle_rounds >= IDLE_ROUNDS && jobs.iter().all(|job| tried.contains(job));
         if jobs.is_empty() || is_idle || !take_place() {
             break;
         }
         tried = jobs;
-        background::forget_cancel();
+        background::clear_pending_cancel();
         let claimed = claim::claim()?;
         match &claimed {
             Some(job) => {
-                set_mine(Some(job));
+                set_current_job(Some(job));
                 set_busy(true);
                 let ran = attempt(|| run(job));
                 set_busy(false);
-                set_mine(None);
-                background::report(None);
+                set_current_job(None);
+                background::report_activity(None);
                 ran?;
-                in_vain = 0;
+                idle_rounds = 0;
             }
-            None => in_vain += 1,
+            None => idle_rounds += 1,
         }
         lock::release_all();
-        if claimed.is_none() && in_vain < IN_VAIN {
+        if claimed.is_none() && idle_rounds < IDLE_ROUNDS {
             attempt(|| sleep(Duration::from_millis(100)))?;
         }
     }
@@ -124,29 +123,26 @@ fn take_place() -> bool {
 
 /// Runs a job to its end. The caller releases its lock.
 fn run(job: &Job) {
-    let began = Instant::now();
-    background::report(Some(&format!("{} (job {})", job.kind, job.id)));
-    let Some(kind) = kinds::named(&job.kind) else { return };
-    let stop = match attempt(|| job.run(kind)) {
+    let (began, kind) = (Instant::now(), job.kind.name());
+    background::report_activity(Some(&format!("{kind} (job {})", job.id)));
+    let stop = match attempt(|| job.run()) {
         Ok(Ok(())) => {
             let seconds = began.elapsed().as_secs_f64();
-            say(PgLogLevel::LOG, &format!("lumina: job {} ({}) is done in {seconds:.3} s", job.id, job.kind));
+            ereport(PgLogLevel::LOG, &format!("lumina: job {} ({kind}) is done in {seconds:.3} s", job.id));
             return;
         }
         Ok(Err(stop)) => stop,
         Err(caught) => Stop::from(caught),
     };
     match &stop {
-        Stop::Stopped => say(PgLogLevel::LOG, &format!("lumina: job {} ({}) waits for resume_jobs", job.id, job.kind)),
-        Stop::Gone | Stop::PermissionChanged => {
-            say(PgLogLevel::LOG, &format!("lumina: job {} ({}) is gone", job.id, job.kind))
+        Stop::Stopped => ereport(PgLogLevel::LOG, &format!("lumina: job {} ({kind}) waits for resume_jobs", job.id)),
+        Stop::LostClaim | Stop::PermissionChanged => {
+            ereport(PgLogLevel::LOG, &format!("lumina: job {} ({kind}) is gone", job.id))
         }
-        Stop::Cancelled(by) => {
-            say(PgLogLevel::LOG, &format!("lumina: job {} ({}) was cancelled {by}", job.id, job.kind))
-        }
+        Stop::Cancelled(by) => ereport(PgLogLevel::LOG, &format!("lumina: job {} ({kind}) was cancelled {by}", job.id)),
         Stop::Failed(why) => {
-            let message = format!("lumina: job {} ({}) has failed: {}", job.id, job.kind, why.message);
-            say(PgLogLevel::WARNING, &message);
+            let message = format!("lumina: job {} ({kind}) has failed: {}", job.id, why.message);
+            ereport(PgLogLevel::WARNING, &message);
         }
     }
     for _ in 0..TRIES {
@@ -162,8 +158,8 @@ fn run(job: &Job) {
 fn remove_expired() -> Result<(), Caught> {
     attempt(|| {
         transaction::run(|| {
-            if try_hold(&ALL, true) == Tables::Held && claim::is_of_one_version() {
-                statement::any("SELECT lumina._remove_expired_jobs()", &[]);
+            if try_lock_tables(&TABLES, true) == Tables::Locked && claim::is_of_one_version() {
+                statement::execute("SELECT lumina_internal.remove_expired_jobs()", &[]);
             }
             Ok::<_, Caught>(())
         })

@@ -1,5 +1,6 @@
 //! One-dimensional arrays as arguments and results, allocated in the current memory context.
 
+use super::error::ArgumentError;
 use crate::error::LuminaError;
 use pgrx::pg_sys::{self, ArrayType, Datum, Oid};
 use std::ffi::c_int;
@@ -59,10 +60,10 @@ pub(super) unsafe fn int4s(array: Datum, name: &'static str) -> Result<Vec<i32>,
         match (*array).ndim {
             0 => return Ok(Vec::new()),
             1 => (),
-            dimensions => return Err(LuminaError::ArrayShape { name, dimensions }),
+            dimensions => return Err(ArgumentError::ArrayShape { name, dimensions }.into()),
         }
         if pg_sys::array_contains_nulls(array) {
-            return Err(LuminaError::ArrayNull { name });
+            return Err(ArgumentError::ArrayNull { name }.into());
         }
         let count = array.add(1).cast::<c_int>().read() as usize;
         let start = if (*array).dataoffset == 0 { HEAD } else { (*array).dataoffset as usize };

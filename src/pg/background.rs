@@ -1,6 +1,9 @@
 //! Background workers: how they are started, what they set up, how they wait and end.
+//!
+//! Sessions and the launcher start them; the entry points of `src/jobs` and `src/gpu` call the rest. Invariant: signals
+//! are handled by Postgres's own handlers, and a worker that is told to end requeues its job before it releases locks.
 
-use crate::pg::interrupts::pause;
+use crate::pg::latch::pause;
 use crate::pg::version::{backend_entry, set_signal_handler};
 use pgrx::pg_sys::{self, BackgroundWorker, BgWorkerStartTime, Datum, GucContext, GucSource, Oid};
 use std::cell::Cell;
@@ -52,11 +55,11 @@ pub(crate) fn start_worker(database: Oid, transaction: u32) -> bool {
 }
 
 /// A requested worker, whose end can be detected.
-pub(crate) struct Asked(*mut pg_sys::BackgroundWorkerHandle);
+pub(crate) struct RequestedWorker(*mut pg_sys::BackgroundWorkerHandle);
 
 /// Starts the worker of the GPU process, on a standby as well. `None` where no slot is free. This process is woken when
 /// it starts, and when it ends.
-pub(crate) fn start_gpu_worker() -> Option<Asked> {
+pub(crate) fn start_gpu_worker() -> Option<RequestedWorker> {
     let mut worker = described(GPU, "lumina gpu", c"lumina_gpu");
     worker.bgw_start_time = BgWorkerStartTime::BgWorkerStart_ConsistentState;
     let mut handle = std::ptr::null_mut();
@@ -64,11 +67,11 @@ pub(crate) fn start_gpu_worker() -> Option<Asked> {
     // which lives as long as the statement.
     unsafe {
         worker.bgw_notify_pid = (&raw const pg_sys::MyProcPid).read();
-        pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, &raw mut handle).then_some(Asked(handle))
+        pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, &raw mut handle).then_some(RequestedWorker(handle))
     }
 }
 
-impl Asked {
+impl RequestedWorker {
     /// Whether it has ended.
     pub(crate) fn has_ended(&self) -> bool {
         let mut pid = 0;
@@ -79,7 +82,7 @@ impl Asked {
 }
 
 /// The number of background worker slots of the server: `max_worker_processes`.
-pub(crate) fn places() -> i32 {
+pub(crate) fn max_worker_processes() -> i32 {
     // SAFETY: a plain read of what is set when the server starts.
     unsafe { (&raw const pg_sys::max_worker_processes).read() }
 }
@@ -158,7 +161,7 @@ pub(crate) fn reload() {
 }
 
 /// Shows in pg_stat_activity what this process does; `None` for nothing.
-pub(crate) fn report(activity: Option<&str>) {
+pub(crate) fn report_activity(activity: Option<&str>) {
     let text = activity.map(|text| CString::new(text).unwrap_or_default());
     // SAFETY: Postgres copies the text.
     unsafe {
@@ -212,27 +215,27 @@ pub(crate) fn set_busy(busy: bool) {
 }
 
 thread_local! {
-    static GIVE_BACK: Cell<Option<fn()>> = const { Cell::new(None) };
+    static REQUEUE: Cell<Option<fn()>> = const { Cell::new(None) };
 }
 
-/// Registers `give_back`, which runs, in a transaction, should this process be told to end while it has a job; then the
+/// Registers `requeue`, which runs, in a transaction, should this process be told to end while it has a job; then the
 /// launcher is woken, if there is one. An error in it ends the process a little sooner. Called once, in a transaction.
-pub(crate) fn at_exit(give_back: fn()) {
-    GIVE_BACK.set(Some(give_back));
+pub(crate) fn requeue_at_exit(requeue: fn()) {
+    REQUEUE.set(Some(requeue));
     LAUNCHER_PID.store(processes(LAUNCHER, None).first().copied().unwrap_or_default(), Ordering::Release);
     // SAFETY: the first is called before Postgres gives up this session's transaction and locks, as its own clean-up of
     // temporary tables is; the second afterwards, and before this process is taken off the list of all.
     unsafe {
-        pg_sys::before_shmem_exit(Some(give_job_back), Datum::null());
+        pg_sys::before_shmem_exit(Some(requeue_job), Datum::null());
         pg_sys::on_shmem_exit(Some(wake_launcher), Datum::null());
     }
 }
 
 /// # Safety
 /// Called by Postgres while the process exits.
-unsafe extern "C-unwind" fn give_job_back(_code: c_int, _argument: Datum) {
+unsafe extern "C-unwind" fn requeue_job(_code: c_int, _argument: Datum) {
     let act = || {
-        if let Some(give_back) = GIVE_BACK.take()
+        if let Some(requeue) = REQUEUE.take()
             && BUSY.load(Ordering::Acquire)
         {
             // SAFETY: as Postgres does it for its own: whatever transaction there was ends, and one of ours begins.
@@ -240,7 +243,7 @@ unsafe extern "C-unwind" fn give_job_back(_code: c_int, _argument: Datum) {
                 pg_sys::AbortOutOfAnyTransaction();
                 pg_sys::StartTransactionCommand();
                 pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-                give_back();
+                requeue();
                 pg_sys::PopActiveSnapshot();
                 pg_sys::CommitTransactionCommand();
             }
@@ -261,7 +264,7 @@ unsafe extern "C-unwind" fn wake_launcher(_code: c_int, _argument: Datum) {
 }
 
 /// Clears a pending cancel that was meant for what is done.
-pub(crate) fn forget_cancel() {
+pub(crate) fn clear_pending_cancel() {
     // SAFETY: a plain write, which the signal handler may do at the same moment: then it is meant for what comes next.
     unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) };
 }

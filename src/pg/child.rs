@@ -7,7 +7,7 @@
 //!   container's first process may be the postmaster, which takes an unknown child that a signal has ended for a crash.
 //!   So an orphan is ended by a signal that it answers by an exit with code 0.
 
-use super::interrupts::{pause, ready};
+use super::latch::{pause, ready};
 use pgrx::pg_sys::{self, Datum};
 use std::ffi::c_int;
 use std::io::{self, Read as _, Write as _};
@@ -22,7 +22,7 @@ unsafe extern "C-unwind" {
 }
 
 /// How long to wait for a child, then for one that is killed: a driver may keep it in the kernel.
-const PATIENCE: Duration = Duration::from_secs(5);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The signal that the kernel sends to a child whose parent has gone. SIGQUIT, by which the postmaster ends all
 /// processes of a worker at once, does the same.
@@ -189,11 +189,11 @@ impl Child {
 fn wait(pid: i32, mut sleep: impl FnMut(Duration)) -> Option<Ended> {
     let began = Instant::now();
     let mut status: c_int = 0;
-    while began.elapsed() < 2 * PATIENCE {
+    while began.elapsed() < 2 * EXIT_TIMEOUT {
         // SAFETY: fills in the status.
         match unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } {
             0 => {
-                if began.elapsed() > PATIENCE {
+                if began.elapsed() > EXIT_TIMEOUT {
                     // SAFETY: a child of ours that nobody has waited for yet.
                     unsafe { libc::kill(pid, libc::SIGKILL) };
                 }

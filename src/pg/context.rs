@@ -35,7 +35,7 @@ unsafe extern "C-unwind" {
 
 /// Where an error happened.
 #[derive(Default)]
-struct Place {
+struct ErrorContext {
     /// Lines of context.
     lines: Option<CString>,
     /// The query that the error is in, and where in it, counted in characters from 1; 0 for unknown.
@@ -46,7 +46,9 @@ struct Place {
 }
 
 thread_local! {
-    static UNWINDING: Cell<Place> = const { Cell::new(Place { lines: None, query: None, position: 0, code: 0 }) };
+    static UNWINDING: Cell<ErrorContext> = const {
+        Cell::new(ErrorContext { lines: None, query: None, position: 0, code: 0 })
+    };
     static AGAIN: UnsafeCell<ErrorContextCallback> = const {
         UnsafeCell::new(ErrorContextCallback { previous: ptr::null_mut(), callback: Some(add), arg: ptr::null_mut() })
     };
@@ -55,13 +57,13 @@ thread_local! {
 /// Runs `work`; an error that Postgres raises in it, and that unwinds from here to the outermost guard, keeps its
 /// context. `work` does nothing but call Postgres.
 pub(super) fn keep<R>(work: impl FnOnce() -> R) -> R {
-    let mut place = Place::default();
-    let arg = (&raw mut place).cast::<c_void>();
+    let mut saved = ErrorContext::default();
+    let arg = (&raw mut saved).cast::<c_void>();
     // SAFETY: the stack is that of this thread, the only one that runs Postgres.
     let previous = unsafe { pg_sys::error_context_stack };
     let mut callback = ErrorContextCallback { previous, callback: Some(note), arg };
-    let _off = Off { previous, place: arg.cast() };
-    // SAFETY: `callback` and `place` outlive their stay on the stack: `_off`, which ends it, is dropped before them.
+    let _off = Off { previous, saved: arg.cast() };
+    // SAFETY: `callback` and `saved` outlive their stay on the stack: `_off`, which ends it, is dropped before them.
     unsafe { pg_sys::error_context_stack = &raw mut callback };
     work()
 }
@@ -74,17 +76,17 @@ pub(super) fn forget() {
 /// Pops [`note`] off the callback stack, and pushes [`add`] for an error on its way out.
 struct Off {
     previous: *mut ErrorContextCallback,
-    place: *mut Place,
+    saved: *mut ErrorContext,
 }
 
 impl Drop for Off {
     fn drop(&mut self) {
-        // SAFETY: calls nothing of Postgres. `previous` is what was on the stack before, and outlives us; `place` is
+        // SAFETY: calls nothing of Postgres. `previous` is what was on the stack before, and outlives us; `saved` is
         // alive and used by nobody else, as `note` is off the stack now; `AGAIN` is only reached through the stack.
         unsafe {
             pg_sys::error_context_stack = self.previous;
             if std::thread::panicking() {
-                UNWINDING.set(std::mem::take(&mut *self.place));
+                UNWINDING.set(std::mem::take(&mut *self.saved));
                 AGAIN.with(|again| {
                     (*again.get()).previous = self.previous;
                     pg_sys::error_context_stack = again.get();
@@ -94,9 +96,9 @@ impl Drop for Off {
     }
 }
 
-/// Saves where the error that is being raised happened; `place` is a [`Place`].
-unsafe extern "C-unwind" fn note(place: *mut c_void) {
-    let place: *mut Place = place.cast();
+/// Saves where the error that is being raised happened; `saved` is an [`ErrorContext`].
+unsafe extern "C-unwind" fn note(saved: *mut c_void) {
+    let saved: *mut ErrorContext = saved.cast();
     // SAFETY: Postgres calls this while it raises an error or says something less, and the copy is that of it, in
     // memory that is deleted once it is read. Should one of the calls raise, nothing of Rust is alive that owns
     // anything.
@@ -110,7 +112,7 @@ unsafe extern "C-unwind" fn note(place: *mut c_void) {
         pg_sys::CurrentMemoryContext = memory;
         let data = CopyErrorData();
         if (*data).elevel >= PgLogLevel::ERROR as c_int {
-            *place = Place {
+            *saved = ErrorContext {
                 lines: copy((*data).context),
                 query: copy((*data).internalquery),
                 position: (*data).internalpos,
@@ -125,7 +127,7 @@ unsafe extern "C-unwind" fn note(place: *mut c_void) {
 
 /// Adds to the error that is being rethrown where it happened.
 unsafe extern "C-unwind" fn add(_: *mut c_void) {
-    let Place { lines, query, position, code } = UNWINDING.take();
+    let ErrorContext { lines, query, position, code } = UNWINDING.take();
     // SAFETY: Postgres calls this while it raises an error, and copies what it is given.
     unsafe {
         if geterrcode() != code {

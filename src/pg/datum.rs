@@ -3,7 +3,8 @@
 //! A `phash` is a varlena whose payload is the hash's bytes; a `phash_ball` one whose payload is the ball's binary
 //! form. The payload may be unaligned: read it as bytes.
 
-use crate::error::{LuminaError, OrRaise};
+use super::raise::OrRaise;
+use crate::types::error::ValueError;
 use lumina_hash::ball::Ball;
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Datum, FromDatum};
@@ -147,7 +148,7 @@ impl PhashBall<'_> {
     #[inline]
     pub(crate) unsafe fn read(datum: pg_sys::Datum) -> Self {
         // SAFETY: as promised by the caller.
-        PhashBall(Ball::from_binary(unsafe { payload(datum) }).map_err(LuminaError::BallBinary).or_raise())
+        PhashBall(Ball::from_binary(unsafe { payload(datum) }).map_err(ValueError::BallBinary).or_raise())
     }
 }
 

@@ -10,10 +10,11 @@
 //!   is as many of them as it needs.
 //!
 //! Either is released at the end of the call, where the (sub)transaction fails, and where the process ends. A decoder
-//! that outlives its call (`crates/photo`, `decode/aside.rs`) keeps its share until it ends. Without shared memory only
-//! the backend's own thread can release that: with the session's next image or transaction.
+//! that outlives its call (`crates/photo`, `decode/decoder_thread.rs`) keeps its share until it ends. Without shared
+//! memory only the backend's own thread can release that: with the session's next image or transaction.
 
-use super::interrupts::{PATIENCE, pause};
+use super::error::ImageMemoryFull;
+use super::latch::{WAIT_TIMEOUT, pause};
 use super::lock::{Attempt, Lock};
 use super::shared_memory::{self, Word};
 use crate::error::LuminaError;
@@ -33,7 +34,7 @@ const SMALL: u64 = 4 << 20;
 /// The parts of the total where there is no shared memory.
 const PARTS: u32 = 64;
 /// The time between two attempts to grow.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a call that ends early waits for its decoder to notice.
 const NOTICE: Duration = Duration::from_millis(300);
 
@@ -85,10 +86,10 @@ impl Share {
         let (needed, limit) = (bytes.div_ceil(1024), guc::image_memory_total() as u64);
         let began = Instant::now();
         while needed > limit || !self.try_grow(needed, limit) {
-            if needed > limit || began.elapsed() > PATIENCE {
-                return Err(LuminaError::ImageMemoryTotal { needed, limit });
+            if needed > limit || began.elapsed() > WAIT_TIMEOUT {
+                return Err(ImageMemoryFull { needed, limit }.into());
             }
-            pause(LOOK);
+            pause(POLL_INTERVAL);
         }
         Ok(())
     }
@@ -138,7 +139,7 @@ impl Share {
         Arc::clone(&self.counted)
     }
 
-    /// Ends the share of a failed call: a thread may be left. A share that only the backend can release stays the
+    /// Ends the share of a failed call: a thread may be abandoned. A share that only the backend can release stays the
     /// session's.
     pub(super) fn end_early(mut self) {
         if self.parts.is_empty() {
@@ -169,15 +170,15 @@ impl Drop for Share {
 }
 
 /// Parts that this session holds for a thread, which has ended once the reference is dead.
-type Left = (Weak<Counted>, Vec<Lock>);
+type Abandoned = (Weak<Counted>, Vec<Lock>);
 
 thread_local! {
-    static LEFT: RefCell<Vec<Left>> = const { RefCell::new(Vec::new()) };
+    static ABANDONED: RefCell<Vec<Abandoned>> = const { RefCell::new(Vec::new()) };
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
 
 fn keep(thread: Weak<Counted>, parts: Vec<Lock>) {
-    LEFT.with_borrow_mut(|left| left.push((thread, parts)));
+    ABANDONED.with_borrow_mut(|abandoned| abandoned.push((thread, parts)));
     if !REGISTERED.replace(true) {
         // SAFETY: a callback of ours, for the life of the session.
         unsafe { pg_sys::RegisterXactCallback(Some(transaction_ends), std::ptr::null_mut()) };
@@ -186,9 +187,9 @@ fn keep(thread: Weak<Counted>, parts: Vec<Lock>) {
 
 /// Releases the parts of threads that have ended.
 fn release_ended() {
-    let ended = LEFT.with_borrow_mut(|left| {
+    let ended = ABANDONED.with_borrow_mut(|abandoned| {
         let mut ended = Vec::new();
-        left.retain_mut(|(thread, parts)| {
+        abandoned.retain_mut(|(thread, parts)| {
             let alive = thread.strong_count() > 0;
             if !alive {
                 ended.append(parts);

@@ -7,52 +7,16 @@ use super::allocator::{hold_reserve, reserve_spent, room_for};
 use super::image_memory::Share;
 use super::threads::{room_for_threads, with_signals_blocked};
 use crate::error::LuminaError;
-use lumina_photo::Watch;
-use pgrx::pg_sys;
+use crate::error::OutOfMemory;
+use lumina_photo::Caller;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::ffi::c_int;
 use std::io;
-use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::Builder;
-use std::time::Duration;
 
 /// The stack of a decoder thread, in bytes: Rust's default.
 const STACK: usize = 2 << 20;
-
-/// How long a statement waits for others to end before it is refused. It waits for none without a limit: they may wait
-/// for its locks.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Sleeps for at most `at_most`, or until this process is woken; checks for interrupts. Ends the process when the
-/// postmaster dies. Returns whether it was woken.
-pub(crate) fn pause(at_most: Duration) -> bool {
-    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-    // SAFETY: plain calls; the latch is this process's own.
-    let happened = unsafe {
-        let milliseconds = at_most.as_millis().min(i32::MAX as u128) as i64;
-        let happened = pg_sys::WaitLatch(pg_sys::MyLatch, events as c_int, milliseconds, pg_sys::PG_WAIT_EXTENSION);
-        pg_sys::ResetLatch(pg_sys::MyLatch);
-        happened
-    };
-    pgrx::check_for_interrupts!();
-    happened as u32 & pg_sys::WL_LATCH_SET != 0
-}
-
-/// Waits until a file has something to read or this process is woken, but no longer than `at_most`; checks for
-/// interrupts. Ends the process when the postmaster dies.
-pub(crate) fn ready(file: RawFd, at_most: Duration) {
-    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH | pg_sys::WL_SOCKET_READABLE;
-    let milliseconds = at_most.as_millis().min(i32::MAX as u128) as i64;
-    // SAFETY: plain calls; the latch is this process's own, and a file that is none is reported as ready.
-    unsafe {
-        let (latch, wait) = (pg_sys::MyLatch, pg_sys::PG_WAIT_EXTENSION);
-        pg_sys::WaitLatchOrSocket(latch, events as c_int, file, milliseconds, wait);
-        pg_sys::ResetLatch(latch);
-    }
-    pgrx::check_for_interrupts!();
-}
 
 /// The backend while it waits for an image.
 pub(crate) struct Waiting {
@@ -67,7 +31,7 @@ impl Waiting {
     /// Errors: 53200, where there is no memory even for a reserve.
     pub(crate) fn begin() -> Result<Self, LuminaError> {
         if !hold_reserve() {
-            return Err(LuminaError::OutOfMemory);
+            return Err(OutOfMemory.into());
         }
         Ok(Waiting { raised: RefCell::new(None), share: RefCell::new(Share::none()), refused: Cell::new(None) })
     }
@@ -84,7 +48,7 @@ impl Waiting {
             resume_unwind(raised);
         }
         if reserve_spent() {
-            return Err(LuminaError::OutOfMemory);
+            return Err(OutOfMemory.into());
         }
         refused.into_inner().map_or(result.map_err(Into::into), Err)
     }
@@ -109,15 +73,15 @@ impl Waiting {
     }
 }
 
-impl Watch for Waiting {
-    fn stop(&self) -> bool {
+impl Caller for Waiting {
+    fn is_cancelled(&self) -> bool {
         if reserve_spent() || self.raised.borrow().is_some() {
             return true;
         }
-        let look = || {
+        let check = || {
             pgrx::check_for_interrupts!();
         };
-        self.keep_raised(look).is_none()
+        self.keep_raised(check).is_none()
     }
 
     fn room_for(&self, bytes: usize) -> bool {

@@ -1,7 +1,7 @@
 //! Values of type `jsonb`.
 
 use super::datum::CString;
-use super::message::in_plain_encoding;
+use super::encoding::in_plain_encoding;
 use pgrx::pg_sys::{self, Datum};
 use serde_json::Value;
 

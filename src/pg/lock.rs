@@ -5,7 +5,7 @@
 use super::version::holds;
 use pgrx::pg_sys::{self, LOCKMODE, LOCKTAG, LockAcquireResult, LockTagType, Oid};
 
-/// "Lu": a slot of a bulk search on the server.
+/// "Lu": a place of a bulk search on the server.
 const SEARCH: u16 = 0x4c75;
 /// A place among the workers of a database.
 const WORKER: u16 = 0x4c76;
@@ -31,7 +31,7 @@ pub(crate) enum Attempt {
 pub(crate) struct Lock(LOCKTAG);
 
 impl Lock {
-    /// A slot of a bulk search on the server, in any database.
+    /// A place of a bulk search on the server, in any database.
     pub(crate) fn search(place: u32) -> Self {
         Self::advisory(Oid::INVALID, 0, place, SEARCH)
     }

@@ -3,6 +3,7 @@
 //! [`rows`] and [`procedure`] expand to in other modules, and in a few calls in `src/image/hash.rs` and `src/guc.rs`.
 //!
 //! - [`allocator`]: memory for what is too small to be asked for with care.
+//! - [`arguments`]: the arguments of a running call.
 //! - [`array`]: one-dimensional arrays.
 //! - [`background`]: background workers: started, set up, woken.
 //! - [`call`]: functions that run once a row.
@@ -10,6 +11,8 @@
 //! - [`context`]: where an error happened, kept while it passes through Rust.
 //! - [`databases`]: the databases of the server.
 //! - [`datum`]: hashes and balls as function arguments and results.
+//! - [`encoding`]: the encoding of the database, and users' texts in messages.
+//! - [`error`]: what can be wrong with arguments, queries and names, and what the server can lack.
 //! - [`home`]: what tells this database from every copy of it.
 //! - [`horizon`]: when a page that was replaced may be taken.
 //! - [`image_memory`]: what all images of the server take together.
@@ -17,6 +20,7 @@
 //! - [`insertion`]: what an index keeps over the rows of a statement.
 //! - [`interrupts`]: interrupts in the middle of somebody else's code.
 //! - [`jsonb`]: values of that type.
+//! - [`latch`]: a backend that waits.
 //! - [`lock`]: locks of our own in Postgres's lock table.
 //! - [`message`]: texts and binary messages from a client.
 //! - [`node`]: what the planner's expression trees say about an argument; catalog look-ups.
@@ -25,9 +29,11 @@
 //! - [`owner`]: functions that every role calls and the owner carries out.
 //! - [`pages`]: the page store of the index: its pages in shared buffers.
 //! - [`path`]: ways to read a table that the planner wants the costs of.
+//! - [`place`]: how many searches run at once on the server.
 //! - [`procedure`]: procedures that wait.
 //! - [`progress`]: how far a build is.
 //! - [`query`]: runs a user's query and hands over its rows.
+//! - [`raise`]: errors of ours, raised to Postgres.
 //! - [`record`]: functions that return one row of several columns.
 //! - [`relation`]: tables and indexes.
 //! - [`report`]: messages that are no errors.
@@ -36,7 +42,6 @@
 //! - [`server`]: where this server lives, and as which user.
 //! - [`settings`]: those of a background worker, whatever its database has preset.
 //! - [`shared_memory`]: what all processes share, where the library is preloaded.
-//! - [`slot`]: how many searches run at once on the server.
 //! - [`sort`]: the callbacks of a sort.
 //! - [`spool`]: words that wait on disk.
 //! - [`statement`]: fixed statements of our own.
@@ -54,6 +59,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod allocator;
+pub(crate) mod arguments;
 pub(crate) mod array;
 pub(crate) mod background;
 pub(crate) mod call;
@@ -61,6 +67,8 @@ pub(crate) mod child;
 mod context;
 pub(crate) mod databases;
 pub(crate) mod datum;
+pub(crate) mod encoding;
+pub(crate) mod error;
 pub(crate) mod home;
 mod horizon;
 pub(crate) mod image_memory;
@@ -68,6 +76,7 @@ pub(crate) mod index_scan;
 pub(crate) mod insertion;
 pub(crate) mod interrupts;
 pub(crate) mod jsonb;
+pub(crate) mod latch;
 pub(crate) mod lock;
 pub(crate) mod message;
 pub(crate) mod node;
@@ -76,9 +85,11 @@ pub(crate) mod options;
 mod owner;
 pub(crate) mod pages;
 pub(crate) mod path;
+pub(crate) mod place;
 pub(crate) mod procedure;
 pub(crate) mod progress;
 pub(crate) mod query;
+pub(crate) mod raise;
 pub(crate) mod record;
 pub(crate) mod relation;
 pub(crate) mod report;
@@ -87,7 +98,6 @@ pub(crate) mod rows;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod shared_memory;
-pub(crate) mod slot;
 pub(crate) mod sort;
 pub(crate) mod spool;
 pub(crate) mod statement;

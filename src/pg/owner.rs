@@ -2,15 +2,19 @@
 //!
 //! Postgres's SECURITY DEFINER alone does not do: such a function cannot know who called it. `current_user` is the
 //! owner, and the session's role need not be the caller: a trigger of another role may run in a superuser's session. So
-//! a public function `f(a, b)` is declared with [`as_owner`] and runs as its caller. It calls `_f(caller, a, b)`, which
-//! is SECURITY DEFINER and which nobody else may execute, with the caller as Postgres knows it at that moment.
+//! a public function `lumina.f(a, b)` is declared with [`as_owner`] and runs as its caller. It calls
+//! `lumina_internal.f(caller, a, b)`, which is SECURITY DEFINER and which nobody else may execute, with the caller as
+//! Postgres knows it at that moment.
 
 use super::call::record;
 use pgrx::PgList;
 use pgrx::pg_sys::{self, Datum, FmgrInfo, FunctionCallInfo, FunctionCallInfoBaseData, NullableDatum, Oid};
 use std::ffi::{CStr, c_int};
 
-/// Calls the function of the same name with an underscore before it, with the caller as its first argument.
+/// The schema of internal functions. It is the extension's: nobody else can create anything in it.
+const INTERNAL_SCHEMA: &CStr = c"lumina_internal";
+
+/// Calls the function of the same name in [`INTERNAL_SCHEMA`], with the caller as its first argument.
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn as_owner(fcinfo: FunctionCallInfo) -> Datum {
     // SAFETY: called by Postgres alone; the closure owns nothing that an error would leave behind.
@@ -50,7 +54,8 @@ unsafe fn call_inner(fcinfo: FunctionCallInfo) -> Datum {
     }
 }
 
-/// The inner function: beside `function`, with an underscore before its name and one argument more.
+/// The inner function: of the name of `function`, with one argument more. Looked up as the caller, who needs USAGE on
+/// its schema, but no right to call it.
 ///
 /// # Safety
 /// `function` is the function of a running call.
@@ -59,11 +64,9 @@ unsafe fn inner_of(function: Oid) -> Oid {
     // SAFETY: look-ups of a function that exists; names and lists are made in Postgres's memory.
     unsafe {
         pg_sys::get_func_signature(function, &raw mut types, &raw mut count);
-        let name = CStr::from_ptr(pg_sys::get_func_name(function)).to_bytes();
-        let inner = [b"_", name, b"\0"].concat();
         let mut names = PgList::<pg_sys::String>::new();
-        names.push(pg_sys::makeString(pg_sys::get_namespace_name(pg_sys::get_func_namespace(function))));
-        names.push(pg_sys::makeString(pg_sys::pstrdup(inner.as_ptr().cast())));
+        names.push(pg_sys::makeString(pg_sys::pstrdup(INTERNAL_SCHEMA.as_ptr())));
+        names.push(pg_sys::makeString(pg_sys::get_func_name(function)));
         let mut arguments = vec![pg_sys::OIDOID];
         arguments.extend_from_slice(std::slice::from_raw_parts(types, count as usize));
         pg_sys::LookupFuncName(names.into_pg(), count + 1 as c_int, arguments.as_ptr(), false)

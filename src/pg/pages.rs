@@ -13,12 +13,13 @@
 //! One guard covers several calls of Postgres: a guard costs a fifth of what reading a page does.
 
 use super::allocator::{hold_reserve, reserve_spent};
+use super::error::IndexMemory;
 use super::horizon;
 use super::index_scan::IndexScan;
+use super::raise::Raise;
 use super::relation::{IndexRelation, TableRelation};
-use super::verified::Place;
+use super::verified::BufferedPage;
 use super::version;
-use crate::error::LuminaError;
 use lumina_index::page::BODY_END;
 use lumina_index::{Lock, PAGE, Page, Store};
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary as guard;
@@ -89,7 +90,7 @@ impl Pages {
     /// The pages of an index in use.
     pub(crate) fn of(index: IndexRelation, table: Option<TableRelation>) -> Self {
         if !hold_reserve() {
-            LuminaError::IndexMemory.raise();
+            IndexMemory.raise();
         }
         let table = table.map_or(std::ptr::null_mut(), |table| table.0);
         Pages {
@@ -183,11 +184,11 @@ impl Pages {
         (buffer, came_in)
     }
 
-    fn place(&self, block: u32, buffer: Buffer) -> Place {
+    fn place(&self, block: u32, buffer: Buffer) -> BufferedPage {
         // SAFETY: an open relation.
         let file = unsafe { version::file_number(self.index) };
         // Buffers of temporary relations have negative numbers, and their files numbers of their own.
-        Place { file: file | u64::from(buffer < 0) << 63, block, buffer }
+        BufferedPage { file: file | u64::from(buffer < 0) << 63, block, buffer }
     }
 
     /// Records that a page may have come in from disk and that its checksum was not verified.
@@ -422,7 +423,7 @@ impl Store for Pages {
     }
 
     fn no_memory(&self) -> ! {
-        LuminaError::IndexMemory.raise()
+        IndexMemory.raise()
     }
 
     fn pause(&self) {

@@ -1,14 +1,18 @@
 //! Procedures that wait: outside of a transaction block they end their transaction before they do.
+//!
+//! `wait_for_job` (`src/jobs/wait.rs`) is one. Invariant: a procedure ends its transaction only where its CALL is not
+//! atomic, and holds no snapshot afterwards.
 
-use super::rows::Call;
-use crate::error::{LuminaError, OrRaise};
+use super::arguments::Call;
+use super::raise::OrRaise;
+use crate::error::LuminaError;
 use pgrx::pg_sys::{self, CallContext, Datum, FunctionCallInfo, NodeTag};
 
 /// A call of a procedure.
 pub(crate) struct Procedure {
     call: Call,
-    /// Called outside of a transaction block: its transactions are its own.
-    free: bool,
+    /// Called within a transaction block, or by a function: it must not end the transaction.
+    atomic: bool,
 }
 
 impl Procedure {
@@ -17,9 +21,9 @@ impl Procedure {
         self.call.int8(index)
     }
 
-    /// Ends the transaction and begins another, if it may.
-    pub(crate) fn let_go(&self) {
-        if self.free {
+    /// Commits the transaction and begins another, where the call is not atomic: for a wait that holds no snapshot.
+    pub(crate) fn end_transaction(&self) {
+        if !self.atomic {
             // SAFETY: SPI is connected, by `call`, for a caller that allows it.
             unsafe { pg_sys::SPI_commit() };
         }
@@ -35,11 +39,10 @@ pub(crate) unsafe fn call(fcinfo: FunctionCallInfo, body: fn(&Procedure) -> Resu
     // finished, or left to the abort.
     unsafe {
         let context = (*fcinfo).context;
-        let free = !context.is_null()
-            && (*context).type_ == NodeTag::T_CallContext
-            && !(*context.cast::<CallContext>()).atomic;
-        pg_sys::SPI_connect_ext(if free { pg_sys::SPI_OPT_NONATOMIC as i32 } else { 0 });
-        body(&Procedure { call: Call::new(fcinfo), free }).or_raise();
+        let atomic =
+            context.is_null() || (*context).type_ != NodeTag::T_CallContext || (*context.cast::<CallContext>()).atomic;
+        pg_sys::SPI_connect_ext(if atomic { 0 } else { pg_sys::SPI_OPT_NONATOMIC as i32 });
+        body(&Procedure { call: Call::new(fcinfo), atomic }).or_raise();
         pg_sys::SPI_finish();
     }
     Datum::null()

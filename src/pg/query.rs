@@ -6,6 +6,8 @@
 
 use super::context;
 use super::datum::payload;
+use super::error::QueryError;
+use super::raise::Raise;
 use super::version::attribute;
 use crate::error::LuminaError;
 use pgrx::PgList;
@@ -164,25 +166,25 @@ unsafe fn check(plan: pg_sys::SPIPlanPtr) -> Result<TupleDesc, LuminaError> {
     unsafe {
         let sources = PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(plan));
         let Some(source) = sources.get_ptr(0).filter(|_| sources.len() == 1) else {
-            return Err(LuminaError::QueryCount(sources.len()));
+            return Err(QueryError::Count(sources.len()).into());
         };
         let queries = PgList::<pg_sys::Query>::from_pg((*source).query_list);
         let select = |query: *mut pg_sys::Query| (*query).commandType == pg_sys::CmdType::CMD_SELECT;
         if queries.len() != 1 || !queries.iter_ptr().all(select) {
-            return Err(LuminaError::QueryCommand(command(source)));
+            return Err(QueryError::Command(command(source)).into());
         }
         let planned = context::keep(|| pg_sys::SPI_plan_get_cached_plan(plan));
         assert!(!planned.is_null(), "a query was not planned");
         let mut refused = None;
         for statement in PgList::<pg_sys::PlannedStmt>::from_pg((*planned).stmt_list).iter_ptr() {
             if (*statement).hasModifyingCTE {
-                refused = Some(LuminaError::QueryWrites("changes data in WITH"));
+                refused = Some(QueryError::Writes("changes data in WITH"));
             } else if !(*statement).rowMarks.is_null() {
-                refused = Some(LuminaError::QueryWrites("locks rows with FOR UPDATE or FOR SHARE"));
+                refused = Some(QueryError::Writes("locks rows with FOR UPDATE or FOR SHARE"));
             }
         }
         pg_sys::ReleaseCachedPlan(planned, ptr::null_mut());
-        refused.map_or(Ok((*source).resultDesc), Err)
+        refused.map_or(Ok((*source).resultDesc), |refused| Err(refused.into()))
     }
 }
 
@@ -258,7 +260,7 @@ unsafe extern "C-unwind" fn start<Reader, Each>(receiver: *mut DestReceiver, _op
             // Types alone: the planner may know less of a modifier.
             let promised = (*receiver).columns.iter().map(|column| column.declared);
             if !columns(rows).into_iter().map(|column| column.declared).eq(promised) {
-                LuminaError::QueryChanged.raise()
+                QueryError::Changed.raise()
             }
         });
     }

@@ -1,5 +1,6 @@
 //! Open tables and indexes, and opening them for functions that are given an index.
 
+use super::error::IndexNameError;
 use super::node::Objects;
 use super::version;
 use crate::error::LuminaError;
@@ -200,16 +201,16 @@ impl Opened {
                 _ => false,
             };
             if table != pg_sys::IndexGetRelation(oid, false) || !is_ours {
-                return Err(LuminaError::IndexOther(name()));
+                return Err(IndexNameError::NotHamming(name()).into());
             }
             if (*relation.rd_rel).relkind as u8 != pg_sys::RELKIND_INDEX {
-                return Err(LuminaError::IndexPartitioned(name()));
+                return Err(IndexNameError::Partitioned(name()).into());
             }
             if (*relation.rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP && !relation.rd_islocaltemp {
-                return Err(LuminaError::IndexOtherTemporary(name()));
+                return Err(IndexNameError::OtherTemporary(name()).into());
             }
             if !(*relation.rd_index).indisvalid {
-                return Err(LuminaError::IndexInvalid(opened.index.qualified_name()));
+                return Err(IndexNameError::Invalid(opened.index.qualified_name()).into());
             }
             Ok(opened)
         }

@@ -1,9 +1,10 @@
 //! Messages below ERROR, and errors without backtraces.
 //!
 //! Postgres checks for interrupts when it has sent a message, and an interrupt is an error: it must not jump over
-//! Rust's frames, as it would from pgrx's own macros, which guard errors alone.
+//! Rust's frames, as it would from pgrx's own macros, which guard errors alone. So every message of the library that is
+//! no error goes through [`ereport`]; errors are raised by `src/error.rs`.
 
-use super::message::in_database_encoding;
+use super::encoding::in_database_encoding;
 use pgrx::PgLogLevel;
 use pgrx::pg_sys;
 use std::ffi::{CString, c_char, c_int};
@@ -59,16 +60,16 @@ pub(crate) fn leave_out_backtraces() {
 }
 
 /// Reports `message` at a level below ERROR.
-pub(crate) fn say(level: PgLogLevel, message: &str) {
-    say_with(level, message, None);
+pub(crate) fn ereport(level: PgLogLevel, message: &str) {
+    report(level, message, None);
 }
 
-/// Reports `message` with a hint.
-pub(crate) fn say_with_hint(level: PgLogLevel, message: &str, hint: &str) {
-    say_with(level, message, Some(hint));
+/// Reports `message` with a hint, at a level below ERROR.
+pub(crate) fn ereport_with_hint(level: PgLogLevel, message: &str, hint: &str) {
+    report(level, message, Some(hint));
 }
 
-fn say_with(level: PgLogLevel, message: &str, hint: Option<&str>) {
+fn report(level: PgLogLevel, message: &str, hint: Option<&str>) {
     debug_assert!((level as c_int) < PgLogLevel::ERROR as c_int);
     // Without zero bytes: made of numbers and of names of ours, and of messages of Postgres.
     let text = |part: &str| CString::new(in_database_encoding(part.to_owned())).unwrap_or_default();

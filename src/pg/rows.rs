@@ -4,11 +4,11 @@
 //! tuplestore, which keeps `work_mem` of them in memory and the rest in temporary files. They are written a batch at a
 //! time: a guard around each row would cost more than the row.
 
-use super::array;
+use super::arguments::Call;
 use super::query::new_memory;
-use crate::error::{LuminaError, OrRaise};
-use pgrx::pg_sys::{self, Datum, FunctionCallInfo, MemoryContext, Oid, ReturnSetInfo, TupleDesc, Tuplestorestate};
-use std::ffi::CString;
+use super::raise::OrRaise;
+use crate::error::LuminaError;
+use pgrx::pg_sys::{self, Datum, MemoryContext, Oid, ReturnSetInfo, TupleDesc, Tuplestorestate};
 
 unsafe extern "C-unwind" {
     /// Without a guard: many calls share one.
@@ -17,88 +17,6 @@ unsafe extern "C-unwind" {
 
 /// How many rows are written at a time.
 const BATCH: usize = 1000;
-
-/// A call of a function that is not STRICT: each argument may be NULL.
-#[derive(Clone, Copy)]
-pub(crate) struct Call(FunctionCallInfo);
-
-impl Call {
-    /// # Safety
-    /// `fcinfo` is that of the running call, whose declaration gives its arguments the types that they are read as.
-    pub(crate) unsafe fn new(fcinfo: FunctionCallInfo) -> Self {
-        Call(fcinfo)
-    }
-
-    /// An argument as it is; `None` for NULL.
-    fn datum(self, index: usize) -> Option<Datum> {
-        // SAFETY: the call has `nargs` arguments.
-        unsafe {
-            assert!(index < (*self.0).nargs as usize, "the function has no argument {index}");
-            let argument = (*self.0).args.as_ptr().add(index);
-            (!(*argument).isnull).then_some((*argument).value)
-        }
-    }
-
-    /// A `text`, in the encoding of the database.
-    pub(crate) fn text(self, index: usize) -> Option<CString> {
-        // SAFETY: the argument is a text, which never holds a zero byte.
-        self.datum(index).map(|text| unsafe { CString::from_vec_unchecked(super::datum::payload(text).to_vec()) })
-    }
-
-    /// An `int4`.
-    pub(crate) fn int4(self, index: usize) -> Option<i32> {
-        self.datum(index).map(|number| number.value() as i32)
-    }
-
-    /// An `int8`.
-    pub(crate) fn int8(self, index: usize) -> Option<i64> {
-        self.datum(index).map(|number| number.value() as i64)
-    }
-
-    /// A `float8`.
-    pub(crate) fn float8(self, index: usize) -> Option<f64> {
-        self.datum(index).map(|number| f64::from_bits(number.value() as u64))
-    }
-
-    /// Whether an argument is NULL.
-    pub(crate) fn is_null(self, index: usize) -> bool {
-        self.datum(index).is_none()
-    }
-
-    /// The payload of a varlena; nothing for NULL.
-    pub(crate) fn bytes<'a>(self, index: usize) -> &'a [u8] {
-        // SAFETY: the argument is a varlena, which lives as long as the call.
-        self.datum(index).map_or(&[], |varlena| unsafe { super::datum::payload(varlena) })
-    }
-
-    /// A `bool`; false for NULL.
-    pub(crate) fn bool(self, index: usize) -> bool {
-        self.datum(index).is_some_and(|value| value.value() as u8 != 0)
-    }
-
-    /// The function that is called.
-    pub(crate) fn function(self) -> Oid {
-        // SAFETY: the call is running, and knows its function.
-        unsafe { (*(*self.0).flinfo).fn_oid }
-    }
-
-    /// Whether an argument is declared as an array of `int4`.
-    pub(crate) fn is_int4s(self, index: usize) -> bool {
-        let (mut types, mut count) = (std::ptr::null_mut(), 0);
-        // SAFETY: a look-up, which fills in how many types there are, and an array of as many.
-        unsafe {
-            pg_sys::get_func_signature(self.function(), &raw mut types, &raw mut count);
-            assert!(index < count as usize, "the function has no argument {index}");
-            *types.add(index) == pg_sys::INT4ARRAYOID
-        }
-    }
-
-    /// An `int4[]`, which users know by `name`. Errors: 2202E for more than one dimension, 22004 for NULL elements.
-    pub(crate) fn int4s(self, index: usize, name: &'static str) -> Result<Option<Vec<i32>>, LuminaError> {
-        // SAFETY: the argument is an int4[].
-        self.datum(index).map(|array| unsafe { array::int4s(array, name) }).transpose()
-    }
-}
 
 /// The rows of a result.
 pub(crate) struct Rows {
@@ -118,8 +36,8 @@ impl Rows {
         // SAFETY: the call is running; Postgres puts tuplestore and description into memory that outlives it, and says
         // where in the ReturnSetInfo, which it has checked to be one.
         unsafe {
-            pg_sys::InitMaterializedSRF(call.0, 0);
-            let info: *mut ReturnSetInfo = (*call.0).resultinfo.cast();
+            pg_sys::InitMaterializedSRF(call.raw(), 0);
+            let info: *mut ReturnSetInfo = (*call.raw()).resultinfo.cast();
             let description = (*info).setDesc;
             let width = (*description).natts as usize;
             let (mut values, mut nulls) = (Vec::new(), Vec::new());
@@ -196,9 +114,9 @@ macro_rules! set_function {
         #[allow(unsafe_code)]
         #[unsafe(no_mangle)]
         unsafe extern "C-unwind" fn $name(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
-            use crate::pg::rows::{Call, Rows, answer};
-            use crate::error::LuminaError;
-            let body: fn(Call, &mut Rows) -> Result<(), LuminaError> = $body;
+            use crate::pg::rows::{Rows, answer};
+use crate::pg::arguments::Call;
+                        let body: fn(Call, &mut Rows) -> Result<(), crate::error::LuminaError> = $body;
             // SAFETY: called by Postgres alone, as declared in sql/; the closure owns nothing that an error would leave
             // behind.
             unsafe { pgrx::pg_sys::panic::pgrx_extern_c_guard(|| answer(Call::new(fcinfo), body)) }

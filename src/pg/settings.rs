@@ -9,7 +9,7 @@
 //! looked up, and there is no transaction for that yet.
 
 use super::background::set;
-use super::report::say;
+use super::report::ereport;
 use super::transaction::attempt;
 use super::version::settings;
 use pgrx::PgLogLevel;
@@ -46,7 +46,7 @@ impl ServerSettings {
             }
             // A value that Postgres accepts only at the server's start must not keep jobs from running.
             if let Err(caught) = attempt(|| set(name, &value.to_string_lossy())) {
-                say(
+                ereport(
                     PgLogLevel::WARNING,
                     &format!("lumina: {} stays as it is preset: {}", name.to_string_lossy(), caught.message),
                 );

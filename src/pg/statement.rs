@@ -1,4 +1,7 @@
-//! Fixed statements of our own: schema-qualified, with arguments, never put together from data.
+//! Fixed statements of our own, through SPI: schema-qualified, with arguments, never put together from data.
+//!
+//! Jobs and the page of duplicates run theirs here, in a transaction. Invariant: what is read is copied before SPI
+//! ends; a statement that fails raises its error, and one that is wrong in itself is a bug, which panics.
 
 use pgrx::datum::DatumWithOid;
 use pgrx::spi::{Spi, SpiError, SpiHeapTupleData};
@@ -8,9 +11,9 @@ use pgrx::{FromDatum, IntoDatum};
 pub(crate) type Argument<'a> = DatumWithOid<'a>;
 
 /// A row of a statement's result.
-pub(crate) struct Record<'a>(SpiHeapTupleData<'a>);
+pub(crate) struct ResultRow<'a>(SpiHeapTupleData<'a>);
 
-impl Record<'_> {
+impl ResultRow<'_> {
     /// A column, counted from 1; `None` for NULL.
     pub(crate) fn get<T: IntoDatum + FromDatum>(&self, column: usize) -> Option<T> {
         ours(self.0.get::<T>(column))
@@ -37,28 +40,28 @@ fn ours<T>(result: Result<T, SpiError>) -> T {
 }
 
 /// Runs a statement, and reads its rows. Errors within it are raised.
-pub(crate) fn rows<T>(sql: &str, arguments: &[Argument<'_>], mut read: impl FnMut(&Record<'_>) -> T) -> Vec<T> {
+pub(crate) fn rows<T>(sql: &str, arguments: &[Argument<'_>], mut read: impl FnMut(&ResultRow<'_>) -> T) -> Vec<T> {
     Spi::connect_mut(|client| {
         let table = ours(client.update(sql, None, arguments));
-        table.map(|row| read(&Record(row))).collect()
+        table.map(|row| read(&ResultRow(row))).collect()
     })
 }
 
 /// Runs a SELECT on the current snapshot, without ever changing anything: on a standby, too.
-pub(crate) fn read<T>(sql: &str, arguments: &[Argument<'_>], mut read: impl FnMut(&Record<'_>) -> T) -> Vec<T> {
+pub(crate) fn read<T>(sql: &str, arguments: &[Argument<'_>], mut read: impl FnMut(&ResultRow<'_>) -> T) -> Vec<T> {
     Spi::connect(|client| {
         let table = ours(client.select(sql, None, arguments));
-        table.map(|row| read(&Record(row))).collect()
+        table.map(|row| read(&ResultRow(row))).collect()
     })
 }
 
 /// Runs a statement that returns at most one row.
-pub(crate) fn row<T>(sql: &str, arguments: &[Argument<'_>], read: impl FnMut(&Record<'_>) -> T) -> Option<T> {
+pub(crate) fn row<T>(sql: &str, arguments: &[Argument<'_>], read: impl FnMut(&ResultRow<'_>) -> T) -> Option<T> {
     rows(sql, arguments, read).pop()
 }
 
 /// Runs a statement, and returns whether it changed or found any row.
-pub(crate) fn any(sql: &str, arguments: &[Argument<'_>]) -> bool {
+pub(crate) fn execute(sql: &str, arguments: &[Argument<'_>]) -> bool {
     Spi::connect_mut(|client| {
         ours(client.update(sql, None, arguments));
         // SAFETY: what SPI has just set.

@@ -4,8 +4,10 @@
 //! run on the backend's own thread, so that every other thread is started with all signals blocked.
 
 use super::allocator::{hold_reserve, room_for};
+use super::error::ThreadsNotStarted;
 use crate::error::LuminaError;
-use lumina_import::pool::{Pool, Work};
+use crate::error::OutOfMemory;
+use lumina_import::pool::{Pool, Processor};
 use std::mem::MaybeUninit;
 use std::thread::Builder;
 
@@ -22,13 +24,13 @@ pub(crate) fn room_for_threads(threads: usize, stack: usize) -> bool {
 const POOL_STACK: usize = 4 << 20;
 
 /// Starts threads that read and decode files. Errors: 53000, 53200.
-pub(crate) fn start_pool<W: Work>(threads: usize, work: &W) -> Result<Pool<W>, LuminaError> {
+pub(crate) fn start_pool<P: Processor>(threads: usize, processor: &P) -> Result<Pool<P>, LuminaError> {
     if !hold_reserve() || !room_for_threads(threads, POOL_STACK) {
-        return Err(LuminaError::OutOfMemory);
+        return Err(OutOfMemory.into());
     }
     let spawn = |work| Builder::new().name("lumina file".into()).stack_size(POOL_STACK).spawn(work);
-    let pool = with_signals_blocked(|| Pool::start(threads, work, spawn));
-    pool.map_err(|error| LuminaError::Threads { threads, why: error.to_string() })
+    let pool = with_signals_blocked(|| Pool::start(threads, processor, spawn));
+    pool.map_err(|error| ThreadsNotStarted { threads, why: error.to_string() }.into())
 }
 
 /// Runs `start` with all signals blocked; threads that it starts never see one. It must not call Postgres.

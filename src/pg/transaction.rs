@@ -1,7 +1,8 @@
 //! Transactions of a background worker, and actions at the end of a session's transaction.
 //!
 //! A worker has a transaction only while it reads or writes: it holds no snapshot, and no lock on a table, while it
-//! computes. [`run`] is one transaction; an error in it unwinds to [`attempt`], which aborts it.
+//! computes. [`run`] is one transaction; an error in it unwinds to [`attempt`], which aborts it. Jobs and the launcher
+//! call these; sessions register what is to happen at the end of their own transaction.
 
 use super::background::sleep;
 use pgrx::PgSqlErrorCode;
@@ -129,7 +130,7 @@ pub(crate) fn on_latest_snapshot<R>(read: impl FnOnce() -> R) -> R {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tables {
     /// They are locked, and stay as they are for the rest of this transaction.
-    Held,
+    Locked,
     /// Another session is about to drop or change one.
     Busy,
     /// One is not there (any more): the extension was dropped.
@@ -137,12 +138,12 @@ pub(crate) enum Tables {
 }
 
 /// Tries to lock tables and sequences of the schema `lumina` for the rest of this transaction: all of them, or none. A
-/// session that holds all that it needs never waits for a DROP EXTENSION that has locked some of them, and so never
-/// deadlocks. No lock that others can take is in the way: those on tables need rights to them.
-pub(crate) fn try_hold(names: &[&CStr], to_write: bool) -> Tables {
+/// session that has locked all that it needs never waits for a DROP EXTENSION that has locked some of them, and so
+/// never deadlocks. No lock that others can take is in the way: those on tables need rights to them.
+pub(crate) fn try_lock_tables(names: &[&CStr], to_write: bool) -> Tables {
     let mode = if to_write { pg_sys::RowExclusiveLock } else { pg_sys::AccessShareLock } as pg_sys::LOCKMODE;
-    let mut held = Vec::new();
-    let mut outcome = Tables::Held;
+    let mut locked = Vec::new();
+    let mut outcome = Tables::Locked;
     for name in names {
         let table = relation(name);
         if table == Oid::INVALID {
@@ -154,26 +155,26 @@ pub(crate) fn try_hold(names: &[&CStr], to_write: bool) -> Tables {
             outcome = Tables::Busy;
             break;
         }
-        held.push(table);
+        locked.push(table);
         // What was committed before the lock was taken is visible by now.
         if relation(name) != table {
             outcome = Tables::Gone;
             break;
         }
     }
-    if outcome != Tables::Held {
+    if outcome != Tables::Locked {
         // SAFETY: locks that were just taken.
-        held.into_iter().for_each(|table| unsafe { pg_sys::UnlockRelationOid(table, mode) });
+        locked.into_iter().for_each(|table| unsafe { pg_sys::UnlockRelationOid(table, mode) });
     }
     outcome
 }
 
-/// [`try_hold`] that waits while others are in the way, holding none of them; not for longer than `patience`.
-pub(crate) fn hold(names: &[&CStr], to_write: bool, patience: Duration) -> Tables {
+/// [`try_lock_tables`] that waits while others are in the way, with none of them locked; no longer than `timeout`.
+pub(crate) fn lock_tables(names: &[&CStr], to_write: bool, timeout: Duration) -> Tables {
     let began = Instant::now();
     loop {
-        match try_hold(names, to_write) {
-            Tables::Busy if began.elapsed() < patience => {
+        match try_lock_tables(names, to_write) {
+            Tables::Busy if began.elapsed() < timeout => {
                 sleep(Duration::from_millis(20));
             }
             outcome => return outcome,
@@ -188,9 +189,9 @@ pub(crate) fn relation(name: &CStr) -> Oid {
 }
 
 /// Whether this xid belongs to the running transaction.
-pub(crate) fn is_of_this_transaction(number: u32) -> bool {
+pub(crate) fn is_of_this_transaction(xid: u32) -> bool {
     // SAFETY: a plain look.
-    unsafe { pg_sys::TransactionIdIsCurrentTransactionId(number.into()) }
+    unsafe { pg_sys::TransactionIdIsCurrentTransactionId(xid.into()) }
 }
 
 /// Whether the running statement is in a transaction block.
@@ -200,18 +201,18 @@ pub(crate) fn in_block() -> bool {
 }
 
 /// The xid of the running top-level transaction; 0 where it has none.
-pub(crate) fn top_number() -> u32 {
+pub(crate) fn top_xid() -> u32 {
     // SAFETY: a plain look.
     unsafe { pg_sys::GetTopTransactionIdIfAny() }.into_inner()
 }
 
-/// Waits until a transaction has ended.
-pub(crate) fn wait_for(number: u32) {
-    if number != 0 {
+/// Waits until the transaction with this xid has ended; 0 for none.
+pub(crate) fn wait_for_xid(xid: u32) {
+    if xid != 0 {
         // SAFETY: a plain call in a transaction, which can be interrupted.
         unsafe {
             pg_sys::XactLockTableWait(
-                number.into(),
+                xid.into(),
                 std::ptr::null_mut(),
                 std::ptr::null_mut(),
                 pg_sys::XLTW_Oper::XLTW_None,

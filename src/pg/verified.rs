@@ -33,13 +33,13 @@ struct Verified {
 
 /// A page in a buffer: the number of its file, its block, and the buffer's number, which is negative for local ones.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct BufferedPage {
     pub(super) file: u64,
     pub(super) block: u32,
     pub(super) buffer: i32,
 }
 
-impl Place {
+impl BufferedPage {
     fn mark(self) -> u8 {
         (self.buffer.unsigned_abs() % 255) as u8 + 1
     }

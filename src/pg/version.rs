@@ -1,25 +1,26 @@
 //! All that differs between Postgres 15, 16, 17 and 18, apart from the access method's handler.
 
+use super::raise::Raise;
 use crate::error::LuminaError;
 use pgrx::pg_sys::{self, Oid, Relation};
 
 /// Raises an input function's error. From Postgres 16 on callers may ask for it as a value.
 #[cfg(feature = "pg15")]
-pub(crate) fn raise_softly(error: &LuminaError, _fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+pub(crate) fn raise_softly(error: LuminaError, _fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     error.raise()
 }
 
 /// Saves an input function's error where the caller asked for errors as values (Postgres 16: `pg_input_is_valid`, 17:
 /// COPY with ON_ERROR), else raises it. Returns the datum to return in the first case.
 #[cfg(not(feature = "pg15"))]
-pub(crate) fn raise_softly(error: &LuminaError, fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+pub(crate) fn raise_softly(error: LuminaError, fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: fcinfo is that of the running call; its context is null or a node, whose tag says what it is.
     unsafe {
         let context = (*fcinfo).context;
         if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_ErrorSaveContext {
             error.raise()
         }
-        save(error, context);
+        save(error.report(), context);
     }
     pg_sys::Datum::null()
 }
@@ -29,8 +30,9 @@ pub(crate) fn raise_softly(error: &LuminaError, fcinfo: pg_sys::FunctionCallInfo
 /// # Safety
 /// `context` is an ErrorSaveContext.
 #[cfg(not(feature = "pg15"))]
-unsafe fn save(error: &LuminaError, context: *mut pg_sys::Node) {
-    use super::message::in_database_encoding;
+unsafe fn save(error: crate::error::Report, context: *mut pg_sys::Node) {
+    use super::encoding::in_database_encoding;
+    use std::borrow::Cow;
     use std::ffi::{CStr, CString, c_char, c_int};
     use std::ptr;
 
@@ -50,10 +52,11 @@ unsafe fn save(error: &LuminaError, context: *mut pg_sys::Node) {
         if !pg_sys::errsave_start(context, ptr::null()) {
             return;
         }
-        let code = error.code() as c_int;
+        let code = error.sqlstate as c_int;
         // A part that held a zero byte would be left empty: none does, they are made of C strings and numbers.
         let text = |part: String| CString::new(in_database_encoding(part)).unwrap_or_default();
-        let (message, detail, hint) = (text(error.to_string()), error.detail().map(text), error.hint().map(text));
+        let hint = error.hint.map(Cow::into_owned);
+        let (message, detail, hint) = (text(error.message), error.detail.map(text), hint.map(text));
         let format = AS_IT_IS.as_ptr();
         pg_sys::ffi::pg_guard_ffi_boundary(|| {
             errcode(code);

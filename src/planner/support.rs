@@ -6,10 +6,13 @@
 //! is `h <@ phash_search_ball(q, r)`.
 
 use super::selectivity::SelectivityRequest;
-use crate::error::{LuminaError, OrRaise};
+use crate::error::{Report, UserError};
 use crate::pg::datum::{PhashBall, Raw, Varlena};
 use crate::pg::node::{Expression, Objects, Planner, Request};
+use crate::pg::raise::OrRaise;
+use crate::pg::raise::Raise;
 use lumina_hash::ball::{Ball, check_radius};
+use pgrx::PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH;
 use pgrx::prelude::*;
 
 /// For `<~>`.
@@ -119,6 +122,22 @@ fn check_width(planner: Planner, column: Expression, bits: usize) {
         && declared != bits
         && planner.may_refuse()
     {
-        LuminaError::Constant { column: declared, constant: bits }.raise();
+        ConstantWidth { column: declared, constant: bits }.raise();
+    }
+}
+
+/// A constant of another width than the column that it is compared with.
+#[derive(Debug)]
+struct ConstantWidth {
+    column: usize,
+    constant: usize,
+}
+
+impl UserError for ConstantWidth {
+    fn report(&self) -> Report {
+        let ConstantWidth { column, constant } = self;
+        let message = format!("phash({column}) cannot be searched with a constant of {constant} bits");
+        let hint = format!("Give a hash of {column} bits: {} hex digits.", column / 4);
+        Report::new(ERRCODE_DATATYPE_MISMATCH, message).hint(hint)
     }
 }

@@ -9,7 +9,7 @@ use crate::error::LuminaError;
 use crate::gpu::connect::{Denied, START_TIMEOUT, connect, connect_to_running, reason_not_to};
 use crate::gpu::record::GpuRecord;
 use crate::guc::{self, DeviceSetting};
-use crate::pg::report::say;
+use crate::pg::report::ereport;
 use lumina_search::{
     Costs, Executor, HashRows, PairQuery, PairResults, Plan, SearchContext, SearchError, Values, find_pairs,
 };
@@ -63,7 +63,7 @@ impl SearchSession<'_> {
             let found = match gpu::first_equal(self, &rows) {
                 // The search itself takes less room, and may still run there.
                 Err(GpuFailure::NoMemory(why)) => {
-                    say(PgLogLevel::DEBUG1, &format!("lumina: no room on the GPU to collapse equal hashes: {why}"));
+                    ereport(PgLogLevel::DEBUG1, &format!("lumina: no room on the GPU to collapse equal hashes: {why}"));
                     None
                 }
                 outcome => self.unless_failed(outcome)?,
@@ -96,14 +96,14 @@ impl SearchSession<'_> {
             Err(GpuFailure::OfSearch(error)) => return Err(error),
             // There is no GPU, and the user has not asked for one.
             Err(GpuFailure::NotReached(why)) if guc::device() == DeviceSetting::Auto && !why.is_failure => {
-                say(PgLogLevel::DEBUG1, &format!("lumina: no GPU: {}", why.reason));
+                ereport(PgLogLevel::DEBUG1, &format!("lumina: no GPU: {}", why.reason));
                 return Ok(None);
             }
             Err(GpuFailure::NotReached(why)) => why.reason,
             Err(GpuFailure::OfGpu(why) | GpuFailure::NoMemory(why)) => why,
         };
         self.without_gpu.set(true);
-        say(PgLogLevel::NOTICE, &format!("the GPU has failed, the CPU searches instead: {why}"));
+        ereport(PgLogLevel::NOTICE, &format!("the GPU has failed, the CPU searches instead: {why}"));
         Ok(None)
     }
 
@@ -165,7 +165,7 @@ impl SearchSession<'_> {
             DeviceSetting::Auto => match self.plan_for_cpu(query) {
                 Ok(plan) => self.cheaper(query, plan),
                 // What exceeds the memory for the CPU may fit for the GPU.
-                Err(error @ LuminaError::OverMemory { .. }) => {
+                Err(error) if matches!(error.cause(), Some(SearchError::OverBudget { .. })) => {
                     self.plan_for_gpu(query, f64::INFINITY).map(DevicePlan::Gpu).ok_or(error)?
                 }
                 Err(error) => return Err(error),
@@ -232,14 +232,14 @@ impl SearchSession<'_> {
     /// where it was available before, the CPU goes on without it.
     fn require_gpu(&self, row_words: &[usize]) -> Result<(), LuminaError> {
         if !gpu::can_take(row_words) {
-            return Err(LuminaError::Gpu(gpu::too_wide()));
+            return Err(gpu::too_wide().into());
         }
         if self.had_gpu.replace(true) {
             return Ok(());
         }
         match connect(START_TIMEOUT, || self.fail_if_cancelled()) {
             Ok(_) => Ok(()),
-            Err(Denied::Unavailable(why)) => Err(LuminaError::Gpu(why)),
+            Err(Denied::Unavailable(why)) => Err(why.into()),
             Err(Denied::Stopped(error)) => Err(error),
         }
     }

@@ -3,10 +3,11 @@
 
 use super::session::SearchSession;
 use crate::error::LuminaError;
+use crate::error::OutOfMemory;
 use crate::gpu::Unavailable;
 use crate::gpu::connect::{Denied, connect};
 use crate::gpu::record::note_failure;
-use crate::pg::interrupts::ready;
+use crate::pg::latch::ready;
 use lumina_gpu::client::{Answer, Client};
 use lumina_gpu::protocol::{Question, SetShape};
 use lumina_gpu::shared::Draft;
@@ -110,7 +111,7 @@ pub(super) fn find_pairs(
             batch.pairs.clear();
             batch.distances.clear();
             if batch.pairs.try_reserve(pairs.len()).is_err() || batch.distances.try_reserve(distances.len()).is_err() {
-                return Err(LuminaError::OutOfMemory.into());
+                return Err(LuminaError::from(OutOfMemory).into());
             }
             batch.pairs.extend(pairs.iter().map(|&(left, right)| ValuePair { left, right }));
             batch.distances.extend_from_slice(distances);

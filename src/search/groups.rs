@@ -1,10 +1,13 @@
 //! `phash_groups`: near rows in groups, found by [`find_groups`].
 
+use super::error::BulkError;
 use super::input::{Distances, IdType, InputSet};
 use super::session::SearchSession;
 use crate::error::LuminaError;
-use crate::pg::message::shortened;
-use crate::pg::rows::{Call, Rows, set_function};
+use crate::pg::arguments::Call;
+use crate::pg::encoding::shortened;
+use crate::pg::error::ArgumentError;
+use crate::pg::rows::{Rows, set_function};
 use lumina_search::Rule;
 use lumina_search::group::{GroupRows, GroupStep, Grouping, Groups, Primary, Strategy, find_groups};
 use pgrx::pg_sys::Datum;
@@ -12,10 +15,10 @@ use pgrx::pg_sys::Datum;
 set_function! {
     /// Groups by the strategy in the third argument. Errors: as `phash_pairs`; 22023 for an unknown strategy.
     phash_groups, pg_finfo_phash_groups, |call, rows| {
-        let name = call.text(2).ok_or(LuminaError::ArgumentNull("strategy"))?.to_string_lossy().into_owned();
+        let name = call.text(2).ok_or(ArgumentError::Null("strategy"))?.to_string_lossy().into_owned();
         match Strategy::named(&name) {
             Some(strategy) => write_groups(call, strategy, rows),
-            None => Err(LuminaError::Strategy(shortened(&name))),
+            None => Err(BulkError::Strategy(shortened(&name)).into()),
         }
     }
 }

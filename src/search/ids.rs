@@ -1,8 +1,9 @@
 //! The ids of a set's rows: `bigint`s, or values of any one type.
 
+use super::error::BulkError;
 use super::session::SearchSession;
 use crate::error::LuminaError;
-use crate::pg::message::shortened;
+use crate::pg::encoding::shortened;
 use crate::pg::query::Row;
 use crate::pg::values::TypedValues;
 use lumina_search::{SearchContext, SearchError};
@@ -75,7 +76,7 @@ impl Ids {
     pub(super) fn sort(&mut self, session: &SearchSession<'_>) -> Result<Option<Vec<u32>>, LuminaError> {
         let found = session.on_threads(|context| self.order(context))?;
         if let IdOrder::Twice(row) = found {
-            return Err(LuminaError::IdTwice(shortened(&self.text(row))));
+            return Err(BulkError::IdTwice(shortened(&self.text(row))).into());
         }
         let IdOrder::New(order) = found else { return Ok(None) };
         session.on_threads(|context| {

@@ -1,12 +1,14 @@
 //! A user's query, read to its end: the id of each row, then one or more hashes.
 
+use super::error::BulkError;
 use super::ids::Ids;
 use super::session::SearchSession;
 use crate::error::LuminaError;
+use crate::pg::arguments::Call;
 use crate::pg::array::int4_array;
+use crate::pg::error::ArgumentError;
 use crate::pg::node::Objects;
 use crate::pg::query::{Column, Row, run_select, type_name};
-use crate::pg::rows::Call;
 use lumina_hash::ball::check_radius;
 use lumina_search::{HashRows, Values};
 use pgrx::pg_sys::{Datum, INT2OID, INT4OID, INT8OID, Oid};
@@ -57,12 +59,12 @@ impl Distances {
         const NAME: &str = "max_distance";
         let array = call.is_int4s(index);
         let given = if array { call.int4s(index, NAME)? } else { call.int4(index).map(|distance| vec![distance]) };
-        let given = given.ok_or(LuminaError::ArgumentNull(NAME))?;
+        let given = given.ok_or(ArgumentError::Null(NAME))?;
         if given.is_empty() {
-            return Err(LuminaError::NoDistance);
+            return Err(BulkError::NoDistance.into());
         }
         match given.iter().find(|distance| **distance < 0) {
-            Some(&negative) => Err(LuminaError::DistanceNegative(negative)),
+            Some(&negative) => Err(BulkError::DistanceNegative(negative).into()),
             None => Ok(Distances { given, array }),
         }
     }
@@ -78,13 +80,13 @@ impl Distances {
 
     /// Checks them against the widths of the columns. Errors: 22003.
     pub(super) fn radii(&self, widths: &[usize]) -> Result<Vec<u32>, LuminaError> {
-        self.given.iter().zip(widths).map(|(&distance, &bits)| radius(distance, bits)).collect()
+        self.given.iter().zip(widths).map(|(&distance, &bits)| Ok(radius(distance, bits)?)).collect()
     }
 }
 
 /// A distance that is not negative, checked against the width of a hash.
-fn radius(distance: i32, bits: usize) -> Result<u32, LuminaError> {
-    check_radius(i64::from(distance), bits).map_err(|_| LuminaError::DistanceLarge { distance, bits })
+fn radius(distance: i32, bits: usize) -> Result<u32, BulkError> {
+    check_radius(i64::from(distance), bits).map_err(|_| BulkError::DistanceLarge { distance, bits })
 }
 
 /// The rows of a query as they come in.
@@ -125,8 +127,8 @@ impl InputRows {
         distances: &Distances,
         session: &SearchSession<'_>,
     ) -> Result<Option<Self>, LuminaError> {
-        let query = call.text(index).ok_or(LuminaError::ArgumentNull(name))?;
-        let objects = Objects::beside(call.function()).ok_or(LuminaError::Incomplete)?;
+        let query = call.text(index).ok_or(ArgumentError::Null(name))?;
+        let objects = Objects::beside(call.function()).ok_or(BulkError::Incomplete)?;
         let reader = read(&query, id, objects.hash_type(), distances, session)?;
         let InputReader { ids, rows: Some(rows), skipped, .. } = reader else { return Ok(None) };
         session.phase(&format!("read {} rows and skipped {skipped} without a hash", rows.len()));
@@ -165,10 +167,10 @@ fn read<'a>(
 ) -> Result<InputReader<'a>, LuminaError> {
     let begin = |columns: &[Column]| {
         let Some((first, hashes)) = columns.split_first().filter(|(_, hashes)| !hashes.is_empty()) else {
-            return Err(LuminaError::NoHashColumn(columns.len()));
+            return Err(BulkError::NoHashColumn(columns.len()).into());
         };
         if let Some(other) = hashes.iter().find(|column| column.type_ != hash_type) {
-            return Err(LuminaError::HashColumn { name: other.name.clone(), type_: other.type_name() });
+            return Err(BulkError::HashColumn { name: other.name.clone(), type_: other.type_name() }.into());
         }
         let fits = match id {
             IdType::Integer => [INT2OID, INT4OID, INT8OID].contains(&first.type_),
@@ -177,17 +179,19 @@ fn read<'a>(
         };
         if !fits {
             let (name, found) = (first.name.clone(), first.type_name());
-            return Err(match id {
-                IdType::Of(type_) => LuminaError::IdColumn { name, found, wanted: type_name(type_) },
-                _ => LuminaError::IdNoInteger { name, found },
-            });
+            let error = match id {
+                IdType::Of(type_) => BulkError::IdColumn { name, found, wanted: type_name(type_) },
+                _ => BulkError::IdNoInteger { name, found },
+            };
+            return Err(error.into());
         }
         if hashes.len() != distances.given.len() {
-            return Err(LuminaError::DistanceCount {
+            return Err(BulkError::DistanceCount {
                 columns: hashes.len(),
                 distances: distances.given.len(),
                 array: distances.array,
-            });
+            }
+            .into());
         }
         let ids = match id {
             IdType::Integer => Some(Ids::integers()),
@@ -220,12 +224,12 @@ impl InputReader<'_> {
             }
             if found != *width {
                 let name = self.names[column - 1].clone();
-                return Err(LuminaError::MixedWidths { name, one: *width, other: found });
+                return Err(BulkError::MixedWidths { name, one: *width, other: found }.into());
             }
         }
         if let Some(ids) = &mut self.ids {
             if row.is_null(0) {
-                return Err(LuminaError::IdNull);
+                return Err(BulkError::IdNull.into());
             }
             ids.push(row, self.session.context())?;
         }

@@ -6,12 +6,14 @@
 //! - [`device`]: the choice between CPU and GPU, for each query of a session.
 //! - [`gpu`]: a search by the GPU process.
 //! - [`pairs`], [`groups`], [`plan`]: the functions themselves.
+//! - [`error`]: what can be wrong with a search.
 //!
 //! Each function goes through the same phases: check that a place is free, read the input and close its query, take the
 //! place, sort the rows by id, collapse equal rows, choose a plan, search. Results are written while the search goes
 //! on. Only the backend's own thread calls Postgres.
 
 mod device;
+pub(crate) mod error;
 mod gpu;
 mod groups;
 mod ids;

@@ -1,5 +1,6 @@
 //! `phash_pairs` and `phash_matches`: every pair of near rows, of one set or of two.
 
+use super::error::BulkError;
 use super::input::{Distances, IdType, InputRows, InputSet};
 use super::session::SearchSession;
 use crate::error::LuminaError;
@@ -34,7 +35,7 @@ set_function! {
         let (left, right) = (left.collapse(&session)?, right.collapse(&session)?);
         for (&one, &other) in left.values.widths().iter().zip(right.values.widths()) {
             if one != other {
-                return Err(LuminaError::DifferentWidths { left: one, right: other });
+                return Err(BulkError::DifferentWidths { left: one, right: other }.into());
             }
         }
         write(&left, Some(&right), &distances, session, rows)

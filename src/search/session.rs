@@ -7,13 +7,15 @@
 //! than `work_mem`: the places bound threads and memory, but for what any statement may take. Until then it has none,
 //! since a user's query may take any time. Nested searches share a place and one grant of memory.
 
-use crate::error::LuminaError;
+use super::error::BulkError;
+use crate::error::{LuminaError, OutOfMemory};
 use crate::gpu::connect::START_TIMEOUT;
 use crate::guc::{self, Bound};
 use crate::pg::allocator::{hold_reserve, reserve_spent};
+use crate::pg::error::ThreadsNotStarted;
 use crate::pg::path::work_memory;
-use crate::pg::report::say;
-use crate::pg::slot::Slot;
+use crate::pg::place::SearchPlace;
+use crate::pg::report::ereport;
 use crate::pg::threads::{room_for_threads, with_signals_blocked};
 use lumina_search::{PairBatch, PairSink, SearchContext, SearchError, ValueShare, run_on_pool};
 use pgrx::PgLogLevel;
@@ -36,7 +38,7 @@ pub(crate) struct SearchSession<'a> {
     began: Instant,
     phase_began: Cell<Instant>,
     max_pairs: OnceCell<Bound>,
-    place: OnceCell<Slot>,
+    place: OnceCell<SearchPlace>,
     /// Whether the GPU has failed this search: the CPU does the rest.
     pub(super) without_gpu: Cell<bool>,
     /// Whether the GPU that the user asked for was available.
@@ -56,7 +58,7 @@ const STACK: usize = 1 << 20;
 impl SearchSession<'static> {
     /// Begins a search without a place. Errors: 53400, where none is free, so that nothing is read in vain; 53200.
     pub(crate) fn begin() -> Result<Self, LuminaError> {
-        Slot::check()?;
+        SearchPlace::check()?;
         Self::with(None, None)
     }
 }
@@ -65,12 +67,12 @@ impl<'a> SearchSession<'a> {
     /// Begins a search outside a transaction: it takes its place at once, as it reads no user's query. `is_cancelled`
     /// is called now and then; true cancels the search. Errors: 53400, where no place is free.
     pub(crate) fn begin_outside_transaction(is_cancelled: &'a dyn Fn() -> bool) -> Result<Self, LuminaError> {
-        Self::with(Some(Slot::take_for_session()?), Some(is_cancelled))
+        Self::with(Some(SearchPlace::take_for_session()?), Some(is_cancelled))
     }
 
-    fn with(place: Option<Slot>, is_cancelled: Option<&'a dyn Fn() -> bool>) -> Result<Self, LuminaError> {
+    fn with(place: Option<SearchPlace>, is_cancelled: Option<&'a dyn Fn() -> bool>) -> Result<Self, LuminaError> {
         if !hold_reserve() {
-            return Err(LuminaError::OutOfMemory);
+            return Err(OutOfMemory.into());
         }
         let threads = guc::search_threads();
         let now = Instant::now();
@@ -100,7 +102,7 @@ impl<'a> SearchSession<'a> {
     /// Takes a place, if it has none, and waits for a while where none is free. Errors: 53400.
     fn take_place(&self) -> Result<(), LuminaError> {
         if self.place.get().is_none() {
-            let place = Slot::take()?;
+            let place = SearchPlace::take()?;
             self.place.get_or_init(|| place);
         }
         Ok(())
@@ -136,7 +138,7 @@ impl<'a> SearchSession<'a> {
         self.take_place()?;
         let threads = self.threads;
         if !room_for_threads(threads, STACK) {
-            return Err(LuminaError::OutOfMemory);
+            return Err(OutOfMemory.into());
         }
         let pool = with_signals_blocked(|| {
             let builder = ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK);
@@ -145,7 +147,7 @@ impl<'a> SearchSession<'a> {
         if let Ok(pool) = &pool {
             pool.broadcast(|_| ()); // all of them are set up
         }
-        let pool = pool.map_err(|error| LuminaError::Threads { threads, why: error.to_string() })?;
+        let pool = pool.map_err(|error| ThreadsNotStarted { threads, why: error.to_string() })?;
         Ok(self.pool.get_or_init(|| pool))
     }
 
@@ -153,14 +155,14 @@ impl<'a> SearchSession<'a> {
     pub(crate) fn phase(&self, what: &str) {
         let milliseconds = self.phase_began.get().elapsed().as_secs_f64() * 1e3;
         let used = self.context.used() / 1024;
-        say(PgLogLevel::DEBUG1, &format!("lumina: {what} in {milliseconds:.1} ms, {used} kB in use"));
+        ereport(PgLogLevel::DEBUG1, &format!("lumina: {what} in {milliseconds:.1} ms, {used} kB in use"));
         self.phase_began.set(Instant::now());
     }
 
     /// Logs, at level DEBUG1, how long the search took.
     pub(crate) fn finish(self, what: &str) {
         self.phase_began.set(self.began);
-        say(PgLogLevel::DEBUG1, &format!("lumina: at most {} kB were in use", self.context.peak() / 1024));
+        ereport(PgLogLevel::DEBUG1, &format!("lumina: at most {} kB were in use", self.context.peak() / 1024));
         self.phase(&format!("{what}, all phases together,"));
     }
 
@@ -174,7 +176,7 @@ impl<'a> SearchSession<'a> {
         let context = &*self.context;
         let check_cancelled = || self.check_cancelled();
         let result = run_on_pool(self.pool()?, context, |sink| work(context, sink), take, check_cancelled);
-        if reserve_spent() { Err(LuminaError::OutOfMemory) } else { Ok(result?) }
+        if reserve_spent() { Err(OutOfMemory.into()) } else { Ok(result?) }
     }
 
     /// Runs `work` on the threads. Errors: as [`SearchSession::stream`].
@@ -205,14 +207,14 @@ impl<'a> SearchSession<'a> {
 
     /// Names the hashes that cause too many pairs, and the setting that limits them.
     pub(super) fn with_setting(&self, error: LuminaError) -> LuminaError {
-        let LuminaError::Search(SearchError::TooManyPairs { limit, most_pairs }) = error else { return error };
+        let Some(SearchError::TooManyPairs { limit, most_pairs }) = error.cause() else { return error };
         let text = |value: &ValueShare| {
             let columns: Vec<String> = value.hashes.iter().map(|hash| lumina_hash::hex::to_string(hash)).collect();
             (columns.join(", "), value.share)
         };
         let mut hashes: Vec<(String, f64)> = most_pairs.iter().map(text).collect();
         hashes.dedup_by(|b, a| a.0 == b.0); // the same one on both sides
-        LuminaError::TooManyPairs { limit, setting: self.max_pairs().setting, hashes }
+        BulkError::TooManyPairs { limit: *limit, setting: self.max_pairs().setting, hashes }.into()
     }
 }
 

@@ -1,8 +1,9 @@
 //! `phash_ball`: every hash within a radius of a centre, the right operand of `<@`.
 
-use crate::error::{LuminaError, OrRaise};
+use super::error::ValueError;
 use crate::pg::datum::{CString, Phash, PhashBall, Raw, Varlena};
-use crate::pg::{message, version};
+use crate::pg::raise::OrRaise;
+use crate::pg::{encoding, message, version};
 use lumina_hash::MAX_BYTES;
 use lumina_hash::ball::{Ball, BallError};
 use pgrx::pg_sys::{FunctionCallInfo, Oid};
@@ -16,7 +17,10 @@ fn phash_ball_in(text: &CStr, _element: Oid, _modifier: i32, fcinfo: FunctionCal
     let parsed = str::from_utf8(text.to_bytes()).map_err(|_| BallError::Form);
     match parsed.and_then(|text| Ball::parse(text, &mut buffer)) {
         Ok(ball) => Raw(Varlena::new(&[&ball.to_binary()]).into_datum()),
-        Err(why) => Raw(version::raise_softly(&LuminaError::BallText { text: message::printable(text), why }, fcinfo)),
+        Err(why) => {
+            let error = ValueError::BallText { text: encoding::printable(text), why };
+            Raw(version::raise_softly(error.into(), fcinfo))
+        }
     }
 }
 
@@ -29,7 +33,7 @@ fn phash_ball_out(ball: PhashBall<'_>) -> CString {
 /// Reads the radius as an int4 and the centre's bytes. Errors: 22P03.
 #[pg_extern(sql = false)]
 fn phash_ball_recv(message: Raw, _element: Oid, _modifier: i32) -> Varlena {
-    let ball = Ball::from_binary(message::rest(message)).map_err(LuminaError::BallBinary).or_raise();
+    let ball = Ball::from_binary(message::rest(message)).map_err(ValueError::BallBinary).or_raise();
     Varlena::new(&[&ball.to_binary()])
 }
 

@@ -1,8 +1,9 @@
 //! `phash_bands`: the pigeonhole rule as rows, for joins that any engine can run.
 
-use crate::error::LuminaError;
+use super::error::ValueError;
 use crate::pg::datum::{Phash, Raw};
 use crate::pg::node::Request;
+use crate::pg::raise::Raise;
 use lumina_hash::bands::Bands;
 use pgrx::prelude::*;
 
@@ -13,7 +14,7 @@ use pgrx::prelude::*;
 fn phash_bands(hash: Phash<'_>, max_distance: i32) -> TableIterator<'static, (name!(band, i32), name!(value, i64))> {
     let count = usize::try_from(max_distance).map_or(0, |distance| distance.saturating_add(1));
     let Some(bands) = Bands::new(hash.bits(), count) else {
-        LuminaError::BandDistance { distance: max_distance, bits: hash.bits() }.raise()
+        ValueError::BandDistance { distance: max_distance, bits: hash.bits() }.raise()
     };
     let rows: Vec<(i32, i64)> = (0..count).map(|band| (band as i32, bands.value(hash.0, band) as i64)).collect();
     TableIterator::new(rows)

@@ -2,8 +2,10 @@
 //!
 //! The most significant bit comes first everywhere: the sign of a bigint, bit 0 of a bit string, the top of byte 0.
 
-use crate::error::{LuminaError, OrRaise};
+use super::error::ValueError;
 use crate::pg::datum::{Phash, Varlena};
+use crate::pg::raise::OrRaise;
+use crate::pg::raise::Raise;
 use lumina_hash::{MAX_BITS, width};
 use pgrx::prelude::*;
 
@@ -18,14 +20,14 @@ fn phash_from_bigint(number: i64) -> Varlena {
 fn phash_to_bigint(hash: Phash<'_>) -> i64 {
     match hash.0.try_into() {
         Ok(bytes) => i64::from_be_bytes(bytes),
-        Err(_) => LuminaError::ToBigint(hash.bits()).raise(),
+        Err(_) => ValueError::ToBigint(hash.bits()).raise(),
     }
 }
 
 /// `bytea` → `phash`. Errors: 42846 unless it has 1 to 512 bytes.
 #[pg_extern(sql = false)]
 fn phash_from_bytea(bytes: Phash<'_>) -> Varlena {
-    width::check_bytes(bytes.0).map_err(LuminaError::FromBytes).or_raise();
+    width::check_bytes(bytes.0).map_err(ValueError::FromBytes).or_raise();
     Varlena::new(&[bytes.0])
 }
 
@@ -43,11 +45,11 @@ fn phash_from_bit(bits: Phash<'_>) -> Varlena {
         Some((length, bytes)) => {
             let length = i32::from_ne_bytes(*length);
             if width::check_bits(i64::from(length)).is_err() {
-                LuminaError::FromBit(length as usize).raise();
+                ValueError::FromBit(length as usize).raise();
             }
             Varlena::new(&[bytes])
         }
-        None => LuminaError::FromBit(0).raise(),
+        None => ValueError::FromBit(0).raise(),
     }
 }
 
@@ -55,7 +57,7 @@ fn phash_from_bit(bits: Phash<'_>) -> Varlena {
 #[pg_extern(sql = false)]
 fn phash_to_bit(hash: Phash<'_>, modifier: i32, _explicit: bool) -> Varlena {
     match usize::try_from(modifier) {
-        Ok(length) if length != hash.bits() => LuminaError::ToBit { type_: "bit", bits: hash.bits(), length }.raise(),
+        Ok(length) if length != hash.bits() => ValueError::ToBit { type_: "bit", bits: hash.bits(), length }.raise(),
         _ => bit_string(hash),
     }
 }
@@ -65,7 +67,7 @@ fn phash_to_bit(hash: Phash<'_>, modifier: i32, _explicit: bool) -> Varlena {
 fn phash_to_varbit(hash: Phash<'_>, modifier: i32, _explicit: bool) -> Varlena {
     match usize::try_from(modifier) {
         Ok(length) if length < hash.bits() => {
-            LuminaError::ToBit { type_: "bit varying", bits: hash.bits(), length }.raise()
+            ValueError::ToBit { type_: "bit varying", bits: hash.bits(), length }.raise()
         }
         _ => bit_string(hash),
     }

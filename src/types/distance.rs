@@ -5,8 +5,9 @@
 //!
 //! Inline hashes of 64 bits, the common case, are compared before any guard is set up.
 
-use crate::error::LuminaError;
+use super::error::ValueError;
 use crate::pg::call::function;
+use crate::pg::raise::Raise;
 
 function! {
     /// `a <~> b`: the number of bits in which two hashes of one width differ. Errors: 22026.
@@ -15,7 +16,7 @@ function! {
     guarded: |arguments| {
         let (a, b) = (arguments.hash(0), arguments.hash(1));
         if a.0.len() != b.0.len() {
-            LuminaError::Distance { left: a.bits(), right: b.bits() }.raise();
+            ValueError::Distance { left: a.bits(), right: b.bits() }.raise();
         }
         lumina_hash::distance(a.0, b.0) as i32
     },

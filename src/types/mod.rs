@@ -6,6 +6,7 @@
 //! - [`compare`]: order, `= <> < <= > >=`, sorting, hashing.
 //! - [`cast`]: to and from bigint, bit strings and bytea.
 //! - [`bands`]: the function `phash_bands`.
+//! - [`error`]: what can be wrong with values.
 //!
 //! The functions here are declared in `sql/`, all of them STRICT and IMMUTABLE.
 
@@ -14,6 +15,7 @@ mod bands;
 mod cast;
 mod compare;
 mod distance;
+pub(crate) mod error;
 mod phash;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;

@@ -1,8 +1,10 @@
 //! `phash`: text and binary input and output, and the width as a type modifier.
 
-use crate::error::{LuminaError, OrRaise};
+use super::error::ValueError;
 use crate::pg::datum::{CString, Phash, Raw, Varlena};
-use crate::pg::{message, version};
+use crate::pg::raise::OrRaise;
+use crate::pg::raise::Raise;
+use crate::pg::{encoding, message, version};
 use lumina_hash::{MAX_BYTES, hex, width};
 use pgrx::pg_sys::{FunctionCallInfo, Oid};
 use pgrx::prelude::*;
@@ -13,11 +15,11 @@ use std::ffi::CStr;
 fn phash_in(text: &CStr, _element: Oid, modifier: i32, fcinfo: FunctionCallInfo) -> Raw {
     let mut buffer = [0; MAX_BYTES];
     let parsed = hex::decode_bytes(text.to_bytes(), &mut buffer)
-        .map_err(|why| LuminaError::HashText { text: message::printable(text), why })
+        .map_err(|why| ValueError::HashText { text: encoding::printable(text), why })
         .and_then(|hash| fitting(Phash(hash), modifier));
     match parsed {
         Ok(hash) => Raw(Varlena::new(&[hash.0]).into_datum()),
-        Err(error) => Raw(version::raise_softly(&error, fcinfo)),
+        Err(error) => Raw(version::raise_softly(error.into(), fcinfo)),
     }
 }
 
@@ -31,7 +33,7 @@ fn phash_out(hash: Phash<'_>) -> CString {
 #[pg_extern(sql = false)]
 fn phash_recv(message: Raw, _element: Oid, modifier: i32) -> Varlena {
     let bytes = message::rest(message);
-    width::check_bytes(bytes).map_err(LuminaError::HashBinary).or_raise();
+    width::check_bytes(bytes).map_err(ValueError::HashBinary).or_raise();
     Varlena::new(&[fitting(Phash(bytes), modifier).or_raise().0])
 }
 
@@ -45,8 +47,8 @@ fn phash_send(hash: Phash<'_>) -> Varlena {
 #[pg_extern(sql = false)]
 fn phash_typmod_in(modifiers: Raw) -> i32 {
     match message::modifiers(modifiers) {
-        [bits] => width::check_bits(i64::from(*bits)).map_err(LuminaError::Modifier).or_raise() as i32,
-        _ => LuminaError::ModifierCount.raise(),
+        [bits] => width::check_bits(i64::from(*bits)).map_err(ValueError::Modifier).or_raise() as i32,
+        _ => ValueError::ModifierCount.raise(),
     }
 }
 
@@ -70,9 +72,9 @@ fn phash_bits(hash: Phash<'_>) -> i32 {
     hash.bits() as i32
 }
 
-fn fitting(hash: Phash<'_>, modifier: i32) -> Result<Phash<'_>, LuminaError> {
+fn fitting(hash: Phash<'_>, modifier: i32) -> Result<Phash<'_>, ValueError> {
     match usize::try_from(modifier) {
-        Ok(expected) if expected != hash.bits() => Err(LuminaError::Width { found: hash.bits(), expected }),
+        Ok(expected) if expected != hash.bits() => Err(ValueError::Width { found: hash.bits(), expected }),
         _ => Ok(hash),
     }
 }

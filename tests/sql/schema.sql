@@ -3,6 +3,11 @@ CREATE SCHEMA lumina;
 \set SHOW_CONTEXT never
 CREATE EXTENSION lumina SCHEMA lumina;
 DROP SCHEMA lumina;
+CREATE SCHEMA lumina_internal;
+CREATE EXTENSION lumina SCHEMA lumina_internal;
+-- Nor does it take over a schema that is somebody's.
+CREATE EXTENSION lumina SCHEMA public;
+DROP SCHEMA lumina_internal;
 CREATE SCHEMA hashes;
 CREATE EXTENSION lumina SCHEMA hashes;
 ALTER EXTENSION lumina SET SCHEMA public;

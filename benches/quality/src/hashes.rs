@@ -4,10 +4,10 @@
 
 use lumina_hash::kernel::distance;
 use lumina_photo::hash::make;
-use lumina_photo::{Limits, Method, Orientation, Patient, PhotoError, Picture, Recipe, Wanted, decode, metadata};
+use lumina_photo::{Limits, Method, NeverCancels, Orientation, PhotoError, Picture, Recipe, Wanted, decode, metadata};
 
 /// Large limits: the pictures are ours.
-pub(crate) const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, watch: &Patient };
+pub(crate) const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, caller: &NeverCancels };
 
 /// The hashes that pair rules use.
 const METHODS: [Method; 4] = [Method::Average, Method::Difference, Method::Dct, Method::Pdq];

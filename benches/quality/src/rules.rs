@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_rules_of_the_extension_are_measured() {
-        let sql = include_str!("../../../sql/duplicates.sql");
+        let sql = include_str!("../../../sql/catalog/duplicates.sql");
         let hash = |&(method, distance): &(Method, u32)| format!("\"{}\": {distance}", method.name());
         let alternative = |hashes: &&[(Method, u32)]| hashes.iter().map(hash).collect::<Vec<_>>().join(", ");
         let alternatives: Vec<String> =

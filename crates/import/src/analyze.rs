@@ -1,6 +1,6 @@
 //! Turns the bytes of a file into facts.
 
-use crate::facts::{Facts, FileDate, Finding, Stamp};
+use crate::facts::{Facts, FileDate, FileStatus, Finding};
 use jiff::Timestamp;
 use lumina_photo::dates::{self, PhotoDate};
 use lumina_photo::hash::{self, Hash};
@@ -31,12 +31,12 @@ pub enum Analysis {
 }
 
 /// Analyzes a file. Dates are checked against `now`.
-pub fn analyze(bytes: &[u8], path: &Path, stamp: &Stamp, now: Timestamp, limits: &Limits<'_>) -> Analysis {
+pub fn analyze(bytes: &[u8], path: &Path, status: &FileStatus, now: Timestamp, limits: &Limits<'_>) -> Analysis {
     let format = match lumina_photo::format::detect(bytes) {
         Ok(format) => format,
         Err(error) => return Analysis::Not(no_image(&error)),
     };
-    let mut facts = Box::new(of_headers(bytes, format, path, stamp, now));
+    let mut facts = Box::new(of_headers(bytes, format, path, status, now));
     let (remark, words) = match decode(bytes, limits) {
         Ok((picture, made)) => {
             fill(&mut facts, &picture, &made);
@@ -88,11 +88,11 @@ fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<(Picture, Made), PhotoErr
 }
 
 /// The facts that are known without decoding.
-fn of_headers(bytes: &[u8], format: Format, path: &Path, stamp: &Stamp, now: Timestamp) -> Facts {
+fn of_headers(bytes: &[u8], format: Format, path: &Path, status: &FileStatus, now: Timestamp) -> Facts {
     let metadata = metadata::read(bytes, format);
     let (width, height) = dimensions(bytes, format).or(metadata.width.zip(metadata.height)).unzip();
     let side = |length: Option<u32>| length.filter(|&length| i32::try_from(length).is_ok_and(|length| length > 0));
-    let date = date(&metadata, path, stamp, now);
+    let date = date(&metadata, path, status, now);
     let positive =
         |number: Option<f64>| number.map(|number| number as f32).filter(|number| number.is_normal() && *number > 0.0);
     Facts {
@@ -118,16 +118,16 @@ fn of_headers(bytes: &[u8], format: Format, path: &Path, stamp: &Stamp, now: Tim
 }
 
 /// The date of a file by its metadata, its path and its file times.
-fn date(metadata: &Metadata, path: &Path, stamp: &Stamp, now: Timestamp) -> Option<PhotoDate> {
-    let modified = (stamp.modified.div_euclid(1_000_000), stamp.modified.rem_euclid(1_000_000) as i32 * 1000);
+fn date(metadata: &Metadata, path: &Path, status: &FileStatus, now: Timestamp) -> Option<PhotoDate> {
+    let modified = (status.modified.div_euclid(1_000_000), status.modified.rem_euclid(1_000_000) as i32 * 1000);
     // File systems report years outside of these for files without a time; Postgres would not read the text.
     dates::best(metadata, Some(path), Some(modified), now).filter(|date| (1..9999).contains(&date.at.year()))
 }
 
 /// The date of a file whose content is known already, by its path and its file times: the date of the content is known
 /// with it.
-pub fn date_beside(path: &Path, stamp: &Stamp, now: Timestamp) -> Option<Box<FileDate>> {
-    let date = date(&Metadata::default(), path, stamp, now)?;
+pub fn date_beside(path: &Path, status: &FileStatus, now: Timestamp) -> Option<Box<FileDate>> {
+    let date = date(&Metadata::default(), path, status, now)?;
     Some(Box::new(FileDate {
         captured_at: timestamp(&date),
         date_source: date.source.name().into(),

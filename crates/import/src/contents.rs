@@ -2,7 +2,7 @@
 //!
 //! Two files of one content may be read at the same time: the second waits for the outcome of the first, and shares it.
 
-use crate::facts::{Facts, Finding, Outcome};
+use crate::facts::{Facts, FileOutcome, Finding};
 use std::collections::{HashMap, HashSet};
 
 /// A checksum.
@@ -15,20 +15,20 @@ pub struct Contents {
     decoding: HashMap<Sha256, i64>,
     of: HashMap<i64, Sha256>,
     /// Files whose content is being decoded from another file.
-    waiting: HashMap<Sha256, Vec<Outcome>>,
+    waiting: HashMap<Sha256, Vec<FileOutcome>>,
     /// Files that waited for a decoding that failed.
-    again: Vec<i64>,
+    revisit: Vec<i64>,
     /// Contents with new facts that are not written yet.
     found: HashSet<Sha256>,
 }
 
 /// What to do after a file.
 #[derive(Debug, Default, PartialEq)]
-pub struct Done {
+pub struct FollowUp {
     /// Outcomes to write: of the file, and of those that waited for it.
-    pub write: Vec<Outcome>,
+    pub write: Vec<FileOutcome>,
     /// Files to visit again as if nothing were known: the decoding that they relied on has failed.
-    pub again: Vec<i64>,
+    pub revisit: Vec<i64>,
 }
 
 impl Contents {
@@ -52,23 +52,23 @@ impl Contents {
     fn give_up(&mut self, sha256: &Sha256) {
         self.decoding.remove(sha256);
         let waiting = self.waiting.remove(sha256).unwrap_or_default();
-        self.again.extend(waiting.iter().map(|outcome| outcome.item));
+        self.revisit.extend(waiting.iter().map(|outcome| outcome.item));
     }
 
     /// Handles the outcome of a file. `is_in_catalog` is asked about contents that are unknown here. Errors: its own.
-    pub fn done<E>(
+    pub fn finish<E>(
         &mut self,
-        mut outcome: Outcome,
+        mut outcome: FileOutcome,
         is_in_catalog: impl FnOnce(&Sha256) -> Result<bool, E>,
-    ) -> Result<Done, E> {
+    ) -> Result<FollowUp, E> {
         let decoded = self.of.remove(&outcome.item);
-        let mut done = Done::default();
+        let mut follow_up = FollowUp::default();
         match content(&mut outcome) {
             Some((sha256, Some(_))) if decoded == Some(sha256) => {
                 self.found.insert(sha256);
                 self.decoding.remove(&sha256);
-                done.write = self.waiting.remove(&sha256).unwrap_or_default();
-                done.write.insert(0, outcome);
+                follow_up.write = self.waiting.remove(&sha256).unwrap_or_default();
+                follow_up.write.insert(0, outcome);
             }
             // Facts, if any, are those of a preview. Another file may have made them known by now.
             Some((sha256, facts)) => {
@@ -77,21 +77,21 @@ impl Contents {
                     self.waiting.entry(sha256).or_default().push(outcome);
                 } else if self.found.contains(&sha256) || is_in_catalog(&sha256)? {
                     *facts = None;
-                    done.write.push(outcome);
+                    follow_up.write.push(outcome);
                 } else if facts.is_some() {
                     self.found.insert(sha256);
-                    done.write.push(outcome);
+                    follow_up.write.push(outcome);
                 } else {
-                    done.again.push(outcome.item);
+                    follow_up.revisit.push(outcome.item);
                 }
             }
-            None => done.write.push(outcome),
+            None => follow_up.write.push(outcome),
         }
         if let Some(sha256) = decoded {
             self.give_up(&sha256);
         }
-        done.again.append(&mut self.again);
-        Ok(done)
+        follow_up.revisit.append(&mut self.revisit);
+        Ok(follow_up)
     }
 
     /// Adds a content with facts from elsewhere: an earlier part of a preview.
@@ -108,12 +108,12 @@ impl Contents {
 /// The contents of a catalog, with some false positives: the first 64 bits of each checksum. Most files of an import
 /// are new, and for those the catalog need not be asked.
 #[derive(Debug, Default)]
-pub struct Sieve {
+pub struct KnownChecksums {
     prefixes: HashSet<u64>,
     is_full: bool,
 }
 
-impl Sieve {
+impl KnownChecksums {
     /// The most contents: 200 MB of them.
     const MOST: usize = 12_000_000;
 
@@ -131,7 +131,7 @@ impl Sieve {
     }
 
     /// Whether the catalog may have a content.
-    pub fn may_have(&self, sha256: &Sha256) -> bool {
+    pub fn may_contain(&self, sha256: &Sha256) -> bool {
         self.is_full || prefix(sha256).is_none_or(|prefix| self.prefixes.contains(&prefix))
     }
 }
@@ -141,7 +141,7 @@ fn prefix(sha256: &[u8]) -> Option<u64> {
 }
 
 /// The checksum of a picture, and its facts.
-fn content(outcome: &mut Outcome) -> Option<(Sha256, &mut Option<Box<Facts>>)> {
+fn content(outcome: &mut FileOutcome) -> Option<(Sha256, &mut Option<Box<Facts>>)> {
     match &mut outcome.finding {
         Finding::Image { sha256, facts, .. } => Some((from_hex(sha256)?, facts)),
         _ => None,
@@ -166,67 +166,71 @@ mod tests {
     use super::*;
     use crate::analyze::hex;
 
-    fn image(item: i64, sum: Sha256, has_facts: bool) -> Outcome {
+    fn image(item: i64, sha256: Sha256, has_facts: bool) -> FileOutcome {
         let facts = has_facts.then(|| Box::new(Facts::default()));
-        Outcome {
+        FileOutcome {
             item,
-            stamp: None,
-            finding: Finding::Image { sha256: hex(&sum), reason: None, error: None, facts, date: None },
+            status: None,
+            finding: Finding::Image { sha256: hex(&sha256), reason: None, error: None, facts, date: None },
         }
     }
 
-    /// Calls `done` with an empty catalog.
-    fn done(contents: &mut Contents, outcome: Outcome) -> (Vec<i64>, Vec<i64>) {
-        let done = contents.done(outcome, |_| Ok::<_, ()>(false)).unwrap();
-        (done.write.iter().map(|outcome| outcome.item).collect(), done.again)
+    /// Calls `finish` with an empty catalog.
+    fn done(contents: &mut Contents, outcome: FileOutcome) -> (Vec<i64>, Vec<i64>) {
+        let follow_up = contents.finish(outcome, |_| Ok::<_, ()>(false)).unwrap();
+        (follow_up.write.iter().map(|outcome| outcome.item).collect(), follow_up.revisit)
     }
 
-    fn failed(item: i64) -> Outcome {
-        Outcome { item, stamp: None, finding: Finding::failed("damaged", "so".into()) }
+    fn failed(item: i64) -> FileOutcome {
+        FileOutcome { item, status: None, finding: Finding::failed("damaged", "so".into()) }
     }
 
     #[test]
     fn the_second_of_two_waits_for_the_first() {
-        let (mut contents, sum) = (Contents::default(), [7; 32]);
-        assert!(!contents.is_known(1, &sum));
-        contents.decode(1, sum);
-        assert!(!contents.is_known(1, &sum), "it may be looked at once more");
-        assert!(contents.is_known(2, &sum));
-        assert_eq!(done(&mut contents, image(2, sum, false)), (vec![], vec![]));
-        assert_eq!(done(&mut contents, image(1, sum, true)), (vec![1, 2], vec![]));
-        assert!(contents.is_known(3, &sum));
-        assert_eq!(done(&mut contents, image(3, sum, false)), (vec![3], vec![]));
-        assert_eq!(contents.written().collect::<Vec<_>>(), [sum]);
-        assert!(!contents.is_known(4, &sum), "the catalog is asked from here on");
-        let in_catalog = contents.done(image(5, sum, false), |asked| Ok::<_, ()>(*asked == sum)).unwrap();
-        assert_eq!((in_catalog.write.len(), in_catalog.again), (1, vec![]));
+        let (mut contents, sha256) = (Contents::default(), [7; 32]);
+        assert!(!contents.is_known(1, &sha256));
+        contents.decode(1, sha256);
+        assert!(!contents.is_known(1, &sha256), "it may be looked at once more");
+        assert!(contents.is_known(2, &sha256));
+        assert_eq!(done(&mut contents, image(2, sha256, false)), (vec![], vec![]));
+        assert_eq!(done(&mut contents, image(1, sha256, true)), (vec![1, 2], vec![]));
+        assert!(contents.is_known(3, &sha256));
+        assert_eq!(done(&mut contents, image(3, sha256, false)), (vec![3], vec![]));
+        assert_eq!(contents.written().collect::<Vec<_>>(), [sha256]);
+        assert!(!contents.is_known(4, &sha256), "the catalog is asked from here on");
+        let in_catalog = contents.finish(image(5, sha256, false), |asked| Ok::<_, ()>(*asked == sha256)).unwrap();
+        assert_eq!((in_catalog.write.len(), in_catalog.revisit), (1, vec![]));
     }
 
     #[test]
     fn those_who_wait_in_vain_are_looked_at_again() {
-        let (mut contents, sum) = (Contents::default(), [8; 32]);
-        contents.decode(1, sum);
-        assert_eq!(done(&mut contents, image(2, sum, false)), (vec![], vec![]));
+        let (mut contents, sha256) = (Contents::default(), [8; 32]);
+        contents.decode(1, sha256);
+        assert_eq!(done(&mut contents, image(2, sha256, false)), (vec![], vec![]));
         assert_eq!(done(&mut contents, failed(1)), (vec![1], vec![2]));
-        assert!(!contents.is_known(2, &sum));
+        assert!(!contents.is_known(2, &sha256));
         // A file that was told of the first one, and arrives when that has failed.
-        assert_eq!(done(&mut contents, image(3, sum, false)), (vec![], vec![3]));
+        assert_eq!(done(&mut contents, image(3, sha256, false)), (vec![], vec![3]));
     }
 
     #[test]
     fn of_what_a_preview_has_found_one_is_the_first() {
-        let (mut contents, sum) = (Contents::default(), [5; 32]);
-        let has_facts = |done: &Done| {
-            done.write.iter().map(|o| matches!(&o.finding, Finding::Image { facts: Some(_), .. })).collect::<Vec<_>>()
+        let (mut contents, sha256) = (Contents::default(), [5; 32]);
+        let has_facts = |follow_up: &FollowUp| {
+            follow_up
+                .write
+                .iter()
+                .map(|o| matches!(&o.finding, Finding::Image { facts: Some(_), .. }))
+                .collect::<Vec<_>>()
         };
         // A copy arrives first: it is visited again and decodes, and the file with facts becomes its copy.
-        assert_eq!(done(&mut contents, image(2, sum, false)), (vec![], vec![2]));
-        contents.decode(2, sum);
-        assert_eq!(done(&mut contents, image(1, sum, true)), (vec![], vec![]));
-        let all = contents.done(image(2, sum, true), |_| Ok::<_, ()>(false)).unwrap();
+        assert_eq!(done(&mut contents, image(2, sha256, false)), (vec![], vec![2]));
+        contents.decode(2, sha256);
+        assert_eq!(done(&mut contents, image(1, sha256, true)), (vec![], vec![]));
+        let all = contents.finish(image(2, sha256, true), |_| Ok::<_, ()>(false)).unwrap();
         assert_eq!(has_facts(&all), [true, false]);
         assert_eq!(contents.written().count(), 1);
-        let late = contents.done(image(3, sum, true), |_| Ok::<_, ()>(true)).unwrap();
+        let late = contents.finish(image(3, sha256, true), |_| Ok::<_, ()>(true)).unwrap();
         assert_eq!(has_facts(&late), [false]);
     }
 
@@ -248,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn a_sieve_lets_nothing_through_that_is_there() {
-        let mut sieve = Sieve::default();
-        assert!(!sieve.may_have(&[1; 32]));
-        sieve.add(&[1; 8]);
-        assert!(sieve.may_have(&[1; 32]) && !sieve.may_have(&[2; 32]));
-        sieve.is_full = true;
-        sieve.add(&[3; 8]);
-        assert!(sieve.may_have(&[2; 32]) && !sieve.prefixes.contains(&0x0303_0303_0303_0303));
+    fn known_checksums_contain_every_one_that_was_added() {
+        let mut known = KnownChecksums::default();
+        assert!(!known.may_contain(&[1; 32]));
+        known.add(&[1; 8]);
+        assert!(known.may_contain(&[1; 32]) && !known.may_contain(&[2; 32]));
+        known.is_full = true;
+        known.add(&[3; 8]);
+        assert!(known.may_contain(&[2; 32]) && !known.prefixes.contains(&0x0303_0303_0303_0303));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// The identity and times of a file when it was read: if one of these but the device differs, it is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
+pub struct FileStatus {
     /// In bytes.
     pub size: u64,
     /// The number of its device.
@@ -18,10 +18,10 @@ pub struct Stamp {
     pub changed: i64,
 }
 
-impl Stamp {
+impl FileStatus {
     /// Whether a file is the same and unchanged. Some file systems change device numbers on each mount.
-    pub fn is_same(&self, other: &Stamp) -> bool {
-        let of = |stamp: &Stamp| (stamp.size, stamp.inode, stamp.modified, stamp.changed);
+    pub fn is_same(&self, other: &FileStatus) -> bool {
+        let of = |status: &FileStatus| (status.size, status.inode, status.modified, status.changed);
         of(self) == of(other)
     }
 }
@@ -140,14 +140,33 @@ impl Finding {
     }
 }
 
-/// The outcome for one file.
+/// The outcome for one file, in the form in which `_import_batch` and `import_items.analysis` have it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct FileOutcome {
     /// Its row of `lumina.import_items`.
     pub item: i64,
-    /// The file's identity and times when it was opened; `None` if it could not be.
-    pub stamp: Option<Stamp>,
+    /// The file's identity and times when it was opened; `None` if it could not be. SQL reads it as `stamp`.
+    #[serde(rename = "stamp")]
+    pub status: Option<FileStatus>,
     /// What was found.
     #[serde(flatten)]
     pub finding: Finding,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Rows of an earlier release, and `_import_batch`, have these keys.
+    #[test]
+    fn outcomes_keep_their_form_in_json() {
+        let status = Some(FileStatus { size: 1, device: 2, inode: 3, modified: 4, changed: 5 });
+        let outcome = FileOutcome { item: 7, status, finding: Finding::skipped("unchanged") };
+        let status = json!({"size": 1, "device": 2, "inode": 3, "modified": 4, "changed": 5});
+        let expected = json!({"item": 7, "stamp": status, "state": "skipped", "reason": "unchanged"});
+        assert_eq!(serde_json::to_value(&outcome).unwrap(), expected);
+        assert_eq!(serde_json::from_value::<FileOutcome>(expected).unwrap(), outcome);
+    }
 }

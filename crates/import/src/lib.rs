@@ -27,5 +27,5 @@ pub mod thumbnail;
 pub mod visit;
 pub mod walk;
 
-pub use facts::{Facts, Finding, Outcome, Stamp};
+pub use facts::{Facts, FileOutcome, FileStatus, Finding};
 pub use roots::{Refusal, Roots};

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Why a file or a directory is skipped by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
+pub enum SkipReason {
     /// Its name begins with a dot.
     Hidden,
     /// A Synology server's own file: thumbnails and the like.
@@ -18,7 +18,7 @@ pub enum Leave {
     Video,
 }
 
-impl Leave {
+impl SkipReason {
     /// The word for it in `import_items.reason`.
     pub fn reason(self) -> &'static str {
         match self {
@@ -38,24 +38,28 @@ const VIDEOS: [&str; 16] =
     ["mp4", "mov", "avi", "mkv", "wmv", "flv", "webm", "m4v", "mpg", "mpeg", "3gp", "3g2", "mts", "m2ts", "ogv", "vob"];
 
 /// Whether a directory is skipped.
-pub fn leave_directory(name: &[u8]) -> Option<Leave> {
-    leave(name)
+pub fn skip_directory(name: &[u8]) -> Option<SkipReason> {
+    skip(name)
 }
 
 /// Whether a file is skipped without opening it.
-pub fn leave_file(name: &[u8]) -> Option<Leave> {
-    leave(name).or_else(|| {
+pub fn skip_file(name: &[u8]) -> Option<SkipReason> {
+    skip(name).or_else(|| {
         let extension = extension(name)?;
         let is = |one: &&str| one.as_bytes().eq_ignore_ascii_case(extension);
-        if SIDECARS.iter().any(is) { Some(Leave::Sidecar) } else { VIDEOS.iter().any(is).then_some(Leave::Video) }
+        if SIDECARS.iter().any(is) {
+            Some(SkipReason::Sidecar)
+        } else {
+            VIDEOS.iter().any(is).then_some(SkipReason::Video)
+        }
     })
 }
 
-fn leave(name: &[u8]) -> Option<Leave> {
+fn skip(name: &[u8]) -> Option<SkipReason> {
     if name.starts_with(b"@eaDir") || name.windows(13).any(|part| part == b"@SynoResource") {
-        Some(Leave::Synology)
+        Some(SkipReason::Synology)
     } else if name.starts_with(b".") {
-        Some(Leave::Hidden)
+        Some(SkipReason::Hidden)
     } else {
         None
     }
@@ -118,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_what_is_left_alone() {
+    fn names_tell_what_is_skipped() {
         for (name, expected) in [
             ("IMG_1.jpg", None),
             ("noextension", None),
@@ -132,10 +136,10 @@ mod tests {
             ("mov", None),
             ("a.", None),
         ] {
-            assert_eq!(leave_file(name.as_bytes()).map(Leave::reason), expected, "{name}");
+            assert_eq!(skip_file(name.as_bytes()).map(SkipReason::reason), expected, "{name}");
         }
-        assert_eq!(leave_directory(b"2023.mov"), None);
-        assert_eq!(leave_directory(b".git"), Some(Leave::Hidden));
+        assert_eq!(skip_directory(b"2023.mov"), None);
+        assert_eq!(skip_directory(b".git"), Some(SkipReason::Hidden));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //!
 //! Threads end when the pool is dropped, which waits for them: they check every few milliseconds.
 
-use lumina_photo::Watch;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,15 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-/// The work of a thread.
-pub trait Work: Clone + Send + 'static {
+/// What the threads of a pool do: tasks, one after the other.
+pub trait Processor: Clone + Send + 'static {
     /// The input.
     type Task: Send + 'static;
     /// The output.
     type Event: Send + 'static;
 
-    /// Does a task. `None` if it was cancelled.
-    fn work(&self, task: &Self::Task, caller: &Caller<Self::Event>) -> Option<Self::Event>;
+    /// Processes a task. `None` if it was cancelled.
+    fn process(&self, task: &Self::Task, context: &TaskContext<Self::Event>) -> Option<Self::Event>;
 
     /// The event for a task that failed unexpectedly.
     fn failed(task: &Self::Task) -> Self::Event;
@@ -28,31 +27,31 @@ pub trait Work: Clone + Send + 'static {
     fn room_for(&self, bytes: usize) -> bool;
 }
 
-/// The threads' view of their caller.
+/// What a thread has of the pool's caller while it processes a task: a channel for events, and the cancellation.
 #[derive(Debug)]
-pub struct Caller<E> {
+pub struct TaskContext<E> {
     events: Sender<E>,
-    stop: Arc<AtomicBool>,
+    cancelled: Arc<AtomicBool>,
 }
 
-impl<E> Caller<E> {
+impl<E> TaskContext<E> {
     /// Whether the work is cancelled.
-    pub fn stop(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     /// Sends an event in the middle of a task. `None` if nobody receives any more.
-    pub fn say(&self, event: E) -> Option<()> {
+    pub fn send(&self, event: E) -> Option<()> {
         self.events.send(event).ok()
     }
 }
 
-/// The caller and the work, as a decoder needs them.
-pub(crate) struct Waiting<'a, W: Work>(pub(crate) &'a W, pub(crate) &'a Caller<W::Event>);
+/// The caller of a decoder: the thread that processes a task.
+pub(crate) struct DecoderCaller<'a, P: Processor>(pub(crate) &'a P, pub(crate) &'a TaskContext<P::Event>);
 
-impl<W: Work> Watch for Waiting<'_, W> {
-    fn stop(&self) -> bool {
-        self.1.stop()
+impl<P: Processor> lumina_photo::Caller for DecoderCaller<'_, P> {
+    fn is_cancelled(&self) -> bool {
+        self.1.is_cancelled()
     }
 
     fn room_for(&self, bytes: usize) -> bool {
@@ -61,7 +60,7 @@ impl<W: Work> Watch for Waiting<'_, W> {
 
     /// Checks memory first: a thread that the C library cannot set up ends the process.
     fn spawn(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        if !self.0.room_for(ASIDE_STACK + ASIDE_SETUP) {
+        if !self.0.room_for(DECODER_STACK + DECODER_SETUP) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         let kept = self.0.clone(); // what it has of the memory, as long as the decoder runs
@@ -69,56 +68,56 @@ impl<W: Work> Watch for Waiting<'_, W> {
             work();
             drop(kept);
         };
-        Builder::new().name("lumina decoder".into()).stack_size(ASIDE_STACK).spawn(work).map(drop)
+        Builder::new().name("lumina decoder".into()).stack_size(DECODER_STACK).spawn(work).map(drop)
     }
 }
 
-/// Stack of a decoder that runs beside its thread, in bytes.
-const ASIDE_STACK: usize = 2 << 20;
+/// Stack of a decoder's own thread, in bytes.
+const DECODER_STACK: usize = 2 << 20;
 /// More than the C library takes for a thread in addition to its stack.
-const ASIDE_SETUP: usize = 1 << 19;
+const DECODER_SETUP: usize = 1 << 19;
 
 /// A pool of threads.
-pub struct Pool<W: Work> {
-    tasks: Option<Sender<W::Task>>,
-    events: Receiver<W::Event>,
-    stop: Arc<AtomicBool>,
+pub struct Pool<P: Processor> {
+    tasks: Option<Sender<P::Task>>,
+    events: Receiver<P::Event>,
+    cancelled: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// All threads have ended without being told to.
+/// All threads have ended before the pool was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("all threads are gone")]
 pub struct Broken;
 
-impl<W: Work> Pool<W> {
+impl<P: Processor> Pool<P> {
     /// Starts `count` threads by `start`, which blocks signals in them if its process handles any. Errors: its own.
     pub fn start(
         count: usize,
-        work: &W,
+        processor: &P,
         start: impl Fn(Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
     ) -> io::Result<Self> {
         let (tasks, queue) = channel();
-        let (said, events) = channel();
+        let (sender, events) = channel();
         let queue = Arc::new(Mutex::new(queue));
-        let mut pool = Pool { tasks: Some(tasks), events, stop: Arc::default(), threads: Vec::new() };
+        let mut pool = Pool { tasks: Some(tasks), events, cancelled: Arc::default(), threads: Vec::new() };
         for _ in 0..count {
-            let (work, queue) = (work.clone(), Arc::clone(&queue));
-            let caller = Caller { events: said.clone(), stop: Arc::clone(&pool.stop) };
-            pool.threads.push(start(Box::new(move || run(&work, &queue, &caller)))?);
+            let (processor, queue) = (processor.clone(), Arc::clone(&queue));
+            let context = TaskContext { events: sender.clone(), cancelled: Arc::clone(&pool.cancelled) };
+            pool.threads.push(start(Box::new(move || run(&processor, &queue, &context)))?);
         }
         Ok(pool)
     }
 
     /// Queues a task for a thread. Queued tasks are held in memory.
-    pub fn give(&self, task: W::Task) {
+    pub fn submit(&self, task: P::Task) {
         if let Some(tasks) = &self.tasks {
             let _ = tasks.send(task); // where no thread is left, none answers either
         }
     }
 
     /// The next event, within a timeout. Errors: no thread is left.
-    pub fn event(&self, within: Duration) -> Result<Option<W::Event>, Broken> {
+    pub fn event(&self, within: Duration) -> Result<Option<P::Event>, Broken> {
         match self.events.recv_timeout(within) {
             Ok(event) => Ok(Some(event)),
             Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -127,9 +126,9 @@ impl<W: Work> Pool<W> {
     }
 }
 
-impl<W: Work> Drop for Pool<W> {
+impl<P: Processor> Drop for Pool<P> {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.cancelled.store(true, Ordering::Relaxed);
         self.tasks = None;
         // An event that was not received may hold a channel that a thread waits on.
         self.events = channel().1;
@@ -140,17 +139,17 @@ impl<W: Work> Drop for Pool<W> {
 }
 
 /// The loop of a thread.
-fn run<W: Work>(work: &W, tasks: &Mutex<Receiver<W::Task>>, caller: &Caller<W::Event>) {
+fn run<P: Processor>(processor: &P, tasks: &Mutex<Receiver<P::Task>>, context: &TaskContext<P::Event>) {
     loop {
         let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(task) = next else { return };
-        if caller.stop() {
+        if context.is_cancelled() {
             return;
         }
         // Decoders have their own guard; this one is for unexpected panics.
-        let event =
-            catch_unwind(AssertUnwindSafe(|| work.work(&task, caller))).unwrap_or_else(|_| Some(W::failed(&task)));
-        if event.is_some_and(|event| caller.say(event).is_none()) {
+        let event = catch_unwind(AssertUnwindSafe(|| processor.process(&task, context)))
+            .unwrap_or_else(|_| Some(P::failed(&task)));
+        if event.is_some_and(|event| context.send(event).is_none()) {
             return;
         }
     }
@@ -159,8 +158,8 @@ fn run<W: Work>(work: &W, tasks: &Mutex<Receiver<W::Task>>, caller: &Caller<W::E
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
-    use super::{Builder, Caller, Pool, Waiting, Work};
-    use lumina_photo::Watch;
+    use super::{Builder, DecoderCaller, Pool, Processor, TaskContext};
+    use lumina_photo::Caller as _;
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};
@@ -172,13 +171,13 @@ mod tests {
         until: Arc<Mutex<Option<Receiver<()>>>>,
     }
 
-    impl Work for Leaves {
+    impl Processor for Leaves {
         type Task = ();
         type Event = ();
 
-        fn work(&self, (): &(), caller: &Caller<()>) -> Option<()> {
+        fn process(&self, (): &(), context: &TaskContext<()>) -> Option<()> {
             let until = self.until.lock().unwrap().take().unwrap();
-            Waiting(self, caller).spawn(Box::new(move || _ = until.recv())).unwrap();
+            DecoderCaller(self, context).spawn(Box::new(move || _ = until.recv())).unwrap();
             Some(())
         }
 
@@ -199,7 +198,7 @@ mod tests {
         let work = Leaves { _memory: Arc::clone(&memory), until: Arc::new(Mutex::new(Some(until))) };
         let pool = Pool::start(2, &work, |work| Builder::new().spawn(work)).unwrap();
         drop(work);
-        pool.give(());
+        pool.submit(());
         assert_eq!(pool.event(Duration::from_secs(60)), Ok(Some(())));
         drop(pool);
         assert_eq!(Arc::strong_count(&memory), 2);

@@ -3,7 +3,7 @@
 //! Every thread has its share. A file that needs more waits until several such files have gathered, or no other is
 //! left; each of them then runs alone with all of the memory.
 
-use crate::visit::Task;
+use crate::visit::FileTask;
 use std::collections::VecDeque;
 
 /// How many files may wait to run alone before they do.
@@ -15,8 +15,8 @@ const AHEAD: usize = 2;
 /// The files to visit.
 #[derive(Debug)]
 pub struct Queue {
-    next: VecDeque<Task>,
-    alone: VecDeque<Task>,
+    next: VecDeque<FileTask>,
+    alone: VecDeque<FileTask>,
     /// Whether the files that run alone are being handed out.
     is_draining: bool,
     /// Whether the current file runs alone.
@@ -50,22 +50,22 @@ impl Queue {
     }
 
     /// Adds tasks; none means that there are no more.
-    pub fn put(&mut self, tasks: Vec<Task>) {
+    pub fn put(&mut self, tasks: Vec<FileTask>) {
         self.is_complete |= tasks.is_empty();
         self.next.extend(tasks);
     }
 
     /// The next task to hand out; `None` if none may run now.
-    pub fn take(&mut self) -> Option<Task> {
+    pub fn take(&mut self) -> Option<FileTask> {
         let last = self.next.is_empty() && self.is_complete;
         self.is_draining = !self.alone.is_empty() && (self.is_draining || last || self.alone.len() >= MOST_ALONE);
         let task = if self.runs_alone || (self.is_draining && self.given > 0) {
             None
         } else if self.is_draining {
             self.runs_alone = true;
-            self.alone.pop_front().map(|task| Task { memory: self.memory, ..task })
+            self.alone.pop_front().map(|task| FileTask { memory: self.memory, ..task })
         } else if self.given < AHEAD * self.threads {
-            self.next.pop_front().map(|task| Task { memory: self.share(), ..task })
+            self.next.pop_front().map(|task| FileTask { memory: self.share(), ..task })
         } else {
             None
         };
@@ -80,7 +80,7 @@ impl Queue {
     }
 
     /// A task needs more memory: hands it out again later, with `needed` bytes. Errors: there is less.
-    pub fn put_back(&mut self, task: Task, needed: u64) -> Result<(), TooLarge> {
+    pub fn put_back(&mut self, task: FileTask, needed: u64) -> Result<(), TooLarge> {
         self.done();
         if needed > self.memory || task.memory >= self.memory {
             return Err(TooLarge);
@@ -90,7 +90,7 @@ impl Queue {
     }
 
     /// Hands out a finished task again, before others.
-    pub fn put_first(&mut self, task: Task) {
+    pub fn put_first(&mut self, task: FileTask) {
         self.next.push_front(task);
     }
 
@@ -105,15 +105,15 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn task(item: i64) -> Task {
-        Task { item, path: "/x".into(), known: None, memory: 0 }
+    fn task(item: i64) -> FileTask {
+        FileTask { item, path: "/x".into(), known: None, memory: 0 }
     }
 
     #[test]
     fn large_files_run_alone_with_all_memory() {
         let mut queue = Queue::new(2, 1000);
         queue.put((0..6).map(task).collect());
-        let given: Vec<Task> = std::iter::from_fn(|| queue.take()).collect();
+        let given: Vec<FileTask> = std::iter::from_fn(|| queue.take()).collect();
         assert_eq!(
             given.iter().map(|task| (task.item, task.memory)).collect::<Vec<_>>(),
             [(0, 500), (1, 500), (2, 500), (3, 500)]
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(queue.put_back(one, 90), Err(TooLarge), "a single thread has everything from the start");
         queue2.put((0..40).map(task).collect());
         let mut alone = 0;
-        let mut at_work: VecDeque<Task> = VecDeque::new();
+        let mut at_work: VecDeque<FileTask> = VecDeque::new();
         for _ in 0..200 {
             while let Some(task) = queue2.take() {
                 assert!(task.memory == 25 || at_work.is_empty());

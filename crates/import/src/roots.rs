@@ -92,7 +92,7 @@ pub struct Directory {
 
 /// The kind of a path.
 #[derive(Debug)]
-pub enum Place {
+pub enum PathKind {
     /// A directory.
     Directory(Directory),
     /// A regular file.
@@ -241,7 +241,7 @@ impl Roots {
     }
 
     /// The kind of a path. Errors: all of [`Refusal`].
-    pub fn look(&self, path: &Path) -> Result<Place, Refusal> {
+    pub fn examine(&self, path: &Path) -> Result<PathKind, Refusal> {
         match self.open_directory(path) {
             Ok(directory) => {
                 // Opened because it will be listed.
@@ -252,9 +252,9 @@ impl Roots {
                     Mode::empty(),
                 )
                 .map_err(|error| Refusal::from_errno(path, error))?;
-                Ok(Place::Directory(directory))
+                Ok(PathKind::Directory(directory))
             }
-            Err(Refusal::NotDirectory(at)) if at == path => self.open_file(path).map(|_| Place::File),
+            Err(Refusal::NotDirectory(at)) if at == path => self.open_file(path).map(|_| PathKind::File),
             Err(refusal) => Err(refusal),
         }
     }
@@ -290,7 +290,7 @@ impl Roots {
         let mut here = root;
         for part in std::iter::once(None).chain(below.iter().map(Some)) {
             here.extend(part);
-            let refusal = if here == path { self.look(&here).err() } else { self.open_directory(&here).err() };
+            let refusal = if here == path { self.examine(&here).err() } else { self.open_directory(&here).err() };
             let stop = refusal.is_some();
             steps.push((here.clone(), refusal));
             if stop {

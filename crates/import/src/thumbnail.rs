@@ -2,8 +2,8 @@
 
 use crate::contents::Sha256;
 use crate::facts::Finding;
-use crate::pool::{Caller, Waiting, Work};
-use crate::read::Opened;
+use crate::pool::{DecoderCaller, Processor, TaskContext};
+use crate::read::OpenFile;
 use crate::roots::Roots;
 
 use lumina_photo::{Limits, PhotoError, metadata, thumbnail};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// A file to show.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Task {
+pub struct ThumbnailTask {
     /// The caller's number for it.
     pub number: usize,
     /// Its path.
@@ -33,7 +33,7 @@ pub enum Missing {
 
 /// What all tasks share. `M` is a memory reservation, released when it is dropped.
 #[derive(Debug, Clone)]
-pub struct Show<M> {
+pub struct Thumbnailer<M> {
     /// The roots that files may lie under.
     pub roots: Roots,
     /// In pixels, of the thumbnail's longer side.
@@ -46,17 +46,17 @@ pub struct Show<M> {
     pub memory: M,
 }
 
-impl<M: Clone + Send + Sync + 'static> Work for Show<M> {
-    type Task = Task;
+impl<M: Clone + Send + Sync + 'static> Processor for Thumbnailer<M> {
+    type Task = ThumbnailTask;
     /// The number of a task, and a JPEG, or why there is none.
     type Event = (usize, Result<Vec<u8>, Missing>);
 
-    fn work(&self, task: &Task, caller: &Caller<Self::Event>) -> Option<Self::Event> {
-        let shown = self.show(task, caller).transpose()?;
+    fn process(&self, task: &ThumbnailTask, context: &TaskContext<Self::Event>) -> Option<Self::Event> {
+        let shown = self.make(task, context).transpose()?;
         Some((task.number, shown))
     }
 
-    fn failed(task: &Task) -> Self::Event {
+    fn failed(task: &ThumbnailTask) -> Self::Event {
         (task.number, Err(Missing::Because("it could not be shown".into())))
     }
 
@@ -65,28 +65,32 @@ impl<M: Clone + Send + Sync + 'static> Work for Show<M> {
     }
 }
 
-impl<M: Clone + Send + Sync + 'static> Show<M> {
+impl<M: Clone + Send + Sync + 'static> Thumbnailer<M> {
     /// `None` if cancelled.
-    fn show(&self, task: &Task, caller: &Caller<<Self as Work>::Event>) -> Result<Option<Vec<u8>>, Missing> {
+    fn make(
+        &self,
+        task: &ThumbnailTask,
+        context: &TaskContext<<Self as Processor>::Event>,
+    ) -> Result<Option<Vec<u8>>, Missing> {
         let words = |finding: Finding| match finding {
             Finding::Failed { error, .. } => Missing::Because(error),
             _ => Missing::Because("it cannot be read".to_owned()),
         };
         let descriptor = self.roots.open_file(&task.path).map_err(|refusal| Missing::Because(refusal.to_string()))?;
-        let mut opened = Opened::new(descriptor).map_err(words)?;
-        let size = opened.stamp.size;
+        let mut opened = OpenFile::new(descriptor).map_err(words)?;
+        let size = opened.status.size;
         if size > task.memory {
             return Err(Missing::NeedsMore);
         }
         let head = opened.head().map_err(words)?;
-        let Some((bytes, sha256)) = opened.all(head, || caller.stop()).map_err(words)? else {
+        let Some((bytes, sha256)) = opened.all(head, || context.is_cancelled()).map_err(words)? else {
             return Ok(None);
         };
         if sha256 != task.sha256 {
             return Err(Missing::Because("the file has changed since it was imported".into()));
         }
-        let watch = Waiting(self, caller);
-        let limits = Limits { pixels: self.pixels, memory: task.memory - size, watch: &watch };
+        let caller = DecoderCaller(self, context);
+        let limits = Limits { pixels: self.pixels, memory: task.memory - size, caller: &caller };
         let shown = lumina_photo::decode(&bytes, &limits).and_then(|(format, picture)| {
             thumbnail(&picture, metadata::orientation(&bytes, format), self.side, format, &limits)
         });

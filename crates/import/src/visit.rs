@@ -6,9 +6,9 @@
 
 use crate::analyze::{Analysis, analyze, date_beside, hex, refuse_head};
 use crate::contents::Sha256;
-use crate::facts::{Finding, Outcome, Stamp};
-use crate::pool::{Caller, Waiting, Work};
-use crate::read::Opened;
+use crate::facts::{FileOutcome, FileStatus, Finding};
+use crate::pool::{DecoderCaller, Processor, TaskContext};
+use crate::read::OpenFile;
 use crate::roots::{Refusal, Roots};
 use crate::walk::{is_skipped, reason};
 use jiff::Timestamp;
@@ -18,24 +18,24 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 /// How long a thread waits for an answer before it checks whether one can still come.
-const PATIENCE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A file to look at.
+/// A file to visit.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Task {
+pub struct FileTask {
     /// Its row of `lumina.import_items`.
     pub item: i64,
     /// Its path.
     pub path: PathBuf,
     /// Its identity and times when it was imported, if it was.
-    pub known: Option<Stamp>,
+    pub known: Option<FileStatus>,
     /// The memory limit, in bytes.
     pub memory: u64,
 }
 
 /// An event of a thread.
 #[derive(Debug)]
-pub enum Event {
+pub enum FileEvent {
     /// A content was read: the thread asks whether it is known.
     Hashed {
         /// The file: its row of `lumina.import_items`.
@@ -46,9 +46,9 @@ pub enum Event {
         is_known: SyncSender<bool>,
     },
     /// A file is finished.
-    Done(Outcome),
+    Done(FileOutcome),
     /// A task that needs this many bytes in all.
-    NeedsMore(Task, u64),
+    NeedsMore(FileTask, u64),
 }
 
 /// What all files of an import share.
@@ -64,65 +64,68 @@ pub struct Visit {
     pub room_for: fn(usize) -> bool,
 }
 
-impl Work for Visit {
-    type Task = Task;
-    type Event = Event;
+impl Processor for Visit {
+    type Task = FileTask;
+    type Event = FileEvent;
 
-    fn work(&self, task: &Task, caller: &Caller<Event>) -> Option<Event> {
-        let done = |stamp, finding| Some(Event::Done(Outcome { item: task.item, stamp, finding }));
+    fn process(&self, task: &FileTask, context: &TaskContext<FileEvent>) -> Option<FileEvent> {
+        let done = |status, finding| Some(FileEvent::Done(FileOutcome { item: task.item, status, finding }));
         let opened = match self.roots.open_file(&task.path) {
-            Ok(descriptor) => Opened::new(descriptor),
+            Ok(descriptor) => OpenFile::new(descriptor),
             Err(refusal) => Err(refused(&refusal)),
         };
         let mut opened = match opened {
             Ok(opened) => opened,
             Err(finding) => return done(None, finding),
         };
-        let stamp = opened.stamp;
-        if task.known.is_some_and(|known| known.is_same(&stamp)) {
-            return done(Some(stamp), Finding::skipped("unchanged"));
+        let status = opened.status;
+        if task.known.is_some_and(|known| known.is_same(&status)) {
+            return done(Some(status), Finding::skipped("unchanged"));
         }
         let head = match opened.head() {
             Ok(head) => head,
-            Err(finding) => return done(Some(stamp), finding),
+            Err(finding) => return done(Some(status), finding),
         };
         if let Some(finding) = refuse_head(&head) {
-            return done(Some(stamp), finding);
+            return done(Some(status), finding);
         }
-        if stamp.size > task.memory {
-            return Some(Event::NeedsMore(task.clone(), stamp.size));
+        if status.size > task.memory {
+            return Some(FileEvent::NeedsMore(task.clone(), status.size));
         }
-        let (bytes, sha256) = match opened.all(head, || caller.stop()) {
+        let (bytes, sha256) = match opened.all(head, || context.is_cancelled()) {
             Ok(read) => read?,
-            Err(finding) => return done(Some(stamp), finding),
+            Err(finding) => return done(Some(status), finding),
         };
-        let sum = hex(&sha256);
-        let date = date_beside(&task.path, &stamp, self.now);
-        if is_known(task.item, sha256, caller)? {
-            return done(Some(stamp), Finding::Image { sha256: sum, reason: None, error: None, facts: None, date });
+        let checksum = hex(&sha256);
+        let date = date_beside(&task.path, &status, self.now);
+        if is_known(task.item, sha256, context)? {
+            return done(
+                Some(status),
+                Finding::Image { sha256: checksum, reason: None, error: None, facts: None, date },
+            );
         }
-        let watch = Waiting(self, caller);
-        let limits = Limits { pixels: self.pixels, memory: task.memory - stamp.size, watch: &watch };
-        let finding = match analyze(&bytes, &task.path, &stamp, self.now, &limits) {
+        let caller = DecoderCaller(self, context);
+        let limits = Limits { pixels: self.pixels, memory: task.memory - status.size, caller: &caller };
+        let finding = match analyze(&bytes, &task.path, &status, self.now, &limits) {
             Analysis::Facts(facts, remark) => {
                 let (reason, error) = remark.map(|(reason, words)| (reason.to_owned(), words)).unzip();
-                Finding::Image { sha256: sum, reason, error, facts: Some(facts), date }
+                Finding::Image { sha256: checksum, reason, error, facts: Some(facts), date }
             }
             Analysis::Not(Finding::Failed { reason, error, .. }) => {
-                Finding::Failed { reason, error, sha256: Some(sum) }
+                Finding::Failed { reason, error, sha256: Some(checksum) }
             }
             Analysis::Not(finding) => finding,
             Analysis::NeedsMore(needed) => {
-                return Some(Event::NeedsMore(task.clone(), needed.saturating_add(stamp.size)));
+                return Some(FileEvent::NeedsMore(task.clone(), needed.saturating_add(status.size)));
             }
             Analysis::Cancelled => return None,
         };
-        done(Some(stamp), finding)
+        done(Some(status), finding)
     }
 
-    fn failed(task: &Task) -> Event {
+    fn failed(task: &FileTask) -> FileEvent {
         let finding = Finding::failed("internal_error", "the analysis of the file failed".into());
-        Event::Done(Outcome { item: task.item, stamp: None, finding })
+        FileEvent::Done(FileOutcome { item: task.item, status: None, finding })
     }
 
     fn room_for(&self, bytes: usize) -> bool {
@@ -131,13 +134,13 @@ impl Work for Visit {
 }
 
 /// `None` if nobody answers.
-fn is_known(item: i64, sha256: Sha256, caller: &Caller<Event>) -> Option<bool> {
+fn is_known(item: i64, sha256: Sha256, context: &TaskContext<FileEvent>) -> Option<bool> {
     let (is_known, answer) = sync_channel(1);
-    caller.say(Event::Hashed { item, sha256, is_known })?;
+    context.send(FileEvent::Hashed { item, sha256, is_known })?;
     loop {
-        match answer.recv_timeout(PATIENCE) {
+        match answer.recv_timeout(POLL_INTERVAL) {
             Ok(known) => return Some(known),
-            Err(RecvTimeoutError::Timeout) if !caller.stop() => (),
+            Err(RecvTimeoutError::Timeout) if !context.is_cancelled() => (),
             Err(_) => return None,
         }
     }

@@ -4,7 +4,7 @@
 //! are not followed; a directory that contains itself (by a bind mount) is not entered again. Held at a time: the names
 //! of the directories on the way, and a descriptor of each.
 
-use crate::names::{leave_directory, leave_file};
+use crate::names::{skip_directory, skip_file};
 use crate::roots::{Directory, Refusal, Roots};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use std::ffi::{OsStr, OsString};
@@ -19,7 +19,7 @@ const DEEPEST: usize = 200;
 
 /// An entry of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum WalkEntry {
     /// A directory, whose files come next: so even a tree without files shows progress to a waiting caller.
     Directory {
         /// Its path.
@@ -33,7 +33,7 @@ pub enum Entry {
         size: u64,
     },
     /// An entry that is skipped, with everything below it.
-    Left {
+    Skipped {
         /// Its path.
         path: PathBuf,
         /// Its size in bytes, if it is a regular file.
@@ -45,11 +45,11 @@ pub enum Entry {
     },
 }
 
-impl Entry {
+impl WalkEntry {
     /// The path.
     pub fn path(&self) -> &Path {
         match self {
-            Self::Directory { path } | Self::File { path, .. } | Self::Left { path, .. } => path,
+            Self::Directory { path } | Self::File { path, .. } | Self::Skipped { path, .. } => path,
         }
     }
 }
@@ -66,7 +66,7 @@ pub struct Walk<'a> {
     roots: &'a Roots,
     levels: Vec<Level>,
     /// The entry to return before any other.
-    waiting: Option<Entry>,
+    waiting: Option<WalkEntry>,
     /// The rest of the path of an earlier walk's last entry, from the level that is opened next.
     after: Vec<OsString>,
 }
@@ -104,7 +104,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Examines a name in the top directory.
-    fn visit(&mut self, name: &OsStr) -> Option<Entry> {
+    fn visit(&mut self, name: &OsStr) -> Option<WalkEntry> {
         let top = &self.levels.last()?.directory;
         let path = top.path.join(name);
         let found = match fs::statat(&top.descriptor, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -112,46 +112,46 @@ impl<'a> Walk<'a> {
             Err(rustix::io::Errno::NOENT) => return None, // gone since
             Err(error) => return Some(refused(Refusal::from_errno(&path, error), path)),
         };
-        let left = |path, size, reason| Some(Entry::Left { path, size, reason, failure: None });
+        let skipped = |path, size, reason| Some(WalkEntry::Skipped { path, size, reason, failure: None });
         let bytes = name.as_bytes();
         match FileType::from_raw_mode(found.st_mode) {
             FileType::RegularFile => {
                 let size = u64::try_from(found.st_size).unwrap_or_default();
-                match leave_file(bytes) {
-                    Some(leave) => left(path, Some(size), leave.reason()),
-                    None => Some(Entry::File { path, size }),
+                match skip_file(bytes) {
+                    Some(why) => skipped(path, Some(size), why.reason()),
+                    None => Some(WalkEntry::File { path, size }),
                 }
             }
             FileType::Directory => {
-                if let Some(leave) = leave_directory(bytes) {
-                    return left(path, None, leave.reason());
+                if let Some(why) = skip_directory(bytes) {
+                    return skipped(path, None, why.reason());
                 }
                 let identity = (found.st_dev, found.st_ino);
                 if self.levels.iter().any(|level| level.directory.identity == identity) {
-                    return left(path, None, "directory_loop");
+                    return skipped(path, None, "directory_loop");
                 }
                 if self.levels.len() >= DEEPEST {
-                    return left(path, None, "too_deep");
+                    return skipped(path, None, "too_deep");
                 }
                 match self.roots.open_within(top, name) {
                     Ok(directory) => {
                         self.enter(directory);
-                        Some(self.waiting.take().unwrap_or(Entry::Directory { path }))
+                        Some(self.waiting.take().unwrap_or(WalkEntry::Directory { path }))
                     }
                     Err(Refusal::NotFound(_)) => None,
                     Err(refusal) => Some(refused(refusal, path)),
                 }
             }
-            FileType::Symlink => left(path, None, "symbolic_link"),
-            _ => left(path, None, "special_file"),
+            FileType::Symlink => skipped(path, None, "symbolic_link"),
+            _ => skipped(path, None, "special_file"),
         }
     }
 }
 
 impl Iterator for Walk<'_> {
-    type Item = Entry;
+    type Item = WalkEntry;
 
-    fn next(&mut self) -> Option<Entry> {
+    fn next(&mut self) -> Option<WalkEntry> {
         loop {
             if let Some(entry) = self.waiting.take() {
                 return Some(entry);
@@ -173,10 +173,10 @@ impl Iterator for Walk<'_> {
     }
 }
 
-fn refused(refusal: Refusal, path: PathBuf) -> Entry {
+fn refused(refusal: Refusal, path: PathBuf) -> WalkEntry {
     let reason = reason(&refusal);
     let failure = (!is_skipped(&refusal)).then(|| refusal.to_string());
-    Entry::Left { path, size: None, reason, failure }
+    WalkEntry::Skipped { path, size: None, reason, failure }
 }
 
 /// Whether a refusal is no failure: a link or a special file is skipped, also if it replaced a file or a directory
@@ -200,7 +200,7 @@ pub(crate) fn reason(refusal: &Refusal) -> &'static str {
 }
 
 /// The names in a directory, the last one first.
-fn names(directory: &Directory) -> Result<Vec<OsString>, Entry> {
+fn names(directory: &Directory) -> Result<Vec<OsString>, WalkEntry> {
     let path = &directory.path;
     let refused = |error| refused(Refusal::from_errno(path, error), path.clone());
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -215,7 +215,7 @@ fn names(directory: &Directory) -> Result<Vec<OsString>, Entry> {
         if names.len() == MOST_NAMES || names.try_reserve(1).is_err() {
             let failure = format!("\"{}\" has more than {MOST_NAMES} names", path.display());
             let failure = Some(failure);
-            return Err(Entry::Left { path: path.clone(), size: None, reason: "directory_too_large", failure });
+            return Err(WalkEntry::Skipped { path: path.clone(), size: None, reason: "directory_too_large", failure });
         }
         names.push(OsString::from_vec(name.to_vec()));
     }
@@ -231,11 +231,11 @@ mod tests {
     #[test]
     fn a_link_that_is_met_when_it_is_opened_is_no_failure() {
         let at = || PathBuf::from("/photos/d");
-        let left = |reason, failure| Entry::Left { path: at(), size: None, reason, failure };
-        assert_eq!(refused(Refusal::Link(at()), at()), left("symbolic_link", None));
-        assert_eq!(refused(Refusal::Special(at()), at()), left("special_file", None));
+        let skipped = |reason, failure| WalkEntry::Skipped { path: at(), size: None, reason, failure };
+        assert_eq!(refused(Refusal::Link(at()), at()), skipped("symbolic_link", None));
+        assert_eq!(refused(Refusal::Special(at()), at()), skipped("special_file", None));
         let denied = Refusal::Permission(at());
         let words = denied.to_string();
-        assert_eq!(refused(denied, at()), left("permission_denied", Some(words)));
+        assert_eq!(refused(denied, at()), skipped("permission_denied", Some(words)));
     }
 }

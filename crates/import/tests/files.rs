@@ -1,8 +1,8 @@
 //! Roots, walks and reads on a real file system: links, pipes, loops, changing files, names that are not UTF-8.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use lumina_import::roots::Place;
-use lumina_import::walk::{Entry, Walk};
+use lumina_import::roots::PathKind;
+use lumina_import::walk::{Walk, WalkEntry};
 use lumina_import::{Refusal, Roots};
 use std::ffi::OsStr;
 use std::fs;
@@ -31,19 +31,19 @@ fn only(root: &Path) -> Roots {
     Roots::new([root.to_owned()], [])
 }
 
-fn walk(roots: &Roots, path: &Path, after: Option<&Path>) -> Vec<Entry> {
+fn walk(roots: &Roots, path: &Path, after: Option<&Path>) -> Vec<WalkEntry> {
     let walk = Walk::new(roots, roots.open_directory(path).unwrap(), after);
-    walk.filter(|entry| !matches!(entry, Entry::Directory { .. })).collect()
+    walk.filter(|entry| !matches!(entry, WalkEntry::Directory { .. })).collect()
 }
 
 /// The entries of a walk, below `root`, with the reason of each skipped one.
-fn shown(root: &Path, entries: &[Entry]) -> Vec<String> {
-    let show = |entry: &Entry| {
+fn shown(root: &Path, entries: &[WalkEntry]) -> Vec<String> {
+    let show = |entry: &WalkEntry| {
         let path = entry.path().strip_prefix(root).unwrap().to_string_lossy().into_owned();
         match entry {
-            Entry::File { .. } => path,
-            Entry::Left { reason, .. } => format!("{path} {reason}"),
-            Entry::Directory { .. } => format!("{path}/"),
+            WalkEntry::File { .. } => path,
+            WalkEntry::Skipped { reason, .. } => format!("{path} {reason}"),
+            WalkEntry::Directory { .. } => format!("{path}/"),
         }
     };
     entries.iter().map(show).collect()
@@ -118,7 +118,7 @@ fn nothing_outside_of_the_roots_is_opened() {
     let (root, roots) = (inside.path(), only(inside.path()));
     symlink(outside.path(), root.join("out")).unwrap();
     symlink(outside.path().join("secret.jpg"), root.join("out.jpg")).unwrap();
-    let refused = |path: &Path| roots.look(path).map(|_| ()).unwrap_err();
+    let refused = |path: &Path| roots.examine(path).map(|_| ()).unwrap_err();
     for (path, expected) in [
         (outside.path().join("secret.jpg"), Refusal::Outside(outside.path().join("secret.jpg"))),
         (PathBuf::from("/"), Refusal::Outside("/".into())),
@@ -136,8 +136,8 @@ fn nothing_outside_of_the_roots_is_opened() {
     ] {
         assert_eq!(refused(&path), expected);
     }
-    assert!(matches!(roots.look(&root.join("album/1.jpg")), Ok(Place::File)));
-    assert!(matches!(roots.look(root), Ok(Place::Directory(_))));
+    assert!(matches!(roots.examine(&root.join("album/1.jpg")), Ok(PathKind::File)));
+    assert!(matches!(roots.examine(root), Ok(PathKind::Directory(_))));
 }
 
 #[test]
@@ -154,11 +154,11 @@ fn a_root_may_be_a_link_that_nobody_else_has_made() {
     let relative = only(&other.path().join("relative"));
     assert!(relative.open_file(&other.path().join("relative/1.jpg")).is_ok());
     let endless = other.path().join("loop");
-    assert_eq!(only(&endless).look(&endless).map(|_| ()), Err(Refusal::Link(endless)));
+    assert_eq!(only(&endless).examine(&endless).map(|_| ()), Err(Refusal::Link(endless)));
     // In a directory where others can make links, none is followed.
     fs::set_permissions(other.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    assert_eq!(roots.look(&link).map(|_| ()), Err(Refusal::Link(link.clone())));
-    assert_eq!(roots.look(&link.join("album")).map(|_| ()), Err(Refusal::Link(link)));
+    assert_eq!(roots.examine(&link).map(|_| ()), Err(Refusal::Link(link.clone())));
+    assert_eq!(roots.examine(&link.join("album")).map(|_| ()), Err(Refusal::Link(link)));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn protected_directories_are_told_by_what_they_are() {
     let data = root.join("data");
     let roots = Roots::new([root.to_owned(), data.clone()], [data.clone()]);
     for path in [data.clone(), data.join("base"), data.join("base/1.jpg")] {
-        assert_eq!(roots.look(&path).map(|_| ()), Err(Refusal::Protected(data.clone())), "{path:?}");
+        assert_eq!(roots.examine(&path).map(|_| ()), Err(Refusal::Protected(data.clone())), "{path:?}");
     }
     assert_eq!(shown(root, &walk(&roots, root, None)), ["data protected_directory", "photos/1.jpg"]);
 }
@@ -189,12 +189,12 @@ fn what_is_swapped_during_a_walk_leads_nowhere() {
     let outside = tree(&["secret.jpg"]);
     let (root, roots) = (inside.path(), only(inside.path()));
     let mut walk = Walk::new(&roots, roots.open_directory(root).unwrap(), None);
-    assert_eq!(walk.next().unwrap(), Entry::Directory { path: root.join("a") });
+    assert_eq!(walk.next().unwrap(), WalkEntry::Directory { path: root.join("a") });
     assert_eq!(walk.next().unwrap().path(), root.join("a/1.jpg"));
     // The next directory becomes a link out, and the one after it is moved out during the walk.
     fs::rename(root.join("b"), root.join("was-b")).unwrap();
     symlink(outside.path(), root.join("b")).unwrap();
-    let rest: Vec<Entry> = walk.collect();
+    let rest: Vec<WalkEntry> = walk.collect();
     assert_eq!(shown(root, &rest), ["b symbolic_link", "c/", "c/1.jpg"]);
     // A file that has become a link when it is read.
     fs::remove_file(root.join("c/1.jpg")).unwrap();

@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 use lumina_import::pool::Pool;
-use lumina_import::read::{HEAD, Opened};
-use lumina_import::visit::{Event, Task, Visit};
-use lumina_import::{Finding, Outcome, Roots};
+use lumina_import::read::{HEAD, OpenFile};
+use lumina_import::visit::{FileEvent, FileTask, Visit};
+use lumina_import::{FileOutcome, Finding, Roots};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -43,18 +43,18 @@ fn start(visit: &Visit) -> Pool<Visit> {
     Pool::start(2, visit, |work| thread::Builder::new().spawn(work)).unwrap()
 }
 
-fn task(item: i64, path: PathBuf) -> Task {
-    Task { item, path, known: None, memory: 64 << 20 }
+fn task(item: i64, path: PathBuf) -> FileTask {
+    FileTask { item, path, known: None, memory: 64 << 20 }
 }
 
 /// Visits one file, with a catalog that knows no content, or every one.
-fn look(pool: &Pool<Visit>, task: Task, knows: bool) -> Result<Outcome, u64> {
-    pool.give(task);
+fn visited(pool: &Pool<Visit>, task: FileTask, knows: bool) -> Result<FileOutcome, u64> {
+    pool.submit(task);
     loop {
         match pool.event(Duration::from_secs(20)).unwrap().unwrap() {
-            Event::Hashed { is_known, .. } => is_known.send(knows).unwrap(),
-            Event::Done(outcome) => return Ok(outcome),
-            Event::NeedsMore(_, needed) => return Err(needed),
+            FileEvent::Hashed { is_known, .. } => is_known.send(knows).unwrap(),
+            FileEvent::Done(outcome) => return Ok(outcome),
+            FileEvent::NeedsMore(_, needed) => return Err(needed),
         }
     }
 }
@@ -85,8 +85,8 @@ fn each_file_gets_what_it_deserves() {
     ]);
     let pool = start(&visit(directory.path()));
     let at = |name: &str| task(7, directory.path().join(name));
-    let outcome = look(&pool, at("IMG_20230415_143218.bmp"), false).unwrap();
-    assert_eq!((outcome.item, outcome.stamp.unwrap().size), (7, whole.len() as u64));
+    let outcome = visited(&pool, at("IMG_20230415_143218.bmp"), false).unwrap();
+    assert_eq!((outcome.item, outcome.status.unwrap().size), (7, whole.len() as u64));
     let Finding::Image { sha256, reason: None, facts: Some(facts), .. } = outcome.finding else {
         panic!("{outcome:?}")
     };
@@ -98,7 +98,7 @@ fn each_file_gets_what_it_deserves() {
     assert_eq!(facts.captured_at.as_deref(), Some("2023-04-15T14:32:18Z"));
     assert_eq!((facts.dhash.unwrap().len(), facts.pdq.unwrap().len()), (16, 64));
 
-    let reason = |name| match look(&pool, at(name), false).unwrap().finding {
+    let reason = |name| match visited(&pool, at(name), false).unwrap().finding {
         Finding::Image { reason, facts, .. } => {
             format!("image {} {}", reason.unwrap_or_default(), facts.unwrap().hash_valid)
         }
@@ -121,14 +121,14 @@ fn lower_hex(bytes: &[u8]) -> String {
 fn what_is_known_is_not_decoded_and_what_is_unchanged_not_read() {
     let directory = in_directory(&[("a.bmp", &picture(50, 50, 3))]);
     let pool = start(&visit(directory.path()));
-    let first = look(&pool, task(1, directory.path().join("a.bmp")), true).unwrap();
+    let first = visited(&pool, task(1, directory.path().join("a.bmp")), true).unwrap();
     assert!(matches!(first.finding, Finding::Image { facts: None, .. }));
-    let again = Task { known: first.stamp, ..task(2, directory.path().join("a.bmp")) };
-    assert_eq!(look(&pool, again.clone(), false).unwrap().finding, Finding::skipped("unchanged"));
+    let again = FileTask { known: first.status, ..task(2, directory.path().join("a.bmp")) };
+    assert_eq!(visited(&pool, again.clone(), false).unwrap().finding, Finding::skipped("unchanged"));
     // Its bytes and its times are equal, but not its inode.
     fs::copy(directory.path().join("a.bmp"), directory.path().join("b.bmp")).unwrap();
     fs::rename(directory.path().join("b.bmp"), directory.path().join("a.bmp")).unwrap();
-    assert!(matches!(look(&pool, again, true).unwrap().finding, Finding::Image { facts: None, .. }));
+    assert!(matches!(visited(&pool, again, true).unwrap().finding, Finding::Image { facts: None, .. }));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn one_that_needs_more_memory_says_how_much() {
     let bytes = picture(400, 300, 4);
     let directory = in_directory(&[("a.bmp", &bytes)]);
     let pool = start(&visit(directory.path()));
-    let with = |memory| look(&pool, Task { memory, ..task(1, directory.path().join("a.bmp")) }, false);
+    let with = |memory| visited(&pool, FileTask { memory, ..task(1, directory.path().join("a.bmp")) }, false);
     assert_eq!(with(1000), Err(bytes.len() as u64));
     let needed = with(bytes.len() as u64 + 1000).unwrap_err();
     assert!(needed > 2 * bytes.len() as u64 - 100, "{needed}");
@@ -148,11 +148,11 @@ fn a_pool_ends_whatever_its_threads_wait_for() {
     let directory = in_directory(&[("a.bmp", &picture(900, 900, 5)), ("b.bmp", &picture(900, 900, 6))]);
     let pool = start(&visit(directory.path()));
     for name in ["a.bmp", "b.bmp", "a.bmp", "b.bmp"] {
-        pool.give(task(1, directory.path().join(name)));
+        pool.submit(task(1, directory.path().join(name)));
     }
     // One waits for an answer that never comes, the other may be decoding.
     let asked = pool.event(Duration::from_secs(20)).unwrap().unwrap();
-    assert!(matches!(asked, Event::Hashed { .. }));
+    assert!(matches!(asked, FileEvent::Hashed { .. }));
     drop(pool);
     drop(asked);
 }
@@ -161,7 +161,7 @@ fn a_pool_ends_whatever_its_threads_wait_for() {
 fn bytes_are_of_one_moment() {
     let directory = in_directory(&[("a", &vec![7; HEAD + 10])]);
     let path = directory.path().join("a");
-    let open = || Opened::new(File::open(&path).unwrap().into()).unwrap();
+    let open = || OpenFile::new(File::open(&path).unwrap().into()).unwrap();
     let reason = |finding: Finding| match finding {
         Finding::Failed { reason, .. } => reason,
         other => panic!("{other:?}"),

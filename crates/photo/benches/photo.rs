@@ -4,12 +4,12 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use lumina_photo::hash::make;
-use lumina_photo::{Format, Limits, Method, Orientation, Patient, Picture, Recipe, Wanted, decode, metadata};
+use lumina_photo::{Format, Limits, Method, NeverCancels, Orientation, Picture, Recipe, Wanted, decode, metadata};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, watch: &Patient };
+const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, caller: &NeverCancels };
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::ifd::Order;
+use crate::ifd::ByteOrder;
 
 /// Boxes in one box. Cameras write some tens.
 const MAX_BOXES: usize = 4096;
@@ -45,7 +45,7 @@ pub(crate) fn descend(bytes: &[u8], within: Range<usize>, path: &[&[u8; 4]]) -> 
 pub(crate) fn number(bytes: &[u8], body: &Range<usize>, skip: usize, length: usize) -> Option<u64> {
     let start = body.start.checked_add(skip)?;
     let end = start.checked_add(length)?;
-    (end <= body.end).then_some(Order::Big.number(bytes.get(start..end)?))
+    (end <= body.end).then_some(ByteOrder::Big.number(bytes.get(start..end)?))
 }
 
 /// The box at `at`, and where the next one is.

@@ -5,9 +5,9 @@
 //! marked, and not dropped.
 
 mod directory;
+mod exif_text;
 mod file_name;
 mod scan;
-mod stamp;
 
 use std::path::Path;
 
@@ -146,7 +146,7 @@ impl PhotoDate {
 
 /// The date that EXIF gives.
 pub fn from_exif(metadata: &Metadata) -> Option<PhotoDate> {
-    let read = |text: &Option<String>, source| Some(stamp::parse(text.as_deref()?)?.from(source));
+    let read = |text: &Option<String>, source| Some(exif_text::parse(text.as_deref()?)?.from(source));
     read(&metadata.date_time_original, DateSource::DateTimeOriginal)
         .or_else(|| read(&metadata.date_time_digitized, DateSource::DateTimeDigitized))
         .or_else(|| read(&metadata.date_time, DateSource::DateTime))

@@ -32,14 +32,14 @@ const MAX_CHILDREN: usize = 16;
 
 /// Which byte of a number comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum ByteOrder {
     /// The least significant: "II".
     Little,
     /// The most significant: "MM".
     Big,
 }
 
-impl Order {
+impl ByteOrder {
     /// The order that the two letters denote.
     pub(crate) fn of(letters: &[u8]) -> Option<Self> {
         match letters {
@@ -65,7 +65,7 @@ pub(crate) struct Tiff<'a> {
     bytes: &'a [u8],
     /// The origin of this structure's offsets.
     base: usize,
-    order: Order,
+    order: ByteOrder,
     /// BigTIFF: eight bytes an offset.
     big: bool,
     first: u64,
@@ -74,7 +74,7 @@ pub(crate) struct Tiff<'a> {
 impl<'a> Tiff<'a> {
     /// Opens a structure by its header: TIFF's, BigTIFF's, or one of those that Olympus and Panasonic use instead.
     pub(crate) fn open(bytes: &'a [u8]) -> Option<Self> {
-        let order = Order::of(bytes.get(..2)?)?;
+        let order = ByteOrder::of(bytes.get(..2)?)?;
         let (big, first) = match order.number(bytes.get(2..4)?) {
             0x002A | 0x0055 | 0x4F52 | 0x5352 => (false, bytes.get(4..8)?),
             0x002B if order.number(bytes.get(4..6)?) == 8 => (true, bytes.get(8..16)?),
@@ -84,12 +84,12 @@ impl<'a> Tiff<'a> {
     }
 
     /// These bytes, read in `order` with offsets relative to `base`, as maker notes need.
-    pub(crate) fn rebased(&self, base: usize, order: Order) -> Self {
+    pub(crate) fn rebased(&self, base: usize, order: ByteOrder) -> Self {
         Self { base, order, big: false, ..*self }
     }
 
     /// The byte order.
-    pub(crate) fn order(&self) -> Order {
+    pub(crate) fn order(&self) -> ByteOrder {
         self.order
     }
 
@@ -112,20 +112,20 @@ impl<'a> Tiff<'a> {
     }
 
     /// The first one.
-    pub(crate) fn first(&self) -> Option<Directory<'a>> {
+    pub(crate) fn first(&self) -> Option<Ifd<'a>> {
         self.directory(self.first)
     }
 
     /// The directory at `offset`. A directory that the end of the bytes truncates has the remaining entries.
-    pub(crate) fn directory(&self, offset: u64) -> Option<Directory<'a>> {
+    pub(crate) fn directory(&self, offset: u64) -> Option<Ifd<'a>> {
         let width = if self.big { 8 } else { 2 };
         let head = self.range(offset, width)?;
         let count = usize::try_from(self.order.number(self.bytes.get(head.clone())?)).ok()?;
-        (offset != 0).then_some(Directory { tiff: *self, start: head.end, count })
+        (offset != 0).then_some(Ifd { tiff: *self, start: head.end, count })
     }
 
     /// The directories of the chain, of SUB_DIRECTORIES and EXIF_DIRECTORY, in the order found; each once.
-    pub(crate) fn directories(&self) -> Vec<Directory<'a>> {
+    pub(crate) fn directories(&self) -> Vec<Ifd<'a>> {
         let mut queue = vec![self.first];
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
@@ -147,28 +147,28 @@ impl<'a> Tiff<'a> {
     }
 }
 
-/// A table of entries.
+/// A directory: a table of entries.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Directory<'a> {
+pub(crate) struct Ifd<'a> {
     tiff: Tiff<'a>,
     start: usize,
     count: usize,
 }
 
-impl<'a> Directory<'a> {
+impl<'a> Ifd<'a> {
     /// What it is part of.
     pub(crate) fn tiff(&self) -> &Tiff<'a> {
         &self.tiff
     }
 
     /// Those that can be read.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = IfdEntry<'a>> + use<'a> {
         let directory = *self;
         (0..self.count.min(MAX_ENTRIES)).map_while(move |index| directory.record(index)).filter_map(Result::ok)
     }
 
     /// The first with this tag.
-    pub(crate) fn find(&self, tag: u16) -> Option<Entry<'a>> {
+    pub(crate) fn find(&self, tag: u16) -> Option<IfdEntry<'a>> {
         self.entries().find(|entry| entry.tag == tag)
     }
 
@@ -178,7 +178,7 @@ impl<'a> Directory<'a> {
     }
 
     /// The directory that an entry of this one points at.
-    pub(crate) fn child(&self, tag: u16) -> Option<Directory<'a>> {
+    pub(crate) fn child(&self, tag: u16) -> Option<Ifd<'a>> {
         self.tiff.directory(self.number(tag)?)
     }
 
@@ -190,14 +190,14 @@ impl<'a> Directory<'a> {
     }
 
     /// `None` past the end of the bytes; an error for an entry whose value is missing.
-    fn record(&self, index: usize) -> Option<Result<Entry<'a>, ()>> {
+    fn record(&self, index: usize) -> Option<Result<IfdEntry<'a>, ()>> {
         let (size, width) = if self.tiff.big { (20, 8) } else { (12, 4) };
         let at = self.start.checked_add(index.checked_mul(size)?)?;
         let record = self.tiff.bytes.get(at..at.checked_add(size)?)?;
         Some(self.entry(at, record, width).ok_or(()))
     }
 
-    fn entry(&self, at: usize, record: &[u8], width: usize) -> Option<Entry<'a>> {
+    fn entry(&self, at: usize, record: &[u8], width: usize) -> Option<IfdEntry<'a>> {
         let order = self.tiff.order;
         let kind = order.number(record.get(2..4)?) as u16;
         let count = order.number(record.get(4..4 + width)?);
@@ -209,13 +209,13 @@ impl<'a> Directory<'a> {
             self.tiff.range(order.number(record.get(4 + width..)?), length)?
         };
         let value = self.tiff.bytes.get(range.clone())?;
-        Some(Entry { tag: order.number(record.get(..2)?) as u16, kind, value, at: range.start, order })
+        Some(IfdEntry { tag: order.number(record.get(..2)?) as u16, kind, value, at: range.start, order })
     }
 }
 
 /// A tag and its value.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct IfdEntry<'a> {
     /// What it says.
     pub(crate) tag: u16,
     /// TIFF's type of the values.
@@ -224,10 +224,10 @@ pub(crate) struct Entry<'a> {
     pub(crate) value: &'a [u8],
     /// Where the values lie in the bytes.
     pub(crate) at: usize,
-    order: Order,
+    order: ByteOrder,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> IfdEntry<'a> {
     /// The values, where they are whole numbers without a sign.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> + use<'a> {
         let (order, size) = (self.order, unit(self.kind).unwrap_or(1));

@@ -7,7 +7,7 @@
 
 use crate::error::PhotoError;
 use crate::format::Format;
-use crate::limits::{Limits, Watch};
+use crate::limits::{Caller, Limits};
 use std::any::Any;
 use std::cell::Cell;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
@@ -17,14 +17,14 @@ use zune_core::bytestream::{ZByteIoError, ZByteReaderTrait, ZSeekFrom};
 /// Bytes between two checks: the slowest decoders spend some milliseconds on them.
 const STRIDE: usize = 16 << 10;
 
-/// The payload of the unwinding.
-struct Stop;
+/// The payload with which a cancelled read unwinds.
+struct Cancellation;
 
 /// Runs a decoder. Errors: its own; [`PhotoError::Cancelled`]; [`PhotoError::Damaged`] where it panicked.
 pub(crate) fn guarded<T>(format: Format, decode: impl FnOnce() -> Result<T, PhotoError>) -> Result<T, PhotoError> {
     // What a decoder leaves half-done is dropped with its frames; the input is not used again.
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|payload| {
-        if payload.is::<Stop>() {
+        if payload.is::<Cancellation>() {
             return Err(PhotoError::Cancelled);
         }
         Err(PhotoError::Damaged { format, why: panic_text(payload.as_ref()) })
@@ -41,33 +41,33 @@ pub(crate) struct Input<'a> {
     bytes: &'a [u8],
     position: usize,
     /// The position of the next check.
-    look_at: usize,
+    check_at: usize,
     /// The position of the last check: a read before it is checked too.
-    looked_from: usize,
-    watch: &'a dyn Watch,
+    checked_at: usize,
+    caller: &'a dyn Caller,
     overrun: &'a Cell<bool>,
 }
 
 impl<'a> Input<'a> {
     /// `overrun` is set when more is read than there is.
     pub(crate) fn new(bytes: &'a [u8], limits: &Limits<'a>, overrun: &'a Cell<bool>) -> Self {
-        Input { bytes, position: 0, look_at: 0, looked_from: 0, watch: limits.watch, overrun }
+        Input { bytes, position: 0, check_at: 0, checked_at: 0, caller: limits.caller, overrun }
     }
 
     #[inline(always)]
     fn moved(&mut self) {
-        if self.position >= self.look_at || self.position < self.looked_from {
-            self.look();
+        if self.position >= self.check_at || self.position < self.checked_at {
+            self.check();
         }
     }
 
     #[cold]
-    fn look(&mut self) {
-        if self.watch.stop() {
-            resume_unwind(Box::new(Stop)); // no message, no backtrace: nobody is to see it
+    fn check(&mut self) {
+        if self.caller.is_cancelled() {
+            resume_unwind(Box::new(Cancellation)); // no message, no backtrace: nobody is to see it
         }
-        self.looked_from = self.position;
-        self.look_at = self.position.saturating_add(STRIDE);
+        self.checked_at = self.position;
+        self.check_at = self.position.saturating_add(STRIDE);
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 //! facts, dates.
 //!
 //! - [`format`]: what a file is, by its content.
-//! - [`limits`]: what reading it may take, and whether it is still wanted; [`input`]: the bytes as decoders read them.
+//! - [`limits`]: what reading it may take, and whether it is cancelled; [`input`]: the bytes as decoders read them.
 //! - [`decode`](mod@decode): pixels, one file a format; [`picture`]: what they are kept in.
 //! - [`orientation`], [`strip`], [`simd`]: a picture as it is shown, eight rows at a time.
 //! - [`lanczos`]: resizing with Pillow's bits.
@@ -43,7 +43,7 @@ pub use dimensions::dimensions;
 pub use error::PhotoError;
 pub use format::Format;
 pub use hash::{Made, Method, Recipe, Wanted};
-pub use limits::{Limits, Patient, Watch};
+pub use limits::{Caller, Limits, NeverCancels};
 pub use orientation::Orientation;
 pub use picture::{Picture, Pixels};
 pub use thumbnail::thumbnail;

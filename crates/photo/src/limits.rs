@@ -12,10 +12,10 @@ use std::thread;
 /// Values between two checks where little is done with each.
 pub(crate) const AT_ONCE: usize = 1 << 24;
 
-/// The caller's callbacks, called every few milliseconds while an image is read.
-pub trait Watch {
+/// What reading an image asks of its caller: cancellation, every few milliseconds; memory; threads.
+pub trait Caller {
     /// Whether the caller has cancelled.
-    fn stop(&self) -> bool;
+    fn is_cancelled(&self) -> bool;
 
     /// Whether the system has `bytes` available.
     fn room_for(&self, bytes: usize) -> bool {
@@ -32,10 +32,10 @@ pub trait Watch {
 
 /// A caller that never cancels.
 #[derive(Debug, Clone, Copy)]
-pub struct Patient;
+pub struct NeverCancels;
 
-impl Watch for Patient {
-    fn stop(&self) -> bool {
+impl Caller for NeverCancels {
+    fn is_cancelled(&self) -> bool {
         false
     }
 }
@@ -48,13 +48,13 @@ pub struct Limits<'a> {
     /// Bytes in addition to those of the file itself.
     pub memory: u64,
     /// The caller.
-    pub watch: &'a dyn Watch,
+    pub caller: &'a dyn Caller,
 }
 
 impl Limits<'_> {
     /// Errors: [`PhotoError::Cancelled`].
     pub fn check(&self) -> Result<(), PhotoError> {
-        if self.watch.stop() { Err(PhotoError::Cancelled) } else { Ok(()) }
+        if self.caller.is_cancelled() { Err(PhotoError::Cancelled) } else { Ok(()) }
     }
 
     /// Errors: [`PhotoError::Pixels`].
@@ -71,7 +71,7 @@ impl Limits<'_> {
             return Err(PhotoError::Memory { format, needed, limit: self.memory });
         }
         match usize::try_from(needed) {
-            Ok(bytes) if self.watch.room_for(bytes) => Ok(()),
+            Ok(bytes) if self.caller.room_for(bytes) => Ok(()),
             _ => Err(PhotoError::OutOfMemory),
         }
     }
@@ -99,18 +99,18 @@ impl Limits<'_> {
 }
 
 /// Checks for cancellation every 2^18 values or so, however they come in rows.
-pub(crate) struct Pace<'a> {
+pub(crate) struct CancelCheck<'a> {
     limits: &'a Limits<'a>,
     values: usize,
 }
 
-impl<'a> Pace<'a> {
+impl<'a> CancelCheck<'a> {
     pub(crate) fn new(limits: &'a Limits<'a>) -> Self {
-        Pace { limits, values: 0 }
+        CancelCheck { limits, values: 0 }
     }
 
     /// `values` more are about to be made. Errors: [`PhotoError::Cancelled`].
-    pub(crate) fn go_on(&mut self, values: usize) -> Result<(), PhotoError> {
+    pub(crate) fn advance(&mut self, values: usize) -> Result<(), PhotoError> {
         self.values += values;
         if self.values < 1 << 18 {
             return Ok(());

@@ -6,7 +6,7 @@
 
 mod block;
 mod fields;
-mod place;
+mod gps;
 mod sensor;
 mod text;
 
@@ -114,7 +114,7 @@ pub fn read(bytes: &[u8], format: Format) -> Metadata {
 
 fn describe(fields: &Fields<'_>) -> Metadata {
     let named = |tag| fields.text(tag).and_then(text::named);
-    let (gps, warning) = match place::of(fields) {
+    let (gps, warning) = match gps::of(fields) {
         Ok(gps) => (gps, None),
         Err(why) => (None, Some(format!("EXIF: {why}"))),
     };

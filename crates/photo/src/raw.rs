@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use crate::boxes;
 use crate::format::Format;
-use crate::ifd::{self, Directory, Order, Tiff};
+use crate::ifd::{self, ByteOrder, Ifd, Tiff};
 use crate::segments;
 
 /// More than any camera writes.
@@ -46,7 +46,7 @@ fn pixels(preview: &[u8]) -> Option<u64> {
     if !preview.starts_with(b"\xFF\xD8\xFF") {
         return None;
     }
-    let frame = segments::frame(preview).filter(segments::Frame::is_picture)?;
+    let frame = segments::frame(preview).filter(segments::FrameHeader::is_picture)?;
     Some(u64::from(frame.width) * u64::from(frame.height))
 }
 
@@ -66,12 +66,12 @@ fn of_tiff(bytes: &[u8]) -> Vec<Range<usize>> {
 }
 
 /// By an entry with the offset and one with the length.
-fn pointed_at(directory: &Directory<'_>, offset: u16, length: u16) -> Option<Range<usize>> {
+fn pointed_at(directory: &Ifd<'_>, offset: u16, length: u16) -> Option<Range<usize>> {
     directory.tiff().range(directory.number(offset)?, directory.number(length)?)
 }
 
 /// A picture that is one strip of JPEG: compression 6 or 7.
-fn strip(directory: &Directory<'_>) -> Option<Range<usize>> {
+fn strip(directory: &Ifd<'_>) -> Option<Range<usize>> {
     let offsets = directory.find(ifd::STRIP_OFFSETS)?;
     let is_jpeg = matches!(directory.number(ifd::COMPRESSION), Some(6 | 7));
     (is_jpeg && offsets.count() == 1).then_some(())?;
@@ -79,15 +79,15 @@ fn strip(directory: &Directory<'_>) -> Option<Range<usize>> {
 }
 
 /// Panasonic's entry JpgFromRaw, whose value is the JPEG itself.
-fn panasonic(directory: &Directory<'_>) -> Option<Range<usize>> {
+fn panasonic(directory: &Ifd<'_>) -> Option<Range<usize>> {
     let entry = directory.find(0x002E)?;
     Some(entry.at..entry.at.checked_add(entry.value.len())?)
 }
 
 /// Fujifilm's header says at byte 84 where the JPEG is, and at 88 how long.
 fn of_raf(bytes: &[u8]) -> Option<Range<usize>> {
-    let start = usize::try_from(Order::Big.number(bytes.get(84..88)?)).ok()?;
-    let length = usize::try_from(Order::Big.number(bytes.get(88..92)?)).ok()?;
+    let start = usize::try_from(ByteOrder::Big.number(bytes.get(84..88)?)).ok()?;
+    let length = usize::try_from(ByteOrder::Big.number(bytes.get(88..92)?)).ok()?;
     let end = start.checked_add(length)?;
     (end <= bytes.len()).then_some(start..end)
 }

@@ -9,7 +9,7 @@ const MAX_FILL: usize = 64;
 
 /// A frame header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub(crate) struct FrameHeader {
     /// The marker's second byte: 0xC0 for baseline.
     pub(crate) process: u8,
     /// In pixels.
@@ -18,7 +18,7 @@ pub(crate) struct Frame {
     pub(crate) height: u32,
 }
 
-impl Frame {
+impl FrameHeader {
     /// Whether it is a displayable picture: baseline, extended or progressive with Huffman codes. The data of raw
     /// sensors is stored lossless (0xC3).
     pub(crate) fn is_picture(&self) -> bool {
@@ -27,10 +27,10 @@ impl Frame {
 }
 
 /// The frame header.
-pub(crate) fn frame(bytes: &[u8]) -> Option<Frame> {
+pub(crate) fn frame(bytes: &[u8]) -> Option<FrameHeader> {
     let (process, body) = segments(bytes).find(|(marker, _)| is_frame(*marker))?;
     let pair = |at: usize| Some(u32::from(*body.get(at)?) << 8 | u32::from(*body.get(at + 1)?));
-    Some(Frame { process, height: pair(1)?, width: pair(3)? })
+    Some(FrameHeader { process, height: pair(1)?, width: pair(3)? })
 }
 
 /// The EXIF block: a TIFF structure.

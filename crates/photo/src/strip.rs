@@ -21,7 +21,7 @@ pub(crate) struct Tile(pub(crate) [[u8; ACROSS]; ROWS]);
 
 /// A picture under an orientation.
 #[derive(Clone, Copy)]
-pub(crate) struct View<'a> {
+pub(crate) struct OrientedView<'a> {
     samples: &'a [u8],
     pub(crate) channels: usize,
     /// Of the picture as shown.
@@ -33,7 +33,7 @@ pub(crate) struct View<'a> {
     down: isize,
 }
 
-impl<'a> View<'a> {
+impl<'a> OrientedView<'a> {
     pub(crate) fn new(picture: &'a Picture, orientation: Orientation) -> Self {
         let (w, h) = (picture.width as usize, picture.height as usize);
         let row = w as isize;
@@ -49,7 +49,7 @@ impl<'a> View<'a> {
         };
         let (width, height) = if orientation.swaps_sides() { (h, w) } else { (w, h) };
         let samples = picture.pixels.samples();
-        View { samples, channels: picture.pixels.channels(), width, height, start, across, down }
+        OrientedView { samples, channels: picture.pixels.channels(), width, height, start, across, down }
     }
 
     /// The rows from `y` on, at most [`ROWS`], one after the other.
@@ -95,26 +95,30 @@ pub(crate) struct Strip<'a> {
     pub(crate) tiles: &'a [Tile],
 }
 
-/// Buffers that are reused for each strip.
-pub(crate) struct Buffers {
+/// StripBuffers that are reused for each strip.
+pub(crate) struct StripBuffers {
     scratch: Vec<u8>,
     grey: Vec<u8>,
     tiles: Vec<Tile>,
 }
 
-impl Buffers {
+impl StripBuffers {
     /// Bytes that they take.
     pub(crate) fn memory(width: usize) -> usize {
         width * ROWS * 5 + size_of::<Tile>()
     }
 
-    pub(crate) fn new(view: &View<'_>) -> Self {
+    pub(crate) fn new(view: &OrientedView<'_>) -> Self {
         let width = view.width;
-        Buffers { scratch: vec![0; width * ROWS * view.channels], grey: vec![0; width * ROWS], tiles: no_tiles(width) }
+        StripBuffers {
+            scratch: vec![0; width * ROWS * view.channels],
+            grey: vec![0; width * ROWS],
+            tiles: no_tiles(width),
+        }
     }
 
     /// The strip that begins at row `y`.
-    pub(crate) fn strip<'s>(&'s mut self, view: &'s View<'_>, y: usize) -> Strip<'s> {
+    pub(crate) fn strip<'s>(&'s mut self, view: &'s OrientedView<'_>, y: usize) -> Strip<'s> {
         let samples = view.rows(y, &mut self.scratch);
         let count = ROWS.min(view.height - y);
         let grey: &[u8] = if view.channels == 1 {
@@ -149,8 +153,8 @@ pub(crate) fn tiles(rows: &[u8], width: usize, tiles: &mut [Tile]) {
 /// The grey picture as a whole, for tests.
 #[cfg(test)]
 pub(crate) fn grey_of(picture: &Picture, orientation: Orientation) -> Picture {
-    let view = View::new(picture, orientation);
-    let mut buffers = Buffers::new(&view);
+    let view = OrientedView::new(picture, orientation);
+    let mut buffers = StripBuffers::new(&view);
     let mut all = Vec::new();
     for y in (0..view.height).step_by(ROWS) {
         all.extend_from_slice(buffers.strip(&view, y).grey);

@@ -10,10 +10,10 @@ mod tests;
 
 use crate::error::PhotoError;
 use crate::format::Format;
-use crate::limits::{Limits, Pace};
+use crate::limits::{CancelCheck, Limits};
 use crate::orientation::Orientation;
 use crate::picture::Picture;
-use crate::strip::{ROWS, View};
+use crate::strip::{OrientedView, ROWS};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use std::io::{self, Write};
@@ -41,7 +41,7 @@ pub fn thumbnail(
     format: Format,
     limits: &Limits<'_>,
 ) -> Result<Vec<u8>, PhotoError> {
-    let view = View::new(picture, orientation);
+    let view = OrientedView::new(picture, orientation);
     let size = scaled((view.width, view.height), side.clamp(1, LONGEST) as usize);
     let held = picture.pixels.samples().len() + size.0 * size.1 * view.channels + TABLES;
     limits.allow_memory(format, (held + memory(&view, size)) as u64)?;
@@ -49,7 +49,11 @@ pub fn thumbnail(
         1 => averaged::<1>(&view, size, limits)?,
         _ => averaged::<3>(&view, size, limits)?,
     };
-    encoded(&samples, size, Output { bytes: Vec::new(), held, format, limits, pace: Pace::new(limits), error: None })
+    encoded(
+        &samples,
+        size,
+        Output { bytes: Vec::new(), held, format, limits, check: CancelCheck::new(limits), error: None },
+    )
 }
 
 /// The size of the thumbnail of a picture of this size, the longer side at most `side`.
@@ -66,14 +70,14 @@ fn scaled((width, height): (usize, usize), side: usize) -> (usize, usize) {
 }
 
 /// Bytes that [`averaged`] takes in addition to its result.
-fn memory(view: &View<'_>, size: (usize, usize)) -> usize {
-    view.width * view.channels * ROWS + size.0 * (size_of::<Span>() + 2 * view.channels * size_of::<u64>())
+fn memory(view: &OrientedView<'_>, size: (usize, usize)) -> usize {
+    view.width * view.channels * ROWS + size.0 * (size_of::<PixelSpan>() + 2 * view.channels * size_of::<u64>())
 }
 
 /// The pixels of a row that an output pixel covers. Positions are counted in parts: an input pixel has as many as the
 /// output has pixels, and an output pixel as many as the input has.
 #[derive(Clone, Copy, Default)]
-struct Span {
+struct PixelSpan {
     /// The pixel that it begins in, and how much of it.
     first: usize,
     head: u64,
@@ -84,12 +88,12 @@ struct Span {
 
 /// The samples of the picture at another size, no larger in any direction.
 fn averaged<const CHANNELS: usize>(
-    view: &View<'_>,
+    view: &OrientedView<'_>,
     size: (usize, usize),
     limits: &Limits<'_>,
 ) -> Result<Vec<u8>, PhotoError> {
     let mut scratch = limits.zeros(view.width * CHANNELS * ROWS)?;
-    let mut spans: Vec<Span> = limits.zeros(size.0)?;
+    let mut spans: Vec<PixelSpan> = limits.zeros(size.0)?;
     for (index, span) in spans.iter_mut().enumerate() {
         *span = covered(index, view.width, size.0);
     }
@@ -102,10 +106,10 @@ fn averaged<const CHANNELS: usize>(
     let whole = view.width as u64 * view.height as u64;
     let (part, all) = (size.1 as u64, view.height as u64);
     let mut filled = 0; // of `all`
-    let mut pace = Pace::new(limits);
+    let mut check = CancelCheck::new(limits);
     for y in (0..view.height).step_by(ROWS) {
         for samples in view.rows(y, &mut scratch).chunks_exact(view.width * CHANNELS) {
-            pace.go_on(samples.len())?;
+            check.advance(samples.len())?;
             row.clear();
             row.extend(spans.iter().map(|span| sum::<CHANNELS>(samples.as_chunks().0, span, size.0 as u64)));
             let now = part.min(all - filled);
@@ -125,17 +129,17 @@ fn averaged<const CHANNELS: usize>(
 }
 
 /// The span of pixel `index` of `to` in `from` pixels.
-fn covered(index: usize, from: usize, to: usize) -> Span {
+fn covered(index: usize, from: usize, to: usize) -> PixelSpan {
     let begin = index as u64 * from as u64;
     let (end, pixel) = (begin + from as u64, to as u64);
     let (first, last) = (begin / pixel, (end - 1) / pixel);
     let head = end.min((first + 1) * pixel) - begin;
     let tail = if last > first { end - last * pixel } else { 0 };
-    Span { first: first as usize, head, last: last as usize, tail }
+    PixelSpan { first: first as usize, head, last: last as usize, tail }
 }
 
 /// The weighted samples of a row under a span; `pixel` is the weight of a pixel between its ends.
-fn sum<const CHANNELS: usize>(row: &[[u8; CHANNELS]], span: &Span, pixel: u64) -> [u64; CHANNELS] {
+fn sum<const CHANNELS: usize>(row: &[[u8; CHANNELS]], span: &PixelSpan, pixel: u64) -> [u64; CHANNELS] {
     let mut between = [0; CHANNELS];
     if span.last > span.first {
         for samples in &row[span.first + 1..span.last] {
@@ -163,14 +167,14 @@ struct Output<'a> {
     held: usize,
     format: Format,
     limits: &'a Limits<'a>,
-    pace: Pace<'a>,
+    check: CancelCheck<'a>,
     /// Why it stopped.
     error: Option<PhotoError>,
 }
 
 impl Output<'_> {
     fn append(&mut self, bytes: &[u8]) -> Result<(), PhotoError> {
-        self.pace.go_on(64 * bytes.len())?; // a flat block of 64 samples takes less than a byte
+        self.check.advance(64 * bytes.len())?; // a flat block of 64 samples takes less than a byte
         if self.bytes.capacity() - self.bytes.len() < bytes.len() {
             let more = self.bytes.len().max(bytes.len()).max(USUAL);
             self.limits.allow_memory(self.format, (self.held + 2 * self.bytes.len() + more) as u64)?;

@@ -6,12 +6,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 use lumina_photo::hash::{Wanted, dihedral, make};
-use lumina_photo::{Format, Limits, Method, Orientation, Patient, Picture, Pixels, Recipe, decode, metadata};
+use lumina_photo::{Format, Limits, Method, NeverCancels, Orientation, Picture, Pixels, Recipe, decode, metadata};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, watch: &Patient };
+const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 4 << 30, caller: &NeverCancels };
 
 /// The forms of pdqhash's table, in the order of its columns: the reference names rotations counterclockwise and
 /// mirrorings by the axis that stays.

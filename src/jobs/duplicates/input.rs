@@ -6,10 +6,10 @@
 
 use super::rule::Parameters;
 use crate::error::LuminaError;
-use crate::jobs::job::{ALL, Job};
+use crate::jobs::job::{Job, TABLES};
 use crate::jobs::stop::Stop;
 use crate::pg::query::{Column, Row, run_select};
-use crate::pg::transaction::{self, Tables, as_role, attempt, hold};
+use crate::pg::transaction::{self, Tables, as_role, attempt, lock_tables};
 use crate::search::session::SearchSession;
 use lumina_search::HashRows;
 use std::cell::Cell;
@@ -79,7 +79,8 @@ const FIRST_HASH: usize = 9;
 
 /// Pictures that a camera has written beside a raw file, by the same name, where the raw file can be compared.
 const SIBLINGS: &str = "SELECT f.image FROM lumina.image_files r
-    JOIN lumina.images ri ON ri.id = r.image AND lumina._is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected'
+    JOIN lumina.images ri
+        ON ri.id = r.image AND lumina_internal.is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected'
     JOIN lumina.image_files f ON f.catalog = r.catalog AND f.stem = r.stem AND f.image <> r.image
     JOIN lumina.images i ON i.id = f.image AND i.format IN ('jpeg', 'heic')
     WHERE r.state = 'keep' AND r.missing_since IS NULL AND f.state = 'keep' AND f.missing_since IS NULL AND r.catalog = ";
@@ -92,7 +93,7 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) 
     let images = format!(
         "SELECT i.id, i.size, i.xmin::pg_catalog.text::pg_catalog.int8, (i.quality_score * 100)::pg_catalog.int4,
             i.hash_valid::pg_catalog.int4, (pg_catalog.date_part('epoch', i.captured_at) * 1000000)::pg_catalog.int8,
-            lumina._is_raw(i.format)::pg_catalog.int4, i.truncated::pg_catalog.int4, i.sha256, {}
+            lumina_internal.is_raw(i.format)::pg_catalog.int4, i.truncated::pg_catalog.int4, i.sha256, {}
         FROM lumina.images i WHERE i.catalog = {} AND i.status <> 'rejected'",
         columns.join(", "),
         job.catalog
@@ -105,18 +106,20 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) 
     let stopped = Cell::new(None);
     let read = attempt(|| {
         transaction::run(|| {
-            if hold(&ALL, true, Duration::MAX) != Tables::Held {
-                return Err(Stop::Gone);
+            if lock_tables(&TABLES, true, Duration::MAX) != Tables::Locked {
+                return Err(Stop::LostClaim);
             }
             transaction::refresh_snapshot();
             // A role that may not read the catalog any more would read no images, and find no duplicates.
             job.check_rights()?;
             let begin = |_: &[Column]| Ok(Found { all: Vec::new(), hashes: HashRows::new(&widths), has_raw: false });
-            let look = || match job.look_within() {
-                Ok(()) => Ok(()),
-                Err(stop) => {
-                    stopped.set(Some(stop));
-                    Err(LuminaError::Search(lumina_search::SearchError::Cancelled))
+            let look = || -> Result<(), LuminaError> {
+                match job.check_cancelled_in_transaction() {
+                    Ok(()) => Ok(()),
+                    Err(stop) => {
+                        stopped.set(Some(stop));
+                        Err(lumina_search::SearchError::Cancelled.into())
+                    }
                 }
             };
             as_role(job.role, || {

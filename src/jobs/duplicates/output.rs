@@ -17,7 +17,7 @@ const IMAGES: usize = 65_536;
 /// Whether one of the images in groups has changed since it was read, or is gone.
 pub(super) fn have_changed(job: &Job, images: &Images, formed: &Formed) -> Result<bool, Stop> {
     for members in formed.members.chunks(IMAGES) {
-        job.look_within()?;
+        job.check_cancelled_in_transaction()?;
         let ids: Vec<i64> = members.iter().map(|&member| images.all[member as usize].id).collect();
         let written: Vec<i64> = members.iter().map(|&member| i64::from(images.all[member as usize].written)).collect();
         let changed = statement::read(
@@ -40,9 +40,9 @@ pub(super) fn write(job: &Job, parameters: &Parameters, images: &Images, formed:
     // Members first: deleting a group looks up its members.
     for table in ["duplicate_members", "duplicate_groups"] {
         let delete = format!("DELETE FROM lumina.{table} WHERE catalog = $1");
-        statement::any(&delete, &[catalog.into()]);
+        statement::execute(&delete, &[catalog.into()]);
     }
-    statement::any(
+    statement::execute(
         "UPDATE lumina.duplicate_runs SET is_current = false WHERE catalog = $1 AND is_current",
         &[catalog.into()],
     );
@@ -73,7 +73,7 @@ pub(super) fn write(job: &Job, parameters: &Parameters, images: &Images, formed:
     for groups in formed.groups.chunks(GROUPS) {
         savings += write_groups(job, parameters, images, formed, run, groups, first);
         first = groups.last().map_or(first, |group| group.end);
-        job.look_within()?;
+        job.check_cancelled_in_transaction()?;
     }
     Ok(json!({
         "run": run,
@@ -174,7 +174,7 @@ impl Table {
             self.near.into(),
             self.near_counts.into(),
         ];
-        statement::any(
+        statement::execute(
             "INSERT INTO lumina.duplicate_groups (id, run, catalog, kind, distance, images, files, bytes, savings, also_near,
                     also_near_count) OVERRIDING SYSTEM VALUE
                 SELECT id, $1, $2, kind::lumina.group_kind, distance, images, files, bytes, savings, near::int8[], near_count
@@ -235,6 +235,6 @@ impl Members {
             self.distances.into(),
         ];
         arguments.extend(self.each.into_iter().map(Argument::from));
-        statement::any(&insert, &arguments);
+        statement::execute(&insert, &arguments);
     }
 }

@@ -1,13 +1,13 @@
 //! The first phase of an import: each file below its directory gets a row.
 
-use super::Task;
-use crate::error::LuminaError;
+use super::ImportJob;
+use crate::catalog::error::PathError;
 use crate::jobs::job::{Job, Progress};
 use crate::jobs::stop::{Failure, Stop};
 use crate::pg::statement;
 use lumina_import::names::{kept, refuse};
-use lumina_import::roots::Place;
-use lumina_import::walk::{Entry, Walk};
+use lumina_import::roots::PathKind;
+use lumina_import::walk::{Walk, WalkEntry};
 use pgrx::JsonB;
 use pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_FILE;
 use serde_json::{Value, json};
@@ -20,20 +20,20 @@ const BATCH: usize = 1000;
 const OFTEN: Duration = Duration::from_secs(1);
 
 /// Walks the directory, or takes the file.
-pub(super) fn scan(job: &Job, task: &Task) -> Result<(), Stop> {
-    let mut scan = Scan { job, found: 0, bytes: 0, rows: Vec::new() };
+pub(super) fn scan(job: &Job, import: &ImportJob) -> Result<(), Stop> {
+    let mut scan = Scanner { job, found: 0, bytes: 0, rows: Vec::new() };
     scan.found = job.read(|| Ok(count(job)))?;
     job.phase(scan.progress())?;
-    match &task.place {
-        Place::File => scan.take(&Entry::File { path: task.path.clone(), size: 0 }),
-        Place::Directory(_) => {
+    match &import.path_kind {
+        PathKind::File => scan.take(&WalkEntry::File { path: import.path.clone(), size: 0 }),
+        PathKind::Directory(_) => {
             let after = job.read(|| Ok(last_path(job)))?;
             // Opened again: what was checked may be long gone.
-            let directory = task.roots.open_directory(&task.path).map_err(LuminaError::ImportPath)?;
+            let directory = import.roots.open_directory(&import.path).map_err(PathError::Refused)?;
             let mut written = Instant::now();
-            for entry in Walk::new(&task.roots, directory, after.as_deref()) {
+            for entry in Walk::new(&import.roots, directory, after.as_deref()) {
                 scan.take(&entry);
-                job.look()?;
+                job.check_cancelled()?;
                 if scan.rows.len() >= BATCH || written.elapsed() >= OFTEN {
                     scan.write(false)?;
                     written = Instant::now();
@@ -41,8 +41,8 @@ pub(super) fn scan(job: &Job, task: &Task) -> Result<(), Stop> {
             }
         }
     }
-    if scan.found == 0 && job.read(|| Ok(has_files_below(job, task)))? {
-        let message = format!("\"{}\" is empty, and was not when it was imported before", task.path.display());
+    if scan.found == 0 && job.read(|| Ok(has_files_below(job, import)))? {
+        let message = format!("\"{}\" is empty, and was not when it was imported before", import.path.display());
         let hint = "Is a disk not mounted? If all files are gone indeed, import into a new catalog.";
         return Err(Stop::Failed(Failure::new("source_empty", ERRCODE_UNDEFINED_FILE, message, hint)));
     }
@@ -50,10 +50,10 @@ pub(super) fn scan(job: &Job, task: &Task) -> Result<(), Stop> {
 }
 
 /// Whether the catalog has files below the imported directory. In a transaction.
-fn has_files_below(job: &Job, task: &Task) -> bool {
+fn has_files_below(job: &Job, import: &ImportJob) -> bool {
     let below = "SELECT 1 FROM lumina.image_files f WHERE f.catalog = $1 AND f.missing_since IS NULL AND pg_catalog.starts_with(f.path, $2) LIMIT 1";
-    let path = task.path.to_string_lossy().trim_end_matches('/').to_owned() + "/";
-    statement::any(below, &[job.catalog.into(), path.into()])
+    let path = import.path.to_string_lossy().trim_end_matches('/').to_owned() + "/";
+    statement::execute(below, &[job.catalog.into(), path.into()])
 }
 
 /// The last file that an earlier worker of this job has reached.
@@ -69,24 +69,26 @@ fn count(job: &Job) -> i64 {
     statement::row(count, &[job.id.into()], |row| row.known(1)).unwrap_or_default()
 }
 
-struct Scan<'a> {
+struct Scanner<'a> {
     job: &'a Job,
     found: i64,
     bytes: i64,
     rows: Vec<Value>,
 }
 
-impl Scan<'_> {
-    fn take(&mut self, entry: &Entry) {
+impl Scanner<'_> {
+    fn take(&mut self, entry: &WalkEntry) {
         let path = entry.path();
         let (size, state, reason, error) = match entry {
-            Entry::File { size, .. } => match refuse(path) {
+            WalkEntry::File { size, .. } => match refuse(path) {
                 None => (Some(*size), "found", None, None),
                 Some((reason, why)) => (Some(*size), "failed", Some(reason), Some(why)),
             },
-            Entry::Left { size, reason, failure: Some(why), .. } => (*size, "failed", Some(*reason), Some(why.clone())),
-            Entry::Left { size, reason, .. } => (*size, "skipped", Some(*reason), None),
-            Entry::Directory { .. } => return,
+            WalkEntry::Skipped { size, reason, failure: Some(why), .. } => {
+                (*size, "failed", Some(*reason), Some(why.clone()))
+            }
+            WalkEntry::Skipped { size, reason, .. } => (*size, "skipped", Some(*reason), None),
+            WalkEntry::Directory { .. } => return,
         };
         self.found += 1;
         self.bytes += size.unwrap_or_default() as i64;
@@ -104,7 +106,7 @@ impl Scan<'_> {
         let rows = Value::Array(std::mem::take(&mut self.rows));
         self.job.batch(|| {
             let job = self.job;
-            statement::any(
+            statement::execute(
                 "INSERT INTO lumina.import_items (job, catalog, path, size, state, action, reason, error)
                     SELECT $1, $2, e.path, e.size, e.state::lumina.item_state,
                         (CASE e.state WHEN 'skipped' THEN 'skip' END)::lumina.item_action, e.reason, e.error
@@ -113,8 +115,7 @@ impl Scan<'_> {
                 &[job.id.into(), job.catalog.into(), JsonB(rows.clone()).into()],
             );
             if is_last {
-                let scanned = r#"UPDATE lumina.jobs SET checkpoint = checkpoint || '{"scanned": true}' WHERE id = $1"#;
-                statement::any(scanned, &[job.id.into()]);
+                job.add_to_checkpoint(json!({"scanned": true}));
             }
             Ok(self.progress())
         })

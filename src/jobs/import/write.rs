@@ -1,10 +1,10 @@
 //! Writes the outcomes of an import into tables.
 
-use super::Task;
-use crate::jobs::job::{Job, Progress, sqlstate_text};
-use crate::jobs::stop::Stop;
+use super::ImportJob;
+use crate::jobs::job::{Job, Progress};
+use crate::jobs::stop::{Stop, sqlstate_text};
 use crate::pg::statement::{self, Argument};
-use lumina_import::{Finding, Outcome};
+use lumina_import::{FileOutcome, Finding};
 use pgrx::JsonB;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -14,7 +14,7 @@ pub(super) fn source(job: &Job, path: &Path) -> Option<i64> {
     let name = path.file_name().map_or_else(|| "/".into(), |name| name.to_string_lossy().into_owned());
     let path = path.to_string_lossy().into_owned();
     let arguments: [Argument<'_>; 3] = [job.catalog.into(), path.into(), name.into()];
-    statement::any(
+    statement::execute(
         "INSERT INTO lumina.sources (catalog, path, name) VALUES ($1, $2, $3) ON CONFLICT (catalog, path) DO NOTHING",
         &arguments,
     );
@@ -29,15 +29,15 @@ pub(super) fn source(job: &Job, path: &Path) -> Option<i64> {
 /// failed.
 pub(super) fn batch(
     job: &Job,
-    task: &Task,
-    outcomes: Vec<Outcome>,
+    import: &ImportJob,
+    outcomes: Vec<FileOutcome>,
     progress: impl Fn(usize, i64) -> Progress,
 ) -> Result<i64, Stop> {
     let (mut written, mut failed) = (0, 0);
-    let mut write = |outcomes: &[Outcome]| {
+    let mut write = |outcomes: &[FileOutcome]| {
         let mut more = 0;
         job.batch(|| {
-            more = write_all(job, task, outcomes);
+            more = write_all(job, import, outcomes);
             Ok(progress(written + outcomes.len(), failed + more))
         })?;
         written += outcomes.len();
@@ -51,7 +51,7 @@ pub(super) fn batch(
     for outcome in &outcomes {
         let result = write(std::slice::from_ref(outcome));
         match result.as_ref().err().and_then(refused) {
-            Some(why) => write(&[Outcome { finding: Finding::failed("not_written", why), ..outcome.clone() }])?,
+            Some(why) => write(&[FileOutcome { finding: Finding::failed("not_written", why), ..outcome.clone() }])?,
             None => result?,
         };
     }
@@ -66,21 +66,21 @@ fn refused(stop: &Stop) -> Option<String> {
 }
 
 /// Returns how many of them failed. In a transaction.
-fn write_all(job: &Job, task: &Task, outcomes: &[Outcome]) -> i64 {
+fn write_all(job: &Job, import: &ImportJob, outcomes: &[FileOutcome]) -> i64 {
     if outcomes.is_empty() {
         return 0;
     }
     let outcomes = serde_json::to_value(outcomes).unwrap_or_else(|_| json!([]));
     let arguments: [Argument<'_>; 5] =
-        [job.id.into(), job.catalog.into(), task.source.into(), JsonB(outcomes).into(), task.is_preview.into()];
-    let write = "SELECT lumina._import_batch($1, $2, $3, $4, $5)";
+        [job.id.into(), job.catalog.into(), import.source.into(), JsonB(outcomes).into(), import.is_preview.into()];
+    let write = "SELECT lumina_internal.import_batch($1, $2, $3, $4, $5)";
     statement::rows(write, &arguments, |row| row.known(1)).pop().unwrap_or_default()
 }
 
 /// Does what is left once all files are read; returns the value of `jobs.result`. In a transaction.
-pub(super) fn finish(job: &Job, task: &Task) -> Value {
-    let path = task.path.to_string_lossy().into_owned();
-    let arguments: [Argument<'_>; 4] = [job.id.into(), job.catalog.into(), path.into(), task.is_preview.into()];
-    let finish = "SELECT lumina._finish_import($1, $2, $3, $4)";
+pub(super) fn finish(job: &Job, import: &ImportJob) -> Value {
+    let path = import.path.to_string_lossy().into_owned();
+    let arguments: [Argument<'_>; 4] = [job.id.into(), job.catalog.into(), path.into(), import.is_preview.into()];
+    let finish = "SELECT lumina_internal.finish_import($1, $2, $3, $4)";
     statement::rows(finish, &arguments, |row| row.known::<JsonB>(1).0).pop().unwrap_or(Value::Null)
 }

@@ -225,11 +225,11 @@ fn roles_are_written_and_read_as_names() {
         ("SELECT count(*)::text FROM lumina.catalogs WHERE owner = current_user", "0"),
         ("SELECT to_jsonb(c)->>'owner' FROM lumina.catalogs c WHERE id = 1", "owner"),
         ("SELECT count(DISTINCT owner)::text FROM lumina.catalogs", "1"),
-        ("SELECT lumina._role_oid('nobody')::text", "0"),
+        ("SELECT lumina_internal.role_oid('nobody')::text", "0"),
         ("SELECT 'nobody'::lumina.role::text", "unknown (nobody)"),
         ("SELECT 'unknown (OID=10)'::lumina.role::text", "unknown (unknown (OID=10))"),
-        ("SELECT lumina._role(4000000000)::text", "unknown (OID=4000000000)"),
-        ("SELECT lumina._role_oid('postgres')::text", "10"),
+        ("SELECT lumina_internal.role(4000000000)::text", "unknown (OID=4000000000)"),
+        ("SELECT lumina_internal.role_oid('postgres')::text", "10"),
     ] {
         assert_eq!(text(&mut admin, query), expected, "{query}");
     }

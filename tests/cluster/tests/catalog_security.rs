@@ -110,11 +110,13 @@ fn nobody_writes_to_tables_or_locks_their_rows() {
     let mut admin = cluster.connect();
     let tables = list(
         &mut admin,
-        "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'lumina'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')",
+        "SELECT oid::regclass::text FROM pg_class
+            WHERE relnamespace::regnamespace::text IN ('lumina', 'lumina_internal') AND relkind IN ('r', 'p', 'v', 'm', 'f')",
     );
     let sequences = list(
         &mut admin,
-        "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'lumina'::regnamespace AND relkind = 'S'",
+        "SELECT oid::regclass::text FROM pg_class
+            WHERE relnamespace::regnamespace::text IN ('lumina', 'lumina_internal') AND relkind = 'S'",
     );
     assert!(tables.len() >= 15 && sequences.len() >= 8);
     for role in ROLES.iter().filter(|role| **role != "postgres") {
@@ -156,17 +158,17 @@ fn nobody_writes_to_tables_or_locks_their_rows() {
 }
 
 /// Internal functions that PUBLIC may call: they disclose nothing hidden.
-const HARMLESS: [&str; 5] = ["_is_raw", "_job_alive", "_job_place", "_job_right", "_pair_rule"];
+const HARMLESS: [&str; 5] = ["is_raw", "job_alive", "job_place", "job_right", "pair_rule"];
 
 #[test]
 fn nobody_calls_internal_functions() {
     let cluster = world();
     let mut admin = cluster.connect();
-    let calls = "SELECT proname::text, format('SELECT lumina.%I(%s)', proname,
+    let calls = "SELECT proname::text, format('SELECT lumina_internal.%I(%s)', proname,
             (SELECT string_agg(format('%L::%s', CASE type::regtype::text WHEN 'jsonb' THEN '{}' WHEN 'regclass' THEN 'lumina.jobs'
                 WHEN 'lumina.access_right' THEN 'own' ELSE '1' END, type::regtype), ', ' ORDER BY place)
             FROM unnest(proargtypes::oid[]) WITH ORDINALITY a (type, place)))
-        FROM pg_proc WHERE pronamespace = 'lumina'::regnamespace AND proname LIKE '\\_%'";
+        FROM pg_proc WHERE pronamespace = 'lumina_internal'::regnamespace";
     let calls: Vec<(String, String)> =
         admin.query(calls, &[]).unwrap().iter().map(|row| (row.get(0), row.get(1))).collect();
     assert!(calls.len() >= 25);
@@ -177,10 +179,11 @@ fn nobody_calls_internal_functions() {
             assert_eq!(outcome(&mut session, call), expected, "{role}: {call}");
         }
         // With arguments that would do something.
-        let forged = "SELECT lumina._submit(10, 'detect_duplicates', (SELECT min(id) FROM lumina.catalogs), '{}')";
+        let forged =
+            "SELECT lumina_internal.submit(10, 'detect_duplicates', (SELECT min(id) FROM lumina.catalogs), '{}')";
         assert_eq!(outcome(&mut session, forged), "42501", "{role}");
-        assert_eq!(outcome(&mut session, "SELECT lumina._drop_catalog(10, 'holiday')"), "42501", "{role}");
-        assert_eq!(outcome(&mut session, "SELECT lumina._rights(10, 1)"), "42501", "{role}");
+        assert_eq!(outcome(&mut session, "SELECT lumina_internal.drop_catalog(10, 'holiday')"), "42501", "{role}");
+        assert_eq!(outcome(&mut session, "SELECT lumina_internal.rights(10, 1)"), "42501", "{role}");
     }
 }
 

@@ -7,8 +7,10 @@ use postgres::Client;
 use postgres::error::SqlState;
 use std::time::Duration;
 
+/// The workers of this database; the launcher starts them in others, too.
 fn workers(session: &mut Client) -> i64 {
-    let count = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'lumina worker'";
+    let count =
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'lumina worker' AND datname = current_database()";
     session.query_one(count, &[]).unwrap().get(0)
 }
 

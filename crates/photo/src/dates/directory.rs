@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 
 use jiff::civil::Date;
 
-use super::scan::{self, Number};
+use super::scan::{self, DigitRun};
 use super::{DateSource, Moment, PhotoDate, YEARS_OF_NAMES};
 
 /// Directories that are examined, from the deepest up.
@@ -47,14 +47,14 @@ fn day(levels: &[Cow<'_, str>]) -> Option<Date> {
 }
 
 /// `15` in `04` in `2023`.
-fn below_month(numbers: &[Number<'_>], month: &str, year: &str) -> Option<Date> {
+fn below_month(numbers: &[DigitRun<'_>], month: &str, year: &str) -> Option<Date> {
     let day = leading(numbers, 0)?;
     let month = scan::numbers(month);
     scan::day(whole_year(year)?, leading(&month, 0)?, day)
 }
 
 /// `04-15` or `04` in `2023`.
-fn below_year(numbers: &[Number<'_>], year: &str) -> Option<Date> {
+fn below_year(numbers: &[DigitRun<'_>], year: &str) -> Option<Date> {
     let year = whole_year(year)?;
     let month = leading(numbers, 0)?;
     let day_of_month = match numbers {
@@ -65,7 +65,7 @@ fn below_year(numbers: &[Number<'_>], year: &str) -> Option<Date> {
 }
 
 /// The number of two digits that a name begins with, alone or before a word of its own: `04`, `04 April`, `04-April`.
-fn leading(numbers: &[Number<'_>], start: usize) -> Option<i16> {
+fn leading(numbers: &[DigitRun<'_>], start: usize) -> Option<i16> {
     let first = numbers.first()?;
     let ends = !first.after.starts_with(char::is_alphanumeric);
     (first.start == start && first.len() == 2 && ends).then(|| first.value())?
@@ -78,14 +78,14 @@ fn whole_year(name: &str) -> Option<i16> {
 }
 
 /// `2023-04`.
-fn month(numbers: &[Number<'_>]) -> Option<Date> {
+fn month(numbers: &[DigitRun<'_>]) -> Option<Date> {
     let [first, second] = numbers.get(..2)? else { return None };
     let shaped = first.len() == 4 && second.len() == 2 && matches!(first.after, "-" | "_" | ".");
     shaped.then(|| scan::day(first.value()?, second.value()?, 1))?
 }
 
 /// A year that stands for itself: no side of a resolution (`1920x1080`), no name of a model (`2000D`).
-fn year(name: &str, number: &Number<'_>) -> Option<i16> {
+fn year(name: &str, number: &DigitRun<'_>) -> Option<i16> {
     let before = name.get(..number.start)?;
     let side =
         before.strip_suffix(['x', 'X', '×']).is_some_and(|rest| rest.ends_with(|last: char| last.is_ascii_digit()));

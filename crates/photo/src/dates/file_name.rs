@@ -4,7 +4,7 @@
 
 use jiff::civil::{Date, Time};
 
-use super::scan::{self, Number};
+use super::scan::{self, DigitRun};
 use super::{DateSource, Moment, PhotoDate};
 
 /// The first day in the name, with the time that follows it: `IMG_20230415_143218`, `PXL_20230415_143218123`,
@@ -15,7 +15,7 @@ pub fn from_file_name(name: &str) -> Option<PhotoDate> {
     Some(moment.from(DateSource::FileName))
 }
 
-fn moment(numbers: &[Number<'_>]) -> Option<Moment> {
+fn moment(numbers: &[DigitRun<'_>]) -> Option<Moment> {
     let first = numbers.first()?;
     if matches!(first.len(), 14 | 17) {
         let day = scan::day(first.part(0, 4)?, first.part(4, 6)?, first.part(6, 8)?)?;
@@ -32,7 +32,7 @@ fn at(day: Date, time: Time) -> Moment {
 }
 
 /// The time of day at the start of these numbers, if the separator between it and the day is a usual one.
-fn time_after(between: &str, numbers: &[Number<'_>]) -> Option<Time> {
+fn time_after(between: &str, numbers: &[DigitRun<'_>]) -> Option<Time> {
     let between = between.trim();
     if !(matches!(between, "" | "_" | "-" | "T" | "t" | "." | "," | "--") || between.eq_ignore_ascii_case("at")) {
         return None;
@@ -51,7 +51,7 @@ fn time_after(between: &str, numbers: &[Number<'_>]) -> Option<Time> {
 }
 
 /// `HHMMSS`, with milliseconds or without, from digit `from` on.
-fn compact(number: &Number<'_>, from: usize) -> Option<Time> {
+fn compact(number: &DigitRun<'_>, from: usize) -> Option<Time> {
     let milliseconds = if number.len() == from + 9 { number.part(from + 6, from + 9)? } else { 0 };
     let part = |skip: usize| number.part(from + skip, from + skip + 2);
     clock(part(0)?, part(2)?, part(4)?, milliseconds)

@@ -12,7 +12,7 @@ const MAX_NUMBERS: usize = 128;
 
 /// A run of digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Number<'a> {
+pub(super) struct DigitRun<'a> {
     /// The digits.
     pub(super) digits: &'a str,
     /// The text between it and the next number, or the end.
@@ -21,7 +21,7 @@ pub(super) struct Number<'a> {
     pub(super) start: usize,
 }
 
-impl Number<'_> {
+impl DigitRun<'_> {
     /// How many digits.
     pub(super) fn len(&self) -> usize {
         self.digits.len()
@@ -39,7 +39,7 @@ impl Number<'_> {
 }
 
 /// All numbers of a name, in order.
-pub(super) fn numbers(name: &str) -> Vec<Number<'_>> {
+pub(super) fn numbers(name: &str) -> Vec<DigitRun<'_>> {
     let mut found = Vec::new();
     let mut at = 0;
     let is_digit = |character: char| character.is_ascii_digit();
@@ -49,7 +49,7 @@ pub(super) fn numbers(name: &str) -> Vec<Number<'_>> {
         let length = rest.find(|character| !is_digit(character)).unwrap_or(rest.len());
         let (digits, rest) = rest.split_at(length);
         let (after, _) = rest.split_at(rest.find(is_digit).unwrap_or(rest.len()));
-        found.push(Number { digits, after, start });
+        found.push(DigitRun { digits, after, start });
         at = start + length + after.len();
         if found.len() == MAX_NUMBERS {
             break;
@@ -66,7 +66,7 @@ pub(super) fn day(year: i16, month: i16, day: i16) -> Option<Date> {
 
 /// The day that begins with the first of these numbers, and how many of them it takes: `2023-04-15`, `2023_04_15`,
 /// `20230415`, `04-15-2023`.
-pub(super) fn day_at(numbers: &[Number<'_>]) -> Option<(Date, usize)> {
+pub(super) fn day_at(numbers: &[DigitRun<'_>]) -> Option<(Date, usize)> {
     let first = numbers.first()?;
     if first.len() == 8 {
         return Some((day(first.part(0, 4)?, first.part(4, 6)?, first.part(6, 8)?)?, 1));

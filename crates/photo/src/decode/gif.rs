@@ -4,7 +4,7 @@ use super::{FIXED, area, damaged};
 use crate::error::PhotoError;
 use crate::format::Format;
 use crate::input::Input;
-use crate::limits::{Limits, Pace};
+use crate::limits::{CancelCheck, Limits};
 use crate::picture::{Picture, Pixels};
 use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 use std::cell::Cell;
@@ -45,10 +45,10 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     let colours = local.as_deref().or_else(|| decoder.global_palette()).map(colours);
     let mut samples: Vec<u8> = limits.zeros(area(width, height, channels) as usize)?;
     let mut indices = vec![background; width as usize];
-    let mut pace = Pace::new(limits);
+    let mut check = CancelCheck::new(limits);
     let mut frame_rows = stored.chunks_exact(frame_width);
     for (y, row) in samples.chunks_exact_mut(width as usize * channels as usize).enumerate() {
-        pace.go_on(row.len())?;
+        check.advance(row.len())?;
         let frame_row = if y < top { None } else { frame_rows.next() };
         match frame_row {
             Some(read) => indices[left..left + frame_width].copy_from_slice(read),

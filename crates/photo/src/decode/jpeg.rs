@@ -6,10 +6,10 @@
 //! that it does not collect metadata (it allocates the length that an extended XMP block claims).
 //!
 //! A picture in several scans is transformed only after all of them are read, without checking for cancellation: a
-//! large one is decoded [`aside`]. So is a very large one in one scan, which may have its end marker anywhere, after
-//! which the decoder makes pixels without input.
+//! large one is decoded by a [`decoder_thread`]. So is a very large one in one scan, which may have its end marker
+//! anywhere, after which the decoder makes pixels without input.
 
-use super::{FIXED, area, aside, damaged, unsupported};
+use super::{FIXED, area, damaged, decoder_thread, unsupported};
 use crate::error::PhotoError;
 use crate::format::Format;
 use crate::input::{Input, JpegInput};
@@ -26,7 +26,7 @@ use zune_jpeg::errors::DecodeErrors;
 const HUGE: u64 = 64_000_000;
 
 /// Frame header (ITU-T T.81, B.2.2).
-struct Frame {
+struct JpegFrame {
     progressive: bool,
     width: u32,
     height: u32,
@@ -38,7 +38,7 @@ struct Frame {
 
 /// The purpose of a decode.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
+enum Purpose {
     /// Grey, or red, green and blue.
     Picture,
     /// The components as they are stored, regardless of Adobe's marker.
@@ -46,7 +46,7 @@ enum Wanted {
 }
 
 /// Samples, 8 bits each, in rows.
-pub(super) struct Decoded {
+pub(super) struct DecodedJpeg {
     pub(super) width: u32,
     pub(super) height: u32,
     /// Samples of a pixel.
@@ -58,7 +58,7 @@ pub(super) struct Decoded {
 
 /// The parsed headers.
 struct Headers {
-    frame: Frame,
+    frame: JpegFrame,
     /// The segments that pixels need, up to the first scan's header.
     kept: Vec<u8>,
     /// Where the first scan's header begins.
@@ -66,15 +66,15 @@ struct Headers {
 }
 
 /// Reads all segments before the first scan: those of `tables`, then those of `bytes`.
-fn headers(tables: &[u8], bytes: &[u8], wanted: Wanted, limits: &Limits<'_>) -> Result<Headers, PhotoError> {
+fn headers(tables: &[u8], bytes: &[u8], purpose: Purpose, limits: &Limits<'_>) -> Result<Headers, PhotoError> {
     let mut kept = Vec::new();
     kept.try_reserve_exact(tables.len() + bytes.len()).map_err(|_| PhotoError::OutOfMemory)?;
     kept.extend_from_slice(&[0xff, 0xd8]);
     let mut found = None;
     if !tables.is_empty() {
-        segments(tables, wanted, &mut found, &mut kept, limits)?;
+        segments(tables, purpose, &mut found, &mut kept, limits)?;
     }
-    let scans = segments(bytes, wanted, &mut found, &mut kept, limits)?;
+    let scans = segments(bytes, purpose, &mut found, &mut kept, limits)?;
     let (scans, count) = scans.ok_or_else(ends)?;
     let mut frame = found.ok_or_else(|| damaged(Format::Jpeg, "its pixels come before its size"))?;
     frame.interleaved = usize::from(count) == frame.sampling.len();
@@ -89,18 +89,18 @@ fn ends() -> PhotoError {
 /// end without one.
 fn segments(
     bytes: &[u8],
-    wanted: Wanted,
-    found: &mut Option<Frame>,
+    purpose: Purpose,
+    found: &mut Option<JpegFrame>,
     kept: &mut Vec<u8>,
     limits: &Limits<'_>,
 ) -> Result<Option<(usize, u8)>, PhotoError> {
     let unsupported = |why| Err(unsupported(Format::Jpeg, why));
     let mut at = 2;
-    let mut look_at = 0;
+    let mut check_at = 0;
     loop {
-        if at >= look_at {
+        if at >= check_at {
             limits.check()?;
-            look_at = at + (1 << 16);
+            check_at = at + (1 << 16);
         }
         // Decoders skip any bytes between segments that are no marker.
         let rest = bytes.get(at..).unwrap_or_default();
@@ -130,7 +130,7 @@ fn segments(
         }
         let needed = match marker {
             0xc0..=0xc2 | 0xc4 | 0xdb | 0xdd => true,
-            0xee => wanted == Wanted::Picture,
+            0xee => purpose == Purpose::Picture,
             _ => false,
         };
         if needed {
@@ -142,19 +142,19 @@ fn segments(
 
 /// Copies the scans up to the end of the picture, without the metadata that may lie between them: the decoder keeps it.
 fn copy_scans(scans: &[u8], copy: &mut Vec<u8>, limits: &Limits<'_>) -> Result<(), PhotoError> {
-    let (mut at, mut kept_from, mut look_at) = (0, 0, 0);
+    let (mut at, mut kept_from, mut check_at) = (0, 0, 0);
     let end = loop {
-        if at >= look_at {
+        if at >= check_at {
             limits.check()?;
-            look_at = at + (1 << 16);
+            check_at = at + (1 << 16);
         }
-        let mut ahead = scans.get(at..look_at.min(scans.len())).unwrap_or_default();
+        let mut ahead = scans.get(at..check_at.min(scans.len())).unwrap_or_default();
         at += ahead.skip_until(0xff).unwrap_or(0);
         if at >= scans.len() {
             break scans.len();
         }
         if scans[at - 1] != 0xff {
-            continue; // as far as the next look
+            continue; // as far as the next check
         }
         let length = match scans.get(at + 1..at + 3) {
             Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
@@ -177,7 +177,7 @@ fn copy_scans(scans: &[u8], copy: &mut Vec<u8>, limits: &Limits<'_>) -> Result<(
     Ok(())
 }
 
-fn frame(marker: u8, segment: &[u8]) -> Result<Frame, PhotoError> {
+fn frame(marker: u8, segment: &[u8]) -> Result<JpegFrame, PhotoError> {
     let damaged = |why| Err(damaged(Format::Jpeg, why));
     let &[precision, h1, h0, w1, w0, count, ref rest @ ..] = segment else { return Err(ends()) };
     if precision != 8 {
@@ -195,10 +195,10 @@ fn frame(marker: u8, segment: &[u8]) -> Result<Frame, PhotoError> {
     if !sampling.iter().all(|(h, v)| (1..=4).contains(h) && (1..=4).contains(v)) {
         return damaged("its components are sampled in an impossible way");
     }
-    Ok(Frame { progressive: marker == 0xc2, width, height, sampling, interleaved: true })
+    Ok(JpegFrame { progressive: marker == 0xc2, width, height, sampling, interleaved: true })
 }
 
-impl Frame {
+impl JpegFrame {
     /// What the decoder allocates in addition to the output, in bytes: for a picture in several scans, all
     /// coefficients; otherwise some rows.
     fn working_memory(&self) -> u64 {
@@ -217,8 +217,8 @@ impl Frame {
 
 /// The picture of a file.
 pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
-    let whole = Part { tables: &[], bytes, largest: (u32::MAX, u32::MAX), held: 0 };
-    let Decoded { width, height, channels, samples, truncated } = read(&whole, Wanted::Picture, limits)?;
+    let whole = JpegStream { tables: &[], bytes, largest: (u32::MAX, u32::MAX), held: 0 };
+    let DecodedJpeg { width, height, channels, samples, truncated } = read(&whole, Purpose::Picture, limits)?;
     let pixels = match channels {
         1 => Pixels::Grey(samples),
         _ => Pixels::Rgb(samples),
@@ -226,9 +226,9 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     Ok(Picture { width, height, pixels, truncated })
 }
 
-/// A strip or tile of a TIFF file.
-pub(super) struct Part<'a> {
-    /// Tables that all of them share.
+/// A file, or a strip or tile of a TIFF file, in JPEG.
+pub(super) struct JpegStream<'a> {
+    /// Tables that all strips or tiles share.
     pub(super) tables: &'a [u8],
     pub(super) bytes: &'a [u8],
     /// The width and height that it may have.
@@ -237,39 +237,39 @@ pub(super) struct Part<'a> {
     pub(super) held: u64,
 }
 
-impl Part<'_> {
+impl JpegStream<'_> {
     /// Its components as they are stored.
-    pub(super) fn components(&self, limits: &Limits<'_>) -> Result<Decoded, PhotoError> {
-        read(self, Wanted::Components, limits)
+    pub(super) fn components(&self, limits: &Limits<'_>) -> Result<DecodedJpeg, PhotoError> {
+        read(self, Purpose::Components, limits)
     }
 }
 
-fn read(part: &Part<'_>, wanted: Wanted, limits: &Limits<'_>) -> Result<Decoded, PhotoError> {
-    let &Part { tables, bytes, largest, held } = part;
+fn read(stream: &JpegStream<'_>, purpose: Purpose, limits: &Limits<'_>) -> Result<DecodedJpeg, PhotoError> {
+    let &JpegStream { tables, bytes, largest, held } = stream;
     // The decoder's copy.
     let file = (tables.len() + bytes.len()) as u64;
     limits.allow_memory(Format::Jpeg, held + file + FIXED)?;
-    let Headers { frame, kept: mut copy, scans } = headers(tables, bytes, wanted, limits)?;
-    let Frame { width, height, .. } = frame;
+    let Headers { frame, kept: mut copy, scans } = headers(tables, bytes, purpose, limits)?;
+    let JpegFrame { width, height, .. } = frame;
     limits.allow_pixels(width, height)?;
     if width > largest.0 || height > largest.1 {
         return Err(damaged(Format::Jpeg, "it is larger than its place in the page"));
     }
-    let channels = match (wanted, frame.sampling.len() as u32) {
+    let channels = match (purpose, frame.sampling.len() as u32) {
         (_, 1) => 1,
-        (Wanted::Picture, _) => 3,
-        (Wanted::Components, count) => count,
+        (Purpose::Picture, _) => 3,
+        (Purpose::Components, count) => count,
     };
     let output = area(width, height, channels.into());
     limits.allow_memory(Format::Jpeg, held + output + frame.working_memory() + file + FIXED)?;
     copy_scans(&bytes[scans..], &mut copy, limits)?;
 
     let size = (width, height, channels);
-    let large = if frame.in_several_scans() { aside::LARGE } else { HUGE };
+    let large = if frame.in_several_scans() { decoder_thread::LARGE } else { HUGE };
     if area(width, height, 1) > large {
-        aside::run(Format::Jpeg, copy, limits, move |copy, limits| scans_of(copy, size, wanted, limits))
+        decoder_thread::run(Format::Jpeg, copy, limits, move |copy, limits| scans_of(copy, size, purpose, limits))
     } else {
-        scans_of(&copy, size, wanted, limits)
+        scans_of(&copy, size, purpose, limits)
     }
 }
 
@@ -277,18 +277,18 @@ fn read(part: &Part<'_>, wanted: Wanted, limits: &Limits<'_>) -> Result<Decoded,
 fn scans_of(
     bytes: &[u8],
     (width, height, channels): (u32, u32, u32),
-    wanted: Wanted,
+    purpose: Purpose,
     limits: &Limits<'_>,
-) -> Result<Decoded, PhotoError> {
+) -> Result<DecodedJpeg, PhotoError> {
     let overrun = Cell::new(false);
     let side = usize::from(u16::MAX);
     let mut options = DecoderOptions::default().set_max_width(side).set_max_height(side);
-    if wanted == Wanted::Picture {
+    if purpose == Purpose::Picture {
         options = options.jpeg_set_out_colorspace(if channels == 1 { ColorSpace::Luma } else { ColorSpace::RGB });
     }
     let mut decoder = JpegDecoder::new_with_options(JpegInput(Input::new(bytes, limits, &overrun)), options);
     decoder.decode_headers().map_err(error)?;
-    if let (Wanted::Components, Some(stored)) = (wanted, decoder.input_colorspace()) {
+    if let (Purpose::Components, Some(stored)) = (purpose, decoder.input_colorspace()) {
         decoder.set_options(options.jpeg_set_out_colorspace(stored));
     }
     let length = decoder.output_buffer_size().ok_or_else(|| damaged(Format::Jpeg, "it has no size"))?;
@@ -297,7 +297,7 @@ fn scans_of(
     }
     let mut samples = limits.zeros(length)?;
     decoder.decode_into(&mut samples).map_err(error)?;
-    Ok(Decoded { width, height, channels, samples, truncated: overrun.get() })
+    Ok(DecodedJpeg { width, height, channels, samples, truncated: overrun.get() })
 }
 
 fn error(error: DecodeErrors) -> PhotoError {

@@ -4,8 +4,8 @@
 //! [`Limits`], and only then decodes. The estimates are upper bounds, tested by counting allocations. Animations yield
 //! their first picture, files of several pages the first page.
 
-mod aside;
 mod bmp;
+mod decoder_thread;
 mod gif;
 mod jpeg;
 mod png;

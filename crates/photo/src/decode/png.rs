@@ -4,7 +4,7 @@ use super::{FIXED, area, damaged, unsupported};
 use crate::error::PhotoError;
 use crate::format::Format;
 use crate::input::Input;
-use crate::limits::{Limits, Pace};
+use crate::limits::{CancelCheck, Limits};
 use crate::picture::{Picture, Pixels};
 use png::{ColorType, Decoder, DecodingError, InterlaceInfo, Transformations, expand_interlaced_row};
 use std::cell::Cell;
@@ -39,13 +39,13 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     };
     limits.allow_memory(Format::Png, area(width, height, to as u64) + working)?;
     let stride = width as usize * to;
-    let mut pace = Pace::new(limits);
+    let mut check = CancelCheck::new(limits);
     let mut samples: Vec<u8> = limits.zeros(area(width, height, to as u64) as usize)?;
     if interlaced {
         let mut kept: Vec<u8> = limits.zeros(stride)?;
         // Rows of seven passes, each with pixels that the ones before it lack.
         while let Some(row) = reader.next_interlaced_row().map_err(error)? {
-            pace.go_on(row.data().len())?;
+            check.advance(row.data().len())?;
             let InterlaceInfo::Adam7(place) = row.interlace() else { break };
             let stored = row.data();
             let kept =
@@ -55,7 +55,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         }
     } else {
         for target in samples.chunks_exact_mut(stride) {
-            pace.go_on(stride)?;
+            check.advance(stride)?;
             let row = reader.next_row().map_err(error)?.ok_or_else(|| damaged(Format::Png, "rows are missing"))?;
             let stored = row.data().get(..width as usize * from);
             keep(stored.ok_or_else(|| damaged(Format::Png, "a row is too short"))?, from, target, to);

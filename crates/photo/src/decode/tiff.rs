@@ -4,13 +4,13 @@
 //! JPEG strips are decoded by [`jpeg`](super::jpeg) and not by the crate, which cannot be stopped there and allocates
 //! what they claim.
 
-use super::jpeg::Part;
+use super::jpeg::JpegStream;
 use super::{FIXED, area, damaged, unsupported};
 use crate::error::PhotoError;
 use crate::format::Format;
 use crate::ifd;
 use crate::input::Input;
-use crate::limits::{Limits, Pace};
+use crate::limits::{CancelCheck, Limits};
 use crate::picture::{Picture, Pixels, cmyk_to_rgb};
 use std::cell::Cell;
 use tiff::ColorType;
@@ -46,7 +46,7 @@ const READ: [u64; 19] = [256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 
 /// reads it, and only then can it be given limits. Errors: a tag claims more than there is, or more than [`VALUES`].
 fn longest(bytes: &[u8]) -> Result<usize, PhotoError> {
     let damaged = |why| Err(damaged(Format::Tiff, why));
-    let Some(order) = bytes.get(..2).and_then(ifd::Order::of) else { return damaged("it has no header") };
+    let Some(order) = bytes.get(..2).and_then(ifd::ByteOrder::of) else { return damaged("it has no header") };
     let number = |at: u64, width: usize| {
         let at = usize::try_from(at).ok()?;
         Some(order.number(bytes.get(at..at.checked_add(width)?)?))
@@ -116,7 +116,8 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
 
     let jpegs = Jpegs::of(&mut decoder, bytes, chunk, held)?;
     let mut samples = limits.zeros(area(width, height, channels) as usize)?;
-    let mut page = Page { width: width as usize, height: height as usize, channels: channels as usize, chunk, jpegs };
+    let mut page =
+        TiffPage { width: width as usize, height: height as usize, channels: channels as usize, chunk, jpegs };
     page.read(&mut decoder, colour_type, &colours, &mut samples, limits)?;
     let pixels = if channels == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
     Ok(Picture { width, height, pixels, truncated: false })
@@ -195,8 +196,8 @@ impl<'a> Jpegs<'a> {
         let (&offset, &length) = self.offsets.get(index).zip(self.lengths.get(index)).ok_or_else(outside)?;
         let stored = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..)).ok_or_else(outside)?;
         let stored = &stored[..stored.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
-        let part = Part { tables: &self.tables, bytes: stored, largest: self.largest, held: self.held };
-        let mut decoded = part.components(limits).map_err(|error| match error {
+        let stream = JpegStream { tables: &self.tables, bytes: stored, largest: self.largest, held: self.held };
+        let mut decoded = stream.components(limits).map_err(|error| match error {
             PhotoError::Damaged { why, .. } => PhotoError::Damaged { format: Format::Tiff, why },
             PhotoError::Unsupported { why, .. } => PhotoError::Unsupported { format: Format::Tiff, why },
             error => error,
@@ -212,7 +213,7 @@ impl<'a> Jpegs<'a> {
 }
 
 /// The page into which strips and tiles are copied.
-struct Page<'a> {
+struct TiffPage<'a> {
     width: usize,
     height: usize,
     channels: usize,
@@ -221,7 +222,7 @@ struct Page<'a> {
     jpegs: Option<Jpegs<'a>>,
 }
 
-impl Page<'_> {
+impl TiffPage<'_> {
     fn read(
         &mut self,
         decoder: &mut TiffDecoder<'_>,
@@ -241,9 +242,9 @@ impl Page<'_> {
         }
         let mut buffer: Vec<u8> = Vec::new();
         let mut length;
-        let mut pace = Pace::new(limits);
+        let mut check = CancelCheck::new(limits);
         for chunk in 0..each_plane * planes {
-            pace.go_on(SMALLEST)?;
+            check.advance(SMALLEST)?;
             let index = u32::try_from(chunk).map_err(|_| damaged(Format::Tiff, "it has too many strips"))?;
             let (width, height) = decoder.chunk_data_dimensions(index);
             let reads = Samples {
@@ -272,7 +273,7 @@ impl Page<'_> {
             let read = &buffer[..length.min(buffer.len())];
             let rows = read.chunks(stride).take((height as usize).min(self.height - top));
             for (y, row) in rows.enumerate() {
-                pace.go_on(row.len())?;
+                check.advance(row.len())?;
                 let at = ((top + y) * self.width + left) * self.channels;
                 let room = (width as usize).min(self.width - left) * self.channels;
                 let target = &mut samples[at..at + room];

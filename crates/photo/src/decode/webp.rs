@@ -1,15 +1,15 @@
 //! WebP, by image-webp: of an animation the first frame, on its canvas.
 //!
 //! The container is walked here first, as the decoder will walk it, to find the size in the first picture's own header:
-//! a canvas may claim another, and the decoder allocates before it compares. A large picture is decoded [`aside`]: the
-//! decoder of lossy pictures reads all of its input before it begins, and a lossless picture of one colour takes no
-//! input at all.
+//! a canvas may claim another, and the decoder allocates before it compares. A large picture is decoded by a
+//! [`decoder_thread`]: the decoder of lossy pictures reads all of its input before it begins, and a lossless picture of
+//! one colour takes no input at all.
 //!
 //! The memory for the Huffman codes of a lossless picture has to be computed from its data: [`codes`].
 
 mod codes;
 
-use super::{FIXED, area, aside, damaged, drop_channels, unsupported};
+use super::{FIXED, area, damaged, decoder_thread, drop_channels, unsupported};
 use crate::error::PhotoError;
 use crate::format::Format;
 use crate::input::Input;
@@ -26,11 +26,11 @@ const PARTITION: u64 = 1 << 24;
 struct Stored<'a> {
     width: u32,
     height: u32,
-    kind: Kind<'a>,
+    codec: Codec<'a>,
 }
 
 #[derive(Clone, Copy)]
-enum Kind<'a> {
+enum Codec<'a> {
     /// With its alpha chunk, if it has one.
     Lossy(Option<&'a [u8]>),
     /// With its bits after width and height.
@@ -42,15 +42,15 @@ impl<'a> Stored<'a> {
         if &kind == b"VP8 " {
             let &[_, _, _, _, _, _, w0, w1, h0, h1] = chunk.first_chunk::<10>()?;
             let side = |low, high| u32::from(u16::from_le_bytes([low, high]) & 0x3fff);
-            return Some(Stored { width: side(w0, w1), height: side(h0, h1), kind: Kind::Lossy(None) });
+            return Some(Stored { width: side(w0, w1), height: side(h0, h1), codec: Codec::Lossy(None) });
         }
         let (&[_, bits @ ..], rest) = chunk.split_first_chunk::<5>().filter(|_| &kind == b"VP8L")?;
         let bits = u32::from_le_bytes(bits);
-        Some(Stored { width: (bits & 0x3fff) + 1, height: ((bits >> 14) & 0x3fff) + 1, kind: Kind::Lossless(rest) })
+        Some(Stored { width: (bits & 0x3fff) + 1, height: ((bits >> 14) & 0x3fff) + 1, codec: Codec::Lossless(rest) })
     }
 
     fn is_lossy(&self) -> bool {
-        matches!(self.kind, Kind::Lossy(_))
+        matches!(self.codec, Codec::Lossy(_))
     }
 }
 
@@ -88,7 +88,7 @@ fn stored<'a>(bytes: &'a [u8], animated: bool, limits: &Limits<'_>) -> Result<Ve
         rest = after;
     }
     for stored in &mut found {
-        if let Kind::Lossy(of) = &mut stored.kind {
+        if let Codec::Lossy(of) = &mut stored.codec {
             *of = alpha;
         }
     }
@@ -101,7 +101,7 @@ fn first_of_frame(frame: &[u8]) -> Option<Stored<'_>> {
     let (kind, body, after) = chunk(frame)?;
     if &kind == b"ALPH" {
         let lossy = Stored::of(*b"VP8 ", chunk(after)?.1)?;
-        return Some(Stored { kind: Kind::Lossy(Some(body)), ..lossy });
+        return Some(Stored { codec: Codec::Lossy(Some(body)), ..lossy });
     }
     Stored::of(kind, body)
 }
@@ -118,10 +118,10 @@ fn working_memory(
     // frame is larger than its picture, which the decoder detects too late.
     let canvas = area(width, height, 1).max(pixels);
     let lossless = canvas * 4 + canvas * 3 / 4 + canvas / 8;
-    let memory = match stored.kind {
-        Kind::Lossless(bits) => lossless + codes::memory(bits, (stored.width, stored.height), limits)?,
+    let memory = match stored.codec {
+        Codec::Lossless(bits) => lossless + codes::memory(bits, (stored.width, stored.height), limits)?,
         // Planes of brightness and colour, and the state of every block of 16 x 16.
-        Kind::Lossy(alpha) => {
+        Codec::Lossy(alpha) => {
             let planes = pixels * 3 / 2 + pixels / 4 + if animated { canvas * 4 } else { 0 };
             let alpha = match alpha {
                 None => 0,
@@ -159,7 +159,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         return Err(damaged(Format::WebP, "its picture has not the size of its canvas"));
     }
     // The decoder copies what it reads of a lossy picture, into a vector that doubles; and a thread has its own copy.
-    let large = area(size.0, size.1, 1) > aside::LARGE;
+    let large = area(size.0, size.1, 1) > decoder_thread::LARGE;
     let lossy = stored.iter().any(Stored::is_lossy);
     let copies =
         bytes.len() as u64 * (u64::from(large) + if lossy { 3 } else { 0 }) + if lossy { PARTITION } else { 0 };
@@ -170,7 +170,11 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         working = working.max(working_memory(size, stored, animated, limits)?);
     }
     limits.allow_memory(Format::WebP, output + working)?;
-    if large { aside::run(Format::WebP, limits.joined(&[bytes])?, limits, picture) } else { picture(bytes, limits) }
+    if large {
+        decoder_thread::run(Format::WebP, limits.joined(&[bytes])?, limits, picture)
+    } else {
+        picture(bytes, limits)
+    }
 }
 
 /// Decodes a file that has been checked.

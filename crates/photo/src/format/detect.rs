@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::Format;
 use crate::boxes;
 use crate::error::PhotoError;
-use crate::ifd::{self, Directory, Tiff};
+use crate::ifd::{self, Ifd, Tiff};
 
 /// The format of a file.
 ///
@@ -47,7 +47,7 @@ fn by_signature(bytes: &[u8]) -> Option<Format> {
 
 /// Two letters are too few: the size of the header that follows must be one of those that exist.
 fn is_bitmap(bytes: &[u8]) -> bool {
-    let size = bytes.get(14..18).map(|size| ifd::Order::Little.number(size));
+    let size = bytes.get(14..18).map(|size| ifd::ByteOrder::Little.number(size));
     bytes.starts_with(b"BM") && matches!(size, Some(12 | 16 | 40 | 52 | 56 | 64 | 108 | 124))
 }
 
@@ -100,7 +100,7 @@ fn by_directories(bytes: &[u8]) -> Option<Format> {
 /// file's directories must describe the data of a sensor: a colour filter array (photometric 32803, or its pattern, all
 /// that Samsung writes), linear raw (34892), or a compression of that maker's own. Sony's raw files are also known by
 /// the entry SR2Private, which nothing else has.
-fn makers(first: &Directory<'_>) -> Option<Format> {
+fn makers(first: &Ifd<'_>) -> Option<Format> {
     const SR2_PRIVATE: u16 = 0xC634;
     const FILTER_PATTERN: u16 = 0x828E;
     let makers: [(&[u8], Format, &[u64]); 6] = [
@@ -113,7 +113,7 @@ fn makers(first: &Directory<'_>) -> Option<Format> {
     ];
     let make = first.find(ifd::MAKE)?.text().trim_ascii().to_ascii_uppercase();
     let (_, format, compressions) = makers.into_iter().find(|(name, ..)| make.starts_with(name))?;
-    let of_sensor = |directory: &Directory<'_>| {
+    let of_sensor = |directory: &Ifd<'_>| {
         directory.find(FILTER_PATTERN).is_some()
             || matches!(directory.number(ifd::PHOTOMETRIC), Some(32803 | 34892))
             || directory.number(ifd::COMPRESSION).is_some_and(|compression| compressions.contains(&compression))

@@ -136,7 +136,7 @@ fastest! {
 
 /// The output blocks of one row or column.
 #[derive(Clone, Copy)]
-struct Share {
+struct BlockShare {
     near: usize,
     far: usize,
     near_weight: f32,
@@ -145,7 +145,7 @@ struct Share {
 
 /// image_hasher's arithmetic for one axis. It is meant to split pixels between blocks; in effect it does so only where
 /// blocks are smaller than pixels.
-fn shares(length: usize, size: usize) -> Vec<Share> {
+fn shares(length: usize, size: usize) -> Vec<BlockShare> {
     let block = length as f32 / size as f32;
     let share = |place: usize| {
         let place = place as f32;
@@ -153,13 +153,13 @@ fn shares(length: usize, size: usize) -> Vec<Share> {
         let near_weight = within.fract();
         let near = (place / block).floor() as usize;
         let far = if within.trunc() == 0.0 { (place / block).ceil() as usize } else { near };
-        Share { near: near.min(size - 1), far: far.min(size - 1), near_weight, far_weight: 1.0 - near_weight }
+        BlockShare { near: near.min(size - 1), far: far.min(size - 1), near_weight, far_weight: 1.0 - near_weight }
     };
     (0..length).map(share).collect()
 }
 
 /// The block hash: blocks brighter than the median of their band of four rows of blocks.
-pub(super) struct Block {
+pub(super) struct BlockHash {
     size: usize,
     channels: usize,
     /// Pixels of a block, across and down.
@@ -168,27 +168,28 @@ pub(super) struct Block {
     even: bool,
     /// Each block has whole pixels: the columns of each.
     spans: Option<Vec<Range<usize>>>,
-    across: Vec<Share>,
-    down: Vec<Share>,
+    across: Vec<BlockShare>,
+    down: Vec<BlockShare>,
     sums: Vec<f32>,
     integers: Vec<u32>,
     brightness: Vec<u32>,
 }
 
-impl Block {
+impl BlockHash {
     pub(super) fn memory((width, height): (usize, usize), size: usize) -> usize {
-        (width + height) * size_of::<Share>() + width * 4 + size * size * 24
+        (width + height) * size_of::<BlockShare>() + width * 4 + size * size * 24
     }
 
     pub(super) fn new((width, height): (usize, usize), size: usize, channels: usize) -> Self {
         let (across, down) = (shares(width, size), shares(height, size));
         let even = width % size == 0 && height % size == 0;
-        let whole = |shares: &[Share]| shares.iter().all(|share| share.near == share.far && share.near_weight == 0.0);
+        let whole =
+            |shares: &[BlockShare]| shares.iter().all(|share| share.near == share.far && share.near_weight == 0.0);
         let span = |block: usize| {
             let first = across.partition_point(|share| share.near < block);
             first..across.partition_point(|share| share.near <= block)
         };
-        Block {
+        BlockHash {
             size,
             channels,
             extent: (width as f32 / size as f32, height as f32 / size as f32),
@@ -225,7 +226,7 @@ impl Block {
     }
 
     /// A row of pixels that are larger than blocks.
-    fn split(&mut self, down: Share) {
+    fn split(&mut self, down: BlockShare) {
         for (across, &brightness) in self.across.iter().zip(&self.brightness) {
             let brightness = brightness as f32;
             let mut add = |x: usize, y: usize, share: f32| self.sums[y * self.size + x] += share;

@@ -27,8 +27,8 @@ use crate::limits::Limits;
 use crate::orientation::Orientation;
 use crate::picture::Picture;
 use crate::sharpness::{self, Sharpness};
-use crate::strip::{Buffers, ROWS, View};
-use classic::{Block, Median};
+use crate::strip::{OrientedView, ROWS, StripBuffers};
+use classic::{BlockHash, Median};
 use pdq::Pdq;
 use wavelet::Wavelet;
 
@@ -164,7 +164,7 @@ enum Maker {
     Resized(Recipe, Resize),
     Wavelet(Wavelet),
     Median(Median),
-    Block(Block),
+    Block(BlockHash),
     Pdq(Box<Pdq>),
     Sharpness(Sharpness),
 }
@@ -179,17 +179,17 @@ pub fn make(
     format: Format,
     limits: &Limits<'_>,
 ) -> Result<Made, PhotoError> {
-    let view = View::new(picture, orientation);
+    let view = OrientedView::new(picture, orientation);
     let size = (view.width, view.height);
     let needed: usize = wanted.recipes.iter().map(|recipe| memory(*recipe, size)).sum();
-    let beside = Buffers::memory(view.width) + usize::from(wanted.sharpness) * sharpness::memory(size);
+    let beside = StripBuffers::memory(view.width) + usize::from(wanted.sharpness) * sharpness::memory(size);
     limits.allow_memory(format, (picture.pixels.samples().len() + needed + beside) as u64)?;
 
     let mut makers: Vec<Maker> = wanted.recipes.iter().map(|recipe| maker(*recipe, size, view.channels)).collect();
     if wanted.sharpness {
         makers.push(Maker::Sharpness(Sharpness::new(size)));
     }
-    let mut buffers = Buffers::new(&view);
+    let mut buffers = StripBuffers::new(&view);
     for y in (0..view.height).step_by(ROWS) {
         limits.check()?;
         let strip = buffers.strip(&view, y);
@@ -242,12 +242,12 @@ pub fn dihedral(
     limits: &Limits<'_>,
 ) -> Result<Vec<Hash>, PhotoError> {
     if recipe.method == Method::Pdq {
-        let view = View::new(picture, orientation);
+        let view = OrientedView::new(picture, orientation);
         let size = (view.width, view.height);
-        let needed = picture.pixels.samples().len() + memory(recipe, size) + Buffers::memory(view.width);
+        let needed = picture.pixels.samples().len() + memory(recipe, size) + StripBuffers::memory(view.width);
         limits.allow_memory(format, needed as u64)?;
         let mut pdq = Pdq::new(size, view.channels).always_filtered();
-        let mut buffers = Buffers::new(&view);
+        let mut buffers = StripBuffers::new(&view);
         for y in (0..view.height).step_by(ROWS) {
             limits.check()?;
             pdq.take(&buffers.strip(&view, y));
@@ -277,7 +277,7 @@ fn memory(recipe: Recipe, size: (usize, usize)) -> usize {
         Method::Average | Method::Difference | Method::Dct => Resize::memory(size, target(recipe)),
         Method::Wavelet => Wavelet::memory(size, recipe.size),
         Method::Median => Median::memory(size, recipe.size),
-        Method::Block => Block::memory(size, recipe.size),
+        Method::Block => BlockHash::memory(size, recipe.size),
         Method::Pdq => Pdq::memory(size),
     }
 }
@@ -287,7 +287,7 @@ fn maker(recipe: Recipe, size: (usize, usize), channels: usize) -> Maker {
         Method::Average | Method::Difference | Method::Dct => Maker::Resized(recipe, Resize::new(size, target(recipe))),
         Method::Wavelet => Maker::Wavelet(Wavelet::new(size, recipe.size)),
         Method::Median => Maker::Median(Median::new(size, recipe.size)),
-        Method::Block => Maker::Block(Block::new(size, recipe.size, channels)),
+        Method::Block => Maker::Block(BlockHash::new(size, recipe.size, channels)),
         Method::Pdq => Maker::Pdq(Box::new(Pdq::new(size, channels))),
     }
 }

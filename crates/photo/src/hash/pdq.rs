@@ -9,7 +9,7 @@
 
 use super::Hash;
 use crate::orientation::Orientation;
-use crate::simd::columns::{Column, Down, means_across, means_at, to_columns};
+use crate::simd::columns::{Down, PixelColumn, means_across, means_at, to_columns};
 use crate::simd::rgb;
 use crate::strip::{ROWS, Strip};
 use std::f64::consts::PI;
@@ -46,8 +46,8 @@ pub(crate) struct Pdq {
     /// The picture has 64 x 64 pixels and is taken as it is.
     as_it_is: bool,
     /// Eight rows of luminance, and of means of them.
-    luminance: Vec<Column>,
-    means: Vec<Column>,
+    luminance: Vec<PixelColumn>,
+    means: Vec<PixelColumn>,
     first: Down,
     second: Down,
     middles: ([usize; SIDE], [usize; SIDE]),
@@ -57,7 +57,7 @@ pub(crate) struct Pdq {
 impl Pdq {
     pub(super) fn memory((width, height): (usize, usize)) -> usize {
         let filters = Down::memory(width, window(height)) + Down::memory(SIDE, window(height));
-        2 * width * size_of::<Column>() + filters + SIDE * SIDE * size_of::<f32>()
+        2 * width * size_of::<PixelColumn>() + filters + SIDE * SIDE * size_of::<f32>()
     }
 
     pub(super) fn new((width, height): (usize, usize), channels: usize) -> Self {
@@ -137,11 +137,11 @@ impl Pdq {
         self.samples.as_flattened().to_vec()
     }
 
-    pub(super) fn finish(self) -> Found {
+    pub(super) fn finish(self) -> PdqResult {
         if self.width < SMALLEST || self.height < SMALLEST {
-            return Found { frequencies: None, quality: 0 };
+            return PdqResult { frequencies: None, quality: 0 };
         }
-        Found { frequencies: Some(transform(&self.samples)), quality: quality(&self.samples) }
+        PdqResult { frequencies: Some(transform(&self.samples)), quality: quality(&self.samples) }
     }
 }
 
@@ -192,7 +192,7 @@ fn transform(samples: &[[f32; SIDE]; SIDE]) -> Frequencies {
 }
 
 /// Rows outside of the picture, of those from `first` on, become 0.
-fn clear(columns: &mut [Column], first: isize, height: usize) {
+fn clear(columns: &mut [PixelColumn], first: isize, height: usize) {
     let inside: [bool; ROWS] = std::array::from_fn(|lane| (0..height as isize).contains(&(first + lane as isize)));
     if inside == [true; ROWS] {
         return;
@@ -203,13 +203,13 @@ fn clear(columns: &mut [Column], first: isize, height: usize) {
 }
 
 /// The result for a picture.
-pub(super) struct Found {
+pub(super) struct PdqResult {
     /// `None` if it is too small.
     frequencies: Option<Frequencies>,
     quality: u8,
 }
 
-impl Found {
+impl PdqResult {
     pub(super) fn quality(&self) -> u8 {
         self.quality
     }

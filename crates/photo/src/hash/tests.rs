@@ -1,5 +1,7 @@
+//! Hashes against golden values, against the crate image_hasher and against slow twins; their limits and cancellation.
+
 use super::*;
-use crate::limits::{Patient, Watch};
+use crate::limits::{Caller, NeverCancels};
 use crate::picture::Pixels;
 use crate::strip::grey_of;
 use image::{GrayImage, RgbImage};
@@ -7,7 +9,7 @@ use image_hasher::{BitOrder, HashAlg, HasherConfig};
 use proptest::prelude::*;
 use std::cell::Cell;
 
-const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 1 << 30, watch: &Patient };
+const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 1 << 30, caller: &NeverCancels };
 
 fn grey(width: u32, height: u32, sample: impl Fn(u32, u32) -> u32) -> Picture {
     let samples = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| sample(x, y) as u8).collect();
@@ -23,9 +25,9 @@ fn hash_of(picture: &Picture, method: Method, size: i32) -> String {
 /// The predecessor's wavelet hash, reduced to its 16 bits: imagehash's `whash` of size 4 at the scale 8, in single
 /// precision, and without removing the mean.
 fn predecessors_wavelet(picture: &Picture) -> String {
-    let view = View::new(picture, Orientation::Upright);
+    let view = OrientedView::new(picture, Orientation::Upright);
     let mut resize = Resize::new((view.width, view.height), (8, 8));
-    let mut buffers = Buffers::new(&view);
+    let mut buffers = StripBuffers::new(&view);
     for y in (0..view.height).step_by(ROWS) {
         resize.take(&buffers.strip(&view, y));
     }
@@ -216,9 +218,9 @@ proptest! {
 
     #[test]
     fn pdq_in_one_pass_is_pdq_in_four(picture in pictures(400)) {
-        let view = View::new(&picture, Orientation::Upright);
+        let view = OrientedView::new(&picture, Orientation::Upright);
         let mut pdq = Pdq::new((view.width, view.height), view.channels).always_filtered();
-        let mut buffers = Buffers::new(&view);
+        let mut buffers = StripBuffers::new(&view);
         for y in (0..view.height).step_by(ROWS) {
             pdq.take(&buffers.strip(&view, y));
         }
@@ -306,8 +308,8 @@ fn small_pictures_have_no_pdq() {
 /// A caller that cancels.
 struct Impatient(Cell<u32>);
 
-impl Watch for Impatient {
-    fn stop(&self) -> bool {
+impl Caller for Impatient {
+    fn is_cancelled(&self) -> bool {
         self.0.set(self.0.get().saturating_sub(1));
         self.0.get() == 0
     }
@@ -318,8 +320,8 @@ fn cancelled() {
     let picture = scene();
     let wanted = Wanted { recipes: Method::ALL.map(Recipe::standard).to_vec(), sharpness: true };
     for patience in 1..30 {
-        let watch = Impatient(Cell::new(patience));
-        let limits = Limits { watch: &watch, ..LIMITS };
+        let caller = Impatient(Cell::new(patience));
+        let limits = Limits { caller: &caller, ..LIMITS };
         let result = make(&picture, Orientation::Upright, &wanted, Format::Png, &limits);
         assert_eq!(result, Err(PhotoError::Cancelled), "after {patience} looks");
     }

@@ -1,7 +1,7 @@
 //! Writes small TIFF structures, JPEG heads and boxes for the tests of this crate, byte by byte.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use super::Order;
+use super::ByteOrder;
 
 /// The values of an entry.
 #[derive(Clone)]
@@ -32,23 +32,23 @@ pub(crate) fn long(value: u32) -> Value {
 
 /// A file being built; targets are written before what points at them.
 pub(crate) struct Builder {
-    order: Order,
+    order: ByteOrder,
     out: Vec<u8>,
 }
 
 impl Builder {
-    pub(crate) fn new(order: Order) -> Self {
-        let mut out = if order == Order::Big { b"MM".to_vec() } else { b"II".to_vec() };
+    pub(crate) fn new(order: ByteOrder) -> Self {
+        let mut out = if order == ByteOrder::Big { b"MM".to_vec() } else { b"II".to_vec() };
         out.resize(8, 0);
         Self { order, out }
     }
 
     pub(crate) fn bytes2(&self, value: u16) -> [u8; 2] {
-        if self.order == Order::Big { value.to_be_bytes() } else { value.to_le_bytes() }
+        if self.order == ByteOrder::Big { value.to_be_bytes() } else { value.to_le_bytes() }
     }
 
     pub(crate) fn bytes4(&self, value: u32) -> [u8; 4] {
-        if self.order == Order::Big { value.to_be_bytes() } else { value.to_le_bytes() }
+        if self.order == ByteOrder::Big { value.to_be_bytes() } else { value.to_le_bytes() }
     }
 
     /// The position of the next item.

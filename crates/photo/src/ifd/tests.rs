@@ -8,7 +8,7 @@ use super::*;
 
 #[test]
 fn entries_in_both_byte_orders() {
-    for order in [Order::Little, Order::Big] {
+    for order in [ByteOrder::Little, ByteOrder::Big] {
         let mut builder = Builder::new(order);
         let child = builder.directory(&[(ORIENTATION, short(6))], 0);
         let fields = [
@@ -57,7 +57,7 @@ fn big_tiff() {
 
 #[test]
 fn values_outside_do_not_exist() {
-    let mut builder = Builder::new(Order::Little);
+    let mut builder = Builder::new(ByteOrder::Little);
     let fields = [
         (MAKE, Value::Bare(2, 100, 0xFFFF_FFF0)),
         (WIDTH, Value::Bare(4, u32::MAX, 8)),
@@ -74,7 +74,7 @@ fn values_outside_do_not_exist() {
 
 #[test]
 fn cut_anywhere() {
-    let mut builder = Builder::new(Order::Big);
+    let mut builder = Builder::new(ByteOrder::Big);
     let child = builder.directory(&[(ORIENTATION, short(6)), (MAKE, ascii("Long enough"))], 0);
     let first = builder.directory(&[(EXIF_DIRECTORY, long(child)), (MAKE, ascii("Long enough"))], 0);
     let bytes = builder.finish(42, first);
@@ -87,7 +87,7 @@ fn cut_anywhere() {
 
 #[test]
 fn a_circle_is_walked_once() {
-    let mut builder = Builder::new(Order::Little);
+    let mut builder = Builder::new(ByteOrder::Little);
     let (first, second) = (8, 38);
     let towards = |offset| [(SUB_DIRECTORIES, long(offset)), (EXIF_DIRECTORY, long(offset))];
     assert_eq!(builder.directory(&towards(second), second), first);
@@ -114,7 +114,7 @@ fn many_large_directories_cost_little() {
 
 #[test]
 fn a_long_chain_is_followed_so_far() {
-    let mut builder = Builder::new(Order::Big);
+    let mut builder = Builder::new(ByteOrder::Big);
     let first = (0..1000).fold(0, |next, _| builder.directory(&[(ORIENTATION, short(1))], next));
     assert_eq!(Tiff::open(&builder.finish(42, first)).unwrap().directories().len(), MAX_DIRECTORIES);
 }

@@ -15,7 +15,7 @@ pub(super) const PRECISION: u32 = 32 - 8 - 2;
 #[derive(Debug, Clone)]
 pub(super) struct Axis {
     /// For each output pixel: its first input pixel, and its weights.
-    pub(super) spans: Vec<Span>,
+    pub(super) spans: Vec<TapSpan>,
     pub(super) weights: Vec<i32>,
 }
 
@@ -55,11 +55,11 @@ const DOUBT: f64 = 1e-5;
 /// Doubtful taps that are recomputed together.
 const TOGETHER: usize = 64;
 
-type Span = (usize, Range<usize>);
+type TapSpan = (usize, Range<usize>);
 
 fastest! {
     /// The filter at the taps of all spans, as parts of the sum of each span, in units of a weight's last place.
-    fn filter(spans: &[Span], scale: f64, per_pixel: f64, taps: &mut [f64]) {
+    fn filter(spans: &[TapSpan], scale: f64, per_pixel: f64, taps: &mut [f64]) {
         for (pixel, (low, span)) in spans.iter().enumerate() {
             let centre = (pixel as f64 + 0.5) * scale;
             for (tap, index) in taps[span.clone()].iter_mut().zip(*low as i32..) {
@@ -122,7 +122,7 @@ impl Axis {
     /// An upper bound of the bytes for making the weights for `input` pixels to `output`.
     pub(super) fn memory(input: usize, output: usize) -> usize {
         let longest = Self::longest(input, output);
-        output * (longest * (size_of::<i32>() + size_of::<f64>() + 1) + size_of::<Span>() + 16)
+        output * (longest * (size_of::<i32>() + size_of::<f64>() + 1) + size_of::<TapSpan>() + 16)
             + 2 * longest * size_of::<f64>()
     }
 
@@ -133,7 +133,7 @@ impl Axis {
         let support = 3.0 * filter_scale;
         let per_pixel = 1.0 / filter_scale;
         let mut doubtful = Vec::new();
-        let mut spans: Vec<Span> = Vec::with_capacity(output);
+        let mut spans: Vec<TapSpan> = Vec::with_capacity(output);
         let mut length = 0;
         for pixel in 0..output {
             let centre = (pixel as f64 + 0.5) * scale;

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::area;
 use crate::boxes;
 use crate::format::Format;
-use crate::ifd::{self, Directory, Order, Tiff};
+use crate::ifd::{self, ByteOrder, Ifd, Tiff};
 
 /// Records of Fujifilm's header that are examined.
 const MAX_RECORDS: u64 = 256;
@@ -19,17 +19,16 @@ pub(super) fn dimensions(bytes: &[u8], format: Format) -> Option<(u32, u32)> {
         return fujifilm(bytes);
     }
     let directories = Tiff::open(bytes)?.directories();
-    let of =
-        |directory: &Directory<'_>| plain(directory).or_else(|| panasonic(directory).filter(|_| format == Format::Rw2));
+    let of = |directory: &Ifd<'_>| plain(directory).or_else(|| panasonic(directory).filter(|_| format == Format::Rw2));
     directories.iter().filter_map(of).max_by_key(|&size| area(size))
 }
 
-fn plain(directory: &Directory<'_>) -> Option<(u32, u32)> {
+fn plain(directory: &Ifd<'_>) -> Option<(u32, u32)> {
     sides(directory.number(ifd::WIDTH)?, directory.number(ifd::HEIGHT)?)
 }
 
 /// Panasonic gives the borders of the picture on the sensor: top, left, bottom, right.
-fn panasonic(directory: &Directory<'_>) -> Option<(u32, u32)> {
+fn panasonic(directory: &Ifd<'_>) -> Option<(u32, u32)> {
     let [top, left, bottom, right] = [4, 5, 6, 7].map(|tag| directory.number(tag));
     sides(right?.checked_sub(left?)?, bottom?.checked_sub(top?)?)
 }
@@ -44,7 +43,7 @@ fn fujifilm(bytes: &[u8]) -> Option<(u32, u32)> {
     for _ in 0..records {
         let body = at.checked_add(4)?;
         let head = bytes.get(at..body)?;
-        let (number, length) = (Order::Big.number(&head[..2]), Order::Big.number(&head[2..]));
+        let (number, length) = (ByteOrder::Big.number(&head[..2]), ByteOrder::Big.number(&head[2..]));
         if number == 0x0111 && length == 4 {
             return sides(
                 boxes::number(bytes, &whole, body.checked_add(2)?, 2)?,

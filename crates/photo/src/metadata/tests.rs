@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::format::detect;
-use crate::ifd::Order;
+use crate::ifd::ByteOrder;
 use crate::ifd::build::{Builder, Value, ascii, boxed, jpeg, jpeg_with_exif, long, short};
 
 /// The fields of the first, the EXIF and the GPS directory.
@@ -19,7 +19,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn tiff(&self, order: Order, magic: u16) -> Vec<u8> {
+    fn tiff(&self, order: ByteOrder, magic: u16) -> Vec<u8> {
         let mut builder = Builder::new(order);
         let exif = builder.directory(&self.exif, 0);
         let gps = builder.directory(&self.gps, 0);
@@ -30,7 +30,7 @@ impl Parts {
     }
 
     fn read(&self) -> Metadata {
-        read(&jpeg_with_exif(&self.tiff(Order::Little, 42), 64, 48), Format::Jpeg)
+        read(&jpeg_with_exif(&self.tiff(ByteOrder::Little, 42), 64, 48), Format::Jpeg)
     }
 }
 
@@ -101,7 +101,7 @@ fn chunk_of_webp(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
 }
 
 /// One EXIF block in each container.
-fn containers(order: Order) -> Vec<(Format, Vec<u8>)> {
+fn containers(order: ByteOrder) -> Vec<(Format, Vec<u8>)> {
     let parts = ordinary();
     let tiff = parts.tiff(order, 42);
     let preview = jpeg_with_exif(&tiff, 64, 48);
@@ -130,7 +130,7 @@ fn containers(order: Order) -> Vec<(Format, Vec<u8>)> {
 }
 
 /// Canon's three blocks in their box.
-fn cr3(parts: &Parts, order: Order) -> Vec<u8> {
+fn cr3(parts: &Parts, order: ByteOrder) -> Vec<u8> {
     let block = |fields: &[(u16, Value)]| {
         let mut builder = Builder::new(order);
         let first = builder.directory(fields, 0);
@@ -158,7 +158,7 @@ fn heic(exif: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_same_from_every_container() {
-    for order in [Order::Little, Order::Big] {
+    for order in [ByteOrder::Little, ByteOrder::Big] {
         for (format, bytes) in containers(order) {
             println!("{format}");
             check_ordinary(&read(&bytes, format));
@@ -271,7 +271,7 @@ fn places_that_are_none() {
 
 #[test]
 fn broken_data_gives_what_can_be_read() {
-    let tiff = ordinary().tiff(Order::Big, 42);
+    let tiff = ordinary().tiff(ByteOrder::Big, 42);
     let mut warned = 0;
     for length in 0..tiff.len() {
         let found = read(&jpeg_with_exif(&tiff[..length], 64, 48), Format::Jpeg);
@@ -328,9 +328,9 @@ fn dimensions_of_the_whole_picture() {
 #[test]
 fn the_camera_of_a_raw_file_wins_over_its_preview() {
     let with = |value| Parts { main: vec![(ifd::ORIENTATION, short(value))], exif: Vec::new(), gps: Vec::new() };
-    let preview = jpeg_with_exif(&with(3).tiff(Order::Big, 42), 64, 48);
+    let preview = jpeg_with_exif(&with(3).tiff(ByteOrder::Big, 42), 64, 48);
     let file = |fields: &[(u16, Value)]| {
-        let mut builder = Builder::new(Order::Little);
+        let mut builder = Builder::new(ByteOrder::Little);
         let at = builder.blob(&preview);
         let mut fields = fields.to_vec();
         let length = u32::try_from(preview.len()).unwrap();
@@ -352,13 +352,13 @@ fn sides_of_raw_files() {
     };
     // EXIF's size against those of the directories: the larger wins.
     let sized = |width, height| vec![(ifd::WIDTH, short(width)), (ifd::HEIGHT, short(height))];
-    let parts = |main| Parts { main, ..ordinary() }.tiff(Order::Big, 42);
+    let parts = |main| Parts { main, ..ordinary() }.tiff(ByteOrder::Big, 42);
     assert_eq!(size(&parts(sized(1536, 1024)), Format::Cr2), (Some(4000), Some(3000)));
     assert_eq!(size(&parts(sized(6000, 4000)), Format::Nef), (Some(6000), Some(4000)));
     assert_eq!(size(&parts(sized(6000, 4000)), Format::Tiff), (Some(4000), Some(3000)));
     let borders = [(4, 10), (5, 20), (6, 2746), (7, 3668)].map(|(tag, value)| (tag, short(value)));
     let panasonic = Parts { main: [&borders[..], &[(0x17, short(80))]].concat(), exif: Vec::new(), gps: Vec::new() };
-    let panasonic = panasonic.tiff(Order::Little, 0x55);
+    let panasonic = panasonic.tiff(ByteOrder::Little, 0x55);
     assert_eq!(size(&panasonic, Format::Rw2), (Some(3648), Some(2736)));
     assert_eq!(size(&panasonic, Format::Dng), (None, None));
     assert_eq!(read(&panasonic, Format::Rw2).iso, Some(80));
@@ -372,7 +372,7 @@ fn sides_of_raw_files() {
 proptest! {
     #[test]
     fn broken_anywhere(at in 0_usize..4000, bytes: [u8; 4], length in 0_usize..4000) {
-        for (format, original) in containers(Order::Little) {
+        for (format, original) in containers(ByteOrder::Little) {
             let mut file = original.clone();
             let at = at % (file.len() - 4);
             file[at..at + 4].copy_from_slice(&bytes);

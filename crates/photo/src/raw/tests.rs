@@ -33,7 +33,7 @@ fn strip_of(at: u32, bytes: &[u8], compression: u16) -> Vec<(u16, Value)> {
 
 #[test]
 fn in_the_chain_and_below_it() {
-    for order in [Order::Little, Order::Big] {
+    for order in [ByteOrder::Little, ByteOrder::Big] {
         let (small, middle, large) = (jpeg(0xC0, 160, 120, 9), jpeg(0xC2, 1620, 1080, 99), jpeg(0xC0, 6000, 4000, 50));
         let sensor = jpeg(0xC3, 6080, 4044, 500);
         let mut builder = Builder::new(order);
@@ -57,7 +57,7 @@ fn in_the_chain_and_below_it() {
 #[test]
 fn strips_that_are_no_previews() {
     let picture = jpeg(0xC0, 100, 100, 9);
-    let mut builder = Builder::new(Order::Little);
+    let mut builder = Builder::new(ByteOrder::Little);
     let at = builder.blob(&picture);
     let length = u32::try_from(picture.len()).unwrap();
     let uncompressed = builder.directory(&strip_of(at, &picture, 1), 0);
@@ -73,7 +73,7 @@ fn strips_that_are_no_previews() {
 #[test]
 fn panasonic() {
     let picture = jpeg(0xC0, 1920, 1440, 40);
-    let mut builder = Builder::new(Order::Little);
+    let mut builder = Builder::new(ByteOrder::Little);
     let first = builder.directory(&[(ifd::MAKE, ascii("Panasonic")), (0x002E, Value::Undefined(picture.clone()))], 0);
     let bytes = builder.finish(0x55, first);
     assert_eq!(&bytes[..4], b"IIU\0");
@@ -83,7 +83,7 @@ fn panasonic() {
 
 /// A file whose EXIF directory has a maker's note, which `note` makes for the position where it will be.
 fn with_note(magic: u16, note: impl Fn(&Builder, u32) -> Vec<u8>) -> Vec<u8> {
-    let mut builder = Builder::new(Order::Little);
+    let mut builder = Builder::new(ByteOrder::Little);
     let note = note(&builder, builder.here());
     let exif = builder.directory(&[(ifd::MAKER_NOTE, Value::Undefined(note))], 0);
     let first = builder.directory(&[(ifd::EXIF_DIRECTORY, long(exif))], 0);
@@ -203,7 +203,7 @@ fn canon_boxes() {
 #[test]
 fn places_outside_and_nonsense() {
     let picture = jpeg(0xC0, 640, 480, 40);
-    let mut builder = Builder::new(Order::Little);
+    let mut builder = Builder::new(ByteOrder::Little);
     let at = builder.blob(&picture);
     let nonsense = builder.blob(b"\xFF\xD8\xFF\xFF\xFF\xFF no JPEG at all");
     let pairs =
@@ -221,7 +221,7 @@ fn places_outside_and_nonsense() {
 #[test]
 fn circles() {
     let picture = jpeg(0xC0, 640, 480, 40);
-    let mut builder = Builder::new(Order::Little);
+    let mut builder = Builder::new(ByteOrder::Little);
     let at = builder.blob(&picture);
     let mut fields = pointer(at, &picture).to_vec();
     let first = builder.here();
@@ -233,7 +233,7 @@ fn circles() {
 
 #[test]
 fn no_more_than_sixteen() {
-    let mut builder = Builder::new(Order::Big);
+    let mut builder = Builder::new(ByteOrder::Big);
     let mut next = 0;
     for side in 1..40 {
         let picture = jpeg(0xC0, side, side, 4);
@@ -257,7 +257,7 @@ fn hostile_sizes_cost_little() {
         let _ = found(&bytes, Format::Nef);
     }
     // A "JPEG" of fill bytes, at 256 positions.
-    let mut builder = Builder::new(Order::Little);
+    let mut builder = Builder::new(ByteOrder::Little);
     let at = builder.blob(&[&b"\xFF\xD8"[..], &vec![0xFF; 4_000_000]].concat());
     let mut next = 0;
     for skip in 0..60 {

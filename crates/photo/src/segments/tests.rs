@@ -8,7 +8,7 @@ use crate::ifd::build::{jpeg, jpeg_with_exif};
 fn frames() {
     for process in 0xC0..=0xCF_u8 {
         let found = frame(&jpeg(process, 640, 480, 4));
-        let expected = Frame { process, width: 640, height: 480 };
+        let expected = FrameHeader { process, width: 640, height: 480 };
         let none = matches!(process, 0xC4 | 0xC8 | 0xCC);
         assert_eq!(found, (!none).then_some(expected));
         assert_eq!(found.is_some_and(|frame| frame.is_picture()), process <= 0xC2);

@@ -9,10 +9,10 @@ use super::divide;
 use crate::strip::ROWS;
 
 /// The eight pixels at one position of the rows.
-pub(crate) type Column = [f32; ROWS];
+pub(crate) type PixelColumn = [f32; ROWS];
 
 /// Transposes eight rows of at least as many places as there are columns.
-pub(crate) fn to_columns<const LENGTH: usize>(rows: &[[f32; LENGTH]; ROWS], columns: &mut [Column]) {
+pub(crate) fn to_columns<const LENGTH: usize>(rows: &[[f32; LENGTH]; ROWS], columns: &mut [PixelColumn]) {
     #[cfg(target_arch = "x86_64")]
     if let Some(avx2) = super::Avx2::detect() {
         return avx2.to_columns(rows, columns);
@@ -21,7 +21,7 @@ pub(crate) fn to_columns<const LENGTH: usize>(rows: &[[f32; LENGTH]; ROWS], colu
 }
 
 /// The columns from place `first` on.
-fn plain_to_columns<const LENGTH: usize>(rows: &[[f32; LENGTH]; ROWS], first: usize, columns: &mut [Column]) {
+fn plain_to_columns<const LENGTH: usize>(rows: &[[f32; LENGTH]; ROWS], first: usize, columns: &mut [PixelColumn]) {
     for (x, column) in (first..).zip(columns) {
         *column = std::array::from_fn(|row| rows[row][x]);
     }
@@ -34,7 +34,7 @@ pub(crate) fn held(last: usize, length: usize, window: usize) -> usize {
 
 /// Advances the window by one place.
 #[inline(always)]
-fn advance(running: &mut Column, columns: &[Column], last: usize, window: usize) {
+fn advance(running: &mut PixelColumn, columns: &[PixelColumn], last: usize, window: usize) {
     if let Some(column) = columns.get(last) {
         for (sum, sample) in running.iter_mut().zip(column) {
             *sum += sample;
@@ -49,7 +49,7 @@ fn advance(running: &mut Column, columns: &[Column], last: usize, window: usize)
 
 fastest! {
     /// The means of a window around each place along the rows.
-    pub(crate) fn means_across(columns: &[Column], window: usize, means: &mut [Column]) {
+    pub(crate) fn means_across(columns: &[PixelColumn], window: usize, means: &mut [PixelColumn]) {
         let (width, ahead) = (columns.len(), window / 2);
         let mut running = [0.0; ROWS];
         let (full, reciprocal) = (window as f32, 1.0 / window as f32);
@@ -70,7 +70,7 @@ fastest! {
 
 fastest! {
     /// [`means_across`] at some places only, which ascend.
-    pub(crate) fn means_at(columns: &[Column], window: usize, places: &[usize], means: &mut [Column]) {
+    pub(crate) fn means_at(columns: &[PixelColumn], window: usize, places: &[usize], means: &mut [PixelColumn]) {
         let mut running = [0.0; ROWS];
         let mut next = 0;
         for (place, means) in places.iter().zip(means) {
@@ -111,7 +111,7 @@ impl Down {
 
     /// Takes the rows from `first` on, and replaces them by the means of the windows that end with each. Rows before
     /// the first one of the picture, and after its last one, must be 0.
-    pub(crate) fn means(&mut self, first: isize, columns: &mut [Column]) {
+    pub(crate) fn means(&mut self, first: isize, columns: &mut [PixelColumn]) {
         let row = |lane: usize| first + lane as isize;
         let held = |row: isize| usize::try_from(row).map_or(1, |row| held(row, self.height, self.window).max(1));
         let eight = Eight {
@@ -127,7 +127,7 @@ impl Down {
 }
 
 /// From column `first` on.
-fn plain_means_down(eight: &Eight, first: usize, ring: &mut [f32], sums: &mut [f32], columns: &mut [Column]) {
+fn plain_means_down(eight: &Eight, first: usize, ring: &mut [f32], sums: &mut [f32], columns: &mut [PixelColumn]) {
     for (x, (sum, column)) in sums.iter_mut().zip(columns).enumerate().skip(first) {
         for ((sample, slot), count) in column.iter_mut().zip(eight.slots).zip(eight.counts) {
             let leaves = std::mem::replace(&mut ring[slot + x], *sample);

@@ -1,14 +1,14 @@
 //! Thumbnails against floating-point means, under every orientation, and without time or memory.
 
 use super::*;
-use crate::limits::{Patient, Watch};
+use crate::limits::{Caller, NeverCancels};
 use crate::picture::Pixels;
 use crate::{decode, metadata};
 use proptest::prelude::*;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
-const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 1 << 30, watch: &Patient };
+const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 1 << 30, caller: &NeverCancels };
 
 /// A picture whose samples at a place are given by channel.
 fn picture(width: u32, height: u32, channels: u32, sample: impl Fn(u32, u32, u32) -> u32) -> Picture {
@@ -19,7 +19,7 @@ fn picture(width: u32, height: u32, channels: u32, sample: impl Fn(u32, u32, u32
     Picture { width, height, pixels, truncated: false }
 }
 
-/// A picture with edges and slopes that looks different under every orientation.
+/// A picture with edges and slopes that checks different under every orientation.
 fn scene(width: u32, height: u32, channels: u32) -> Picture {
     picture(width, height, channels, |x, y, channel| {
         let (right, down) = (x * 255 / width, y * 255 / height);
@@ -36,7 +36,7 @@ fn scene(width: u32, height: u32, channels: u32) -> Picture {
 fn stored(picture: &Picture, orientation: Orientation) -> Picture {
     let upright = |form: &Orientation| form.then(orientation) == Orientation::Upright;
     let back = Orientation::ALL.into_iter().find(upright).unwrap();
-    let view = View::new(picture, back);
+    let view = OrientedView::new(picture, back);
     let mut scratch = vec![0; view.width * view.channels * ROWS];
     let samples = (0..view.height).step_by(ROWS).flat_map(|y| view.rows(y, &mut scratch).to_vec()).collect();
     let pixels = if view.channels == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
@@ -172,7 +172,7 @@ proptest! {
             (x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca77) ^ channel.wrapping_mul(seed | 1)).wrapping_mul(seed | 1) >> 24
         };
         let noise = picture(width, height, channels, noise);
-        let view = View::new(&noise, Orientation::Upright);
+        let view = OrientedView::new(&noise, Orientation::Upright);
         let size = scaled((view.width, view.height), side);
         let samples = match channels {
             1 => averaged::<1>(&view, size, &LIMITS),
@@ -191,14 +191,14 @@ proptest! {
 #[derive(Default)]
 struct Ends {
     at: Option<u32>,
-    looks: Cell<u32>,
+    checks: Cell<u32>,
     asked: Cell<usize>,
 }
 
-impl Watch for Ends {
-    fn stop(&self) -> bool {
-        self.looks.set(self.looks.get() + 1);
-        self.at == Some(self.looks.get())
+impl Caller for Ends {
+    fn is_cancelled(&self) -> bool {
+        self.checks.set(self.checks.get() + 1);
+        self.at == Some(self.checks.get())
     }
 
     fn room_for(&self, bytes: usize) -> bool {
@@ -210,12 +210,13 @@ impl Watch for Ends {
 #[test]
 fn ends_at_every_look() {
     let scene = picture(700, 600, 3, |x, y, channel| x.wrapping_mul(y + 7).wrapping_mul(channel + 3) >> 3);
-    let try_to = |watch: &Ends| thumbnail(&scene, Orientation::Rotate90, 500, Format::Png, &Limits { watch, ..LIMITS });
+    let try_to =
+        |caller: &Ends| thumbnail(&scene, Orientation::Rotate90, 500, Format::Png, &Limits { caller, ..LIMITS });
     let all = Ends::default();
     assert!(try_to(&all).is_ok());
-    assert!(all.looks.get() > 20, "{} looks", all.looks.get());
-    for at in 1..=all.looks.get() {
-        assert_eq!(try_to(&Ends { at: Some(at), ..Ends::default() }), Err(PhotoError::Cancelled), "at look {at}");
+    assert!(all.checks.get() > 20, "{} checks", all.checks.get());
+    for at in 1..=all.checks.get() {
+        assert_eq!(try_to(&Ends { at: Some(at), ..Ends::default() }), Err(PhotoError::Cancelled), "at check {at}");
     }
 }
 
@@ -223,9 +224,9 @@ fn ends_at_every_look() {
 fn memory_is_asked_for() {
     let scene = scene(1500, 1400, 3);
     let within = |memory: u64| {
-        let watch = Ends::default();
-        let limits = Limits { memory, watch: &watch, ..LIMITS };
-        (thumbnail(&scene, Orientation::Rotate90, 900, Format::Png, &limits), watch.asked.get() as u64)
+        let caller = Ends::default();
+        let limits = Limits { memory, caller: &caller, ..LIMITS };
+        (thumbnail(&scene, Orientation::Rotate90, 900, Format::Png, &limits), caller.asked.get() as u64)
     };
     let (made, asked) = within(LIMITS.memory);
     let picture = scene.pixels.samples().len() as u64;

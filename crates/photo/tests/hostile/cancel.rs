@@ -5,7 +5,7 @@ use crate::counted::{MEMORY, PIXELS, Remembers, alone, live};
 use crate::jpegs::Jpeg;
 use crate::tiffs::{LENGTHS, OFFSETS, PHOTOMETRIC, Tag, one_strip, page, tiff, tiles};
 use crate::webps;
-use lumina_photo::{Limits, PhotoError, Watch, decode};
+use lumina_photo::{Caller, Limits, PhotoError, decode};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::PathBuf;
@@ -14,27 +14,27 @@ use std::time::{Duration, Instant};
 
 /// A decode can be cancelled at every check, the first as well as the last.
 #[test]
-fn at_every_look() {
+fn at_every_check() {
     let _alone = alone();
     for (name, bytes) in golden() {
         let all = Remembers::default();
-        let whole = decode(&bytes, &Limits { pixels: PIXELS, memory: MEMORY, watch: &all });
-        assert!(all.looks.get() > 1, "{name}");
-        for look in 0..all.looks.get() {
-            let watch = Remembers { stop_at: Some(look), ..Remembers::default() };
-            let result = decode(&bytes, &Limits { pixels: PIXELS, memory: MEMORY, watch: &watch });
-            assert_eq!(result.err(), Some(PhotoError::Cancelled), "{name} at look {look}");
+        let whole = decode(&bytes, &Limits { pixels: PIXELS, memory: MEMORY, caller: &all });
+        assert!(all.checks.get() > 1, "{name}");
+        for check in 0..all.checks.get() {
+            let caller = Remembers { stop_at: Some(check), ..Remembers::default() };
+            let result = decode(&bytes, &Limits { pixels: PIXELS, memory: MEMORY, caller: &caller });
+            assert_eq!(result.err(), Some(PhotoError::Cancelled), "{name} at check {check}");
         }
-        assert!(whole == decode(&bytes, &Limits { pixels: PIXELS, memory: MEMORY, watch: &all }), "{name}");
+        assert!(whole == decode(&bytes, &Limits { pixels: PIXELS, memory: MEMORY, caller: &all }), "{name}");
     }
 }
 
-/// A watch that runs the threads that it starts, or starts none.
+/// A caller that runs the threads that it starts, or starts none.
 #[derive(Default)]
 struct Threads {
     started: RefCell<Vec<JoinHandle<()>>>,
     refuses: bool,
-    looks: Cell<u64>,
+    checks: Cell<u64>,
     stop_at: Option<u64>,
     /// Abandons the threads that were started.
     leaves: bool,
@@ -42,10 +42,10 @@ struct Threads {
     held: Cell<Option<usize>>,
 }
 
-impl Watch for Threads {
-    fn stop(&self) -> bool {
-        self.looks.set(self.looks.get() + 1);
-        self.stop_at.is_some_and(|look| self.looks.get() > look) || self.leaves && self.held.get().is_some()
+impl Caller for Threads {
+    fn is_cancelled(&self) -> bool {
+        self.checks.set(self.checks.get() + 1);
+        self.stop_at.is_some_and(|check| self.checks.get() > check) || self.leaves && self.held.get().is_some()
     }
 
     fn spawn(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
@@ -58,8 +58,8 @@ impl Watch for Threads {
     }
 }
 
-fn watched(watch: &Threads) -> Limits<'_> {
-    Limits { pixels: PIXELS, memory: MEMORY, watch }
+fn watched(caller: &Threads) -> Limits<'_> {
+    Limits { pixels: PIXELS, memory: MEMORY, caller }
 }
 
 /// Large pictures of decoders that cannot be stopped have a thread of their own, which ends, and frees what it holds,
@@ -82,14 +82,14 @@ fn threads_end() {
 
         let before = live();
         let mut left_alone = 0;
-        for look in 0..usual.looks.get().min(12) {
-            let watch = Threads { stop_at: Some(look), ..Threads::default() };
-            let result = decode(&large, &watched(&watch));
+        for check in 0..usual.checks.get().min(12) {
+            let caller = Threads { stop_at: Some(check), ..Threads::default() };
+            let result = decode(&large, &watched(&caller));
             // A machine that is faster the second time has fewer checks.
             assert!(result.as_ref().err().is_none_or(|error| *error == PhotoError::Cancelled));
-            left_alone += usize::from(result.is_err()) * watch.started.borrow().len();
+            left_alone += usize::from(result.is_err()) * caller.started.borrow().len();
             drop(result);
-            watch.started.into_inner().into_iter().for_each(|thread| thread.join().unwrap());
+            caller.started.into_inner().into_iter().for_each(|thread| thread.join().unwrap());
         }
         assert!(left_alone > 0);
         assert!(live() < before + (64 << 10), "{} bytes were left", live() - before);
@@ -103,16 +103,16 @@ fn one_at_a_time() {
     let large = webps::riff(&[webps::flat(3000, 3000, true)]);
     let before = live();
     for _ in 0..4 {
-        let watch = Threads { leaves: true, ..Threads::default() };
-        let result = decode(&large, &watched(&watch));
+        let caller = Threads { leaves: true, ..Threads::default() };
+        let result = decode(&large, &watched(&caller));
         assert_eq!(result.err(), Some(PhotoError::Cancelled));
         // The previous decoder had freed its picture of 27 MB when this one began.
-        let held = watch.held.get().expect("it was decoded aside");
+        let held = caller.held.get().expect("it was decoded by a thread of its own");
         assert!(held < before + (4 << 20), "{} bytes were held", held - before);
     }
     let patient = Threads::default();
     assert!(decode(&large, &watched(&patient)).is_ok());
-    let held = patient.held.get().expect("it was decoded aside");
+    let held = patient.held.get().expect("it was decoded by a thread of its own");
     assert!(held < before + (4 << 20), "{} bytes were held", held - before);
 }
 
@@ -131,8 +131,8 @@ impl Until {
     }
 }
 
-impl Watch for Until {
-    fn stop(&self) -> bool {
+impl Caller for Until {
+    fn is_cancelled(&self) -> bool {
         let now = Instant::now();
         self.gap.set(self.gap.get().max(now - self.last.replace(now)));
         now >= self.moment
@@ -141,12 +141,12 @@ impl Watch for Until {
 
 /// The longest time in which the decode of `bytes` could not have been cancelled, and the total time.
 fn longest_gap(bytes: &[u8]) -> (Duration, Duration, Option<PhotoError>) {
-    let watch = Until::after(Duration::from_secs(60));
+    let caller = Until::after(Duration::from_secs(60));
     let start = Instant::now();
-    watch.last.set(start);
-    let result = decode(bytes, &Limits { pixels: PIXELS, memory: MEMORY, watch: &watch });
+    caller.last.set(start);
+    let result = decode(bytes, &Limits { pixels: PIXELS, memory: MEMORY, caller: &caller });
     let end = Instant::now();
-    (watch.gap.get().max(end - watch.last.get()), end - start, result.err())
+    (caller.gap.get().max(end - caller.last.get()), end - start, result.err())
 }
 
 /// The slowest files that the usual limits accept.
@@ -224,9 +224,9 @@ fn slowest_files_can_be_stopped() {
         );
         worst = worst.max(gap);
         for part in [4, 2] {
-            let watch = Until::after(time / part);
-            let result = decode(&bytes, &Limits { pixels: PIXELS, memory: MEMORY, watch: &watch });
-            let late = Instant::now().saturating_duration_since(watch.moment);
+            let caller = Until::after(time / part);
+            let result = decode(&bytes, &Limits { pixels: PIXELS, memory: MEMORY, caller: &caller });
+            let late = Instant::now().saturating_duration_since(caller.moment);
             worst = worst.max(late);
             let late = if late.is_zero() { "it was over before".into() } else { format!("{late:.3?} later") };
             println!("  stopped after {:.2?}: {late}, {:?}", time / part, result.as_ref().err());

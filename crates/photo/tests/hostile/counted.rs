@@ -1,6 +1,6 @@
-//! A counting allocator, a recording watch, and a decode under both. The fuzz targets use it too.
+//! A counting allocator, a recording caller, and a decode under both. The fuzz targets use it too.
 
-use lumina_photo::{Format, Limits, PhotoError, Picture, Watch, decode};
+use lumina_photo::{Caller, Format, Limits, PhotoError, Picture, decode};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -64,21 +64,21 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// A watch that records.
+/// A caller that records.
 #[derive(Default)]
 pub(crate) struct Remembers {
     /// The largest request, in bytes.
     pub(crate) asked: Cell<u64>,
     /// How often it was asked whether to stop.
-    pub(crate) looks: Cell<u64>,
+    pub(crate) checks: Cell<u64>,
     /// The check at which it cancels.
     pub(crate) stop_at: Option<u64>,
 }
 
-impl Watch for Remembers {
-    fn stop(&self) -> bool {
-        self.looks.set(self.looks.get() + 1);
-        self.stop_at.is_some_and(|look| self.looks.get() > look)
+impl Caller for Remembers {
+    fn is_cancelled(&self) -> bool {
+        self.checks.set(self.checks.get() + 1);
+        self.stop_at.is_some_and(|check| self.checks.get() > check)
     }
 
     fn room_for(&self, bytes: usize) -> bool {
@@ -110,7 +110,7 @@ pub(crate) struct Outcome {
     pub(crate) peak: u64,
     /// The most bytes requested at once.
     pub(crate) asked: u64,
-    pub(crate) looks: u64,
+    pub(crate) checks: u64,
     pub(crate) time: Duration,
 }
 
@@ -121,11 +121,11 @@ pub(crate) fn outcome_within(bytes: &[u8], pixels: u64, memory: u64) -> Outcome 
 }
 
 fn once(bytes: &[u8], pixels: u64, memory: u64) -> Outcome {
-    let watch = Remembers::default();
+    let caller = Remembers::default();
     let start = Instant::now();
-    let (result, peak) = measured(|| decode(bytes, &Limits { pixels, memory, watch: &watch }));
+    let (result, peak) = measured(|| decode(bytes, &Limits { pixels, memory, caller: &caller }));
     let time = start.elapsed();
-    Outcome { result, peak, asked: watch.asked.get(), looks: watch.looks.get(), time }
+    Outcome { result, peak, asked: caller.asked.get(), checks: caller.checks.get(), time }
 }
 
 /// The result of some work, and its peak allocation in bytes. The lock of [`alone`] must be held.

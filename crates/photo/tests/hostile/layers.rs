@@ -84,9 +84,9 @@ fn jpeg_of_many_scans() {
     for (process, side) in [(0xc2, 1000), (0xc0, 1000), (0xc2, 8), (0xc0, 8)] {
         let jpeg = Jpeg::new(process, side, side, &[(1, 1); 3]);
         let few = jpeg.progressive(20);
-        let Outcome { result, looks, .. } = outcome("few scans", &few);
+        let Outcome { result, checks, .. } = outcome("few scans", &few);
         assert!(result.is_ok() || process == 0xc0, "{:?}", result.err());
-        println!("{process:x} {side}: {looks} looks");
+        println!("{process:x} {side}: {checks} checks");
         outcome("many scans", &jpeg.progressive(10_000));
         let one = [Jpeg::scan(&[0], (0, 63), 0), vec![0; 9]].concat();
         outcome("baseline scans", &[jpeg.headers(), one.repeat(10_000), vec![0xff, 0xd9]].concat());
@@ -154,9 +154,9 @@ fn gif_of_many_blocks() {
         assert!(outcome("blocks before the frame", &many).result.unwrap() == plain);
     }
     let frames = [gif(4, 4), frame.repeat(100_000), vec![0x3b]].concat();
-    let Outcome { result, looks, .. } = outcome("frames", &frames);
+    let Outcome { result, checks, .. } = outcome("frames", &frames);
     assert!(result.unwrap() == plain);
-    assert!(looks < 20, "{looks}: frames behind the first one were read");
+    assert!(checks < 20, "{checks}: frames behind the first one were read");
     // Growing metadata: megabytes of it are refused, and less stays within the requested memory.
     for name in [b"XMP DataXMP", b"ICCRGBG1012"] {
         for blocks in [100, 5000, 100_000] {

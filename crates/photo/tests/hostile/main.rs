@@ -1,6 +1,6 @@
 //! Hostile files: for any bytes, `decode` returns a picture or an error, within its memory, and stops when cancelled.
 //!
-//! - [`counted`]: the counting allocator and the recording watch.
+//! - [`counted`]: the counting allocator and the recording caller.
 //! - [`build`], [`tiffs`], [`jpegs`], [`webps`]: writers of files, byte by byte.
 //! - [`memory`]: allocations never exceed what was requested from the limits.
 //! - [`damage`]: golden images, truncated and with flipped bits; files of other kinds.

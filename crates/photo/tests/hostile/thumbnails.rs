@@ -20,10 +20,10 @@ fn of_every_shape() {
     {
         let picture = noise(width, height, channels);
         for orientation in [Orientation::Upright, Orientation::Rotate90] {
-            let watch = Remembers::default();
-            let limits = Limits { pixels: PIXELS, memory: MEMORY, watch: &watch };
+            let caller = Remembers::default();
+            let limits = Limits { pixels: PIXELS, memory: MEMORY, caller: &caller };
             let (made, peak) = measured(|| thumbnail(&picture, orientation, side, Format::Png, &limits));
-            let (held, asked) = (picture.pixels.samples().len() as u64, watch.asked.get());
+            let (held, asked) = (picture.pixels.samples().len() as u64, caller.asked.get());
             let name = format!("{width} x {height} x {channels} at {side}");
             assert!(made.is_ok_and(|jpeg| jpeg.starts_with(&[0xff, 0xd8])), "{name}");
             assert!(held + peak <= asked, "{name}: {peak} beside {held}, of which {asked} were asked for");

@@ -1,199 +1,230 @@
-//! What PUBLIC may do with each object of the schema `lumina`: the decisions, which are compared with the catalog; and
-//! rules that all objects keep.
+//! What PUBLIC may do with each object of the schemas `lumina` and `lumina_internal`: the decisions, which are compared
+//! with the catalog; and rules that all objects keep.
 
 /// The objects with the privileges that PUBLIC has on them.
 pub(crate) const QUERY: &str = r#"
     SELECT format('%s %s: %s', kind, name, coalesce(string_agg(privilege_type, ' ' ORDER BY privilege_type) FILTER (WHERE grantee = 0), 'nothing'))
     FROM (
-        SELECT CASE prokind WHEN 'p' THEN 'procedure' ELSE 'function' END AS kind, format('%s(%s)', proname, (SELECT string_agg(format_type(type, NULL), ', ' ORDER BY place)
+        SELECT CASE prokind WHEN 'p' THEN 'procedure' ELSE 'function' END AS kind, format('%s.%s(%s)', nspname, proname, (SELECT string_agg(format_type(type, NULL), ', ' ORDER BY place)
             FROM unnest(proargtypes::oid[]) WITH ORDINALITY a (type, place))) AS name, proowner AS owner,
-            coalesce(proacl, acldefault('f', proowner)) AS acl FROM pg_proc WHERE pronamespace = 'lumina'::regnamespace
+            coalesce(proacl, acldefault('f', proowner)) AS acl FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+            WHERE nspname IN ('lumina', 'lumina_internal')
         UNION ALL SELECT CASE relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence' ELSE 'relation of kind ' || relkind::text END,
-            relname, relowner, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
-            FROM pg_class WHERE relnamespace = 'lumina'::regnamespace AND relkind NOT IN ('i', 'c')
-        UNION ALL SELECT 'type', typname, typowner, coalesce(typacl, acldefault('T', typowner))
-            FROM pg_type WHERE typnamespace = 'lumina'::regnamespace AND typrelid = 0 AND typcategory <> 'A'
-        UNION ALL SELECT 'schema', nspname, nspowner, coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE nspname = 'lumina'
+            format('%s.%s', nspname, relname), relowner, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
+            FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+            WHERE nspname IN ('lumina', 'lumina_internal') AND relkind NOT IN ('i', 'c')
+        UNION ALL SELECT 'type', format('%s.%s', nspname, typname), typowner, coalesce(typacl, acldefault('T', typowner))
+            FROM pg_type JOIN pg_namespace n ON n.oid = typnamespace
+            WHERE nspname IN ('lumina', 'lumina_internal') AND typrelid = 0 AND typcategory <> 'A'
+        UNION ALL SELECT 'schema', nspname, nspowner, coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace
+            WHERE nspname IN ('lumina', 'lumina_internal')
     ) objects CROSS JOIN LATERAL (SELECT * FROM aclexplode(acl)) granted
     GROUP BY kind, name ORDER BY 1"#;
 
-/// The expected result of [`QUERY`]. EXECUTE on an internal function, one whose name begins with `_`, is for the
-/// extension's owner alone, except for those that views and constraints call with the caller's rights.
+/// The expected result of [`QUERY`]. EXECUTE on an internal function is for the extension's owner alone, except for
+/// three that views and jobs call with a user's rights (`is_raw`, `job_alive`, `job_place`), and two that depend on
+/// their argument alone.
 pub(crate) const EXPECTED: &str = "\
-    function _acts_for(oid, lumina.role): nothing
-    function _adopt_catalog(oid, text): nothing
-    function _cancel_job(oid, bigint): nothing
-    function _catalog(oid, text, lumina.access_right): nothing
-    function _check_job_change(): nothing
-    function _check_path(oid, text): nothing
-    function _check_version(): nothing
-    function _checked_grant(oid, text, text, text): nothing
-    function _checked_path(text, text): nothing
-    function _create_catalog(oid, text, text): nothing
-    function _detect_duplicates(oid, text, integer, text, text, text): nothing
-    function _drop_catalog(oid, text): nothing
-    function _duplicates_html(oid, text, integer): nothing
-    function _finish_import(bigint, bigint, text, boolean): nothing
-    function _from_micros(bigint): nothing
-    function _grant_catalog(oid, text, text, text): nothing
-    function _home(): nothing
-    function _import(oid, text, text, text, boolean): nothing
-    function _import_batch(bigint, bigint, bigint, jsonb, boolean): nothing
-    function _import_roots(oid): nothing
-    function _is_raw(text): EXECUTE
-    function _job(oid, bigint): nothing
-    function _job_alive(regclass, bigint): EXECUTE
-    function _job_place(bigint, oid, bigint, text): EXECUTE
-    function _job_right(text): EXECUTE
-    function _job_settings(): nothing
-    function _keep_original_path(): nothing
-    function _notify_job(): nothing
-    function _notify_at_commit(text): nothing
-    function _page(bigint, text, integer): nothing
-    function _page_groups(bigint, integer, integer, integer): nothing
-    function _page_summary(bigint): nothing
-    function _pair_rule(jsonb): EXECUTE
-    function _path_steps(text, text): nothing
-    function _readable_catalog(oid, text): nothing
-    function _readable_catalogs(oid): nothing
-    function _remove_expired_jobs(): nothing
-    function _resume_jobs(oid, boolean): nothing
-    function _retry_job(oid, bigint): nothing
-    function _revoke_catalog(oid, text, text, text): nothing
-    function _reassign_catalog(oid, text, text): nothing
-    function _rights(oid, bigint): nothing
-    function _role(oid): nothing
-    function _role_oid(lumina.role): nothing
-    function _run_import(oid, bigint): nothing
-    function _start_worker_at_commit(bigint): nothing
-    function _start_worker_now(): nothing
-    function _start_workers_at_end(integer, boolean): nothing
-    function _stop_workers(oid): nothing
-    function _submit(oid, text, bigint, jsonb, bigint): nothing
-    function adopt_catalog(text): EXECUTE
-    function cancel_job(bigint): EXECUTE
-    function check_path(text): EXECUTE
-    function create_catalog(text, text): nothing
-    function detect_duplicates(text, integer, text, text, text): EXECUTE
-    function drop_catalog(text): EXECUTE
-    function duplicates(text): EXECUTE
-    function duplicates_html(text, integer): EXECUTE
-    function gpu_info(): nothing
-    function gpu_reset(): nothing
-    function grant_catalog(text, text, text): EXECUTE
-    function import(text, text, text, boolean): EXECUTE
-    function is_job_kind(text): EXECUTE
-    function library_version(): EXECUTE
-    function quality_format(text): EXECUTE
-    function quality_metadata(text, text, text, real, real, double precision, integer, double precision, double precision): EXECUTE
-    function quality_resolution(integer, integer): EXECUTE
-    function quality_score(text, integer, integer, bigint, double precision): EXECUTE
-    function quality_size(text, bigint): EXECUTE
-    function readable_catalog(text): EXECUTE
-    function readable_catalogs(): EXECUTE
-    function reassign_catalog(text, text): EXECUTE
-    function resume_jobs(boolean): EXECUTE
-    function retry_job(bigint): EXECUTE
-    function revoke_catalog(text, text, text): EXECUTE
-    function role_cmp(lumina.role, lumina.role): EXECUTE
-    function role_eq(lumina.role, lumina.role): EXECUTE
-    function role_ge(lumina.role, lumina.role): EXECUTE
-    function role_gt(lumina.role, lumina.role): EXECUTE
-    function role_hash(lumina.role): EXECUTE
-    function role_in(cstring): EXECUTE
-    function role_le(lumina.role, lumina.role): EXECUTE
-    function role_lt(lumina.role, lumina.role): EXECUTE
-    function role_ne(lumina.role, lumina.role): EXECUTE
-    function role_out(lumina.role): EXECUTE
-    function role_recv(internal): EXECUTE
-    function role_send(lumina.role): EXECUTE
-    function run_import(bigint): EXECUTE
-    function stop_workers(): nothing
-    procedure wait_for_job(bigint): EXECUTE
+    function lumina.adopt_catalog(text): EXECUTE
+    function lumina.cancel_job(bigint): EXECUTE
+    function lumina.check_path(text): EXECUTE
+    function lumina.create_catalog(text, text): nothing
+    function lumina.detect_duplicates(text, integer, text, text, text): EXECUTE
+    function lumina.drop_catalog(text): EXECUTE
+    function lumina.duplicates(text): EXECUTE
+    function lumina.duplicates_html(text, integer): EXECUTE
+    function lumina.gpu_info(): nothing
+    function lumina.gpu_reset(): nothing
+    function lumina.grant_catalog(text, text, text): EXECUTE
+    function lumina.import(text, text, text, boolean): EXECUTE
+    function lumina.is_job_kind(text): EXECUTE
+    function lumina.library_version(): EXECUTE
+    function lumina.quality_format(text): EXECUTE
+    function lumina.quality_metadata(text, text, text, real, real, double precision, integer, double precision, double precision): EXECUTE
+    function lumina.quality_resolution(integer, integer): EXECUTE
+    function lumina.quality_score(text, integer, integer, bigint, double precision): EXECUTE
+    function lumina.quality_size(text, bigint): EXECUTE
+    function lumina.readable_catalog(text): EXECUTE
+    function lumina.readable_catalogs(): EXECUTE
+    function lumina.reassign_catalog(text, text): EXECUTE
+    function lumina.resume_jobs(boolean): EXECUTE
+    function lumina.retry_job(bigint): EXECUTE
+    function lumina.revoke_catalog(text, text, text): EXECUTE
+    function lumina.role_cmp(lumina.role, lumina.role): EXECUTE
+    function lumina.role_eq(lumina.role, lumina.role): EXECUTE
+    function lumina.role_ge(lumina.role, lumina.role): EXECUTE
+    function lumina.role_gt(lumina.role, lumina.role): EXECUTE
+    function lumina.role_hash(lumina.role): EXECUTE
+    function lumina.role_in(cstring): EXECUTE
+    function lumina.role_le(lumina.role, lumina.role): EXECUTE
+    function lumina.role_lt(lumina.role, lumina.role): EXECUTE
+    function lumina.role_ne(lumina.role, lumina.role): EXECUTE
+    function lumina.role_out(lumina.role): EXECUTE
+    function lumina.role_recv(internal): EXECUTE
+    function lumina.role_send(lumina.role): EXECUTE
+    function lumina.run_import(bigint): EXECUTE
+    function lumina.stop_workers(): nothing
+    function lumina_internal.acts_for(oid, lumina.role): nothing
+    function lumina_internal.adopt_catalog(oid, text): nothing
+    function lumina_internal.approve_preview(bigint): nothing
+    function lumina_internal.cancel_job(oid, bigint): nothing
+    function lumina_internal.catalog(oid, text, lumina.access_right): nothing
+    function lumina_internal.check_job_change(): nothing
+    function lumina_internal.check_path(oid, text): nothing
+    function lumina_internal.check_version(): nothing
+    function lumina_internal.checked_grant(oid, text, text, text): nothing
+    function lumina_internal.checked_path(text, text): nothing
+    function lumina_internal.create_catalog(oid, text, text): nothing
+    function lumina_internal.detect_duplicates(oid, text, integer, text, text, text): nothing
+    function lumina_internal.drop_catalog(oid, text): nothing
+    function lumina_internal.duplicates_html(oid, text, integer): nothing
+    function lumina_internal.finish_import(bigint, bigint, text, boolean): nothing
+    function lumina_internal.from_micros(bigint): nothing
+    function lumina_internal.grant_catalog(oid, text, text, text): nothing
+    function lumina_internal.home(): nothing
+    function lumina_internal.import(oid, text, text, text, boolean): nothing
+    function lumina_internal.import_batch(bigint, bigint, bigint, jsonb, boolean): nothing
+    function lumina_internal.import_roots(oid): nothing
+    function lumina_internal.is_raw(text): EXECUTE
+    function lumina_internal.job(oid, bigint): nothing
+    function lumina_internal.job_alive(regclass, bigint): EXECUTE
+    function lumina_internal.job_place(bigint, oid, bigint, text): EXECUTE
+    function lumina_internal.job_right(text): EXECUTE
+    function lumina_internal.job_settings(): nothing
+    function lumina_internal.keep_original_path(): nothing
+    function lumina_internal.notify_at_commit(text): nothing
+    function lumina_internal.notify_job(): nothing
+    function lumina_internal.page(bigint, text, integer): nothing
+    function lumina_internal.page_groups(bigint, integer, integer, integer): nothing
+    function lumina_internal.page_summary(bigint): nothing
+    function lumina_internal.pair_rule(jsonb): EXECUTE
+    function lumina_internal.path_steps(text, text): nothing
+    function lumina_internal.readable_catalog(oid, text): nothing
+    function lumina_internal.readable_catalogs(oid): nothing
+    function lumina_internal.reassign_catalog(oid, text, text): nothing
+    function lumina_internal.remove_expired_jobs(): nothing
+    function lumina_internal.resume_jobs(oid, boolean): nothing
+    function lumina_internal.retry_job(oid, bigint): nothing
+    function lumina_internal.revoke_catalog(oid, text, text, text): nothing
+    function lumina_internal.rights(oid, bigint): nothing
+    function lumina_internal.role(oid): nothing
+    function lumina_internal.role_oid(lumina.role): nothing
+    function lumina_internal.run_import(oid, bigint): nothing
+    function lumina_internal.start_worker_at_commit(bigint): nothing
+    function lumina_internal.start_worker_now(): nothing
+    function lumina_internal.start_workers_at_end(integer, boolean): nothing
+    function lumina_internal.stop_workers(oid): nothing
+    function lumina_internal.submit(oid, text, bigint, jsonb, bigint): nothing
+    procedure lumina.wait_for_job(bigint): EXECUTE
     schema lumina: USAGE
-    sequence catalogs_id_seq: nothing
-    sequence duplicate_groups_id_seq: nothing
-    sequence duplicate_runs_id_seq: nothing
-    sequence image_files_id_seq: nothing
-    sequence images_id_seq: nothing
-    sequence import_items_id_seq: nothing
-    sequence jobs_id_seq: nothing
-    sequence sources_id_seq: nothing
-    table catalog_grants: SELECT
-    table catalogs: SELECT
-    table duplicate_groups: SELECT
-    table duplicate_members: SELECT
-    table duplicate_runs: SELECT
-    table image_files: SELECT
-    table images: SELECT
-    table import_items: SELECT
-    table job_cancellations: SELECT
-    table jobs: SELECT
-    table sidecars: SELECT
-    table sources: SELECT
-    table workers_stopped: SELECT
-    type access_right: USAGE
-    type file_state: USAGE
-    type group_kind: USAGE
-    type image_status: USAGE
-    type import_mode: USAGE
-    type item_action: USAGE
-    type item_state: USAGE
-    type job_state: USAGE
-    type role: USAGE
-    view _current_files: SELECT
-    view duplicate_statistics: SELECT
-    view image_duplicates: SELECT
-    view import_items_detail: SELECT
-    view import_jobs_summary: SELECT
-    view job_progress: SELECT";
+    schema lumina_internal: USAGE
+    sequence lumina.catalogs_id_seq: nothing
+    sequence lumina.duplicate_groups_id_seq: nothing
+    sequence lumina.duplicate_runs_id_seq: nothing
+    sequence lumina.image_files_id_seq: nothing
+    sequence lumina.images_id_seq: nothing
+    sequence lumina.import_items_id_seq: nothing
+    sequence lumina.jobs_id_seq: nothing
+    sequence lumina.sources_id_seq: nothing
+    table lumina.catalog_grants: SELECT
+    table lumina.catalogs: SELECT
+    table lumina.duplicate_groups: SELECT
+    table lumina.duplicate_members: SELECT
+    table lumina.duplicate_runs: SELECT
+    table lumina.image_files: SELECT
+    table lumina.images: SELECT
+    table lumina.import_items: SELECT
+    table lumina.job_cancellations: SELECT
+    table lumina.jobs: SELECT
+    table lumina.sidecars: SELECT
+    table lumina.sources: SELECT
+    table lumina.workers_stopped: SELECT
+    type lumina.access_right: USAGE
+    type lumina.file_state: USAGE
+    type lumina.group_kind: USAGE
+    type lumina.image_status: USAGE
+    type lumina.import_mode: USAGE
+    type lumina.item_action: USAGE
+    type lumina.item_state: USAGE
+    type lumina.job_state: USAGE
+    type lumina.role: USAGE
+    view lumina.duplicate_statistics: SELECT
+    view lumina.image_duplicates: SELECT
+    view lumina.import_items_detail: SELECT
+    view lumina.import_jobs_summary: SELECT
+    view lumina.job_progress: SELECT
+    view lumina_internal.current_files: SELECT";
 
 /// Queries that must return no rows.
-pub(crate) const RULES: [(&str, &str); 8] = [
+pub(crate) const RULES: [(&str, &str); 11] = [
+    (
+        "no function of the schema for users is internal by its name",
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina'::regnamespace AND proname LIKE '\\_%'",
+    ),
+    (
+        "everybody may call only these internal functions",
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina_internal'::regnamespace
+            AND has_function_privilege('public', oid, 'EXECUTE')
+            AND proname NOT IN ('is_raw', 'job_alive', 'job_place', 'job_right', 'pair_rule')",
+    ),
+    (
+        "a function that runs as its caller and calls an internal one has that one, which runs as its owner",
+        "SELECT o.oid::regprocedure::text FROM pg_proc o WHERE o.prosrc = 'as_owner' AND NOT EXISTS (SELECT FROM pg_proc i
+            WHERE i.pronamespace = 'lumina_internal'::regnamespace AND i.proname = o.proname AND i.prosecdef
+                AND i.prorettype = o.prorettype AND i.proretset = o.proretset
+                AND i.proargtypes::text = concat_ws(' ', 'oid'::regtype::oid, nullif(o.proargtypes::text, '')))",
+    ),
     (
         "functions that run as their owner pin their search_path",
-        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina'::regnamespace AND prosecdef
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina_internal'::regnamespace AND prosecdef
             AND proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']",
     ),
     (
         "functions in PL/pgSQL, too",
         "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_language l ON l.oid = prolang
-            WHERE pronamespace = 'lumina'::regnamespace AND lanname = 'plpgsql'
+            WHERE pronamespace::regnamespace::text IN ('lumina', 'lumina_internal') AND lanname = 'plpgsql'
             AND NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)",
     ),
     (
         "functions that run as their owner are internal; of those that everybody may call, one only looks where the server is",
-        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina'::regnamespace AND prosecdef
-            AND (proname NOT LIKE '\\_%' OR has_function_privilege('public', oid, 'EXECUTE') AND proname <> '_job_place')",
+        "SELECT oid::regprocedure::text FROM pg_proc
+            WHERE pronamespace::regnamespace::text IN ('lumina', 'lumina_internal') AND prosecdef
+            AND (pronamespace = 'lumina'::regnamespace
+                OR has_function_privilege('public', oid, 'EXECUTE') AND proname <> 'job_place')",
     ),
     (
         "tables have row-level security, but the one that is for all catalogs",
-        "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'lumina'::regnamespace AND relkind IN ('r', 'p')
+        "SELECT oid::regclass::text FROM pg_class
+            WHERE relnamespace::regnamespace::text IN ('lumina', 'lumina_internal') AND relkind IN ('r', 'p')
             AND NOT relrowsecurity AND relname <> 'workers_stopped'",
     ),
     (
         "row-level security lets rows be read, for everybody alike",
         "SELECT polrelid::regclass || ' ' || polname FROM pg_policy JOIN pg_class c ON c.oid = polrelid
-            WHERE relnamespace = 'lumina'::regnamespace AND (polcmd <> 'r' OR polroles <> '{0}' OR NOT polpermissive)",
+            WHERE relnamespace::regnamespace::text IN ('lumina', 'lumina_internal')
+            AND (polcmd <> 'r' OR polroles <> '{0}' OR NOT polpermissive)",
     ),
     (
         "views show what whoever asks may read",
-        "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'lumina'::regnamespace AND relkind = 'v'
+        "SELECT oid::regclass::text FROM pg_class
+            WHERE relnamespace::regnamespace::text IN ('lumina', 'lumina_internal') AND relkind = 'v'
             AND NOT coalesce(reloptions, '{}') @> '{security_invoker=true}'",
     ),
     (
         "nothing is granted by column, or by default",
         "SELECT attrelid::regclass || '.' || attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-            WHERE relnamespace = 'lumina'::regnamespace AND attacl IS NOT NULL
+            WHERE relnamespace::regnamespace::text IN ('lumina', 'lumina_internal') AND attacl IS NOT NULL
         UNION ALL SELECT defaclobjtype::text FROM pg_default_acl",
     ),
     (
         "all objects are the extension's, and belong to its owner",
         "SELECT pg_describe_object(o.classid, o.oid, 0) FROM (
-            SELECT 'pg_proc'::regclass AS classid, oid, proowner AS owner FROM pg_proc WHERE pronamespace = 'lumina'::regnamespace
+            SELECT 'pg_proc'::regclass AS classid, oid, proowner AS owner FROM pg_proc
+                WHERE pronamespace::regnamespace::text IN ('lumina', 'lumina_internal')
             UNION ALL SELECT 'pg_class'::regclass, oid, relowner FROM pg_class
-                WHERE relnamespace = 'lumina'::regnamespace AND relkind IN ('r', 'v')
-            UNION ALL SELECT 'pg_namespace'::regclass, oid, nspowner FROM pg_namespace WHERE nspname = 'lumina') o
+                WHERE relnamespace::regnamespace::text IN ('lumina', 'lumina_internal') AND relkind IN ('r', 'v')
+            UNION ALL SELECT 'pg_namespace'::regclass, oid, nspowner FROM pg_namespace
+                WHERE nspname IN ('lumina', 'lumina_internal')) o
         JOIN pg_extension x ON extname = 'lumina'
         WHERE owner <> extowner OR NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.classid AND d.objid = o.oid
             AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = x.oid AND d.deptype = 'e')",

@@ -1,6 +1,6 @@
 //! The process: started once, ended in every way, including every end of the server.
 
-use super::{NOTICE, SEARCH, digest, info, is_there, kill, process, server};
+use super::{NOTICE, SEARCH, digest, info, is_there, kill, process, server, sum};
 use lumina_cluster::cluster::{Shutdown, wait_until};
 use lumina_cluster::gpu::Card;
 use lumina_cluster::installation::programs;
@@ -267,14 +267,28 @@ fn it_links_nothing_of_cuda() {
 /// While the process starts, however long that takes, `auto` uses the CPU.
 #[test]
 fn auto_does_not_wait() {
-    let card = Card::new("slow 3000ms");
+    let card = Card::new("slow 30000ms");
     let cluster = server(&card, &[], 3000);
-    let large = "phash_pairs('SELECT id, h1024 FROM hashes', 100)";
-    let wanted = digest(&cluster, "cpu", large);
+    let small = "phash_pairs('SELECT id, h1024 FROM hashes', 100)";
+    // It takes one thread longer than a process takes to start, so that it asks for one.
+    let query =
+        "SELECT n, (sha512(int8send(n / 2)) || sha512(int8send(-n / 2)))::phash FROM generate_series(1, 80000) n";
+    let large = format!("phash_pairs('{query}', 100)");
+    let on = |device: &str, call: &str| {
+        let script = format!("SET lumina.search_threads = 1; SET lumina.device = {device}; {}", sum(call));
+        cluster.psql("postgres", &["-A", "-t", "-q"], &script).text.trim().to_owned()
+    };
+    let planned = format!(
+        "SET lumina.search_threads = 1; SET lumina.device = auto; SELECT device FROM phash_plan('{query}', 100)"
+    );
+    let (wanted, wanted_large) = (on("cpu", small), on("cpu", &large));
     std::thread::scope(|scope| {
         let starter = scope.spawn(|| digest(&cluster, "cuda", SEARCH));
         wait_until("the process starts", || info(&cluster, "state") == "starting");
-        assert_eq!(digest(&cluster, "auto", large), wanted);
+        assert_eq!(on("auto", small), wanted);
+        assert_eq!(cluster.sql("postgres", &planned).trim(), "cuda");
+        // It waits for no longer than the CPU takes.
+        assert_eq!(on("auto", &large), wanted_large);
         assert_eq!(info(&cluster, "state"), "starting", "it has waited");
         let workers = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'lumina gpu'";
         cluster.sql("postgres", workers);

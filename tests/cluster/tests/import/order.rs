@@ -127,7 +127,7 @@ fn write_in_order(session: &mut Client, job: i64, folder: &str, order: &[usize])
     session.batch_execute(&keep).unwrap();
     let write = "WITH facts AS (SELECT analysis->'facts' AS facts, analysis->'reason' AS reason, analysis->'error' AS error FROM items
                 WHERE jsonb_typeof(analysis->'facts') = 'object')
-        SELECT lumina._import_batch($1, t.catalog, NULL, jsonb_build_array(t.analysis || CASE WHEN $3
+        SELECT lumina_internal.import_batch($1, t.catalog, NULL, jsonb_build_array(t.analysis || CASE WHEN $3
             THEN jsonb_build_object('reason', f.reason, 'error', f.error,
                 'facts', f.facts || jsonb_build_object('captured_at', to_timestamp((t.analysis->'stamp'->>'modified')::float8 / 1000000)))
             ELSE '{\"facts\": null, \"reason\": null, \"error\": null}' END), false)
@@ -135,5 +135,5 @@ fn write_in_order(session: &mut Client, job: i64, folder: &str, order: &[usize])
     for (turn, place) in order.iter().enumerate() {
         assert_eq!(session.query(write, &[&job, &(*place as i64), &(turn == 0)]).unwrap().len(), 1);
     }
-    session.query("SELECT lumina._finish_import($1, 1, $2, false)", &[&job, &folder]).unwrap();
+    session.query("SELECT lumina_internal.finish_import($1, 1, $2, false)", &[&job, &folder]).unwrap();
 }

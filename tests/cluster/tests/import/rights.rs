@@ -93,11 +93,11 @@ fn rights_and_what_others_see() {
         "INSERT INTO lumina.sidecars VALUES (1, '/x', 1, 'edit', 0)",
         "UPDATE lumina.import_items SET reason = 'copy'",
         "DELETE FROM lumina.import_items",
-        "SELECT lumina._import_batch(1, 1, NULL, '[]', false)",
-        "SELECT lumina._import_roots('importer'::regrole)",
-        "SELECT lumina._checked_path('/', '/etc')",
-        "SELECT lumina._finish_import(1, 1, '/', false)",
-        "SELECT lumina._run_import(10, 1)",
+        "SELECT lumina_internal.import_batch(1, 1, NULL, '[]', false)",
+        "SELECT lumina_internal.import_roots('importer'::regrole)",
+        "SELECT lumina_internal.checked_path('/', '/etc')",
+        "SELECT lumina_internal.finish_import(1, 1, '/', false)",
+        "SELECT lumina_internal.run_import(10, 1)",
     ] {
         assert_eq!(outcome(&mut world.connect("importer"), statement), NO, "{statement}");
     }

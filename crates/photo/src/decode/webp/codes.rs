@@ -25,7 +25,7 @@ const STRIDE: u32 = 1 << 14;
 /// Bytes that the decoder allocates for the codes of a picture of `width` times `height`, whose transforms begin at
 /// `bytes`; stops early once that exceeds the limits. Errors: [`PhotoError::Cancelled`].
 pub(super) fn memory(bytes: &[u8], (width, height): (u32, u32), limits: &Limits<'_>) -> Result<u64, PhotoError> {
-    let mut reader = Reader { bytes, position: 0, memory: 0, limits, cancelled: false };
+    let mut reader = BitReader { bytes, position: 0, memory: 0, limits, cancelled: false };
     let read = reader.picture(width, height);
     if read.is_none() && reader.cancelled {
         return Err(PhotoError::Cancelled);
@@ -33,7 +33,7 @@ pub(super) fn memory(bytes: &[u8], (width, height): (u32, u32), limits: &Limits<
     Ok(reader.memory)
 }
 
-struct Reader<'a> {
+struct BitReader<'a> {
     bytes: &'a [u8],
     /// In bits.
     position: usize,
@@ -66,7 +66,7 @@ impl Code {
     }
 }
 
-impl Reader<'_> {
+impl BitReader<'_> {
     fn bits(&mut self, count: u32) -> Option<u32> {
         let mut value = 0;
         for bit in 0..count {
@@ -150,13 +150,13 @@ impl Reader<'_> {
         }
         let [green, red, blue, alpha, distance] = &codes[..] else { return None };
         let flat = codes[..4].iter().all(|code| code.symbols.len() == 1);
-        let (mut left, mut greatest, mut look_in) = (pixels, 0, 0);
+        let (mut left, mut greatest, mut check_in) = (pixels, 0, 0);
         while left > 0 {
-            if look_in == 0 {
-                self.look()?;
-                look_in = STRIDE;
+            if check_in == 0 {
+                self.check()?;
+                check_in = STRIDE;
             }
-            look_in -= 1;
+            check_in -= 1;
             match self.symbol(green)? {
                 value @ 0..=255 => {
                     let red = self.symbol(red)?;
@@ -195,8 +195,8 @@ impl Reader<'_> {
         }
     }
 
-    fn look(&mut self) -> Option<()> {
-        self.cancelled = self.limits.watch.stop();
+    fn check(&mut self) -> Option<()> {
+        self.cancelled = self.limits.caller.is_cancelled();
         (!self.cancelled).then_some(())
     }
 
@@ -234,7 +234,7 @@ impl Reader<'_> {
         }
         for group in 0..groups {
             if group.is_multiple_of(64) {
-                self.look()?;
+                self.check()?;
             }
             self.memory += GROUP;
             for (index, symbols) in SYMBOLS.into_iter().enumerate() {

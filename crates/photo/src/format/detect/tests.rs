@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::ifd::Order;
+use crate::ifd::ByteOrder;
 use crate::ifd::build::{Builder, Value, ascii, boxed, long, short};
 
 fn is(bytes: &[u8], format: Format) {
@@ -88,7 +88,7 @@ fn what_is_no_image() {
 
 /// A TIFF file of this maker whose second picture, a SubIFD, has these properties.
 fn of_maker(make: &str, compression: u16, photometric: u16) -> Vec<u8> {
-    let mut builder = Builder::new(Order::Little);
+    let mut builder = Builder::new(ByteOrder::Little);
     let sub = builder.directory(&[(ifd::COMPRESSION, short(compression)), (ifd::PHOTOMETRIC, short(photometric))], 0);
     let fields = [(ifd::MAKE, ascii(make)), (ifd::PHOTOMETRIC, short(2)), (ifd::SUB_DIRECTORIES, long(sub))];
     let first = builder.directory(&fields, 0);
@@ -110,7 +110,7 @@ fn raw_files_by_maker_and_sensor() {
 
 #[test]
 fn samsung_tells_the_pattern_of_the_filters_alone() {
-    let mut builder = Builder::new(Order::Little);
+    let mut builder = Builder::new(ByteOrder::Little);
     let pattern = Value::Byte(vec![1, 0, 2, 1]);
     let sub = builder.directory(&[(ifd::COMPRESSION, short(32773)), (0x828E, pattern)], 0);
     let first = builder.directory(&[(ifd::MAKE, ascii("SAMSUNG")), (ifd::SUB_DIRECTORIES, long(sub))], 0);
@@ -133,7 +133,7 @@ fn tiffs_of_makers_are_tiffs() {
 #[test]
 fn more_of_the_first_directory() {
     let with = |fields: &[(u16, Value)]| {
-        let mut builder = Builder::new(Order::Big);
+        let mut builder = Builder::new(ByteOrder::Big);
         let first = builder.directory(fields, 0);
         builder.finish(42, first)
     };

@@ -2,18 +2,18 @@
 
 #![allow(unsafe_code, reason = "loads and stores of vectors, and calls of functions that need a feature")]
 
-use super::{Column, Eight, plain_means_down, plain_to_columns};
+use super::{Eight, PixelColumn, plain_means_down, plain_to_columns};
 use crate::simd::Avx2;
 use crate::strip::ROWS;
 use std::arch::x86_64::*;
 
 impl Avx2 {
-    pub(super) fn to_columns<const LENGTH: usize>(self, rows: &[[f32; LENGTH]; ROWS], columns: &mut [Column]) {
+    pub(super) fn to_columns<const LENGTH: usize>(self, rows: &[[f32; LENGTH]; ROWS], columns: &mut [PixelColumn]) {
         // SAFETY: the CPU features were detected.
         unsafe { to_columns(rows, columns) }
     }
 
-    pub(super) fn means_down(self, eight: &Eight, ring: &mut [f32], sums: &mut [f32], columns: &mut [Column]) {
+    pub(super) fn means_down(self, eight: &Eight, ring: &mut [f32], sums: &mut [f32], columns: &mut [PixelColumn]) {
         // SAFETY: the CPU features were detected.
         unsafe { means_down(eight, ring, sums, columns) }
     }
@@ -62,7 +62,7 @@ fn transposed(rows: [__m256; 8]) -> [__m256; 8] {
 }
 
 #[target_feature(enable = "avx2")]
-fn to_columns<const LENGTH: usize>(rows: &[[f32; LENGTH]; ROWS], columns: &mut [Column]) {
+fn to_columns<const LENGTH: usize>(rows: &[[f32; LENGTH]; ROWS], columns: &mut [PixelColumn]) {
     let (squares, rest) = columns.as_chunks_mut::<8>();
     for (index, square) in squares.iter_mut().enumerate() {
         let vectors = std::array::from_fn(|row| load(&rows[row].as_chunks().0[index]));
@@ -74,7 +74,7 @@ fn to_columns<const LENGTH: usize>(rows: &[[f32; LENGTH]; ROWS], columns: &mut [
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn means_down(eight: &Eight, ring: &mut [f32], sums: &mut [f32], columns: &mut [Column]) {
+fn means_down(eight: &Eight, ring: &mut [f32], sums: &mut [f32], columns: &mut [PixelColumn]) {
     let counts: [__m256; ROWS] = std::array::from_fn(|row| _mm256_set1_ps(eight.counts[row]));
     let reciprocals: [__m256; ROWS] = std::array::from_fn(|row| _mm256_set1_ps(1.0 / eight.counts[row]));
     let squares = columns.as_chunks_mut::<8>().0;

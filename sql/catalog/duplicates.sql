@@ -1,0 +1,277 @@
+-- Duplicates: runs of the job detect_duplicates, their groups and members, and views of the current run.
+--
+-- A run is published whole, in the transaction in which its job succeeds; that also removes the groups of the run
+-- before. An image is in at most one group of a run. A group has one image with several files (exact), or several
+-- images whose hashes are equal (identical) or near.
+
+CREATE TYPE lumina.group_kind AS ENUM ('exact', 'identical', 'near');
+COMMENT ON TYPE lumina.group_kind IS
+    'exact: files with the same bytes; identical: pictures with equal hashes; near: with near ones';
+
+-- A pair rule as a value: alternatives, in each of which every hash must be within its distance. NULL for no such
+-- value.
+CREATE FUNCTION lumina_internal.pair_rule(rule jsonb) RETURNS jsonb
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    alternative jsonb;
+    hash text;
+    distance jsonb;
+    checked jsonb := '[]';
+    radii jsonb;
+BEGIN
+    IF jsonb_typeof(rule) <> 'array' OR jsonb_array_length(rule) NOT BETWEEN 1 AND 8 THEN
+        RETURN NULL;
+    END IF;
+    FOR alternative IN SELECT * FROM jsonb_array_elements(rule) LOOP
+        IF jsonb_typeof(alternative) <> 'object' OR alternative = '{}' THEN
+            RETURN NULL;
+        END IF;
+        radii := '{}';
+        FOR hash, distance IN SELECT * FROM jsonb_each(alternative) LOOP
+            IF hash NOT IN ('ahash', 'dhash', 'dct', 'pdq') OR jsonb_typeof(distance) <> 'number' THEN
+                RETURN NULL;
+            ELSIF distance::numeric <> trunc(distance::numeric)
+                    OR distance::numeric NOT BETWEEN 0 AND (CASE hash WHEN 'pdq' THEN 255 ELSE 63 END) THEN
+                RETURN NULL;
+            END IF;
+            radii := jsonb_set(radii, ARRAY[hash], to_jsonb(distance::int4));
+        END LOOP;
+        checked := checked || jsonb_build_array(radii);
+    END LOOP;
+    RETURN checked;
+END $$;
+COMMENT ON FUNCTION lumina_internal.pair_rule(jsonb) IS
+    'Internal: a pair rule, its distances as integers, if it is one, else NULL';
+
+CREATE TABLE lumina.duplicate_runs (
+    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
+    job int8 NOT NULL UNIQUE,
+    is_current bool NOT NULL,
+    rule jsonb NOT NULL CHECK (lumina_internal.pair_rule(rule) IS NOT NULL),
+    strategy text NOT NULL CHECK (strategy IN ('clique', 'star', 'component')),
+    images int8 NOT NULL CHECK (images >= 0),
+    compared int8 NOT NULL CHECK (compared BETWEEN 0 AND images),
+    possible_pairs numeric NOT NULL CHECK (possible_pairs = compared::numeric * (compared - 1) / 2 OR compared = 0),
+    -- The search looks at every pair or says that it failed: a run that is not complete cannot be written.
+    complete bool NOT NULL CHECK (complete),
+    near_pairs int8 NOT NULL CHECK (near_pairs >= 0),
+    groups int8 NOT NULL CHECK (groups >= 0),
+    members int8 NOT NULL CHECK (members >= groups),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (id, catalog),
+    FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX duplicate_runs_current ON lumina.duplicate_runs (catalog) WHERE is_current;
+COMMENT ON TABLE lumina.duplicate_runs IS
+    'Searches for duplicates that succeeded: parameters and counts; the current one of a catalog has the groups';
+
+CREATE TABLE lumina.duplicate_groups (
+    id int8 GENERATED ALWAYS AS IDENTITY,
+    run int8 NOT NULL,
+    catalog int8 NOT NULL,
+    kind lumina.group_kind NOT NULL,
+    distance int2 NOT NULL CHECK (distance BETWEEN 0 AND 64),
+    confidence int2 NOT NULL GENERATED ALWAYS AS (round(100 * (1 - distance / 64.0))::int2) STORED,
+    images int4 NOT NULL CHECK (images >= 1),
+    files int4 NOT NULL CHECK (files >= 2 OR images >= 2),
+    bytes int8 NOT NULL CHECK (bytes >= 0),
+    savings int8 NOT NULL CHECK (savings BETWEEN 0 AND bytes),
+    also_near int8[] NOT NULL DEFAULT '{}',
+    also_near_count int4 NOT NULL DEFAULT 0 CHECK (also_near_count >= cardinality(also_near)),
+    -- Numbers are never used twice; run and catalog are here for the members to refer to, in one index instead of two.
+    PRIMARY KEY (id, run, catalog),
+    FOREIGN KEY (run, catalog) REFERENCES lumina.duplicate_runs (id, catalog) ON DELETE CASCADE,
+    CHECK ((kind = 'exact') = (images = 1)),
+    CHECK (kind = 'near' OR distance = 0)
+);
+COMMENT ON TABLE lumina.duplicate_groups IS
+    'Groups of duplicates; distance: between the two members farthest apart, of 64 bits';
+
+CREATE TABLE lumina.duplicate_members (
+    image int8 NOT NULL,
+    run int8 NOT NULL,
+    group_id int8 NOT NULL,
+    catalog int8 NOT NULL,
+    -- Its place in the group, from the one to keep, which is 0.
+    place int4 NOT NULL CHECK (place >= 0),
+    is_primary bool NOT NULL GENERATED ALWAYS AS (place = 0) STORED,
+    distance int2 NOT NULL CHECK (distance BETWEEN 0 AND 64),
+    similarity int2 NOT NULL GENERATED ALWAYS AS (round(100 * (1 - distance / 64.0))::int2) STORED,
+    ahash_distance int2 CHECK (ahash_distance BETWEEN 0 AND 64),
+    dhash_distance int2 CHECK (dhash_distance BETWEEN 0 AND 64),
+    dct_distance int2 CHECK (dct_distance BETWEEN 0 AND 64),
+    pdq_distance int2 CHECK (pdq_distance BETWEEN 0 AND 256),
+    PRIMARY KEY (image, run),
+    UNIQUE (group_id, place),
+    FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE CASCADE,
+    FOREIGN KEY (group_id, run, catalog) REFERENCES lumina.duplicate_groups (id, run, catalog) ON DELETE CASCADE,
+    CHECK (place > 0 OR distance = 0)
+);
+COMMENT ON TABLE lumina.duplicate_members IS
+    'Images in groups, at most once a run; distances: to the primary, which is the one to keep';
+
+ALTER TABLE lumina.duplicate_runs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.duplicate_runs FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.duplicate_groups ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.duplicate_groups FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.duplicate_members ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.duplicate_members FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+GRANT SELECT ON lumina.duplicate_runs, lumina.duplicate_groups, lumina.duplicate_members TO PUBLIC;
+
+CREATE FUNCTION lumina_internal.detect_duplicates(
+    caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text)
+    RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
+    rule jsonb;
+BEGIN
+    IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'strategy, rule and raw_jpeg must not be NULL',
+            HINT = 'Leave them out for clique, consensus and siblings.';
+    ELSIF raw_jpeg NOT IN ('siblings', 'duplicate') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown value "%s" of raw_jpeg', left(raw_jpeg, 80)),
+            HINT = 'A JPEG beside a raw file of the same name is one of its siblings, or, with duplicate, compared as any other.';
+    ELSIF strategy NOT IN ('clique', 'star', 'component') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown strategy "%s"', left(strategy, 80)),
+            HINT = 'The strategies are clique, star and component.';
+    ELSIF rule_name = 'consensus' THEN
+        IF max_distance NOT BETWEEN 0 AND 63 THEN
+            RAISE numeric_value_out_of_range USING
+                MESSAGE = format('max_distance %s is not between 0 and 63', max_distance),
+                HINT = 'Within 5 bits of 64 pictures look alike; beyond 10 hardly any do.';
+        END IF;
+        rule := jsonb_build_array(jsonb_build_object('ahash', coalesce(max_distance, 5), 'dhash', coalesce(max_distance, 5)));
+    ELSIF max_distance IS NOT NULL THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'max_distance goes with the rule consensus alone',
+            HINT = 'Leave it out: other rules hold their own distances.';
+    ELSIF rule_name = 'verified' THEN
+        rule := '[{"dhash": 12, "pdq": 100}, {"dct": 14, "pdq": 100}]';
+    ELSE
+        BEGIN
+            rule := lumina_internal.pair_rule(rule_name::jsonb);
+        EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+            rule := NULL;
+        END;
+        IF rule IS NULL THEN
+            RAISE invalid_parameter_value USING MESSAGE = format('"%s" is no pair rule', left(rule_name, 80)),
+                HINT = 'Give consensus, verified, or alternatives such as [{"dhash": 3}, {"ahash": 8, "pdq": 60}]: '
+                    'hashes ahash, dhash, dct, pdq, each with a distance below its width.';
+        END IF;
+    END IF;
+    RETURN lumina_internal.submit(caller, 'detect_duplicates', wanted,
+        jsonb_build_object('rule', rule, 'strategy', strategy, 'raw_jpeg', raw_jpeg));
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text) IS
+    'Internal: detect_duplicates for a caller';
+CREATE FUNCTION lumina.detect_duplicates(catalog text, max_distance int4 DEFAULT NULL, strategy text DEFAULT 'clique',
+        rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings') RETURNS int8
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text) IS
+    'Submits a job that groups the duplicates of a catalog and replaces the groups it had; returns the job''s id';
+
+-- What is there of the current groups: images that are not rejected, with the files that they have. Images and files
+-- may have gone since the run; the first that is left of a group is the one to keep.
+CREATE VIEW lumina_internal.current_files WITH (security_invoker = true) AS
+SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.id AS file, f.path,
+    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep
+FROM lumina.duplicate_runs r
+JOIN lumina.duplicate_groups g ON g.run = r.id
+JOIN lumina.duplicate_members m ON m.group_id = g.id AND m.run = g.run
+JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
+JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
+WHERE r.is_current
+    -- Two names of one file are one: without the one there would be no other.
+    AND NOT EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+        AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
+            < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
+        AND o.state = 'keep' AND o.missing_since IS NULL)
+-- Of equal files that of the earliest import is kept, and of these the first by its path: ids are in the order in which
+-- files were read. Before them come those that no import has written, by their ids.
+WINDOW w AS (PARTITION BY g.id
+    ORDER BY m.place, coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path);
+GRANT SELECT ON lumina_internal.current_files TO PUBLIC;
+COMMENT ON VIEW lumina_internal.current_files IS
+    'Internal: the files of current groups, the one to keep of each group first';
+
+CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
+SELECT c.name AS catalog, f.group_id, f.kind, f.image, f.file, f.path, f.keep, f.distance, f.similarity, f.size
+FROM lumina_internal.current_files f
+JOIN lumina.catalogs c ON c.id = f.catalog
+WHERE f.file_place > 1;
+GRANT SELECT ON lumina.image_duplicates TO PUBLIC;
+COMMENT ON VIEW lumina.image_duplicates IS
+    'One row a redundant file: exact and near ones together, with the file to keep instead';
+
+CREATE VIEW lumina.duplicate_statistics WITH (security_invoker = true) AS
+SELECT c.name AS catalog, r.id AS run, r.job, r.created_at, r.rule, r.strategy, r.images, r.compared, r.near_pairs,
+    count(g.group_id) AS groups,
+    count(g.group_id) FILTER (WHERE g.kind = 'exact') AS exact,
+    count(g.group_id) FILTER (WHERE g.kind = 'identical') AS identical,
+    count(g.group_id) FILTER (WHERE g.kind = 'near') AS near,
+    coalesce(sum(g.images), 0) AS members,
+    coalesce(sum(g.files - 1), 0) AS redundant_files,
+    coalesce(sum(g.savings), 0) AS savings,
+    pg_size_pretty(coalesce(sum(g.savings), 0)) AS win_back
+FROM lumina.duplicate_runs r
+JOIN lumina.catalogs c ON c.id = r.catalog
+LEFT JOIN (SELECT f.catalog, f.group_id, f.kind, count(*) AS files, count(DISTINCT f.image) AS images,
+        sum(f.size) FILTER (WHERE f.file_place > 1) AS savings
+    FROM lumina_internal.current_files f GROUP BY f.catalog, f.group_id, f.kind HAVING count(*) > 1) g
+    ON g.catalog = r.catalog
+WHERE r.is_current
+GROUP BY c.name, r.id;
+GRANT SELECT ON lumina.duplicate_statistics TO PUBLIC;
+COMMENT ON VIEW lumina.duplicate_statistics IS
+    'One row a catalog: its current run, and what is there of its groups by now: how many of which kind, and the '
+    'bytes to win back';
+
+-- The catalog of that name that the current role may read; an error where there is none.
+CREATE FUNCTION lumina_internal.readable_catalog(caller oid, catalog_name text) RETURNS int8
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT lumina_internal.catalog(caller, catalog_name, 'read');
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.readable_catalog(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.readable_catalog(oid, text) IS 'Internal: readable_catalog for a caller';
+CREATE FUNCTION lumina.readable_catalog(name text) RETURNS int8
+    STABLE PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.readable_catalog(text) IS
+    'The id of the catalog of that name; an error where the current role may not read one';
+
+CREATE FUNCTION lumina.duplicates(catalog text, OUT group_id int8, OUT kind lumina.group_kind, OUT keep text,
+        OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8, OUT also_near text[])
+    RETURNS SETOF record STABLE ROWS 1000 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    -- What is near each group is estimated as ten look-ups, and is hardly ever any: compiling that takes four times as
+    -- long as running it.
+    SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    -- First of all, and not where the first row is looked for: a catalog that is not there is an error, not an empty
+    -- result.
+    wanted int8 := lumina.readable_catalog(duplicates.catalog);
+BEGIN
+    RETURN QUERY
+    SELECT g.id, g.kind, f.keep, f.others, f.distances, g.confidence, pg_size_pretty(f.savings), f.savings,
+        n.paths || CASE WHEN g.also_near_count > cardinality(g.also_near)
+            THEN ARRAY[format('... and %s more', g.also_near_count - cardinality(g.also_near))] ELSE '{}' END
+    FROM (SELECT c.group_id, c.keep, array_agg(c.path ORDER BY c.file_place) AS others,
+            array_agg(c.distance ORDER BY c.file_place) AS distances, sum(c.size)::int8 AS savings
+        FROM lumina_internal.current_files c
+        WHERE c.catalog = wanted AND c.file_place > 1 GROUP BY c.group_id, c.keep) f
+    JOIN lumina.duplicate_groups g ON g.id = f.group_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(p.path ORDER BY a.place), '{}') AS paths
+        FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
+        CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
+            ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path LIMIT 1) p) n
+    ORDER BY f.savings DESC, g.id;
+END $$;
+COMMENT ON FUNCTION lumina.duplicates(text) IS
+    'The current groups of a catalog, most bytes first: the file to keep, the others with their distances, and what '
+    'else is near';
