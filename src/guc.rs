@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Which device compares hashes in bulk searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
 #[allow(unsafe_code, reason = "the derived table of names is read by Postgres")]
-pub(crate) enum Device {
+pub(crate) enum DeviceSetting {
     /// The GPU where there is one and the search is worth it, else the CPU.
     #[name = c"auto"]
     Auto,
@@ -24,7 +24,7 @@ pub(crate) enum Device {
     Cuda,
 }
 
-impl Device {
+impl DeviceSetting {
     const ALL: [(&str, Self); 3] = [("auto", Self::Auto), ("cpu", Self::Cpu), ("cuda", Self::Cuda)];
 
     /// The name that users write.
@@ -60,7 +60,7 @@ const KILOBYTE: usize = 1024;
 const MEGABYTE: usize = 1024 * KILOBYTE;
 const GIGABYTE_IN_KB: i32 = 1024 * 1024;
 
-static DEVICE: GucSetting<Device> = GucSetting::<Device>::new(Device::Auto);
+static DEVICE: GucSetting<DeviceSetting> = GucSetting::<DeviceSetting>::new(DeviceSetting::Auto);
 
 static THREADS: Number = Number {
     name: c"lumina.search_threads",
@@ -346,7 +346,7 @@ pub(crate) fn register() {
 }
 
 /// `lumina.device`.
-pub(crate) fn device() -> Device {
+pub(crate) fn device() -> DeviceSetting {
     DEVICE.get()
 }
 

@@ -1,7 +1,7 @@
 //! Connects a session to the GPU process, which is started where none runs.
 
-use super::Unavailable;
-use super::record::{Record, SOCKET, become_starter, has_worker};
+use super::error::Unavailable;
+use super::record::{GpuRecord, SOCKET, become_starter, has_worker};
 use crate::error::LuminaError;
 use crate::pg::background::{RequestedWorker, max_worker_processes, start_gpu_worker};
 use crate::pg::latch::pause;
@@ -41,7 +41,7 @@ thread_local! {
 }
 
 /// Why a search should not use the device now unless the user asked for it; `None` if it may.
-pub(crate) fn reason_not_to(record: &Record) -> Option<Unavailable> {
+pub(crate) fn reason_not_to(record: &GpuRecord) -> Option<Unavailable> {
     let barred = BARRED.with_borrow(|barred| barred.clone().filter(|(until, _)| *until > Instant::now()));
     record.reason().or(barred.map(|(_, reason)| reason))
 }
@@ -67,12 +67,13 @@ impl From<LuminaError> for Denied {
 }
 
 /// Connects to the process, which is started where none runs. Waits for it no longer than `timeout`, and checks for
-/// interrupts meanwhile; calls `is_wanted` between two attempts. Errors: why there is none, and those of `is_wanted`.
+/// interrupts meanwhile; calls `check_cancelled` between two attempts. Errors: why there is none, and those of
+/// `check_cancelled`.
 pub(crate) fn connect(
     timeout: Duration,
-    mut is_wanted: impl FnMut() -> Result<(), LuminaError>,
+    mut check_cancelled: impl FnMut() -> Result<(), LuminaError>,
 ) -> Result<Client, Denied> {
-    let (began, failed_starts) = (Instant::now(), Record::read().failed_starts);
+    let (began, failed_starts) = (Instant::now(), GpuRecord::read().failed_starts);
     // The right to start one, the worker, and the starts.
     let (mut starter, mut asked, mut starts): (Option<File>, Option<RequestedWorker>, u32) = (None, None, 0);
     loop {
@@ -82,7 +83,7 @@ pub(crate) fn connect(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(unreachable(&error).into()),
         }
-        let record = Record::read();
+        let record = GpuRecord::read();
         if let Some(reason) = record.reason() {
             return Err(reason.into());
         }
@@ -114,7 +115,7 @@ pub(crate) fn connect(
             }
         }
         pause(POLL_INTERVAL);
-        is_wanted()?;
+        check_cancelled()?;
     }
 }
 

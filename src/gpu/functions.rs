@@ -2,7 +2,7 @@
 
 use super::connect::{connect_to_running, forget};
 use super::error::RecordNotWritten;
-use super::record::{Record, State, has_worker};
+use super::record::{GpuRecord, GpuState, has_worker};
 use crate::pg::call::function;
 use crate::pg::datum::Varlena;
 use crate::pg::latch::ready;
@@ -22,7 +22,7 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 set_function! {
     /// One row about the device: from the process where one runs, else from the record.
     gpu_info, pg_finfo_gpu_info, |_call, rows| {
-        let record = Record::read();
+        let record = GpuRecord::read();
         let answer = status();
         let is_silent = answer.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
         let status = answer.unwrap_or_default();
@@ -30,13 +30,13 @@ set_function! {
             (Some(_), _) => "running",
             _ if is_silent => "not answering",
             _ if has_worker() => "starting",
-            (None, State::Unknown) => "not tried",
-            (None, State::Usable) => "stopped",
-            (None, State::Full) => "full",
-            (None, State::Unusable) => "unusable",
-            (None, State::LeftAlone) => "left alone",
+            (None, GpuState::Unknown) => "not tried",
+            (None, GpuState::Usable) => "stopped",
+            (None, GpuState::Full) => "full",
+            (None, GpuState::Unusable) => "unusable",
+            (None, GpuState::LeftAlone) => "left alone",
         };
-        let known = record.device.as_ref().filter(|_| record.state() != State::Unusable);
+        let known = record.device.as_ref().filter(|_| record.state() != GpuState::Unusable);
         let info: Option<&Info> = status.as_ref().map(|status| &status.info).or(known.map(|known| &known.info));
         let text = |text: &str| Varlena::new(&[text.as_bytes()]).into_datum();
         let version = |(major, minor): (u32, u32)| text(&format!("{major}.{minor}"));
@@ -95,7 +95,7 @@ function! {
     gpu_reset, pg_finfo_gpu_reset,
     guarded: |_| {
         forget();
-        Record::update(Record::reset).map_err(RecordNotWritten).or_raise();
+        GpuRecord::update(GpuRecord::reset).map_err(RecordNotWritten).or_raise();
         Datum::null()
     },
 }

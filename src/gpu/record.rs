@@ -6,7 +6,7 @@
 //! Readers see it whole: it is replaced, never changed. A lock serialises its writers. Where it cannot be read or
 //! written (a full disk), nothing is known, and the next search tries the device.
 
-use super::Unavailable;
+use super::error::Unavailable;
 use crate::pg::report::ereport;
 use crate::pg::server::started;
 use lumina_gpu::{GpuError, Info};
@@ -41,7 +41,7 @@ const WRITER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The record. Times are in seconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct GpuRecord {
     /// The start of the server for which it is valid.
     server: i64,
     /// The times of the device's failures.
@@ -68,7 +68,7 @@ pub(super) struct Known {
 
 /// What a record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum GpuState {
     /// No session has tried.
     Unknown,
     /// It has worked.
@@ -81,13 +81,13 @@ pub(super) enum State {
     LeftAlone,
 }
 
-impl Record {
+impl GpuRecord {
     /// The current record.
     pub(crate) fn read() -> Self {
         let server = started();
         let text = std::fs::read(RECORD).unwrap_or_default();
         let record = serde_json::from_slice::<Self>(&text).ok().filter(|record| record.server == server);
-        record.unwrap_or(Record { server, ..Record::default() })
+        record.unwrap_or(GpuRecord { server, ..GpuRecord::default() })
     }
 
     /// Replaces the record by what `change` makes of it. Errors: the system's; then it stays as it was.
@@ -162,13 +162,13 @@ impl Record {
         self.failures.iter().filter(|at| *at + PERIOD > now).count()
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> GpuState {
         match self {
-            _ if self.unusable.is_some() => State::Unusable,
-            _ if self.failures() >= FAILURES => State::LeftAlone,
-            _ if self.full_until > now() => State::Full,
-            Record { device: Some(_), .. } => State::Usable,
-            _ => State::Unknown,
+            _ if self.unusable.is_some() => GpuState::Unusable,
+            _ if self.failures() >= FAILURES => GpuState::LeftAlone,
+            _ if self.full_until > now() => GpuState::Full,
+            GpuRecord { device: Some(_), .. } => GpuState::Usable,
+            _ => GpuState::Unknown,
         }
     }
 
@@ -181,16 +181,16 @@ impl Record {
     pub(crate) fn reason(&self) -> Option<Unavailable> {
         let last = || self.last_error.as_ref().map_or("", |(_, error)| error);
         match self.state() {
-            State::Unknown | State::Usable => None,
-            State::Full => {
+            GpuState::Unknown | GpuState::Usable => None,
+            GpuState::Full => {
                 let hint = "End what else runs on the card, or try again in a minute.";
                 Some(Unavailable::new(format!("the memory of the GPU is full: {}", last()), hint))
             }
-            State::Unusable => {
+            GpuState::Unusable => {
                 let (reason, hint) = self.unusable.clone().unwrap_or_default();
                 Some(Unavailable::new(reason, hint))
             }
-            State::LeftAlone => {
+            GpuState::LeftAlone => {
                 let hint = "Look at the server's log, then let a superuser SELECT lumina.gpu_reset().";
                 let reason = format!("it has failed {} times in an hour, last: {}", self.failures(), last());
                 Some(Unavailable::new(reason, hint))
@@ -201,7 +201,7 @@ impl Record {
 
 /// Records that a search has failed on the device.
 pub(crate) fn note_failure(error: String) {
-    if let Err(why) = Record::update(|record| record.failed(error)) {
+    if let Err(why) = GpuRecord::update(|record| record.failed(error)) {
         ereport(PgLogLevel::LOG, &format!("lumina: a failure of the GPU could not be noted: {why}"));
     }
 }

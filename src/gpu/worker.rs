@@ -1,13 +1,13 @@
 //! The background worker of the GPU process: one at most on the server. It starts the process, watches it, writes into
 //! the [`record`](super::record) how it ended, and ends itself.
 
-use super::record::{Record, SOCKET, become_worker};
+use super::record::{GpuRecord, SOCKET, become_worker};
 use crate::guc;
 use crate::pg::background;
 use crate::pg::child::{Child, Ended, Inside};
 use crate::pg::report::ereport;
 use lumina_gpu::server::{End, Settings, serve};
-use lumina_gpu::{Device, GpuError, Info};
+use lumina_gpu::{Device, GpuError, Info, measure_rate};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ const TRIES: u32 = 20;
 
 /// What the process reports to its worker.
 #[derive(Debug, Serialize, Deserialize)]
-enum Report {
+enum ProcessReport {
     /// It serves.
     Ready { info: Info, rate: f64 },
     /// The device could not be opened.
@@ -66,8 +66,8 @@ fn watch() -> io::Result<()> {
     let pid = child.pid();
     let (mut last, mut has_served) = (None, false);
     while let Some(lines) = child.listen(CHECK_INTERVAL) {
-        for report in lines.iter().filter_map(|line| serde_json::from_str::<Report>(line).ok()) {
-            if let Report::Ready { info, rate } = &report {
+        for report in lines.iter().filter_map(|line| serde_json::from_str::<ProcessReport>(line).ok()) {
+            if let ProcessReport::Ready { info, rate } = &report {
                 has_served = true;
                 let (name, rate) = (&info.name, *rate);
                 let text = format!("process {pid} on {name}, {rate:.1e} pairs a second");
@@ -79,7 +79,7 @@ fn watch() -> io::Result<()> {
         background::reload();
         if child.silent_for() > SILENT {
             child.kill();
-            last = Some(Report::Failed(format!("the GPU process has shown no life for {} s", SILENT.as_secs())));
+            last = Some(ProcessReport::Failed(format!("the GPU process has shown no life for {} s", SILENT.as_secs())));
             break;
         }
     }
@@ -87,19 +87,19 @@ fn watch() -> io::Result<()> {
     // No session is to find a dead socket.
     let _ = std::fs::remove_file(SOCKET);
     match (last, ended) {
-        (Some(Report::Ends), _) => {
+        (Some(ProcessReport::Ends), _) => {
             ereport(PgLogLevel::LOG, &format!("lumina: GPU process {pid} has ended: nobody needs it"));
         }
         // A requested end.
-        (None | Some(Report::Ready { .. }), Some(Ended::Code(0))) => {}
+        (None | Some(ProcessReport::Ready { .. }), Some(Ended::Code(0))) => {}
         (_, Some(Ended::Signal(libc::SIGTERM | libc::SIGINT))) => {}
-        (Some(Report::NotOpened(error)), _) => {
+        (Some(ProcessReport::NotOpened(error)), _) => {
             ereport(PgLogLevel::LOG, &format!("lumina: the GPU cannot be used: {error}"));
             note(|record| record.not_opened(&error));
         }
         (last, ended) => {
             let why = match (last, ended) {
-                (Some(Report::Failed(why)), _) => why,
+                (Some(ProcessReport::Failed(why)), _) => why,
                 (_, Some(Ended::Signal(signal))) => format!("the GPU process was ended by signal {signal}"),
                 (_, Some(Ended::Code(code))) => format!("the GPU process ended with code {code}"),
                 (_, None) => "the GPU process does not end".into(),
@@ -111,8 +111,8 @@ fn watch() -> io::Result<()> {
     Ok(())
 }
 
-fn note(change: impl FnOnce(&mut Record)) {
-    if let Err(error) = Record::update(change) {
+fn note(change: impl FnOnce(&mut GpuRecord)) {
+    if let Err(error) = GpuRecord::update(change) {
         ereport(PgLogLevel::WARNING, &format!("lumina: what became of the GPU could not be noted: {error}"));
     }
 }
@@ -120,29 +120,29 @@ fn note(change: impl FnOnce(&mut Record)) {
 /// Runs the GPU process. It must not call Postgres.
 fn run(inside: &mut Inside, limit: usize, idle: Duration) {
     let report = match try_run(inside, limit, idle) {
-        Ok(End::Idle | End::Stopped) => Report::Ends,
-        Ok(End::Lost(error)) => Report::Failed(error.to_string()),
-        Ok(End::System(error)) => Report::Failed(format!("the GPU process could not go on: {error}")),
-        Err(error) => Report::NotOpened(error),
+        Ok(End::Idle | End::Stopped) => ProcessReport::Ends,
+        Ok(End::Lost(error)) => ProcessReport::Failed(error.to_string()),
+        Ok(End::System(error)) => ProcessReport::Failed(format!("the GPU process could not go on: {error}")),
+        Err(error) => ProcessReport::NotOpened(error),
     };
-    tell(inside, &report);
+    send_report(inside, &report);
 }
 
-fn tell(inside: &mut Inside, report: &Report) {
+fn send_report(inside: &mut Inside, report: &ProcessReport) {
     inside.report(&serde_json::to_string(report).unwrap_or_default());
 }
 
 /// Errors: the device could not be opened.
 fn try_run(inside: &mut Inside, limit: usize, idle: Duration) -> Result<End, GpuError> {
     let device = Device::open(limit)?;
-    let rate = device.rate()?;
+    let rate = measure_rate(&device)?;
     // Written before a session can connect, since sessions plan with it. A failed write does no harm.
-    let _ = Record::update(|record| record.opened(device.info().clone(), rate));
+    let _ = GpuRecord::update(|record| record.opened(device.info().clone(), rate));
     let listener = match listen() {
         Ok(listener) => listener,
         Err(error) => return Ok(End::System(error)),
     };
-    tell(inside, &Report::Ready { info: device.info().clone(), rate });
+    send_report(inside, &ProcessReport::Ready { info: device.info().clone(), rate });
     let inside = &*inside;
     Ok(serve(&listener, &device, Settings { idle }, &|| !inside.beat()))
 }

@@ -7,7 +7,7 @@
 use super::job::{Job, Last, TABLES};
 use super::stop::Failure;
 use super::{kind, kinds, store};
-use crate::guc::{self, Device};
+use crate::guc::{self, DeviceSetting};
 use crate::pg::background;
 use crate::pg::home::Home;
 use crate::pg::lock::{Attempt, Lock};
@@ -223,7 +223,7 @@ fn claim_row(id: i64) -> Option<Job> {
         }
     }
     let (device, setting) = guc::JOB_DEVICE;
-    if let Some(device) = row.settings.get(device).and_then(Value::as_str).and_then(Device::named) {
+    if let Some(device) = row.settings.get(device).and_then(Value::as_str).and_then(DeviceSetting::named) {
         background::set(setting, device.name());
     }
     let JobRow { catalog, kind, parameters, owner, role, .. } = row;

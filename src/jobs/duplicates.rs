@@ -19,10 +19,10 @@ use super::kind::Kind;
 use super::stop::{Failure, Stop};
 use crate::pg::background::sleep;
 use crate::pg::error::Busy;
-use crate::search::run::Run;
+use crate::search::session::SearchSession;
 use form::Formed;
 use input::Images;
-use lumina_search::Rows;
+use lumina_search::HashRows;
 use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
 use pgrx::pg_sys::Oid;
 use rule::Parameters;
@@ -90,8 +90,8 @@ fn compute(job: &Job, parameters: &Parameters) -> Result<(Images, Formed), Stop>
             true
         }
     };
-    let mut run = begin(job, &watch)?;
-    let found = search(job, parameters, &mut run);
+    let run = begin(job, &watch)?;
+    let found = search(job, parameters, &run);
     drop(run);
     match stopped.into_inner() {
         Some(stop) => Err(stop),
@@ -104,11 +104,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Begins the search. Where all places of searches are taken the job waits for one, in the phase "waiting", which
 /// `job_progress.note` explains.
-fn begin<'a>(job: &Job, watch: &'a dyn Fn() -> bool) -> Result<Run<'a>, Stop> {
+fn begin<'a>(job: &Job, watch: &'a dyn Fn() -> bool) -> Result<SearchSession<'a>, Stop> {
     let phase = |phase| job.phase(Progress { phase, ..Progress::default() });
     let mut waits = false;
     loop {
-        match Run::begin_for_session(watch) {
+        match SearchSession::begin_outside_transaction(watch) {
             Err(error) if error.cause::<Busy>().is_some() => {
                 if !std::mem::replace(&mut waits, true) {
                     phase("waiting")?;
@@ -126,10 +126,10 @@ fn begin<'a>(job: &Job, watch: &'a dyn Fn() -> bool) -> Result<Run<'a>, Stop> {
     }
 }
 
-fn search(job: &Job, parameters: &Parameters, run: &mut Run<'_>) -> Result<(Images, Formed), Stop> {
+fn search(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) -> Result<(Images, Formed), Stop> {
     let mut images = input::read(job, parameters, run)?;
     phase(job, "comparing", 0.2, images.all.len())?;
-    let rows = std::mem::replace(&mut images.rows, Rows::new(&[]));
+    let rows = std::mem::replace(&mut images.rows, HashRows::new(&[]));
     let formed = form::form(job, rows, &images, parameters, run)?;
     let formed = formed.add_exact(&images, parameters.hashes.len());
     Ok((images, formed))

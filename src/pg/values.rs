@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::ffi::{CStr, c_char, c_int};
 
 /// Values in the order in which they were added. None is NULL.
-pub(crate) struct Values {
+pub(crate) struct TypedValues {
     type_: Oid,
     /// The type of an array's elements: the same, or a domain over it.
     shown: Oid,
@@ -23,14 +23,14 @@ pub(crate) struct Values {
     words: Vec<u64>,
 }
 
-impl Values {
+impl TypedValues {
     /// No values yet, of a type that is no domain; in arrays they are of type `shown`, which may be a domain over it.
     pub(crate) fn new(type_: Oid, shown: Oid) -> Self {
         let (mut length, mut by_value, mut alignment) = (0, false, 0);
         // SAFETY: a look-up, which fills in what it is given or raises.
         unsafe { pg_sys::get_typlenbyvalalign(type_, &raw mut length, &raw mut by_value, &raw mut alignment) };
         let places = if by_value { Vec::new() } else { vec![0] };
-        Values { type_, shown, length, by_value, alignment, places, words: Vec::new() }
+        TypedValues { type_, shown, length, by_value, alignment, places, words: Vec::new() }
     }
 
     /// Adds the value of a column of this type, which is not NULL. Errors: 53200.

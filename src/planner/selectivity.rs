@@ -13,37 +13,37 @@ use pgrx::prelude::*;
 /// RESTRICT of `<@`.
 #[pg_extern(sql = false)]
 fn phash_in_ball_sel(planner: Raw, operator: pg_sys::Oid, arguments: Raw, relation: i32) -> f64 {
-    Question { planner: Planner::of(planner), relation, join: None }.of_operator(operator, arguments, 0, 1)
+    SelectivityRequest { planner: Planner::of(planner), relation, join: None }.of_operator(operator, arguments, 0, 1)
 }
 
 /// RESTRICT of `@>`.
 #[pg_extern(sql = false)]
 fn phash_ball_contains_sel(planner: Raw, operator: pg_sys::Oid, arguments: Raw, relation: i32) -> f64 {
-    Question { planner: Planner::of(planner), relation, join: None }.of_operator(operator, arguments, 1, 0)
+    SelectivityRequest { planner: Planner::of(planner), relation, join: None }.of_operator(operator, arguments, 1, 0)
 }
 
 /// JOIN of `<@`.
 #[pg_extern(sql = false)]
 fn phash_in_ball_joinsel(planner: Raw, operator: pg_sys::Oid, arguments: Raw, kind: i16, special: Raw) -> f64 {
     let join = Some(Join::of(kind, special));
-    Question { planner: Planner::of(planner), relation: 0, join }.of_operator(operator, arguments, 0, 1)
+    SelectivityRequest { planner: Planner::of(planner), relation: 0, join }.of_operator(operator, arguments, 0, 1)
 }
 
 /// JOIN of `@>`.
 #[pg_extern(sql = false)]
 fn phash_ball_contains_joinsel(planner: Raw, operator: pg_sys::Oid, arguments: Raw, kind: i16, special: Raw) -> f64 {
     let join = Some(Join::of(kind, special));
-    Question { planner: Planner::of(planner), relation: 0, join }.of_operator(operator, arguments, 1, 0)
+    SelectivityRequest { planner: Planner::of(planner), relation: 0, join }.of_operator(operator, arguments, 1, 0)
 }
 
 /// What the planner asks the selectivity of.
-pub(super) struct Question {
+pub(super) struct SelectivityRequest {
     pub(super) planner: Planner,
     pub(super) relation: i32,
     pub(super) join: Option<Join>,
 }
 
-impl Question {
+impl SelectivityRequest {
     /// The selectivity of an operator whose arguments are at the places `hash` and `ball`.
     fn of_operator(&self, operator: pg_sys::Oid, arguments: Raw, hash: usize, ball: usize) -> f64 {
         let arguments = node::list(arguments);

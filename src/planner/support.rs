@@ -5,7 +5,7 @@
 //! `r` by `h <@ phash_ball(q, r)`: the same plan, estimates and index. With parameters and in joins the index condition
 //! is `h <@ phash_search_ball(q, r)`.
 
-use super::selectivity::Question;
+use super::selectivity::SelectivityRequest;
 use crate::error::{Report, UserError};
 use crate::pg::datum::{PhashBall, Raw, Varlena};
 use crate::pg::node::{Expression, Objects, Planner, Request};
@@ -70,7 +70,7 @@ fn phash_within_support(request: Raw) -> Raw {
         Request::Selectivity { planner, function, relation, join, arguments } => {
             match (&arguments[..], Objects::beside(function)) {
                 (&[a, b, radius], Some(objects)) => {
-                    let share = Question { planner, relation, join }.of_pairs(&objects, a, b, radius);
+                    let share = SelectivityRequest { planner, relation, join }.of_pairs(&objects, a, b, radius);
                     Request::selectivity(request, share)
                 }
                 _ => Request::pass(),

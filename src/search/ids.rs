@@ -1,12 +1,12 @@
 //! The ids of a set's rows: `bigint`s, or values of any one type.
 
 use super::error::BulkError;
-use super::run::Run;
+use super::session::SearchSession;
 use crate::error::LuminaError;
 use crate::pg::encoding::shortened;
 use crate::pg::query::Row;
-use crate::pg::values::Values;
-use lumina_search::{Context, SearchError};
+use crate::pg::values::TypedValues;
+use lumina_search::{SearchContext, SearchError};
 use pgrx::pg_sys::{Datum, Oid};
 use std::cmp::Ordering;
 
@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 pub(super) enum Ids {
     Integers(Vec<i64>),
     Any {
-        values: Values,
+        values: TypedValues,
         /// Bytes of `values` that the search's memory counts already.
         counted: usize,
         /// Which value is the id of each row; empty while they are in the same order.
@@ -23,7 +23,7 @@ pub(super) enum Ids {
 }
 
 /// The order of the ids.
-enum Order {
+enum IdOrder {
     AsItIs,
     New(Vec<u32>),
     /// Another row has the same id as this one.
@@ -38,11 +38,11 @@ impl Ids {
 
     /// No ids yet, of a type that is no domain; users see them as of type `shown`, which may be a domain over it.
     pub(super) fn of(type_: Oid, shown: Oid) -> Self {
-        Self::Any { values: Values::new(type_, shown), counted: 0, order: Vec::new() }
+        Self::Any { values: TypedValues::new(type_, shown), counted: 0, order: Vec::new() }
     }
 
     /// Adds the id of a row: its first column, which is not NULL.
-    pub(super) fn push(&mut self, row: Row<'_>, context: &Context) -> Result<(), LuminaError> {
+    pub(super) fn push(&mut self, row: Row<'_>, context: &SearchContext) -> Result<(), LuminaError> {
         match self {
             Self::Integers(integers) => context.push(integers, row.integer(0))?,
             Self::Any { values, counted, .. } => {
@@ -73,13 +73,13 @@ impl Ids {
 
     /// Sorts the ids and returns their order, or `None` where they were sorted already. Errors: 23505 for an id that
     /// two rows have.
-    pub(super) fn sort(&mut self, run: &Run<'_>) -> Result<Option<Vec<u32>>, LuminaError> {
-        let found = run.job(|context, _| self.order(context))?;
-        if let Order::Twice(row) = found {
+    pub(super) fn sort(&mut self, session: &SearchSession<'_>) -> Result<Option<Vec<u32>>, LuminaError> {
+        let found = session.on_threads(|context| self.order(context))?;
+        if let IdOrder::Twice(row) = found {
             return Err(BulkError::IdTwice(shortened(&self.text(row))).into());
         }
-        let Order::New(order) = found else { return Ok(None) };
-        run.job(|context, _| {
+        let IdOrder::New(order) = found else { return Ok(None) };
+        session.on_threads(|context| {
             match self {
                 Self::Integers(integers) => {
                     let mut sorted = context.vec(order.len())?;
@@ -97,12 +97,12 @@ impl Ids {
     }
 
     /// The order that sorts the rows by id.
-    fn order(&self, context: &Context) -> Result<Order, SearchError> {
+    fn order(&self, context: &SearchContext) -> Result<IdOrder, SearchError> {
         let count = self.len();
         let mut ascending = true;
         context.each(1..count.max(1), |row| ascending = ascending && self.compare(row - 1, row) == Ordering::Less)?;
         if ascending {
-            return Ok(Order::AsItIs);
+            return Ok(IdOrder::AsItIs);
         }
         let mut order = context.vec(count)?;
         order.extend(0..count as u32);
@@ -113,7 +113,7 @@ impl Ids {
                 twice = Some(order[at] as usize);
             }
         })?;
-        Ok(twice.map_or(Order::New(order), Order::Twice))
+        Ok(twice.map_or(IdOrder::New(order), IdOrder::Twice))
     }
 
     fn text(&self, index: usize) -> String {

@@ -2,7 +2,7 @@
 
 use super::error::BulkError;
 use super::ids::Ids;
-use super::run::Run;
+use super::session::SearchSession;
 use crate::error::LuminaError;
 use crate::pg::arguments::Call;
 use crate::pg::array::int4_array;
@@ -10,7 +10,7 @@ use crate::pg::error::ArgumentError;
 use crate::pg::node::Objects;
 use crate::pg::query::{Column, Row, run_select, type_name};
 use lumina_hash::ball::check_radius;
-use lumina_search::{Rows, Values};
+use lumina_search::{HashRows, Values};
 use pgrx::pg_sys::{Datum, INT2OID, INT4OID, INT8OID, Oid};
 use std::ffi::CStr;
 
@@ -33,14 +33,14 @@ impl IdType {
 }
 
 /// What a query has returned, in the order in which it came.
-pub(super) struct Found {
+pub(super) struct InputRows {
     /// `None` where they are not read.
     ids: Option<Ids>,
-    rows: Rows,
+    rows: HashRows,
 }
 
-/// A set: ids and values.
-pub(super) struct Set {
+/// A set of the user's: ids and values.
+pub(super) struct InputSet {
     pub(super) ids: Ids,
     pub(super) values: Values,
 }
@@ -90,18 +90,18 @@ fn radius(distance: i32, bits: usize) -> Result<u32, BulkError> {
 }
 
 /// The rows of a query as they come in.
-struct Reader<'a> {
-    run: &'a Run<'a>,
+struct InputReader<'a> {
+    session: &'a SearchSession<'a>,
     ids: Option<Ids>,
     /// The width of each hash column; 0 while it is not known.
     widths: Vec<usize>,
     names: Vec<String>,
     /// Made once all widths are known.
-    rows: Option<Rows>,
+    rows: Option<HashRows>,
     skipped: u64,
 }
 
-impl Set {
+impl InputSet {
     /// Reads the query in argument `index`, which users know as `name`, and collapses it. `None` where no row has
     /// hashes.
     pub(super) fn read(
@@ -110,51 +110,51 @@ impl Set {
         name: &'static str,
         id: IdType,
         distances: &Distances,
-        run: &mut Run<'_>,
+        session: &SearchSession<'_>,
     ) -> Result<Option<Self>, LuminaError> {
-        Found::read(call, index, name, id, distances, run)?.map(|found| found.collapse(run)).transpose()
+        InputRows::read(call, index, name, id, distances, session)?.map(|found| found.collapse(session)).transpose()
     }
 }
 
-impl Found {
+impl InputRows {
     /// Reads the query in argument `index`, which users know as `name`. `None` where no row has hashes. The search
-    /// takes no slot for this, unless it reads much.
+    /// takes no place for this, unless it reads much.
     pub(super) fn read(
         call: Call,
         index: usize,
         name: &'static str,
         id: IdType,
         distances: &Distances,
-        run: &mut Run<'_>,
+        session: &SearchSession<'_>,
     ) -> Result<Option<Self>, LuminaError> {
         let query = call.text(index).ok_or(ArgumentError::Null(name))?;
         let objects = Objects::beside(call.function()).ok_or(BulkError::Incomplete)?;
-        let reader = read(&query, id, objects.hash_type(), distances, run)?;
-        let Reader { ids, rows: Some(rows), skipped, .. } = reader else { return Ok(None) };
-        run.phase(&format!("read {} rows and skipped {skipped} without a hash", rows.len()));
-        Ok(Some(Found { ids, rows }))
+        let reader = read(&query, id, objects.hash_type(), distances, session)?;
+        let InputReader { ids, rows: Some(rows), skipped, .. } = reader else { return Ok(None) };
+        session.phase(&format!("read {} rows and skipped {skipped} without a hash", rows.len()));
+        Ok(Some(InputRows { ids, rows }))
     }
 
     /// Sorts the rows by id and collapses them, on the search's threads.
-    pub(super) fn collapse(self, run: &mut Run<'_>) -> Result<Set, LuminaError> {
-        let Found { ids, mut rows } = self;
+    pub(super) fn collapse(self, session: &SearchSession<'_>) -> Result<InputSet, LuminaError> {
+        let InputRows { ids, mut rows } = self;
         let ids = match ids {
             None => Ids::integers(),
             Some(mut ids) => {
-                if let Some(order) = ids.sort(run)? {
-                    rows = run.job(|context, _| {
+                if let Some(order) = ids.sort(session)? {
+                    rows = session.on_threads(|context| {
                         rows.reorder(&order, context)?;
                         context.free(order);
                         Ok(rows)
                     })?;
-                    run.phase("sorted by id");
+                    session.phase("sorted by id");
                 }
                 ids
             }
         };
-        let values = run.collapse(rows)?;
-        run.phase(&format!("collapsed to {} distinct hashes", values.count()));
-        Ok(Set { ids, values })
+        let values = session.collapse(rows)?;
+        session.phase(&format!("collapsed to {} distinct hashes", values.count()));
+        Ok(InputSet { ids, values })
     }
 }
 
@@ -163,8 +163,8 @@ fn read<'a>(
     id: IdType,
     hash_type: Oid,
     distances: &Distances,
-    run: &'a Run<'a>,
-) -> Result<Reader<'a>, LuminaError> {
+    session: &'a SearchSession<'a>,
+) -> Result<InputReader<'a>, LuminaError> {
     let begin = |columns: &[Column]| {
         let Some((first, hashes)) = columns.split_first().filter(|(_, hashes)| !hashes.is_empty()) else {
             return Err(BulkError::NoHashColumn(columns.len()).into());
@@ -203,15 +203,15 @@ fn read<'a>(
             radius(*distance, *bits)?;
         }
         let names = hashes.iter().map(|column| column.name.clone()).collect();
-        Ok(Reader { run, ids, widths, names, rows: None, skipped: 0 })
+        Ok(InputReader { session, ids, widths, names, rows: None, skipped: 0 })
     };
     run_select(query, begin, |reader, row| reader.take(row))
 }
 
-impl Reader<'_> {
+impl InputReader<'_> {
     #[inline]
     fn take(&mut self, row: Row<'_>) -> Result<(), LuminaError> {
-        self.run.row_is_read()?;
+        self.session.row_is_read()?;
         let columns = 1..self.widths.len() + 1;
         if columns.clone().any(|column| row.is_null(column)) {
             self.skipped += 1;
@@ -231,11 +231,11 @@ impl Reader<'_> {
             if row.is_null(0) {
                 return Err(BulkError::IdNull.into());
             }
-            ids.push(row, self.run.context())?;
+            ids.push(row, self.session.context())?;
         }
         let widths = &self.widths;
-        let rows = self.rows.get_or_insert_with(|| Rows::new(widths));
-        rows.push(columns.map(|column| row.bytes(column)), self.run.context())?;
+        let rows = self.rows.get_or_insert_with(|| HashRows::new(widths));
+        rows.push(columns.map(|column| row.bytes(column)), self.session.context())?;
         Ok(())
     }
 }

@@ -1,23 +1,21 @@
 //! `phash_pairs` and `phash_matches`: every pair of near rows, of one set or of two.
 
-use super::device::Results;
 use super::error::BulkError;
-use super::input::{Distances, Found, IdType, Set};
-use super::run::{Run, blame};
+use super::input::{Distances, IdType, InputRows, InputSet};
+use super::session::SearchSession;
 use crate::error::LuminaError;
-use crate::guc;
 use crate::pg::rows::{Rows, set_function};
-use lumina_search::{Batch, Expansion, Search, SearchError};
+use lumina_search::{Expansion, PairBatch, PairQuery, PairResults, SearchError};
 
 set_function! {
     /// Every pair of rows of a query within the maximum distance, once, the smaller id first. Errors: see `input`;
     /// 53400 for more than `lumina.max_pairs`.
     phash_pairs, pg_finfo_phash_pairs, |call, rows| {
         let distances = Distances::read(call, 1)?;
-        let mut run = Run::begin()?;
+        let session = SearchSession::begin()?;
         let id = IdType::of_result(rows.column_type(0));
-        match Set::read(call, 0, "query", id, &distances, &mut run)? {
-            Some(set) => write(&set, None, &distances, run, rows),
+        match InputSet::read(call, 0, "query", id, &distances, &session)? {
+            Some(set) => write(&set, None, &distances, session, rows),
             None => Ok(()),
         }
     }
@@ -28,19 +26,19 @@ set_function! {
     /// 22026 for columns of different widths.
     phash_matches, pg_finfo_phash_matches, |call, rows| {
         let distances = Distances::read(call, 2)?;
-        let mut run = Run::begin()?;
+        let session = SearchSession::begin()?;
         let id = IdType::of_result(rows.column_type(0));
-        // Both are read before this search starts its threads and takes a slot.
-        let left = Found::read(call, 0, "left_query", id, &distances, &mut run)?;
-        let right = Found::read(call, 1, "right_query", id, &distances, &mut run)?;
+        // Both are read before this search starts its threads and takes a place.
+        let left = InputRows::read(call, 0, "left_query", id, &distances, &session)?;
+        let right = InputRows::read(call, 1, "right_query", id, &distances, &session)?;
         let (Some(left), Some(right)) = (left, right) else { return Ok(()) };
-        let (left, right) = (left.collapse(&mut run)?, right.collapse(&mut run)?);
+        let (left, right) = (left.collapse(&session)?, right.collapse(&session)?);
         for (&one, &other) in left.values.widths().iter().zip(right.values.widths()) {
             if one != other {
                 return Err(BulkError::DifferentWidths { left: one, right: other }.into());
             }
         }
-        write(&left, Some(&right), &distances, run, rows)
+        write(&left, Some(&right), &distances, session, rows)
     }
 }
 
@@ -48,9 +46,9 @@ set_function! {
 const BUFFER: usize = 8192;
 
 /// Writes pairs to the result.
-struct Writer<'a> {
-    left: &'a Set,
-    right: &'a Set,
+struct PairWriter<'a> {
+    left: &'a InputSet,
+    right: &'a InputSet,
     form: &'a Distances,
     columns: usize,
     pairs: Vec<(u32, u32)>,
@@ -58,7 +56,7 @@ struct Writer<'a> {
     rows: &'a mut Rows,
 }
 
-impl Writer<'_> {
+impl PairWriter<'_> {
     #[inline]
     fn pair(&mut self, a: u32, b: u32, distances: &[u16]) {
         self.pairs.push((a, b));
@@ -91,58 +89,57 @@ impl Writer<'_> {
 }
 
 /// Turns the pairs of values that a search finds into pairs of rows.
-struct Pairs<'a> {
+struct RowPairs<'a> {
     expansion: Expansion<'a>,
-    writer: Writer<'a>,
-    search: Search<'a>,
+    writer: PairWriter<'a>,
+    query: PairQuery<'a>,
     limit: u64,
     /// The distances of equal rows.
     zeros: Vec<u16>,
 }
 
-impl Results for Pairs<'_> {
+impl PairResults for RowPairs<'_> {
     fn begin(&mut self) -> Result<(), SearchError> {
         self.writer.clear();
-        self.expansion = Expansion::new(self.search.left, self.search.right, self.limit);
-        match self.search.right {
+        self.expansion = Expansion::new(self.query.left, self.query.right, self.limit);
+        match self.query.right {
             None => self.expansion.equals(|a, b| self.writer.pair(a, b, &self.zeros)),
             Some(_) => Ok(()),
         }
     }
 
-    fn take(&mut self, batch: &Batch) -> Result<(), SearchError> {
+    fn take(&mut self, batch: &PairBatch) -> Result<(), SearchError> {
         self.expansion.batch(batch, |a, b, distances| self.writer.pair(a, b, distances))
     }
 }
 
 fn write(
-    left: &Set,
-    right: Option<&Set>,
+    left: &InputSet,
+    right: Option<&InputSet>,
     distances: &Distances,
-    mut run: Run<'_>,
+    session: SearchSession<'_>,
     rows: &mut Rows,
 ) -> Result<(), LuminaError> {
     let radii = distances.radii(left.values.widths())?;
-    let limit = guc::max_pairs();
     let right_values = right.map(|right| &right.values);
-    let search = Search { left: &left.values, right: right_values, radii: &radii };
+    let query = PairQuery { left: &left.values, right: right_values, radii: &radii };
     let columns = radii.len();
-    let writer = Writer {
+    let writer = PairWriter {
         left,
         right: right.unwrap_or(left),
         form: distances,
         columns,
-        pairs: run.context().vec(BUFFER)?,
-        distances: run.context().vec(BUFFER * columns)?,
+        pairs: session.context().vec(BUFFER)?,
+        distances: session.context().vec(BUFFER * columns)?,
         rows,
     };
-    let way = run.plan(&search)?;
-    let most = limit.value as u64;
-    let expansion = Expansion::new(search.left, search.right, most);
-    let mut pairs = Pairs { expansion, writer, search, limit: most, zeros: vec![0; columns] };
-    run.find(&search, way, &mut pairs).map_err(|error| blame(error, &search, limit.setting))?;
+    let planned = session.plan(&query)?;
+    let most = session.max_pairs().value as u64;
+    let expansion = Expansion::new(query.left, query.right, most);
+    let mut pairs = RowPairs { expansion, writer, query, limit: most, zeros: vec![0; columns] };
+    session.find_pairs_on(&query, planned, &mut pairs)?;
     pairs.writer.flush();
-    run.phase(&format!("found and wrote {} pairs", pairs.expansion.total()));
-    run.finish("search");
+    session.phase(&format!("found and wrote {} pairs", pairs.expansion.total()));
+    session.finish("search");
     Ok(())
 }

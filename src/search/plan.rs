@@ -1,13 +1,13 @@
 //! `phash_plan`: the plan of a search.
 
-use super::input::{Distances, IdType, Set};
-use super::run::Run;
+use super::input::{Distances, IdType, InputSet};
+use super::session::SearchSession;
 use crate::error::LuminaError;
 use crate::pg::arguments::Call;
 use crate::pg::array::int4_array;
 use crate::pg::datum::Varlena;
 use crate::pg::rows::{Rows, set_function};
-use lumina_search::Search;
+use lumina_search::PairQuery;
 use pgrx::pg_sys::Datum;
 
 set_function! {
@@ -17,14 +17,14 @@ set_function! {
 
 fn show(call: Call, rows: &mut Rows) -> Result<(), LuminaError> {
     let distances = Distances::read(call, 1)?;
-    let mut run = Run::begin()?;
-    let Some(set) = Set::read(call, 0, "query", IdType::Ignored, &distances, &mut run)? else { return Ok(()) };
+    let session = SearchSession::begin()?;
+    let Some(set) = InputSet::read(call, 0, "query", IdType::Ignored, &distances, &session)? else { return Ok(()) };
     let radii = distances.radii(set.values.widths())?;
-    let search = Search { left: &set.values, right: None, radii: &radii };
-    let way = run.plan(&search)?;
-    let plan = way.plan();
+    let query = PairQuery { left: &set.values, right: None, radii: &radii };
+    let planned = session.plan(&query)?;
+    let plan = planned.plan();
     let method = if plan.is_brute_force() { "brute force" } else { "bands" };
-    let threads = run.threads();
+    let threads = session.threads();
     rows.put(1, |_, values, nulls| {
         let float = |number: f64| Datum::from(number.to_bits());
         let column = (!plan.is_brute_force()).then_some(plan.column as i32 + 1);
@@ -37,10 +37,10 @@ fn show(call: Call, rows: &mut Rows) -> Result<(), LuminaError> {
             column.map(|_| int4_array(plan.bands().map(|(_, tolerance)| tolerance as i32))),
             Some(Datum::from(plan.flips() as i64)),
             Some(float(plan.candidates.round())),
-            Some(float((run.nanoseconds(&way) / 1e3).round() / 1e3)),
-            Some(Datum::from((run.context().used() + plan.memory) as i64)),
+            Some(float((session.nanoseconds(&planned) / 1e3).round() / 1e3)),
+            Some(Datum::from((session.context().used() + plan.memory) as i64)),
             Some(Datum::from(threads as i32)),
-            Some(Varlena::new(&[way.device().as_bytes()]).into_datum()),
+            Some(Varlena::new(&[planned.device().as_bytes()]).into_datum()),
         ];
         for ((value, null), answer) in values.iter_mut().zip(nulls).zip(answers) {
             if let Some(answer) = answer {

@@ -7,8 +7,8 @@ use crate::device::{Arena, Pointer};
 use crate::error::GpuError;
 use crate::kernels::{self, Kernel};
 use crate::params;
-use crate::part::{Part, Rows, Uploaded};
-use crate::request::{Band, Request};
+use crate::part::{DevicePart, PartRows, Uploaded};
+use crate::request::{PairRequest, TolerantBand};
 use crate::slices::{Rectangle, Slices};
 
 /// The most blocks of a launch: far below the limit of a grid.
@@ -26,9 +26,9 @@ struct Sorted {
 }
 
 /// The passes of all bands; each pass reuses the arrays.
-pub(crate) struct Banded {
-    bands: Vec<Band>,
-    kernels: kernels::Banded,
+pub(crate) struct BandedPass {
+    bands: Vec<TolerantBand>,
+    kernels: kernels::BandedKernels,
     left: Sorted,
     /// Equal to `left` within one set.
     right: Sorted,
@@ -41,25 +41,25 @@ pub(crate) struct Banded {
 }
 
 /// Counts of the scan for the widest of the bands.
-fn counts_for(bands: &[Band]) -> usize {
+fn counts_for(bands: &[TolerantBand]) -> usize {
     let widest = bands.iter().map(|band| band.width).max().unwrap_or(1);
     (1usize << widest).next_multiple_of(params::SCAN_COUNTS as usize)
 }
 
-fn most_flips(bands: &[Band]) -> usize {
+fn most_flips(bands: &[TolerantBand]) -> usize {
     bands.iter().map(|band| band.flips().count()).max().unwrap_or(1)
 }
 
-impl Banded {
+impl BandedPass {
     /// The memory that it needs in addition to the part itself, in bytes.
-    pub(crate) fn bytes(request: &Request, rows: &Rows, bands: &[Band]) -> usize {
+    pub(crate) fn bytes(request: &PairRequest, rows: &PartRows, bands: &[TolerantBand]) -> usize {
         let words = request.left.columns[request.driving].words();
         let counts = counts_for(bands);
         let set = |rows: usize| {
             2 * Arena::bytes::<u32>(counts + 1)
                 + Arena::bytes::<u32>(counts / params::SCAN_COUNTS as usize)
-                + 2 * Part::padded_bytes::<u32>(rows, 1)
-                + Part::padded_bytes::<u64>(rows, words)
+                + 2 * DevicePart::padded_bytes::<u32>(rows, 1)
+                + DevicePart::padded_bytes::<u64>(rows, words)
         };
         set(rows.left.len())
             + rows.right.as_ref().map_or(0, |right| set(right.len()))
@@ -68,7 +68,7 @@ impl Banded {
     }
 
     /// Allocates the arrays, and begins with the first band.
-    pub(crate) fn begin(part: &Part<'_>, bands: &[Band]) -> Result<Self, GpuError> {
+    pub(crate) fn begin(part: &DevicePart<'_>, bands: &[TolerantBand]) -> Result<Self, GpuError> {
         let counts = counts_for(bands);
         let sorted = |set: &Uploaded| {
             let sorted = Sorted {
@@ -87,9 +87,9 @@ impl Banded {
         let left = sorted(&part.left)?;
         let right = if part.one_set { left } else { sorted(&part.right)? };
         let earlier = part.arena.array(bands.len())?;
-        let as_params: Vec<params::Band> = bands.iter().map(Band::parameter).collect();
+        let as_params: Vec<params::Band> = bands.iter().map(TolerantBand::parameter).collect();
         part.device.copy_in(earlier, &as_params)?;
-        let mut banded = Banded {
+        let mut banded = BandedPass {
             bands: bands.to_vec(),
             kernels: kernels::banded(part.words),
             left,
@@ -105,7 +105,7 @@ impl Banded {
     }
 
     /// Continues with the next band. `false` after the last.
-    pub(crate) fn next_band(&mut self, part: &Part<'_>) -> Result<bool, GpuError> {
+    pub(crate) fn next_band(&mut self, part: &DevicePart<'_>) -> Result<bool, GpuError> {
         self.current += 1;
         if self.current == self.bands.len() {
             return Ok(false);
@@ -115,7 +115,7 @@ impl Banded {
     }
 
     /// Sorts the sets by the current band.
-    fn prepare(&mut self, part: &Part<'_>) -> Result<(), GpuError> {
+    fn prepare(&mut self, part: &DevicePart<'_>) -> Result<(), GpuError> {
         let band = self.bands[self.current];
         self.sort(part, &part.left, self.left, &band)?;
         if !part.one_set {
@@ -132,7 +132,7 @@ impl Banded {
         Ok(())
     }
 
-    fn sort(&self, part: &Part<'_>, set: &Uploaded, sorted: Sorted, band: &Band) -> Result<(), GpuError> {
+    fn sort(&self, part: &DevicePart<'_>, set: &Uploaded, sorted: Sorted, band: &TolerantBand) -> Result<(), GpuError> {
         let device = part.device;
         let buckets = 1usize << band.width;
         let blocks = buckets.div_ceil(params::SCAN_COUNTS as usize);
@@ -162,7 +162,7 @@ impl Banded {
     }
 
     /// Queues the comparison of a slice.
-    pub(crate) fn launch(&self, part: &Part<'_>, slice: &Rectangle) -> Result<(), GpuError> {
+    pub(crate) fn launch(&self, part: &DevicePart<'_>, slice: &Rectangle) -> Result<(), GpuError> {
         let parameters = params::BandProbe {
             hits: part.hits(),
             left: self.left.hashes.address(),

@@ -4,10 +4,10 @@
 
 use crate::device::{Device, Pointer};
 use crate::error::GpuError;
-use crate::kernels::{self, Kernel};
+use crate::kernels::{self, Instructions, Kernel};
 use crate::params;
-use crate::part::{Part, Rows, Uploaded};
-use crate::request::Request;
+use crate::part::{DevicePart, PartRows, Uploaded};
+use crate::request::PairRequest;
 use crate::slices::{Rectangle, Slices};
 
 /// Right rows per block, where there are many rows; few rows need short segments, to fill the device.
@@ -18,28 +18,6 @@ const FEW_ROWS: u32 = 100_000;
 /// The most blocks in the second dimension of a grid.
 const MOST_BLOCKS: u32 = 65_535;
 
-/// The instructions of a brute force kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Instructions {
-    /// Matrix instructions on bits.
-    Bits,
-    /// Matrix instructions on bytes.
-    Bytes,
-    /// POPC.
-    Popc,
-}
-
-impl Instructions {
-    /// The fastest instructions of a device: matrix instructions on bits are emulated after compute capability 9.0.
-    pub(crate) fn best(capability: (u32, u32)) -> Self {
-        match capability {
-            (..8, _) => Self::Popc,
-            (8, _) | (9, 0) => Self::Bits,
-            _ => Self::Bytes,
-        }
-    }
-}
-
 /// Left and right places that the kernel reads: rows in their order, or sorted by popcount.
 #[derive(Clone, Copy)]
 struct Places {
@@ -49,8 +27,8 @@ struct Places {
 }
 
 /// A pass over all pairs.
-pub(crate) struct Brute {
-    kernel: kernels::Brute,
+pub(crate) struct BrutePass {
+    kernel: kernels::BruteKernel,
     left: Places,
     right: Places,
     segment: u32,
@@ -67,24 +45,24 @@ fn is_sorted(instructions: Instructions, words: usize) -> bool {
     instructions == Instructions::Bits && words == 4
 }
 
-impl Brute {
+impl BrutePass {
     /// The memory that it needs in addition to the part itself, in bytes.
-    pub(crate) fn bytes(device: &Device, request: &Request, rows: &Rows) -> usize {
+    pub(crate) fn bytes(device: &Device, request: &PairRequest, rows: &PartRows) -> usize {
         let words = request.left.columns[request.driving].words();
         if !is_sorted(device.instructions(), words) {
             return 0;
         }
         let set = |rows: usize| {
-            Part::padded_bytes::<u64>(rows, 4)
-                + Part::padded_bytes::<u32>(rows, 1)
-                + Part::padded_bytes::<u16>(rows, 1)
-                + Part::padded_bytes::<u32>(params::ONES_COUNTS as usize, 1)
+            DevicePart::padded_bytes::<u64>(rows, 4)
+                + DevicePart::padded_bytes::<u32>(rows, 1)
+                + DevicePart::padded_bytes::<u16>(rows, 1)
+                + DevicePart::padded_bytes::<u32>(params::ONES_COUNTS as usize, 1)
         };
         set(rows.left.len()) + rows.right.as_ref().map_or(0, |right| set(right.len()))
     }
 
     /// Prepares the sets of a part.
-    pub(crate) fn begin(part: &Part<'_>) -> Result<Self, GpuError> {
+    pub(crate) fn begin(part: &DevicePart<'_>) -> Result<Self, GpuError> {
         let instructions = part.device.instructions();
         let kernel = kernels::brute(instructions, part.words, part.radius);
         let sorted = is_sorted(instructions, part.words);
@@ -104,11 +82,11 @@ impl Brute {
         // The first launch is short: nothing is known yet of the device's speed at this. Later ones grow.
         let area = f64::from(1 << 24) / f64::from(kernel.rows);
         let slices = Slices::new(blocks, part.right.rows, segment, area, MOST_BLOCKS);
-        Ok(Brute { kernel, left, right, segment, slices })
+        Ok(BrutePass { kernel, left, right, segment, slices })
     }
 
     /// Queues the comparison of a slice.
-    pub(crate) fn launch(&self, part: &Part<'_>, slice: &Rectangle) -> Result<(), GpuError> {
+    pub(crate) fn launch(&self, part: &DevicePart<'_>, slice: &Rectangle) -> Result<(), GpuError> {
         let parameters = params::Brute {
             hits: part.hits(),
             left: self.left.hashes.address(),
@@ -133,7 +111,7 @@ impl Brute {
     }
 }
 
-fn sort_by_ones(part: &Part<'_>, set: &Uploaded) -> Result<Places, GpuError> {
+fn sort_by_ones(part: &DevicePart<'_>, set: &Uploaded) -> Result<Places, GpuError> {
     let device = part.device;
     let places =
         Places { hashes: part.padded(set.rows, 4)?, rows: part.padded(set.rows, 1)?, ones: part.padded(set.rows, 1)? };

@@ -2,7 +2,7 @@
 //! for interrupts.
 
 use crate::error::GpuError;
-use crate::protocol::{Ask, Kind, Question, Status, VERSION, first_frame, frame};
+use crate::protocol::{Ask, FrameKind, Question, Status, VERSION, first_frame, frame};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -78,7 +78,7 @@ impl Client {
         let ask = Ask { version: VERSION, question: question.clone() };
         let text = serde_json::to_vec(&ask).map_err(io::Error::other)?;
         let mut bytes = Vec::new();
-        frame(&mut bytes, Kind::Ask, &[&text]).map_err(io::Error::other)?;
+        frame(&mut bytes, FrameKind::Ask, &[&text]).map_err(io::Error::other)?;
         // The message is shorter than what an empty socket buffer takes at once.
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut with = SendAncillaryBuffer::new(&mut space);
@@ -120,11 +120,11 @@ impl Client {
         }
     }
 
-    fn answer(&mut self, kind: Kind, body: std::ops::Range<usize>) -> io::Result<Answer<'_>> {
+    fn answer(&mut self, kind: FrameKind, body: std::ops::Range<usize>) -> io::Result<Answer<'_>> {
         let body = &self.input[body];
         let invalid = |_: serde_json::Error| io::Error::from(io::ErrorKind::InvalidData);
         Ok(match kind {
-            Kind::Pairs => {
+            FrameKind::Pairs => {
                 let (pairs, distances) = body.split_at(body.len() / (8 + 2 * self.columns) * 8);
                 self.pairs.clear();
                 self.distances.clear();
@@ -140,18 +140,18 @@ impl Client {
                 }
                 Answer::Pairs(&self.pairs, &self.distances)
             }
-            Kind::Firsts => {
+            FrameKind::Firsts => {
                 self.firsts.clear();
                 reserve(&mut self.firsts, body.len() / 4)?;
                 let first = |bytes: &[u8]| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
                 self.firsts.extend(body.chunks_exact(4).map(first));
                 Answer::Firsts(&self.firsts)
             }
-            Kind::Alive => Answer::Alive,
-            Kind::Done => Answer::Done,
-            Kind::Failed => Answer::Failed(serde_json::from_slice(body).map_err(invalid)?),
-            Kind::Status => Answer::Status(serde_json::from_slice(body).map_err(invalid)?),
-            Kind::Ask => return Err(io::ErrorKind::InvalidData.into()),
+            FrameKind::Alive => Answer::Alive,
+            FrameKind::Done => Answer::Done,
+            FrameKind::Failed => Answer::Failed(serde_json::from_slice(body).map_err(invalid)?),
+            FrameKind::Status => Answer::Status(serde_json::from_slice(body).map_err(invalid)?),
+            FrameKind::Ask => return Err(io::ErrorKind::InvalidData.into()),
         })
     }
 
@@ -163,8 +163,8 @@ impl Client {
     /// Waits until something arrives, or until the timeout.
     pub fn wait(&self, at_most: Duration) -> io::Result<()> {
         let at_most = at_most.min(Duration::from_secs(3600));
-        let patience = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: i64::from(at_most.subsec_nanos()) };
-        match poll(&mut [PollFd::new(&self.stream, PollFlags::IN)], Some(&patience)) {
+        let timeout = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: i64::from(at_most.subsec_nanos()) };
+        match poll(&mut [PollFd::new(&self.stream, PollFlags::IN)], Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -6,9 +6,8 @@ use crate::device::{Arena, Device, Pointer};
 use crate::error::GpuError;
 use crate::kernels;
 use crate::params;
-use crate::part::{LEAST_RESULTS, Part, Rows};
-use crate::proof::Subject;
-use crate::request::{Method, Request, Set};
+use crate::part::{DevicePart, LEAST_RESULTS, PartRows};
+use crate::request::{PairMethod, PairRequest, Set};
 use crate::slices::{Rectangle, Slices};
 use std::time::Instant;
 
@@ -16,8 +15,8 @@ use std::time::Instant;
 const MOST_BLOCKS: u32 = 1 << 22;
 
 /// A running search for equal rows: a step is one launch, or the upload of some rows.
-pub struct Collapse<'d> {
-    part: Part<'d>,
+pub struct RowCollapse<'d> {
+    part: DevicePart<'d>,
     places: Pointer<u32>,
     table: Pointer<u32>,
     first: Pointer<u32>,
@@ -31,32 +30,30 @@ pub struct Collapse<'d> {
     handed: usize,
 }
 
-impl<'d> Collapse<'d> {
-    /// Allocates memory for a set. `seed` keeps an attacker from choosing rows that collide in the table. Errors:
-    /// `OutOfMemory` where the set does not fit: it is not cut; `Refused`.
-    pub fn new(device: &'d Device, set: &Set, seed: u64) -> Result<Self, GpuError> {
-        device.prove(Subject::Collapse)?;
-        Self::unproved(device, set, seed)
-    }
-
-    /// [`Self::new`] with kernels that are not proved yet.
-    pub(crate) fn unproved(device: &'d Device, set: &Set, seed: u64) -> Result<Self, GpuError> {
+impl<'d> RowCollapse<'d> {
+    /// Allocates memory for a set. Called by [`crate::begin_collapse`], and for the proof of the kernels.
+    pub(crate) fn new(device: &'d Device, set: &Set, seed: u64) -> Result<Self, GpuError> {
         let columns = set.columns.len();
-        let request =
-            Request { left: set.clone(), right: None, radii: vec![0; columns], driving: 0, method: Method::BruteForce };
+        let request = PairRequest {
+            left: set.clone(),
+            right: None,
+            radii: vec![0; columns],
+            driving: 0,
+            method: PairMethod::BruteForce,
+        };
         request.check()?;
         if set.rows > 1 << 30 {
             return Err(GpuError::OutOfMemory(set.rows));
         }
         let entries = (2 * set.rows.max(1)).next_power_of_two();
-        let rows = Rows { left: 0..set.rows, right: None };
-        let more = 2 * Arena::bytes::<u32>(entries) + 2 * Part::padded_bytes::<u32>(set.rows, 1);
-        let part = Part::new(device, &request, &rows, LEAST_RESULTS, more)?;
+        let rows = PartRows { left: 0..set.rows, right: None };
+        let more = 2 * Arena::bytes::<u32>(entries) + 2 * DevicePart::padded_bytes::<u32>(set.rows, 1);
+        let part = DevicePart::new(device, &request, &rows, LEAST_RESULTS, more)?;
         let (table, first) = (part.arena.array(entries)?, part.arena.array(entries)?);
         device.fill(table, 0xff, entries)?;
         device.fill(first, 0xff, entries)?;
         let blocks = (set.rows as u32).div_ceil(params::COLLAPSE_THREADS);
-        Ok(Collapse {
+        Ok(RowCollapse {
             places: part.padded(set.rows as u32, 1)?,
             first_of: part.padded(set.rows as u32, 1)?,
             part,

@@ -9,12 +9,10 @@
 
 #![allow(unsafe_code, reason = "copies and kernels take addresses of the device")]
 
-use crate::brute::Instructions;
 use crate::driver::{Context, Driver, Function, Module, Stream};
 use crate::error::GpuError;
-use crate::kernels::{Kernel, Source};
+use crate::kernels::{Instructions, Kernel, PtxModule, Subject};
 use crate::params;
-use crate::proof::{self, Subject};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +53,7 @@ pub struct Device {
     lost: Cell<Option<u32>>,
     /// The memory of the last arena, and its size.
     spare: Cell<Option<(u64, usize)>>,
-    modules: RefCell<BTreeMap<Source, Module>>,
+    modules: RefCell<BTreeMap<PtxModule, Module>>,
     functions: RefCell<BTreeMap<Kernel, Function>>,
     staging: RefCell<Option<Staging>>,
     proved: RefCell<BTreeSet<Subject>>,
@@ -117,20 +115,14 @@ impl Device {
         Instructions::best(self.info.capability)
     }
 
-    /// Proves a kind of kernel, on first use. Errors: `WrongAnswer`.
-    pub(crate) fn prove(&self, subject: Subject) -> Result<(), GpuError> {
-        if !self.proved.borrow().contains(&subject) {
-            proof::prove(self, subject)?;
-            self.proved.borrow_mut().insert(subject);
-        }
-        Ok(())
+    /// Whether a kind of kernel is proved.
+    pub(crate) fn is_proved(&self, subject: Subject) -> bool {
+        self.proved.borrow().contains(&subject)
     }
 
-    /// Pairs of 256-bit hashes that brute force compares per second: measured, which takes some milliseconds. Errors:
-    /// those of a search, and of its proof.
-    pub fn rate(&self) -> Result<f64, GpuError> {
-        self.prove(Subject::Brute(4, false))?;
-        proof::rate(self)
+    /// Remembers that a kind of kernel is proved.
+    pub(crate) fn set_proved(&self, subject: Subject) {
+        self.proved.borrow_mut().insert(subject);
     }
 
     /// The limit for all searches together, in bytes.
@@ -180,13 +172,13 @@ impl Device {
         if let Some(function) = self.functions.borrow().get(&kernel) {
             return Ok(*function);
         }
-        let source = kernel.source;
+        let name = kernel.module;
         let mut modules = self.modules.borrow_mut();
-        if let std::collections::btree_map::Entry::Vacant(vacant) = modules.entry(source) {
-            let text = CString::new(source.ptx()).map_err(|_| GpuError::wrong("a module's text"))?;
+        if let std::collections::btree_map::Entry::Vacant(vacant) = modules.entry(name) {
+            let text = CString::new(name.ptx()).map_err(|_| GpuError::wrong("a module's text"))?;
             vacant.insert(self.noted(self.context.load(&text))?);
         }
-        let function = match modules.get(&source) {
+        let function = match modules.get(&name) {
             Some(module) => self.noted(module.function(kernel.name))?,
             None => return Err(GpuError::wrong("a module that was loaded is gone")),
         };

@@ -1,11 +1,32 @@
 //! The kernels by name, the module of each, and which kernel serves which search.
 
-use crate::brute::Instructions;
 use std::ffi::CStr;
+
+/// The instructions of a brute force kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Instructions {
+    /// Matrix instructions on bits.
+    Bits,
+    /// Matrix instructions on bytes.
+    Bytes,
+    /// POPC.
+    Popc,
+}
+
+impl Instructions {
+    /// The fastest instructions of a device: matrix instructions on bits are emulated after compute capability 9.0.
+    pub(crate) fn best(capability: (u32, u32)) -> Self {
+        match capability {
+            (..8, _) => Self::Popc,
+            (8, _) | (9, 0) => Self::Bits,
+            _ => Self::Bytes,
+        }
+    }
+}
 
 /// A module of PTX: one per kind of search, since the driver takes a while to compile one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Source {
+pub(crate) enum PtxModule {
     BruteB1,
     BruteS8,
     BrutePopc,
@@ -13,7 +34,7 @@ pub(crate) enum Source {
     Collapse,
 }
 
-impl Source {
+impl PtxModule {
     /// Its text.
     pub(crate) fn ptx(self) -> &'static str {
         match self {
@@ -29,35 +50,46 @@ impl Source {
 /// A kernel of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Kernel {
-    pub(crate) source: Source,
+    pub(crate) module: PtxModule,
     pub(crate) name: &'static CStr,
 }
 
 /// A brute force kernel, and the left rows of its blocks.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Brute {
+pub(crate) struct BruteKernel {
     pub(crate) kernel: Kernel,
     pub(crate) rows: u32,
 }
 
 /// The kernels of the banded join for a width.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Banded {
+pub(crate) struct BandedKernels {
     pub(crate) count: Kernel,
     pub(crate) scatter: Kernel,
     pub(crate) probe: Kernel,
 }
 
+/// A kind of kernel that is proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// Brute force on hashes of this many words, and whether the radius [`is_small`].
+    Brute(usize, bool),
+    /// The banded join on hashes of this many words.
+    Banded(usize),
+    /// Equal rows.
+    Collapse,
+}
+
 const fn b1(name: &'static CStr) -> Kernel {
-    Kernel { source: Source::BruteB1, name }
+    Kernel { module: PtxModule::BruteB1, name }
 }
 
 const fn popc(name: &'static CStr) -> Kernel {
-    Kernel { source: Source::BrutePopc, name }
+    Kernel { module: PtxModule::BrutePopc, name }
 }
 
 const fn banded_kernel(name: &'static CStr) -> Kernel {
-    Kernel { source: Source::Banded, name }
+    Kernel { module: PtxModule::Banded, name }
 }
 
 pub(crate) const ONES_COUNT: Kernel = b1(c"ones_count_256");
@@ -66,8 +98,8 @@ pub(crate) const ONES_SCATTER: Kernel = b1(c"ones_scatter_256");
 pub(crate) const SCAN_SUMS: Kernel = banded_kernel(c"scan_sums");
 pub(crate) const SCAN_BLOCKS: Kernel = banded_kernel(c"scan_blocks");
 pub(crate) const SCAN_STARTS: Kernel = banded_kernel(c"scan_starts");
-pub(crate) const COLLAPSE_INSERT: Kernel = Kernel { source: Source::Collapse, name: c"collapse_insert" };
-pub(crate) const COLLAPSE_FIRST: Kernel = Kernel { source: Source::Collapse, name: c"collapse_first" };
+pub(crate) const COLLAPSE_INSERT: Kernel = Kernel { module: PtxModule::Collapse, name: c"collapse_insert" };
+pub(crate) const COLLAPSE_FIRST: Kernel = Kernel { module: PtxModule::Collapse, name: c"collapse_first" };
 
 /// The largest radius at which OR-ed words pay; 0 where they never do.
 pub(crate) fn small_radius(words: usize) -> u32 {
@@ -87,8 +119,8 @@ pub(crate) fn is_small(words: usize, radius: u32) -> bool {
 /// The kernel for brute force of hashes of `words` words within `radius` bits.
 ///
 /// OR-ing words before counting pays while few random pairs pass: measured up to 10 of 64 bits, 12 of 128, 31 of 256.
-pub(crate) fn brute(instructions: Instructions, words: usize, radius: u32) -> Brute {
-    let s8 = |name| Kernel { source: Source::BruteS8, name };
+pub(crate) fn brute(instructions: Instructions, words: usize, radius: u32) -> BruteKernel {
+    let s8 = |name| Kernel { module: PtxModule::BruteS8, name };
     let (kernel, rows) = match (instructions, words) {
         (Instructions::Bits, 1) => (b1(c"brute_b1_64"), 512),
         (Instructions::Bits, 2) => (b1(c"brute_b1_128"), 256),
@@ -104,16 +136,16 @@ pub(crate) fn brute(instructions: Instructions, words: usize, radius: u32) -> Br
         (Instructions::Popc, 4) => (popc(c"brute_popc_256"), 256),
         _ => (popc(c"brute_popc_any"), 128),
     };
-    Brute { kernel, rows }
+    BruteKernel { kernel, rows }
 }
 
 /// The kernels of the banded join for hashes of `words` words.
-pub(crate) fn banded(words: usize) -> Banded {
+pub(crate) fn banded(words: usize) -> BandedKernels {
     let (count, scatter, probe) = match words {
         1 => (c"band_count_64", c"band_scatter_64", c"band_probe_64"),
         2 => (c"band_count_128", c"band_scatter_128", c"band_probe_128"),
         4 => (c"band_count_256", c"band_scatter_256", c"band_probe_256"),
         _ => (c"band_count_any", c"band_scatter_any", c"band_probe_any"),
     };
-    Banded { count: banded_kernel(count), scatter: banded_kernel(scatter), probe: banded_kernel(probe) }
+    BandedKernels { count: banded_kernel(count), scatter: banded_kernel(scatter), probe: banded_kernel(probe) }
 }

@@ -9,7 +9,7 @@
 //! | [`server`] | the GPU process: its clients and their searches, in turn |
 //! | `search`, `slices`, `part` | a search in parts that fit the memory, in launches of 50 ms whose results fit |
 //! | `brute`, `banded`, `collapse` | the kernels that a search launches |
-//! | `proof` | known-answer tests, before a kind of kernel is used for the first time |
+//! | `proof` | where searches begin: known-answer tests, before a kind of kernel is used for the first time |
 //! | `device`, `driver` | the device, its memory, transfers; the driver's functions, found at run time |
 //! | `kernels`, [`params`] | the kernels by name; their arguments, mirrored from `kernels/search.h` |
 //! | `kernels/*.cu`, `*.h` | the kernels, in CUDA C; `kernels/README.md` describes them and what proves them |
@@ -39,11 +39,13 @@ pub mod server;
 pub mod shared;
 mod slices;
 
-pub use collapse::Collapse;
+pub use collapse::RowCollapse;
 pub use device::{Device, Info};
 pub use error::GpuError;
-pub use request::{Band, Hashes, MAX_COLUMNS, MAX_ROWS, MAX_WORDS, Method, Request, Set, Source};
-pub use search::{Search, Step, Take};
+pub use part::Take;
+pub use proof::{begin_collapse, begin_search, measure_rate};
+pub use request::{HashMemory, Hashes, MAX_COLUMNS, MAX_ROWS, MAX_WORDS, PairMethod, PairRequest, Set, TolerantBand};
+pub use search::{GpuSearch, Step};
 
 /// Brute force by matrix instructions on bits, and the sort by the number of ones: sm_80, PTX 7.1; for sm_80 to sm_90.
 pub const BRUTE_B1: &str = include_str!("../ptx/brute_b1.ptx");

@@ -3,8 +3,7 @@
 use crate::device::{Arena, Device, Plain, Pointer, STAGING};
 use crate::error::GpuError;
 use crate::params;
-use crate::request::{Hashes, Request, Set};
-use crate::search::Take;
+use crate::request::{Hashes, PairRequest, Set};
 use crate::slices::LAUNCH;
 use std::ops::Range;
 use std::time::Instant;
@@ -14,12 +13,15 @@ pub(crate) const LEAST_RESULTS: usize = 1 << 18;
 /// The result buffer of a launch, where there is memory.
 pub(crate) const RESULTS: usize = 1 << 20;
 
+/// Receives pairs of rows, the smaller first within one set, and distances, one a column, a pair's together.
+pub type Take<'t, E> = dyn FnMut(&[(u32, u32)], &[u16]) -> Result<(), E> + 't;
+
 /// Bytes of hashes that are uploaded between two looks at the clock.
 const PIECE: usize = 2 * STAGING;
 
 /// Rows of the two sets, or of one set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Rows {
+pub(crate) struct PartRows {
     pub(crate) left: Range<usize>,
     /// `None`: the left ones among themselves.
     pub(crate) right: Option<Range<usize>>,
@@ -42,7 +44,7 @@ struct Pending {
 
 /// Sets and results on the device.
 #[derive(Debug)]
-pub(crate) struct Part<'d> {
+pub(crate) struct DevicePart<'d> {
     pub(crate) device: &'d Device,
     pub(crate) arena: Arena<'d>,
     pub(crate) left: Uploaded,
@@ -62,9 +64,9 @@ pub(crate) struct Part<'d> {
     pending: Vec<Pending>,
 }
 
-impl<'d> Part<'d> {
+impl<'d> DevicePart<'d> {
     /// The memory that `new` needs, without that of the method.
-    pub(crate) fn bytes(request: &Request, rows: &Rows, capacity: usize) -> usize {
+    pub(crate) fn bytes(request: &PairRequest, rows: &PartRows, capacity: usize) -> usize {
         let columns = request.radii.len();
         let set = |rows: usize| {
             request.left.columns.iter().map(|column| Self::padded_bytes::<u64>(rows, column.words())).sum::<usize>()
@@ -81,8 +83,8 @@ impl<'d> Part<'d> {
     /// `OutOfMemory`.
     pub(crate) fn new(
         device: &'d Device,
-        request: &Request,
-        rows: &Rows,
+        request: &PairRequest,
+        rows: &PartRows,
         capacity: usize,
         more: usize,
     ) -> Result<Self, GpuError> {
@@ -105,7 +107,7 @@ impl<'d> Part<'d> {
         let entries: Vec<params::Column> = left.columns.iter().zip(&right.columns).enumerate().map(entry).collect();
         let table = arena.array(entries.len())?;
         device.copy_in(table, &entries)?;
-        Ok(Part {
+        Ok(DevicePart {
             device,
             counter: arena.array(1)?,
             pairs: arena.array(capacity)?,

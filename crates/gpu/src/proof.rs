@@ -1,13 +1,13 @@
 //! Known-answer tests: before a kind of kernel is used for the first time in a process, it searches a small set whose
 //! pairs the CPU knows. This finds a driver that compiles a kernel wrongly, or a card that computes wrongly, before any
-//! result counts.
+//! result counts. So every search begins here: [`begin_search`], [`begin_collapse`].
 
-use crate::collapse::Collapse;
+use crate::collapse::RowCollapse;
 use crate::device::Device;
 use crate::error::GpuError;
-use crate::kernels;
-use crate::request::{Band, Hashes, Method, Request, Set, Source};
-use crate::search::{Search, Step};
+use crate::kernels::{self, Subject, is_small};
+use crate::request::{HashMemory, Hashes, PairMethod, PairRequest, Set, TolerantBand};
+use crate::search::{GpuSearch, Step};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,17 +21,6 @@ const FEWEST_ROWS: usize = 1 << 8;
 const MOST_ROWS: usize = 1 << 18;
 /// The radius for the rate: too large for the shortcuts of a small one, and no two random rows are that near.
 const TYPICAL: u32 = 64;
-
-/// A kind of kernel that is proved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Subject {
-    /// Brute force on hashes of this many words, and whether the radius [`kernels::is_small`].
-    Brute(usize, bool),
-    /// The banded join on hashes of this many words.
-    Banded(usize),
-    /// Equal rows.
-    Collapse,
-}
 
 /// Pseudo-random numbers (splitmix64; Steele, Lea, Flood, OOPSLA 2014).
 fn number(place: u64) -> u64 {
@@ -59,30 +48,67 @@ fn hashes(rows: usize, words: usize) -> Vec<u64> {
 /// A set of `rows` rows whose columns have `words` words.
 fn set_of(rows: usize, columns: Vec<(Vec<u64>, usize)>) -> Result<Set, GpuError> {
     let column = |(hashes, words)| {
-        let source: Source = Arc::new(hashes);
+        let source: HashMemory = Arc::new(hashes);
         Hashes::new(&source, 0, rows, words).ok_or_else(|| GpuError::wrong("a set of its own"))
     };
     Ok(Set { rows, columns: columns.into_iter().map(column).collect::<Result<_, _>>()? })
 }
 
-fn request(set: Set, radius: u32, method: Method) -> Request {
-    Request { left: set, right: None, radii: vec![radius], driving: 0, method }
+fn request(set: Set, radius: u32, method: PairMethod) -> PairRequest {
+    PairRequest { left: set, right: None, radii: vec![radius], driving: 0, method }
+}
+
+/// Begins a search. Takes no device memory yet, unless a kind of kernel is used for the first time, which is proved
+/// first. Errors: `Refused` for an invalid request; `OutOfMemory`, where the limit is too low even for the smallest
+/// parts; those of a proof.
+pub fn begin_search(device: &Device, request: PairRequest) -> Result<GpuSearch<'_>, GpuError> {
+    request.check()?;
+    let words = request.left.columns[request.driving].words();
+    let subject = match request.method {
+        PairMethod::BruteForce => Subject::Brute(words, is_small(words, request.radii[request.driving])),
+        PairMethod::Bands(_) => Subject::Banded(words),
+    };
+    prove_once(device, subject)?;
+    GpuSearch::proved(device, request)
+}
+
+/// Begins a search for equal rows: allocates memory for a set. `seed` keeps an attacker from choosing rows that collide
+/// in the table. Errors: `OutOfMemory` where the set does not fit: it is not cut; `Refused`; those of a proof.
+pub fn begin_collapse<'d>(device: &'d Device, set: &Set, seed: u64) -> Result<RowCollapse<'d>, GpuError> {
+    prove_once(device, Subject::Collapse)?;
+    RowCollapse::new(device, set, seed)
+}
+
+/// Pairs of 256-bit hashes that brute force compares per second, without the upload of the hashes: measured, which
+/// takes some milliseconds. Errors: those of a search, and of its proof.
+pub fn measure_rate(device: &Device) -> Result<f64, GpuError> {
+    prove_once(device, Subject::Brute(4, false))?;
+    rate(device)
+}
+
+/// Proves a kind of kernel, on first use. Errors: `WrongAnswer`.
+fn prove_once(device: &Device, subject: Subject) -> Result<(), GpuError> {
+    if !device.is_proved(subject) {
+        prove(device, subject)?;
+        device.set_proved(subject);
+    }
+    Ok(())
 }
 
 /// Searches, and compares the result with the expected one. Errors: `WrongAnswer`, and those of a search.
-pub(crate) fn prove(device: &Device, subject: Subject) -> Result<(), GpuError> {
+fn prove(device: &Device, subject: Subject) -> Result<(), GpuError> {
     match subject {
         Subject::Brute(words, is_small) => {
             let radius = if is_small { kernels::small_radius(words) } else { 40 };
-            pairs(device, words, radius, [Method::BruteForce, Method::BruteForce])
+            pairs(device, words, radius, [PairMethod::BruteForce, PairMethod::BruteForce])
         }
         Subject::Banded(words) => {
             // Two bands, which find every pair within 2 + 3 bits; the second one reaches into the next word if there is
             // one.
             let second = if words > 1 { (0, 55) } else { (0, 20) };
             let bands = |width| {
-                let band = |(word, start)| Band { word, start, width, tolerance: 2 };
-                Method::Bands(vec![band((0, 0)), band(second)])
+                let band = |(word, start)| TolerantBand { word, start, width, tolerance: 2 };
+                PairMethod::Bands(vec![band((0, 0)), band(second)])
             };
             // Counts of wide bands are scanned by many blocks; narrow ones take little memory for two sets.
             pairs(device, words, 5, [bands(18), bands(13)])
@@ -92,7 +118,7 @@ pub(crate) fn prove(device: &Device, subject: Subject) -> Result<(), GpuError> {
 }
 
 /// Searches one set by the first method, two sets by the second.
-fn pairs(device: &Device, words: usize, radius: u32, [one, two]: [Method; 2]) -> Result<(), GpuError> {
+fn pairs(device: &Device, words: usize, radius: u32, [one, two]: [PairMethod; 2]) -> Result<(), GpuError> {
     let hashes = hashes(ROWS, words);
     let row = |row: usize| &hashes[row * words..(row + 1) * words];
     let bits = |a: &[u64], b: &[u64]| a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>();
@@ -126,19 +152,19 @@ fn pairs(device: &Device, words: usize, radius: u32, [one, two]: [Method; 2]) ->
         set_of(rows.len(), vec![(first, 1), (second, words)])
     };
     let right = Some(side(&right)?);
-    compare(device, Request { left: side(&left)?, right, radii: vec![8, radius], driving: 1, method: two }, wanted)
+    compare(device, PairRequest { left: side(&left)?, right, radii: vec![8, radius], driving: 1, method: two }, wanted)
 }
 
 /// A pair's rows, and its distances in one column or two.
 type Found = (u32, u32, [u16; 2]);
 
-fn compare(device: &Device, request: Request, wanted: Vec<Found>) -> Result<(), GpuError> {
+fn compare(device: &Device, request: PairRequest, wanted: Vec<Found>) -> Result<(), GpuError> {
     if wanted.is_empty() {
         return Err(GpuError::wrong("a proof without pairs"));
     }
     let columns = request.radii.len();
     let mut found: Vec<Found> = Vec::new();
-    let mut search = Search::unproved(device, request)?;
+    let mut search = GpuSearch::unproved(device, request)?;
     while Step::Done
         != search.step::<GpuError>(&mut |pairs, distances| {
             let distances = distances.chunks(columns);
@@ -162,7 +188,7 @@ fn collapse(device: &Device) -> Result<(), GpuError> {
     let wanted: Vec<u32> = (0..ROWS).map(first).collect();
     let column = |words: std::ops::Range<usize>| rows.iter().flat_map(|row| row[words.clone()].to_vec()).collect();
     let set = set_of(ROWS, vec![(column(0..1), 1), (column(1..3), 2)])?;
-    let mut collapse = Collapse::unproved(device, &set, 7)?;
+    let mut collapse = RowCollapse::new(device, &set, 7)?;
     while collapse.step()? {}
     let mut found = Vec::new();
     while collapse.take::<GpuError>(ROWS, |firsts| {
@@ -172,12 +198,12 @@ fn collapse(device: &Device) -> Result<(), GpuError> {
     if found == wanted { Ok(()) } else { Err(GpuError::wrong("other equal rows than the CPU finds")) }
 }
 
-/// Pairs of 256-bit hashes that brute force compares per second, without the upload of the hashes.
-pub(crate) fn rate(device: &Device) -> Result<f64, GpuError> {
+/// [`measure_rate`], with kernels that are proved.
+fn rate(device: &Device) -> Result<f64, GpuError> {
     let mut rows = FEWEST_ROWS;
     loop {
         let set = set_of(rows, vec![(hashes(rows, 4), 4)])?;
-        let mut search = Search::unproved(device, request(set, TYPICAL, Method::BruteForce))?;
+        let mut search = GpuSearch::unproved(device, request(set, TYPICAL, PairMethod::BruteForce))?;
         while !search.is_prepared() {
             search.step::<GpuError>(&mut |_, _| Ok(()))?;
         }

@@ -4,14 +4,14 @@
 //!   order: both ends are one program on one host.
 //! - A client asks with [`Ask`], as JSON; the first byte of the frame carries the file ([`shared`](crate::shared)) that
 //!   holds the hashes: the columns of the left set one after the other, then those of the right one.
-//! - The answers to a search are any number of [`Kind::Pairs`] or [`Kind::Firsts`], with [`Kind::Alive`] between them,
-//!   then [`Kind::Done`] or [`Kind::Failed`].
+//! - The answers to a search are any number of [`FrameKind::Pairs`] or [`FrameKind::Firsts`], with
+//!   [`FrameKind::Alive`] between them, then [`FrameKind::Done`] or [`FrameKind::Failed`].
 //!
 //! A connection has one question at a time. A client that closes it ends its search.
 
 use crate::device::Info;
 use crate::error::GpuError;
-use crate::request::{Hashes, MAX_COLUMNS, Method, Request, Set, Source};
+use crate::request::{HashMemory, Hashes, MAX_COLUMNS, PairMethod, PairRequest, Set};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -45,20 +45,20 @@ pub enum Question {
     /// The pairs of near rows.
     Pairs {
         /// The left set.
-        left: Shape,
+        left: SetShape,
         /// The right set; `None`: the left one is compared with itself.
-        right: Option<Shape>,
+        right: Option<SetShape>,
         /// The maximum distance of each column, in bits.
         radii: Vec<u32>,
         /// The column in which candidates are found.
         driving: usize,
         /// How pairs are found.
-        method: Method,
+        method: PairMethod,
     },
     /// For each row, the first row equal to it.
     Firsts {
         /// The set.
-        set: Shape,
+        set: SetShape,
         /// An unpredictable number.
         seed: u64,
     },
@@ -66,21 +66,21 @@ pub enum Question {
 
 /// The layout of a set in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shape {
+pub struct SetShape {
     /// How many rows.
     pub rows: usize,
     /// Words of a hash, for each column.
     pub words: Vec<usize>,
 }
 
-impl Shape {
+impl SetShape {
     /// Words of the whole set; `None` if too many for any memory.
     pub fn size(&self) -> Option<usize> {
         self.words.iter().try_fold(0usize, |sum, words| sum.checked_add(self.rows.checked_mul(*words)?))
     }
 
     /// The set at word `first` of `source`.
-    fn set(&self, source: &Source, mut first: usize) -> Option<Set> {
+    fn set(&self, source: &HashMemory, mut first: usize) -> Option<Set> {
         let column = |&words: &usize| {
             let hashes = Hashes::new(source, first, self.rows, words)?;
             first += self.rows * words;
@@ -95,16 +95,18 @@ impl Question {
     pub(crate) fn size(&self) -> Option<usize> {
         match self {
             Self::Status => Some(0),
-            Self::Pairs { left, right, .. } => left.size()?.checked_add(right.as_ref().map_or(Some(0), Shape::size)?),
+            Self::Pairs { left, right, .. } => {
+                left.size()?.checked_add(right.as_ref().map_or(Some(0), SetShape::size)?)
+            }
             Self::Firsts { set, .. } => set.size(),
         }
     }
 
     /// The search that a question describes.
-    pub(crate) fn request(&self, source: &Source) -> Option<Request> {
+    pub(crate) fn request(&self, source: &HashMemory) -> Option<PairRequest> {
         let Self::Pairs { left, right, radii, driving, method } = self else { return None };
         let after = left.size()?;
-        Some(Request {
+        Some(PairRequest {
             left: left.set(source, 0)?,
             right: match right {
                 Some(right) => Some(right.set(source, after)?),
@@ -117,7 +119,7 @@ impl Question {
     }
 
     /// The set that a question describes.
-    pub(crate) fn set(&self, source: &Source) -> Option<(Set, u64)> {
+    pub(crate) fn set(&self, source: &HashMemory) -> Option<(Set, u64)> {
         let Self::Firsts { set, seed } = self else { return None };
         Some((set.set(source, 0)?, *seed))
     }
@@ -126,7 +128,7 @@ impl Question {
 /// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Kind {
+pub(crate) enum FrameKind {
     /// An [`Ask`], as JSON.
     Ask = 1,
     /// A [`Status`], as JSON.
@@ -143,7 +145,7 @@ pub(crate) enum Kind {
     Failed = 7,
 }
 
-impl Kind {
+impl FrameKind {
     pub(crate) fn from_number(number: u32) -> Option<Self> {
         let kinds = [Self::Ask, Self::Status, Self::Pairs, Self::Firsts, Self::Alive, Self::Done, Self::Failed];
         kinds.into_iter().find(|kind| *kind as u32 == number)
@@ -170,10 +172,10 @@ pub struct Status {
 }
 
 /// A frame that was read: its kind, its body, and its total length.
-pub(crate) type Frame<'a> = (Kind, &'a [u8], usize);
+pub(crate) type Frame<'a> = (FrameKind, &'a [u8], usize);
 
 /// Appends a frame.
-pub(crate) fn frame(output: &mut Vec<u8>, kind: Kind, body: &[&[u8]]) -> Result<(), GpuError> {
+pub(crate) fn frame(output: &mut Vec<u8>, kind: FrameKind, body: &[&[u8]]) -> Result<(), GpuError> {
     let length: usize = body.iter().map(|part| part.len()).sum();
     if length > MOST {
         return Err(GpuError::refused("a message that is too long", 0));
@@ -189,7 +191,7 @@ pub(crate) fn frame(output: &mut Vec<u8>, kind: Kind, body: &[&[u8]]) -> Result<
 pub(crate) fn first_frame(input: &[u8]) -> Result<Option<Frame<'_>>, GpuError> {
     let Some((head, rest)) = input.split_at_checked(HEAD) else { return Ok(None) };
     let number = |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    let (kind, length) = (Kind::from_number(number(0)), number(4) as usize);
+    let (kind, length) = (FrameKind::from_number(number(0)), number(4) as usize);
     match kind.filter(|_| length <= MOST) {
         None => Err(GpuError::refused("a message of an unknown kind", number(0))),
         Some(kind) => Ok(rest.get(..length).map(|body| (kind, body, HEAD + length))),

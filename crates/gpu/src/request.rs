@@ -16,20 +16,20 @@ pub const MAX_COLUMNS: usize = params::MAX_COLUMNS as usize;
 pub const MAX_ROWS: usize = u32::MAX as usize - 4096;
 
 /// The memory of the hashes: of this process, or shared with another.
-pub type Source = Arc<dyn AsRef<[u64]> + Send + Sync>;
+pub type HashMemory = Arc<dyn AsRef<[u64]> + Send + Sync>;
 
 /// The hashes of a column, row after row.
 #[derive(Clone)]
 pub struct Hashes {
     words: usize,
-    source: Source,
+    source: HashMemory,
     place: Range<usize>,
 }
 
 impl Hashes {
     /// `rows` hashes of `words` words each, which begin at word `first` of `source`. Words: 1, 2, 4 or 5 to
     /// [`MAX_WORDS`]; bits that the hash does not have are zeros. `None` where the source is shorter.
-    pub fn new(source: &Source, first: usize, rows: usize, words: usize) -> Option<Self> {
+    pub fn new(source: &HashMemory, first: usize, rows: usize, words: usize) -> Option<Self> {
         let place = first..first.checked_add(rows.checked_mul(words)?)?;
         (place.end <= (**source).as_ref().len()).then(|| Hashes { words, source: Arc::clone(source), place })
     }
@@ -63,7 +63,7 @@ pub struct Set {
 
 /// Bits of the driving column: rows are compared if they differ in few of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Band {
+pub struct TolerantBand {
     /// The word in which it begins; it may reach into the next one.
     pub word: u32,
     /// The first bit, counted from the word's most significant.
@@ -74,7 +74,7 @@ pub struct Band {
     pub tolerance: u32,
 }
 
-impl Band {
+impl TolerantBand {
     /// The widest band: 2²⁴ buckets.
     pub const MAX_WIDTH: u32 = params::MAX_BAND_WIDTH;
     /// The most bits that may differ.
@@ -93,17 +93,17 @@ impl Band {
 
 /// How pairs are found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Method {
+pub enum PairMethod {
     /// Every row is compared with every other.
     BruteForce,
     /// Rows are compared that agree in a band of the driving column up to its tolerance. The caller's bands are an
     /// exact cover.
-    Bands(Vec<Band>),
+    Bands(Vec<TolerantBand>),
 }
 
 /// A search: finds pairs of rows that are within the radius of every column.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct PairRequest {
     /// The left set.
     pub left: Set,
     /// The right set; `None`: the left one is compared with itself, each pair of different rows once.
@@ -113,10 +113,10 @@ pub struct Request {
     /// The column in which candidates are found.
     pub driving: usize,
     /// How pairs are found.
-    pub method: Method,
+    pub method: PairMethod,
 }
 
-impl Request {
+impl PairRequest {
     /// Checks the request. Errors: `Refused`, with the name of what is wrong.
     pub(crate) fn check(&self) -> Result<(), GpuError> {
         let wrong = |what| Err(GpuError::refused(what, 0));
@@ -135,13 +135,13 @@ impl Request {
                 }
             }
         }
-        if let Method::Bands(bands) = &self.method {
+        if let PairMethod::Bands(bands) = &self.method {
             let bits = self.left.columns[self.driving].words as u32 * 64;
-            let is_band = |band: &Band| {
-                (1..=Band::MAX_WIDTH).contains(&band.width)
+            let is_band = |band: &TolerantBand| {
+                (1..=TolerantBand::MAX_WIDTH).contains(&band.width)
                     && band.start < 64
                     && band.word.saturating_mul(64).saturating_add(band.start + band.width) <= bits
-                    && band.tolerance <= Band::MAX_TOLERANCE
+                    && band.tolerance <= TolerantBand::MAX_TOLERANCE
             };
             if bands.is_empty() || !bands.iter().all(is_band) {
                 return wrong("a band");

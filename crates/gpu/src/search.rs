@@ -7,14 +7,12 @@
 //! Invariant: each pair is handed out once. A launch whose results did not fit hands out nothing, and is repeated in
 //! halves.
 
-use crate::banded::Banded;
-use crate::brute::Brute;
+use crate::banded::BandedPass;
+use crate::brute::BrutePass;
 use crate::device::Device;
 use crate::error::GpuError;
-use crate::kernels::is_small;
-use crate::part::{LEAST_RESULTS, Part, RESULTS, Rows};
-use crate::proof::Subject;
-use crate::request::{Method, Request};
+use crate::part::{DevicePart, LEAST_RESULTS, PartRows, RESULTS, Take};
+use crate::request::{PairMethod, PairRequest};
 use crate::slices::Slices;
 use std::ops::Range;
 use std::time::Instant;
@@ -25,9 +23,6 @@ const LEAST_ROWS: usize = 1 << 12;
 const MOST_ROWS: usize = 1 << 31;
 /// The most parts of a search: with more, the copies would take longer than the CPU does.
 const MOST_PARTS: usize = 1 << 14;
-
-/// Receives pairs of rows, the smaller first within one set, and distances, one a column, a pair's together.
-pub type Take<'t, E> = dyn FnMut(&[(u32, u32)], &[u16]) -> Result<(), E> + 't;
 
 /// The outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +36,8 @@ pub enum Step {
 }
 
 enum Pass {
-    Brute(Brute),
-    Banded(Banded),
+    Brute(BrutePass),
+    Banded(BandedPass),
 }
 
 impl Pass {
@@ -56,20 +51,20 @@ impl Pass {
 
 /// The part that has device memory.
 struct Current<'d> {
-    rows: Rows,
-    part: Part<'d>,
+    rows: PartRows,
+    part: DevicePart<'d>,
     /// `None` until all rows are uploaded.
     pass: Option<Pass>,
 }
 
 impl Current<'_> {
     /// Uploads rows; after the last ones, prepares the first pass.
-    fn prepare(&mut self, method: &Method) -> Result<(), GpuError> {
+    fn prepare(&mut self, method: &PairMethod) -> Result<(), GpuError> {
         self.part.copy_some()?;
         if self.part.is_whole() {
             self.pass = Some(match method {
-                Method::BruteForce => Pass::Brute(Brute::begin(&self.part)?),
-                Method::Bands(bands) => Pass::Banded(Banded::begin(&self.part, bands)?),
+                PairMethod::BruteForce => Pass::Brute(BrutePass::begin(&self.part)?),
+                PairMethod::Bands(bands) => Pass::Banded(BandedPass::begin(&self.part, bands)?),
             });
         }
         Ok(())
@@ -77,9 +72,9 @@ impl Current<'_> {
 }
 
 /// A running search.
-pub struct Search<'d> {
+pub struct GpuSearch<'d> {
     device: &'d Device,
-    request: Request,
+    request: PairRequest,
     /// Rows of each part of a set.
     rows: usize,
     /// The number of results that fit.
@@ -87,37 +82,30 @@ pub struct Search<'d> {
     /// Whether it waits while others hold the memory; otherwise that is an error.
     is_patient: bool,
     /// The parts that are still to be searched, the next at the end.
-    left: Vec<Rows>,
+    left: Vec<PartRows>,
     current: Option<Current<'d>>,
     has_failed: bool,
 }
 
-impl<'d> Search<'d> {
-    /// Begins a search. Takes no device memory yet, unless a kind of kernel is used for the first time, which is proved
-    /// first. Errors: `Refused` for an invalid request; `OutOfMemory`, where the limit is too low even for the smallest
-    /// parts; those of a proof.
-    pub fn new(device: &'d Device, request: Request) -> Result<Self, GpuError> {
-        request.check()?;
-        let words = request.left.columns[request.driving].words();
-        device.prove(match request.method {
-            Method::BruteForce => Subject::Brute(words, is_small(words, request.radii[request.driving])),
-            Method::Bands(_) => Subject::Banded(words),
-        })?;
+impl<'d> GpuSearch<'d> {
+    /// A search with kernels that are proved: called by [`crate::begin_search`], which checks the request.
+    pub(crate) fn proved(device: &'d Device, request: PairRequest) -> Result<Self, GpuError> {
         Self::begin(device, request, RESULTS, true)
     }
 
     /// A search with kernels that are not proved yet. It needs little memory, and does not wait for any: no other
     /// search runs meanwhile.
-    pub(crate) fn unproved(device: &'d Device, request: Request) -> Result<Self, GpuError> {
+    pub(crate) fn unproved(device: &'d Device, request: PairRequest) -> Result<Self, GpuError> {
         request.check()?;
         Self::begin(device, request, LEAST_RESULTS, false)
     }
 
-    fn begin(device: &'d Device, request: Request, capacity: usize, is_patient: bool) -> Result<Self, GpuError> {
+    fn begin(device: &'d Device, request: PairRequest, capacity: usize, is_patient: bool) -> Result<Self, GpuError> {
         let most = request.left.rows.max(request.right.as_ref().map_or(0, |right| right.rows));
         let is_empty = request.left.rows == 0 || request.right.as_ref().is_some_and(|right| right.rows == 0);
         let (rows, left) = (most.clamp(1, MOST_ROWS), Vec::new());
-        let mut search = Search { device, request, rows, capacity, is_patient, left, current: None, has_failed: false };
+        let mut search =
+            GpuSearch { device, request, rows, capacity, is_patient, left, current: None, has_failed: false };
         if !is_empty {
             search.cut()?;
         }
@@ -183,9 +171,9 @@ impl<'d> Search<'d> {
 
     /// Allocates memory for the next rows, and prepares them. If other searches hold the memory, the rows wait; if none
     /// does, all remaining parts are cut smaller.
-    fn next_part(&mut self, rows: Rows) -> Result<Step, GpuError> {
+    fn next_part(&mut self, rows: PartRows) -> Result<Step, GpuError> {
         let more = self.pass_bytes(&rows);
-        match Part::new(self.device, &self.request, &rows, self.capacity, more) {
+        match DevicePart::new(self.device, &self.request, &rows, self.capacity, more) {
             Ok(part) => {
                 self.current = Some(Current { rows, part, pass: None });
                 return self.prepare();
@@ -217,7 +205,7 @@ impl<'d> Search<'d> {
     }
 
     /// Cuts all remaining parts, `rows` first, after an allocation of `bytes` failed. Errors: `OutOfMemory`.
-    fn cut_smaller(&mut self, rows: Rows, bytes: usize) -> Result<(), GpuError> {
+    fn cut_smaller(&mut self, rows: PartRows, bytes: usize) -> Result<(), GpuError> {
         if !self.shrink() {
             return Err(GpuError::OutOfMemory(bytes));
         }
@@ -231,20 +219,20 @@ impl<'d> Search<'d> {
         Ok(())
     }
 
-    fn pass_bytes(&self, rows: &Rows) -> usize {
+    fn pass_bytes(&self, rows: &PartRows) -> usize {
         match &self.request.method {
-            Method::BruteForce => Brute::bytes(self.device, &self.request, rows),
-            Method::Bands(bands) => Banded::bytes(&self.request, rows, bands),
+            PairMethod::BruteForce => BrutePass::bytes(self.device, &self.request, rows),
+            PairMethod::Bands(bands) => BandedPass::bytes(&self.request, rows, bands),
         }
     }
 
     /// The first cut, from the limit.
     fn cut(&mut self) -> Result<(), GpuError> {
         let right = self.request.right.as_ref().map(|right| 0..right.rows);
-        let all = Rows { left: 0..self.request.left.rows, right };
+        let all = PartRows { left: 0..self.request.left.rows, right };
         loop {
             let largest = largest(&all, self.rows);
-            let bytes = Part::bytes(&self.request, &largest, self.capacity) + self.pass_bytes(&largest);
+            let bytes = DevicePart::bytes(&self.request, &largest, self.capacity) + self.pass_bytes(&largest);
             if bytes <= self.device.limit() && count(&all, self.rows) <= MOST_PARTS {
                 self.left = cut(&all, self.rows);
                 return Ok(());
@@ -275,17 +263,17 @@ fn piece(rows: usize, most: usize) -> (usize, usize) {
 }
 
 /// The largest part that [`cut`] makes.
-fn largest(rows: &Rows, most: usize) -> Rows {
+fn largest(rows: &PartRows, most: usize) -> PartRows {
     let (count, size) = piece(rows.left.len(), most);
     let right = match &rows.right {
         Some(right) => Some(0..piece(right.len(), most).1),
         None => (count > 1).then_some(0..size),
     };
-    Rows { left: 0..size, right }
+    PartRows { left: 0..size, right }
 }
 
 /// How many parts [`cut`] makes.
-fn count(rows: &Rows, most: usize) -> usize {
+fn count(rows: &PartRows, most: usize) -> usize {
     let (left, _) = piece(rows.left.len(), most);
     match &rows.right {
         Some(right) => left.saturating_mul(piece(right.len(), most).0),
@@ -300,18 +288,18 @@ fn pieces(rows: &Range<usize>, most: usize) -> Vec<Range<usize>> {
 }
 
 /// Cuts a search of rows into searches of parts, so that each pair is in one of them.
-fn cut(rows: &Rows, most: usize) -> Vec<Rows> {
+fn cut(rows: &PartRows, most: usize) -> Vec<PartRows> {
     let left = pieces(&rows.left, most);
     match &rows.right {
         Some(right) => {
             let right = pieces(right, most);
             let pairs = left.iter().flat_map(|left| right.iter().map(move |right| (left, right)));
-            pairs.map(|(left, right)| Rows { left: left.clone(), right: Some(right.clone()) }).collect()
+            pairs.map(|(left, right)| PartRows { left: left.clone(), right: Some(right.clone()) }).collect()
         }
         None => {
-            let among = left.iter().map(|piece| Rows { left: piece.clone(), right: None });
+            let among = left.iter().map(|piece| PartRows { left: piece.clone(), right: None });
             let between = left.iter().enumerate().flat_map(|(first, piece)| {
-                left[first + 1..].iter().map(move |later| Rows { left: piece.clone(), right: Some(later.clone()) })
+                left[first + 1..].iter().map(move |later| PartRows { left: piece.clone(), right: Some(later.clone()) })
             });
             among.chain(between).collect()
         }
@@ -326,13 +314,13 @@ mod tests {
     #[test]
     fn parts_have_each_pair_once() {
         for (left, right, most) in [(10, None, 3), (7, None, 7), (1, None, 4), (9, Some(4), 2), (5, Some(11), 100)] {
-            let all = Rows { left: 0..left, right: right.map(|right| 0..right) };
+            let all = PartRows { left: 0..left, right: right.map(|right| 0..right) };
             let first = cut(&all, most);
             assert_eq!(first.len(), count(&all, most));
             let largest = largest(&all, most);
             let size = |rows: &Rows| rows.left.len() + rows.right.as_ref().map_or(0, ExactSizeIterator::len);
             assert_eq!(first.iter().map(size).max(), Some(size(&largest)));
-            let parts: Vec<Rows> = first.iter().flat_map(|rows| cut(rows, most.div_ceil(2))).collect();
+            let parts: Vec<PartRows> = first.iter().flat_map(|rows| cut(rows, most.div_ceil(2))).collect();
             let mut times = vec![0; left * right.unwrap_or(left)];
             for part in parts {
                 assert!(part.left.len() <= most.div_ceil(2));

@@ -9,12 +9,13 @@
 //! search elsewhere. It ends by itself when nobody has asked for a while, when the device is lost, and when it is told
 //! to stop.
 
-use crate::collapse::Collapse;
+use crate::collapse::RowCollapse;
 use crate::device::Device;
 use crate::error::GpuError;
-use crate::protocol::{Ask, Kind, PAIRS, Question, Status, VERSION, Version, first_frame, frame};
-use crate::request::Source;
-use crate::search::{Search, Step};
+use crate::proof::{begin_collapse, begin_search};
+use crate::protocol::{Ask, FrameKind, PAIRS, Question, Status, VERSION, Version, first_frame, frame};
+use crate::request::HashMemory;
+use crate::search::{GpuSearch, Step};
 use crate::shared::Sealed;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
@@ -33,7 +34,7 @@ const ALIVE: Duration = Duration::from_secs(1);
 /// The most concurrent clients; more are refused.
 const CLIENTS: usize = 256;
 /// How long a search waits for memory of other searches. Then it fails, and its client uses the CPU.
-const PATIENCE: Duration = Duration::from_secs(2);
+const MEMORY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the process sleeps while all searches wait for memory, in nanoseconds.
 const PAUSE: i64 = 10_000_000;
 /// Rows of an answer that are sent at a time.
@@ -100,7 +101,7 @@ pub fn serve(listener: &UnixListener, device: &Device, settings: Settings, stop:
 
 struct Server<'d> {
     device: &'d Device,
-    clients: Vec<Client<'d>>,
+    clients: Vec<ServedClient<'d>>,
     began: SystemTime,
     /// When a client was last active.
     asked: Instant,
@@ -112,11 +113,11 @@ struct Server<'d> {
 impl<'d> Server<'d> {
     /// Waits for events; returns at once if a search can continue.
     fn wait(&mut self, listener: &UnixListener) -> io::Result<()> {
-        let runs = |client: &Client<'_>| client.is_runnable() && client.waits.is_none();
+        let runs = |client: &ServedClient<'_>| client.is_runnable() && client.waits.is_none();
         let has_input = self.clients.iter().any(|client| client.has_question());
         let nanoseconds = if has_input || self.clients.iter().any(runs) {
             0
-        } else if self.clients.iter().any(Client::is_runnable) {
+        } else if self.clients.iter().any(ServedClient::is_runnable) {
             PAUSE
         } else {
             100_000_000
@@ -127,8 +128,8 @@ impl<'d> Server<'d> {
             sockets.push(PollFd::new(&client.stream, PollFlags::IN | writes));
         }
         sockets.push(PollFd::new(listener, PollFlags::IN));
-        let patience = Timespec { tv_sec: 0, tv_nsec: nanoseconds };
-        match poll(&mut sockets, Some(&patience)) {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: nanoseconds };
+        match poll(&mut sockets, Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -156,7 +157,7 @@ impl<'d> Server<'d> {
             let is_ours =
                 rustix::net::sockopt::socket_peercred(&stream).is_ok_and(|peer| peer.uid == rustix::process::geteuid());
             if is_ours && self.clients.len() < CLIENTS && stream.set_nonblocking(true).is_ok() {
-                self.clients.push(Client::new(stream));
+                self.clients.push(ServedClient::new(stream));
             }
         }
     }
@@ -179,7 +180,7 @@ impl<'d> Server<'d> {
                         started: self.began,
                     };
                     let text = serde_json::to_vec(&status).unwrap_or_default();
-                    return frame(&mut client.output, Kind::Status, &[&text]);
+                    return frame(&mut client.output, FrameKind::Status, &[&text]);
                 }
                 self.asked = Instant::now();
                 client.begin(self.device, &question)
@@ -201,7 +202,7 @@ impl<'d> Server<'d> {
             match client.step() {
                 Ok(Step::Worked) => client.waits = None,
                 Ok(Step::Waits) => {
-                    if client.waits.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                    if client.waits.get_or_insert_with(Instant::now).elapsed() > MEMORY_TIMEOUT {
                         client.fail(&GpuError::OutOfMemory(self.device.limit()));
                     }
                 }
@@ -224,11 +225,11 @@ impl<'d> Server<'d> {
 
 /// What runs for a client.
 enum Work<'d> {
-    Pairs(Box<Search<'d>>),
-    Firsts(Box<Collapse<'d>>),
+    Pairs(Box<GpuSearch<'d>>),
+    Firsts(Box<RowCollapse<'d>>),
 }
 
-struct Client<'d> {
+struct ServedClient<'d> {
     stream: UnixStream,
     input: Vec<u8>,
     /// The file that came with the question.
@@ -245,11 +246,11 @@ struct Client<'d> {
     is_newer: bool,
 }
 
-impl<'d> Client<'d> {
+impl<'d> ServedClient<'d> {
     fn new(stream: UnixStream) -> Self {
         let (input, output) = (Vec::new(), Vec::new());
         let heard = Instant::now();
-        Client {
+        ServedClient {
             stream,
             input,
             file: None,
@@ -341,7 +342,7 @@ impl<'d> Client<'d> {
         }
         let (question, length) = match first_frame(&self.input) {
             Ok(None) => return None,
-            Ok(Some((Kind::Ask, body, length))) => {
+            Ok(Some((FrameKind::Ask, body, length))) => {
                 let question = match serde_json::from_slice::<Ask>(body) {
                     Ok(ask) if ask.version == VERSION => Ok(ask.question),
                     _ => {
@@ -366,16 +367,16 @@ impl<'d> Client<'d> {
         // A lost or unmappable file means a shortage in this process.
         let shortage = || GpuError::OutOfMemory(words.saturating_mul(8).max(1));
         let file = self.file.take().ok_or_else(shortage)?;
-        let source: Source = Arc::new(Sealed::open(file, words).map_err(|error| match error.kind() {
+        let source: HashMemory = Arc::new(Sealed::open(file, words).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => wrong(),
             _ => shortage(),
         })?);
         self.work = Some(match question {
             Question::Firsts { .. } => {
                 let (set, seed) = question.set(&source).ok_or_else(wrong)?;
-                Work::Firsts(Box::new(Collapse::new(device, &set, seed)?))
+                Work::Firsts(Box::new(begin_collapse(device, &set, seed)?))
             }
-            _ => Work::Pairs(Box::new(Search::new(device, question.request(&source).ok_or_else(wrong)?)?)),
+            _ => Work::Pairs(Box::new(begin_search(device, question.request(&source).ok_or_else(wrong)?)?)),
         });
         Ok(())
     }
@@ -396,7 +397,7 @@ impl<'d> Client<'d> {
                         body.extend_from_slice(&right.to_ne_bytes());
                     });
                     distances.iter().for_each(|bits| body.extend_from_slice(&bits.to_ne_bytes()));
-                    frame(output, Kind::Pairs, &[&body])?;
+                    frame(output, FrameKind::Pairs, &[&body])?;
                 }
                 Ok::<_, GpuError>(())
             })?,
@@ -404,16 +405,16 @@ impl<'d> Client<'d> {
                 let goes_on = collapse.step()?
                     || collapse.take(FIRSTS, |firsts| {
                         let bytes: Vec<u8> = firsts.iter().flat_map(|first| first.to_ne_bytes()).collect();
-                        frame(output, Kind::Firsts, &[&bytes])
+                        frame(output, FrameKind::Firsts, &[&bytes])
                     })?;
                 if goes_on { Step::Worked } else { Step::Done }
             }
         };
         if step == Step::Done {
             self.work = None;
-            frame(&mut self.output, Kind::Done, &[])?;
+            frame(&mut self.output, FrameKind::Done, &[])?;
         } else if self.heard.elapsed() > ALIVE && self.output.is_empty() {
-            frame(&mut self.output, Kind::Alive, &[])?;
+            frame(&mut self.output, FrameKind::Alive, &[])?;
         }
         Ok(step)
     }
@@ -422,7 +423,7 @@ impl<'d> Client<'d> {
     fn fail(&mut self, error: &GpuError) {
         (self.work, self.waits) = (None, None);
         let text = serde_json::to_vec(error).unwrap_or_default();
-        if frame(&mut self.output, Kind::Failed, &[&text]).is_err() {
+        if frame(&mut self.output, FrameKind::Failed, &[&text]).is_err() {
             self.is_gone = true;
         }
         self.write();

@@ -5,9 +5,9 @@
 mod process;
 
 use lumina_gpu::client::{Answer, Client};
-use lumina_gpu::protocol::{Question, Shape};
+use lumina_gpu::protocol::{Question, SetShape};
 use lumina_gpu::shared::Draft;
-use lumina_gpu::{Band, GpuError, Method};
+use lumina_gpu::{GpuError, PairMethod, TolerantBand};
 use process::{Card, Process, Rows, pairs, search};
 use std::io;
 use std::io::{Read, Write};
@@ -21,10 +21,10 @@ fn the_process_itself() {
 }
 
 /// A cover of radius 5 by two bands.
-fn bands(words: usize) -> Method {
+fn bands(words: usize) -> PairMethod {
     let second = if words > 1 { (0, 57) } else { (0, 30) };
-    let band = |(word, start), tolerance| Band { word, start, width: 12, tolerance };
-    Method::Bands(vec![band((0, 3), 2), band(second, 2)])
+    let band = |(word, start), tolerance| TolerantBand { word, start, width: 12, tolerance };
+    PairMethod::Bands(vec![band((0, 3), 2), band(second, 2)])
 }
 
 /// Every width, method, number of sets and columns, on every kind of device.
@@ -44,7 +44,7 @@ fn finds_what_the_cpu_finds() {
                 let seed = seed as u64 * 100 + rows as u64;
                 let left = Rows::random(seed, rows, words);
                 let right = right.map(|rows| Rows::near(&left, seed + 1, rows));
-                for method in [Method::BruteForce, bands(words[0])] {
+                for method in [PairMethod::BruteForce, bands(words[0])] {
                     // The second column filters nothing; a third one filters some pairs.
                     let radii: Vec<u32> = words
                         .iter()
@@ -68,7 +68,9 @@ fn what_does_not_fit() {
     // Within 64 bits of 64, everything is near: half a million pairs, twice the buffer.
     let process = Process::start(&stand_in, &Card::default(), 8);
     let left = Rows::random(1, 1024, &[1]);
-    for method in [Method::BruteForce, Method::Bands(vec![Band { word: 0, start: 0, width: 1, tolerance: 1 }])] {
+    for method in
+        [PairMethod::BruteForce, PairMethod::Bands(vec![TolerantBand { word: 0, start: 0, width: 1, tolerance: 1 }])]
+    {
         let found = search(&mut process.connect(), &left, None, &[64], 0, &method).unwrap();
         assert_eq!(found.len(), 1024 * 1023 / 2, "{method:?}");
         assert!(found == pairs(&left, None, &[64]), "{method:?}");
@@ -83,7 +85,7 @@ fn what_is_copied_in_pieces() {
     let process = Process::start(&stand_in, &Card::default(), 512);
     let left = Rows::random(13, 1, &[16, 1]);
     let right = Rows::near(&left, 14, 140_000);
-    let found = search(&mut process.connect(), &left, Some(&right), &[40, 64], 0, &Method::BruteForce).unwrap();
+    let found = search(&mut process.connect(), &left, Some(&right), &[40, 64], 0, &PairMethod::BruteForce).unwrap();
     assert!(found.len() > 40_000 && found == pairs(&left, Some(&right), &[40, 64]), "{}", found.len());
     process.end();
 }
@@ -93,7 +95,7 @@ fn what_is_copied_in_pieces() {
 fn memory_that_is_not_there() {
     let stand_in = process::stand_in();
     let left = Rows::random(2, 12_000, &[16, 16]);
-    let method = Method::Bands(vec![Band { word: 0, start: 0, width: 12, tolerance: 0 }]);
+    let method = PairMethod::Bands(vec![TolerantBand { word: 0, start: 0, width: 12, tolerance: 0 }]);
     let radii = [0, 1024];
     let wanted = pairs(&left, None, &radii);
     for (memory, fits) in [(80 << 20, true), (20 << 20, true), (7_000_000, true), (1 << 20, false)] {
@@ -125,7 +127,7 @@ fn equal_rows() {
         let wanted: Vec<u32> =
             (0..rows).map(|row| (0..rows).find(|first| set.equal(*first, row)).unwrap() as u32).collect();
         let mut client = process.connect();
-        let shape = Shape { rows, words: words.to_vec() };
+        let shape = SetShape { rows, words: words.to_vec() };
         client.ask(&Question::Firsts { set: shape, seed: 5 }, Some(set.file(None))).unwrap();
         let mut found = Vec::new();
         process::answers(&mut client, |answer| {
@@ -148,7 +150,7 @@ fn clients_at_once() {
     let long = Rows::random(4, 2000, &[1]);
     let short = Rows::random(5, 200, &[1]);
     let ask = |client: &mut Client| {
-        let question = process::question(&long, None, &[64], 0, &Method::BruteForce);
+        let question = process::question(&long, None, &[64], 0, &PairMethod::BruteForce);
         client.ask(&question, Some(long.file(None))).unwrap();
     };
     // Two clients: one that reads none of its two million pairs, and one that disconnects.
@@ -179,7 +181,7 @@ fn memory_that_others_have() {
     let dense = Rows::random(10, 2000, &[1]);
     let few = Rows::random(11, 200, &[1]);
     let mut deaf = process.connect();
-    let question = process::question(&dense, None, &[64], 0, &Method::BruteForce);
+    let question = process::question(&dense, None, &[64], 0, &PairMethod::BruteForce);
     deaf.ask(&question, Some(dense.file(None))).unwrap();
     process::wait_until("the search has memory", || process.status().allocated > 10 << 20);
     let began = Instant::now();
@@ -222,15 +224,15 @@ fn nonsense() {
         assert!(matches!(error.into_inner().unwrap().downcast_ref(), Some(GpuError::Refused(..))), "{question:?}");
     };
     let rows = Rows::random(6, 10, &[1]);
-    let question = |shape: &[usize], radii: &[u32], driving, method: &Method| Question::Pairs {
-        left: Shape { rows: 10, words: shape.to_vec() },
+    let question = |shape: &[usize], radii: &[u32], driving, method: &PairMethod| Question::Pairs {
+        left: SetShape { rows: 10, words: shape.to_vec() },
         right: None,
         radii: radii.to_vec(),
         driving,
         method: method.clone(),
     };
-    let band = |word, start, width, tolerance| Method::Bands(vec![Band { word, start, width, tolerance }]);
-    let brute = Method::BruteForce;
+    let band = |word, start, width, tolerance| PairMethod::Bands(vec![TolerantBand { word, start, width, tolerance }]);
+    let brute = PairMethod::BruteForce;
     // The file of the question may have been lost for lack of descriptors.
     let mut client = process.connect();
     client.ask(&question(&[1], &[5], 0, &brute), None).unwrap();
@@ -245,7 +247,7 @@ fn nonsense() {
         (&[0], &[5], 0, &brute),
         (&[1; 9], &[5; 9], 0, &brute),
         (&[usize::MAX], &[5], 0, &brute),
-        (&[1], &[5], 0, &Method::Bands(vec![])),
+        (&[1], &[5], 0, &PairMethod::Bands(vec![])),
         (&[1], &[5], 0, &band(0, 50, 20, 1)),
         (&[1], &[5], 0, &band(1, 0, 10, 1)),
         (&[1], &[5], 0, &band(0, 0, 25, 1)),
@@ -291,7 +293,7 @@ fn the_device_is_lost() {
             for _ in 0..9 {
                 let outcome = process
                     .try_connect()
-                    .and_then(|mut client| search(&mut client, &rows, None, &[31], 0, &Method::BruteForce));
+                    .and_then(|mut client| search(&mut client, &rows, None, &[31], 0, &PairMethod::BruteForce));
                 match outcome {
                     Ok(found) => assert_eq!(found, pairs(&rows, None, &[31])),
                     Err(error) => {
@@ -321,7 +323,7 @@ fn killed() {
         let process = Process::start(&stand_in, &Card::default(), 256);
         let outcomes: Vec<io::Result<_>> = std::thread::scope(|scope| {
             let one =
-                |_| scope.spawn(|| search(&mut process.try_connect()?, &rows, None, &[20], 0, &Method::BruteForce));
+                |_| scope.spawn(|| search(&mut process.try_connect()?, &rows, None, &[20], 0, &PairMethod::BruteForce));
             let clients: Vec<_> = (0..8).map(one).collect();
             std::thread::sleep(Duration::from_millis(40 * round)); // which moment it meets does not matter
             process.kill();
@@ -386,7 +388,7 @@ fn another_version() {
     ask(1);
     let (mut deaf, dense) = (process.connect(), Rows::random(4, 2000, &[1]));
     assert_eq!(search(&mut process.connect(), &rows, None, &[31], 0, &bands(4)).unwrap(), pairs(&rows, None, &[31]));
-    let question = process::question(&dense, None, &[64], 0, &Method::BruteForce);
+    let question = process::question(&dense, None, &[64], 0, &PairMethod::BruteForce);
     deaf.ask(&question, Some(dense.file(None))).unwrap();
     ask(1_000_000);
     // A running search delays that, and others may still ask meanwhile.
@@ -404,7 +406,7 @@ fn idle() {
     let began = Instant::now();
     let mut client = process.connect();
     while began.elapsed() < Duration::from_millis(600) {
-        let found = search(&mut client, &rows, None, &[400], 0, &Method::BruteForce).unwrap();
+        let found = search(&mut client, &rows, None, &[400], 0, &PairMethod::BruteForce).unwrap();
         assert!(found == pairs(&rows, None, &[400]));
     }
     assert_eq!(process.exit_code(), Some(0));

@@ -3,7 +3,7 @@
 //! times.
 #![allow(missing_docs, clippy::expect_used)]
 
-use lumina_search::{Context, Costs, Plan, Rows, Search, Values, run};
+use lumina_search::{Costs, HashRows, PairBatch, PairQuery, Plan, SearchContext, Values, find_pairs, run_on_pool};
 use std::time::Instant;
 
 const SETS: &[(&str, usize, usize, u32)] = &[
@@ -35,8 +35,8 @@ fn main() {
         } else {
             lumina_sets::uniform(words, count, flipped, 1)
         };
-        let context = Context::new(4 << 30);
-        let mut rows = Rows::new(&[words * 64]);
+        let context = SearchContext::new(4 << 30);
+        let mut rows = HashRows::new(&[words * 64]);
         for row in 0..count {
             let hash: Vec<u8> = (0..words).flat_map(|p| planes[p * count + row].to_be_bytes()).collect();
             rows.push([&hash[..]], &context).expect("memory");
@@ -44,24 +44,25 @@ fn main() {
         let start = Instant::now();
         let values = pool.install(|| Values::collapse(rows, &context)).expect("values");
         let collapsed = start.elapsed();
-        let search = Search { left: &values, right: None, radii: &[radius] };
+        let query = PairQuery { left: &values, right: None, radii: &[radius] };
         let start = Instant::now();
-        let plan = pool.install(|| Plan::choose(&search, &Costs::cpu(), &context)).expect("a plan");
+        let plan = pool.install(|| Plan::choose(&query, &Costs::cpu(), &context)).expect("a plan");
         let planned = start.elapsed();
         let plans = if std::env::var_os("PLANS").is_some() {
-            pool.install(|| lumina_search::plan::options(&search, true, &Costs::cpu(), &context)).expect("plans")
+            pool.install(|| lumina_search::plan::options(&query, true, &Costs::cpu(), &context)).expect("plans")
         } else {
             vec![plan]
         };
         for plan in plans {
             let start = Instant::now();
             let mut pairs = 0;
-            let take = |batch: lumina_search::Batch| {
+            let take = |batch: PairBatch| {
                 pairs += batch.pairs.len();
                 batch.free(&context);
                 Ok(())
             };
-            run(&pool, &context, |sink| search.run(&plan, &context, sink), take, || ()).expect("a search");
+            run_on_pool(&pool, &context, |sink| find_pairs(&query, &plan, &context, sink), take, || ())
+                .expect("a search");
             let searched = start.elapsed();
             let bands: Vec<String> = plan.bands().map(|(width, tolerance)| format!("{width}±{tolerance}")).collect();
             println!(

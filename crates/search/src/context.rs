@@ -12,17 +12,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// Shared by the threads of one search.
 #[derive(Debug)]
-pub struct Context {
+pub struct SearchContext {
     limit: usize,
     used: AtomicUsize,
     peak: AtomicUsize,
     cancelled: AtomicBool,
 }
 
-impl Context {
+impl SearchContext {
     /// A search that may use `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Context { limit, used: AtomicUsize::new(0), peak: AtomicUsize::new(0), cancelled: AtomicBool::new(false) }
+        SearchContext { limit, used: AtomicUsize::new(0), peak: AtomicUsize::new(0), cancelled: AtomicBool::new(false) }
     }
 
     /// Cancels the search; its threads end within milliseconds.
@@ -63,11 +63,11 @@ impl Context {
     }
 
     /// Counts `bytes` that were freed.
-    pub fn give_back(&self, bytes: usize) {
+    pub fn release(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Relaxed);
     }
 
-    /// An empty vector with room for `capacity` elements, to be freed by [`Context::free`].
+    /// An empty vector with room for `capacity` elements, to be freed by [`SearchContext::free`].
     pub fn vec<T>(&self, capacity: usize) -> Result<Vec<T>, SearchError> {
         let mut vec = Vec::new();
         self.grow(&mut vec, capacity)?;
@@ -91,7 +91,7 @@ impl Context {
         let bytes = (wanted - before).saturating_mul(size_of::<T>());
         self.take(bytes)?;
         if vec.try_reserve_exact(more).is_err() {
-            self.give_back(bytes);
+            self.release(bytes);
             return Err(SearchError::OutOfMemory { bytes: wanted.saturating_mul(size_of::<T>()) });
         }
         // The allocator may round up: count what is later freed.
@@ -136,6 +136,6 @@ impl Context {
 
     /// Frees a vector.
     pub fn free<T>(&self, vec: Vec<T>) {
-        self.give_back(vec.capacity() * size_of::<T>());
+        self.release(vec.capacity() * size_of::<T>());
     }
 }

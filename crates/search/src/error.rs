@@ -18,30 +18,31 @@ pub enum SearchError {
         bytes: usize,
     },
     /// More rows than can be numbered.
-    #[error("more than {} rows", crate::MAX_ROWS)]
-    TooManyRows,
+    #[error("more than {limit} rows")]
+    TooManyRows {
+        /// [`crate::MAX_ROWS`].
+        limit: usize,
+    },
     /// More pairs than the limit.
     #[error("more than {limit} pairs")]
     TooManyPairs {
         /// The limit.
         limit: u64,
-        /// The values with most pairs, most pairs first, with the share of the pairs that each takes part in.
-        blame: Vec<Blame>,
+        /// The values with most pairs, most pairs first.
+        most_pairs: Vec<ValueShare>,
     },
-    /// [`crate::Context::cancel`] was called.
+    /// [`crate::SearchContext::cancel`] was called.
     #[error("the search was cancelled")]
     Cancelled,
 }
 
-/// One value, and the share of the pairs found so far that it takes part in.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Blame {
-    /// Whether it is a value of the right set.
-    pub right: bool,
-    /// The value's number.
-    pub value: u32,
+/// A value, and the share of the pairs found so far that it takes part in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValueShare {
+    /// Its hashes, one a column.
+    pub hashes: Vec<Vec<u8>>,
     /// From 0 to 1.
     pub share: f64,
 }
 
-impl Eq for Blame {}
+impl Eq for ValueShare {}

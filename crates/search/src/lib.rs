@@ -4,16 +4,19 @@
 //! that of a comparison of every row with every other. Groups are made by a rule, which may have several alternative
 //! sets of distances.
 //!
-//! - [`context`]: the memory of a search, and its cancellation.
-//! - [`values`]: input rows, and the distinct values they collapse to.
+//! From the bottom up, each file uses those above it:
+//!
+//! - [`error`], [`context`]: why a search fails; its memory, and its cancellation.
 //! - [`lists`]: many lists in two vectors.
-//! - [`band`]: how a band of a hash's words is read.
+//! - [`rows`], [`collapse`], [`values`]: input rows, which of them are equal, and the distinct values they collapse to.
+//! - [`query`], [`batch`]: which pairs are looked for; those that are found.
+//! - [`band`], [`buffers`]: how a band of a hash's words is read; a thread's buffers.
 //! - [`plan`]: which bands, or none: the cost model.
-//! - [`sort`]: values sorted by a band.
-//! - [`search`]: the join of the bands.
-//! - [`session`]: a search on a pool of threads; its results go to the calling thread.
-//! - [`expand`]: pairs of values to pairs of rows, up to a limit.
-//! - [`rule`]: when two values are near, with alternatives: the pairs of several searches.
+//! - [`buckets`], [`join`]: values sorted by a band; the join of the bands of a plan.
+//! - [`pool`]: work on a pool of threads, whose results go to the calling thread.
+//! - [`executor`]: who executes a query: the CPU, or what the caller provides.
+//! - [`counter`], [`expand`]: a limit on pairs; pairs of values to pairs of rows.
+//! - [`rule`]: when two values are near, with alternatives: the pairs of several queries.
 //! - [`group`]: cliques, stars and components.
 //! - [`transfer`]: sets and plans for another device.
 //!
@@ -21,29 +24,37 @@
 //! to it is given as a closure that runs on the calling thread.
 
 mod band;
+pub mod batch;
+mod buckets;
+mod buffers;
+mod collapse;
 pub mod context;
+mod counter;
 pub mod error;
+pub mod executor;
 pub mod expand;
 pub mod group;
+pub mod join;
 mod lists;
 pub mod plan;
+pub mod pool;
+pub mod query;
+pub mod rows;
 pub mod rule;
-pub mod search;
-pub mod session;
-mod sort;
 #[cfg(test)]
 mod tests;
 pub mod transfer;
 pub mod values;
 
-pub use context::Context;
-pub use error::{Blame, SearchError};
+pub use batch::{PairBatch, PairResults, PairSink, ValuePair};
+pub use context::SearchContext;
+pub use error::{SearchError, ValueShare};
+pub use executor::{CpuExecutor, Executor};
 pub use expand::Expansion;
+pub use join::find_pairs;
 pub use plan::{Costs, Plan};
+pub use pool::run_on_pool;
+pub use query::PairQuery;
+pub use rows::{HashRows, MAX_ROWS};
 pub use rule::Rule;
-pub use search::{Batch, Search, ValuePair};
-pub use session::{Sink, run};
-pub use values::{Rows, Values};
-
-/// The most rows that a set can have.
-pub const MAX_ROWS: usize = u32::MAX as usize - 1024;
+pub use values::{ValueRows, Values};

@@ -1,6 +1,6 @@
 //! Many lists of numbers in two vectors: the starts, and all items.
 
-use crate::context::Context;
+use crate::context::SearchContext;
 use crate::error::SearchError;
 
 /// Lists, numbered from 0.
@@ -17,7 +17,7 @@ impl Lists {
     pub(crate) fn collect<Entries: Iterator<Item = (u32, u32)>>(
         count: usize,
         entries: impl Fn() -> Entries,
-        context: &Context,
+        context: &SearchContext,
     ) -> Result<Self, SearchError> {
         let each = |step: &mut dyn FnMut(usize, u32)| {
             for (at, (list, item)) in entries().enumerate() {
@@ -61,7 +61,7 @@ impl Lists {
     }
 
     /// Frees them.
-    pub(crate) fn free(self, context: &Context) {
+    pub(crate) fn free(self, context: &SearchContext) {
         context.free(self.starts);
         context.free(self.items);
     }

@@ -17,9 +17,10 @@
 //! a device their sizes do.
 
 use crate::band::Band;
-use crate::context::Context;
+use crate::buffers;
+use crate::context::SearchContext;
 use crate::error::SearchError;
-use crate::search::{Search, buffers};
+use crate::query::PairQuery;
 use crate::values::Values;
 use lumina_hash::ball::volume;
 use lumina_hash::bands::Bands;
@@ -116,7 +117,7 @@ impl Costs {
 
 /// A band and how many of its bits may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tolerant {
+pub(crate) struct PlannedBand {
     pub(crate) band: Band,
     pub(crate) tolerance: u32,
 }
@@ -127,7 +128,7 @@ pub struct Plan {
     /// The driving column.
     pub column: usize,
     /// Its bands, in the order of the search; none: every pair is compared.
-    pub(crate) bands: Vec<Tolerant>,
+    pub(crate) bands: Vec<PlannedBand>,
     /// The expected number of compared pairs of values.
     pub candidates: f64,
     /// The expected time, in nanoseconds of the device of the costs: one core, or a GPU.
@@ -153,8 +154,8 @@ impl Plan {
     }
 
     /// The cheapest plan that fits the memory.
-    pub fn choose(search: &Search<'_>, costs: &Costs, context: &Context) -> Result<Self, SearchError> {
-        let options = options(search, false, costs, context)?;
+    pub fn choose(query: &PairQuery<'_>, costs: &Costs, context: &SearchContext) -> Result<Self, SearchError> {
+        let options = options(query, false, costs, context)?;
         let free = context.limit().saturating_sub(context.used());
         let least = options.iter().map(|plan| plan.memory).min().unwrap_or(0);
         let fitting = options.into_iter().filter(|plan| plan.memory <= free);
@@ -183,16 +184,15 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn of(search: &Search<'_>, costs: &Costs) -> Self {
-        let left = search.left.count() as f64;
-        let right = search.right.map_or(left, |right| right.count() as f64);
-        let columns = search.columns();
+    fn of(query: &PairQuery<'_>, costs: &Costs) -> Self {
+        let left = query.left.count() as f64;
+        let right = query.right.map_or(left, |right| right.count() as f64);
+        let columns = query.columns();
         let planes = columns.iter().map(|column| column.planes).sum::<usize>();
-        let counting = columns.iter().enumerate().filter(|(column, _)| search.counts(*column));
+        let counting = columns.iter().enumerate().filter(|(column, _)| query.counts(*column));
         let compared = counting.map(|(_, column)| column.planes).sum::<usize>().max(1);
-        let buffers = buffers(search.radii.len());
-        let (pairs, share) =
-            if search.right.is_some() { (left * right, 1.0) } else { (left * (left - 1.0) / 2.0, 0.5) };
+        let buffers = buffers::memory(query.radii.len());
+        let (pairs, share) = if query.right.is_some() { (left * right, 1.0) } else { (left * (left - 1.0) / 2.0, 0.5) };
         let row_bytes = if costs.sorts_in_memory { planes * 8 + 4 } else { 0 };
         let (planes, compared) = (planes as f64, compared as f64);
         Sizes { left, right, pairs, share, planes, compared, row_bytes, buffers, costs: *costs }
@@ -223,10 +223,15 @@ impl Sizes {
 /// Every plan that may be the cheapest, or, if `all` is set, every possible plan: brute force first.
 ///
 /// A plan that would not pay even on random hashes is not estimated on the sample.
-pub fn options(search: &Search<'_>, all: bool, costs: &Costs, context: &Context) -> Result<Vec<Plan>, SearchError> {
-    let sizes = Sizes::of(search, costs);
-    let columns = search.columns();
-    let random = |column: &usize| volume(search.left.widths()[*column], columns[*column].radius);
+pub fn options(
+    query: &PairQuery<'_>,
+    all: bool,
+    costs: &Costs,
+    context: &SearchContext,
+) -> Result<Vec<Plan>, SearchError> {
+    let sizes = Sizes::of(query, costs);
+    let columns = query.columns();
+    let random = |column: &usize| volume(query.left.widths()[*column], columns[*column].radius);
     let brute = Plan {
         // The column that keeps the fewest pairs is compared first.
         column: (0..columns.len()).min_by(|a, b| random(a).total_cmp(&random(b))).unwrap_or(0),
@@ -240,11 +245,11 @@ pub fn options(search: &Search<'_>, all: bool, costs: &Costs, context: &Context)
     if brute.cost < CHEAP && !all {
         return Ok(vec![brute]);
     }
-    let (left, right) = (Sample::of(search.left), search.right.map(Sample::of));
+    let (left, right) = (Sample::of(query.left), query.right.map(Sample::of));
     let mut cheapest = brute.cost;
     let mut options = vec![brute];
-    for (column, shape) in columns.iter().enumerate().filter(|(column, _)| search.counts(*column)) {
-        let bits = search.left.widths()[column];
+    for (column, shape) in columns.iter().enumerate().filter(|(column, _)| query.counts(*column)) {
+        let bits = query.left.widths()[column];
         let cover = Cover { sizes: &sizes, left: &left, right: right.as_ref(), column, radius: shape.radius };
         let cuts = band_counts(bits, shape.radius).filter_map(|count| Bands::new(bits, count));
         let mut cuts: Vec<(f64, Bands)> = cuts.filter_map(|cut| Some((cover.best(cut, false)?.cost, cut))).collect();
@@ -326,7 +331,8 @@ impl Cover<'_> {
             let at = costs.at[tolerance as usize];
             (candidates + at.0, cost + at.1)
         });
-        let bands: Vec<Tolerant> = used.map(|(costs, tolerance)| Tolerant { band: costs.band, tolerance }).collect();
+        let bands: Vec<PlannedBand> =
+            used.map(|(costs, tolerance)| PlannedBand { band: costs.band, tolerance }).collect();
         let widest = bands.iter().map(|part| part.band.width).max().unwrap_or(0);
         let sets = if self.right.is_some() { 2 } else { 1 };
         let rows = self.sizes.left as usize + self.right.map_or(0, |_| self.sizes.right as usize);

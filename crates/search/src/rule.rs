@@ -1,8 +1,8 @@
 //! The rule that makes two hashes a pair: a plain value, so that callers can store, show and pass it on.
 //!
 //! A rule is a list of alternatives, each a radius for every column. A pair is near if it is within all radii of at
-//! least one alternative. One [`crate::Search`] finds the pairs of one alternative; [`crate::group::Edges`] merges the
-//! pairs of all.
+//! least one alternative. One [`crate::PairQuery`] finds the pairs of one alternative; [`crate::group::Edges`] merges
+//! the pairs of all.
 
 #[cfg(test)]
 pub(crate) mod tests;

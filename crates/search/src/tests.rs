@@ -3,7 +3,9 @@
 
 use crate::group::{Edges, Groups, Primary, Strategy};
 use crate::plan::{Costs, options};
-use crate::{Batch, Context, Expansion, Plan, Rows, Rule, Search, SearchError, Values, run};
+use crate::{
+    Expansion, HashRows, PairBatch, PairQuery, Plan, Rule, SearchContext, SearchError, Values, find_pairs, run_on_pool,
+};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -17,12 +19,12 @@ pub(crate) fn pool(threads: usize) -> &'static ThreadPool {
     POOLS[threads].get_or_init(|| ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool"))
 }
 
-pub(crate) fn unlimited() -> Context {
-    Context::new(1 << 32)
+pub(crate) fn unlimited() -> SearchContext {
+    SearchContext::new(1 << 32)
 }
 
-pub(crate) fn values(table: &Table, widths: &[usize], threads: usize, context: &Context) -> Values {
-    let mut rows = Rows::new(widths);
+pub(crate) fn values(table: &Table, widths: &[usize], threads: usize, context: &SearchContext) -> Values {
+    let mut rows = HashRows::new(widths);
     for row in table {
         rows.push(row.iter().map(|hash| &hash[..]), context).expect("memory");
     }
@@ -56,20 +58,25 @@ fn naive_pairs(left: &Table, right: Option<&Table>, radii: &[u32]) -> Pairs {
     pairs
 }
 
-fn found_pairs(search: &Search<'_>, plan: &Plan, threads: usize, context: &Context) -> Result<Pairs, SearchError> {
+fn found_pairs(
+    query: &PairQuery<'_>,
+    plan: &Plan,
+    threads: usize,
+    context: &SearchContext,
+) -> Result<Pairs, SearchError> {
     let mut pairs = Pairs::new();
-    let mut expansion = Expansion::new(search.left, search.right, u64::MAX);
-    if search.right.is_none() {
-        let zeros = vec![0; search.radii.len()];
+    let mut expansion = Expansion::new(query.left, query.right, u64::MAX);
+    if query.right.is_none() {
+        let zeros = vec![0; query.radii.len()];
         expansion.equals(|a, b| pairs.push((a, b, zeros.clone())))?;
     }
-    let take = |batch: Batch| {
-        assert!(search.right.is_some() || batch.pairs.iter().all(|pair| pair.left < pair.right));
+    let take = |batch: PairBatch| {
+        assert!(query.right.is_some() || batch.pairs.iter().all(|pair| pair.left < pair.right));
         expansion.batch(&batch, |a, b, distances| pairs.push((a, b, distances.to_vec())))?;
         batch.free(context);
         Ok(())
     };
-    run(pool(threads), context, |sink| search.run(plan, context, sink), take, || ())?;
+    run_on_pool(pool(threads), context, |sink| find_pairs(query, plan, context, sink), take, || ())?;
     assert_eq!(expansion.total(), pairs.len() as u64);
     pairs.sort_unstable();
     Ok(pairs)
@@ -132,13 +139,13 @@ proptest! {
         let right = two_sets.then_some(right);
         let left_values = values(&left, &widths, threads, &context);
         let right_values = right.as_ref().map(|right| values(right, &widths, threads, &context));
-        let search = Search { left: &left_values, right: right_values.as_ref(), radii: &radii };
+        let query = PairQuery { left: &left_values, right: right_values.as_ref(), radii: &radii };
         let naive = naive_pairs(&left, right.as_ref(), &radii);
         let before = context.used();
-        let plans = pool(threads).install(|| options(&search, true, &Costs::cpu(), &context)).unwrap();
+        let plans = pool(threads).install(|| options(&query, true, &Costs::cpu(), &context)).unwrap();
         prop_assert!(plans[0].is_brute_force());
         for plan in plans {
-            let found = found_pairs(&search, &plan, threads, &context).unwrap();
+            let found = found_pairs(&query, &plan, threads, &context).unwrap();
             prop_assert_eq!(&found, &naive, "{:?}", plan);
             prop_assert_eq!(context.used(), before, "memory was lost: {:?}", plan);
         }
@@ -197,12 +204,12 @@ fn large_sets_by_every_plan() {
         let values = values(&table, &[bits], 2, &context);
         for radius in radii {
             let radii = [radius];
-            let search = Search { left: &values, right: None, radii: &radii };
-            let plans = pool(2).install(|| options(&search, true, &Costs::cpu(), &context)).unwrap();
-            let truth = found_pairs(&search, &plans[0], 1, &context).unwrap();
+            let query = PairQuery { left: &values, right: None, radii: &radii };
+            let plans = pool(2).install(|| options(&query, true, &Costs::cpu(), &context)).unwrap();
+            let truth = found_pairs(&query, &plans[0], 1, &context).unwrap();
             assert!(!truth.is_empty());
             for plan in &plans[1..] {
-                let found = found_pairs(&search, plan, 3, &context).unwrap();
+                let found = found_pairs(&query, plan, 3, &context).unwrap();
                 assert!(found == truth, "{radius} {plan:?}: {} instead of {}", found.len(), truth.len());
             }
         }
@@ -216,9 +223,9 @@ fn one_large_bucket() {
     // All differ in their last 13 bits alone.
     let table = table_of((0..8192u64).map(|i| i | 0xabcd << 40));
     let values = values(&table, &[64], 2, &context);
-    let search = Search { left: &values, right: None, radii: &[1] };
-    for plan in pool(2).install(|| options(&search, true, &Costs::cpu(), &context)).unwrap() {
-        let found = found_pairs(&search, &plan, 2, &context).unwrap();
+    let query = PairQuery { left: &values, right: None, radii: &[1] };
+    for plan in pool(2).install(|| options(&query, true, &Costs::cpu(), &context)).unwrap() {
+        let found = found_pairs(&query, &plan, 2, &context).unwrap();
         assert_eq!(found.len(), 8192 * 13 / 2, "{plan:?}");
     }
 }
@@ -229,7 +236,9 @@ fn the_cost_model_prefers_what_is_cheaper() {
     let choose = |hashes: Vec<u64>, radius: u32| {
         let values = values(&table_of(hashes), &[64], 2, &context);
         pool(2)
-            .install(|| Plan::choose(&Search { left: &values, right: None, radii: &[radius] }, &Costs::cpu(), &context))
+            .install(|| {
+                Plan::choose(&PairQuery { left: &values, right: None, radii: &[radius] }, &Costs::cpu(), &context)
+            })
             .unwrap()
     };
     let uniform = |count| lumina_sets::uniform(1, count, 6, 3);
@@ -253,14 +262,14 @@ fn the_cost_model_knows_what_pays_on_a_gpu() {
     let context = unlimited();
     let choose = |count: usize, words: usize, radius: u32, costs: &Costs| {
         let widths = [64 * words];
-        let mut rows = Rows::new(&widths);
+        let mut rows = HashRows::new(&widths);
         for hash in lumina_sets::uniform(words, count, 6, 3).chunks(words) {
             let bytes: Vec<u8> = hash.iter().flat_map(|word| word.to_be_bytes()).collect();
             rows.push([&bytes[..]], &context).unwrap();
         }
         let values = pool(2).install(|| Values::collapse(rows, &context)).unwrap();
-        let search = Search { left: &values, right: None, radii: &[radius] };
-        pool(2).install(|| Plan::choose(&search, costs, &context)).unwrap()
+        let query = PairQuery { left: &values, right: None, radii: &[radius] };
+        pool(2).install(|| Plan::choose(&query, costs, &context)).unwrap()
     };
     let rate = 1.2e13;
     assert!(choose(10_000, 1, 5, &Costs::gpu(rate, 1)).is_brute_force());
@@ -278,8 +287,8 @@ fn candidates_are_estimated_on_the_data() {
     let context = unlimited();
     let hashes = lumina_sets::photo(50_000, 5);
     let values = values(&table_of(hashes), &[64], 2, &context);
-    let search = Search { left: &values, right: None, radii: &[5] };
-    for plan in pool(2).install(|| options(&search, true, &Costs::cpu(), &context)).unwrap().iter().skip(1) {
+    let query = PairQuery { left: &values, right: None, radii: &[5] };
+    for plan in pool(2).install(|| options(&query, true, &Costs::cpu(), &context)).unwrap().iter().skip(1) {
         let mut compared = 0f64;
         for part in &plan.bands {
             let mut buckets = vec![0f64; 1 << part.band.width];
@@ -297,20 +306,20 @@ fn candidates_are_estimated_on_the_data() {
 }
 
 #[test]
-fn a_limit_names_who_is_to_blame() {
+fn a_limit_names_the_hashes_with_most_pairs() {
     let context = unlimited();
     // A popular value near many others, which are far from one another.
     let ball = (0..64).flat_map(|a| (a + 1..64).map(move |b| 1u64 << a | 1 << b));
     let table = table_of(std::iter::repeat_n(0, 50).chain(ball));
     let values = values(&table, &[64], 2, &context);
-    let search = Search { left: &values, right: None, radii: &[2] };
-    let plan = pool(2).install(|| Plan::choose(&search, &Costs::cpu(), &context)).unwrap();
+    let query = PairQuery { left: &values, right: None, radii: &[2] };
+    let plan = pool(2).install(|| Plan::choose(&query, &Costs::cpu(), &context)).unwrap();
     let limited = |limit| {
         let mut expansion = Expansion::new(&values, None, limit);
         let mut emitted = 0u64;
         let result = expansion.equals(|_, _| emitted += 1).and_then(|()| {
-            let take = |batch: Batch| expansion.batch(&batch, |_, _, _| emitted += 1);
-            run(pool(2), &unlimited(), |sink| search.run(&plan, &unlimited(), sink), take, || ())
+            let take = |batch: PairBatch| expansion.batch(&batch, |_, _, _| emitted += 1);
+            run_on_pool(pool(2), &unlimited(), |sink| find_pairs(&query, &plan, &unlimited(), sink), take, || ())
         });
         assert!(emitted <= limit, "{emitted} pairs handed out");
         result
@@ -318,12 +327,12 @@ fn a_limit_names_who_is_to_blame() {
     let all = naive_pairs(&table, None, &[2]).len() as u64;
     assert_eq!(limited(all), Ok(()));
     for limit in [100, 50_000, all - 1] {
-        let Err(SearchError::TooManyPairs { limit: named, blame }) = limited(limit) else { panic!("not refused") };
+        let Err(SearchError::TooManyPairs { limit: named, most_pairs }) = limited(limit) else { panic!("not refused") };
         assert_eq!(named, limit);
-        assert_eq!(values.hash(blame[0].value, 0), [0; 8], "{blame:?}");
+        assert_eq!(most_pairs[0].hashes, [[0; 8]], "{most_pairs:?}");
         assert!(
-            blame.len() <= 3 && blame[0].share > 0.4 && blame.get(1).is_none_or(|next| next.share < 0.1),
-            "{blame:?}"
+            most_pairs.len() <= 3 && most_pairs[0].share > 0.4 && most_pairs.get(1).is_none_or(|next| next.share < 0.1),
+            "{most_pairs:?}"
         );
     }
 }
@@ -332,29 +341,29 @@ fn a_limit_names_who_is_to_blame() {
 fn memory_is_counted_and_refused() {
     let table = table_of(lumina_sets::uniform(1, 50_000, 6, 3));
     let generous = unlimited();
-    let whole = |context: &Context| -> Result<usize, SearchError> {
-        let mut rows = Rows::new(&[64]);
+    let whole = |context: &SearchContext| -> Result<usize, SearchError> {
+        let mut rows = HashRows::new(&[64]);
         for row in &table {
             rows.push(row.iter().map(|hash| &hash[..]), context)?;
         }
         let values = pool(2).install(|| Values::collapse(rows, context))?;
-        let search = Search { left: &values, right: None, radii: &[5] };
-        let plan = pool(2).install(|| Plan::choose(&search, &Costs::cpu(), context))?;
+        let query = PairQuery { left: &values, right: None, radii: &[5] };
+        let plan = pool(2).install(|| Plan::choose(&query, &Costs::cpu(), context))?;
         let mut pairs = 0;
-        let take = |batch: Batch| {
+        let take = |batch: PairBatch| {
             pairs += batch.pairs.len();
             batch.free(context);
             Ok(())
         };
-        run(pool(2), context, |sink| search.run(&plan, context, sink), take, || ())?;
+        run_on_pool(pool(2), context, |sink| find_pairs(&query, &plan, context, sink), take, || ())?;
         values.free(context);
         Ok(pairs)
     };
     let pairs = whole(&generous).unwrap();
-    assert_eq!(generous.used(), 0, "all that was counted was given back");
+    assert_eq!(generous.used(), 0, "all that was counted was released");
     let mut refused = 0;
     for limit in (0..=generous.peak() + (2 << 20)).step_by(64 << 10) {
-        let context = Context::new(limit);
+        let context = SearchContext::new(limit);
         match whole(&context) {
             Ok(found) => assert_eq!(found, pairs),
             Err(SearchError::OverBudget { needed, limit: named }) => {
@@ -371,14 +380,14 @@ fn memory_is_counted_and_refused() {
 fn a_cancelled_search_ends() {
     let context = unlimited();
     let values = values(&table_of(lumina_sets::uniform(1, 50_000, 6, 3)), &[64], 2, &context);
-    let search = Search { left: &values, right: None, radii: &[40] };
-    let plan = pool(2).install(|| Plan::choose(&search, &Costs::cpu(), &context)).unwrap();
+    let query = PairQuery { left: &values, right: None, radii: &[40] };
+    let plan = pool(2).install(|| Plan::choose(&query, &Costs::cpu(), &context)).unwrap();
     // By the flag, between batches.
-    let cancelled = Context::new(1 << 30);
-    let result = run(
+    let cancelled = SearchContext::new(1 << 30);
+    let result = run_on_pool(
         pool(2),
         &cancelled,
-        |sink| search.run(&plan, &cancelled, sink),
+        |sink| find_pairs(&query, &plan, &cancelled, sink),
         |batch| {
             batch.free(&cancelled);
             Ok(())
@@ -387,21 +396,28 @@ fn a_cancelled_search_ends() {
     );
     assert_eq!(result, Err(SearchError::Cancelled));
     // By an error, while the threads wait to send.
-    let refused = Context::new(1 << 30);
-    let error = SearchError::TooManyRows;
-    let result = run(pool(2), &refused, |sink| search.run(&plan, &refused, sink), |_| Err(error.clone()), || ());
+    let refused = SearchContext::new(1 << 30);
+    let error = SearchError::TooManyRows { limit: 7 };
+    let result =
+        run_on_pool(pool(2), &refused, |sink| find_pairs(&query, &plan, &refused, sink), |_| Err(error.clone()), || ());
     assert_eq!(result, Err(error));
     assert_eq!(refused.check(), Err(SearchError::Cancelled));
     // By a panic of the calling thread, like an error of Postgres.
-    let unwound = Context::new(1 << 30);
+    let unwound = SearchContext::new(1 << 30);
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        run(pool(2), &unwound, |sink| search.run(&plan, &unwound, sink), |_| panic!("interrupted"), || ())
+        run_on_pool(
+            pool(2),
+            &unwound,
+            |sink| find_pairs(&query, &plan, &unwound, sink),
+            |_| panic!("interrupted"),
+            || (),
+        )
     }));
     assert!(panic.is_err());
     assert_eq!(unwound.check(), Err(SearchError::Cancelled));
     // A panic of a thread reaches the caller.
     let panic = std::panic::catch_unwind(|| {
-        run(pool(2), &unlimited(), |_| -> Result<(), SearchError> { panic!("a bug") }, |_| Ok(()), || ())
+        run_on_pool(pool(2), &unlimited(), |_| -> Result<(), SearchError> { panic!("a bug") }, |_| Ok(()), || ())
     });
     assert!(panic.is_err());
 }
@@ -412,14 +428,14 @@ fn nothing_and_little() {
     for count in 0..3 {
         let values = values(&table_of(std::iter::repeat_n(7, count)), &[64], 2, &context);
         for right in [None, Some(&values)] {
-            let search = Search { left: &values, right, radii: &[64] };
-            for plan in pool(2).install(|| options(&search, true, &Costs::cpu(), &context)).unwrap() {
-                let found = found_pairs(&search, &plan, 2, &context).unwrap();
+            let query = PairQuery { left: &values, right, radii: &[64] };
+            for plan in pool(2).install(|| options(&query, true, &Costs::cpu(), &context)).unwrap() {
+                let found = found_pairs(&query, &plan, 2, &context).unwrap();
                 let pairs = if right.is_some() { count * count } else { count * count.saturating_sub(1) / 2 };
                 assert_eq!(found.len(), pairs);
             }
         }
-        let edges = Edges::new(&Rule::all(&[64]), 10);
+        let edges = Edges::new(&values, &Rule::all(&[64]), 10);
         let form = || Groups::form(&values, edges, Strategy::Clique, Primary::Central, &context);
         let groups = pool(2).install(form).unwrap();
         assert_eq!(groups.len(), usize::from(count == 2));

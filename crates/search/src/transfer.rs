@@ -1,9 +1,10 @@
 //! Sets and plans in the format of a device other than the CPU: each column's hashes row by row.
 
-use crate::context::Context;
+use crate::context::SearchContext;
 use crate::error::SearchError;
 use crate::plan::Plan;
-use crate::values::{Rows, Values};
+use crate::rows::HashRows;
+use crate::values::Values;
 use lumina_hash::words::words_for;
 use rayon::prelude::*;
 
@@ -47,14 +48,14 @@ impl Values {
     /// Writes the values to `words`, which has room for [`Values::all_words`] and holds zeros: the hashes of the first
     /// column one after the other, then those of the second, … Their bits are spread like those that the CPU compares,
     /// so that the plan's bands fit them. Runs on the current thread pool.
-    pub fn write_rows(&self, words: &mut [u64], context: &Context) -> Result<(), SearchError> {
+    pub fn write_rows(&self, words: &mut [u64], context: &SearchContext) -> Result<(), SearchError> {
         let word = |plane, value| self.planes().word(plane, value);
         write(self.widths(), self.count(), word, words, context)
     }
 }
 
-impl Rows {
-    /// Words per hash of each column, in the format of [`Rows::write_rows`].
+impl HashRows {
+    /// Words per hash of each column, in the format of [`HashRows::write_rows`].
     pub fn row_words(&self) -> Vec<usize> {
         row_words(self.widths())
     }
@@ -65,15 +66,15 @@ impl Rows {
     }
 
     /// Writes the rows to `words` like [`Values::write_rows`], but with their bits unspread.
-    pub fn write_rows(&self, words: &mut [u64], context: &Context) -> Result<(), SearchError> {
+    pub fn write_rows(&self, words: &mut [u64], context: &SearchContext) -> Result<(), SearchError> {
         write(self.widths(), self.len(), |plane, row| self.word(plane, row), words, context)
     }
 }
 
-impl Rows {
+impl HashRows {
     /// Whether each row is equal to the one that `firsts` names, which must not be after it. Runs on the current thread
     /// pool.
-    pub fn are_equal_to(&self, firsts: &[u32], context: &Context) -> Result<bool, SearchError> {
+    pub fn are_equal_to(&self, firsts: &[u32], context: &SearchContext) -> Result<bool, SearchError> {
         if firsts.len() != self.len() {
             return Ok(false);
         }
@@ -105,7 +106,7 @@ fn write(
     count: usize,
     word: impl Fn(usize, usize) -> u64 + Sync,
     words: &mut [u64],
-    context: &Context,
+    context: &SearchContext,
 ) -> Result<(), SearchError> {
     let (mut rest, mut first) = (words, 0);
     for (&bits, row_words) in widths.iter().zip(row_words(widths)) {
@@ -133,9 +134,9 @@ mod tests {
 
     #[test]
     fn rows_are_the_planes_turned() {
-        let context = Context::new(1 << 30);
+        let context = SearchContext::new(1 << 30);
         let widths = [64, 192, 40, 320];
-        let mut rows = Rows::new(&widths);
+        let mut rows = HashRows::new(&widths);
         let byte = |row: usize, at: usize| ((row * 31 + at * 7) ^ row >> 3) as u8;
         for row in 0..2 * CHUNK + 5 {
             let hashes: Vec<Vec<u8>> =

@@ -4,12 +4,11 @@ use super::input::Images;
 use super::phase;
 use super::rule::Parameters;
 use crate::error::LuminaError;
-use crate::guc;
 use crate::jobs::job::Job;
 use crate::jobs::stop::Stop;
-use crate::search::run::{Run, blame};
-use lumina_search::group::{Edges, Groups, Primary};
-use lumina_search::{Rows, Search, Values};
+use crate::search::session::SearchSession;
+use lumina_search::group::{GroupStep, Grouping, Groups, Primary, find_groups};
+use lumina_search::{HashRows, Values};
 
 /// A group. Its members begin where those of the group before end.
 pub(super) struct Group {
@@ -62,32 +61,27 @@ impl Formed {
 /// Groups the rows, which are those of `images.compared`.
 pub(super) fn form(
     job: &Job,
-    rows: Rows,
+    rows: HashRows,
     images: &Images,
     parameters: &Parameters,
-    run: &mut Run<'_>,
+    run: &SearchSession<'_>,
 ) -> Result<Formed, Stop> {
     let rule = parameters.near();
     if rows.is_empty() {
         return Ok(Formed::none());
     }
     let values = run.collapse(rows)?;
-    let limit = guc::max_pairs();
-    let mut edges = Edges::new(&rule, limit.value as u64);
-    for (alternative, radii) in rule.alternatives().iter().enumerate() {
-        if alternative > 0 {
+    let max_pairs = run.max_pairs().value as u64;
+    let grouping = Grouping { rule: &rule, strategy: parameters.strategy, primary: Primary::First, max_pairs };
+    let groups = find_groups(run, &values, &grouping, |step| match step {
+        GroupStep::Comparing { alternative: 0 } => Ok(()), // reported before rows were collapsed
+        GroupStep::Comparing { alternative } => {
             let share = 0.2 + 0.4 * alternative as f32 / rule.alternatives().len() as f32;
-            phase(job, "comparing", share, images.all.len())?;
+            phase(job, "comparing", share, images.all.len())
         }
-        let search = Search { left: &values, right: None, radii };
-        let found = run.find_edges(&search, &mut edges, alternative);
-        found.map_err(|error| blame(error, &search, limit.setting))?;
-    }
-    let near_pairs = edges.count() + equal_pairs(&values, images);
-    phase(job, "grouping", 0.6, images.all.len())?;
-    let groups = run.job(|context, _| Groups::form(&values, edges, parameters.strategy, Primary::First, context));
-    let search = Search { left: &values, right: None, radii: &rule.alternatives()[0] };
-    let groups = groups.map_err(|error| blame(error, &search, limit.setting))?;
+        GroupStep::Grouping { .. } => phase(job, "grouping", 0.6, images.all.len()),
+    })?;
+    let near_pairs = groups.pairs() + equal_pairs(&values, images);
     Ok(list(&groups, &values, images, parameters, near_pairs, run)?)
 }
 
@@ -97,14 +91,14 @@ fn list(
     images: &Images,
     parameters: &Parameters,
     near_pairs: u64,
-    run: &Run<'_>,
+    run: &SearchSession<'_>,
 ) -> Result<Formed, LuminaError> {
     let context = run.context();
     let hashes = parameters.hashes.len();
     let mut formed = Formed { near_pairs, ..Formed::none() };
     let (mut members, mut distances, mut near) = (Vec::new(), Vec::new(), Vec::new());
     for group in 0..groups.len() {
-        run.tick();
+        run.check_cancelled();
         groups.rows(values, group, &mut members, &mut distances, context)?;
         groups.also_near(values, group, &mut near, context)?;
         let image = |row: &u32| images.compared[*row as usize];

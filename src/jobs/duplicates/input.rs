@@ -10,8 +10,8 @@ use crate::jobs::job::{Job, TABLES};
 use crate::jobs::stop::Stop;
 use crate::pg::query::{Column, Row, run_select};
 use crate::pg::transaction::{self, Tables, as_role, attempt, lock_tables};
-use crate::search::run::Run;
-use lumina_search::Rows;
+use crate::search::session::SearchSession;
+use lumina_search::HashRows;
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::ffi::CString;
@@ -61,7 +61,7 @@ pub(super) struct Images {
     pub(super) compared: Vec<u32>,
     /// The compared hashes: those that the rule names, of images whose hashes are valid. An image with several files
     /// has [`ROWS`] rows: so it forms a group, with what is also near, even where no other image is in it.
-    pub(super) rows: Rows,
+    pub(super) rows: HashRows,
 }
 
 /// Rows of an image with several files.
@@ -86,7 +86,7 @@ const SIBLINGS: &str = "SELECT f.image FROM lumina.image_files r
     WHERE r.state = 'keep' AND r.missing_since IS NULL AND f.state = 'keep' AND f.missing_since IS NULL AND r.catalog = ";
 
 /// Reads the images, as the role that submitted the job.
-pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<Images, Stop> {
+pub(super) fn read(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) -> Result<Images, Stop> {
     let columns: Vec<String> = parameters.hashes.iter().map(|(name, _)| format!("i.{name}")).collect();
     let widths: Vec<usize> = parameters.hashes.iter().map(|(_, width)| *width).collect();
     // Names are ours, and the catalog is a number.
@@ -112,7 +112,7 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &Run<'_>) -> Result<
             transaction::refresh_snapshot();
             // A role that may not read the catalog any more would read no images, and find no duplicates.
             job.check_rights()?;
-            let begin = |_: &[Column]| Ok(Found { all: Vec::new(), hashes: Rows::new(&widths), has_raw: false });
+            let begin = |_: &[Column]| Ok(Found { all: Vec::new(), hashes: HashRows::new(&widths), has_raw: false });
             let look = || -> Result<(), LuminaError> {
                 match job.check_cancelled_in_transaction() {
                     Ok(()) => Ok(()),
@@ -171,12 +171,12 @@ fn text(statement: String) -> CString {
 struct Found {
     all: Vec<Image>,
     /// The hashes of every image; zeros where they are invalid.
-    hashes: Rows,
+    hashes: HashRows,
     has_raw: bool,
 }
 
 impl Found {
-    fn take(&mut self, row: Row<'_>, widths: &[usize], run: &Run<'_>) -> Result<(), LuminaError> {
+    fn take(&mut self, row: Row<'_>, widths: &[usize], run: &SearchSession<'_>) -> Result<(), LuminaError> {
         const NONE: [u8; 32] = [0; 32];
         let context = run.context();
         let image = Image {
@@ -203,9 +203,14 @@ impl Found {
     }
 
     /// Counts the files of each image, and puts the images into order. `siblings` are not compared.
-    fn arrange(self, mut files: Vec<File>, mut siblings: Vec<i64>, run: &Run<'_>) -> Result<Images, LuminaError> {
+    fn arrange(
+        self,
+        mut files: Vec<File>,
+        mut siblings: Vec<i64>,
+        run: &SearchSession<'_>,
+    ) -> Result<Images, LuminaError> {
         let Found { mut all, mut hashes, .. } = self;
-        run.job(|context, _| {
+        run.on_threads(|context| {
             context.sort(&mut files, File::cmp)?;
             files.dedup(); // two names of one file
             context.sort(&mut siblings, i64::cmp)?;

@@ -7,7 +7,7 @@ use crate::sets::{Kind, Table};
 use crate::table;
 use crate::{Error, Scale};
 use lumina_search::plan::options;
-use lumina_search::{Context, Costs, Plan, Search, Values};
+use lumina_search::{Costs, PairQuery, Plan, SearchContext, Values};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::time::Instant;
@@ -155,21 +155,21 @@ impl Check {
     /// One search, by brute force and by bands, on the device and by brute force on the CPU.
     fn compare(&mut self, kind: Kind, left: &Table, right: Option<&Table>, radii: &[u32]) -> Result<(), Error> {
         let Self { device, pool, scale, .. } = &*self;
-        let context = Context::new(HOST);
+        let context = SearchContext::new(HOST);
         let values = |table: &Table| pool.install(|| table.values(&context));
         let (left, right) = (values(left)?, right.map(values).transpose()?);
-        let search = Search { left: &left, right: right.as_ref(), radii };
+        let query = PairQuery { left: &left, right: right.as_ref(), radii };
         // As if brute force were slow, so that there are plans by bands even where it would be the best.
         let costs = Costs { brute: 1.0, ..Costs::gpu(1e13, 1) };
         let all = left.count() < ALL_PLANS;
-        let plans = pool.install(|| options(&search, all, &costs, &context))?;
+        let plans = pool.install(|| options(&query, all, &costs, &context))?;
         let brute = plans.first().filter(|plan| plan.is_brute_force()).ok_or("a search without brute force")?;
         let mut wanted: Vec<Pair> = Vec::new();
-        cpu::find(pool, &search, brute, &context, &mut |pairs, distances| add(&mut wanted, pairs, distances))?;
+        cpu::find(pool, &query, brute, &context, &mut |pairs, distances| add(&mut wanted, pairs, distances))?;
         pool.install(|| wanted.par_sort_unstable());
         let (mut searches, mut wrong) = (0, 0);
         for plan in chosen(*scale, &plans) {
-            let task = pool.install(|| Task::new(&search, plan, &context))?;
+            let task = pool.install(|| Task::new(&query, plan, &context))?;
             let mut found: Vec<Pair> = Vec::new();
             device.find(task, &mut |pairs, distances| add(&mut found, pairs, distances))?;
             pool.install(|| found.par_sort_unstable());
@@ -184,7 +184,7 @@ impl Check {
                 eprintln!(
                     "WRONG: {kind:?}, {:?} bits, {left} and {right:?} values, within {radii:?}, bands {bands:?}: {} \
                      pairs, and {} on the CPU",
-                    search.left.widths(),
+                    query.left.widths(),
                     found.len(),
                     wanted.len(),
                 );

@@ -2,27 +2,27 @@
 
 use crate::Error;
 use crate::engine::Take;
-use lumina_search::{Batch, Context, Plan, Search, session};
+use lumina_search::{PairBatch, PairQuery, Plan, SearchContext, find_pairs, run_on_pool};
 use rayon::ThreadPool;
 use std::time::{Duration, Instant};
 
 /// Searches; returns the duration.
 pub(crate) fn find(
     pool: &ThreadPool,
-    search: &Search<'_>,
+    query: &PairQuery<'_>,
     plan: &Plan,
-    context: &Context,
+    context: &SearchContext,
     take: &mut Take<'_>,
 ) -> Result<Duration, Error> {
     let began = Instant::now();
     let mut numbers = Vec::new();
-    let mut take = |batch: Batch| {
+    let mut take = |batch: PairBatch| {
         numbers.clear();
         numbers.extend(batch.pairs.iter().map(|pair| (pair.left, pair.right)));
         take(&numbers, &batch.distances);
         batch.free(context);
         Ok(())
     };
-    session::run(pool, context, |sink| search.run(plan, context, sink), &mut take, || ())?;
+    run_on_pool(pool, context, |sink| find_pairs(query, plan, context, sink), &mut take, || ())?;
     Ok(began.elapsed())
 }

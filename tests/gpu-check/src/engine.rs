@@ -2,11 +2,11 @@
 
 use crate::Error;
 use lumina_gpu::client::{Answer, Client};
-use lumina_gpu::protocol::{Question, Shape};
+use lumina_gpu::protocol::{Question, SetShape};
 use lumina_gpu::server::{End, Settings, serve};
 use lumina_gpu::shared::Draft;
-use lumina_gpu::{Band, Collapse, Device, GpuError, Hashes, Method, Request, Set, Source, Step};
-use lumina_search::{Context, Plan, Search, Values};
+use lumina_gpu::{Device, GpuError, HashMemory, Hashes, PairMethod, PairRequest, Set, Step, TolerantBand};
+use lumina_search::{PairQuery, Plan, SearchContext, Values};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
@@ -23,55 +23,55 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// A search in the device's format.
 #[derive(Debug)]
 pub(crate) struct Task {
-    left: Shape,
-    right: Option<Shape>,
+    left: SetShape,
+    right: Option<SetShape>,
     radii: Vec<u32>,
     driving: usize,
-    method: Method,
+    method: PairMethod,
     /// The hashes of the left set, column after column, then those of the right one.
     words: Vec<u64>,
 }
 
 impl Task {
     /// A search by a plan, in the form of `src/search/gpu.rs`.
-    pub(crate) fn new(search: &Search<'_>, plan: &Plan, context: &Context) -> Result<Self, Error> {
-        let shape = |values: &Values| Shape { rows: values.count(), words: values.row_words() };
-        let band = |band: lumina_search::transfer::PlacedBand| Band {
+    pub(crate) fn new(query: &PairQuery<'_>, plan: &Plan, context: &SearchContext) -> Result<Self, Error> {
+        let shape = |values: &Values| SetShape { rows: values.count(), words: values.row_words() };
+        let band = |band: lumina_search::transfer::PlacedBand| TolerantBand {
             word: band.word,
             start: band.start,
             width: band.width,
             tolerance: band.tolerance,
         };
         let method = match plan.is_brute_force() {
-            true => Method::BruteForce,
-            false => Method::Bands(plan.placed_bands().map(band).collect()),
+            true => PairMethod::BruteForce,
+            false => PairMethod::Bands(plan.placed_bands().map(band).collect()),
         };
-        let mut words = vec![0; search.left.all_words() + search.right.map_or(0, Values::all_words)];
-        let (left, right) = words.split_at_mut(search.left.all_words());
-        search.left.write_rows(left, context)?;
-        search.right.map_or(Ok(()), |values| values.write_rows(right, context))?;
+        let mut words = vec![0; query.left.all_words() + query.right.map_or(0, Values::all_words)];
+        let (left, right) = words.split_at_mut(query.left.all_words());
+        query.left.write_rows(left, context)?;
+        query.right.map_or(Ok(()), |values| values.write_rows(right, context))?;
         Ok(Task {
-            left: shape(search.left),
-            right: search.right.map(shape),
-            radii: search.radii.to_vec(),
+            left: shape(query.left),
+            right: query.right.map(shape),
+            radii: query.radii.to_vec(),
             driving: plan.column,
             method,
             words,
         })
     }
 
-    fn request(self) -> Result<Request, Error> {
-        let source: Source = Arc::new(self.words);
+    fn request(self) -> Result<PairRequest, Error> {
+        let source: HashMemory = Arc::new(self.words);
         let left = set(&source, 0, &self.left)?;
         let right = match &self.right {
             Some(right) => Some(set(&source, self.left.size().ok_or("a set that is too large")?, right)?),
             None => None,
         };
-        Ok(Request { left, right, radii: self.radii, driving: self.driving, method: self.method })
+        Ok(PairRequest { left, right, radii: self.radii, driving: self.driving, method: self.method })
     }
 }
 
-fn set(source: &Source, mut first: usize, shape: &Shape) -> Result<Set, Error> {
+fn set(source: &HashMemory, mut first: usize, shape: &SetShape) -> Result<Set, Error> {
     let mut columns = Vec::new();
     for words in &shape.words {
         columns.push(Hashes::new(source, first, shape.rows, *words).ok_or("a set without hashes")?);
@@ -113,7 +113,7 @@ impl Engine {
             }
             Self::Inside(device) => {
                 let began = Instant::now();
-                let mut search = lumina_gpu::Search::new(device, task.request()?)?;
+                let mut search = lumina_gpu::begin_search(device, task.request()?)?;
                 while Step::Done
                     != search.step::<GpuError>(&mut |pairs, distances| {
                         take(pairs, distances);
@@ -127,7 +127,7 @@ impl Engine {
 
     /// For each row the first one that is equal to it.
     pub(crate) fn firsts(&self, (rows, words): (usize, &[usize]), hashes: Vec<u64>) -> Result<Vec<u32>, Error> {
-        let shape = Shape { rows, words: words.to_vec() };
+        let shape = SetShape { rows, words: words.to_vec() };
         let mut found = Vec::new();
         match self {
             Self::Process(process) => {
@@ -140,8 +140,8 @@ impl Engine {
                 })?;
             }
             Self::Inside(device) => {
-                let source: Source = Arc::new(hashes);
-                let mut collapse = Collapse::new(device, &set(&source, 0, &shape)?, 5)?;
+                let source: HashMemory = Arc::new(hashes);
+                let mut collapse = lumina_gpu::begin_collapse(device, &set(&source, 0, &shape)?, 5)?;
                 while collapse.step()? {}
                 while collapse.take::<GpuError>(1 << 18, |firsts| {
                     found.extend_from_slice(firsts);
@@ -251,7 +251,7 @@ pub(crate) fn describe() -> Result<String, Error> {
 /// The GPU process: serves at a socket until its standard input ends.
 pub(crate) fn serve_at(socket: &Path, megabytes: usize) -> Result<(), Error> {
     let device = Device::open(megabytes << 20)?;
-    let rate = device.rate()?;
+    let rate = lumina_gpu::measure_rate(&device)?;
     let listener = UnixListener::bind(socket)?;
     println!("{rate}");
     let has_ended = Arc::new(AtomicBool::new(false));

@@ -5,7 +5,7 @@ use crate::engine::{Engine, Task};
 use crate::sets::{Kind, Table};
 use crate::table::{milliseconds, row, verdict};
 use crate::{Error, Scale, cpu};
-use lumina_search::{Context, Costs, Plan, Search};
+use lumina_search::{Costs, PairQuery, Plan, SearchContext};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ fn time_all(scale: Scale) -> Result<(), Error> {
     let engine = Engine::start(MEMORY)?;
     let rate = match &engine {
         Engine::Process(process) => process.rate,
-        Engine::Inside(device) => device.rate()?,
+        Engine::Inside(device) => lumina_gpu::measure_rate(device)?,
     };
     row("256 bits, pairs a second as the GPU process measures when it starts", "1.2e13", &format!("{rate:.2e}"), "");
     let mut wrong = 0;
@@ -127,18 +127,18 @@ impl Sum {
 /// Times one, and prints its row. Returns whether its pairs equal the CPU's, if the CPU searched.
 fn time(case: &Case, scale: Scale, rate: f64, engine: &Engine, pool: &ThreadPool) -> Result<bool, Error> {
     let Case { kind, words, count, radius, is_brute, expected, is_cheap } = *case;
-    let context = Context::new(HOST);
+    let context = SearchContext::new(HOST);
     let table = Table::new(kind, &[words], count, 1);
     let values = pool.install(|| table.values(&context))?;
     drop(table);
-    let search = Search { left: &values, right: None, radii: &[radius] };
+    let query = PairQuery { left: &values, right: None, radii: &[radius] };
     let plan = |costs: &Costs| -> Result<Plan, Error> {
-        let plans = pool.install(|| lumina_search::plan::options(&search, false, costs, &context))?;
+        let plans = pool.install(|| lumina_search::plan::options(&query, false, costs, &context))?;
         let fits = plans.into_iter().filter(|plan| !is_brute || plan.is_brute_force());
         fits.min_by(|one, other| one.cost.total_cmp(&other.cost)).ok_or_else(|| "no plan".into())
     };
     let plan_here = plan(&Costs::gpu(rate, words))?;
-    let task = || pool.install(|| Task::new(&search, &plan_here, &context));
+    let task = || pool.install(|| Task::new(&query, &plan_here, &context));
     let mut found = Sum::default();
     engine.find(task()?, &mut |pairs, distances| found.add(pairs, distances))?;
     let mut times: Vec<Duration> = Vec::new();
@@ -174,8 +174,8 @@ fn time(case: &Case, scale: Scale, rate: f64, engine: &Engine, pool: &ThreadPool
         let mut on_cpu = Sum::default();
         let add = &mut |pairs: &[(u32, u32)], distances: &[u16]| on_cpu.add(pairs, distances);
         // The CPU's own plan: comparing all pairs would take minutes.
-        let plan = pool.install(|| Plan::choose(&search, &Costs::cpu(), &context))?;
-        let cpu_took = cpu::find(pool, &search, &plan, &context, add)?;
+        let plan = pool.install(|| Plan::choose(&query, &Costs::cpu(), &context))?;
+        let cpu_took = cpu::find(pool, &query, &plan, &context, add)?;
         is_right = on_cpu == found;
         let on_cpu =
             format!("CPU {} on {} threads", milliseconds(cpu_took.as_secs_f64() * 1e3), pool.current_num_threads());

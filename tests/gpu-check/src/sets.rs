@@ -2,7 +2,7 @@
 
 use crate::Error;
 use fastrand::Rng;
-use lumina_search::{Context, Rows, Values};
+use lumina_search::{HashRows, SearchContext, Values};
 use rayon::prelude::*;
 
 /// The distribution of the hashes of a set.
@@ -87,9 +87,9 @@ impl Table {
     }
 
     /// Its distinct rows, in the format of a search.
-    pub(crate) fn values(&self, context: &Context) -> Result<Values, Error> {
+    pub(crate) fn values(&self, context: &SearchContext) -> Result<Values, Error> {
         let widths: Vec<usize> = self.words.iter().map(|words| words * 64).collect();
-        let mut rows = Rows::new(&widths);
+        let mut rows = HashRows::new(&widths);
         let mut hashes: Vec<Vec<u8>> = widths.iter().map(|bits| vec![0; bits / 8]).collect();
         for row in 0..self.count {
             for ((hash, column), words) in hashes.iter_mut().zip(&self.columns).zip(&self.words) {

@@ -2,10 +2,10 @@
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 use lumina_gpu::client::{Answer, Client};
-use lumina_gpu::protocol::{Question, Shape, Status};
+use lumina_gpu::protocol::{Question, SetShape, Status};
 use lumina_gpu::server::{End, Settings, serve};
 use lumina_gpu::shared::Draft;
-use lumina_gpu::{Device, Method};
+use lumina_gpu::{Device, PairMethod};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use std::io;
@@ -85,8 +85,8 @@ impl Rows {
         (0..self.words.len()).all(|column| self.row(column, one) == self.row(column, other))
     }
 
-    fn shape(&self) -> Shape {
-        Shape { rows: self.count, words: self.words.clone() }
+    fn shape(&self) -> SetShape {
+        SetShape { rows: self.count, words: self.words.clone() }
     }
 
     /// A file for a question: the rows, then those of the right set.
@@ -124,7 +124,7 @@ pub fn pairs(left: &Rows, right: Option<&Rows>, radii: &[u32]) -> Found {
 }
 
 /// The question for these sets.
-pub fn question(left: &Rows, right: Option<&Rows>, radii: &[u32], driving: usize, method: &Method) -> Question {
+pub fn question(left: &Rows, right: Option<&Rows>, radii: &[u32], driving: usize, method: &PairMethod) -> Question {
     let right = right.map(Rows::shape);
     Question::Pairs { left: left.shape(), right, radii: radii.to_vec(), driving, method: method.clone() }
 }
@@ -136,7 +136,7 @@ pub fn search(
     right: Option<&Rows>,
     radii: &[u32],
     driving: usize,
-    method: &Method,
+    method: &PairMethod,
 ) -> io::Result<Found> {
     client.ask(&question(left, right, radii, driving, method), Some(left.file(right)))?;
     let mut found = Vec::new();

@@ -4,15 +4,16 @@
 //! member of the other. Groups only grow, so groups that cannot be joined once never can be: at the end no two groups
 //! could be joined, and no value added to a group.
 
-use super::{Assignment, Edges, NONE};
-use crate::context::Context;
+use super::assignment::{Assignment, NONE};
+use super::edges::Edges;
+use crate::context::SearchContext;
 use crate::error::SearchError;
 use crate::values::Values;
 use rayon::prelude::*;
 use std::collections::HashSet;
 
-/// Groups as lists: each value knows its group and the next member.
-struct Lists {
+/// Groups as linked lists: each value knows its group and the next member.
+struct LinkedGroups {
     /// The group of a value, by the number of one of its members.
     group_of: Vec<u32>,
     next: Vec<u32>,
@@ -20,7 +21,7 @@ struct Lists {
     sizes: Vec<u32>,
 }
 
-impl Lists {
+impl LinkedGroups {
     fn members(&self, group: u32) -> impl Iterator<Item = u32> + Clone + '_ {
         std::iter::successors(Some(group), |&value| Some(self.next[value as usize]).filter(|next| *next != NONE))
     }
@@ -42,14 +43,14 @@ impl Lists {
 /// Failed joins that are remembered, so that two large groups that nearly fit are not compared for each of their edges.
 const REMEMBERED: usize = 1 << 16;
 
-pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Result<Assignment, SearchError> {
+pub(super) fn assign(values: &Values, edges: &Edges<'_>, context: &SearchContext) -> Result<Assignment, SearchError> {
     let count = values.count();
     let numbers = || -> Result<Vec<u32>, SearchError> {
         let mut numbers = context.vec(count)?;
         numbers.extend(0..count as u32);
         Ok(numbers)
     };
-    let mut lists = Lists {
+    let mut groups = LinkedGroups {
         group_of: numbers()?,
         next: context.filled(count, NONE)?,
         last: numbers()?,
@@ -60,17 +61,17 @@ pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Resul
         if at % 4096 == 0 {
             context.check()?;
         }
-        let (a, b) = (lists.group_of[edge.left as usize], lists.group_of[edge.right as usize]);
+        let (a, b) = (groups.group_of[edge.left as usize], groups.group_of[edge.right as usize]);
         if a == b {
             continue;
         }
         let key = (a.min(b), a.max(b));
-        let work = lists.sizes[a as usize] as usize * lists.sizes[b as usize] as usize;
+        let work = groups.sizes[a as usize] as usize * groups.sizes[b as usize] as usize;
         if work > 16 && apart.contains(&key) {
             continue;
         }
-        if all_near(values, &lists, edges, a, b, context)? {
-            lists.join(a, b);
+        if all_near(values, &groups, edges, a, b, context)? {
+            groups.join(a, b);
         } else if work > 16 {
             if apart.len() == REMEMBERED {
                 apart.clear();
@@ -78,7 +79,7 @@ pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Resul
             apart.insert(key);
         }
     }
-    let Lists { group_of, next, last, sizes } = lists;
+    let LinkedGroups { group_of, next, last, sizes } = groups;
     context.free(next);
     context.free(last);
     context.free(sizes);
@@ -87,17 +88,17 @@ pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Resul
 
 fn all_near(
     values: &Values,
-    lists: &Lists,
-    edges: &Edges,
+    groups: &LinkedGroups,
+    edges: &Edges<'_>,
     a: u32,
     b: u32,
-    context: &Context,
+    context: &SearchContext,
 ) -> Result<bool, SearchError> {
-    for (at, x) in lists.members(a).enumerate() {
+    for (at, x) in groups.members(a).enumerate() {
         if at % 256 == 255 {
             context.check()?;
         }
-        if !lists.members(b).all(|y| edges.rule().near(values, x, y)) {
+        if !groups.members(b).all(|y| edges.rule().near(values, x, y)) {
             return Ok(false);
         }
     }
@@ -105,7 +106,7 @@ fn all_near(
 }
 
 /// The member with the smallest sum of distances to all rows of the group; the first on ties.
-pub(super) fn medoid(values: &Values, members: &[u32], context: &Context) -> Result<u32, SearchError> {
+pub(super) fn medoid(values: &Values, members: &[u32], context: &SearchContext) -> Result<u32, SearchError> {
     let sum = |&a: &u32| -> u64 {
         let distance = |b: u32| u64::from(values.distance(a, b)) * values.weight(b);
         members.iter().map(|&b| distance(b)).sum()

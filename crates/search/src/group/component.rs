@@ -1,16 +1,18 @@
 //! Components: near values are connected, however long the chain. The central primary is the value with most near rows.
 
-use super::{Assignment, Edges, NONE, Primary};
-use crate::context::Context;
+use super::assignment::{Assignment, NONE};
+use super::edges::Edges;
+use super::strategy::Primary;
+use crate::context::SearchContext;
 use crate::error::SearchError;
 use crate::values::Values;
 
-/// With [`Primary::First`](super::Primary::First) primaries are left open.
+/// With [`Primary::First`] primaries are left open.
 pub(super) fn assign(
     values: &Values,
-    edges: &Edges,
+    edges: &Edges<'_>,
     primary: Primary,
-    context: &Context,
+    context: &SearchContext,
 ) -> Result<Assignment, SearchError> {
     let count = values.count();
     let mut parents = context.vec(count)?;
@@ -34,7 +36,12 @@ pub(super) fn assign(
 }
 
 /// For each group, by its number, the value with most near rows; the first on ties.
-fn most_near(values: &Values, edges: &Edges, group_of: &[u32], context: &Context) -> Result<Vec<u32>, SearchError> {
+fn most_near(
+    values: &Values,
+    edges: &Edges<'_>,
+    group_of: &[u32],
+    context: &SearchContext,
+) -> Result<Vec<u32>, SearchError> {
     let mut near = context.filled(values.count(), 0u32)?;
     for (at, edge) in edges.iter().enumerate() {
         if at % (1 << 16) == 0 {

@@ -4,7 +4,7 @@
 //! complement of the other are at most b - t apart. Searching only for pairs farther than the farthest so far, it soon
 //! finds nothing more, and compares at full speed.
 
-use crate::context::Context;
+use crate::context::SearchContext;
 use crate::error::SearchError;
 use crate::values::Values;
 use lumina_hash::kernel::{BlockJoin, JoinColumn, Kernels, PADDING, Planes};
@@ -23,7 +23,7 @@ pub(super) fn measure(
     members: &[u32],
     primary: u32,
     farthest: &mut [u16],
-    context: &Context,
+    context: &SearchContext,
 ) -> Result<(), SearchError> {
     let mut distances = vec![0u16; farthest.len()];
     let mut pair = |a: u32, b: u32| {
@@ -50,7 +50,7 @@ fn column_of(
     members: &[u32],
     column: usize,
     known: u16,
-    context: &Context,
+    context: &SearchContext,
 ) -> Result<u16, SearchError> {
     let bits = values.widths()[column] as u32;
     let (first, planes) = (values.first_plane(column), words_for(bits as usize));

@@ -1,8 +1,9 @@
 //! Stars: a primary takes the ungrouped rows near it. Primaries are central, the value with most such rows first, or
 //! come in the order of rows.
 
-use super::{Assignment, Edges, NONE};
-use crate::context::Context;
+use super::assignment::{Assignment, NONE};
+use super::edges::Edges;
+use crate::context::SearchContext;
 use crate::error::SearchError;
 use crate::lists::Lists;
 use crate::values::Values;
@@ -10,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// The value with most ungrouped near rows is a primary; the first on ties.
-pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Result<Assignment, SearchError> {
+pub(super) fn assign(values: &Values, edges: &Edges<'_>, context: &SearchContext) -> Result<Assignment, SearchError> {
     let count = values.count();
     let neighbours = adjacency(count, edges, context)?;
     let around = |value: u32| neighbours.of(value as usize);
@@ -59,8 +60,12 @@ pub(super) fn assign(values: &Values, edges: &Edges, context: &Context) -> Resul
 }
 
 /// The first ungrouped value is a primary. One without ungrouped neighbours, which will have none later, is a group of
-/// its own: a single row is no group ([`super::Groups`] drops it).
-pub(super) fn assign_in_order(values: &Values, edges: &Edges, context: &Context) -> Result<Assignment, SearchError> {
+/// its own: a single row is no group ([`super::groups::Groups`] drops it).
+pub(super) fn assign_in_order(
+    values: &Values,
+    edges: &Edges<'_>,
+    context: &SearchContext,
+) -> Result<Assignment, SearchError> {
     let count = values.count();
     let neighbours = adjacency(count, edges, context)?;
     let mut group_of = context.filled(count, NONE)?;
@@ -87,7 +92,7 @@ pub(super) fn assign_in_order(values: &Values, edges: &Edges, context: &Context)
 }
 
 /// The neighbours of each value.
-fn adjacency(count: usize, edges: &Edges, context: &Context) -> Result<Lists, SearchError> {
+fn adjacency(count: usize, edges: &Edges<'_>, context: &SearchContext) -> Result<Lists, SearchError> {
     let ends = || edges.iter().flat_map(|edge| [(edge.left, edge.right), (edge.right, edge.left)]);
     Lists::collect(count, ends, context)
 }

@@ -1,11 +1,11 @@
 //! Groups against the definition, by naive twins without values, lists or heaps.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use super::{Edges, Groups, Primary, Strategy};
+use super::{GroupRows, GroupStep, Grouping, Primary, Strategy, find_groups};
 use crate::error::SearchError;
-use crate::rule::tests::{edges_of, naive_rule, rules};
+use crate::rule::tests::{naive_rule, rules};
 use crate::tests::{Table, naive_distances, pool, tables, unlimited, values};
-use crate::{Costs, Plan, Rule, Search, run};
+use crate::{CpuExecutor, Rule};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -27,15 +27,17 @@ fn shown(
 ) -> Result<Vec<Shown>, SearchError> {
     let context = unlimited();
     let values = values(table, widths, threads, &context);
-    let edges = edges_of(&values, rule, 1 << 40, threads, &context)?;
-    let groups = pool(threads).install(|| Groups::form(&values, edges, strategy, primary, &context))?;
-    let (mut rows, mut distances, mut also_near) = (Vec::new(), Vec::new(), Vec::new());
+    let executor = CpuExecutor { pool: pool(threads), context: &context };
+    let grouping = Grouping { rule, strategy, primary, max_pairs: 1 << 40 };
+    let groups = find_groups(&executor, &values, &grouping, |_| Ok::<(), SearchError>(()))?;
+    let mut listed = GroupRows::default();
     (0..groups.len())
         .map(|group| {
-            groups.rows(&values, group, &mut rows, &mut distances, &context)?;
-            groups.also_near(&values, group, &mut also_near, &context)?;
+            groups.list(&executor, &values, group, &mut listed)?;
+            let GroupRows { members, distances, also_near } = &listed;
             let farthest = groups.farthest(group).to_vec();
-            Ok(Shown { rows: rows.clone(), distances: distances.clone(), farthest, also_near: also_near.clone() })
+            let (rows, distances, also_near) = (members.clone(), distances.clone(), also_near.clone());
+            Ok(Shown { rows, distances, farthest, also_near })
         })
         .collect()
 }
@@ -290,21 +292,40 @@ fn a_limit_on_edges_and_on_what_is_also_near() {
     let context = unlimited();
     let table = table_of(std::iter::repeat_n(0, 100).chain((0..64).map(|bit| 1u64 << bit)));
     let values = values(&table, &[64], 2, &context);
-    let radii = [1];
-    let search = Search { left: &values, right: None, radii: &radii };
-    let plan = pool(2).install(|| Plan::choose(&search, &Costs::cpu(), &context)).unwrap();
-    let form = |limit| {
+    let rule = Rule::all(&[1]);
+    let form = |max_pairs| {
         let context = unlimited();
-        let mut edges = Edges::new(&Rule::all(&radii), limit);
-        run(
-            pool(2),
-            &context,
-            |sink| search.run(&plan, &context, sink),
-            |batch| edges.add(&batch, 0, &context),
-            || (),
-        )?;
-        pool(2).install(|| Groups::form(&values, edges, Strategy::Clique, Primary::Central, &context))
+        let executor = CpuExecutor { pool: pool(2), context: &context };
+        let grouping = Grouping { rule: &rule, strategy: Strategy::Clique, primary: Primary::Central, max_pairs };
+        find_groups(&executor, &values, &grouping, |_| Ok::<(), SearchError>(()))
     };
-    assert!(matches!(form(63), Err(SearchError::TooManyPairs { limit: 63, .. })));
-    assert_eq!(form(64).map(|groups| groups.len()), Ok(1));
+    let refused = form(63);
+    let Err(SearchError::TooManyPairs { limit: 63, most_pairs }) = refused else { panic!("{refused:?}") };
+    assert_eq!(most_pairs[0].hashes, [[0; 8]]);
+    assert_eq!(form(64).map(|groups| (groups.len(), groups.pairs())), Ok((1, 64)));
+}
+
+/// Each step is reported when it begins, and an error of the report ends the search.
+#[test]
+fn steps_are_reported() {
+    let context = unlimited();
+    let table = table_of([0, 1, 3, 0xff00]);
+    let values = values(&table, &[64], 2, &context);
+    let rule = Rule::any(vec![vec![1], vec![2]]);
+    let grouping = Grouping { rule: &rule, strategy: Strategy::Component, primary: Primary::First, max_pairs: 10 };
+    let executor = CpuExecutor { pool: pool(2), context: &context };
+    let all = [
+        GroupStep::Comparing { alternative: 0 },
+        GroupStep::Comparing { alternative: 1 },
+        GroupStep::Grouping { pairs: 3 },
+    ];
+    for end in 0..=all.len() {
+        let mut steps = Vec::new();
+        let found = find_groups(&executor, &values, &grouping, |step| {
+            steps.push(step);
+            if steps.len() > end { Err(SearchError::Cancelled) } else { Ok(()) }
+        });
+        assert_eq!(steps, all[..all.len().min(end + 1)]);
+        assert_eq!(found.map(|groups| groups.len()), if end < all.len() { Err(SearchError::Cancelled) } else { Ok(1) });
+    }
 }

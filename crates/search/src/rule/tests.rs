@@ -5,7 +5,7 @@ use super::Rule;
 use crate::group::Edges;
 use crate::plan::{Costs, options};
 use crate::tests::{Table, naive_near, pool, tables, unlimited, values};
-use crate::{Batch, Context, Plan, Search, SearchError, Values, run};
+use crate::{PairBatch, PairQuery, Plan, SearchContext, SearchError, Values, find_pairs, run_on_pool};
 use proptest::prelude::*;
 
 /// From the definition, bit by bit.
@@ -14,23 +14,23 @@ pub(crate) fn naive_rule(a: &[Vec<u8>], b: &[Vec<u8>], rule: &Rule) -> bool {
 }
 
 /// The edges of a rule: a search for each alternative.
-pub(crate) fn edges_of(
-    values: &Values,
+pub(crate) fn edges_of<'a>(
+    values: &'a Values,
     rule: &Rule,
     limit: u64,
     threads: usize,
-    context: &Context,
-) -> Result<Edges, SearchError> {
-    let mut edges = Edges::new(rule, limit);
+    context: &SearchContext,
+) -> Result<Edges<'a>, SearchError> {
+    let mut edges = Edges::new(values, rule, limit);
     for (alternative, radii) in rule.alternatives().iter().enumerate() {
-        let search = Search { left: values, right: None, radii };
-        let plan = pool(threads).install(|| Plan::choose(&search, &Costs::cpu(), context))?;
-        let take = |batch: Batch| {
+        let query = PairQuery { left: values, right: None, radii };
+        let plan = pool(threads).install(|| Plan::choose(&query, &Costs::cpu(), context))?;
+        let take = |batch: PairBatch| {
             edges.add(&batch, alternative, context)?;
             batch.free(context);
             Ok(())
         };
-        run(pool(threads), context, |sink| search.run(&plan, context, sink), take, || ())?;
+        run_on_pool(pool(threads), context, |sink| find_pairs(&query, &plan, context, sink), take, || ())?;
     }
     Ok(edges)
 }
@@ -53,7 +53,7 @@ pub(crate) fn rules() -> impl Strategy<Value = (Vec<usize>, Rule, Table)> {
 }
 
 /// All edges in order, with repetitions, as pairs of values.
-fn listed(edges: &Edges) -> Vec<(u32, u32)> {
+fn listed(edges: &Edges<'_>) -> Vec<(u32, u32)> {
     let mut pairs: Vec<(u32, u32)> = edges.iter().map(|pair| (pair.left, pair.right)).collect();
     pairs.sort_unstable();
     assert_eq!(edges.count(), pairs.len() as u64);
@@ -93,24 +93,24 @@ proptest! {
         let context = unlimited();
         let values = values(&table, &widths, 2, &context);
         let naive = naive_edges(&values, &rule);
-        let mut found: Vec<Vec<Vec<Batch>>> = Vec::new();
+        let mut found: Vec<Vec<Vec<PairBatch>>> = Vec::new();
         for radii in rule.alternatives() {
-            let search = Search { left: &values, right: None, radii };
-            let plans = pool(2).install(|| options(&search, true, &Costs::cpu(), &context)).unwrap();
+            let query = PairQuery { left: &values, right: None, radii };
+            let plans = pool(2).install(|| options(&query, true, &Costs::cpu(), &context)).unwrap();
             let batches = |plan: &Plan| {
                 prop_assert!(plan.is_brute_force() || (radii[plan.column] as usize) < widths[plan.column]);
                 let mut batches = Vec::new();
-                let take = |batch: Batch| {
+                let take = |batch: PairBatch| {
                     batches.push(batch);
                     Ok(())
                 };
-                run(pool(2), &context, |sink| search.run(plan, &context, sink), take, || ()).unwrap();
+                run_on_pool(pool(2), &context, |sink| find_pairs(&query, plan, &context, sink), take, || ()).unwrap();
                 Ok(batches)
             };
             found.push(plans.iter().map(batches).collect::<Result<_, _>>()?);
         }
         for number in 0..found.iter().map(Vec::len).max().unwrap_or(0) {
-            let mut edges = Edges::new(&rule, u64::MAX);
+            let mut edges = Edges::new(&values, &rule, u64::MAX);
             for (alternative, plans) in found.iter().enumerate().rev() {
                 for batch in plans[number.min(plans.len() - 1)].iter().rev() {
                     edges.add(batch, alternative, &context).unwrap();
@@ -173,7 +173,9 @@ fn two_alternatives_over_three_columns() {
     for limit in [10, first as u64, naive.len() as u64 - 1] {
         // A search that ends early leaves its context cancelled.
         match edges_of(&values, &rule, limit, 2, &unlimited()) {
-            Err(SearchError::TooManyPairs { limit: named, blame }) => assert!(named == limit && !blame.is_empty()),
+            Err(SearchError::TooManyPairs { limit: named, most_pairs }) => {
+                assert!(named == limit && !most_pairs.is_empty());
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -190,7 +192,7 @@ fn columns_that_do_not_count_do_not_drive() {
     let (two, one) = (values(&two, &[64, 64], 2, &context), values(&one, &[64], 2, &context));
     let plan = |values: &Values, radii: &[u32]| {
         pool(2)
-            .install(|| options(&Search { left: values, right: None, radii }, true, &Costs::cpu(), &context))
+            .install(|| options(&PairQuery { left: values, right: None, radii }, true, &Costs::cpu(), &context))
             .unwrap()
     };
     for width in [64, 65, u32::MAX] {

@@ -1,23 +1,23 @@
-//! Values sorted by a band: the buckets of a banded join.
+//! Values sorted by a band: the buckets of a banded join ([`crate::join`]).
 
 use crate::band::Band;
-use crate::context::Context;
+use crate::context::SearchContext;
 use crate::error::SearchError;
 use crate::values::Values;
 use lumina_hash::kernel::{PADDING, Planes};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Hashes in buckets by the value of a band, or all in one bucket.
+/// BucketPlanes in buckets by the value of a band, or all in one bucket.
 pub(crate) struct Buckets<'a> {
-    planes: Hashes<'a>,
+    planes: BucketPlanes<'a>,
     /// The value in each place; empty where value and place are the same.
     order: Vec<u32>,
     /// `starts[v]..starts[v + 1]` are the places of bucket v.
     starts: Vec<u32>,
 }
 
-enum Hashes<'a> {
+enum BucketPlanes<'a> {
     Copied { words: Vec<u64>, stride: usize },
     Borrowed(Planes<'a>),
 }
@@ -26,7 +26,7 @@ impl<'a> Buckets<'a> {
     /// All values in one bucket.
     pub(crate) fn single(values: &'a Values) -> Self {
         let starts = vec![0, values.count() as u32];
-        Buckets { planes: Hashes::Borrowed(values.planes()), order: Vec::new(), starts }
+        Buckets { planes: BucketPlanes::Borrowed(values.planes()), order: Vec::new(), starts }
     }
 
     /// A bucket for each value of a band of the column whose first plane is `first_plane`.
@@ -36,7 +36,7 @@ impl<'a> Buckets<'a> {
         values: &'a Values,
         first_plane: usize,
         band: Band,
-        context: &Context,
+        context: &SearchContext,
     ) -> Result<Self, SearchError> {
         let (count, source) = (values.count(), values.planes());
         let bucket_of = |value: usize| band.value(|plane| source.word(first_plane + plane, value)) as usize;
@@ -63,7 +63,7 @@ impl<'a> Buckets<'a> {
         let mut order = context.filled(count, 0u32)?;
         let mut next = context.vec(buckets)?;
         next.extend_from_slice(&starts[..buckets]);
-        // Runs of buckets with about equally many values; what follows the last one is empty.
+        // Ranges of buckets with about equally many values; what follows the last one is empty.
         let cuts: Vec<usize> = (0..=threads)
             .map(|thread| starts.partition_point(|start| (*start as usize) < count * thread / threads).min(buckets))
             .collect();
@@ -71,11 +71,11 @@ impl<'a> Buckets<'a> {
         let (mut rest_order, mut rest_next) = (&mut order[..], &mut next[..]);
         let mut rest_planes: Vec<&mut [u64]> = words.chunks_mut(stride).collect();
         for pair in cuts.windows(2) {
-            let run = pair[0]..pair[1];
-            let places = starts[run.end] as usize - starts[run.start] as usize;
+            let range = pair[0]..pair[1];
+            let places = starts[range.end] as usize - starts[range.start] as usize;
             let (task_order, after) = std::mem::take(&mut rest_order).split_at_mut(places);
             rest_order = after;
-            let (task_next, after) = std::mem::take(&mut rest_next).split_at_mut(run.len());
+            let (task_next, after) = std::mem::take(&mut rest_next).split_at_mut(range.len());
             rest_next = after;
             let mut task_planes = Vec::with_capacity(depth);
             for plane in &mut rest_planes {
@@ -83,12 +83,12 @@ impl<'a> Buckets<'a> {
                 *plane = after;
                 task_planes.push(task_plane);
             }
-            tasks.push((run, task_order, task_next, task_planes));
+            tasks.push((range, task_order, task_next, task_planes));
         }
-        tasks.into_par_iter().try_for_each(|(run, order, next, mut planes)| {
-            let first_place = starts[run.start];
+        tasks.into_par_iter().try_for_each(|(range, order, next, mut planes)| {
+            let first_place = starts[range.start];
             context.each(0..count, |value| {
-                if let Some(place) = next.get_mut(bucket_of(value).wrapping_sub(run.start)) {
+                if let Some(place) = next.get_mut(bucket_of(value).wrapping_sub(range.start)) {
                     let at = (*place - first_place) as usize;
                     *place += 1;
                     order[at] = value as u32;
@@ -99,15 +99,15 @@ impl<'a> Buckets<'a> {
             })
         })?;
         context.free(next);
-        Ok(Buckets { planes: Hashes::Copied { words, stride }, order, starts })
+        Ok(Buckets { planes: BucketPlanes::Copied { words, stride }, order, starts })
     }
 
     /// The hashes, in their places.
     #[inline(always)]
     pub(crate) fn planes(&self) -> Planes<'_> {
         match &self.planes {
-            Hashes::Copied { words, stride } => Planes { words, stride: *stride },
-            Hashes::Borrowed(planes) => *planes,
+            BucketPlanes::Copied { words, stride } => Planes { words, stride: *stride },
+            BucketPlanes::Borrowed(planes) => *planes,
         }
     }
 
@@ -128,19 +128,19 @@ impl<'a> Buckets<'a> {
         self.starts[bucket] as usize..self.starts[bucket + 1] as usize
     }
 
-    /// The buckets cut into about `parts` runs with about equally many values.
-    pub(crate) fn runs(&self, parts: usize) -> Vec<Range<usize>> {
+    /// The buckets cut into about `parts` ranges with about equally many values.
+    pub(crate) fn ranges(&self, parts: usize) -> Vec<Range<usize>> {
         let count = *self.starts.last().unwrap_or(&0) as usize;
         let cut = |part: usize| self.starts.partition_point(|start| (*start as usize) < count * part / parts);
         let mut cuts: Vec<usize> = (1..parts).map(cut).map(|cut| cut.min(self.len())).collect();
         cuts.push(self.len());
         let mut first = 0;
-        let runs = cuts.into_iter().map(|end| std::mem::replace(&mut first, end)..end);
-        runs.filter(|run| !run.is_empty()).collect()
+        let ranges = cuts.into_iter().map(|end| std::mem::replace(&mut first, end)..end);
+        ranges.filter(|range| !range.is_empty()).collect()
     }
 
-    pub(crate) fn free(self, context: &Context) {
-        if let Hashes::Copied { words, .. } = self.planes {
+    pub(crate) fn free(self, context: &SearchContext) {
+        if let BucketPlanes::Copied { words, .. } = self.planes {
             context.free(words);
             context.free(self.order);
             context.free(self.starts);

@@ -1,34 +1,31 @@
-//! Runs a search on a pool of threads, while the calling thread takes its results and stays responsive.
+//! Runs work on a pool of threads, while the calling thread takes its results and stays responsive.
 //!
-//! The calling thread never sleeps for longer than [`TICK`]: between batches it runs a closure that may check for
-//! interrupts. If one of its closures unwinds, the search is cancelled and its threads are joined, so that nothing that
-//! they borrow is dropped before they end.
+//! The calling thread never sleeps for longer than [`LONGEST_SLEEP`]: between batches it runs a closure that may check
+//! for interrupts. If one of its closures unwinds, the search is cancelled and its threads are joined, so that nothing
+//! that they borrow is dropped before they end.
 
-use crate::context::Context;
+use crate::batch::{PairBatch, PairSink};
+use crate::context::SearchContext;
 use crate::error::SearchError;
-use crate::search::Batch;
 use rayon::ThreadPool;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 /// The longest sleep of the calling thread.
-pub const TICK: Duration = Duration::from_millis(20);
-
-/// Receives the threads' results: blocks while the calling thread is behind.
-pub type Sink<'s> = dyn Fn(Batch) -> Result<(), SearchError> + Sync + 's;
+pub const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
 enum Message<R> {
-    Batch(Batch),
+    Batch(PairBatch),
     Done(Result<R, SearchError>),
 }
 
-/// Runs `job` on `pool`; on this thread `take` for each batch and `tick` at least every [`TICK`].
-pub fn run<R: Send>(
+/// Runs `work` on `pool`; on this thread `take` for each batch, and `check_cancelled` at least every [`LONGEST_SLEEP`].
+pub fn run_on_pool<R: Send>(
     pool: &ThreadPool,
-    context: &Context,
-    job: impl FnOnce(&Sink<'_>) -> Result<R, SearchError> + Send,
-    mut take: impl FnMut(Batch) -> Result<(), SearchError>,
-    mut tick: impl FnMut(),
+    context: &SearchContext,
+    work: impl FnOnce(&PairSink<'_>) -> Result<R, SearchError> + Send,
+    mut take: impl FnMut(PairBatch) -> Result<(), SearchError>,
+    mut check_cancelled: impl FnMut(),
 ) -> Result<R, SearchError> {
     // A batch being filled for each thread, and one in transit.
     let (sender, receiver) = sync_channel(pool.current_num_threads());
@@ -39,28 +36,28 @@ pub fn run<R: Send>(
         let mut unfinished = CancelWhenDropped { context, armed: true };
         scope.spawn(move |_| {
             let send = |message| sender.send(message).map_err(|_| SearchError::Cancelled);
-            let result = job(&|batch| send(Message::Batch(batch)));
+            let result = work(&|batch| send(Message::Batch(batch)));
             // Sending fails only if the caller has cancelled.
             let _ = sender.send(Message::Done(result));
         });
         loop {
-            match receiver.recv_timeout(TICK) {
+            match receiver.recv_timeout(LONGEST_SLEEP) {
                 Ok(Message::Batch(batch)) => take(batch)?,
                 Ok(Message::Done(result)) => {
                     unfinished.armed = false;
                     return result;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                // The job has panicked: the scope propagates that panic when it ends.
+                // The work has panicked: the scope propagates that panic when it ends.
                 Err(RecvTimeoutError::Disconnected) => return Err(SearchError::Cancelled),
             }
-            tick();
+            check_cancelled();
         }
     })
 }
 
 struct CancelWhenDropped<'a> {
-    context: &'a Context,
+    context: &'a SearchContext,
     armed: bool,
 }
 
