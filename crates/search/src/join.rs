@@ -10,7 +10,7 @@ use crate::error::SearchError;
 use crate::plan::Plan;
 use crate::query::PairQuery;
 use lumina_hash::bands::flips;
-use lumina_hash::kernel::{Column, Join, Kernels};
+use lumina_hash::kernel::{BlockJoin, JoinColumn, Kernels};
 use lumina_hash::words::words_for;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -84,7 +84,7 @@ struct BandPass<'p, 'a> {
     plan: &'p Plan,
     /// The number of the band in the plan.
     band: usize,
-    columns: &'p [Column],
+    columns: &'p [JoinColumn],
     left: Buckets<'a>,
     right: Option<Buckets<'a>>,
     context: &'p SearchContext,
@@ -191,7 +191,7 @@ impl<'w, 'p, 'a> JoinThread<'w, 'p, 'a> {
     fn tile(&mut self, left_rows: Range<usize>, right_rows: Range<usize>, ascending: bool) -> Result<(), SearchError> {
         let pass = self.pass;
         let (left, right) = (pass.left.planes(), pass.right().planes());
-        let mut join = Join { left, left_rows, right, right_rows, columns: pass.columns, ascending };
+        let mut join = BlockJoin { left, left_rows, right, right_rows, columns: pass.columns, ascending };
         while !join.left_rows.is_empty() {
             join.left_rows.start = self.kernels.join(&join, &mut self.buffers.hits);
             if !self.buffers.hits.is_empty() {
