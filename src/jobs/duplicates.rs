@@ -4,15 +4,17 @@
 //! the job. That one checks the images of all groups again: where one has changed since it was read, the job starts
 //! over.
 //!
-//! - [`rule`]: the pair rule in the job's parameters.
-//! - [`input`]: the images of a catalog, best first.
-//! - [`form`]: groups of images.
+//! - [`parameters`]: the job's parameters.
+//! - [`input`]: reads the images of a catalog.
+//! - [`compare`]: finds groups of them.
 //! - [`output`]: writes groups into tables.
+//!
+//! Which image is the one to keep, what a pair is and how groups are made is decided in `crates/catalog`.
 
-mod form;
+mod compare;
 mod input;
 mod output;
-mod rule;
+mod parameters;
 
 use super::job::{Job, Progress};
 use super::kinds::Kind;
@@ -20,11 +22,9 @@ use super::stop::{Failure, Stop};
 use crate::error::LuminaError;
 use crate::pg::background::sleep;
 use crate::search::run::Run;
-use form::Formed;
-use input::Images;
-use lumina_search::Rows;
+use lumina_catalog::{DuplicateGroups, RankedImages};
+use parameters::Parameters;
 use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
-use rule::Parameters;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -50,12 +50,12 @@ impl Kind for DetectDuplicates {
     fn run(&self, job: &Job) -> Result<(), Stop> {
         let parameters = Parameters::read(&job.parameters)?;
         for _ in 0..TRIES {
-            let (images, formed) = compute(job, &parameters)?;
-            phase(job, "writing", 0.8, images.all.len())?;
+            let (images, groups) = compute(job, &parameters)?;
+            phase(job, "writing", 0.8, images.len())?;
             let mut changed = false;
             let written = job.finish(|| {
-                changed = output::have_changed(job, &images, &formed)?;
-                if changed { Err(Stop::Gone) } else { output::write(job, &parameters, &images, &formed) }
+                changed = output::have_changed(job, &images, &groups)?;
+                if changed { Err(Stop::Gone) } else { output::write(job, &parameters, &images, &groups) }
             });
             if !changed {
                 return written;
@@ -76,7 +76,7 @@ fn phase(job: &Job, phase: &'static str, share: f32, images: usize) -> Result<()
 }
 
 /// Reads and groups the images. A transaction is open only while it reads.
-fn compute(job: &Job, parameters: &Parameters) -> Result<(Images, Formed), Stop> {
+fn compute(job: &Job, parameters: &Parameters) -> Result<(RankedImages, DuplicateGroups), Stop> {
     let stopped: RefCell<Option<Stop>> = RefCell::new(None);
     // Whether the search is to stop; the reason is kept.
     let watch = || match job.look() {
@@ -119,11 +119,9 @@ fn begin<'a>(job: &Job, watch: &'a dyn Fn() -> bool) -> Result<Run<'a>, Stop> {
     }
 }
 
-fn search(job: &Job, parameters: &Parameters, run: &mut Run<'_>) -> Result<(Images, Formed), Stop> {
-    let mut images = input::read(job, parameters, run)?;
-    phase(job, "comparing", 0.2, images.all.len())?;
-    let rows = std::mem::replace(&mut images.rows, Rows::new(&[]));
-    let formed = form::form(job, rows, &images, parameters, run)?;
-    let formed = formed.add_exact(&images, parameters.hashes.len());
-    Ok((images, formed))
+fn search(job: &Job, parameters: &Parameters, run: &mut Run<'_>) -> Result<(RankedImages, DuplicateGroups), Stop> {
+    let (images, rows) = input::read(job, parameters, run)?;
+    phase(job, "comparing", 0.2, images.len())?;
+    let groups = compare::find_groups(job, rows, &images, parameters, run)?;
+    Ok((images, groups))
 }
