@@ -4,15 +4,17 @@
 //! the job. That one checks the images of all groups again: where one has changed since it was read, the job starts
 //! over.
 //!
-//! - [`rule`]: the pair rule in the job's parameters.
-//! - [`input`]: the images of a catalog, best first.
-//! - [`form`]: groups of images.
+//! - [`parameters`]: the job's parameters.
+//! - [`input`]: reads the images of a catalog.
+//! - [`compare`]: finds groups of them.
 //! - [`output`]: writes groups into tables.
+//!
+//! Which image is the one to keep, what a pair is and how groups are made is decided in `crates/catalog`.
 
-mod form;
+mod compare;
 mod input;
 mod output;
-mod rule;
+mod parameters;
 
 use super::job::{Job, Progress, Work};
 use super::kind::Kind;
@@ -20,12 +22,11 @@ use super::stop::{Failure, Stop};
 use crate::pg::background::sleep;
 use crate::pg::error::Busy;
 use crate::search::session::SearchSession;
-use form::Formed;
-use input::Images;
-use lumina_search::HashRows;
+use compare::report_phase;
+use lumina_catalog::{DuplicateGroups, RankedImages};
+use parameters::Parameters;
 use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
 use pgrx::pg_sys::Oid;
-use rule::Parameters;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::time::Duration;
@@ -54,12 +55,12 @@ impl Work for DetectDuplicates {
     fn run(&self, job: &Job) -> Result<(), Stop> {
         let parameters = Parameters::read(&job.parameters)?;
         for _ in 0..TRIES {
-            let (images, formed) = compute(job, &parameters)?;
-            phase(job, "writing", 0.8, images.all.len())?;
+            let (images, groups) = compute(job, &parameters)?;
+            report_phase(job, "writing", 0.8, images.len())?;
             let mut changed = false;
             let written = job.finish(|| {
-                changed = output::have_changed(job, &images, &formed)?;
-                if changed { Err(Stop::LostClaim) } else { output::write(job, &parameters, &images, &formed) }
+                changed = output::have_changed(job, &images, &groups)?;
+                if changed { Err(Stop::LostClaim) } else { output::write(job, &parameters, &images, &groups) }
             });
             if !changed {
                 return written;
@@ -74,13 +75,8 @@ impl Work for DetectDuplicates {
     }
 }
 
-fn phase(job: &Job, phase: &'static str, share: f32, images: usize) -> Result<(), Stop> {
-    let done = (images as f64 * f64::from(share)) as i64;
-    job.phase(Progress { phase, share, done, total: Some(images as i64), ..Progress::default() })
-}
-
 /// Reads and groups the images. A transaction is open only while it reads.
-fn compute(job: &Job, parameters: &Parameters) -> Result<(Images, Formed), Stop> {
+fn compute(job: &Job, parameters: &Parameters) -> Result<(RankedImages, DuplicateGroups), Stop> {
     let stopped: RefCell<Option<Stop>> = RefCell::new(None);
     // Whether the search is to stop; the reason is kept.
     let watch = || match job.check_cancelled() {
@@ -126,11 +122,13 @@ fn begin<'a>(job: &Job, watch: &'a dyn Fn() -> bool) -> Result<SearchSession<'a>
     }
 }
 
-fn search(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) -> Result<(Images, Formed), Stop> {
-    let mut images = input::read(job, parameters, run)?;
-    phase(job, "comparing", 0.2, images.all.len())?;
-    let rows = std::mem::replace(&mut images.rows, HashRows::new(&[]));
-    let formed = form::form(job, rows, &images, parameters, run)?;
-    let formed = formed.add_exact(&images, parameters.hashes.len());
-    Ok((images, formed))
+fn search(
+    job: &Job,
+    parameters: &Parameters,
+    run: &SearchSession<'_>,
+) -> Result<(RankedImages, DuplicateGroups), Stop> {
+    let (images, rows) = input::read(job, parameters, run)?;
+    report_phase(job, "comparing", 0.2, images.len())?;
+    let groups = compare::find_groups(job, rows, &images, parameters, run)?;
+    Ok((images, groups))
 }

@@ -318,7 +318,7 @@ mod tests {
             let first = cut(&all, most);
             assert_eq!(first.len(), count(&all, most));
             let largest = largest(&all, most);
-            let size = |rows: &Rows| rows.left.len() + rows.right.as_ref().map_or(0, ExactSizeIterator::len);
+            let size = |rows: &PartRows| rows.left.len() + rows.right.as_ref().map_or(0, ExactSizeIterator::len);
             assert_eq!(first.iter().map(size).max(), Some(size(&largest)));
             let parts: Vec<PartRows> = first.iter().flat_map(|rows| cut(rows, most.div_ceil(2))).collect();
             let mut times = vec![0; left * right.unwrap_or(left)];

@@ -3,7 +3,7 @@
 //! Planned by [`crate::plan`], executed by [`crate::join`] or, in another process, by a GPU.
 
 use crate::values::Values;
-use lumina_hash::kernel::Column;
+use lumina_hash::kernel::JoinColumn;
 use lumina_hash::words::words_for;
 
 /// The pairs of values within `radii[c]` bits in every column c.
@@ -20,12 +20,12 @@ pub struct PairQuery<'a> {
 
 impl PairQuery<'_> {
     /// The columns for the kernels.
-    pub(crate) fn columns(&self) -> Vec<Column> {
+    pub(crate) fn columns(&self) -> Vec<JoinColumn> {
         let mut first = 0;
         let column = |(&bits, &radius): (&usize, &u32)| {
             let planes = words_for(bits);
             first += planes;
-            Column { first: first - planes, planes, radius }
+            JoinColumn { first: first - planes, planes, radius }
         };
         self.left.widths().iter().zip(self.radii).map(column).collect()
     }
@@ -36,7 +36,7 @@ impl PairQuery<'_> {
     }
 
     /// The columns to compare: the driving one, then the others that count.
-    pub(crate) fn compared(&self, driving: usize) -> Vec<Column> {
+    pub(crate) fn compared(&self, driving: usize) -> Vec<JoinColumn> {
         let columns = self.columns();
         let others = (0..columns.len()).filter(|&column| column != driving && self.counts(column));
         std::iter::once(driving).chain(others).map(|column| columns[column]).collect()

@@ -1,13 +1,13 @@
 //! Writes groups into tables: the new run, its groups and members, which replace those of the run before.
 
-use super::form::{Formed, Group};
-use super::input::Images;
-use super::rule::Parameters;
+use super::parameters::Parameters;
 use crate::jobs::job::Job;
 use crate::jobs::stop::Stop;
 use crate::pg::statement::{self, Argument};
+use lumina_catalog::{DuplicateGroup, DuplicateGroups, PairRule, RankedImages};
 use pgrx::JsonB;
 use serde_json::{Value, json};
+use std::ops::Range;
 
 /// Groups that are written by one statement.
 const GROUPS: usize = 4096;
@@ -15,11 +15,11 @@ const GROUPS: usize = 4096;
 const IMAGES: usize = 65_536;
 
 /// Whether one of the images in groups has changed since it was read, or is gone.
-pub(super) fn have_changed(job: &Job, images: &Images, formed: &Formed) -> Result<bool, Stop> {
-    for members in formed.members.chunks(IMAGES) {
+pub(super) fn have_changed(job: &Job, images: &RankedImages, groups: &DuplicateGroups) -> Result<bool, Stop> {
+    for members in groups.members().chunks(IMAGES) {
         job.check_cancelled_in_transaction()?;
-        let ids: Vec<i64> = members.iter().map(|&member| images.all[member as usize].id).collect();
-        let written: Vec<i64> = members.iter().map(|&member| i64::from(images.all[member as usize].written)).collect();
+        let ids: Vec<i64> = members.iter().map(|&rank| images.id(rank)).collect();
+        let written: Vec<i64> = members.iter().map(|&rank| i64::from(images.row_version(rank))).collect();
         let changed = statement::read(
             "SELECT FROM ROWS FROM (unnest($1::int8[]), unnest($2::int8[])) AS m (id, written)
                 LEFT JOIN lumina.images i ON i.id = m.id AND i.xmin::text::int8 = m.written
@@ -35,7 +35,12 @@ pub(super) fn have_changed(job: &Job, images: &Images, formed: &Formed) -> Resul
 }
 
 /// Replaces the groups of the catalog. Returns the job's result.
-pub(super) fn write(job: &Job, parameters: &Parameters, images: &Images, formed: &Formed) -> Result<Value, Stop> {
+pub(super) fn write(
+    job: &Job,
+    parameters: &Parameters,
+    images: &RankedImages,
+    groups: &DuplicateGroups,
+) -> Result<Value, Stop> {
     let catalog = job.catalog;
     // Members first: deleting a group looks up its members.
     for table in ["duplicate_members", "duplicate_groups"] {
@@ -46,19 +51,17 @@ pub(super) fn write(job: &Job, parameters: &Parameters, images: &Images, formed:
         "UPDATE lumina.duplicate_runs SET is_current = false WHERE catalog = $1 AND is_current",
         &[catalog.into()],
     );
-    let compared = images.count_compared() as i64;
-    let possible = i128::from(compared) * i128::from(compared - 1) / 2;
     let arguments: [Argument<'_>; 10] = [
         catalog.into(),
         job.id.into(),
-        JsonB(parameters.rule.clone()).into(),
+        JsonB(parameters.rule_json.clone()).into(),
         parameters.strategy_name.as_str().into(),
-        (images.all.len() as i64).into(),
-        compared.into(),
-        possible.to_string().into(),
-        (formed.near_pairs as i64).into(),
-        (formed.groups.len() as i64).into(),
-        (formed.members.len() as i64).into(),
+        (images.len() as i64).into(),
+        (images.compared() as i64).into(),
+        images.possible_pairs().to_string().into(),
+        (groups.near_pairs() as i64).into(),
+        (groups.len() as i64).into(),
+        (groups.members().len() as i64).into(),
     ];
     let run = statement::row(
         "INSERT INTO lumina.duplicate_runs (catalog, job, is_current, rule, strategy, images, compared, possible_pairs,
@@ -69,60 +72,54 @@ pub(super) fn write(job: &Job, parameters: &Parameters, images: &Images, formed:
     );
     let Some(run) = run else { panic!("an INSERT returns its row") };
     let mut savings = 0;
-    let mut first = 0; // the first member of the group
-    for groups in formed.groups.chunks(GROUPS) {
-        savings += write_groups(job, parameters, images, formed, run, groups, first);
-        first = groups.last().map_or(first, |group| group.end);
+    for first in (0..groups.len()).step_by(GROUPS) {
+        let some = first..groups.len().min(first + GROUPS);
+        savings += write_groups(job, &parameters.rule, images, groups, run, some);
         job.check_cancelled_in_transaction()?;
     }
     Ok(json!({
         "run": run,
-        "images": images.all.len(),
-        "compared": compared,
-        "near_pairs": formed.near_pairs,
-        "groups": formed.groups.len(),
-        "members": formed.members.len(),
+        "images": images.len(),
+        "compared": images.compared(),
+        "near_pairs": groups.near_pairs(),
+        "groups": groups.len(),
+        "members": groups.members().len(),
         "savings": savings,
     }))
 }
 
-/// Writes some groups, and returns how many bytes they would save.
+/// Writes some groups, by their numbers, and returns how many bytes they would save.
 fn write_groups(
     job: &Job,
-    parameters: &Parameters,
-    images: &Images,
-    formed: &Formed,
+    rule: &PairRule,
+    images: &RankedImages,
+    groups: &DuplicateGroups,
     run: i64,
-    groups: &[Group],
-    first: usize,
+    numbers: Range<usize>,
 ) -> i64 {
     let ids = statement::row(
         "SELECT array_agg(nextval('lumina.duplicate_groups_id_seq')) FROM generate_series(1, $1)",
-        &[(groups.len() as i32).into()],
+        &[(numbers.len() as i32).into()],
         |row| row.known::<Vec<i64>>(1),
     );
     let ids = ids.unwrap_or_default();
-    let mut table = Table::default();
-    let mut members = Members::new(parameters.hashes.len());
-    let mut start = first;
-    for (group, &id) in groups.iter().zip(&ids) {
-        table.push(id, group, &formed.members[start..group.end], images);
-        for at in start..group.end {
-            let each = &formed.distances[at * parameters.hashes.len()..(at + 1) * parameters.hashes.len()];
-            let image = images.all[formed.members[at] as usize].id;
-            members.push(image, id, (at - start) as i32, parameters.distance(each), each);
+    let mut group_rows = GroupRows::default();
+    let mut member_rows = MemberRows::new(rule.hashes().len());
+    for (group, &id) in numbers.map(|number| groups.group(number)).zip(&ids) {
+        group_rows.push(id, &group, images);
+        for (place, (rank, distances)) in group.members_with_distances().enumerate() {
+            member_rows.push(images.id(rank), id, place as i32, rule.shown_distance(distances), distances);
         }
-        start = group.end;
     }
-    let savings = table.savings.iter().sum();
-    table.write(run, job.catalog);
-    members.write(run, job.catalog, parameters);
+    let savings = group_rows.savings.iter().sum();
+    group_rows.write(run, job.catalog);
+    member_rows.write(run, job.catalog, rule);
     savings
 }
 
-/// Rows of `duplicate_groups`, a list per column.
+/// HashRows of `duplicate_groups`, a list per column.
 #[derive(Default)]
-struct Table {
+struct GroupRows {
     ids: Vec<i64>,
     kinds: Vec<&'static str>,
     distances: Vec<i16>,
@@ -135,29 +132,19 @@ struct Table {
     near_counts: Vec<i32>,
 }
 
-impl Table {
-    fn push(&mut self, id: i64, group: &Group, members: &[u32], images: &Images) {
-        let files = |&image: &u32| i64::from(images.all[image as usize].files);
-        let size = |&image: &u32| images.all[image as usize].size;
-        let bytes =
-            members.iter().fold(0i64, |sum, image| sum.saturating_add(files(image).saturating_mul(size(image))));
-        let kind = match (members.len(), group.identical) {
-            (1, _) => "exact",
-            (_, true) => "identical",
-            _ => "near",
-        };
-        let near: Vec<String> =
-            group.also_near.iter().map(|&image| images.all[image as usize].id.to_string()).collect();
+impl GroupRows {
+    fn push(&mut self, id: i64, group: &DuplicateGroup<'_>, images: &RankedImages) {
+        let near: Vec<String> = group.also_near.iter().map(|&rank| images.id(rank).to_string()).collect();
         let small = |number: i64| number.min(i64::from(i32::MAX)) as i32;
         self.ids.push(id);
-        self.kinds.push(kind);
+        self.kinds.push(group.kind().name());
         self.distances.push(group.distance);
-        self.images.push(small(members.len() as i64));
-        self.files.push(small(members.iter().map(files).sum()));
-        self.bytes.push(bytes);
-        self.savings.push(bytes - members.first().map_or(0, size));
+        self.images.push(small(group.members.len() as i64));
+        self.files.push(small(group.files(images)));
+        self.bytes.push(group.bytes(images));
+        self.savings.push(group.savings(images));
         self.near.push(format!("{{{}}}", near.join(",")));
-        self.near_counts.push(small(group.also_near_count as i64));
+        self.near_counts.push(small(i64::from(group.also_near_count)));
     }
 
     fn write(self, run: i64, catalog: i64) {
@@ -186,8 +173,8 @@ impl Table {
     }
 }
 
-/// Rows of `duplicate_members`, a list per column.
-struct Members {
+/// HashRows of `duplicate_members`, a list per column.
+struct MemberRows {
     images: Vec<i64>,
     groups: Vec<i64>,
     places: Vec<i32>,
@@ -195,9 +182,9 @@ struct Members {
     each: Vec<Vec<i16>>,
 }
 
-impl Members {
+impl MemberRows {
     fn new(hashes: usize) -> Self {
-        Members {
+        MemberRows {
             images: Vec::new(),
             groups: Vec::new(),
             places: Vec::new(),
@@ -216,8 +203,8 @@ impl Members {
         }
     }
 
-    fn write(self, run: i64, catalog: i64, parameters: &Parameters) {
-        let names: Vec<String> = parameters.hashes.iter().map(|(name, _)| format!("{name}_distance")).collect();
+    fn write(self, run: i64, catalog: i64, rule: &PairRule) {
+        let names: Vec<String> = rule.hashes().iter().map(|hash| format!("{}_distance", hash.name)).collect();
         let lists: Vec<String> = (0..names.len()).map(|at| format!("unnest(${}::int2[])", at + 7)).collect();
         let (names, lists) = (names.join(", "), lists.join(", "));
         let insert = format!(

@@ -1,0 +1,272 @@
+//! The order of images, their files and the rows to compare, by hand and against a naive twin.
+#![allow(clippy::unwrap_used)]
+
+use super::{RankedImages, UnrankedImages};
+use crate::preference::{CatalogImage, UNKNOWN_TIME};
+use crate::rule::{IMAGE_HASHES, PairRule};
+use lumina_search::{HashRows, SearchContext, SearchError};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// An image with all that is read of it.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadImage {
+    pub(crate) image: CatalogImage,
+    /// One for each of [`IMAGE_HASHES`].
+    pub(crate) hashes: Vec<Vec<u8>>,
+    /// Device and inode of its files.
+    pub(crate) files: Vec<Option<(i64, i64)>>,
+    pub(crate) is_sibling: bool,
+}
+
+/// A plain photograph: whole, with one file, its hashes all zeros.
+pub(crate) fn photograph(id: i64) -> ReadImage {
+    ReadImage {
+        image: CatalogImage {
+            id,
+            size: 100,
+            captured: UNKNOWN_TIME,
+            checksum: 0,
+            quality: 5000,
+            row_version: 700 + id as u32,
+            is_truncated: false,
+            has_hashes: true,
+        },
+        hashes: IMAGE_HASHES.iter().map(|hash| vec![0; hash.bits / 8]).collect(),
+        files: vec![Some((1, id))],
+        is_sibling: false,
+    }
+}
+
+impl ReadImage {
+    /// Inverts bits of a hash.
+    pub(crate) fn flip(&mut self, hash: usize, bits: impl IntoIterator<Item = usize>) {
+        bits.into_iter().for_each(|bit| self.hashes[hash][bit / 8] ^= 0x80 >> (bit % 8));
+    }
+
+    /// How many files it has: names of one file are one, and a file without device and inode is one of its own.
+    pub(crate) fn count_files(&self) -> usize {
+        let is_new = |at: &usize| self.files[*at].is_none() || !self.files[..*at].contains(&self.files[*at]);
+        (0..self.files.len()).filter(is_new).count()
+    }
+
+    pub(crate) fn is_compared(&self) -> bool {
+        self.image.has_hashes && !self.is_sibling
+    }
+
+    /// The order of preference in words.
+    fn is_better_than(&self, other: &ReadImage) -> bool {
+        let (this, other) = (&self.image, &other.image);
+        if this.is_truncated != other.is_truncated {
+            other.is_truncated
+        } else if this.quality != other.quality {
+            this.quality > other.quality
+        } else if this.captured != other.captured {
+            this.captured < other.captured
+        } else if this.size != other.size {
+            this.size > other.size
+        } else if this.checksum != other.checksum {
+            this.checksum < other.checksum
+        } else {
+            this.id < other.id
+        }
+    }
+}
+
+/// The hashes of an image that a rule names.
+pub(crate) fn named<'a>(image: &'a ReadImage, rule: &'a PairRule) -> impl Iterator<Item = &'a [u8]> {
+    let is_named = move |hash: &usize| rule.hashes().contains(&IMAGE_HASHES[*hash]);
+    (0..IMAGE_HASHES.len()).filter(is_named).map(move |hash| &image.hashes[hash][..])
+}
+
+pub(crate) fn rank(
+    images: &[ReadImage],
+    rule: &PairRule,
+    context: &SearchContext,
+) -> Result<(RankedImages, HashRows), SearchError> {
+    let mut unranked = UnrankedImages::new(rule);
+    for read in images {
+        unranked.push_image(read.image, named(read, rule), context)?;
+    }
+    // Files of all images in turn, as a scan returns them.
+    for at in 0..images.iter().map(|read| read.files.len()).max().unwrap_or(0) {
+        for read in images.iter().filter(|read| at < read.files.len()) {
+            unranked.push_file(read.image.id, read.files[at], context)?;
+        }
+    }
+    // An image may be beside several raw files.
+    for read in images.iter().rev().filter(|read| read.is_sibling) {
+        unranked.push_sibling(read.image.id, context)?;
+        unranked.push_sibling(read.image.id, context)?;
+    }
+    // Files and siblings of images that were not read, rejected ones for instance.
+    unranked.push_file(i64::MIN, Some((0, 0)), context)?;
+    unranked.push_file(i64::MAX, None, context)?;
+    unranked.push_sibling(i64::MAX, context)?;
+    unranked.rank(context)
+}
+
+/// Images with a file, best first: each time that one which no other beats.
+pub(crate) fn naive_ranks(images: &[ReadImage]) -> Vec<&ReadImage> {
+    let mut left: Vec<&ReadImage> = images.iter().filter(|read| read.count_files() > 0).collect();
+    let mut ranked = Vec::new();
+    while let Some(best) = (0..left.len()).find(|&at| left.iter().all(|other| !other.is_better_than(left[at]))) {
+        ranked.push(left.remove(best));
+    }
+    assert!(left.is_empty(), "the order is total");
+    ranked
+}
+
+/// Its kind, and the bits in which it differs from others of that kind: hash, bit.
+type Picture = (usize, Vec<(usize, usize)>);
+
+/// Catalogs in which every fact has ties, with near and equal hashes, copies, links, siblings and images without files.
+pub(crate) fn catalogs() -> impl Strategy<Value = Vec<ReadImage>> {
+    let facts = (
+        prop::sample::select(vec![4000, 5000, 9000]),
+        prop::sample::select(vec![0, 10, UNKNOWN_TIME]),
+        1i64..4,
+        0u64..3,
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.1),
+    );
+    // Few kinds of pictures, and a few bits of some of their hashes.
+    let picture = (0usize..3, prop::collection::vec((0usize..4, 0usize..64), 0..6));
+    let file = prop::option::weighted(0.8, (0i64..2, 0i64..2));
+    let image = (facts, picture, prop::collection::vec(file, 0..4));
+    prop::collection::vec(image, 0..24).prop_map(|images| {
+        let image = |(at, (facts, (kind, flips), files)): (usize, (_, Picture, _))| {
+            let (quality, captured, size, checksum, is_truncated, has_hashes, is_sibling) = facts;
+            // Ids in no order.
+            let mut read = photograph(at as i64 * 7919 % 1009);
+            let id = read.image.id;
+            let row_version = read.image.row_version;
+            read.image = CatalogImage { id, size, captured, checksum, quality, row_version, is_truncated, has_hashes };
+            (0..4).for_each(|hash| read.flip(hash, (0..64).filter(|bit| kind > 0 && bit % (kind + 1) == 0)));
+            flips.into_iter().for_each(|(hash, bit)| read.flip(hash, [bit]));
+            ReadImage { files, is_sibling, ..read }
+        };
+        images.into_iter().enumerate().map(image).collect()
+    })
+}
+
+pub(crate) fn consensus() -> PairRule {
+    PairRule::from_json(&json!([{"ahash": 5, "dhash": 5}])).unwrap()
+}
+
+pub(crate) fn rules() -> impl Strategy<Value = Value> {
+    prop::sample::select(vec![
+        json!([{"ahash": 5, "dhash": 5}]),
+        json!([{"dhash": 12, "pdq": 100}, {"dct": 14, "pdq": 100}]),
+        json!([{"dhash": 2}, {"ahash": 3, "pdq": 3}]),
+        json!([{"dct": 2}, {"dct": 4, "ahash": 0}]),
+        json!([{"pdq": 0}]),
+    ])
+}
+
+pub(crate) fn unlimited() -> SearchContext {
+    SearchContext::new(1 << 30)
+}
+
+/// By hand: of a whole picture, a better one that is truncated, one without files, and a sibling with two files.
+#[test]
+fn a_catalog_by_hand() {
+    let whole = photograph(1);
+    let mut truncated = photograph(2);
+    truncated.image.quality = 9000;
+    truncated.image.is_truncated = true;
+    truncated.files = vec![Some((1, 5)), Some((1, 5)), Some((2, 5)), None]; // two names, another device, unknown
+    let gone = ReadImage { files: Vec::new(), ..photograph(3) };
+    let mut sibling = photograph(4);
+    sibling.image.size = 101;
+    sibling.is_sibling = true;
+    sibling.files = vec![None, None];
+    let context = unlimited();
+    let (ranked, rows) = rank(&[whole, truncated, gone, sibling], &consensus(), &context).unwrap();
+    let shown: Vec<_> = (0..3).map(|rank| (ranked.id(rank), ranked.size(rank), ranked.files(rank))).collect();
+    assert_eq!(shown, [(4, 101, 2), (1, 100, 1), (2, 100, 3)], "larger, then the smaller id, then the truncated one");
+    assert_eq!((ranked.len(), ranked.compared(), ranked.possible_pairs()), (3, 2, 1));
+    assert_eq!(ranked.row_version(1), 701);
+    assert_eq!(rows.len(), 3, "one of the whole picture, two of that with several files");
+    assert_eq!([0, 1, 2].map(|row| ranked.image_of_row(row)), [1, 2, 2]);
+}
+
+#[test]
+fn an_empty_catalog() {
+    let (ranked, rows) = rank(&[], &consensus(), &unlimited()).unwrap();
+    assert!(ranked.is_empty() && rows.is_empty());
+    assert_eq!((ranked.compared(), ranked.possible_pairs()), (0, 0));
+}
+
+/// Memory is bounded: a catalog that takes more is an error.
+#[test]
+fn over_budget() {
+    let images: Vec<ReadImage> = (0..100).map(photograph).collect();
+    let least = (10..).find(|bits| rank(&images, &consensus(), &SearchContext::new(1 << bits)).is_ok()).unwrap();
+    for limit in (0..1 << (least - 1)).step_by(512) {
+        let error = rank(&images, &consensus(), &SearchContext::new(limit)).unwrap_err();
+        assert!(matches!(error, SearchError::OverBudget { .. }), "{limit}: {error}");
+    }
+}
+
+/// All that was counted is counted as freed, but for what is kept.
+#[test]
+fn what_is_freed_is_counted() {
+    let images: Vec<ReadImage> = (0..5000).map(photograph).collect();
+    let context = unlimited();
+    let (ranked, rows) = rank(&images, &consensus(), &context).unwrap();
+    assert_eq!(context.used(), ranked.len() * 24 + rows.len() * (4 + 2 * 8));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn ranks_are_those_of_the_naive_twin(images in catalogs(), rule in rules()) {
+        let rule = PairRule::from_json(&rule).unwrap();
+        let context = unlimited();
+        let (ranked, rows) = rank(&images, &rule, &context).unwrap();
+        let naive = naive_ranks(&images);
+        let shown: Vec<_> = (0..ranked.len() as u32)
+            .map(|rank| (ranked.id(rank), ranked.size(rank), ranked.files(rank) as usize, ranked.row_version(rank)))
+            .collect();
+        let naive_shown: Vec<_> = naive
+            .iter()
+            .map(|read| (read.image.id, read.image.size, read.count_files(), read.image.row_version))
+            .collect();
+        prop_assert_eq!(shown, naive_shown);
+        let compared = naive.iter().filter(|read| read.is_compared()).count();
+        prop_assert_eq!(ranked.compared(), compared);
+        let pairs = (0..compared as i128).sum::<i128>();
+        prop_assert_eq!(ranked.possible_pairs(), pairs);
+
+        // Two rows of an image with several files, one of any other, each with the image's hashes.
+        let mut naive_rows = Vec::new();
+        for (rank, read) in naive.iter().enumerate().filter(|(_, read)| read.is_compared()) {
+            naive_rows.extend(std::iter::repeat_n(rank, read.count_files().min(2)));
+        }
+        let row_images: Vec<usize> = (0..rows.len() as u32).map(|row| ranked.image_of_row(row) as usize).collect();
+        prop_assert_eq!(&row_images, &naive_rows);
+        let values = lumina_search::Values::collapse(rows, &context).unwrap();
+        for value in 0..values.count() as u32 {
+            let hashes: Vec<Vec<u8>> = (0..rule.hashes().len()).map(|column| values.hash(value, column)).collect();
+            for row in values.members(value).as_slice() {
+                let read = naive[row_images[*row as usize]];
+                prop_assert_eq!(&hashes, &named(read, &rule).map(<[u8]>::to_vec).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// The order in which rows are read does not matter.
+    #[test]
+    fn ranks_do_not_depend_on_the_order_of_rows(images in catalogs().prop_shuffle(), by in 0usize..24) {
+        let ids = |images: &[ReadImage]| {
+            let (ranked, _) = rank(images, &consensus(), &unlimited()).unwrap();
+            (0..ranked.len() as u32).map(|rank| ranked.id(rank)).collect::<Vec<_>>()
+        };
+        let mut turned = images.clone();
+        turned.rotate_left(by % images.len().max(1));
+        prop_assert_eq!(ids(&images), ids(&turned));
+    }
+}
