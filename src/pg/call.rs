@@ -1,9 +1,9 @@
 //! Functions that return one value: Postgres's version-1 calling convention without a framework in between.
 //!
 //! [`function!`] declares one. Its body, `guarded`, runs under pgrx's guard and may panic and call Postgres. pgrx's own
-//! wrapper costs about 40 ns a call, more than a sequential scan spends on everything else, so a function that runs once
-//! a row has a fast path before it: `now` answers the common case in a few instructions, and must neither panic nor call
-//! Postgres; where it has no answer (`None`) `guarded` runs.
+//! wrapper costs about 40 ns a call, more than a sequential scan spends on everything else. So a function that runs
+//! once a row has a fast path before it: `now` answers the common case in a few instructions, and must neither panic
+//! nor call Postgres; where it has no answer (`None`) `guarded` runs.
 
 /// Declares `$name`, with or without a fast path, and the record that tells Postgres its calling convention, `$record`.
 macro_rules! function {
