@@ -10,6 +10,7 @@ mod catalog_roles;
 mod catalog_security;
 mod clients;
 mod duplicates;
+mod examples;
 mod gpu;
 mod hamming;
 mod image_memory;

@@ -55,7 +55,7 @@ fn the_readme_tells_the_truth() {
 }
 
 /// The pages in Markdown below a directory.
-fn pages_below(directory: &Path, pages: &mut Vec<PathBuf>) {
+pub(crate) fn pages_below(directory: &Path, pages: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -1,0 +1,1 @@
+-- The page creates the extension, in a schema of its own.
