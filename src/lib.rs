@@ -41,11 +41,11 @@ mod types;
 #[allow(unsafe_code, reason = "Postgres finds it by its name")]
 #[pgrx::pg_guard]
 extern "C-unwind" fn _PG_init() {
-    pg::report::leave_out_backtraces();
+    pg::backend::report::leave_out_backtraces();
     guc::register();
     am::register();
-    pg::shared_memory::register();
-    pg::background::register_launcher();
+    pg::backend::shared_memory::register();
+    pg::worker::background::register_launcher();
 }
 
 pgrx::extension_sql_file!("../sql/hash/phash.sql", name = "phash", bootstrap);

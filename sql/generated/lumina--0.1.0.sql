@@ -615,7 +615,7 @@ COMMENT ON SCHEMA lumina IS 'The photo catalog of the extension lumina: images, 
 GRANT USAGE ON SCHEMA lumina TO PUBLIC;
 
 -- USAGE is no right to call anything: EXECUTE on internal functions is for the extension's owner, but for a few that
--- tell nothing. It is needed where names are looked up with the rights of a user: by as_owner (src/pg/owner.rs), by
+-- tell nothing. It is needed where names are looked up with the rights of a user: by as_owner (src/pg/fmgr/owner.rs), by
 -- lumina.duplicates, which reads a view, and by a search for duplicates, which reads images as its submitter.
 CREATE SCHEMA lumina_internal;
 COMMENT ON SCHEMA lumina_internal IS

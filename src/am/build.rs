@@ -3,13 +3,13 @@
 use super::OrRaiseIn;
 use super::error::IndexError;
 use super::options::bands;
-use crate::pg::pages::Pages;
-use crate::pg::path::maintenance_memory;
-use crate::pg::progress;
-use crate::pg::raise::OrRaise;
-use crate::pg::relation::{IndexRelation, TableRelation};
-use crate::pg::spool::TemporaryFile;
-use crate::pg::table_scan::{build_result, rows_to_index};
+use crate::pg::access::pages::Pages;
+use crate::pg::access::progress;
+use crate::pg::access::relation::{IndexRelation, TableRelation};
+use crate::pg::access::spool::TemporaryFile;
+use crate::pg::access::table_scan::{build_result, rows_to_index};
+use crate::pg::fmgr::raise::OrRaise;
+use crate::pg::planner::path::maintenance_memory;
 use crate::types::error::ValueError;
 use lumina_index::{BuildStats, Index, IndexBuilder, Layout, LayoutError, MAX_BITS};
 use pgrx::pg_guard;
@@ -40,7 +40,7 @@ pub(super) unsafe extern "C-unwind" fn ambuild(
     index.remember(layout);
     progress::phase(2);
     let mut rows = 0;
-    let mut add = |hash: Option<crate::pg::datum::Phash<'_>>, tid| {
+    let mut add = |hash: Option<crate::pg::fmgr::datum::Phash<'_>>, tid| {
         let row = hash.map(|hash| {
             let other = ValueError::Width { found: hash.bits(), expected: layout.bits() };
             layout.pack(hash.0).ok_or(other).or_raise()

@@ -7,10 +7,10 @@
 
 use super::error::IndexError;
 use super::{OrRaiseIn, layout};
-use crate::pg::pages::Pages;
-use crate::pg::path::maintenance_memory;
-use crate::pg::relation::{Opened, TableRelation};
-use crate::pg::table_scan::Visible;
+use crate::pg::access::pages::Pages;
+use crate::pg::access::relation::{Opened, TableRelation};
+use crate::pg::access::table_scan::Visible;
+use crate::pg::planner::path::maintenance_memory;
 use lumina_index::Index;
 use lumina_index::heap_check::{FarthestTid, Heap, RowMismatch};
 use std::ops::Range;

@@ -24,8 +24,8 @@
 //! map, and would need the pins that ours do not keep.
 
 use super::OrRaiseIn;
-use crate::pg::pages::Pages;
-use crate::pg::path::{IndexPath, Radius, processor_costs, work_memory};
+use crate::pg::access::pages::Pages;
+use crate::pg::planner::path::{IndexPath, Radius, processor_costs, work_memory};
 use lumina_index::cost::{SearchWork, nearest, range};
 use lumina_index::meta::{Meta, RunRef};
 use lumina_index::{Layout, MAX_BITS};

@@ -4,11 +4,11 @@
 use super::check::check;
 use super::insert::aminsert;
 use super::{OrRaiseIn, layout};
-use crate::pg::call::function;
-use crate::pg::pages::Pages;
-use crate::pg::raise::OrRaise;
-use crate::pg::relation::{MAINTAIN, Opened, READ, Rights};
-use crate::pg::server::refuse_during_recovery;
+use crate::pg::access::pages::Pages;
+use crate::pg::access::relation::{MAINTAIN, Opened, READ, Rights};
+use crate::pg::backend::server::refuse_during_recovery;
+use crate::pg::fmgr::call::function;
+use crate::pg::fmgr::raise::OrRaise;
 use lumina_index::{Index, PAGE_SIZE};
 use pgrx::pg_sys::{Datum, LOCKMODE, Oid};
 

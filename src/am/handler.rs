@@ -8,7 +8,7 @@ use super::property::amproperty;
 use super::scan::{ambeginscan, amendscan, amgetbitmap, amgettuple, amrescan};
 use super::vacuum::{ambulkdelete, amvacuumcleanup};
 use super::validate::amvalidate;
-use crate::pg::call::function;
+use crate::pg::fmgr::call::function;
 use pgrx::PgBox;
 use pgrx::pg_sys::{self, Datum, IndexAmRoutine, NodeTag, Oid};
 

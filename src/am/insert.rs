@@ -1,12 +1,12 @@
 //! `aminsert`: adds a row that was inserted into the table, or whose hash was updated.
 
 use super::{OrRaiseIn, layout};
-use crate::pg::index_scan::tid_of;
-use crate::pg::insertion::Insertion;
-use crate::pg::pages::Pages;
-use crate::pg::raise::OrRaise;
-use crate::pg::relation::{IndexRelation, TableRelation};
-use crate::pg::table_scan::value_of;
+use crate::pg::access::index_scan::tid_of;
+use crate::pg::access::insertion::Insertion;
+use crate::pg::access::pages::Pages;
+use crate::pg::access::relation::{IndexRelation, TableRelation};
+use crate::pg::access::table_scan::value_of;
+use crate::pg::fmgr::raise::OrRaise;
 use crate::types::error::ValueError;
 use lumina_index::{Index, Layout, Tails};
 use pgrx::pg_guard;

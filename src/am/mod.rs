@@ -6,7 +6,7 @@
 //! - [`functions`], [`check`]: `hamming_index_check`, `hamming_index_stats`, `hamming_index_merge`.
 //! - [`error`]: what can be wrong with an index.
 //!
-//! This module does not know the page format, and `crates/index` does not know Postgres; [`crate::pg::pages`] connects
+//! This module does not know the page format, and `crates/index` does not know Postgres; [`crate::pg::access::pages`] connects
 //! the two. Invariants of every callback:
 //!
 //! - An index holds hashes of one width, that of its column's type. Width and number of bands are fixed when it is
@@ -30,9 +30,9 @@ mod validate;
 
 pub(crate) use options::register;
 
-use crate::pg::pages::Pages;
-use crate::pg::raise::OrRaise;
-use crate::pg::relation::IndexRelation;
+use crate::pg::access::pages::Pages;
+use crate::pg::access::relation::IndexRelation;
+use crate::pg::fmgr::raise::OrRaise;
 use error::IndexError;
 use lumina_index::{Corrupted, Damage, Index, Layout};
 

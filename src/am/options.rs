@@ -2,8 +2,8 @@
 //!
 //! The number is frozen in the index when it is built. ALTER INDEX ... SET (bands = ...) has no effect until REINDEX.
 
-use crate::pg::options::{self, Number, Options};
-use crate::pg::relation::IndexRelation;
+use crate::pg::access::options::{self, Number, Options};
+use crate::pg::access::relation::IndexRelation;
 use lumina_index::layout::MAX_BANDS;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{Datum, bytea};

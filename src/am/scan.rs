@@ -6,11 +6,11 @@
 use super::error::IndexError;
 use super::{DISTANCE, IN_BALL, OrRaiseIn, layout};
 use crate::error::LuminaError;
-use crate::pg::index_scan::{Bitmap, IndexScan};
-use crate::pg::pages::Pages;
-use crate::pg::path::work_memory;
-use crate::pg::raise::Raise;
-use crate::pg::relation::IndexRelation;
+use crate::pg::access::index_scan::{Bitmap, IndexScan};
+use crate::pg::access::pages::Pages;
+use crate::pg::access::relation::IndexRelation;
+use crate::pg::fmgr::raise::Raise;
+use crate::pg::planner::path::work_memory;
 use crate::types::error::ValueError;
 use lumina_index::{HammingScan, Index, Layout, OrderBy, Query};
 use pgrx::pg_guard;

@@ -1,7 +1,7 @@
 //! `ambulkdelete`, `amvacuumcleanup`: VACUUM. CREATE INDEX CONCURRENTLY calls the former too, to collect all heap TIDs.
 
 use super::{OrRaiseIn, layout};
-use crate::pg::vacuum::{Dead, Outcome, Vacuum};
+use crate::pg::access::vacuum::{Dead, Outcome, Vacuum};
 use lumina_index::Index;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{IndexBulkDeleteCallback, IndexBulkDeleteResult, IndexVacuumInfo};

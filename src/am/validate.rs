@@ -4,9 +4,9 @@
 //! other types they would misread their values.
 
 use super::{DISTANCE, IN_BALL};
-use crate::pg::node::Objects;
-use crate::pg::opclass::{Class, Operator};
-use crate::pg::report::ereport;
+use crate::pg::access::opclass::{Class, Operator};
+use crate::pg::backend::report::ereport;
+use crate::pg::planner::node::Objects;
 use pgrx::pg_sys::{self, Oid};
 use pgrx::{PgLogLevel, pg_guard};
 

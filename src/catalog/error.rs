@@ -1,7 +1,7 @@
 //! What can be wrong with paths that are to be imported, and with the report of duplicates.
 
 use crate::error::{Report, UserError};
-use crate::pg::server::who_reads;
+use crate::pg::backend::server::who_reads;
 use lumina_import::Refusal;
 use lumina_import::names::LONGEST;
 use pgrx::PgSqlErrorCode::{self, *};

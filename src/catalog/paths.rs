@@ -3,13 +3,13 @@
 
 use super::error::{PathError, hint};
 use crate::error::LuminaError;
-use crate::pg::arguments::Call;
-use crate::pg::call::function;
-use crate::pg::datum::Varlena;
-use crate::pg::encoding::in_plain_encoding;
-use crate::pg::raise::OrRaise;
-use crate::pg::rows::{Rows, set_function};
-use crate::pg::server;
+use crate::pg::backend::server;
+use crate::pg::fmgr::arguments::Call;
+use crate::pg::fmgr::call::function;
+use crate::pg::fmgr::datum::Varlena;
+use crate::pg::fmgr::encoding::in_plain_encoding;
+use crate::pg::fmgr::raise::OrRaise;
+use crate::pg::fmgr::rows::{Rows, set_function};
 use lumina_import::Roots;
 use lumina_import::names::LONGEST;
 use lumina_import::roots::plain;

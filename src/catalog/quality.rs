@@ -1,7 +1,7 @@
 //! The quality of an image and its parts: the functions behind the generated columns of `lumina.images`.
 
-use crate::pg::arguments::Call;
-use crate::pg::call::function;
+use crate::pg::fmgr::arguments::Call;
+use crate::pg::fmgr::call::function;
 use lumina_photo::quality::{self, Present};
 use pgrx::pg_sys::Datum;
 use std::borrow::Cow;

@@ -5,9 +5,10 @@
 //! that of a dropped role is `unknown (OID=n)`; a text that begins so is never looked up. Different values have
 //! different texts: else a unique index over them could refuse rows of a dump.
 
-use crate::pg::call::function;
-use crate::pg::datum::{CString, Varlena};
-use crate::pg::{message, role};
+use crate::pg::backend::role;
+use crate::pg::fmgr::call::function;
+use crate::pg::fmgr::datum::{CString, Varlena};
+use crate::pg::fmgr::message;
 use pgrx::pg_sys::{Datum, Oid};
 use std::ffi::CStr;
 

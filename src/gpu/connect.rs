@@ -3,9 +3,9 @@
 use super::error::Unavailable;
 use super::record::{GpuRecord, SOCKET, become_starter, has_worker};
 use crate::error::LuminaError;
-use crate::pg::background::{RequestedWorker, max_worker_processes, start_gpu_worker};
-use crate::pg::latch::pause;
-use crate::pg::report::ereport;
+use crate::pg::backend::latch::pause;
+use crate::pg::backend::report::ereport;
+use crate::pg::worker::background::{RequestedWorker, max_worker_processes, start_gpu_worker};
 use lumina_gpu::client::Client;
 use pgrx::PgLogLevel;
 use std::cell::RefCell;

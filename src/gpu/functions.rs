@@ -3,11 +3,11 @@
 use super::connect::{connect_to_running, forget};
 use super::error::RecordNotWritten;
 use super::record::{GpuRecord, GpuState, has_worker};
-use crate::pg::call::function;
-use crate::pg::datum::Varlena;
-use crate::pg::latch::ready;
-use crate::pg::raise::OrRaise;
-use crate::pg::rows::set_function;
+use crate::pg::backend::latch::ready;
+use crate::pg::fmgr::call::function;
+use crate::pg::fmgr::datum::Varlena;
+use crate::pg::fmgr::raise::OrRaise;
+use crate::pg::fmgr::rows::set_function;
 use lumina_gpu::Info;
 use lumina_gpu::client::Answer;
 use lumina_gpu::protocol::{Question, Status};

@@ -7,8 +7,8 @@
 //! written (a full disk), nothing is known, and the next search tries the device.
 
 use super::error::Unavailable;
-use crate::pg::report::ereport;
-use crate::pg::server::started;
+use crate::pg::backend::report::ereport;
+use crate::pg::backend::server::started;
 use lumina_gpu::{GpuError, Info};
 use pgrx::PgLogLevel;
 use serde::{Deserialize, Serialize};

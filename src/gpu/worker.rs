@@ -3,9 +3,9 @@
 
 use super::record::{GpuRecord, SOCKET, become_worker};
 use crate::guc;
-use crate::pg::background;
-use crate::pg::child::{Child, Ended, Inside};
-use crate::pg::report::ereport;
+use crate::pg::backend::report::ereport;
+use crate::pg::worker::background;
+use crate::pg::worker::child::{Child, Ended, Inside};
 use lumina_gpu::server::{End, Settings, serve};
 use lumina_gpu::{Device, GpuError, Info, measure_rate};
 use pgrx::PgLogLevel;

@@ -1,9 +1,9 @@
 //! `image_info`: format, size and metadata of a file, read without decoding it.
 
 use super::within_limits;
-use crate::pg::call::function;
-use crate::pg::jsonb::jsonb;
-use crate::pg::raise::OrRaise;
+use crate::pg::fmgr::call::function;
+use crate::pg::fmgr::jsonb::jsonb;
+use crate::pg::fmgr::raise::OrRaise;
 use lumina_photo::{Format, dates, dimensions, format, metadata};
 use serde_json::{Map, Value, json};
 

@@ -12,7 +12,7 @@ mod info;
 
 use crate::error::LuminaError;
 use crate::guc;
-use crate::pg::interrupts::Waiting;
+use crate::pg::backend::interrupts::Waiting;
 use lumina_photo::{Format, Limits, Orientation, PhotoError, Picture, metadata};
 
 /// The limits that the settings give.

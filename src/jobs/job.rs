@@ -8,9 +8,9 @@
 use super::kind::{self, Kind};
 use super::stop::Stop;
 use super::store;
-use crate::pg::background::sleep;
-use crate::pg::statement;
-use crate::pg::transaction::{self, Tables, attempt, lock_tables, try_lock_tables};
+use crate::pg::spi::statement;
+use crate::pg::worker::background::sleep;
+use crate::pg::worker::transaction::{self, Tables, attempt, lock_tables, try_lock_tables};
 use pgrx::Uuid;
 use pgrx::pg_sys::Oid;
 use serde_json::Value;

@@ -5,10 +5,10 @@
 //! database. A worker that finds no job ends within milliseconds.
 
 use crate::guc;
-use crate::pg::background::{self, WORKER, processes, sleep, start_worker};
-use crate::pg::databases;
-use crate::pg::report::ereport;
-use crate::pg::transaction::{self, Caught, attempt};
+use crate::pg::backend::report::ereport;
+use crate::pg::worker::background::{self, WORKER, processes, sleep, start_worker};
+use crate::pg::worker::databases;
+use crate::pg::worker::transaction::{self, Caught, attempt};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
 use std::collections::VecDeque;

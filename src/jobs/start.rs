@@ -11,10 +11,10 @@
 //!   for a worker in any case, and the next call, or the launcher, starts one.
 
 use crate::guc;
-use crate::pg::background::{WORKER, max_worker_processes, processes, start_worker};
-use crate::pg::lock::{Lock, database};
-use crate::pg::report::ereport_with_hint;
-use crate::pg::transaction::{after_commit, at_abort, before_any_commit, before_commit, top_xid};
+use crate::pg::backend::lock::{Lock, database};
+use crate::pg::backend::report::ereport_with_hint;
+use crate::pg::worker::background::{WORKER, max_worker_processes, processes, start_worker};
+use crate::pg::worker::transaction::{after_commit, at_abort, before_any_commit, before_commit, top_xid};
 use pgrx::PgLogLevel;
 use std::cell::Cell;
 use std::time::{Duration, Instant};

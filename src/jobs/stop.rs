@@ -4,7 +4,7 @@
 //! the words that `docs/reference/errors.md` lists.
 
 use crate::error::{LuminaError, Report, UserError};
-use crate::pg::transaction::Caught;
+use crate::pg::worker::transaction::Caught;
 use pgrx::PgSqlErrorCode::{self, *};
 
 /// Why a job ends before it is done.

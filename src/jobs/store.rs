@@ -10,9 +10,9 @@
 //! row by itself. So two workers never change a job at once, and a worker whose claim is lost changes nothing.
 
 use super::stop::{Failure, sqlstate_text};
-use crate::pg::encoding::in_plain_encoding;
-use crate::pg::home::Home;
-use crate::pg::statement::{self, Argument};
+use crate::pg::fmgr::encoding::in_plain_encoding;
+use crate::pg::spi::statement::{self, Argument};
+use crate::pg::worker::home::Home;
 use pgrx::{JsonB, Uuid};
 use serde_json::Value;
 

@@ -4,13 +4,13 @@ use super::job::Work;
 use super::kinds;
 use super::start::{self, Start};
 use crate::guc;
-use crate::pg::call::function;
-use crate::pg::datum::Varlena;
-use crate::pg::home::Home;
-use crate::pg::jsonb::jsonb;
-use crate::pg::lock::Lock;
-use crate::pg::report::ereport;
-use crate::pg::transaction::in_block;
+use crate::pg::backend::lock::Lock;
+use crate::pg::backend::report::ereport;
+use crate::pg::fmgr::call::function;
+use crate::pg::fmgr::datum::Varlena;
+use crate::pg::fmgr::jsonb::jsonb;
+use crate::pg::worker::home::Home;
+use crate::pg::worker::transaction::in_block;
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
 use serde_json::{Map, Value};
@@ -111,7 +111,7 @@ function! {
     notify_at_commit, pg_finfo_notify_at_commit,
     guarded: |arguments: Arguments| {
         // A text of Postgres holds no zero byte.
-        crate::pg::transaction::notify_at_commit(CString::new(arguments.bytes(0)).unwrap_or_default());
+        crate::pg::worker::transaction::notify_at_commit(CString::new(arguments.bytes(0)).unwrap_or_default());
         Datum::null()
     },
 }

@@ -7,12 +7,12 @@ use super::error::JobError;
 use super::start::{Start, start_one, warn};
 use super::stop::sqlstate_code;
 use crate::error::LuminaError;
-use crate::pg::background::sleep;
-use crate::pg::error::ArgumentError;
-use crate::pg::procedure::Procedure;
-use crate::pg::report::ereport;
-use crate::pg::statement::{self, ResultRow};
-use crate::pg::transaction::{is_of_this_transaction, on_latest_snapshot};
+use crate::pg::backend::report::ereport;
+use crate::pg::fmgr::error::ArgumentError;
+use crate::pg::fmgr::procedure::Procedure;
+use crate::pg::spi::statement::{self, ResultRow};
+use crate::pg::worker::background::sleep;
+use crate::pg::worker::transaction::{is_of_this_transaction, on_latest_snapshot};
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it repeats a report where nothing changes.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(15);
 
-crate::pg::procedure::procedure! {
+crate::pg::fmgr::procedure::procedure! {
     /// `wait_for_job(bigint)`. Errors: that of the job; 42704, 55000.
     wait_for_job, pg_finfo_wait_for_job, wait
 }

@@ -1,6 +1,6 @@
 //! All that differs between Postgres 15, 16, 17 and 18, apart from the access method's handler.
 
-use super::raise::Raise;
+use super::fmgr::raise::Raise;
 use crate::error::LuminaError;
 use pgrx::pg_sys::{self, Oid, Relation};
 
@@ -31,7 +31,7 @@ pub(crate) fn raise_softly(error: LuminaError, fcinfo: pg_sys::FunctionCallInfo)
 /// `context` is an ErrorSaveContext.
 #[cfg(not(feature = "pg15"))]
 unsafe fn save(error: crate::error::Report, context: *mut pg_sys::Node) {
-    use super::encoding::in_database_encoding;
+    use super::fmgr::encoding::in_database_encoding;
     use std::borrow::Cow;
     use std::ffi::{CStr, CString, c_char, c_int};
     use std::ptr;

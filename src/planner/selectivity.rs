@@ -4,9 +4,9 @@
 //! name these estimators: a superuser's since the minor releases of February 2026 (15.16, 16.12, 17.8, 18.2), anyone's
 //! before; and anyone may write a function that returns a ball. So types are checked before any value is read.
 
-use crate::pg::datum::{PhashBall, Raw};
-use crate::pg::node::{self, Expression, Join, Objects, Planner};
-use crate::pg::statistics;
+use crate::pg::access::statistics;
+use crate::pg::fmgr::datum::{PhashBall, Raw};
+use crate::pg::planner::node::{self, Expression, Join, Objects, Planner};
 use lumina_hash::estimate::{UNKNOWN, share_of_searches, unknown_share};
 use pgrx::prelude::*;
 

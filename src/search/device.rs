@@ -9,7 +9,7 @@ use crate::error::LuminaError;
 use crate::gpu::connect::{Denied, START_TIMEOUT, connect, connect_to_running, reason_not_to};
 use crate::gpu::record::GpuRecord;
 use crate::guc::{self, DeviceSetting};
-use crate::pg::report::ereport;
+use crate::pg::backend::report::ereport;
 use lumina_search::{
     Costs, Executor, HashRows, PairQuery, PairResults, Plan, SearchContext, SearchError, Values, find_pairs,
 };

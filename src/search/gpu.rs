@@ -7,7 +7,7 @@ use crate::error::OutOfMemory;
 use crate::gpu::Unavailable;
 use crate::gpu::connect::{Denied, connect};
 use crate::gpu::record::note_failure;
-use crate::pg::latch::ready;
+use crate::pg::backend::latch::ready;
 use lumina_gpu::client::{Answer, Client};
 use lumina_gpu::protocol::{Question, SetShape};
 use lumina_gpu::shared::Draft;

@@ -3,9 +3,9 @@
 use super::error::BulkError;
 use super::session::SearchSession;
 use crate::error::LuminaError;
-use crate::pg::encoding::shortened;
-use crate::pg::query::Row;
-use crate::pg::values::TypedValues;
+use crate::pg::fmgr::encoding::shortened;
+use crate::pg::spi::query::Row;
+use crate::pg::spi::values::TypedValues;
 use lumina_search::{SearchContext, SearchError};
 use pgrx::pg_sys::{Datum, Oid};
 use std::cmp::Ordering;
@@ -135,7 +135,9 @@ impl Ids {
     /// An array of the ids of some rows.
     pub(super) fn array(&self, rows: &[u32]) -> Datum {
         match self {
-            Self::Integers(integers) => crate::pg::array::int8_array(rows.iter().map(|&row| integers[row as usize])),
+            Self::Integers(integers) => {
+                crate::pg::fmgr::array::int8_array(rows.iter().map(|&row| integers[row as usize]))
+            }
             Self::Any { values, order, .. } => values.array(rows.iter().map(|&row| place(order, row))),
         }
     }

@@ -4,7 +4,7 @@ use super::error::BulkError;
 use super::input::{Distances, IdType, InputRows, InputSet};
 use super::session::SearchSession;
 use crate::error::LuminaError;
-use crate::pg::rows::{Rows, set_function};
+use crate::pg::fmgr::rows::{Rows, set_function};
 use lumina_search::{Expansion, PairBatch, PairQuery, PairResults, SearchError};
 
 set_function! {

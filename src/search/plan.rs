@@ -3,10 +3,10 @@
 use super::input::{Distances, IdType, InputSet};
 use super::session::SearchSession;
 use crate::error::LuminaError;
-use crate::pg::arguments::Call;
-use crate::pg::array::int4_array;
-use crate::pg::datum::Varlena;
-use crate::pg::rows::{Rows, set_function};
+use crate::pg::fmgr::arguments::Call;
+use crate::pg::fmgr::array::int4_array;
+use crate::pg::fmgr::datum::Varlena;
+use crate::pg::fmgr::rows::{Rows, set_function};
 use lumina_search::PairQuery;
 use pgrx::pg_sys::Datum;
 

@@ -1,9 +1,11 @@
 //! `phash_ball`: every hash within a radius of a centre, the right operand of `<@`.
 
 use super::error::ValueError;
-use crate::pg::datum::{CString, Phash, PhashBall, Raw, Varlena};
-use crate::pg::raise::OrRaise;
-use crate::pg::{encoding, message, version};
+use crate::pg::fmgr::datum::{CString, Phash, PhashBall, Raw, Varlena};
+use crate::pg::fmgr::encoding;
+use crate::pg::fmgr::message;
+use crate::pg::fmgr::raise::OrRaise;
+use crate::pg::version;
 use lumina_hash::MAX_BYTES;
 use lumina_hash::ball::{Ball, BallError};
 use pgrx::pg_sys::{FunctionCallInfo, Oid};

@@ -1,9 +1,9 @@
 //! `phash_bands`: the pigeonhole rule as rows, for joins that any engine can run.
 
 use super::error::ValueError;
-use crate::pg::datum::{Phash, Raw};
-use crate::pg::node::Request;
-use crate::pg::raise::Raise;
+use crate::pg::fmgr::datum::{Phash, Raw};
+use crate::pg::fmgr::raise::Raise;
+use crate::pg::planner::node::Request;
 use lumina_hash::bands::Bands;
 use pgrx::prelude::*;
 

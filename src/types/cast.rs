@@ -3,9 +3,9 @@
 //! The most significant bit comes first everywhere: the sign of a bigint, bit 0 of a bit string, the top of byte 0.
 
 use super::error::ValueError;
-use crate::pg::datum::{Phash, Varlena};
-use crate::pg::raise::OrRaise;
-use crate::pg::raise::Raise;
+use crate::pg::fmgr::datum::{Phash, Varlena};
+use crate::pg::fmgr::raise::OrRaise;
+use crate::pg::fmgr::raise::Raise;
 use lumina_hash::{MAX_BITS, width};
 use pgrx::prelude::*;
 

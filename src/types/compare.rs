@@ -2,9 +2,9 @@
 //!
 //! Total over all widths: ANALYZE, sorts and indexes of a column without a width must not fail.
 
-use crate::pg::call::function;
-use crate::pg::datum::Raw;
-use crate::pg::sort;
+use crate::pg::access::sort;
+use crate::pg::fmgr::call::function;
+use crate::pg::fmgr::datum::Raw;
 use pgrx::prelude::*;
 
 macro_rules! comparison {

@@ -6,8 +6,8 @@
 //! Inline hashes of 64 bits, the common case, are compared before any guard is set up.
 
 use super::error::ValueError;
-use crate::pg::call::function;
-use crate::pg::raise::Raise;
+use crate::pg::fmgr::call::function;
+use crate::pg::fmgr::raise::Raise;
 
 function! {
     /// `a <~> b`: the number of bits in which two hashes of one width differ. Errors: 22026.

@@ -1,10 +1,12 @@
 //! `phash`: text and binary input and output, and the width as a type modifier.
 
 use super::error::ValueError;
-use crate::pg::datum::{CString, Phash, Raw, Varlena};
-use crate::pg::raise::OrRaise;
-use crate::pg::raise::Raise;
-use crate::pg::{encoding, message, version};
+use crate::pg::fmgr::datum::{CString, Phash, Raw, Varlena};
+use crate::pg::fmgr::encoding;
+use crate::pg::fmgr::message;
+use crate::pg::fmgr::raise::OrRaise;
+use crate::pg::fmgr::raise::Raise;
+use crate::pg::version;
 use lumina_hash::{MAX_BYTES, hex, width};
 use pgrx::pg_sys::{FunctionCallInfo, Oid};
 use pgrx::prelude::*;

@@ -2,7 +2,7 @@
 
 #[pgrx::pg_schema]
 mod tests {
-    use crate::pg::datum::{Phash, PhashBall, Varlena, inline_payload};
+    use crate::pg::fmgr::datum::{Phash, PhashBall, Varlena, inline_payload};
     use lumina_hash::ball::Ball;
     use pgrx::prelude::*;
 

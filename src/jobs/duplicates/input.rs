@@ -9,8 +9,8 @@ use super::parameters::Parameters;
 use crate::error::LuminaError;
 use crate::jobs::job::{Job, TABLES};
 use crate::jobs::stop::Stop;
-use crate::pg::query::{Column, Row, run_select};
-use crate::pg::transaction::{self, Tables, as_role, attempt, lock_tables};
+use crate::pg::spi::query::{Column, Row, run_select};
+use crate::pg::worker::transaction::{self, Tables, as_role, attempt, lock_tables};
 use crate::search::session::SearchSession;
 use lumina_catalog::preference::{UNKNOWN_TIME, first_word};
 use lumina_catalog::{CatalogImage, RankedImages, UnrankedImages};
@@ -22,12 +22,17 @@ use std::time::Duration;
 /// Columns before the hashes.
 const FIRST_HASH: usize = 9;
 
-/// Pictures that a camera has written beside a raw file, by the same name, where the raw file can be compared.
+/// Pictures that a camera has written beside a raw file, by the same name, where the raw file can be compared. The
+/// planner knows nothing of names, and would compare each raw file with every file: so each looks for its own, whose
+/// paths are "stem" or begin by "stem.", and so come before "stem/".
 const SIBLINGS: &str = "SELECT f.image FROM lumina.image_files r
-    JOIN lumina.images ri ON ri.id = r.image AND lumina_internal.is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected'
-    JOIN lumina.image_files f ON f.catalog = r.catalog AND f.stem = r.stem AND f.image <> r.image
+    JOIN lumina.images ri
+        ON ri.id = r.image AND lumina_internal.is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected'
+    CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f
+        WHERE f.path >= r.stem AND f.path < r.stem || '/' AND f.stem = r.stem AND f.catalog + 0 = r.catalog
+            AND f.image <> r.image AND f.state = 'keep' AND f.missing_since IS NULL OFFSET 0) f
     JOIN lumina.images i ON i.id = f.image AND i.format IN ('jpeg', 'heic')
-    WHERE r.state = 'keep' AND r.missing_since IS NULL AND f.state = 'keep' AND f.missing_since IS NULL AND r.catalog = ";
+    WHERE r.state = 'keep' AND r.missing_since IS NULL AND r.catalog = ";
 
 /// Reads the images, best first, and the rows to compare.
 pub(super) fn read(

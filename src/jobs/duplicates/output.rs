@@ -3,7 +3,7 @@
 use super::parameters::Parameters;
 use crate::jobs::job::Job;
 use crate::jobs::stop::Stop;
-use crate::pg::statement::{self, Argument};
+use crate::pg::spi::statement::{self, Argument};
 use lumina_catalog::{DuplicateGroup, DuplicateGroups, PairRule, RankedImages};
 use pgrx::JsonB;
 use serde_json::{Value, json};

@@ -1,15 +1,15 @@
 //! The second phase of an import: threads read and analyze the files, this thread writes the outcomes.
 
-use super::ImportJob;
+use super::job::ImportJob;
 use super::write::batch;
 use crate::error::LuminaError;
 use crate::error::OutOfMemory;
 use crate::guc;
 use crate::jobs::job::{Job, Progress};
 use crate::jobs::stop::{Failure, Stop};
-use crate::pg::allocator::{reserve_spent, room_for};
-use crate::pg::statement::{self, ResultRow};
-use crate::pg::threads::start_pool;
+use crate::pg::backend::allocator::{reserve_spent, room_for};
+use crate::pg::backend::threads::start_pool;
+use crate::pg::spi::statement::{self, ResultRow};
 use jiff::Timestamp;
 use lumina_import::contents::{Contents, KnownChecksums, Sha256};
 use lumina_import::pool::Pool;

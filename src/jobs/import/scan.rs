@@ -1,10 +1,10 @@
 //! The first phase of an import: each file below its directory gets a row.
 
-use super::ImportJob;
+use super::job::ImportJob;
 use crate::catalog::error::PathError;
 use crate::jobs::job::{Job, Progress};
 use crate::jobs::stop::{Failure, Stop};
-use crate::pg::statement;
+use crate::pg::spi::statement;
 use lumina_import::names::{kept, refuse};
 use lumina_import::roots::PathKind;
 use lumina_import::walk::{Walk, WalkEntry};

@@ -1,28 +1,12 @@
 //! Writes the outcomes of an import into tables.
 
-use super::ImportJob;
+use super::job::ImportJob;
 use crate::jobs::job::{Job, Progress};
 use crate::jobs::stop::{Stop, sqlstate_text};
-use crate::pg::statement::{self, Argument};
+use crate::pg::spi::statement::{self, Argument};
 use lumina_import::{FileOutcome, Finding};
 use pgrx::JsonB;
 use serde_json::{Value, json};
-use std::path::Path;
-
-/// The id of a directory in `sources`. In a transaction.
-pub(super) fn source(job: &Job, path: &Path) -> Option<i64> {
-    let name = path.file_name().map_or_else(|| "/".into(), |name| name.to_string_lossy().into_owned());
-    let path = path.to_string_lossy().into_owned();
-    let arguments: [Argument<'_>; 3] = [job.catalog.into(), path.into(), name.into()];
-    statement::execute(
-        "INSERT INTO lumina.sources (catalog, path, name) VALUES ($1, $2, $3) ON CONFLICT (catalog, path) DO NOTHING",
-        &arguments,
-    );
-    let [catalog, path, _] = arguments;
-    statement::row("SELECT s.id FROM lumina.sources s WHERE s.catalog = $1 AND s.path = $2", &[catalog, path], |row| {
-        row.known(1)
-    })
-}
 
 /// Writes the outcomes of several files in one transaction; `progress` gets the number of written and of failed ones.
 /// Where a row cannot be written, every outcome gets a transaction of its own, and that one a reason. Returns how many
