@@ -6,8 +6,8 @@
 //! - [`functions`], [`check`]: `hamming_index_check`, `hamming_index_stats`, `hamming_index_merge`.
 //! - [`error`]: what can be wrong with an index.
 //!
-//! This module does not know the page format, and `crates/index` does not know Postgres; [`crate::pg::access::pages`] connects
-//! the two. Invariants of every callback:
+//! This module does not know the page format, and `crates/index` does not know Postgres; [`crate::pg::access::pages`]
+//! connects the two. Invariants of every callback:
 //!
 //! - An index holds hashes of one width, that of its column's type. Width and number of bands are fixed when it is
 //!   built. Only this layout is cached; block 0 is read for the lists of pages at every search, and at an insert that

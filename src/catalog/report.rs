@@ -1,5 +1,5 @@
-//! `_page`, behind `duplicates_html`: SQL returns the groups of a catalog, threads make their thumbnails, and
-//! `lumina-report` writes the report.
+//! `lumina_internal.page`, behind `duplicates_html`: SQL returns the groups of a catalog, threads make their
+//! thumbnails, and `lumina-report` writes the report.
 
 use super::error::ReportTooLarge;
 use super::paths::{roots, text};

@@ -112,7 +112,7 @@ impl DuplicateGroups {
             groups.rows(values, group, &mut rows, &mut distances, context)?;
             groups.also_near(values, group, &mut near, context)?;
             let start = collected.members.len();
-            // HashRows of one image are equal, and so follow one another.
+            // Rows of one image are equal, and so follow one another.
             for (row, each) in rows.iter().zip(distances.chunks_exact(collected.hashes)) {
                 if collected.members[start..].last() != Some(&image(row)) {
                     collected.push_member(image(row), each.iter().copied(), context)?;

@@ -32,7 +32,7 @@ pub struct UnrankedImages {
     siblings: Vec<i64>,
 }
 
-/// HashRows of an image with several files: so it forms a group, with what is near it, even where no other image is in it.
+/// Rows of an image with several files: so it forms a group, with what is near it, even where no other image is in it.
 const ROWS: u32 = 2;
 
 impl UnrankedImages {
@@ -207,7 +207,7 @@ impl RankedImages {
         self.row_versions[rank as usize]
     }
 
-    /// The rank of the image of a compared row. HashRows are in the order of ranks; an image with several files has two.
+    /// The rank of the image of a compared row. Rows are in the order of ranks; an image with several files has two.
     pub fn image_of_row(&self, row: u32) -> u32 {
         self.images_of_rows[row as usize]
     }

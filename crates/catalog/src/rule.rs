@@ -4,8 +4,8 @@
 //! As JSON a rule is a list of alternatives, each an object with a maximum distance for some hashes, such as
 //! `[{"dhash": 12, "pdq": 100}, {"dct": 14, "pdq": 100}]`. Two images are a pair if in at least one alternative each
 //! hash that it names is within its distance. Called by the job, whose rule was checked in SQL when it was submitted
-//! (`_pair_rule`), and by [`crate::images`] and [`crate::groups`]. Invariant: distances and radii are lists in the order
-//! of [`PairRule::hashes`].
+//! (`lumina_internal.pair_rule`), and by [`crate::images`] and [`crate::groups`]. Invariant: distances and radii are
+//! lists in the order of [`PairRule::hashes`].
 
 #[cfg(test)]
 mod tests;

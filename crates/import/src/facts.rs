@@ -140,7 +140,7 @@ impl Finding {
     }
 }
 
-/// The outcome for one file, in the form in which `_import_batch` and `import_items.analysis` have it.
+/// The outcome for one file, in the form in which `lumina_internal.import_batch` and `import_items.analysis` have it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileOutcome {
     /// Its row of `lumina.import_items`.
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// Rows of an earlier release, and `_import_batch`, have these keys.
+    /// Rows of an earlier release, and `lumina_internal.import_batch`, have these keys.
     #[test]
     fn outcomes_keep_their_form_in_json() {
         let status = Some(FileStatus { size: 1, device: 2, inode: 3, modified: 4, changed: 5 });

@@ -12,9 +12,9 @@
 //! - [`quality`]: the score by which the best of several images is chosen.
 //!
 //! Called by `lumina-import` (files and thumbnails), by the extension's `src/image` (images given as `bytea`),
-//! `src/catalog` (quality) and `src/pg/backend/interrupts.rs` (cancellation), and by `benches/quality`. Bytes are hostile:
-//! nothing here panics on them past [`decode`](mod@decode), what they claim is checked before it is allocated, and a
-//! caller that waits can stop it.
+//! `src/catalog` (quality) and `src/pg/backend/interrupts.rs` (cancellation), and by `benches/quality`. Bytes are
+//! hostile: nothing here panics on them past [`decode`](mod@decode), what they claim is checked before it is allocated,
+//! and a caller that waits can stop it.
 
 mod boxes;
 pub mod dates;

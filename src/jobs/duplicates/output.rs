@@ -117,7 +117,7 @@ fn write_groups(
     savings
 }
 
-/// HashRows of `duplicate_groups`, a list per column.
+/// Rows of `duplicate_groups`, a list per column.
 #[derive(Default)]
 struct GroupRows {
     ids: Vec<i64>,
@@ -173,7 +173,7 @@ impl GroupRows {
     }
 }
 
-/// HashRows of `duplicate_members`, a list per column.
+/// Rows of `duplicate_members`, a list per column.
 struct MemberRows {
     images: Vec<i64>,
     groups: Vec<i64>,

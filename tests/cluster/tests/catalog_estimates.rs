@@ -144,7 +144,7 @@ fn rows_read_at_the_end(admin: &mut Client, n: i64) -> i64 {
         INSERT INTO lumina.image_files (catalog, image, path, original_path)
             SELECT {catalog}, image, p, p FROM item, LATERAL (SELECT format('/p/%s/%s.%s', n % 7, n / 2, format) AS p) p;
         INSERT INTO lumina.import_items (job, catalog, path, size, sha256, state, reason, image)
-            SELECT {job}, {catalog}, f.path, 1, i.sha256, 'imported', CASE n % 4 WHEN 0 THEN 'copy' END, i.image
+            SELECT {job}, {catalog}, f.path, 1, i.sha256, 'imported'::lumina.item_state, CASE n % 4 WHEN 0 THEN 'copy' END, i.image
                 FROM item i JOIN lumina.image_files f ON f.image = i.image
             UNION ALL SELECT {job}, {catalog}, f.path || '.xmp', 1, NULL, 'skipped', 'sidecar', NULL
                 FROM item i JOIN lumina.image_files f ON f.image = i.image WHERE n % 4 = 1;
