@@ -2,7 +2,7 @@
 //!
 //! Each room has enums of its own errors, in its `error.rs` or beside the functions that return them, and says all of a
 //! variant in one arm of [`UserError::report`]. Functions return them as [`LuminaError`], whatever room they come from;
-//! `pg::raise` raises them at the edge to Postgres. A panic, by contrast, is a bug.
+//! `pg::fmgr::raise` raises them at the edge to Postgres. A panic, by contrast, is a bug.
 //!
 //! Invariant: nothing here imports another file of `src`.
 
@@ -85,9 +85,9 @@ impl UserError for TryReserveError {
     }
 }
 
-/// The advice to raise a setting. Those whose name ends in `_limit` are the superuser's.
+/// The advice to raise a setting, as a clause. Those whose name ends in `_limit` are the superuser's.
 pub(crate) fn raise_setting(setting: &str) -> String {
-    let superuser = if setting.ends_with("_limit") { "Ask the superuser to raise" } else { "Raise" };
+    let superuser = if setting.ends_with("_limit") { "ask the superuser to raise" } else { "raise" };
     format!("{superuser} {setting}")
 }
 

@@ -3,18 +3,16 @@
 
 use super::error::ReportTooLarge;
 use super::paths::{roots, text};
-use crate::error::LuminaError;
-use crate::error::OutOfMemory;
+use crate::error::{LuminaError, OutOfMemory};
 use crate::guc;
 use crate::pg::backend::allocator::{reserve_spent, room_for};
 use crate::pg::backend::image_memory::{Counted, Share, with_share};
 use crate::pg::backend::threads::start_pool;
 use crate::pg::fmgr::call::function;
 use crate::pg::fmgr::datum::Varlena;
-use crate::pg::fmgr::error::ThreadsNotStarted;
+use crate::pg::fmgr::error::{IncompleteExtension, ThreadsNotStarted};
 use crate::pg::fmgr::raise::OrRaise;
 use crate::pg::spi::statement;
-use crate::search::error::BulkError;
 use lumina_import::contents::from_hex;
 use lumina_import::pool::Pool;
 use lumina_import::thumbnail::{Missing, ThumbnailTask, Thumbnailer};
@@ -98,7 +96,7 @@ function! {
 
 fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<String, LuminaError> {
     let summary: SummaryRow =
-        read("SELECT lumina_internal.page_summary($1)", &[catalog.into()]).pop().ok_or(BulkError::Incomplete)?;
+        read("SELECT lumina_internal.page_summary($1)", &[catalog.into()]).pop().ok_or(IncompleteExtension)?;
     let threads = guc::import_threads();
     let thumbnailer = Thumbnailer {
         roots: roots(setting)?,

@@ -1,6 +1,6 @@
 //! What can be wrong with images and methods of hashing.
 
-use crate::error::{Report, UserError, raise_setting};
+use crate::error::{Report, UserError, raise_setting, sentence};
 use crate::guc;
 use lumina_photo::hash::SizeError;
 use lumina_photo::{Method, PhotoError};
@@ -52,7 +52,7 @@ impl UserError for PhotoError {
                 let message =
                     format!("the image has {width} x {height} pixels, more than the {limit} that {setting} allows");
                 Report::new(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, message)
-                    .hint(format!("{}, or scale the image down.", raise_setting(setting)))
+                    .hint(sentence(&format!("{}, or scale the image down", raise_setting(setting))))
             }
             Self::Memory { needed, limit, .. } => {
                 let setting = guc::image_memory().setting;
@@ -60,7 +60,7 @@ impl UserError for PhotoError {
                 let message =
                     format!("the image needs {needed} kB of memory, more than the {limit} kB that {setting} allows");
                 Report::new(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, message)
-                    .hint(format!("{}, or scale the image down.", raise_setting(setting)))
+                    .hint(sentence(&format!("{}, or scale the image down", raise_setting(setting))))
             }
             Self::OutOfMemory => Report::new(ERRCODE_OUT_OF_MEMORY, message).hint(SMALLER),
             Self::Cancelled => Report::new(ERRCODE_QUERY_CANCELED, message).hint(SMALLER),

@@ -20,7 +20,7 @@ pub(crate) fn raise_softly(error: LuminaError, fcinfo: pg_sys::FunctionCallInfo)
         if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_ErrorSaveContext {
             error.raise()
         }
-        save(error.report(), context);
+        save(&error, context);
     }
     pg_sys::Datum::null()
 }
@@ -30,7 +30,7 @@ pub(crate) fn raise_softly(error: LuminaError, fcinfo: pg_sys::FunctionCallInfo)
 /// # Safety
 /// `context` is an ErrorSaveContext.
 #[cfg(not(feature = "pg15"))]
-unsafe fn save(error: crate::error::Report, context: *mut pg_sys::Node) {
+unsafe fn save(error: &LuminaError, context: *mut pg_sys::Node) {
     use super::fmgr::encoding::in_database_encoding;
     use std::borrow::Cow;
     use std::ffi::{CStr, CString, c_char, c_int};
@@ -52,11 +52,11 @@ unsafe fn save(error: crate::error::Report, context: *mut pg_sys::Node) {
         if !pg_sys::errsave_start(context, ptr::null()) {
             return;
         }
-        let code = error.sqlstate as c_int;
+        let crate::error::Report { sqlstate, message, detail, hint, .. } = error.report();
+        let code = sqlstate as c_int;
         // A part that held a zero byte would be left empty: none does, they are made of C strings and numbers.
         let text = |part: String| CString::new(in_database_encoding(part)).unwrap_or_default();
-        let hint = error.hint.map(Cow::into_owned);
-        let (message, detail, hint) = (text(error.message), error.detail.map(text), hint.map(text));
+        let (message, detail, hint) = (text(message), detail.map(text), hint.map(Cow::into_owned).map(text));
         let format = AS_IT_IS.as_ptr();
         pg_sys::ffi::pg_guard_ffi_boundary(|| {
             errcode(code);

@@ -8,8 +8,7 @@
 use super::selectivity::SelectivityRequest;
 use crate::error::{Report, UserError};
 use crate::pg::fmgr::datum::{PhashBall, Raw, Varlena};
-use crate::pg::fmgr::raise::OrRaise;
-use crate::pg::fmgr::raise::Raise;
+use crate::pg::fmgr::raise::{OrRaise, Raise};
 use crate::pg::planner::node::{Expression, Objects, Planner, Request};
 use lumina_hash::ball::{Ball, check_radius};
 use pgrx::PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH;

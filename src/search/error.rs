@@ -1,6 +1,6 @@
 //! What can be wrong with a bulk search.
 
-use crate::error::{Report, UserError, raise_setting};
+use crate::error::{Report, UserError, raise_setting, sentence};
 use crate::guc;
 use lumina_search::SearchError;
 use pgrx::PgSqlErrorCode::*;
@@ -20,7 +20,6 @@ pub(crate) enum BulkError {
     IdTwice(String),
     MixedWidths { name: String, one: usize, other: usize },
     DifferentWidths { left: usize, right: usize },
-    Incomplete,
     Strategy(String),
     TooManyPairs { limit: u64, setting: &'static str, hashes: Vec<(String, f64)> },
 }
@@ -92,10 +91,6 @@ impl UserError for BulkError {
                 let hint = "Compare hashes of one method and size.";
                 Report::new(ERRCODE_STRING_DATA_LENGTH_MISMATCH, message).hint(hint)
             }
-            Self::Incomplete => {
-                let message = "the schema of the called function lacks other parts of the extension lumina";
-                Report::new(ERRCODE_UNDEFINED_OBJECT, message).hint("Create the extension again.")
-            }
             Self::Strategy(name) => {
                 Report::new(ERRCODE_INVALID_PARAMETER_VALUE, format!("unknown strategy \"{name}\""))
                     .hint("The strategies are clique, star and component.")
@@ -108,10 +103,7 @@ impl UserError for BulkError {
                 let shares: Vec<String> = hashes.iter().map(percent).collect();
                 let message = format!("more than {limit} pairs are within the distance, and {setting} allows no more");
                 let detail = format!("Hashes that take part in most of the pairs found so far: {}.", shares.join("; "));
-                let raise = match setting.ends_with("_limit") {
-                    true => format!("ask the superuser to raise {setting}"),
-                    false => format!("raise {setting}"),
-                };
+                let raise = raise_setting(setting);
                 Report::new(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, message)
                     .detail(detail)
                     .hint(format!("Leave such hashes out, lower the distance, or {raise}."))
@@ -130,7 +122,7 @@ impl UserError for SearchError {
                 let message = format!("the search needs more than the {limit} kB of memory that {setting} allows");
                 Report::new(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, message)
                     .detail(format!("At least {} kB would be needed.", needed.div_ceil(1024)))
-                    .hint(format!("{}, or search fewer rows at a time.", raise_setting(setting)))
+                    .hint(sentence(&format!("{}, or search fewer rows at a time", raise_setting(setting))))
             }
             Self::OutOfMemory { .. } => Report::new(ERRCODE_OUT_OF_MEMORY, self.to_string()).hint(FEWER),
             Self::Cancelled => Report::new(ERRCODE_QUERY_CANCELED, self.to_string()).hint(FEWER),

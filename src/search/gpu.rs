@@ -2,8 +2,7 @@
 //! checks for interrupts meanwhile.
 
 use super::session::SearchSession;
-use crate::error::LuminaError;
-use crate::error::OutOfMemory;
+use crate::error::{LuminaError, OutOfMemory};
 use crate::gpu::Unavailable;
 use crate::gpu::connect::{Denied, connect};
 use crate::gpu::record::note_failure;

@@ -6,7 +6,7 @@ use super::session::SearchSession;
 use crate::error::LuminaError;
 use crate::pg::fmgr::arguments::Call;
 use crate::pg::fmgr::array::int4_array;
-use crate::pg::fmgr::error::ArgumentError;
+use crate::pg::fmgr::error::{ArgumentError, IncompleteExtension};
 use crate::pg::planner::node::Objects;
 use crate::pg::spi::query::{Column, Row, run_select, type_name};
 use lumina_hash::ball::check_radius;
@@ -128,7 +128,7 @@ impl InputRows {
         session: &SearchSession<'_>,
     ) -> Result<Option<Self>, LuminaError> {
         let query = call.text(index).ok_or(ArgumentError::Null(name))?;
-        let objects = Objects::beside(call.function()).ok_or(BulkError::Incomplete)?;
+        let objects = Objects::beside(call.function()).ok_or(IncompleteExtension)?;
         let reader = read(&query, id, objects.hash_type(), distances, session)?;
         let InputReader { ids, rows: Some(rows), skipped, .. } = reader else { return Ok(None) };
         session.phase(&format!("read {} rows and skipped {skipped} without a hash", rows.len()));

@@ -4,8 +4,7 @@
 
 use super::error::ValueError;
 use crate::pg::fmgr::datum::{Phash, Varlena};
-use crate::pg::fmgr::raise::OrRaise;
-use crate::pg::fmgr::raise::Raise;
+use crate::pg::fmgr::raise::{OrRaise, Raise};
 use lumina_hash::{MAX_BITS, width};
 use pgrx::prelude::*;
 

@@ -2,8 +2,7 @@
 
 use super::job::ImportJob;
 use super::write::batch;
-use crate::error::LuminaError;
-use crate::error::OutOfMemory;
+use crate::error::{LuminaError, OutOfMemory};
 use crate::guc;
 use crate::jobs::job::{Job, Progress};
 use crate::jobs::stop::{Failure, Stop};

@@ -6,8 +6,7 @@
 use super::allocator::{hold_reserve, reserve_spent, room_for};
 use super::image_memory::Share;
 use super::threads::{room_for_threads, with_signals_blocked};
-use crate::error::LuminaError;
-use crate::error::OutOfMemory;
+use crate::error::{LuminaError, OutOfMemory};
 use lumina_photo::Caller;
 use std::any::Any;
 use std::cell::{Cell, RefCell};

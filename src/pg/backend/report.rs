@@ -2,7 +2,7 @@
 //!
 //! Postgres checks for interrupts when it has sent a message, and an interrupt is an error: it must not jump over
 //! Rust's frames, as it would from pgrx's own macros, which guard errors alone. So every message of the library that is
-//! no error goes through [`ereport`]; errors are raised by `src/error.rs`.
+//! no error goes through [`ereport`]; errors are raised by `src/pg/fmgr/raise.rs`.
 
 use crate::pg::fmgr::encoding::in_database_encoding;
 use pgrx::PgLogLevel;

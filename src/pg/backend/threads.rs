@@ -4,8 +4,7 @@
 //! run on the backend's own thread, so that every other thread is started with all signals blocked.
 
 use super::allocator::{hold_reserve, room_for};
-use crate::error::LuminaError;
-use crate::error::OutOfMemory;
+use crate::error::{LuminaError, OutOfMemory};
 use crate::pg::fmgr::error::ThreadsNotStarted;
 use lumina_import::pool::{Pool, Processor};
 use std::mem::MaybeUninit;

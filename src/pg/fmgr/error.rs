@@ -159,3 +159,14 @@ impl UserError for IndexMemory {
         OutOfMemory.report().hint("Lower work_mem and maintenance_work_mem, or the number of sessions.")
     }
 }
+
+/// A part of the extension is not where the called function is.
+#[derive(Debug)]
+pub(crate) struct IncompleteExtension;
+
+impl UserError for IncompleteExtension {
+    fn report(&self) -> Report {
+        let message = "the schema of the called function lacks other parts of the extension lumina";
+        Report::new(ERRCODE_UNDEFINED_OBJECT, message).hint("Create the extension again.")
+    }
+}

@@ -20,11 +20,13 @@ impl<E: Into<LuminaError>> Raise for E {
 
 impl LuminaError {
     /// Raises an error that is kept.
+    #[cold]
     pub(crate) fn raise_again(&self) -> ! {
         raise(self.report())
     }
 }
 
+#[cold]
 fn raise(told: Report) -> ! {
     let mut report = ErrorReport::new(told.sqlstate, in_database_encoding(told.message), function_name!());
     if let Some(detail) = told.detail {

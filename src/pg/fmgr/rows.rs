@@ -114,9 +114,10 @@ macro_rules! set_function {
         #[allow(unsafe_code)]
         #[unsafe(no_mangle)]
         unsafe extern "C-unwind" fn $name(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
+            use crate::error::LuminaError;
+            use crate::pg::fmgr::arguments::Call;
             use crate::pg::fmgr::rows::{Rows, answer};
-use crate::pg::fmgr::arguments::Call;
-                        let body: fn(Call, &mut Rows) -> Result<(), crate::error::LuminaError> = $body;
+            let body: fn(Call, &mut Rows) -> Result<(), LuminaError> = $body;
             // SAFETY: called by Postgres alone, as declared in sql/; the closure owns nothing that an error would leave
             // behind.
             unsafe { pgrx::pg_sys::panic::pgrx_extern_c_guard(|| answer(Call::new(fcinfo), body)) }
