@@ -137,8 +137,8 @@ static CONCURRENT: Number = Number {
 static GPU_MEMORY: Number = Number {
     name: c"lumina.gpu_memory",
     short: c"How much memory of the GPU all bulk searches take together.",
-    long: c"Beside what the driver itself takes, some 500 MB. What does not fit is searched in parts. In force when the GPU \
-            process starts.",
+    long: c"Beside what the driver itself takes, some 500 MB. What does not fit is searched in parts. In force when \
+            the GPU process starts.",
     value: GucSetting::<i32>::new(4096),
     minimum: 64,
     maximum: i32::MAX,
@@ -231,7 +231,8 @@ static IMPORT_THREADS_LIMIT: Number = Number {
 static IMPORT_MEMORY: Number = Number {
     name: c"lumina.import_memory",
     short: c"How much memory an import uses for files and their pictures.",
-    long: c"Its threads share it. A file that needs more than its share is looked at alone; one that needs more than all of it is not imported.",
+    long: c"Its threads share it. A file that needs more than its share is looked at alone; one that needs more \
+            than all of it is not imported.",
     value: GucSetting::<i32>::new(GIGABYTE_IN_KB),
     minimum: 16 * 1024,
     maximum: i32::MAX,
@@ -271,7 +272,8 @@ static LAUNCHER_INTERVAL: Number = Number {
 static JOB_RETENTION: Number = Number {
     name: c"lumina.job_retention",
     short: c"How long jobs that have ended are kept.",
-    long: c"Then they are removed with everything that is theirs, but for the one that has found a catalog's current duplicates.",
+    long: c"Then they are removed with everything that is theirs, but for the one that has found a catalog's \
+            current duplicates.",
     value: GucSetting::<i32>::new(30 * 86_400),
     minimum: 0,
     maximum: i32::MAX,
@@ -324,8 +326,8 @@ pub(crate) fn register() {
     GucRegistry::define_string_guc(
         c"lumina.import_roots",
         c"The directories of the server that may be imported from, with everything below them.",
-        c"A list of absolute paths, with commas between them. As configured for the role, the database or the server; what a \
-            session has SET does not count.",
+        c"A list of absolute paths, with commas between them. As configured for the role, the database or the server; \
+            what a session has SET does not count.",
         &IMPORT_ROOTS,
         GucContext::Suset,
         GucFlags::SUPERUSER_ONLY,

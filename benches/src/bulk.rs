@@ -62,7 +62,8 @@ fn row(session: &mut Client, search: &Search, runs: usize) {
     times.sort();
     let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
     let plan = format!(
-        "SELECT method || coalesce(' ' || (SELECT string_agg(w || '±' || t, ' ') FROM unnest(widths, tolerances) u(w, t)), ''),
+        "SELECT method || coalesce(' ' || (SELECT string_agg(w || '±' || t, ' ')
+            FROM unnest(widths, tolerances) u(w, t)), ''),
             memory / 1048576 FROM phash_plan('SELECT id, h FROM bulk', {distance})"
     );
     let plan = session.query_one(&plan, &[]).expect("a plan");
@@ -78,7 +79,8 @@ fn row(session: &mut Client, search: &Search, runs: usize) {
         String::new()
     };
     println!(
-        "| {set}, {} bits | {count} | {distance} | `{function}` | {found} | {method} | {:.0} | {:.0} | {memory} | {alone} |",
+        "| {set}, {} bits | {count} | {distance} | `{function}` | {found} | {method} | \
+        {:.0} | {:.0} | {memory} | {alone} |",
         words * 64,
         milliseconds(times[0]),
         milliseconds(times[times.len() / 2]),

@@ -43,8 +43,9 @@ pub(crate) fn print(cluster: &Cluster, timed: usize) {
     let megabytes = |bytes: i64| bytes as f64 / 1e6;
 
     println!(
-        "\n`detect_duplicates` within {DISTANCE} bits: {IMAGES} images of the set photo with {files} files, {pairs} near pairs; \
-        {times_of} runs, from submission to success, in ms; what the groups take with their indexes, in MB.\n"
+        "\n`detect_duplicates` within {DISTANCE} bits: {IMAGES} images of the set photo with {files} files, {pairs} \
+        near pairs; {times_of} runs, from submission to success, in ms; what the groups take with \
+        their indexes, in MB.\n"
     );
     println!(
         "| members | groups | fastest | median | allowed | MB after 1 run | after {RUNS}, with VACUUM between | ratio |"

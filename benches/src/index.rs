@@ -107,7 +107,8 @@ pub(crate) fn print(cluster: &Cluster, wanted: &str) {
         session.batch_execute("DROP TABLE indexed").expect("the table goes");
     }
     println!(
-        "\n| set | rows | build, s | bytes a row | WAL bytes a row | bytes a row after a quarter more | searches a second, {CLIENTS} clients |\n|---|---|---|---|---|---|---|"
+        "\n| set | rows | build, s | bytes a row | WAL bytes a row | bytes a row after a quarter more | \
+        searches a second, {CLIENTS} clients |\n|---|---|---|---|---|---|---|"
     );
     sizes.iter().for_each(|row| println!("{row}"));
     lookups::print_header();
@@ -296,7 +297,8 @@ fn busy(cluster: &Cluster, set: &Set, hashes: &[Vec<u8>]) -> String {
 /// Rows inserted one by one, and copied, beside a btree on random bigints.
 fn inserts(session: &mut Client) {
     println!(
-        "\n| {INSERTS} single inserts in a transaction, of {COPIED} rows | median | p99.9 | slowest | COPY of {COPIED} rows into the empty table, s | WAL bytes a row of that |"
+        "\n| {INSERTS} single inserts in a transaction, of {COPIED} rows | median | p99.9 | slowest | \
+        COPY of {COPIED} rows into the empty table, s | WAL bytes a row of that |"
     );
     println!("|---|---|---|---|---|---|");
     let kinds = [

@@ -107,7 +107,8 @@ fn values(cluster: &Cluster, rows: u64, runs: u64) {
     fill(cluster, rows);
 
     println!(
-        "Postgres {version}, {rows} rows of (bigint, hash), one session, warm; {runs} runs in turn, fastest / median in ms.\n"
+        "Postgres {version}, {rows} rows of (bigint, hash), one session, warm; {runs} runs in turn, fastest / median \
+        in ms.\n"
     );
     println!("| statement | form | fastest | median |\n|---|---|---|---|");
     for contest in CONTESTS {

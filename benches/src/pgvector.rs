@@ -22,7 +22,9 @@ pub(crate) fn print(session: &mut Client, wanted: &str) {
     session.batch_execute("CREATE EXTENSION vector; SET maintenance_work_mem = '2GB'").expect("pgvector");
     let version: String = number(session, "SELECT extversion FROM pg_extension WHERE extname = 'vector'");
     println!(
-        "\npgvector {version}, `hnsw (b bit_hamming_ops)`, 10 nearest.\n\n| set | rows | build, s | bytes a row | hnsw.ef_search | median | p99 | of the 10 nearest it finds |\n|---|---|---|---|---|---|---|---|"
+        "\npgvector {version}, `hnsw (b bit_hamming_ops)`, 10 nearest.\n\n\
+        | set | rows | build, s | bytes a row | hnsw.ef_search | median | p99 | of the 10 nearest it finds |\n\
+        |---|---|---|---|---|---|---|---|"
     );
     SETS.iter().filter(|set| set.name().contains(wanted)).for_each(|set| measure(session, set));
 }

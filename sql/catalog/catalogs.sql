@@ -80,8 +80,8 @@ BEGIN
     ELSIF NOT needed = ANY (rights) THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for catalog "%s"', wanted),
             HINT = CASE WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = lumina_internal.role_oid(target.owner))
-                    THEN format('Its owner is gone; a superuser can give it to another: SELECT lumina.reassign_catalog(%L, ...).',
-                        target.name)
+                    THEN format('Its owner is gone; a superuser can give it to another: '
+                        'SELECT lumina.reassign_catalog(%L, ...).', target.name)
                 WHEN needed = 'own' THEN format('Only its owner, "%s", may do this.', target.owner)
                 ELSE format('Its owner, "%s", can grant it: SELECT lumina.grant_catalog(%L, %L, %L).',
                     target.owner, target.name, pg_get_userbyid(caller), needed) END;

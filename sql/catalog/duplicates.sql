@@ -135,7 +135,8 @@ BEGIN
             HINT = 'Leave them out for clique, consensus and siblings.';
     ELSIF raw_jpeg NOT IN ('siblings', 'duplicate') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown value "%s" of raw_jpeg', left(raw_jpeg, 80)),
-            HINT = 'A JPEG beside a raw file of the same name is one of its siblings, or, with duplicate, compared as any other.';
+            HINT = 'A JPEG beside a raw file of the same name is one of its siblings, '
+                'or, with duplicate, compared as any other.';
     ELSIF strategy NOT IN ('clique', 'star', 'component') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown strategy "%s"', left(strategy, 80)),
             HINT = 'The strategies are clique, star and component.';
@@ -145,7 +146,8 @@ BEGIN
                 MESSAGE = format('max_distance %s is not between 0 and 63', max_distance),
                 HINT = 'Within 5 bits of 64 pictures look alike; beyond 10 hardly any do.';
         END IF;
-        rule := jsonb_build_array(jsonb_build_object('ahash', coalesce(max_distance, 5), 'dhash', coalesce(max_distance, 5)));
+        rule := jsonb_build_array(jsonb_build_object(
+            'ahash', coalesce(max_distance, 5), 'dhash', coalesce(max_distance, 5)));
     ELSIF max_distance IS NOT NULL THEN
         RAISE invalid_parameter_value USING MESSAGE = 'max_distance goes with the rule consensus alone',
             HINT = 'Leave it out: other rules hold their own distances.';
@@ -187,7 +189,8 @@ JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
 JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
 WHERE r.is_current
     -- Two names of one file are one: without the one there would be no other.
-    AND NOT EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+    AND NOT EXISTS (SELECT FROM lumina.image_files o
+        WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
         AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
             < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
         AND o.state = 'keep' AND o.missing_since IS NULL)
@@ -245,7 +248,8 @@ COMMENT ON FUNCTION lumina.readable_catalog(text) IS
     'The id of the catalog of that name; an error where the current role may not read one';
 
 CREATE FUNCTION lumina.duplicates(catalog text, OUT group_id int8, OUT kind lumina.group_kind, OUT keep text,
-        OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8, OUT also_near text[])
+        OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8,
+        OUT also_near text[])
     RETURNS SETOF record STABLE ROWS 1000 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     -- What is near each group is estimated as ten look-ups, and is hardly ever any: compiling that takes four times as
     -- long as running it.
@@ -269,7 +273,8 @@ BEGIN
         SELECT coalesce(array_agg(p.path ORDER BY a.place), '{}') AS paths
         FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
         CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
-            ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path LIMIT 1) p) n
+            ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END,
+                q.path LIMIT 1) p) n
     ORDER BY f.savings DESC, g.id;
 END $$;
 COMMENT ON FUNCTION lumina.duplicates(text) IS

@@ -9,11 +9,14 @@ CREATE FUNCTION lumina_internal.import_roots(caller oid) RETURNS text
 BEGIN ATOMIC
     SELECT coalesce(
         (SELECT substr(s.setting, length('lumina.import_roots=') + 1)
-            FROM (SELECT r.setrole, r.setdatabase, unnest(r.setconfig) AS setting FROM pg_catalog.pg_db_role_setting r) s
+            FROM (SELECT r.setrole, r.setdatabase, unnest(r.setconfig) AS setting
+                FROM pg_catalog.pg_db_role_setting r) s
             WHERE s.setting LIKE 'lumina.import\_roots=%' AND s.setrole IN (caller, 0)
-                AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))
+                AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d
+                    WHERE d.datname = current_database()))
             ORDER BY s.setrole <> 0 DESC, s.setdatabase <> 0 DESC LIMIT 1),
-        (SELECT g.setting FROM pg_catalog.pg_settings g WHERE g.name = 'lumina.import_roots' AND g.source = 'command line'),
+        (SELECT g.setting FROM pg_catalog.pg_settings g
+            WHERE g.name = 'lumina.import_roots' AND g.source = 'command line'),
         -- Where one of the files cannot be read, for somebody is about to change it, what was read last stays in force.
         (SELECT g.reset_val FROM pg_catalog.pg_settings g WHERE g.name = 'lumina.import_roots'
             AND EXISTS (SELECT FROM pg_catalog.pg_file_settings f WHERE f.error IS NOT NULL AND f.name IS NULL)),
@@ -75,7 +78,8 @@ BEGIN
             HINT = 'mode => ''reference'' leaves the files where they are.';
     ELSIF current_setting('server_encoding') <> 'UTF8' THEN
         RAISE feature_not_supported USING
-            MESSAGE = format('files cannot be imported into a database of encoding %s', current_setting('server_encoding')),
+            MESSAGE = format('files cannot be imported into a database of encoding %s',
+                current_setting('server_encoding')),
             HINT = 'Names of files are UTF-8: make a database with ENCODING ''UTF8'' for the catalog.';
     END IF;
     RETURN lumina_internal.submit(caller, 'import', wanted,
@@ -105,7 +109,8 @@ BEGIN
         SELECT j.id INTO active FROM lumina.jobs j
             WHERE j.catalog = target.catalog AND j.kind = 'import' AND j.state IN ('queued', 'running');
         RAISE object_in_use USING
-            MESSAGE = format('a job of kind import is active in this catalog already: %s', coalesce(active::text, 'a new one')),
+            MESSAGE = format('a job of kind import is active in this catalog already: %s',
+                coalesce(active::text, 'a new one')),
             HINT = 'Wait for it: CALL lumina.wait_for_job(...).';
     END;
     IF NOT is_queued THEN
@@ -131,7 +136,8 @@ DECLARE
     -- The image of each place, before.
     before jsonb := (SELECT coalesce(jsonb_object_agg(t.id, f.image), '{}')
         FROM jsonb_array_elements(outcomes) e JOIN lumina.import_items t ON t.id = (e->>'item')::int8
-        CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f WHERE f.path = t.path AND f.catalog + 0 = of_catalog OFFSET 0) f);
+        CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f
+            WHERE f.path = t.path AND f.catalog + 0 = of_catalog OFFSET 0) f);
     failed int8;
     is_lost bool;
 BEGIN
@@ -139,20 +145,22 @@ BEGIN
     -- read all of it. So items are found by their id alone, images by their content, and files by their path, one by
     -- one (OFFSET 0).
     IF NOT is_preview THEN
-        INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, captured_at, date_source,
-                date_confidence, camera_make, camera_model, lens_model, focal_length, aperture, exposure_time, iso, latitude,
-                longitude, metadata, ahash, dhash, dct, pdq, pdq_quality, hash_valid, sharpness)
-            SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.stamp->>'size')::int8, f.format, f.width, f.height, f.orientation, f.truncated,
-                f.captured_at, f.date_source, f.date_confidence, f.camera_make, f.camera_model, f.lens_model, f.focal_length,
-                f.aperture, f.exposure_time, f.iso, f.latitude, f.longitude, f.metadata,
+        INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, captured_at,
+                date_source, date_confidence, camera_make, camera_model, lens_model, focal_length, aperture,
+                exposure_time, iso, latitude, longitude, metadata, ahash, dhash, dct, pdq, pdq_quality, hash_valid,
+                sharpness)
+            SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.stamp->>'size')::int8, f.format,
+                f.width, f.height, f.orientation, f.truncated, f.captured_at, f.date_source, f.date_confidence,
+                f.camera_make, f.camera_model, f.lens_model, f.focal_length, f.aperture, f.exposure_time, f.iso,
+                f.latitude, f.longitude, f.metadata,
                 f.ahash::@extschema@.phash(64), f.dhash::@extschema@.phash(64), f.dct::@extschema@.phash(64),
                 f.pdq::@extschema@.phash(256), f.pdq_quality, f.hash_valid, f.sharpness
             FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb, facts jsonb),
                 jsonb_to_record(o.facts) f (format text, width int4, height int4, orientation int2, truncated bool,
-                    captured_at timestamptz, date_source text, date_confidence int2, camera_make text, camera_model text,
-                    lens_model text, focal_length float4, aperture float4, exposure_time float8, iso int4, latitude float8,
-                    longitude float8, metadata jsonb, ahash text, dhash text, dct text, pdq text, pdq_quality int2,
-                    hash_valid bool, sharpness float4)
+                    captured_at timestamptz, date_source text, date_confidence int2, camera_make text,
+                    camera_model text, lens_model text, focal_length float4, aperture float4, exposure_time float8,
+                    iso int4, latitude float8, longitude float8, metadata jsonb, ahash text, dhash text, dct text,
+                    pdq text, pdq_quality int2, hash_valid bool, sharpness float4)
             WHERE o.state = 'image' AND jsonb_typeof(o.facts) = 'object'
             ORDER BY o.sha256, o.item
             ON CONFLICT (catalog, sha256) DO NOTHING;
@@ -166,30 +174,34 @@ BEGIN
                         (captured_at timestamptz, date_source text, date_confidence int2, marks jsonb)
                 WHERE o.state = 'image' AND jsonb_typeof(o.date) = 'object'
                 ORDER BY o.sha256, f.date_confidence DESC, f.marks ? 'suspicious_date', f.captured_at) d
-            CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i WHERE i.sha256 = d.sha256 AND i.catalog + 0 = of_catalog
+            CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
+                WHERE i.sha256 = d.sha256 AND i.catalog + 0 = of_catalog
                 AND (-d.date_confidence, d.marks ? 'suspicious_date', d.captured_at)
                     < (-coalesce(i.date_confidence, 0), i.metadata ? 'suspicious_date', i.captured_at) OFFSET 0) worse
             WHERE i.id = worse.id;
         -- What was at this place before is another content now, and keeps its row in images.
-        INSERT INTO lumina.image_files AS f (catalog, image, path, original_path, source, import_job, size, device, inode,
-                modified_at, changed_at)
+        INSERT INTO lumina.image_files AS f (catalog, image, path, original_path, source, import_job, size, device,
+                inode, modified_at, changed_at)
             SELECT of_catalog, i.id, t.path, t.path, of_source, of_job, s.size, s.device, s.inode,
                 lumina_internal.from_micros(s.modified), lumina_internal.from_micros(s.changed)
             FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb)
             JOIN lumina.import_items t ON t.id = o.item
             CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
                 WHERE i.sha256 = decode(o.sha256, 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i
-            CROSS JOIN LATERAL jsonb_to_record(o.stamp) s (size int8, device int8, inode int8, modified int8, changed int8)
+            CROSS JOIN LATERAL jsonb_to_record(o.stamp) s
+                (size int8, device int8, inode int8, modified int8, changed int8)
             WHERE o.state = 'image'
             -- In the order of the walk, as far as it goes: which of equal files is the one to keep does not depend on
             -- it.
             ORDER BY o.item
-            ON CONFLICT (catalog, path) DO UPDATE SET image = excluded.image, size = excluded.size, device = excluded.device,
-                inode = excluded.inode, modified_at = excluded.modified_at, changed_at = excluded.changed_at, missing_since = NULL,
+            ON CONFLICT (catalog, path) DO UPDATE SET image = excluded.image, size = excluded.size,
+                device = excluded.device, inode = excluded.inode, modified_at = excluded.modified_at,
+                changed_at = excluded.changed_at, missing_since = NULL,
                 state = CASE WHEN f.image = excluded.image THEN f.state ELSE 'keep' END;
     END IF;
     WITH written AS (UPDATE lumina.import_items t SET
-            state = CASE o.state WHEN 'image' THEN CASE WHEN is_preview THEN 'ready' ELSE 'imported' END ELSE o.state END::lumina.item_state,
+            state = CASE o.state WHEN 'image' THEN CASE WHEN is_preview THEN 'ready' ELSE 'imported' END
+                ELSE o.state END::lumina.item_state,
             action = CASE o.state WHEN 'image' THEN 'reference' WHEN 'skipped' THEN 'skip' END::lumina.item_action,
             size = coalesce((o.outcome->'stamp'->>'size')::int8, t.size), sha256 = decode(o.outcome->>'sha256', 'hex'),
             -- A content that was there before: at another place, or at this one, where something else of the file has
@@ -204,7 +216,8 @@ BEGIN
         LEFT JOIN LATERAL (SELECT i.id FROM lumina.images i
             WHERE i.sha256 = decode(o.outcome->>'sha256', 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i ON true
         WHERE t.id = o.item RETURNING t.state, t.image)
-    SELECT count(*) FILTER (WHERE w.state = 'failed'), coalesce(bool_or(w.state = 'imported' AND w.image IS NULL), false)
+    SELECT count(*) FILTER (WHERE w.state = 'failed'),
+            coalesce(bool_or(w.state = 'imported' AND w.image IS NULL), false)
         INTO failed, is_lost FROM written w;
     IF is_lost THEN
         RAISE integrity_constraint_violation USING MESSAGE = 'a file was to be imported whose content nobody has found';
@@ -219,7 +232,8 @@ CREATE FUNCTION lumina_internal.from_micros(micros int8) RETURNS timestamptz
     IMMUTABLE STRICT LANGUAGE sql
 BEGIN ATOMIC
     -- In two parts: a multiple of an interval is a float8 on its way, with no room for microseconds of far times.
-    SELECT '1970-01-01 00:00:00+00'::timestamptz + micros / 1000000 * '1 second'::interval + micros % 1000000 * '1 microsecond'::interval;
+    SELECT '1970-01-01 00:00:00+00'::timestamptz + micros / 1000000 * '1 second'::interval
+        + micros % 1000000 * '1 microsecond'::interval;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.from_micros(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.from_micros(int8) IS 'Internal: a time that is given in microseconds since 1970';
@@ -253,7 +267,9 @@ BEGIN
             error = CASE t.id WHEN l.first THEN l.error END
         FROM late l WHERE t.id IN (l.first, l.read);
     IF is_preview THEN
-        RETURN (SELECT jsonb_build_object('files', count(*), 'new_files', count(*) FILTER (WHERE t.state = 'ready' AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')),
+        RETURN (SELECT jsonb_build_object('files', count(*),
+                'new_files', count(*) FILTER (WHERE t.state = 'ready'
+                    AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')),
                 'duplicate_files', count(*) FILTER (WHERE t.state = 'ready' AND t.reason = 'copy'),
                 'unchanged_files', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason = 'unchanged'),
                 'skipped_files', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason <> 'unchanged'),
@@ -265,7 +281,8 @@ BEGIN
     -- into.
     WITH gone AS MATERIALIZED (
         SELECT f.id, f.path FROM lumina.image_files f
-        WHERE f.catalog = of_catalog AND (f.path >= first_path AND f.path < end_path OR f.path = directory) AND f.missing_since IS NULL
+        WHERE f.catalog = of_catalog AND (f.path >= first_path AND f.path < end_path OR f.path = directory)
+            AND f.missing_since IS NULL
             AND NOT EXISTS (SELECT FROM lumina.import_items t WHERE t.job = of_job AND t.path = f.path
                 AND (t.state = 'imported' OR t.reason IN ('unchanged', 'permission_denied', 'io_error', 'out_of_memory',
                     'over_limit', 'changed_while_read', 'not_written', 'internal_error')) OFFSET 0)
@@ -285,7 +302,8 @@ BEGIN
     -- IMG_1.CR2.xmp goes with IMG_1.CR2 alone; IMG_1.xmp with the raw file before the JPEG, a film with the JPEG before
     -- the raw file.
     INSERT INTO lumina.sidecars (catalog, path, file, kind, size)
-        SELECT DISTINCT ON (t.path) of_catalog, t.path, f.id, CASE t.reason WHEN 'sidecar' THEN 'edit' ELSE 'video' END, t.size
+        SELECT DISTINCT ON (t.path) of_catalog, t.path, f.id,
+            CASE t.reason WHEN 'sidecar' THEN 'edit' ELSE 'video' END, t.size
         FROM lumina.import_items t
         CROSS JOIN LATERAL (SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS key OFFSET 0) k
         CROSS JOIN LATERAL (
@@ -304,7 +322,8 @@ BEGIN
     UPDATE lumina.sources SET last_scanned_at = now() WHERE catalog = of_catalog AND path = directory;
     SELECT jsonb_build_object('files', count(*), 'bytes', coalesce(sum(t.size), 0),
             'imported', count(*) FILTER (WHERE t.state = 'imported'),
-            'images', count(*) FILTER (WHERE t.state = 'imported' AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')),
+            'images', count(*) FILTER (WHERE t.state = 'imported'
+                AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')),
             'copies', count(*) FILTER (WHERE t.state = 'imported' AND t.reason = 'copy'),
             'unchanged', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason = 'unchanged'),
             'skipped', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason <> 'unchanged'),
@@ -317,9 +336,11 @@ COMMENT ON FUNCTION lumina_internal.finish_import(int8, int8, text, bool) IS
     'Internal: links sidecars, marks files that are gone, and counts';
 
 CREATE VIEW lumina.import_jobs_summary WITH (security_invoker = true) AS
-SELECT j.id AS job, c.name AS catalog, j.parameters->>'path' AS path, j.state, (j.parameters->>'preview')::bool AS preview,
+SELECT j.id AS job, c.name AS catalog, j.parameters->>'path' AS path, j.state,
+    (j.parameters->>'preview')::bool AS preview,
     n.files, n.imported, n.copies, n.ready, n.unchanged, n.skipped, n.failed, n.bytes,
-    CASE WHEN j.state = 'succeeded' THEN 100 ELSE coalesce(round(100.0 * n.bytes_done / nullif(n.bytes, 0), 2), 0) END AS progress_percent,
+    CASE WHEN j.state = 'succeeded' THEN 100
+        ELSE coalesce(round(100.0 * n.bytes_done / nullif(n.bytes, 0), 2), 0) END AS progress_percent,
     round(extract(epoch FROM coalesce(j.ended_at, now()) - j.created_at), 1) AS duration_seconds, j.created_at
 FROM lumina.jobs j
 JOIN lumina.catalogs c ON c.id = j.catalog
@@ -339,8 +360,9 @@ COMMENT ON VIEW lumina.import_jobs_summary IS
     'One row an import, newest first: how many files, and what became of them';
 
 CREATE VIEW lumina.import_items_detail WITH (security_invoker = true) AS
-SELECT t.job, c.name AS catalog, t.path, t.size, t.action, t.state, t.reason, t.error, t.image, i.format, i.width, i.height,
-    i.captured_at, i.quality_score, (SELECT count(*) FROM lumina.image_files f WHERE f.image = t.image) AS files, t.changed_at
+SELECT t.job, c.name AS catalog, t.path, t.size, t.action, t.state, t.reason, t.error, t.image, i.format, i.width,
+    i.height, i.captured_at, i.quality_score,
+    (SELECT count(*) FROM lumina.image_files f WHERE f.image = t.image) AS files, t.changed_at
 FROM lumina.import_items t
 JOIN lumina.catalogs c ON c.id = t.catalog
 LEFT JOIN lumina.images i ON i.id = t.image;

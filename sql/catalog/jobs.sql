@@ -4,9 +4,9 @@
 -- lock for as long as it lives, of a kind that SQL cannot take: a running job whose lock is free is an orphan, and the
 -- next worker that looks resumes it. Only workers change the state of a running job, under a token that each claim
 -- draws; the one exception is an orphan, which cancel_job ends. Statements of workers that change jobs are in
--- src/jobs/store.rs; those of sessions are here, in the functions submit, approve_preview, cancel_job, adopt_catalog and
--- resume_jobs of lumina_internal; no other file of SQL changes a job. Who wants one cancelled writes a row elsewhere, so
--- that no open transaction ever stands in a worker's way.
+-- src/jobs/store.rs; those of sessions are here, in the functions submit, approve_preview, cancel_job, adopt_catalog
+-- and resume_jobs of lumina_internal; no other file of SQL changes a job. Who wants one cancelled writes a row
+-- elsewhere, so that no open transaction ever stands in a worker's way.
 
 CREATE TYPE lumina.job_state AS ENUM ('queued', 'running', 'ready', 'succeeded', 'failed', 'cancelled');
 COMMENT ON TYPE lumina.job_state IS 'queued -> running -> succeeded | failed | cancelled; '
@@ -232,8 +232,8 @@ DECLARE
 BEGIN
     IF installed <> lumina.library_version() THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('extension_version_mismatch: the library lumina is of version %s, the extension of version %s',
-                lumina.library_version(), installed),
+            MESSAGE = format('extension_version_mismatch: the library lumina is of version %s, '
+                'the extension of version %s', lumina.library_version(), installed),
             HINT = 'ALTER EXTENSION lumina UPDATE; sessions with an older library connect again, '
                 'and where it is preloaded the server is restarted.';
     END IF;
@@ -251,7 +251,8 @@ DECLARE
 BEGIN
     PERFORM lumina_internal.check_version();
     BEGIN
-        INSERT INTO lumina.jobs (kind, catalog, parameters, settings, owner, parent, system_identifier, database, timeline, directory)
+        INSERT INTO lumina.jobs (kind, catalog, parameters, settings, owner, parent, system_identifier, database,
+                timeline, directory)
             SELECT of_kind, of_catalog, with_parameters, lumina_internal.job_settings(), lumina_internal.role(caller),
                 of_parent, h.system_identifier, h.database, h.timeline, h.directory
             FROM lumina_internal.home() h RETURNING id INTO made;
@@ -264,8 +265,10 @@ BEGIN
                 AND NOT lumina_internal.job_alive('lumina.jobs'::regclass, j.id)
                 AND lumina_internal.job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
         RAISE object_in_use USING
-            MESSAGE = format('a job of kind %s is active in this catalog already: %s', of_kind, coalesce(active::text, 'a new one')),
-            HINT = format('CALL lumina.wait_for_job(%1$s) waits for it, SELECT lumina.cancel_job(%1$s) cancels it.', coalesce(active::text, '...'));
+            MESSAGE = format('a job of kind %s is active in this catalog already: %s', of_kind,
+                coalesce(active::text, 'a new one')),
+            HINT = format('CALL lumina.wait_for_job(%1$s) waits for it, SELECT lumina.cancel_job(%1$s) cancels it.',
+                coalesce(active::text, '...'));
     END;
     PERFORM lumina_internal.start_worker_at_commit(made);
     RETURN made;
@@ -469,17 +472,21 @@ SELECT j.id AS job, c.name AS catalog, j.kind, s.shown AS state, j.phase,
     date_trunc('milliseconds', coalesce(j.ended_at, now()) - j.created_at) AS age,
     CASE WHEN j.state = 'cancelled' THEN j.error
         WHEN j.error IS NOT NULL THEN j.error_code || ': ' || j.error
-        WHEN pg_is_in_recovery() AND j.state IN ('queued', 'running') THEN 'this server is a standby: jobs run on the primary'
-        WHEN s.shown = 'fenced' THEN 'belongs to another server or database: SELECT lumina.adopt_catalog(...) lets it go on here'
+        WHEN pg_is_in_recovery() AND j.state IN ('queued', 'running')
+            THEN 'this server is a standby: jobs run on the primary'
+        WHEN s.shown = 'fenced'
+            THEN 'belongs to another server or database: SELECT lumina.adopt_catalog(...) lets it go on here'
         WHEN j.state IN ('queued', 'running') AND x.extversion <> lumina.library_version()
             THEN 'extension_version_mismatch: ALTER EXTENSION lumina UPDATE'
         WHEN j.state IN ('queued', 'running') AND s.shown <> 'running' AND EXISTS (SELECT FROM lumina.workers_stopped)
             THEN 'stop_workers() was called: SELECT lumina.resume_jobs() lets jobs go on'
         WHEN s.shown = 'queued' AND greatest(j.created_at, j.claimed_at, j.progress_at) < now() - '2 seconds'::interval
-            THEN 'waits for a worker: SELECT lumina.resume_jobs() starts one where lumina.max_job_workers and max_worker_processes leave a place'
+            THEN 'waits for a worker: SELECT lumina.resume_jobs() starts one where lumina.max_job_workers and '
+                'max_worker_processes leave a place'
         WHEN s.shown = 'running' AND j.phase = 'waiting'
             THEN 'waits for a place: all of lumina.concurrent_searches are taken'
-        WHEN s.shown = 'orphaned' THEN 'its worker is gone: the next one resumes it, SELECT lumina.resume_jobs() starts one'
+        WHEN s.shown = 'orphaned'
+            THEN 'its worker is gone: the next one resumes it, SELECT lumina.resume_jobs() starts one'
         WHEN j.state = 'ready' THEN 'a preview: waits for run_import'
         ELSE '' END AS note
 FROM lumina.jobs j

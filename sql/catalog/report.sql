@@ -6,7 +6,8 @@
 CREATE FUNCTION lumina_internal.page_summary(of_catalog int8) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT jsonb_build_object('catalog', c.name, 'generated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
+    SELECT jsonb_build_object('catalog', c.name,
+        'generated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
         'rule', coalesce(r.rule, '[]'), 'strategy', coalesce(r.strategy, ''), 'images', coalesce(r.images, 0),
         'groups', count(DISTINCT f.group_id), 'redundant_files', count(f.file), 'savings', coalesce(sum(f.size), 0))
     FROM lumina.catalogs c
@@ -25,24 +26,32 @@ CREATE FUNCTION lumina_internal.page_groups(of_catalog int8, first int4, most in
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH images AS (
-        SELECT c.group_id, c.image, min(c.place) AS place, min(c.distance) AS distance, (array_agg(c.path ORDER BY c.file_place))[1:100] AS files,
+        SELECT c.group_id, c.image, min(c.place) AS place, min(c.distance) AS distance,
+            (array_agg(c.path ORDER BY c.file_place))[1:100] AS files,
             coalesce(sum(c.size) FILTER (WHERE c.file_place > 1), 0) AS savings, count(*) AS count
         FROM lumina_internal.current_files c WHERE c.catalog = of_catalog GROUP BY c.group_id, c.image
     ), groups AS (
         SELECT i.group_id, sum(i.savings) AS savings FROM images i
         GROUP BY i.group_id HAVING sum(i.count) > 1 ORDER BY sum(i.savings) DESC, i.group_id OFFSET first LIMIT most
     ), numbered AS (
-        SELECT i.*, row_number() OVER (PARTITION BY i.group_id ORDER BY i.place) AS row, count(*) OVER (PARTITION BY i.group_id) AS of
+        SELECT i.*, row_number() OVER (PARTITION BY i.group_id ORDER BY i.place) AS row,
+            count(*) OVER (PARTITION BY i.group_id) AS of
         FROM images i JOIN groups USING (group_id)
     ), shown AS (
-        SELECT i.group_id, max(i.of) AS of, jsonb_agg(jsonb_build_object('files', i.files, 'more_files', i.count - cardinality(i.files),
-                'sha256', encode(x.sha256, 'hex'), 'size', x.size, 'format', x.format, 'width', x.width, 'height', x.height,
+        SELECT i.group_id, max(i.of) AS of,
+            jsonb_agg(jsonb_build_object('files', i.files, 'more_files', i.count - cardinality(i.files),
+                'sha256', encode(x.sha256, 'hex'), 'size', x.size, 'format', x.format,
+                'width', x.width, 'height', x.height,
                 'raw', lumina_internal.is_raw(x.format), 'truncated', x.truncated,
                 -- A file's time says when it was copied, mostly.
-                'captured', CASE WHEN x.date_source <> 'file_time' THEN to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END,
-                'camera', nullif(concat_ws(' ', CASE WHEN NOT starts_with(x.camera_model, x.camera_make) THEN x.camera_make END, x.camera_model), ''),
+                'captured', CASE WHEN x.date_source <> 'file_time'
+                    THEN to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END,
+                'camera', nullif(concat_ws(' ',
+                    CASE WHEN NOT starts_with(x.camera_model, x.camera_make) THEN x.camera_make END,
+                    x.camera_model), ''),
                 'quality', x.quality_score, 'quality_format', x.quality_format, 'quality_metadata', x.quality_metadata,
-                'distance', i.distance, 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
+                'distance', i.distance,
+                'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
                     'dct', d.dct_distance, 'pdq', d.pdq_distance)) ORDER BY i.place) AS images
         FROM numbered i
         JOIN lumina.images x ON x.id = i.image
@@ -55,7 +64,8 @@ BEGIN ATOMIC
         'also_near', (SELECT coalesce(jsonb_agg(p.path ORDER BY a.place), '[]')
             FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
             CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
-                ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path LIMIT 1) p),
+                ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END,
+                    q.path LIMIT 1) p),
         'also_near_more', g.also_near_count - cardinality(g.also_near))
     FROM groups s
     JOIN lumina.duplicate_groups g ON g.id = s.group_id

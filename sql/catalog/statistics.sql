@@ -8,7 +8,8 @@
 
 DO $$
 DECLARE
-    tied CONSTANT name[] := ARRAY['id', 'catalog', 'image', 'file', 'source', 'import_job', 'job', 'parent', 'run', 'group_id', 'place'];
+    tied CONSTANT name[] := ARRAY['id', 'catalog', 'image', 'file', 'source', 'import_job', 'job', 'parent', 'run',
+        'group_id', 'place'];
     work CONSTANT name[] := ARRAY['kind', 'state', 'status', 'action', 'reason', 'is_current', 'missing_since'];
     columns text;
     of_table regclass;

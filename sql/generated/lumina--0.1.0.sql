@@ -171,20 +171,24 @@ CREATE FUNCTION phash_ball_contains_joinsel(internal, oid, internal, int2, inter
 COMMENT ON FUNCTION phash_ball_contains_joinsel(internal, oid, internal, int2, internal) IS 'Join selectivity of @>';
 
 CREATE FUNCTION phash_distance(phash, phash) RETURNS int4
-    IMMUTABLE STRICT PARALLEL SAFE COST 1 SUPPORT phash_distance_support LANGUAGE c AS 'MODULE_PATHNAME', 'phash_distance';
+    IMMUTABLE STRICT PARALLEL SAFE COST 1 SUPPORT phash_distance_support
+    LANGUAGE c AS 'MODULE_PATHNAME', 'phash_distance';
 COMMENT ON FUNCTION phash_distance(phash, phash) IS
     'Hamming distance: the number of bits in which two hashes of one width differ';
 
 CREATE FUNCTION phash_in_ball(phash, phash_ball) RETURNS bool
-    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_in_ball_support LANGUAGE c AS 'MODULE_PATHNAME', 'phash_in_ball';
+    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_in_ball_support
+    LANGUAGE c AS 'MODULE_PATHNAME', 'phash_in_ball';
 COMMENT ON FUNCTION phash_in_ball(phash, phash_ball) IS 'Whether a hash is in a ball';
 
 CREATE FUNCTION phash_ball_contains(phash_ball, phash) RETURNS bool
-    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_ball_contains_support LANGUAGE c AS 'MODULE_PATHNAME', 'phash_ball_contains';
+    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_ball_contains_support
+    LANGUAGE c AS 'MODULE_PATHNAME', 'phash_ball_contains';
 COMMENT ON FUNCTION phash_ball_contains(phash_ball, phash) IS 'Whether a ball contains a hash';
 
 CREATE FUNCTION phash_within(a phash, b phash, max_distance int4) RETURNS bool
-    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_within_support LANGUAGE c AS 'MODULE_PATHNAME', 'phash_within';
+    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_within_support
+    LANGUAGE c AS 'MODULE_PATHNAME', 'phash_within';
 COMMENT ON FUNCTION phash_within(phash, phash, int4) IS
     'Whether two hashes differ in at most max_distance bits; an index can serve it';
 
@@ -500,7 +504,8 @@ COMMENT ON FUNCTION phash_groups(text, int4, text) IS
     'component';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4, id anyelement)
-    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distance int4, group_distance int4, also_near anyarray)
+    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distance int4, group_distance int4,
+        also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups_clique';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4, anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4, anyelement) IS
@@ -508,7 +513,8 @@ COMMENT ON FUNCTION phash_groups(text, int4, anyelement) IS
     'type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4, strategy text, id anyelement)
-    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distance int4, group_distance int4, also_near anyarray)
+    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distance int4, group_distance int4,
+        also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4, text, anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4, text, anyelement) IS
@@ -516,7 +522,8 @@ COMMENT ON FUNCTION phash_groups(text, int4, text, anyelement) IS
     'component; ids of the type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4[], strategy text DEFAULT 'clique')
-    RETURNS TABLE (group_id int8, member int8, is_primary bool, distances int4[], group_distances int4[], also_near int8[])
+    RETURNS TABLE (group_id int8, member int8, is_primary bool, distances int4[], group_distances int4[],
+        also_near int8[])
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4[], text) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4[], text) IS
@@ -524,7 +531,8 @@ COMMENT ON FUNCTION phash_groups(text, int4[], text) IS
     'strategy clique, star or component';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4[], id anyelement)
-    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distances int4[], group_distances int4[], also_near anyarray)
+    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distances int4[], group_distances int4[],
+        also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups_clique';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4[], anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4[], anyelement) IS
@@ -532,7 +540,8 @@ COMMENT ON FUNCTION phash_groups(text, int4[], anyelement) IS
     'cliques; ids of the type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4[], strategy text, id anyelement)
-    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distances int4[], group_distances int4[], also_near anyarray)
+    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distances int4[], group_distances int4[],
+        also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4[], text, anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4[], text, anyelement) IS
@@ -615,8 +624,8 @@ COMMENT ON SCHEMA lumina IS 'The photo catalog of the extension lumina: images, 
 GRANT USAGE ON SCHEMA lumina TO PUBLIC;
 
 -- USAGE is no right to call anything: EXECUTE on internal functions is for the extension's owner, but for a few that
--- tell nothing. It is needed where names are looked up with the rights of a user: by as_owner (src/pg/fmgr/owner.rs), by
--- lumina.duplicates, which reads a view, and by a search for duplicates, which reads images as its submitter.
+-- tell nothing. It is needed where names are looked up with the rights of a user: by as_owner (src/pg/fmgr/owner.rs),
+-- by lumina.duplicates, which reads a view, and by a search for duplicates, which reads images as its submitter.
 CREATE SCHEMA lumina_internal;
 COMMENT ON SCHEMA lumina_internal IS
     'What the functions and views of the schema lumina are made of: nothing in it is for users, all of it may change';
@@ -634,9 +643,9 @@ GRANT USAGE ON SCHEMA lumina_internal TO PUBLIC;
 -- device that fails again and again is not for everyone to try once more.
 
 CREATE FUNCTION lumina.gpu_info()
-    RETURNS TABLE (state text, name text, capability text, memory int8, cuda text, pairs_per_second float8, process int4,
-        started_at timestamptz, memory_limit int8, memory_used int8, searches int8, active_searches int4,
-        failures int4, last_error_at timestamptz, last_error text)
+    RETURNS TABLE (state text, name text, capability text, memory int8, cuda text, pairs_per_second float8,
+        process int4, started_at timestamptz, memory_limit int8, memory_used int8, searches int8,
+        active_searches int4, failures int4, last_error_at timestamptz, last_error text)
     VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1 LANGUAGE c AS 'MODULE_PATHNAME', 'gpu_info';
 REVOKE EXECUTE ON FUNCTION lumina.gpu_info() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION lumina.gpu_info() TO pg_monitor;
@@ -845,8 +854,8 @@ BEGIN
     ELSIF NOT needed = ANY (rights) THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for catalog "%s"', wanted),
             HINT = CASE WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = lumina_internal.role_oid(target.owner))
-                    THEN format('Its owner is gone; a superuser can give it to another: SELECT lumina.reassign_catalog(%L, ...).',
-                        target.name)
+                    THEN format('Its owner is gone; a superuser can give it to another: '
+                        'SELECT lumina.reassign_catalog(%L, ...).', target.name)
                 WHEN needed = 'own' THEN format('Only its owner, "%s", may do this.', target.owner)
                 ELSE format('Its owner, "%s", can grant it: SELECT lumina.grant_catalog(%L, %L, %L).',
                     target.owner, target.name, pg_get_userbyid(caller), needed) END;
@@ -1198,9 +1207,9 @@ GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sideca
 -- lock for as long as it lives, of a kind that SQL cannot take: a running job whose lock is free is an orphan, and the
 -- next worker that looks resumes it. Only workers change the state of a running job, under a token that each claim
 -- draws; the one exception is an orphan, which cancel_job ends. Statements of workers that change jobs are in
--- src/jobs/store.rs; those of sessions are here, in the functions submit, approve_preview, cancel_job, adopt_catalog and
--- resume_jobs of lumina_internal; no other file of SQL changes a job. Who wants one cancelled writes a row elsewhere, so
--- that no open transaction ever stands in a worker's way.
+-- src/jobs/store.rs; those of sessions are here, in the functions submit, approve_preview, cancel_job, adopt_catalog
+-- and resume_jobs of lumina_internal; no other file of SQL changes a job. Who wants one cancelled writes a row
+-- elsewhere, so that no open transaction ever stands in a worker's way.
 
 CREATE TYPE lumina.job_state AS ENUM ('queued', 'running', 'ready', 'succeeded', 'failed', 'cancelled');
 COMMENT ON TYPE lumina.job_state IS 'queued -> running -> succeeded | failed | cancelled; '
@@ -1426,8 +1435,8 @@ DECLARE
 BEGIN
     IF installed <> lumina.library_version() THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('extension_version_mismatch: the library lumina is of version %s, the extension of version %s',
-                lumina.library_version(), installed),
+            MESSAGE = format('extension_version_mismatch: the library lumina is of version %s, '
+                'the extension of version %s', lumina.library_version(), installed),
             HINT = 'ALTER EXTENSION lumina UPDATE; sessions with an older library connect again, '
                 'and where it is preloaded the server is restarted.';
     END IF;
@@ -1445,7 +1454,8 @@ DECLARE
 BEGIN
     PERFORM lumina_internal.check_version();
     BEGIN
-        INSERT INTO lumina.jobs (kind, catalog, parameters, settings, owner, parent, system_identifier, database, timeline, directory)
+        INSERT INTO lumina.jobs (kind, catalog, parameters, settings, owner, parent, system_identifier, database,
+                timeline, directory)
             SELECT of_kind, of_catalog, with_parameters, lumina_internal.job_settings(), lumina_internal.role(caller),
                 of_parent, h.system_identifier, h.database, h.timeline, h.directory
             FROM lumina_internal.home() h RETURNING id INTO made;
@@ -1458,8 +1468,10 @@ BEGIN
                 AND NOT lumina_internal.job_alive('lumina.jobs'::regclass, j.id)
                 AND lumina_internal.job_place(j.system_identifier, j.database, j.timeline, j.directory) <> 'elsewhere';
         RAISE object_in_use USING
-            MESSAGE = format('a job of kind %s is active in this catalog already: %s', of_kind, coalesce(active::text, 'a new one')),
-            HINT = format('CALL lumina.wait_for_job(%1$s) waits for it, SELECT lumina.cancel_job(%1$s) cancels it.', coalesce(active::text, '...'));
+            MESSAGE = format('a job of kind %s is active in this catalog already: %s', of_kind,
+                coalesce(active::text, 'a new one')),
+            HINT = format('CALL lumina.wait_for_job(%1$s) waits for it, SELECT lumina.cancel_job(%1$s) cancels it.',
+                coalesce(active::text, '...'));
     END;
     PERFORM lumina_internal.start_worker_at_commit(made);
     RETURN made;
@@ -1663,17 +1675,21 @@ SELECT j.id AS job, c.name AS catalog, j.kind, s.shown AS state, j.phase,
     date_trunc('milliseconds', coalesce(j.ended_at, now()) - j.created_at) AS age,
     CASE WHEN j.state = 'cancelled' THEN j.error
         WHEN j.error IS NOT NULL THEN j.error_code || ': ' || j.error
-        WHEN pg_is_in_recovery() AND j.state IN ('queued', 'running') THEN 'this server is a standby: jobs run on the primary'
-        WHEN s.shown = 'fenced' THEN 'belongs to another server or database: SELECT lumina.adopt_catalog(...) lets it go on here'
+        WHEN pg_is_in_recovery() AND j.state IN ('queued', 'running')
+            THEN 'this server is a standby: jobs run on the primary'
+        WHEN s.shown = 'fenced'
+            THEN 'belongs to another server or database: SELECT lumina.adopt_catalog(...) lets it go on here'
         WHEN j.state IN ('queued', 'running') AND x.extversion <> lumina.library_version()
             THEN 'extension_version_mismatch: ALTER EXTENSION lumina UPDATE'
         WHEN j.state IN ('queued', 'running') AND s.shown <> 'running' AND EXISTS (SELECT FROM lumina.workers_stopped)
             THEN 'stop_workers() was called: SELECT lumina.resume_jobs() lets jobs go on'
         WHEN s.shown = 'queued' AND greatest(j.created_at, j.claimed_at, j.progress_at) < now() - '2 seconds'::interval
-            THEN 'waits for a worker: SELECT lumina.resume_jobs() starts one where lumina.max_job_workers and max_worker_processes leave a place'
+            THEN 'waits for a worker: SELECT lumina.resume_jobs() starts one where lumina.max_job_workers and '
+                'max_worker_processes leave a place'
         WHEN s.shown = 'running' AND j.phase = 'waiting'
             THEN 'waits for a place: all of lumina.concurrent_searches are taken'
-        WHEN s.shown = 'orphaned' THEN 'its worker is gone: the next one resumes it, SELECT lumina.resume_jobs() starts one'
+        WHEN s.shown = 'orphaned'
+            THEN 'its worker is gone: the next one resumes it, SELECT lumina.resume_jobs() starts one'
         WHEN j.state = 'ready' THEN 'a preview: waits for run_import'
         ELSE '' END AS note
 FROM lumina.jobs j
@@ -1708,11 +1724,14 @@ CREATE FUNCTION lumina_internal.import_roots(caller oid) RETURNS text
 BEGIN ATOMIC
     SELECT coalesce(
         (SELECT substr(s.setting, length('lumina.import_roots=') + 1)
-            FROM (SELECT r.setrole, r.setdatabase, unnest(r.setconfig) AS setting FROM pg_catalog.pg_db_role_setting r) s
+            FROM (SELECT r.setrole, r.setdatabase, unnest(r.setconfig) AS setting
+                FROM pg_catalog.pg_db_role_setting r) s
             WHERE s.setting LIKE 'lumina.import\_roots=%' AND s.setrole IN (caller, 0)
-                AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))
+                AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d
+                    WHERE d.datname = current_database()))
             ORDER BY s.setrole <> 0 DESC, s.setdatabase <> 0 DESC LIMIT 1),
-        (SELECT g.setting FROM pg_catalog.pg_settings g WHERE g.name = 'lumina.import_roots' AND g.source = 'command line'),
+        (SELECT g.setting FROM pg_catalog.pg_settings g
+            WHERE g.name = 'lumina.import_roots' AND g.source = 'command line'),
         -- Where one of the files cannot be read, for somebody is about to change it, what was read last stays in force.
         (SELECT g.reset_val FROM pg_catalog.pg_settings g WHERE g.name = 'lumina.import_roots'
             AND EXISTS (SELECT FROM pg_catalog.pg_file_settings f WHERE f.error IS NOT NULL AND f.name IS NULL)),
@@ -1774,7 +1793,8 @@ BEGIN
             HINT = 'mode => ''reference'' leaves the files where they are.';
     ELSIF current_setting('server_encoding') <> 'UTF8' THEN
         RAISE feature_not_supported USING
-            MESSAGE = format('files cannot be imported into a database of encoding %s', current_setting('server_encoding')),
+            MESSAGE = format('files cannot be imported into a database of encoding %s',
+                current_setting('server_encoding')),
             HINT = 'Names of files are UTF-8: make a database with ENCODING ''UTF8'' for the catalog.';
     END IF;
     RETURN lumina_internal.submit(caller, 'import', wanted,
@@ -1804,7 +1824,8 @@ BEGIN
         SELECT j.id INTO active FROM lumina.jobs j
             WHERE j.catalog = target.catalog AND j.kind = 'import' AND j.state IN ('queued', 'running');
         RAISE object_in_use USING
-            MESSAGE = format('a job of kind import is active in this catalog already: %s', coalesce(active::text, 'a new one')),
+            MESSAGE = format('a job of kind import is active in this catalog already: %s',
+                coalesce(active::text, 'a new one')),
             HINT = 'Wait for it: CALL lumina.wait_for_job(...).';
     END;
     IF NOT is_queued THEN
@@ -1830,7 +1851,8 @@ DECLARE
     -- The image of each place, before.
     before jsonb := (SELECT coalesce(jsonb_object_agg(t.id, f.image), '{}')
         FROM jsonb_array_elements(outcomes) e JOIN lumina.import_items t ON t.id = (e->>'item')::int8
-        CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f WHERE f.path = t.path AND f.catalog + 0 = of_catalog OFFSET 0) f);
+        CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f
+            WHERE f.path = t.path AND f.catalog + 0 = of_catalog OFFSET 0) f);
     failed int8;
     is_lost bool;
 BEGIN
@@ -1838,20 +1860,22 @@ BEGIN
     -- read all of it. So items are found by their id alone, images by their content, and files by their path, one by
     -- one (OFFSET 0).
     IF NOT is_preview THEN
-        INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, captured_at, date_source,
-                date_confidence, camera_make, camera_model, lens_model, focal_length, aperture, exposure_time, iso, latitude,
-                longitude, metadata, ahash, dhash, dct, pdq, pdq_quality, hash_valid, sharpness)
-            SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.stamp->>'size')::int8, f.format, f.width, f.height, f.orientation, f.truncated,
-                f.captured_at, f.date_source, f.date_confidence, f.camera_make, f.camera_model, f.lens_model, f.focal_length,
-                f.aperture, f.exposure_time, f.iso, f.latitude, f.longitude, f.metadata,
+        INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, captured_at,
+                date_source, date_confidence, camera_make, camera_model, lens_model, focal_length, aperture,
+                exposure_time, iso, latitude, longitude, metadata, ahash, dhash, dct, pdq, pdq_quality, hash_valid,
+                sharpness)
+            SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.stamp->>'size')::int8, f.format,
+                f.width, f.height, f.orientation, f.truncated, f.captured_at, f.date_source, f.date_confidence,
+                f.camera_make, f.camera_model, f.lens_model, f.focal_length, f.aperture, f.exposure_time, f.iso,
+                f.latitude, f.longitude, f.metadata,
                 f.ahash::@extschema@.phash(64), f.dhash::@extschema@.phash(64), f.dct::@extschema@.phash(64),
                 f.pdq::@extschema@.phash(256), f.pdq_quality, f.hash_valid, f.sharpness
             FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb, facts jsonb),
                 jsonb_to_record(o.facts) f (format text, width int4, height int4, orientation int2, truncated bool,
-                    captured_at timestamptz, date_source text, date_confidence int2, camera_make text, camera_model text,
-                    lens_model text, focal_length float4, aperture float4, exposure_time float8, iso int4, latitude float8,
-                    longitude float8, metadata jsonb, ahash text, dhash text, dct text, pdq text, pdq_quality int2,
-                    hash_valid bool, sharpness float4)
+                    captured_at timestamptz, date_source text, date_confidence int2, camera_make text,
+                    camera_model text, lens_model text, focal_length float4, aperture float4, exposure_time float8,
+                    iso int4, latitude float8, longitude float8, metadata jsonb, ahash text, dhash text, dct text,
+                    pdq text, pdq_quality int2, hash_valid bool, sharpness float4)
             WHERE o.state = 'image' AND jsonb_typeof(o.facts) = 'object'
             ORDER BY o.sha256, o.item
             ON CONFLICT (catalog, sha256) DO NOTHING;
@@ -1865,30 +1889,34 @@ BEGIN
                         (captured_at timestamptz, date_source text, date_confidence int2, marks jsonb)
                 WHERE o.state = 'image' AND jsonb_typeof(o.date) = 'object'
                 ORDER BY o.sha256, f.date_confidence DESC, f.marks ? 'suspicious_date', f.captured_at) d
-            CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i WHERE i.sha256 = d.sha256 AND i.catalog + 0 = of_catalog
+            CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
+                WHERE i.sha256 = d.sha256 AND i.catalog + 0 = of_catalog
                 AND (-d.date_confidence, d.marks ? 'suspicious_date', d.captured_at)
                     < (-coalesce(i.date_confidence, 0), i.metadata ? 'suspicious_date', i.captured_at) OFFSET 0) worse
             WHERE i.id = worse.id;
         -- What was at this place before is another content now, and keeps its row in images.
-        INSERT INTO lumina.image_files AS f (catalog, image, path, original_path, source, import_job, size, device, inode,
-                modified_at, changed_at)
+        INSERT INTO lumina.image_files AS f (catalog, image, path, original_path, source, import_job, size, device,
+                inode, modified_at, changed_at)
             SELECT of_catalog, i.id, t.path, t.path, of_source, of_job, s.size, s.device, s.inode,
                 lumina_internal.from_micros(s.modified), lumina_internal.from_micros(s.changed)
             FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb)
             JOIN lumina.import_items t ON t.id = o.item
             CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
                 WHERE i.sha256 = decode(o.sha256, 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i
-            CROSS JOIN LATERAL jsonb_to_record(o.stamp) s (size int8, device int8, inode int8, modified int8, changed int8)
+            CROSS JOIN LATERAL jsonb_to_record(o.stamp) s
+                (size int8, device int8, inode int8, modified int8, changed int8)
             WHERE o.state = 'image'
             -- In the order of the walk, as far as it goes: which of equal files is the one to keep does not depend on
             -- it.
             ORDER BY o.item
-            ON CONFLICT (catalog, path) DO UPDATE SET image = excluded.image, size = excluded.size, device = excluded.device,
-                inode = excluded.inode, modified_at = excluded.modified_at, changed_at = excluded.changed_at, missing_since = NULL,
+            ON CONFLICT (catalog, path) DO UPDATE SET image = excluded.image, size = excluded.size,
+                device = excluded.device, inode = excluded.inode, modified_at = excluded.modified_at,
+                changed_at = excluded.changed_at, missing_since = NULL,
                 state = CASE WHEN f.image = excluded.image THEN f.state ELSE 'keep' END;
     END IF;
     WITH written AS (UPDATE lumina.import_items t SET
-            state = CASE o.state WHEN 'image' THEN CASE WHEN is_preview THEN 'ready' ELSE 'imported' END ELSE o.state END::lumina.item_state,
+            state = CASE o.state WHEN 'image' THEN CASE WHEN is_preview THEN 'ready' ELSE 'imported' END
+                ELSE o.state END::lumina.item_state,
             action = CASE o.state WHEN 'image' THEN 'reference' WHEN 'skipped' THEN 'skip' END::lumina.item_action,
             size = coalesce((o.outcome->'stamp'->>'size')::int8, t.size), sha256 = decode(o.outcome->>'sha256', 'hex'),
             -- A content that was there before: at another place, or at this one, where something else of the file has
@@ -1903,7 +1931,8 @@ BEGIN
         LEFT JOIN LATERAL (SELECT i.id FROM lumina.images i
             WHERE i.sha256 = decode(o.outcome->>'sha256', 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i ON true
         WHERE t.id = o.item RETURNING t.state, t.image)
-    SELECT count(*) FILTER (WHERE w.state = 'failed'), coalesce(bool_or(w.state = 'imported' AND w.image IS NULL), false)
+    SELECT count(*) FILTER (WHERE w.state = 'failed'),
+            coalesce(bool_or(w.state = 'imported' AND w.image IS NULL), false)
         INTO failed, is_lost FROM written w;
     IF is_lost THEN
         RAISE integrity_constraint_violation USING MESSAGE = 'a file was to be imported whose content nobody has found';
@@ -1918,7 +1947,8 @@ CREATE FUNCTION lumina_internal.from_micros(micros int8) RETURNS timestamptz
     IMMUTABLE STRICT LANGUAGE sql
 BEGIN ATOMIC
     -- In two parts: a multiple of an interval is a float8 on its way, with no room for microseconds of far times.
-    SELECT '1970-01-01 00:00:00+00'::timestamptz + micros / 1000000 * '1 second'::interval + micros % 1000000 * '1 microsecond'::interval;
+    SELECT '1970-01-01 00:00:00+00'::timestamptz + micros / 1000000 * '1 second'::interval
+        + micros % 1000000 * '1 microsecond'::interval;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.from_micros(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.from_micros(int8) IS 'Internal: a time that is given in microseconds since 1970';
@@ -1952,7 +1982,9 @@ BEGIN
             error = CASE t.id WHEN l.first THEN l.error END
         FROM late l WHERE t.id IN (l.first, l.read);
     IF is_preview THEN
-        RETURN (SELECT jsonb_build_object('files', count(*), 'new_files', count(*) FILTER (WHERE t.state = 'ready' AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')),
+        RETURN (SELECT jsonb_build_object('files', count(*),
+                'new_files', count(*) FILTER (WHERE t.state = 'ready'
+                    AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')),
                 'duplicate_files', count(*) FILTER (WHERE t.state = 'ready' AND t.reason = 'copy'),
                 'unchanged_files', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason = 'unchanged'),
                 'skipped_files', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason <> 'unchanged'),
@@ -1964,7 +1996,8 @@ BEGIN
     -- into.
     WITH gone AS MATERIALIZED (
         SELECT f.id, f.path FROM lumina.image_files f
-        WHERE f.catalog = of_catalog AND (f.path >= first_path AND f.path < end_path OR f.path = directory) AND f.missing_since IS NULL
+        WHERE f.catalog = of_catalog AND (f.path >= first_path AND f.path < end_path OR f.path = directory)
+            AND f.missing_since IS NULL
             AND NOT EXISTS (SELECT FROM lumina.import_items t WHERE t.job = of_job AND t.path = f.path
                 AND (t.state = 'imported' OR t.reason IN ('unchanged', 'permission_denied', 'io_error', 'out_of_memory',
                     'over_limit', 'changed_while_read', 'not_written', 'internal_error')) OFFSET 0)
@@ -1984,7 +2017,8 @@ BEGIN
     -- IMG_1.CR2.xmp goes with IMG_1.CR2 alone; IMG_1.xmp with the raw file before the JPEG, a film with the JPEG before
     -- the raw file.
     INSERT INTO lumina.sidecars (catalog, path, file, kind, size)
-        SELECT DISTINCT ON (t.path) of_catalog, t.path, f.id, CASE t.reason WHEN 'sidecar' THEN 'edit' ELSE 'video' END, t.size
+        SELECT DISTINCT ON (t.path) of_catalog, t.path, f.id,
+            CASE t.reason WHEN 'sidecar' THEN 'edit' ELSE 'video' END, t.size
         FROM lumina.import_items t
         CROSS JOIN LATERAL (SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS key OFFSET 0) k
         CROSS JOIN LATERAL (
@@ -2003,7 +2037,8 @@ BEGIN
     UPDATE lumina.sources SET last_scanned_at = now() WHERE catalog = of_catalog AND path = directory;
     SELECT jsonb_build_object('files', count(*), 'bytes', coalesce(sum(t.size), 0),
             'imported', count(*) FILTER (WHERE t.state = 'imported'),
-            'images', count(*) FILTER (WHERE t.state = 'imported' AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')),
+            'images', count(*) FILTER (WHERE t.state = 'imported'
+                AND coalesce(t.reason, '') NOT IN ('copy', 'same_content')),
             'copies', count(*) FILTER (WHERE t.state = 'imported' AND t.reason = 'copy'),
             'unchanged', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason = 'unchanged'),
             'skipped', count(*) FILTER (WHERE t.state = 'skipped' AND t.reason <> 'unchanged'),
@@ -2016,9 +2051,11 @@ COMMENT ON FUNCTION lumina_internal.finish_import(int8, int8, text, bool) IS
     'Internal: links sidecars, marks files that are gone, and counts';
 
 CREATE VIEW lumina.import_jobs_summary WITH (security_invoker = true) AS
-SELECT j.id AS job, c.name AS catalog, j.parameters->>'path' AS path, j.state, (j.parameters->>'preview')::bool AS preview,
+SELECT j.id AS job, c.name AS catalog, j.parameters->>'path' AS path, j.state,
+    (j.parameters->>'preview')::bool AS preview,
     n.files, n.imported, n.copies, n.ready, n.unchanged, n.skipped, n.failed, n.bytes,
-    CASE WHEN j.state = 'succeeded' THEN 100 ELSE coalesce(round(100.0 * n.bytes_done / nullif(n.bytes, 0), 2), 0) END AS progress_percent,
+    CASE WHEN j.state = 'succeeded' THEN 100
+        ELSE coalesce(round(100.0 * n.bytes_done / nullif(n.bytes, 0), 2), 0) END AS progress_percent,
     round(extract(epoch FROM coalesce(j.ended_at, now()) - j.created_at), 1) AS duration_seconds, j.created_at
 FROM lumina.jobs j
 JOIN lumina.catalogs c ON c.id = j.catalog
@@ -2038,8 +2075,9 @@ COMMENT ON VIEW lumina.import_jobs_summary IS
     'One row an import, newest first: how many files, and what became of them';
 
 CREATE VIEW lumina.import_items_detail WITH (security_invoker = true) AS
-SELECT t.job, c.name AS catalog, t.path, t.size, t.action, t.state, t.reason, t.error, t.image, i.format, i.width, i.height,
-    i.captured_at, i.quality_score, (SELECT count(*) FROM lumina.image_files f WHERE f.image = t.image) AS files, t.changed_at
+SELECT t.job, c.name AS catalog, t.path, t.size, t.action, t.state, t.reason, t.error, t.image, i.format, i.width,
+    i.height, i.captured_at, i.quality_score,
+    (SELECT count(*) FROM lumina.image_files f WHERE f.image = t.image) AS files, t.changed_at
 FROM lumina.import_items t
 JOIN lumina.catalogs c ON c.id = t.catalog
 LEFT JOIN lumina.images i ON i.id = t.image;
@@ -2190,7 +2228,8 @@ BEGIN
             HINT = 'Leave them out for clique, consensus and siblings.';
     ELSIF raw_jpeg NOT IN ('siblings', 'duplicate') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown value "%s" of raw_jpeg', left(raw_jpeg, 80)),
-            HINT = 'A JPEG beside a raw file of the same name is one of its siblings, or, with duplicate, compared as any other.';
+            HINT = 'A JPEG beside a raw file of the same name is one of its siblings, '
+                'or, with duplicate, compared as any other.';
     ELSIF strategy NOT IN ('clique', 'star', 'component') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown strategy "%s"', left(strategy, 80)),
             HINT = 'The strategies are clique, star and component.';
@@ -2200,7 +2239,8 @@ BEGIN
                 MESSAGE = format('max_distance %s is not between 0 and 63', max_distance),
                 HINT = 'Within 5 bits of 64 pictures look alike; beyond 10 hardly any do.';
         END IF;
-        rule := jsonb_build_array(jsonb_build_object('ahash', coalesce(max_distance, 5), 'dhash', coalesce(max_distance, 5)));
+        rule := jsonb_build_array(jsonb_build_object(
+            'ahash', coalesce(max_distance, 5), 'dhash', coalesce(max_distance, 5)));
     ELSIF max_distance IS NOT NULL THEN
         RAISE invalid_parameter_value USING MESSAGE = 'max_distance goes with the rule consensus alone',
             HINT = 'Leave it out: other rules hold their own distances.';
@@ -2242,7 +2282,8 @@ JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
 JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
 WHERE r.is_current
     -- Two names of one file are one: without the one there would be no other.
-    AND NOT EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+    AND NOT EXISTS (SELECT FROM lumina.image_files o
+        WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
         AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
             < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
         AND o.state = 'keep' AND o.missing_since IS NULL)
@@ -2300,7 +2341,8 @@ COMMENT ON FUNCTION lumina.readable_catalog(text) IS
     'The id of the catalog of that name; an error where the current role may not read one';
 
 CREATE FUNCTION lumina.duplicates(catalog text, OUT group_id int8, OUT kind lumina.group_kind, OUT keep text,
-        OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8, OUT also_near text[])
+        OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8,
+        OUT also_near text[])
     RETURNS SETOF record STABLE ROWS 1000 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     -- What is near each group is estimated as ten look-ups, and is hardly ever any: compiling that takes four times as
     -- long as running it.
@@ -2324,7 +2366,8 @@ BEGIN
         SELECT coalesce(array_agg(p.path ORDER BY a.place), '{}') AS paths
         FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
         CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
-            ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path LIMIT 1) p) n
+            ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END,
+                q.path LIMIT 1) p) n
     ORDER BY f.savings DESC, g.id;
 END $$;
 COMMENT ON FUNCTION lumina.duplicates(text) IS
@@ -2345,7 +2388,8 @@ COMMENT ON FUNCTION lumina.duplicates(text) IS
 CREATE FUNCTION lumina_internal.page_summary(of_catalog int8) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT jsonb_build_object('catalog', c.name, 'generated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
+    SELECT jsonb_build_object('catalog', c.name,
+        'generated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
         'rule', coalesce(r.rule, '[]'), 'strategy', coalesce(r.strategy, ''), 'images', coalesce(r.images, 0),
         'groups', count(DISTINCT f.group_id), 'redundant_files', count(f.file), 'savings', coalesce(sum(f.size), 0))
     FROM lumina.catalogs c
@@ -2364,24 +2408,32 @@ CREATE FUNCTION lumina_internal.page_groups(of_catalog int8, first int4, most in
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH images AS (
-        SELECT c.group_id, c.image, min(c.place) AS place, min(c.distance) AS distance, (array_agg(c.path ORDER BY c.file_place))[1:100] AS files,
+        SELECT c.group_id, c.image, min(c.place) AS place, min(c.distance) AS distance,
+            (array_agg(c.path ORDER BY c.file_place))[1:100] AS files,
             coalesce(sum(c.size) FILTER (WHERE c.file_place > 1), 0) AS savings, count(*) AS count
         FROM lumina_internal.current_files c WHERE c.catalog = of_catalog GROUP BY c.group_id, c.image
     ), groups AS (
         SELECT i.group_id, sum(i.savings) AS savings FROM images i
         GROUP BY i.group_id HAVING sum(i.count) > 1 ORDER BY sum(i.savings) DESC, i.group_id OFFSET first LIMIT most
     ), numbered AS (
-        SELECT i.*, row_number() OVER (PARTITION BY i.group_id ORDER BY i.place) AS row, count(*) OVER (PARTITION BY i.group_id) AS of
+        SELECT i.*, row_number() OVER (PARTITION BY i.group_id ORDER BY i.place) AS row,
+            count(*) OVER (PARTITION BY i.group_id) AS of
         FROM images i JOIN groups USING (group_id)
     ), shown AS (
-        SELECT i.group_id, max(i.of) AS of, jsonb_agg(jsonb_build_object('files', i.files, 'more_files', i.count - cardinality(i.files),
-                'sha256', encode(x.sha256, 'hex'), 'size', x.size, 'format', x.format, 'width', x.width, 'height', x.height,
+        SELECT i.group_id, max(i.of) AS of,
+            jsonb_agg(jsonb_build_object('files', i.files, 'more_files', i.count - cardinality(i.files),
+                'sha256', encode(x.sha256, 'hex'), 'size', x.size, 'format', x.format,
+                'width', x.width, 'height', x.height,
                 'raw', lumina_internal.is_raw(x.format), 'truncated', x.truncated,
                 -- A file's time says when it was copied, mostly.
-                'captured', CASE WHEN x.date_source <> 'file_time' THEN to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END,
-                'camera', nullif(concat_ws(' ', CASE WHEN NOT starts_with(x.camera_model, x.camera_make) THEN x.camera_make END, x.camera_model), ''),
+                'captured', CASE WHEN x.date_source <> 'file_time'
+                    THEN to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END,
+                'camera', nullif(concat_ws(' ',
+                    CASE WHEN NOT starts_with(x.camera_model, x.camera_make) THEN x.camera_make END,
+                    x.camera_model), ''),
                 'quality', x.quality_score, 'quality_format', x.quality_format, 'quality_metadata', x.quality_metadata,
-                'distance', i.distance, 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
+                'distance', i.distance,
+                'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
                     'dct', d.dct_distance, 'pdq', d.pdq_distance)) ORDER BY i.place) AS images
         FROM numbered i
         JOIN lumina.images x ON x.id = i.image
@@ -2394,7 +2446,8 @@ BEGIN ATOMIC
         'also_near', (SELECT coalesce(jsonb_agg(p.path ORDER BY a.place), '[]')
             FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
             CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
-                ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path LIMIT 1) p),
+                ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END,
+                    q.path LIMIT 1) p),
         'also_near_more', g.also_near_count - cardinality(g.also_near))
     FROM groups s
     JOIN lumina.duplicate_groups g ON g.id = s.group_id
@@ -2452,7 +2505,8 @@ COMMENT ON FUNCTION lumina.duplicates_html(text, int4) IS
 
 DO $$
 DECLARE
-    tied CONSTANT name[] := ARRAY['id', 'catalog', 'image', 'file', 'source', 'import_job', 'job', 'parent', 'run', 'group_id', 'place'];
+    tied CONSTANT name[] := ARRAY['id', 'catalog', 'image', 'file', 'source', 'import_job', 'job', 'parent', 'run',
+        'group_id', 'place'];
     work CONSTANT name[] := ARRAY['kind', 'state', 'status', 'action', 'reason', 'is_current', 'missing_since'];
     columns text;
     of_table regclass;

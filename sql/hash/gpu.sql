@@ -4,9 +4,9 @@
 -- device that fails again and again is not for everyone to try once more.
 
 CREATE FUNCTION lumina.gpu_info()
-    RETURNS TABLE (state text, name text, capability text, memory int8, cuda text, pairs_per_second float8, process int4,
-        started_at timestamptz, memory_limit int8, memory_used int8, searches int8, active_searches int4,
-        failures int4, last_error_at timestamptz, last_error text)
+    RETURNS TABLE (state text, name text, capability text, memory int8, cuda text, pairs_per_second float8,
+        process int4, started_at timestamptz, memory_limit int8, memory_used int8, searches int8,
+        active_searches int4, failures int4, last_error_at timestamptz, last_error text)
     VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1 LANGUAGE c AS 'MODULE_PATHNAME', 'gpu_info';
 REVOKE EXECUTE ON FUNCTION lumina.gpu_info() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION lumina.gpu_info() TO pg_monitor;

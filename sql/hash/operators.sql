@@ -36,20 +36,24 @@ CREATE FUNCTION phash_ball_contains_joinsel(internal, oid, internal, int2, inter
 COMMENT ON FUNCTION phash_ball_contains_joinsel(internal, oid, internal, int2, internal) IS 'Join selectivity of @>';
 
 CREATE FUNCTION phash_distance(phash, phash) RETURNS int4
-    IMMUTABLE STRICT PARALLEL SAFE COST 1 SUPPORT phash_distance_support LANGUAGE c AS 'MODULE_PATHNAME', 'phash_distance';
+    IMMUTABLE STRICT PARALLEL SAFE COST 1 SUPPORT phash_distance_support
+    LANGUAGE c AS 'MODULE_PATHNAME', 'phash_distance';
 COMMENT ON FUNCTION phash_distance(phash, phash) IS
     'Hamming distance: the number of bits in which two hashes of one width differ';
 
 CREATE FUNCTION phash_in_ball(phash, phash_ball) RETURNS bool
-    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_in_ball_support LANGUAGE c AS 'MODULE_PATHNAME', 'phash_in_ball';
+    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_in_ball_support
+    LANGUAGE c AS 'MODULE_PATHNAME', 'phash_in_ball';
 COMMENT ON FUNCTION phash_in_ball(phash, phash_ball) IS 'Whether a hash is in a ball';
 
 CREATE FUNCTION phash_ball_contains(phash_ball, phash) RETURNS bool
-    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_ball_contains_support LANGUAGE c AS 'MODULE_PATHNAME', 'phash_ball_contains';
+    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_ball_contains_support
+    LANGUAGE c AS 'MODULE_PATHNAME', 'phash_ball_contains';
 COMMENT ON FUNCTION phash_ball_contains(phash_ball, phash) IS 'Whether a ball contains a hash';
 
 CREATE FUNCTION phash_within(a phash, b phash, max_distance int4) RETURNS bool
-    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_within_support LANGUAGE c AS 'MODULE_PATHNAME', 'phash_within';
+    IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE COST 1 SUPPORT phash_within_support
+    LANGUAGE c AS 'MODULE_PATHNAME', 'phash_within';
 COMMENT ON FUNCTION phash_within(phash, phash, int4) IS
     'Whether two hashes differ in at most max_distance bits; an index can serve it';
 

@@ -72,7 +72,8 @@ COMMENT ON FUNCTION phash_groups(text, int4, text) IS
     'component';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4, id anyelement)
-    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distance int4, group_distance int4, also_near anyarray)
+    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distance int4, group_distance int4,
+        also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups_clique';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4, anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4, anyelement) IS
@@ -80,7 +81,8 @@ COMMENT ON FUNCTION phash_groups(text, int4, anyelement) IS
     'type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4, strategy text, id anyelement)
-    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distance int4, group_distance int4, also_near anyarray)
+    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distance int4, group_distance int4,
+        also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4, text, anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4, text, anyelement) IS
@@ -88,7 +90,8 @@ COMMENT ON FUNCTION phash_groups(text, int4, text, anyelement) IS
     'component; ids of the type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4[], strategy text DEFAULT 'clique')
-    RETURNS TABLE (group_id int8, member int8, is_primary bool, distances int4[], group_distances int4[], also_near int8[])
+    RETURNS TABLE (group_id int8, member int8, is_primary bool, distances int4[], group_distances int4[],
+        also_near int8[])
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4[], text) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4[], text) IS
@@ -96,7 +99,8 @@ COMMENT ON FUNCTION phash_groups(text, int4[], text) IS
     'strategy clique, star or component';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4[], id anyelement)
-    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distances int4[], group_distances int4[], also_near anyarray)
+    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distances int4[], group_distances int4[],
+        also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups_clique';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4[], anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4[], anyelement) IS
@@ -104,7 +108,8 @@ COMMENT ON FUNCTION phash_groups(text, int4[], anyelement) IS
     'cliques; ids of the type of id';
 
 CREATE FUNCTION phash_groups(query text, max_distance int4[], strategy text, id anyelement)
-    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distances int4[], group_distances int4[], also_near anyarray)
+    RETURNS TABLE (group_id int8, member anyelement, is_primary bool, distances int4[], group_distances int4[],
+        also_near anyarray)
     VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_groups';
 REVOKE EXECUTE ON FUNCTION phash_groups(text, int4[], text, anyelement) FROM PUBLIC;
 COMMENT ON FUNCTION phash_groups(text, int4[], text, anyelement) IS

@@ -194,7 +194,8 @@ fn claim_row(id: i64) -> Option<Job> {
     let home = Home::here();
     let mut row = statement::row(
         "SELECT j.state::text, j.kind, j.catalog, j.parameters, j.settings,
-                pg_catalog.convert_to(j.owner, 'UTF8'), r.oid, j.failures, lumina_internal.rights(r.oid, j.catalog)::text[],
+                pg_catalog.convert_to(j.owner, 'UTF8'), r.oid, j.failures,
+                lumina_internal.rights(r.oid, j.catalog)::text[],
                 (SELECT pg_catalog.convert_to(c.requested_by, 'UTF8')
                     FROM lumina.job_cancellations c WHERE c.job = j.id),
                 j.restarts, j.claimed_at < pg_catalog.pg_postmaster_start_time() OR j.timeline IS DISTINCT FROM $2

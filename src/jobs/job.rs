@@ -173,7 +173,8 @@ impl Job {
     /// Checks that the role that submitted the job has the right that its kind needs. In a transaction.
     pub(super) fn check_rights(&self) -> Result<(), Stop> {
         let rights = statement::read(
-            "SELECT lumina_internal.rights($1, $2)::text[], EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = $1)",
+            "SELECT lumina_internal.rights($1, $2)::text[],
+                EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = $1)",
             &[self.role.into(), self.catalog.into()],
             |row| (row.get::<Vec<String>>(1).unwrap_or_default(), row.known::<bool>(2)),
         );

@@ -61,7 +61,8 @@ mod tests {
         Spi::run(
             "DO $$ DECLARE caught int := 0; BEGIN
                 FOR i IN 1..10000 LOOP
-                    BEGIN PERFORM ('x' || i)::phash; EXCEPTION WHEN invalid_text_representation THEN caught := caught + 1; END;
+                    BEGIN PERFORM ('x' || i)::phash;
+                    EXCEPTION WHEN invalid_text_representation THEN caught := caught + 1; END;
                 END LOOP;
                 IF caught <> 10000 THEN RAISE 'caught %', caught; END IF;
             END $$",

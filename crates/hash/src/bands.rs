@@ -160,7 +160,8 @@ mod tests {
         #[test]
         fn values_equal_the_naive_twin(hash in prop::collection::vec(any::<u8>(), 1..=128), share in 0.0..1.0f64) {
             let bits = hash.len() * 8;
-            let bands = Bands::new(bits, 1 + (share * bits as f64) as usize).ok_or_else(|| TestCaseError::fail("no bands"))?;
+            let bands = Bands::new(bits, 1 + (share * bits as f64) as usize)
+                .ok_or_else(|| TestCaseError::fail("no bands"))?;
             for band in 0..bands.count() {
                 prop_assert_eq!(bands.value(&hash, band), naive_value(&hash, bands.range(band)));
             }
@@ -180,7 +181,8 @@ mod tests {
                 other[bit / 8] ^= 0x80 >> (bit % 8);
             }
             let radius = crate::distance(&hash, &other);
-            let bands = Bands::new(bits, 1 + (share * bits as f64) as usize).ok_or_else(|| TestCaseError::fail("no bands"))?;
+            let bands = Bands::new(bits, 1 + (share * bits as f64) as usize)
+                .ok_or_else(|| TestCaseError::fail("no bands"))?;
             let slots: u32 = bands.exact_cover(radius).flatten().map(|t| t + 1).sum();
             prop_assert_eq!(slots, radius + 1);
             let found = bands.exact_cover(radius).enumerate().any(|(band, tolerance)| tolerance.is_some_and(|t| {

@@ -34,7 +34,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
     #[test]
     fn searches_equal_a_look_at_every_row(
-        bytes in prop_oneof![Just(8usize), Just(1), Just(2), Just(5), Just(9), Just(12), Just(16), Just(17), Just(32), Just(128)],
+        bytes in prop_oneof![
+            Just(8usize), Just(1), Just(2), Just(5), Just(9), Just(12), Just(16), Just(17), Just(32), Just(128)
+        ],
         bands in prop_oneof![3 => Just(None), 1 => (1usize..=8).prop_map(Some)],
         built in 0usize..3000,
         steps in steps(),

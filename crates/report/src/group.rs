@@ -14,7 +14,8 @@ pub(crate) fn write(group: &ReportGroup, to: &mut dyn Write) -> fmt::Result {
     let files = Of(members.map(|member| member.files.len() as u64).sum(), "file");
     write!(
         to,
-        "<section class=\"group {kind}\" id=\"group-{id}\" aria-label=\"Group {id}: {words}, {files}, {} to win back\">\n\
+        "<section class=\"group {kind}\" id=\"group-{id}\" aria-label=\"Group {id}: {words}, {files}, {} to \
+         win back\">\n\
          <header>\n<h2>{}\u{a0}<span>to win back</span></h2>\n<p><strong>{words}</strong> · {files}",
         Bytes(group.savings).plain(),
         Bytes(group.savings),

@@ -169,7 +169,10 @@ proptest! {
     #[test]
     fn nothing_unseen_gets_through(text in texts()) {
         let html = written(&report(&text), &[group(&text)]);
-        let bad = |c: &char| c.is_control() && *c != '\n' || matches!(*c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+        let bad = |c: &char| {
+            c.is_control() && *c != '\n'
+                || matches!(*c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+        };
         prop_assert_eq!(html.chars().find(bad), None);
     }
 

@@ -50,8 +50,8 @@ impl<'a> ReportWriter<'a> {
         } else if missing > 0 {
             writeln!(
                 to,
-                "<p class=\"missing\"><strong>Not on this page:</strong> {}, with {} to win back. This page shows {} of {}. \
-                 All are in <code>lumina.duplicates</code>.</p>",
+                "<p class=\"missing\"><strong>Not on this page:</strong> {}, with {} to win back. This page \
+                 shows {} of {}. All are in <code>lumina.duplicates</code>.</p>",
                 Of(missing, "more group"),
                 Bytes(report.savings.saturating_sub(savings)),
                 Count(groups),

@@ -32,7 +32,8 @@ const HOSTILE: [&str; 7] = [
     "/photos/two\nlines\tand\u{0}nothing\r.jpg",
     "/photos/עברית/תמונה 12.jpg",
     "/photos/  three   blanks  /👨‍👩‍👧 familie.jpg ",
-    "/photos/a-name-without-any-place-to-break-it-that-goes-on-and-on-and-on-0123456789012345678901234567890123456789012345678901234567890123456789.jpg",
+    "/photos/a-name-without-any-place-to-break-it-that-goes-on-and-on-and-on-\
+     0123456789012345678901234567890123456789012345678901234567890123456789.jpg",
 ];
 
 /// Reports the layout once everything is loaded, in lines of a name and a value.
@@ -59,20 +60,24 @@ addEventListener('load', () => {
   const found = [
     ['width', innerWidth],
     ['overflow', root.scrollWidth - innerWidth],
-    ['wide', all('body, body *').filter(one => one.getBoundingClientRect().right > innerWidth + 0.5).map(one => one.tagName + '.' + one.className).join(' ')],
+    ['wide', all('body, body *').filter(one => one.getBoundingClientRect().right > innerWidth + 0.5)
+      .map(one => one.tagName + '.' + one.className).join(' ')],
     ['title', document.title],
     ['groups', all('main > section.group').length],
     ['labels', all('main > section.group').filter(one => one.getAttribute('aria-label')).length],
     ['figures', all('figure').length],
-    ['kept', all('section.group').map(group => all('figure.keep', group).filter(one => one.innerText.includes('Keep')).length).join(' ')],
+    ['kept', all('section.group').map(group => all('figure.keep', group)
+      .filter(one => one.innerText.includes('Keep')).length).join(' ')],
     ['images', all('img').length],
     ['shown', all('img').filter(one => one.complete && one.naturalWidth > 0).length],
-    ['sized', all('img').filter(one => one.naturalWidth == one.getAttribute('width') && one.naturalHeight == one.getAttribute('height')).length],
+    ['sized', all('img').filter(one => one.naturalWidth == one.getAttribute('width')
+      && one.naturalHeight == one.getAttribute('height')).length],
     ['stretched', all('img').filter(stretched).map(one => one.alt + ' ' + one.width + 'x' + one.height).join(' ')],
     ['spilled', all('img').filter(spilled).map(one => one.alt).join(' ')],
     ['scripts', all('script').length],
     ['headings', all('h1').length],
-    ['requests', performance.getEntriesByType('resource').filter(one => !one.name.startsWith('data:')).map(one => one.name).join(' ')],
+    ['requests', performance.getEntriesByType('resource')
+      .filter(one => !one.name.startsWith('data:')).map(one => one.name).join(' ')],
     ['refused', refused.join(' ')],
     ...all('.path').map(one => ['path', path(one)]),
   ];

@@ -66,7 +66,8 @@ fn main() {
             let searched = start.elapsed();
             let bands: Vec<String> = plan.bands().map(|(width, tolerance)| format!("{width}±{tolerance}")).collect();
             println!(
-                "| {name} | {count} | {radius} | {} | {:.2e} | {collapsed:.0?} | {planned:.1?} | {searched:.0?} (expected {:.0} ms) | {pairs} | {} |",
+                "| {name} | {count} | {radius} | {} | {:.2e} | {collapsed:.0?} | {planned:.1?} | {searched:.0?} \
+                (expected {:.0} ms) | {pairs} | {} |",
                 if bands.is_empty() { "brute force".into() } else { bands.join(" ") },
                 plan.candidates,
                 plan.cost / 1e6 / pool.current_num_threads() as f64,

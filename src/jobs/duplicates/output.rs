@@ -162,11 +162,13 @@ impl GroupRows {
             self.near_counts.into(),
         ];
         statement::execute(
-            "INSERT INTO lumina.duplicate_groups (id, run, catalog, kind, distance, images, files, bytes, savings, also_near,
-                    also_near_count) OVERRIDING SYSTEM VALUE
-                SELECT id, $1, $2, kind::lumina.group_kind, distance, images, files, bytes, savings, near::int8[], near_count
+            "INSERT INTO lumina.duplicate_groups (id, run, catalog, kind, distance, images, files, bytes, savings,
+                    also_near, also_near_count) OVERRIDING SYSTEM VALUE
+                SELECT id, $1, $2, kind::lumina.group_kind, distance, images, files, bytes, savings, near::int8[],
+                    near_count
                 FROM ROWS FROM (unnest($3::int8[]), unnest($4::text[]), unnest($5::int2[]), unnest($6::int4[]),
-                    unnest($7::int4[]), unnest($8::int8[]), unnest($9::int8[]), unnest($10::text[]), unnest($11::int4[]))
+                    unnest($7::int4[]), unnest($8::int8[]), unnest($9::int8[]), unnest($10::text[]),
+                    unnest($11::int4[]))
                     AS g (id, kind, distance, images, files, bytes, savings, near, near_count)",
             &arguments,
         );

@@ -192,8 +192,8 @@ impl Analyzer<'_> {
     fn read(&mut self) -> Result<Vec<FileTask>, Stop> {
         let state = if self.import.is_approved { "('found', 'ready')" } else { "('found')" };
         let page = format!(
-            "SELECT t.id, pg_catalog.convert_to(t.path, 'UTF8'), coalesce(t.size, 0), t.analysis, f.size, f.device, f.inode,
-                {}, {} FROM lumina.import_items t
+            "SELECT t.id, pg_catalog.convert_to(t.path, 'UTF8'), coalesce(t.size, 0), t.analysis, f.size, f.device,
+                f.inode, {}, {} FROM lumina.import_items t
             LEFT JOIN LATERAL (SELECT f.* FROM lumina.image_files f
                 WHERE f.path = t.path AND f.catalog + 0 = t.catalog AND f.missing_since IS NULL OFFSET 0) f ON true
             WHERE t.job = $1 AND t.state IN {state} AND t.id > $2 ORDER BY t.id LIMIT $3",
@@ -236,7 +236,8 @@ impl Analyzer<'_> {
 /// The contents in the catalog. Nobody else imports into it meanwhile; what its owner inserts by hand is found when it
 /// is written.
 fn known_checksums(job: &Job) -> Result<KnownChecksums, Stop> {
-    let page = "SELECT i.id, pg_catalog.substr(i.sha256, 1, 8) FROM lumina.images i WHERE i.catalog = $1 AND i.id > $2 ORDER BY i.id LIMIT $3";
+    let page = "SELECT i.id, pg_catalog.substr(i.sha256, 1, 8) FROM lumina.images i
+        WHERE i.catalog = $1 AND i.id > $2 ORDER BY i.id LIMIT $3";
     let (mut known, mut last) = (KnownChecksums::default(), 0_i64);
     while !known.is_full() {
         job.check_cancelled()?;

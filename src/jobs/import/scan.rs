@@ -51,7 +51,8 @@ pub(super) fn scan(job: &Job, import: &ImportJob) -> Result<(), Stop> {
 
 /// Whether the catalog has files below the imported directory. In a transaction.
 fn has_files_below(job: &Job, import: &ImportJob) -> bool {
-    let below = "SELECT 1 FROM lumina.image_files f WHERE f.catalog = $1 AND f.missing_since IS NULL AND pg_catalog.starts_with(f.path, $2) LIMIT 1";
+    let below = "SELECT 1 FROM lumina.image_files f
+        WHERE f.catalog = $1 AND f.missing_since IS NULL AND pg_catalog.starts_with(f.path, $2) LIMIT 1";
     let path = import.path.to_string_lossy().trim_end_matches('/').to_owned() + "/";
     statement::execute(below, &[job.catalog.into(), path.into()])
 }

@@ -215,4 +215,6 @@ macro_rules! label {
     )*};
 }
 
-label!(Phash<'_> => "phash", PhashBall<'_> => "phash_ball", Varlena => "varlena", CString => "cstring", Raw => "internal");
+label!(
+    Phash<'_> => "phash", PhashBall<'_> => "phash_ball", Varlena => "varlena", CString => "cstring", Raw => "internal"
+);

@@ -20,9 +20,11 @@ pub fn fill(session: &mut Client, catalog: &str, hashes: &[u64]) -> i64 {
     copy.finish().expect("COPY ends");
     let id: i64 = session.query_one("SELECT lumina.create_catalog($1)", &[&catalog]).expect("a catalog").get(0);
     let fill = format!(
-        "INSERT INTO lumina.images (catalog, sha256, size, format, width, height, captured_at, ahash, dhash, dct, pdq, hash_valid)
-        SELECT {id}, sha256(convert_to(n::text, 'UTF8')), 100000 + n * 7919 % 5000000, (ARRAY['jpeg', 'png', 'tiff'])[1 + n % 3],
-            1000 + n * 13 % 3000, 1000 + n * 17 % 2000, CASE WHEN n % 5 > 0 THEN '2020-01-01'::timestamptz + n % 1000 * '1 hour'::interval END,
+        "INSERT INTO lumina.images (catalog, sha256, size, format, width, height, captured_at, ahash, dhash, dct, pdq,
+            hash_valid)
+        SELECT {id}, sha256(convert_to(n::text, 'UTF8')), 100000 + n * 7919 % 5000000,
+            (ARRAY['jpeg', 'png', 'tiff'])[1 + n % 3], 1000 + n * 13 % 3000, 1000 + n * 17 % 2000,
+            CASE WHEN n % 5 > 0 THEN '2020-01-01'::timestamptz + n % 1000 * '1 hour'::interval END,
             h::phash, h::phash, h::phash, repeat(h, 4)::phash, true
         FROM raw ORDER BY n;
         INSERT INTO lumina.image_files (catalog, image, path, original_path)
@@ -71,10 +73,12 @@ pub fn wait_for_end(session: &mut Client, job: i64) -> String {
 pub const RESULT: &str = "
     SELECT coalesce(md5(string_agg(g::text, '|' ORDER BY g)), 'none') || ' ' || count(*) FROM (
         SELECT row(g.kind, g.distance, g.images, g.files, g.bytes, g.savings, g.also_near_count,
-            array_agg(row(m.image, m.place, m.distance, m.ahash_distance, m.dhash_distance) ORDER BY m.place))::text AS g
+            array_agg(row(m.image, m.place, m.distance, m.ahash_distance, m.dhash_distance)
+                ORDER BY m.place))::text AS g
         FROM lumina.duplicate_runs r JOIN lumina.duplicate_groups g ON g.run = r.id
         JOIN lumina.duplicate_members m ON m.group_id = g.id
-        WHERE r.is_current AND r.catalog = (SELECT c.id FROM lumina.catalogs c WHERE c.name = $1) GROUP BY g.id, g.run, g.catalog) g";
+        WHERE r.is_current AND r.catalog = (SELECT c.id FROM lumina.catalogs c WHERE c.name = $1)
+        GROUP BY g.id, g.run, g.catalog) g";
 
 /// [`RESULT`] for a catalog.
 pub fn result(session: &mut Client, catalog: &str) -> String {
@@ -85,17 +89,20 @@ pub fn result(session: &mut Client, catalog: &str) -> String {
 /// have lost their worker, files that an import has not visited.
 pub fn leftovers(session: &mut Client) -> Vec<String> {
     let look = "
-        SELECT 'group of an old run' FROM lumina.duplicate_groups g JOIN lumina.duplicate_runs r ON r.id = g.run WHERE NOT r.is_current
+        SELECT 'group of an old run' FROM lumina.duplicate_groups g JOIN lumina.duplicate_runs r ON r.id = g.run
+            WHERE NOT r.is_current
         UNION ALL SELECT 'member without group' FROM lumina.duplicate_members m
             WHERE NOT EXISTS (SELECT FROM lumina.duplicate_groups g WHERE g.id = m.group_id AND g.run = m.run)
         UNION ALL SELECT 'run that says another number of members' FROM lumina.duplicate_runs r WHERE r.is_current
             AND r.members <> (SELECT count(*) FROM lumina.duplicate_members m WHERE m.run = r.id)
-        UNION ALL SELECT 'run of a job that has not succeeded' FROM lumina.duplicate_runs r JOIN lumina.jobs j ON j.id = r.job
-            WHERE j.state <> 'succeeded'
+        UNION ALL SELECT 'run of a job that has not succeeded' FROM lumina.duplicate_runs r
+            JOIN lumina.jobs j ON j.id = r.job WHERE j.state <> 'succeeded'
         UNION ALL SELECT 'succeeded job without a run' FROM lumina.jobs j WHERE j.state = 'succeeded'
             AND j.kind = 'detect_duplicates' AND NOT EXISTS (SELECT FROM lumina.duplicate_runs r WHERE r.job = j.id)
         UNION ALL SELECT 'file that is not done with, of an import that has succeeded' FROM lumina.import_items t
-            JOIN lumina.jobs j ON j.id = t.job WHERE j.kind = 'import' AND j.state = 'succeeded' AND t.state IN ('found', 'ready')
-        UNION ALL SELECT 'job ' || job || ' is ' || state FROM lumina.job_progress WHERE state IN ('orphaned', 'fenced')";
+            JOIN lumina.jobs j ON j.id = t.job WHERE j.kind = 'import' AND j.state = 'succeeded'
+                AND t.state IN ('found', 'ready')
+        UNION ALL SELECT 'job ' || job || ' is ' || state FROM lumina.job_progress
+            WHERE state IN ('orphaned', 'fenced')";
     session.query(look, &[]).expect("leftovers are looked for").iter().map(|row| row.get(0)).collect()
 }

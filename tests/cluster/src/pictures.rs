@@ -202,14 +202,17 @@ impl Pictures {
         };
         let is_of = "(SELECT c.id FROM lumina.catalogs c WHERE c.name = $1)";
         let files = all(&format!(
-            "SELECT f.path || ' ' || encode(i.sha256, 'hex') || CASE WHEN f.missing_since IS NOT NULL THEN ' missing' ELSE '' END
-            FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image AND i.catalog = f.catalog WHERE f.catalog = {is_of}"
+            "SELECT f.path || ' ' || encode(i.sha256, 'hex')
+                || CASE WHEN f.missing_since IS NOT NULL THEN ' missing' ELSE '' END
+            FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image AND i.catalog = f.catalog
+            WHERE f.catalog = {is_of}"
         ));
         let images = all(&format!(
             "SELECT encode(i.sha256, 'hex') || ' ' || i.hash_valid::text FROM lumina.images i WHERE i.catalog = {is_of}"
         ));
         let edits = all(&format!(
-            "SELECT s.path || ' ' || f.path || ' ' || s.kind FROM lumina.sidecars s JOIN lumina.image_files f ON f.id = s.file
+            "SELECT s.path || ' ' || f.path || ' ' || s.kind FROM lumina.sidecars s
+            JOIN lumina.image_files f ON f.id = s.file
             WHERE s.catalog = {is_of}"
         ));
         let expected = |is: &dyn Fn(What) -> bool, line: &dyn Fn(&str, &File) -> String| -> Vec<String> {
@@ -247,11 +250,11 @@ impl Pictures {
     fn mistakes_of_job(&self, session: &mut Client, job: i64) -> Vec<String> {
         let job = session
             .query_one(
-                "SELECT row(j.state, j.progress, j.items_done, j.items_total, j.items_failed, j.bytes_done, j.bytes_total,
-                    j.failures)::text,
+                "SELECT row(j.state, j.progress, j.items_done, j.items_total, j.items_failed, j.bytes_done,
+                    j.bytes_total, j.failures)::text,
                 row(r.files, r.imported + r.unchanged, r.skipped, r.failed, r.bytes, r.missing, r.sidecars)::text
-                FROM lumina.jobs j, jsonb_to_record(j.result) r (files int8, imported int8, unchanged int8, skipped int8,
-                    failed int8, bytes int8, missing int8, sidecars int8) WHERE j.id = $1",
+                FROM lumina.jobs j, jsonb_to_record(j.result) r (files int8, imported int8, unchanged int8,
+                    skipped int8, failed int8, bytes int8, missing int8, sidecars int8) WHERE j.id = $1",
                 &[&job],
             )
             .unwrap();

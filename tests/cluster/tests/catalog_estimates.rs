@@ -9,11 +9,14 @@ use std::collections::BTreeSet;
 const ANALYZED: &str = "
     catalog_grants.catalog catalogs.id
     duplicate_groups.catalog duplicate_groups.id duplicate_groups.kind duplicate_groups.run
-    duplicate_members.catalog duplicate_members.group_id duplicate_members.image duplicate_members.place duplicate_members.run
+    duplicate_members.catalog duplicate_members.group_id duplicate_members.image duplicate_members.place
+    duplicate_members.run
     duplicate_runs.catalog duplicate_runs.id duplicate_runs.is_current duplicate_runs.job
-    image_files.catalog image_files.id image_files.image image_files.import_job image_files.missing_since image_files.source image_files.state
+    image_files.catalog image_files.id image_files.image image_files.import_job image_files.missing_since
+    image_files.source image_files.state
     images.catalog images.id images.status
-    import_items.action import_items.catalog import_items.id import_items.image import_items.job import_items.reason import_items.state
+    import_items.action import_items.catalog import_items.id import_items.image import_items.job
+    import_items.reason import_items.state
     job_cancellations.job jobs.catalog jobs.id jobs.kind jobs.parent jobs.state
     sidecars.catalog sidecars.file sidecars.kind
     sources.catalog sources.id";
@@ -26,16 +29,20 @@ fn world() -> (Cluster, Client, Client) {
     fill(&mut admin, "mine", &lumina_sets::photo(3, 2));
     admin
         .batch_execute(
-            "UPDATE lumina.images SET latitude = (id % 1800) / 10.0 - 90, longitude = (id % 3600) / 10.0 - 180, camera_make = 'maker ' || id % 40,
-                camera_model = 'model ' || id % 700, metadata = jsonb_build_object('n', id);
-            INSERT INTO lumina.sources (catalog, path, name) SELECT 1, '/photos/' || n, 'folder ' || n FROM generate_series(1, 300) n;
-            INSERT INTO lumina.sidecars (catalog, path, file, kind, size) SELECT catalog, path || '.xmp', id, 'edit', id FROM lumina.image_files;
+            "UPDATE lumina.images SET latitude = (id % 1800) / 10.0 - 90, longitude = (id % 3600) / 10.0 - 180,
+                camera_make = 'maker ' || id % 40, camera_model = 'model ' || id % 700,
+                metadata = jsonb_build_object('n', id);
+            INSERT INTO lumina.sources (catalog, path, name)
+                SELECT 1, '/photos/' || n, 'folder ' || n FROM generate_series(1, 300) n;
+            INSERT INTO lumina.sidecars (catalog, path, file, kind, size)
+                SELECT catalog, path || '.xmp', id, 'edit', id FROM lumina.image_files;
             CREATE ROLE stranger LOGIN; SELECT lumina.grant_catalog('mine', 'stranger', 'read')",
         )
         .unwrap();
     let job = submit(&mut admin, "theirs", 5);
     assert_eq!(wait_for_end(&mut admin, job), "succeeded");
-    let items = "INSERT INTO lumina.import_items (job, catalog, path, size, sha256) SELECT 1, f.catalog, f.path, i.size, i.sha256
+    let items = "INSERT INTO lumina.import_items (job, catalog, path, size, sha256)
+        SELECT 1, f.catalog, f.path, i.size, i.sha256
         FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image WHERE f.catalog = 1; ANALYZE";
     admin.batch_execute(items).unwrap();
     let stranger = cluster.connect_to("postgres", "stranger");
@@ -59,8 +66,10 @@ fn estimate(session: &mut Client, statement: &str) -> String {
 fn estimates_tell_nothing_of_rows_that_are_hidden() {
     let (_cluster, mut admin, mut stranger) = world();
     // Every column of every table, compared with an existing value, one in between, and one beyond.
-    let columns = "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-        WHERE c.relnamespace = 'lumina'::regnamespace AND c.relkind = 'r' AND c.relname <> 'workers_stopped' AND attnum > 0 ORDER BY 1, a.attnum";
+    let columns = "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod) FROM pg_class c
+        JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = 'lumina'::regnamespace AND c.relkind = 'r' AND c.relname <> 'workers_stopped'
+            AND attnum > 0 ORDER BY 1, a.attnum";
     let columns = admin.query(columns, &[]).unwrap();
     let analyzed: BTreeSet<&str> = ANALYZED.split_whitespace().collect();
     let mut told = Vec::new();
@@ -70,8 +79,10 @@ fn estimates_tell_nothing_of_rows_that_are_hidden() {
             continue;
         }
         let values = format!(
-            "SELECT DISTINCT v FROM (SELECT quote_literal(v::text) AS v, row_number() OVER (ORDER BY v) AS n, count(*) OVER () AS of
-                FROM (SELECT DISTINCT {column} AS v FROM lumina.{table} WHERE {column} IS NOT NULL) d) s WHERE n % (of / 12 + 1) = 0 OR n = 1"
+            "SELECT DISTINCT v
+            FROM (SELECT quote_literal(v::text) AS v, row_number() OVER (ORDER BY v) AS n, count(*) OVER () AS of
+                FROM (SELECT DISTINCT {column} AS v FROM lumina.{table} WHERE {column} IS NOT NULL) d) s
+            WHERE n % (of / 12 + 1) = 0 OR n = 1"
         );
         let values: Vec<String> = admin.query(&values, &[]).unwrap().iter().map(|row| row.get(0)).collect();
         let mut operators = vec!["=", "<>"];
@@ -110,7 +121,8 @@ fn columns_have_statistics_by_decision() {
     };
     let decided: BTreeSet<String> = ANALYZED.split_whitespace().map(str::to_owned).collect();
     let may = "SELECT relname || '.' || attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-        WHERE relnamespace = 'lumina'::regnamespace AND relkind = 'r' AND attnum > 0 AND coalesce(attstattarget, -1) <> 0";
+        WHERE relnamespace = 'lumina'::regnamespace AND relkind = 'r' AND attnum > 0
+            AND coalesce(attstattarget, -1) <> 0";
     assert_eq!(list(&mut admin, may), decided);
     let has = "SELECT relname || '.' || attname FROM pg_statistic s JOIN pg_class c ON c.oid = starelid
         JOIN pg_attribute a ON attrelid = c.oid AND attnum = staattnum WHERE relnamespace = 'lumina'::regnamespace";
@@ -132,19 +144,23 @@ fn columns_have_statistics_by_decision() {
 fn rows_read_at_the_end(admin: &mut Client, n: i64) -> i64 {
     let name = format!("of {n}");
     let catalog: i64 = admin.query_one("SELECT lumina.create_catalog($1)", &[&name]).unwrap().get(0);
-    let job = "INSERT INTO lumina.jobs (kind, catalog, owner, system_identifier, database, timeline, directory, attempts, state,
-            progress, result, ended_at) SELECT 'import', $1, j.owner, j.system_identifier, j.database, j.timeline, j.directory, 1,
-            'succeeded', 1, '{}', now() FROM lumina.jobs j WHERE j.id = 1 RETURNING id";
+    let job = "INSERT INTO lumina.jobs (kind, catalog, owner, system_identifier, database, timeline, directory,
+            attempts, state, progress, result, ended_at)
+        SELECT 'import', $1, j.owner, j.system_identifier, j.database, j.timeline, j.directory, 1, 'succeeded', 1,
+            '{}', now() FROM lumina.jobs j WHERE j.id = 1 RETURNING id";
     let job: i64 = admin.query_one(job, &[&catalog]).unwrap().get(0);
     let script = format!(
         "INSERT INTO lumina.images (catalog, sha256, size, format, width, height)
-            SELECT {catalog}, sha256(int8send(n)), 1, (ARRAY['jpeg', 'cr2'])[1 + n % 2], 10, 10 FROM generate_series(1, {n}) n;
+            SELECT {catalog}, sha256(int8send(n)), 1, (ARRAY['jpeg', 'cr2'])[1 + n % 2], 10, 10
+                FROM generate_series(1, {n}) n;
         CREATE TEMP TABLE item AS SELECT i.id AS image, i.sha256, i.format, row_number() OVER (ORDER BY i.id) AS n
             FROM lumina.images i WHERE i.catalog = {catalog};
         INSERT INTO lumina.image_files (catalog, image, path, original_path)
-            SELECT {catalog}, image, p, p FROM item, LATERAL (SELECT format('/p/%s/%s.%s', n % 7, n / 2, format) AS p) p;
+            SELECT {catalog}, image, p, p FROM item,
+                LATERAL (SELECT format('/p/%s/%s.%s', n % 7, n / 2, format) AS p) p;
         INSERT INTO lumina.import_items (job, catalog, path, size, sha256, state, reason, image)
-            SELECT {job}, {catalog}, f.path, 1, i.sha256, 'imported'::lumina.item_state, CASE n % 4 WHEN 0 THEN 'copy' END, i.image
+            SELECT {job}, {catalog}, f.path, 1, i.sha256, 'imported'::lumina.item_state,
+                CASE n % 4 WHEN 0 THEN 'copy' END, i.image
                 FROM item i JOIN lumina.image_files f ON f.image = i.image
             UNION ALL SELECT {job}, {catalog}, f.path || '.xmp', 1, NULL, 'skipped', 'sidecar', NULL
                 FROM item i JOIN lumina.image_files f ON f.image = i.image WHERE n % 4 = 1;
@@ -152,7 +168,8 @@ fn rows_read_at_the_end(admin: &mut Client, n: i64) -> i64 {
     );
     admin.batch_execute(&script).unwrap();
     let mut end = admin.transaction().unwrap();
-    let counted = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int8 FROM pg_stat_xact_user_tables WHERE schemaname = 'lumina'";
+    let counted = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int8 FROM pg_stat_xact_user_tables
+        WHERE schemaname = 'lumina'";
     let finish = "SELECT lumina_internal.finish_import($1, $2, '/p', false)->>'sidecars'";
     let sidecars: String = end.query_one(finish, &[&job, &catalog]).unwrap().get(0);
     assert_eq!(sidecars, ((n + 3) / 4).to_string());

@@ -25,11 +25,13 @@ fn locks_of_sql_stop_nobody_and_forge_no_life() {
     let orphan = made_job(&cluster, "trip", "running");
     let mut stranger = cluster.connect_to("postgres", "stranger");
     // Every lock that could be confused with ours: databases, tables, jobs, places, kinds. None has an effect.
-    let places = "SELECT (SELECT oid::int8 FROM pg_database WHERE datname = current_database()) UNION SELECT 'lumina.jobs'::regclass::oid::int8
+    let places = "SELECT (SELECT oid::int8 FROM pg_database WHERE datname = current_database())
+        UNION SELECT 'lumina.jobs'::regclass::oid::int8
         UNION SELECT unnest(ARRAY[0, 1, 2, 3, 19573, 19574, 19575])";
     let free = format!(
         "WITH places (n) AS ({places} UNION SELECT {job} UNION SELECT {orphan})
-        SELECT bool_and(pg_try_advisory_lock(a.n << 32 | b.n) AND pg_try_advisory_lock(a.n::int4, b.n::int4))::text FROM places a, places b"
+        SELECT bool_and(pg_try_advisory_lock(a.n << 32 | b.n) AND pg_try_advisory_lock(a.n::int4, b.n::int4))::text
+            FROM places a, places b"
     );
     assert_eq!(text(&mut stranger, &free), "true");
     let like_ours = "SELECT count(*)::text FROM pg_locks mine JOIN pg_locks ours USING (locktype, classid, objid)
@@ -162,8 +164,10 @@ fn functions_and_views_of_others_have_the_rights_of_their_owners() {
         )
         .unwrap();
     let objects = "GRANT USAGE ON SCHEMA @ TO PUBLIC;
-        CREATE FUNCTION @.search() RETURNS int8 LANGUAGE sql SECURITY DEFINER AS $$SELECT lumina.detect_duplicates('trip')$$;
-        CREATE FUNCTION @.counted() RETURNS int8 LANGUAGE sql SECURITY DEFINER AS $$SELECT count(*) FROM lumina.images$$;
+        CREATE FUNCTION @.search() RETURNS int8 LANGUAGE sql SECURITY DEFINER
+            AS $$SELECT lumina.detect_duplicates('trip')$$;
+        CREATE FUNCTION @.counted() RETURNS int8 LANGUAGE sql SECURITY DEFINER
+            AS $$SELECT count(*) FROM lumina.images$$;
         CREATE FUNCTION @.searched() RETURNS int8 LANGUAGE sql AS $$SELECT lumina.detect_duplicates('trip')$$;
         CREATE VIEW @.seen AS SELECT * FROM lumina.images; GRANT SELECT ON @.seen TO PUBLIC";
     let mut owner = cluster.connect_to("postgres", "owner");
@@ -174,7 +178,8 @@ fn functions_and_views_of_others_have_the_rights_of_their_owners() {
     // The owner, through the stranger's objects.
     assert_eq!(outcome(&mut owner, "SELECT theirs.search()"), "42704");
     assert_eq!(text(&mut owner, "SELECT theirs.counted()::text"), "0");
-    assert_eq!(text(&mut owner, "SELECT count(*)::text FROM theirs.seen"), "6"); // the view lends no rights, and takes none away
+    // The view lends no rights, and takes none away.
+    assert_eq!(text(&mut owner, "SELECT count(*)::text FROM theirs.seen"), "6");
     assert_eq!(text(&mut admin, "SELECT theirs.counted()::text"), "0");
     assert_eq!(outcome(&mut admin, "SELECT theirs.search()"), "42704");
     // The stranger, through the owner's objects: a function lends its rights, the job is the owner's.
@@ -268,29 +273,36 @@ const TRAPS: &str = "
     GRANT USAGE ON SCHEMA theirs TO PUBLIC; GRANT INSERT ON theirs.stolen TO PUBLIC;
     DO $do$
     DECLARE
-        body text := 'LANGUAGE plpgsql SET search_path = pg_catalog AS $f$ BEGIN INSERT INTO theirs.stolen VALUES (current_user); RETURN %s; END $f$';
+        body text := 'LANGUAGE plpgsql SET search_path = pg_catalog AS $f$ BEGIN '
+            'INSERT INTO theirs.stolen VALUES (current_user); RETURN %s; END $f$';
         t text;
         op text;
     BEGIN
-        FOR t IN SELECT unnest(ARRAY['text', 'int8', 'int4', 'oid', 'name', 'bool', 'float8', 'jsonb', 'lumina.job_state', 'lumina.access_right', 'timestamptz']) LOOP
+        FOR t IN SELECT unnest(ARRAY['text', 'int8', 'int4', 'oid', 'name', 'bool', 'float8', 'jsonb',
+                'lumina.job_state', 'lumina.access_right', 'timestamptz']) LOOP
             EXECUTE format('CREATE FUNCTION theirs.compare(%1$s, %1$s) RETURNS bool ' || format(body, 'true'), t);
             FOR op IN SELECT unnest(ARRAY['=', '<>', '<', '>', '<=', '>=']) LOOP
-                EXECUTE format('CREATE OPERATOR theirs.%1$s (PROCEDURE = theirs.compare, LEFTARG = %2$s, RIGHTARG = %2$s)', op, t);
+                EXECUTE format('CREATE OPERATOR theirs.%1$s (PROCEDURE = theirs.compare, '
+                    'LEFTARG = %2$s, RIGHTARG = %2$s)', op, t);
             END LOOP;
         END LOOP;
-        FOR t IN SELECT unnest(ARRAY['format(text, VARIADIC text[])', 'btrim(text)', 'length(text)', 'pg_get_userbyid(oid)', 'current_setting(text)',
-                'lower(text)', 'rpad(text, int4, text)', 'left(text, int4)', 'pg_size_pretty(int8)', 'set_config(text, text, bool)']) LOOP
+        FOR t IN SELECT unnest(ARRAY['format(text, VARIADIC text[])', 'btrim(text)', 'length(text)',
+                'pg_get_userbyid(oid)', 'current_setting(text)', 'lower(text)', 'rpad(text, int4, text)',
+                'left(text, int4)', 'pg_size_pretty(int8)', 'set_config(text, text, bool)']) LOOP
             EXECUTE 'CREATE FUNCTION theirs.' || t || ' RETURNS text ' || format(body, quote_literal('x'));
         END LOOP;
         FOR t IN SELECT unnest(ARRAY['now()', 'clock_timestamp()', 'date_trunc(text, timestamptz)']) LOOP
             EXECUTE 'CREATE FUNCTION theirs.' || t || ' RETURNS timestamptz ' || format(body, 'pg_catalog.now()');
         END LOOP;
-        FOR t IN SELECT unnest(ARRAY['pg_is_in_recovery()', 'pg_has_role(oid, oid, text)', 'readable_catalogs()', 'is_job_kind(text)']) LOOP
+        FOR t IN SELECT unnest(ARRAY['pg_is_in_recovery()', 'pg_has_role(oid, oid, text)', 'readable_catalogs()',
+                'is_job_kind(text)']) LOOP
             EXECUTE 'CREATE FUNCTION theirs.' || t || ' RETURNS bool ' || format(body, 'true');
         END LOOP;
     END $do$;
-    CREATE TYPE theirs.int8 AS ENUM ('trap'); CREATE TYPE theirs.float8 AS ENUM ('trap'); CREATE TYPE theirs.text AS ENUM ('trap');
-    CREATE TABLE theirs.jobs (id int8); CREATE TABLE theirs.catalogs (id int8); CREATE TABLE theirs.job_progress (job int8);
+    CREATE TYPE theirs.int8 AS ENUM ('trap'); CREATE TYPE theirs.float8 AS ENUM ('trap');
+    CREATE TYPE theirs.text AS ENUM ('trap');
+    CREATE TABLE theirs.jobs (id int8); CREATE TABLE theirs.catalogs (id int8);
+    CREATE TABLE theirs.job_progress (job int8);
     CREATE TABLE theirs.pg_roles (oid oid); CREATE TABLE theirs.pg_extension (oid oid)";
 
 #[test]

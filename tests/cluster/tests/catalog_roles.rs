@@ -9,8 +9,9 @@ const SEEN: &str = "SELECT FROM lumina.images";
 const DROP: &str = "SELECT lumina.drop_catalog('holiday')";
 const GROUP: &str = "SELECT lumina.detect_duplicates('holiday')";
 /// Owners and grants as they are shown.
-const HOLDERS: &str = "SELECT string_agg(DISTINCT c.owner::text, ' ') || ': ' || string_agg(g.role || ' ' || g.access || ' by ' || g.granted_by, ', '
-    ORDER BY g.role::text) FROM lumina.catalogs c JOIN lumina.catalog_grants g ON g.catalog = c.id WHERE c.name = 'holiday'";
+const HOLDERS: &str = "SELECT string_agg(DISTINCT c.owner::text, ' ') || ': '
+        || string_agg(g.role || ' ' || g.access || ' by ' || g.granted_by, ', ' ORDER BY g.role::text)
+    FROM lumina.catalogs c JOIN lumina.catalog_grants g ON g.catalog = c.id WHERE c.name = 'holiday'";
 
 /// The outcomes of a role's statements.
 fn as_role(cluster: &Cluster, role: &str, statements: &[&str]) -> String {
@@ -164,7 +165,8 @@ fn a_dump_is_matched_by_the_names_of_its_moment_and_once() {
     admin
         .batch_execute(
             "CREATE ROLE former LOGIN; CREATE ROLE owner LOGIN; CREATE ROLE curator LOGIN; CREATE ROLE importer LOGIN;
-            CREATE ROLE reader LOGIN; CREATE ROLE stranger LOGIN; CREATE ROLE family; CREATE ROLE member LOGIN IN ROLE family",
+            CREATE ROLE reader LOGIN; CREATE ROLE stranger LOGIN; CREATE ROLE family;
+            CREATE ROLE member LOGIN IN ROLE family",
         )
         .unwrap();
     other.sql("postgres", &dump);

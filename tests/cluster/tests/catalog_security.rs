@@ -74,7 +74,8 @@ fn each_role_with_each_action() {
     let cluster = world();
     assert_eq!((park(&cluster, "holiday"), made_job(&cluster, "trip", "cancelled")), (2, 3));
     let rows = "INSERT INTO lumina.job_cancellations (job, requested_by) VALUES (3, 'curator');
-        INSERT INTO lumina.import_items (job, catalog, path) SELECT 3, id, '/private/x' FROM lumina.catalogs WHERE name = 'trip'";
+        INSERT INTO lumina.import_items (job, catalog, path)
+            SELECT 3, id, '/private/x' FROM lumina.catalogs WHERE name = 'trip'";
     cluster.connect().batch_execute(rows).unwrap();
     let mut wrong = Vec::new();
     for (place, role) in ROLES.iter().enumerate() {
@@ -111,7 +112,8 @@ fn nobody_writes_to_tables_or_locks_their_rows() {
     let tables = list(
         &mut admin,
         "SELECT oid::regclass::text FROM pg_class
-            WHERE relnamespace::regnamespace::text IN ('lumina', 'lumina_internal') AND relkind IN ('r', 'p', 'v', 'm', 'f')",
+            WHERE relnamespace::regnamespace::text IN ('lumina', 'lumina_internal')
+                AND relkind IN ('r', 'p', 'v', 'm', 'f')",
     );
     let sequences = list(
         &mut admin,
@@ -165,7 +167,8 @@ fn nobody_calls_internal_functions() {
     let cluster = world();
     let mut admin = cluster.connect();
     let calls = "SELECT proname::text, format('SELECT lumina_internal.%I(%s)', proname,
-            (SELECT string_agg(format('%L::%s', CASE type::regtype::text WHEN 'jsonb' THEN '{}' WHEN 'regclass' THEN 'lumina.jobs'
+            (SELECT string_agg(format('%L::%s', CASE type::regtype::text
+                WHEN 'jsonb' THEN '{}' WHEN 'regclass' THEN 'lumina.jobs'
                 WHEN 'lumina.access_right' THEN 'own' ELSE '1' END, type::regtype), ', ' ORDER BY place)
             FROM unnest(proargtypes::oid[]) WITH ORDINALITY a (type, place)))
         FROM pg_proc WHERE pronamespace = 'lumina_internal'::regnamespace";

@@ -92,9 +92,10 @@ struct Group {
 fn groups(session: &mut Client, images: &[Image]) -> Vec<Group> {
     let place: BTreeMap<i64, usize> = images.iter().enumerate().map(|(place, image)| (image.id, place)).collect();
     let read = "
-        SELECT g.kind::text, g.distance, g.files, g.bytes, g.savings, g.also_near, g.also_near_count, m.image, m.distance,
-            m.ahash_distance, m.dhash_distance, m.dct_distance, m.pdq_distance, m.place, g.id
-        FROM lumina.duplicate_runs r JOIN lumina.duplicate_groups g ON g.run = r.id JOIN lumina.duplicate_members m ON m.group_id = g.id
+        SELECT g.kind::text, g.distance, g.files, g.bytes, g.savings, g.also_near, g.also_near_count, m.image,
+            m.distance, m.ahash_distance, m.dhash_distance, m.dct_distance, m.pdq_distance, m.place, g.id
+        FROM lumina.duplicate_runs r JOIN lumina.duplicate_groups g ON g.run = r.id
+        JOIN lumina.duplicate_members m ON m.group_id = g.id
         WHERE r.is_current ORDER BY g.id, m.place";
     let mut found: Vec<Group> = Vec::new();
     for row in session.query(read, &[]).unwrap() {

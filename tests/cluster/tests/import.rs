@@ -105,10 +105,11 @@ fn lies(session: &mut Client) -> Vec<String> {
     let hashes = "
         SELECT i.path FROM (SELECT f.path, i.* FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image
             WHERE f.missing_since IS NULL AND NOT i.truncated AND i.format <> 'heic' OFFSET 0) i
-        CROSS JOIN LATERAL (SELECT pg_read_binary_file(i.path) AS bytes OFFSET 0) b CROSS JOIN LATERAL image_phashes(b.bytes) h
+        CROSS JOIN LATERAL (SELECT pg_read_binary_file(i.path) AS bytes OFFSET 0) b
+        CROSS JOIN LATERAL image_phashes(b.bytes) h
         WHERE (i.ahash, i.dhash, i.dct, i.pdq, i.pdq_quality::int4, i.sharpness, i.orientation::int4) IS DISTINCT FROM
-                (image_phash(b.bytes, 'ahash'), image_phash(b.bytes, 'dhash'), image_phash(b.bytes, 'dct'), h.pdq, h.pdq_quality::int4,
-                    h.sharpness::float4, h.orientation::int4)";
+                (image_phash(b.bytes, 'ahash'), image_phash(b.bytes, 'dhash'), image_phash(b.bytes, 'dct'), h.pdq,
+                    h.pdq_quality::int4, h.sharpness::float4, h.orientation::int4)";
     lies.extend(
         session.query(hashes, &[]).unwrap().iter().map(|row| format!("{} has other hashes", row.get::<_, &str>(0))),
     );
@@ -153,9 +154,10 @@ fn every_file_has_a_row_that_says_what_became_of_it() {
             || ["truncated", "flat", "unsupported_format"].iter().any(|word| item.ends_with(word));
         let row = session
             .query_one(
-                "SELECT concat_ws(' ', i.format, i.width || 'x' || i.height, i.orientation), i.sha256, i.size, t.size, t.error <> '',
-                    i.hash_valid, i.ahash IS NOT NULL, t.action::text
-                FROM lumina.import_items t LEFT JOIN lumina.images i ON i.id = t.image WHERE t.job = $1 AND t.path = $2",
+                "SELECT concat_ws(' ', i.format, i.width || 'x' || i.height, i.orientation), i.sha256, i.size, t.size,
+                    t.error <> '', i.hash_valid, i.ahash IS NOT NULL, t.action::text
+                FROM lumina.import_items t LEFT JOIN lumina.images i ON i.id = t.image
+                WHERE t.job = $1 AND t.path = $2",
                 &[&job, &folder.at(name).to_str().unwrap()],
             )
             .unwrap();
@@ -180,7 +182,8 @@ fn every_file_has_a_row_that_says_what_became_of_it() {
     assert_eq!((count(&mut session, "lumina.image_files"), count(&mut session, "lumina.images")), (images, images - 1));
     assert_eq!(lies(&mut session), [""; 0]);
     assert_eq!(wrong_counters(&mut session, job), [""; 0]);
-    let linked = "SELECT s.path, f.path, s.kind, s.size FROM lumina.sidecars s JOIN lumina.image_files f ON f.id = s.file ORDER BY 1";
+    let linked = "SELECT s.path, f.path, s.kind, s.size FROM lumina.sidecars s
+        JOIN lumina.image_files f ON f.id = s.file ORDER BY 1";
     let name = |path: &str| path.rsplit('/').next().unwrap().to_owned();
     let linked: Vec<(String, String, String)> = session
         .query(linked, &[])
@@ -203,7 +206,8 @@ fn every_file_has_a_row_that_says_what_became_of_it() {
         let was = &found[&name];
         assert_eq!(item, if was.starts_with("imported") { "skipped unchanged" } else { was }, "{name}");
     }
-    let unread = "lumina.import_items WHERE job = (SELECT max(id) FROM lumina.jobs) AND reason = 'unchanged' AND (image IS NULL OR sha256 IS NOT NULL)";
+    let unread = "lumina.import_items WHERE job = (SELECT max(id) FROM lumina.jobs) AND reason = 'unchanged'
+        AND (image IS NULL OR sha256 IS NOT NULL)";
     assert_eq!(count(&mut session, unread), 0);
     assert_eq!(count(&mut session, "lumina.images"), before);
     assert_eq!(count(&mut session, "lumina.sidecars"), 5);
@@ -319,7 +323,8 @@ fn raw_files_and_their_jpegs() {
         };
         assert_eq!(wait_for_end(session, job), "succeeded");
         let read = "SELECT g.kind::text, array_agg(DISTINCT f.path ORDER BY f.path) FROM lumina.duplicate_groups g
-            JOIN lumina.duplicate_members m ON m.group_id = g.id JOIN lumina.image_files f ON f.image = m.image GROUP BY g.id, g.kind ORDER BY 2";
+            JOIN lumina.duplicate_members m ON m.group_id = g.id JOIN lumina.image_files f ON f.image = m.image
+            GROUP BY g.id, g.kind ORDER BY 2";
         let name = |path: String| path.strip_prefix(&format!("{}/", folder.text())).unwrap().to_owned();
         let read = session.query(read, &[]).unwrap();
         read.iter().map(|row| (row.get(0), row.get::<_, Vec<String>>(1).into_iter().map(name).collect())).collect()

@@ -190,12 +190,15 @@ fn done(session: &mut Client, job: i64, approved: bool) -> Vec<(i64, String)> {
 /// What must always hold during an import: no partial batch, and no excess.
 fn look(session: &mut Client) -> Result<(), postgres::Error> {
     let wrong = "
-        SELECT 'image without a file' FROM lumina.images i WHERE NOT EXISTS (SELECT FROM lumina.image_files f WHERE f.image = i.id)
+        SELECT 'image without a file' FROM lumina.images i
+            WHERE NOT EXISTS (SELECT FROM lumina.image_files f WHERE f.image = i.id)
         UNION ALL SELECT 'imported without a file: ' || t.path FROM lumina.import_items t WHERE t.state = 'imported'
-            AND NOT EXISTS (SELECT FROM lumina.image_files f WHERE f.catalog = t.catalog AND f.path = t.path AND f.image = t.image)
+            AND NOT EXISTS (SELECT FROM lumina.image_files f WHERE f.catalog = t.catalog AND f.path = t.path
+                AND f.image = t.image)
         UNION ALL SELECT 'file that nobody has imported: ' || f.path FROM lumina.image_files f WHERE NOT EXISTS (
             SELECT FROM lumina.import_items t WHERE t.job = f.import_job AND t.path = f.path AND t.state = 'imported')
-        UNION ALL SELECT 'at ' || percent || ' %' FROM lumina.job_progress WHERE percent > 100 OR done > total OR failed > done
+        UNION ALL SELECT 'at ' || percent || ' %' FROM lumina.job_progress WHERE percent > 100 OR done > total
+            OR failed > done
         UNION ALL SELECT 'at ' || progress_percent || ' %' FROM lumina.import_jobs_summary WHERE progress_percent > 100
         LIMIT 3";
     let wrong: Vec<String> = session.query(wrong, &[])?.iter().map(|row| row.get(0)).collect();
@@ -305,7 +308,8 @@ impl Round<'_> {
         assert_eq!(leftovers(session), [""; 0], "{what}");
         let again = format!(
             "SELECT count(*) FROM lumina.import_items t JOIN lumina.import_items b ON b.path = t.path AND b.job = {job}
-            WHERE t.job = {last} AND {last} <> {job} AND (b.state = 'imported') <> (t.reason IS NOT DISTINCT FROM 'unchanged')"
+            WHERE t.job = {last} AND {last} <> {job}
+                AND (b.state = 'imported') <> (t.reason IS NOT DISTINCT FROM 'unchanged')"
         );
         assert_eq!(number_of(session, &again), 0, "{what}: files that were imported were looked at again");
         let workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'lumina worker'";
@@ -342,8 +346,8 @@ fn killed_at_every_moment() {
         }
     });
     say(&format!(
-        "{kills} imports of {took:?} hit, from seed {seed}, by: {}; at: {stages:?}; {reads} reads meanwhile; the slowest was \
-        resumed, or at its end, after {slowest:?}",
+        "{kills} imports of {took:?} hit, from seed {seed}, by: {}; at: {stages:?}; {reads} reads meanwhile; the \
+        slowest was resumed, or at its end, after {slowest:?}",
         hits.told()
     ));
     assert!(slowest.0 < SOON, "{slowest:?}");

@@ -22,7 +22,8 @@ fn contents(session: &mut Client) -> Vec<(String, String)> {
             _ => "",
         };
         let digest = format!(
-            "SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '') FROM lumina.{table} t {unended}"
+            "SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '')
+                FROM lumina.{table} t {unended}"
         );
         (table.clone(), session.query_one(&digest, &[]).unwrap().get(0))
     };
@@ -41,7 +42,8 @@ fn furnish(session: &mut Client) {
             "CREATE ROLE curator; SELECT lumina.grant_catalog('a', 'curator', 'curate');
             INSERT INTO lumina.sources (catalog, path, name) VALUES (1, '/photos', 'all');
             UPDATE lumina.image_files SET source = 1 WHERE id % 3 = 0;
-            INSERT INTO lumina.sidecars (catalog, path, file, kind) SELECT catalog, path || '.xmp', id, 'edit' FROM lumina.image_files WHERE id <= 3;
+            INSERT INTO lumina.sidecars (catalog, path, file, kind)
+                SELECT catalog, path || '.xmp', id, 'edit' FROM lumina.image_files WHERE id <= 3;
             SELECT lumina.create_catalog('b'); SELECT lumina.create_catalog('c');
             BEGIN; SELECT lumina.detect_duplicates('b'); SELECT lumina.cancel_job(3); COMMIT;
             SELECT lumina.retry_job(3)",
@@ -50,8 +52,10 @@ fn furnish(session: &mut Client) {
     assert_eq!(wait_for_end(session, 4), "succeeded");
     session
         .batch_execute(
-            "INSERT INTO lumina.jobs (kind, catalog, owner, state, attempts, system_identifier, database, timeline, directory)
-                SELECT kind, 3, owner, 'ready', 1, system_identifier, database, timeline, directory FROM lumina.jobs WHERE id = 1;
+            "INSERT INTO lumina.jobs (kind, catalog, owner, state, attempts, system_identifier, database, timeline,
+                    directory)
+                SELECT kind, 3, owner, 'ready', 1, system_identifier, database, timeline, directory
+                FROM lumina.jobs WHERE id = 1;
             INSERT INTO lumina.import_items (job, catalog, path) VALUES (5, 3, '/photos/x.jpg');
             SELECT lumina.stop_workers()",
         )

@@ -113,7 +113,8 @@ fn killed_at_every_moment() {
         },
     );
     say(&format!(
-        "{kills} jobs hit, a running worker by: {}; {reads} reads meanwhile; the slowest needed {slowest:?} more than an undisturbed one",
+        "{kills} jobs hit, a running worker by: {}; {reads} reads meanwhile; the slowest needed \
+        {slowest:?} more than an undisturbed one",
         hits.told()
     ));
     assert!(!cluster.log().contains("PANIC"), "{}", cluster.log());

@@ -256,7 +256,8 @@ fn operators_of_others_are_not_taken_into_the_catalog() {
             let trap = format!(
                 "CREATE FUNCTION public.trap_{name}({left}, {right}) RETURNS {result} LANGUAGE plpgsql AS
                     'BEGIN RAISE EXCEPTION ''trapped''; END';
-                CREATE OPERATOR public.{operator} (PROCEDURE = public.trap_{name}, LEFTARG = {left}, RIGHTARG = {right})"
+                CREATE OPERATOR public.{operator} (PROCEDURE = public.trap_{name}, LEFTARG = {left},
+                    RIGHTARG = {right})"
             );
             session.batch_execute(&trap).unwrap();
         }

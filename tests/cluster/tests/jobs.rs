@@ -158,7 +158,8 @@ fn cancelled() {
     let again: i64 = session.query_one("SELECT lumina.retry_job($1)", &[&job]).unwrap().get(0);
     session.query_one("SELECT lumina.cancel_job($1)", &[&again]).unwrap();
     assert_eq!(wait_for_end(&mut session, again), "cancelled");
-    let parent = "SELECT parent = $1 AND parameters = (SELECT parameters FROM lumina.jobs WHERE id = $1) FROM lumina.jobs WHERE id = $2";
+    let parent = "SELECT parent = $1 AND parameters = (SELECT parameters FROM lumina.jobs WHERE id = $1)
+        FROM lumina.jobs WHERE id = $2";
     assert!(session.query_one(parent, &[&job, &again]).unwrap().get::<_, bool>(0));
     assert_eq!(leftovers(&mut session), [""; 0]);
 }

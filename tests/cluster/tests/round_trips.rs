@@ -57,7 +57,10 @@ fn binary_messages_of_wrong_lengths_are_refused() {
     let cluster = Cluster::start();
     let mut session = cluster.connect();
     session
-        .batch_execute("CREATE EXTENSION lumina; CREATE TABLE a (h phash); CREATE TABLE b (h phash(64)); CREATE TABLE c (b phash_ball)")
+        .batch_execute(
+            "CREATE EXTENSION lumina; CREATE TABLE a (h phash); CREATE TABLE b (h phash(64));
+            CREATE TABLE c (b phash_ball)",
+        )
         .unwrap();
     let mut send = |table: &str, field: &[u8]| -> Result<u64, String> {
         let mut writer = session.copy_in(format!("COPY {table} FROM STDIN (FORMAT binary)").as_str()).unwrap();
@@ -126,7 +129,8 @@ fn dump_and_restore() {
         "postgres",
         "SET search_path = public, hashing;
         CREATE INDEX near_black ON hashes (id) WHERE phash_within(narrow, '0000000000000000', 5);
-        CREATE VIEW light AS SELECT id, narrow <~> 'ffffffffffffffff' AS distance FROM hashes WHERE narrow <@ phash_ball('ffffffffffffffff', 20);
+        CREATE VIEW light AS SELECT id, narrow <~> 'ffffffffffffffff' AS distance FROM hashes
+            WHERE narrow <@ phash_ball('ffffffffffffffff', 20);
         CREATE TABLE parts (h phash(64) DEFAULT 'c3a1f0e00f1e3c78') PARTITION BY HASH (h);
         CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 1, REMAINDER 0);
         INSERT INTO parts DEFAULT VALUES; ANALYZE",
@@ -158,7 +162,11 @@ fn dump_and_restore() {
 fn logical_replication_in_both_formats() {
     let (publisher, subscriber) = (filled(), Cluster::start());
     let folder = publisher.socket_folder().to_str().unwrap();
-    publisher.sql("postgres", "CREATE TABLE keyed (h phash(64) PRIMARY KEY, n int); INSERT INTO keyed SELECT narrow, min(id) FROM hashes WHERE narrow IS NOT NULL GROUP BY narrow");
+    publisher.sql(
+        "postgres",
+        "CREATE TABLE keyed (h phash(64) PRIMARY KEY, n int);
+        INSERT INTO keyed SELECT narrow, min(id) FROM hashes WHERE narrow IS NOT NULL GROUP BY narrow",
+    );
     publisher.sql("postgres", "CREATE PUBLICATION all_tables FOR ALL TABLES");
     for binary in [false, true] {
         let database = format!("binary_{binary}");
@@ -233,7 +241,8 @@ fn a_foreign_server_does_the_searching() {
         "local",
         &format!(
             "CREATE EXTENSION lumina; CREATE EXTENSION postgres_fdw;
-            CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{folder}', dbname 'postgres', extensions 'lumina');
+            CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw
+                OPTIONS (host '{folder}', dbname 'postgres', extensions 'lumina');
             CREATE USER MAPPING FOR postgres SERVER far OPTIONS (user 'postgres');
             CREATE FOREIGN TABLE hashes (id int, h phash, narrow phash(64), ball phash_ball, list phash[]) SERVER far"
         ),

@@ -200,7 +200,8 @@ fn joined_in_sql(session: &mut Client, columns: &[usize], radii: &[i32]) {
     let few = select(columns, &format!("WHERE id <= {FEW}"));
     let differing = format!(
         "WITH found AS (SELECT * FROM phash_pairs('{few}', ARRAY{radii:?})),
-        joined AS (SELECT a.id::int8, b.id::int8, ARRAY[{distances}] FROM bits a JOIN bits b ON a.id < b.id WHERE {within})
+        joined AS (SELECT a.id::int8, b.id::int8, ARRAY[{distances}]
+            FROM bits a JOIN bits b ON a.id < b.id WHERE {within})
         SELECT count(*) FROM ((TABLE found EXCEPT ALL TABLE joined) UNION ALL (TABLE joined EXCEPT ALL TABLE found)) d"
     );
     assert_eq!(session.query_one(&differing, &[]).unwrap().get::<_, i64>(0), 0, "{names:?} within {radii:?}");
@@ -243,14 +244,22 @@ fn nothing_depends_on_the_order_or_the_threads() {
     let mut calls = vec![
         "SELECT r::text FROM phash_pairs('SELECT id, h64, h8 FROM hashes ORDER BY @', ARRAY[9, 6]) r".to_owned(),
         "SELECT r::text FROM phash_pairs('SELECT id::text, h256 FROM hashes ORDER BY @', 40, ''::text) r".to_owned(),
-        "SELECT r::text FROM phash_matches('SELECT id, h64 FROM hashes ORDER BY @', 'SELECT id, h64 FROM hashes', 20) r".to_owned(),
+        "SELECT r::text
+            FROM phash_matches('SELECT id, h64 FROM hashes ORDER BY @', 'SELECT id, h64 FROM hashes', 20) r"
+            .to_owned(),
     ];
     for strategy in ["clique", "star", "component"] {
         calls.push(format!(
             "SELECT r::text FROM phash_groups('SELECT id, h8 FROM hashes ORDER BY @', 1, '{strategy}') r"
         ));
-        calls.push(format!("SELECT r::text FROM phash_groups('SELECT id, h64, h256 FROM hashes ORDER BY @', ARRAY[9, 60], '{strategy}') r"));
-        calls.push(format!("SELECT r::text FROM phash_groups('SELECT id::text, h64 FROM hashes ORDER BY @', 9, '{strategy}', ''::text) r"));
+        calls.push(format!(
+            "SELECT r::text
+            FROM phash_groups('SELECT id, h64, h256 FROM hashes ORDER BY @', ARRAY[9, 60], '{strategy}') r"
+        ));
+        calls.push(format!(
+            "SELECT r::text
+            FROM phash_groups('SELECT id::text, h64 FROM hashes ORDER BY @', 9, '{strategy}', ''::text) r"
+        ));
         calls
             .push(format!("SELECT r::text FROM phash_groups('SELECT id, h FROM large ORDER BY @', 1, '{strategy}') r"));
     }

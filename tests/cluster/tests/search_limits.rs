@@ -131,7 +131,8 @@ fn interrupted_in_every_phase() {
         "CREATE EXTENSION lumina;
         CREATE TABLE random AS SELECT i * 7919::int8 % 400009 AS id, {HASH} AS a, {} AS b, {} AS c
         FROM generate_series(1, 400000) i;
-        CREATE TABLE cube AS SELECT i * 7919::int8 % 131071 AS id, i::int8::phash AS a FROM generate_series(0, 131070) i",
+        CREATE TABLE cube AS SELECT i * 7919::int8 % 131071 AS id, i::int8::phash AS a
+            FROM generate_series(0, 131070) i",
         HASH.replace("i::text", "(-i)::text"),
         HASH.replace("i::text", "(i * 0.1)::text")
     );
@@ -225,7 +226,8 @@ fn a_billion_pairs() {
         ("phash_pairs('TABLE equal', 3)", 10_000_000, "c3a1f0e00f1e3c78: 100 %"),
         ("phash_pairs('TABLE popular', 1)", 10_000_000, "0000000000000001: 50 %"),
         (
-            "phash_matches('SELECT id, h FROM popular WHERE id % 2 = 0', 'SELECT id, h FROM popular WHERE id % 2 = 1', 1)",
+            "phash_matches('SELECT id, h FROM popular WHERE id % 2 = 0', \
+                'SELECT id, h FROM popular WHERE id % 2 = 1', 1)",
             10_000_000,
             "0000000000000001: 100 %",
         ),
@@ -272,7 +274,13 @@ fn too_little_address_space() {
         ("lumina.max_pairs", "100000000"),
         ("restart_after_crash", "on"),
     ]);
-    cluster.sql("postgres", &format!("CREATE EXTENSION lumina; CREATE TABLE random AS SELECT i AS id, {HASH} AS h FROM generate_series(1, 100000) i"));
+    cluster.sql(
+        "postgres",
+        &format!(
+            "CREATE EXTENSION lumina;
+            CREATE TABLE random AS SELECT i AS id, {HASH} AS h FROM generate_series(1, 100000) i"
+        ),
+    );
     cluster
         .sql("postgres", "CREATE TABLE cube AS SELECT i AS id, i::int8::phash AS h FROM generate_series(0, 16383) i");
     let calls = [

@@ -169,7 +169,8 @@ proptest! {
         seed in any::<u32>(),
     ) {
         let noise = |x: u32, y: u32, channel: u32| {
-            (x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca77) ^ channel.wrapping_mul(seed | 1)).wrapping_mul(seed | 1) >> 24
+            (x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca77) ^ channel.wrapping_mul(seed | 1))
+                .wrapping_mul(seed | 1) >> 24
         };
         let noise = picture(width, height, channels, noise);
         let view = OrientedView::new(&noise, Orientation::Upright);

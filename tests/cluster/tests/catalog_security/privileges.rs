@@ -3,17 +3,22 @@
 
 /// The objects with the privileges that PUBLIC has on them.
 pub(crate) const QUERY: &str = r#"
-    SELECT format('%s %s: %s', kind, name, coalesce(string_agg(privilege_type, ' ' ORDER BY privilege_type) FILTER (WHERE grantee = 0), 'nothing'))
+    SELECT format('%s %s: %s', kind, name,
+        coalesce(string_agg(privilege_type, ' ' ORDER BY privilege_type) FILTER (WHERE grantee = 0), 'nothing'))
     FROM (
-        SELECT CASE prokind WHEN 'p' THEN 'procedure' ELSE 'function' END AS kind, format('%s.%s(%s)', nspname, proname, (SELECT string_agg(format_type(type, NULL), ', ' ORDER BY place)
-            FROM unnest(proargtypes::oid[]) WITH ORDINALITY a (type, place))) AS name, proowner AS owner,
+        SELECT CASE prokind WHEN 'p' THEN 'procedure' ELSE 'function' END AS kind,
+            format('%s.%s(%s)', nspname, proname, (SELECT string_agg(format_type(type, NULL), ', ' ORDER BY place)
+                FROM unnest(proargtypes::oid[]) WITH ORDINALITY a (type, place))) AS name, proowner AS owner,
             coalesce(proacl, acldefault('f', proowner)) AS acl FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
             WHERE nspname IN ('lumina', 'lumina_internal')
-        UNION ALL SELECT CASE relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence' ELSE 'relation of kind ' || relkind::text END,
-            format('%s.%s', nspname, relname), relowner, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
+        UNION ALL SELECT CASE relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence'
+                ELSE 'relation of kind ' || relkind::text END,
+            format('%s.%s', nspname, relname), relowner,
+            coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
             FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
             WHERE nspname IN ('lumina', 'lumina_internal') AND relkind NOT IN ('i', 'c')
-        UNION ALL SELECT 'type', format('%s.%s', nspname, typname), typowner, coalesce(typacl, acldefault('T', typowner))
+        UNION ALL SELECT 'type', format('%s.%s', nspname, typname), typowner,
+            coalesce(typacl, acldefault('T', typowner))
             FROM pg_type JOIN pg_namespace n ON n.oid = typnamespace
             WHERE nspname IN ('lumina', 'lumina_internal') AND typrelid = 0 AND typcategory <> 'A'
         UNION ALL SELECT 'schema', nspname, nspowner, coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace
@@ -40,7 +45,8 @@ pub(crate) const EXPECTED: &str = "\
     function lumina.is_job_kind(text): EXECUTE
     function lumina.library_version(): EXECUTE
     function lumina.quality_format(text): EXECUTE
-    function lumina.quality_metadata(text, text, text, real, real, double precision, integer, double precision, double precision): EXECUTE
+    function lumina.quality_metadata(text, text, text, real, real, double precision, integer, \
+        double precision, double precision): EXECUTE
     function lumina.quality_resolution(integer, integer): EXECUTE
     function lumina.quality_score(text, integer, integer, bigint, double precision): EXECUTE
     function lumina.quality_size(text, bigint): EXECUTE
@@ -159,7 +165,8 @@ pub(crate) const EXPECTED: &str = "\
 pub(crate) const RULES: [(&str, &str); 11] = [
     (
         "no function of the schema for users is internal by its name",
-        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina'::regnamespace AND proname LIKE '\\_%'",
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina'::regnamespace
+            AND proname LIKE '\\_%'",
     ),
     (
         "everybody may call only these internal functions",
@@ -169,8 +176,9 @@ pub(crate) const RULES: [(&str, &str); 11] = [
     ),
     (
         "a function that runs as its caller and calls an internal one has that one, which runs as its owner",
-        "SELECT o.oid::regprocedure::text FROM pg_proc o WHERE o.prosrc = 'as_owner' AND NOT EXISTS (SELECT FROM pg_proc i
-            WHERE i.pronamespace = 'lumina_internal'::regnamespace AND i.proname = o.proname AND i.prosecdef
+        "SELECT o.oid::regprocedure::text FROM pg_proc o WHERE o.prosrc = 'as_owner'
+            AND NOT EXISTS (SELECT FROM pg_proc i
+                WHERE i.pronamespace = 'lumina_internal'::regnamespace AND i.proname = o.proname AND i.prosecdef
                 AND i.prorettype = o.prorettype AND i.proretset = o.proretset
                 AND i.proargtypes::text = concat_ws(' ', 'oid'::regtype::oid, nullif(o.proargtypes::text, '')))",
     ),
@@ -186,7 +194,8 @@ pub(crate) const RULES: [(&str, &str); 11] = [
             AND NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)",
     ),
     (
-        "functions that run as their owner are internal; of those that everybody may call, one only looks where the server is",
+        "functions that run as their owner are internal; of those that everybody may call, one only looks \
+            where the server is",
         "SELECT oid::regprocedure::text FROM pg_proc
             WHERE pronamespace::regnamespace::text IN ('lumina', 'lumina_internal') AND prosecdef
             AND (pronamespace = 'lumina'::regnamespace

@@ -13,31 +13,38 @@ pub(crate) const ROLES: [&str; 8] =
 /// in two places.
 const SETUP: &str = "
     CREATE EXTENSION lumina;
-    CREATE ROLE owner LOGIN; CREATE ROLE curator LOGIN; CREATE ROLE importer LOGIN; CREATE ROLE reader LOGIN; CREATE ROLE stranger LOGIN;
-    CREATE ROLE family; CREATE ROLE member LOGIN INHERIT IN ROLE family; CREATE ROLE idle LOGIN NOINHERIT IN ROLE family;
+    CREATE ROLE owner LOGIN; CREATE ROLE curator LOGIN; CREATE ROLE importer LOGIN; CREATE ROLE reader LOGIN;
+    CREATE ROLE stranger LOGIN;
+    CREATE ROLE family; CREATE ROLE member LOGIN INHERIT IN ROLE family;
+    CREATE ROLE idle LOGIN NOINHERIT IN ROLE family;
     GRANT EXECUTE ON FUNCTION lumina.create_catalog TO owner;
     CREATE SCHEMA theirs AUTHORIZATION stranger;
     SET ROLE owner;
-    SELECT lumina.create_catalog(name), lumina.grant_catalog(name, 'curator', 'curate'), lumina.grant_catalog(name, 'importer', 'import'),
+    SELECT lumina.create_catalog(name), lumina.grant_catalog(name, 'curator', 'curate'),
+        lumina.grant_catalog(name, 'importer', 'import'),
         lumina.grant_catalog(name, 'reader', 'read'), lumina.grant_catalog(name, 'family', 'curate')
         FROM unnest(ARRAY['holiday', 'trip']) name;
     RESET ROLE;
     INSERT INTO lumina.images (catalog, sha256, size, format, ahash, dhash, dct, pdq, hash_valid)
-        SELECT c.id, sha256(convert_to(h, 'UTF8')), 1000, 'jpeg', h::phash, h::phash, h::phash, repeat(h, 4)::phash, true
-        FROM lumina.catalogs c, unnest(ARRAY['0123456789abcdef', '0123456789abcdee', 'fedcba9876543210']) h ORDER BY c.id, h;
+        SELECT c.id, sha256(convert_to(h, 'UTF8')), 1000, 'jpeg', h::phash, h::phash, h::phash,
+            repeat(h, 4)::phash, true
+        FROM lumina.catalogs c, unnest(ARRAY['0123456789abcdef', '0123456789abcdee', 'fedcba9876543210']) h
+        ORDER BY c.id, h;
     INSERT INTO lumina.image_files (catalog, image, path, original_path)
         SELECT catalog, id, p.path, p.path FROM lumina.images,
-            LATERAL (SELECT format('/private/%s-%s', id, copy) AS path FROM generate_series(1, 1 + (id % 3 = 0)::int) copy) p;
+            LATERAL (SELECT format('/private/%s-%s', id, copy) AS path
+                FROM generate_series(1, 1 + (id % 3 = 0)::int) copy) p;
     INSERT INTO lumina.sources (catalog, path, name) SELECT id, '/private', name FROM lumina.catalogs;
     -- a search that waits for a lock holds its place among the searches
     CREATE TABLE held AS SELECT id, id::int8::phash AS h FROM generate_series(1, 20000) id";
 
 /// A job as a row: its home is this database, taken from the job that has run here.
-const JOB: &str = "INSERT INTO lumina.jobs (kind, catalog, parameters, owner, state, attempts, token, worker_pid, error_code, error_sqlstate, error,
-        ended_at, system_identifier, database, timeline, directory)
-    SELECT 'detect_duplicates', (SELECT id FROM lumina.catalogs WHERE name = $1), parameters, 'curator', $2::text::lumina.job_state, 1,
-        CASE $2 WHEN 'running' THEN gen_random_uuid() END, CASE $2 WHEN 'running' THEN 1 END,
-        CASE $2 WHEN 'cancelled' THEN 'cancelled' END, CASE $2 WHEN 'cancelled' THEN '57014' END, CASE $2 WHEN 'cancelled' THEN 'by hand' END,
+const JOB: &str = "INSERT INTO lumina.jobs (kind, catalog, parameters, owner, state, attempts, token, worker_pid,
+        error_code, error_sqlstate, error, ended_at, system_identifier, database, timeline, directory)
+    SELECT 'detect_duplicates', (SELECT id FROM lumina.catalogs WHERE name = $1), parameters, 'curator',
+        $2::text::lumina.job_state, 1, CASE $2 WHEN 'running' THEN gen_random_uuid() END,
+        CASE $2 WHEN 'running' THEN 1 END, CASE $2 WHEN 'cancelled' THEN 'cancelled' END,
+        CASE $2 WHEN 'cancelled' THEN '57014' END, CASE $2 WHEN 'cancelled' THEN 'by hand' END,
         CASE $2 WHEN 'cancelled' THEN now() END, system_identifier, database, timeline, directory
     FROM lumina.jobs WHERE id = 1 RETURNING id";
 

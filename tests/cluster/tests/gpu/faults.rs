@@ -158,8 +158,8 @@ fn left_alone() {
     assert_eq!(info(&cluster, "state, last_error"), "left alone|the GPU process was ended by signal 9");
     let verbose = ["-q", "-v", "VERBOSITY=verbose"];
     let refused = cluster.psql("postgres", &verbose, &format!("SET lumina.device = cuda; SELECT * FROM {SEARCH}")).text;
-    let reason = "ERROR:  55000: the GPU cannot be used: it has failed 3 times in an hour, last: the GPU process was ended \
-                  by signal 9";
+    let reason = "ERROR:  55000: the GPU cannot be used: it has failed 3 times in an hour, last: the GPU process was \
+                  ended by signal 9";
     assert!(refused.contains(reason) && refused.contains("SELECT lumina.gpu_reset()"), "{refused}");
     assert_eq!(digest(&cluster, "auto", SEARCH), wanted);
     // Not for everyone.

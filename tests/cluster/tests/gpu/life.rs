@@ -122,7 +122,8 @@ fn killed_in_the_middle() {
             kill(process(&cluster));
         }
         assert_eq!(catalog::wait_for_end(&mut session, job), "succeeded");
-        let groups = "SELECT string_agg(kind || ' ' || distance || ' ' || images, ',' ORDER BY g.id) FROM lumina.duplicate_groups g
+        let groups = "SELECT string_agg(kind || ' ' || distance || ' ' || images, ',' ORDER BY g.id)
+             FROM lumina.duplicate_groups g
              JOIN lumina.catalogs c ON c.id = g.catalog WHERE c.name = $1";
         results.push(session.query_one(groups, &[&device]).unwrap().get::<_, Option<String>>(0));
     }

@@ -154,7 +154,8 @@ fn everything_that_takes_long() {
     let nearest = format!("SELECT count(*) FROM (SELECT h <~> '{center}' FROM t ORDER BY h <~> '{center}' OFFSET 0) s");
     ending.at_every_moment("SET enable_seqscan = off; SET work_mem = '64kB'", "", &nearest, |_| {});
     let everything = format!(
-        "SELECT count(*) FROM (SELECT 1 FROM t, generate_series(1, 20) i WHERE h <@ phash_ball(CASE WHEN i > 0 THEN phash '{center}' END, 250)) s"
+        "SELECT count(*) FROM (SELECT 1 FROM t, generate_series(1, 20) i
+            WHERE h <@ phash_ball(CASE WHEN i > 0 THEN phash '{center}' END, 250)) s"
     );
     ending.at_every_moment("SET enable_seqscan = off; SET enable_indexscan = off", "", &everything, |_| {});
     // Checks.
@@ -169,7 +170,8 @@ fn everything_that_takes_long() {
     );
     ending.at_every_moment(
         "",
-        "DELETE FROM t WHERE id >= 1000000; INSERT INTO t SELECT * FROM more ORDER BY id; DELETE FROM t WHERE id % 2 = 0 AND id > 30000",
+        "DELETE FROM t WHERE id >= 1000000; INSERT INTO t SELECT * FROM more ORDER BY id;
+        DELETE FROM t WHERE id % 2 = 0 AND id > 30000",
         "VACUUM t",
         whole,
     );

@@ -164,7 +164,8 @@ fn infect(cluster: &Cluster, session: &mut Client, seed: u64, share: usize) -> V
         each(
             session,
             &format!(
-                "CREATE TABLE {table} (LIKE {template} INCLUDING INDEXES); INSERT INTO {table} SELECT * FROM {template} WHERE id < 10000"
+                "CREATE TABLE {table} (LIKE {template} INCLUDING INDEXES);
+                INSERT INTO {table} SELECT * FROM {template} WHERE id < 10000"
             ),
         );
         each(

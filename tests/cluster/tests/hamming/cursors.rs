@@ -161,7 +161,8 @@ fn changes_of_ones_own() {
         &mut session,
         &format!(
             "BEGIN; DECLARE c CURSOR FOR {};
-            INSERT INTO t SELECT 90000 + i, '{center}', 1 FROM generate_series(1, 2000) i; DELETE FROM t WHERE id % 5 = 1;
+            INSERT INTO t SELECT 90000 + i, '{center}', 1 FROM generate_series(1, 2000) i;
+            DELETE FROM t WHERE id % 5 = 1;
             SELECT hamming_index_merge('t_h')",
             query(&search)
         ),

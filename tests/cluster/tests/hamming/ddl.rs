@@ -96,7 +96,8 @@ fn expressions() {
     for (statement, code) in [
         ("INSERT INTO t VALUES (9999999, 'abcd', 1)", "22026"),
         (
-            "BEGIN; DROP INDEX t_h; INSERT INTO t VALUES (9999999, 'abcd', 1); CREATE INDEX ON t USING hamming ((h::phash(64))); COMMIT",
+            "BEGIN; DROP INDEX t_h; INSERT INTO t VALUES (9999999, 'abcd', 1);
+            CREATE INDEX ON t USING hamming ((h::phash(64))); COMMIT",
             "22026",
         ),
     ] {
@@ -115,7 +116,8 @@ fn partitioned() {
     each(
         &mut session,
         "CREATE TABLE t (id int8, h phash(64), n int) PARTITION BY LIST (n);
-        CREATE TABLE t_0 PARTITION OF t FOR VALUES IN (0, 1, 2); CREATE TABLE t_1 PARTITION OF t FOR VALUES IN (3, 4, 5);
+        CREATE TABLE t_0 PARTITION OF t FOR VALUES IN (0, 1, 2);
+        CREATE TABLE t_1 PARTITION OF t FOR VALUES IN (3, 4, 5);
         CREATE TABLE t_2 (h phash(64), n int, dropped int, id int8); ALTER TABLE t_2 DROP dropped",
     );
     let looks = |session: &mut Client, hashes: &mut Hashes| {
@@ -128,7 +130,12 @@ fn partitioned() {
                 Search::nearest("t", &center, None),
                 Search::ball("t", &center, 30).by(&hashes.center()),
             ] {
-                session.batch_execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_indexscan = on").unwrap();
+                session
+                    .batch_execute(
+                        "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;
+                        SET LOCAL enable_indexscan = on",
+                    )
+                    .unwrap();
                 let filter = if search.filter.is_empty() { String::new() } else { format!("WHERE {}", search.filter) };
                 let order = if search.ordered { format!("ORDER BY h <~> {}", search.center) } else { String::new() };
                 let limit = search.limit.map_or_else(String::new, |limit| format!("LIMIT {limit}"));
@@ -167,8 +174,12 @@ fn partitioned() {
         "UPDATE t SET n = 6 WHERE n = 1; DELETE FROM t WHERE id % 5 = 0; VACUUM t; ALTER TABLE t DETACH PARTITION t_0",
     );
     looks(&mut session, &mut hashes);
-    each(&mut session, "DROP INDEX t_h; CREATE INDEX t_o ON ONLY t USING hamming (h); CREATE INDEX t_1_o ON t_1 USING hamming (h);
-        CREATE INDEX t_2_o ON t_2 USING hamming (h); ALTER INDEX t_o ATTACH PARTITION t_1_o; ALTER INDEX t_o ATTACH PARTITION t_2_o");
+    each(
+        &mut session,
+        "DROP INDEX t_h; CREATE INDEX t_o ON ONLY t USING hamming (h);
+        CREATE INDEX t_1_o ON t_1 USING hamming (h); CREATE INDEX t_2_o ON t_2 USING hamming (h);
+        ALTER INDEX t_o ATTACH PARTITION t_1_o; ALTER INDEX t_o ATTACH PARTITION t_2_o",
+    );
     assert_eq!(value(&mut session, "SELECT indisvalid FROM pg_index WHERE indexrelid = 't_o'::regclass"), "true");
     looks(&mut session, &mut hashes);
     for index in ["t_1_o", "t_2_o"] {
@@ -194,10 +205,17 @@ fn concurrently() {
                     copy(&mut session, "t", &hashes.rows(first, 20));
                     let near = hex(&hashes.near());
                     // Each writer has its own rows, so that row locks do not matter.
-                    each(&mut session, &format!(
-                        "UPDATE t SET h = '{near}' WHERE id = {}; DELETE FROM t WHERE id = {}; UPDATE t SET n = 0 WHERE id = {}; BEGIN;
-                        UPDATE t SET h = NULL WHERE id = {first}; ROLLBACK", first + 1, first + 2, first + 3
-                    ));
+                    each(
+                        &mut session,
+                        &format!(
+                            "UPDATE t SET h = '{near}' WHERE id = {}; DELETE FROM t WHERE id = {};
+                            UPDATE t SET n = 0 WHERE id = {}; BEGIN;
+                            UPDATE t SET h = NULL WHERE id = {first}; ROLLBACK",
+                            first + 1,
+                            first + 2,
+                            first + 3
+                        ),
+                    );
                 }
             });
         }
@@ -248,7 +266,8 @@ fn moved_rewritten_and_emptied() {
         "ALTER TABLE t SET LOGGED",
         "ALTER INDEX t_h RENAME TO t_i; ALTER INDEX t_i RENAME TO t_h",
         "BEGIN; TRUNCATE t; INSERT INTO t VALUES (1, 'c3a1f0e00f1e3c78', 1); ROLLBACK",
-        "BEGIN; SAVEPOINT a; REINDEX TABLE t; INSERT INTO t VALUES (77777, 'c3a1f0e00f1e3c78', 1); ROLLBACK TO a; COMMIT",
+        "BEGIN; SAVEPOINT a; REINDEX TABLE t; INSERT INTO t VALUES (77777, 'c3a1f0e00f1e3c78', 1); ROLLBACK TO a;
+        COMMIT",
         "TRUNCATE t",
         "BEGIN; TRUNCATE t; INSERT INTO t VALUES (1, 'c3a1f0e00f1e3c78', 1); COMMIT",
     ] {
@@ -288,8 +307,12 @@ fn vacuumed_in_parallel() {
     let (cluster, mut session) = world();
     let mut hashes = Hashes::new(64, 37);
     fill(&mut session, "t", &mut hashes, 5000);
-    each(&mut session, "SET min_parallel_index_scan_size = 0; SET max_parallel_maintenance_workers = 4;
-        CREATE INDEX t_h ON t USING hamming (h); CREATE INDEX t_i ON t USING hamming (h) WITH (bands = 2); CREATE INDEX t_n ON t (n)");
+    each(
+        &mut session,
+        "SET min_parallel_index_scan_size = 0; SET max_parallel_maintenance_workers = 4;
+        CREATE INDEX t_h ON t USING hamming (h); CREATE INDEX t_i ON t USING hamming (h) WITH (bands = 2);
+        CREATE INDEX t_n ON t (n)",
+    );
     copy(&mut session, "t", &hashes.rows(10_000, 3000));
     each(&mut session, "DELETE FROM t WHERE id % 3 = 0");
     let text = cluster.transcript("postgres", "SET min_parallel_index_scan_size = 0; VACUUM (PARALLEL 3, VERBOSE) t;");

@@ -171,7 +171,8 @@ fn built_or_inserted() {
     fill(&mut session, "t", &mut hashes, 10_000);
     session
         .batch_execute(
-            "CREATE TABLE later (LIKE t); CREATE INDEX t_h ON t USING hamming (h); CREATE INDEX later_h ON later USING hamming (h);
+            "CREATE TABLE later (LIKE t); CREATE INDEX t_h ON t USING hamming (h);
+            CREATE INDEX later_h ON later USING hamming (h);
             INSERT INTO later SELECT * FROM t",
         )
         .unwrap();

@@ -29,7 +29,8 @@ fn change(session: &mut Client, hashes: &mut Hashes, next: &mut i64) -> String {
             *next += 2 * count;
             format!(
                 "BEGIN; INSERT INTO t SELECT i, '{near}', 1 FROM generate_series({first}, {}) i; SAVEPOINT a;
-                INSERT INTO t SELECT i, '{near}', 2 FROM generate_series({}, {}) i; DELETE FROM t WHERE id % {some} = {rest};
+                INSERT INTO t SELECT i, '{near}', 2 FROM generate_series({}, {}) i;
+                DELETE FROM t WHERE id % {some} = {rest};
                 ROLLBACK TO a; {}",
                 first + count - 1,
                 first + count,
@@ -38,7 +39,8 @@ fn change(session: &mut Client, hashes: &mut Hashes, next: &mut i64) -> String {
             )
         }
         14 => format!(
-            "INSERT INTO t SELECT id, '{near}', 3 FROM t WHERE id % {some} = {rest} ON CONFLICT (id) DO UPDATE SET h = excluded.h, n = 4"
+            "INSERT INTO t SELECT id, '{near}', 3 FROM t WHERE id % {some} = {rest}
+                ON CONFLICT (id) DO UPDATE SET h = excluded.h, n = 4"
         ),
         _ => "VACUUM (INDEX_CLEANUP off) t".into(),
     };

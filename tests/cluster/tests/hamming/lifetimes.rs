@@ -57,7 +57,8 @@ fn temporary() {
     // Emptied at each commit.
     each(
         &mut session,
-        "CREATE TEMPORARY TABLE brief (id int8, h phash(64), n int) ON COMMIT DELETE ROWS; CREATE INDEX brief_h ON brief USING hamming (h)",
+        "CREATE TEMPORARY TABLE brief (id int8, h phash(64), n int) ON COMMIT DELETE ROWS;
+        CREATE INDEX brief_h ON brief USING hamming (h)",
     );
     for _ in 0..3 {
         each(&mut session, "BEGIN");
@@ -100,7 +101,8 @@ fn new_in_its_transaction_at_wal_level_minimal() {
     copy(&mut session, "t", &hashes.rows(20_000, 500));
     each(
         &mut session,
-        "PREPARE TRANSACTION 'rows'; BEGIN; INSERT INTO t VALUES (30000, 'c3a1f0e00f1e3c78', 1); PREPARE TRANSACTION 'none'",
+        "PREPARE TRANSACTION 'rows'; BEGIN; INSERT INTO t VALUES (30000, 'c3a1f0e00f1e3c78', 1);
+        PREPARE TRANSACTION 'none'",
     );
     compare_all(&mut session, "t", &hashes.center());
     cluster.kill();
@@ -139,7 +141,8 @@ fn made_in_vain() {
     // In a subtransaction, and again in the same transaction.
     each(
         &mut session,
-        "BEGIN; SAVEPOINT a; CREATE INDEX t_h ON t USING hamming (h); ROLLBACK TO a; CREATE INDEX t_h ON t USING hamming (h); COMMIT",
+        "BEGIN; SAVEPOINT a; CREATE INDEX t_h ON t USING hamming (h); ROLLBACK TO a;
+        CREATE INDEX t_h ON t USING hamming (h); COMMIT",
     );
     compare_some(&mut session, "t", 64, &mut hashes);
     each(&mut session, "BEGIN; DROP INDEX t_h; ROLLBACK; BEGIN; REINDEX INDEX t_h");

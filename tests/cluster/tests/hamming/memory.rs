@@ -16,7 +16,8 @@ fn too_little_address_space() {
     ]);
     each(
         &mut session,
-        "CREATE SEQUENCE ids START 1000000; CREATE TABLE many AS SELECT i AS id, h FROM generate_series(1, 400000) i, LATERAL
+        "CREATE SEQUENCE ids START 1000000;
+        CREATE TABLE many AS SELECT i AS id, h FROM generate_series(1, 400000) i, LATERAL
             (SELECT repeat(md5(i::text), 2)::phash(256) AS h) made;
         CREATE INDEX many_h ON many USING hamming (h)",
     );

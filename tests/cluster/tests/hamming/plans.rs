@@ -11,7 +11,8 @@ fn uniform(session: &mut Client, table: &str) {
         session,
         &format!(
             "CREATE TABLE {table} (id int8, h phash(64), n int);
-            INSERT INTO {table} SELECT i, ('x' || substr(md5(i::text), 1, 16))::bit(64)::phash, i % 100 FROM generate_series(1, 100000) i"
+            INSERT INTO {table} SELECT i, ('x' || substr(md5(i::text), 1, 16))::bit(64)::phash, i % 100
+                FROM generate_series(1, 100000) i"
         ),
     );
 }
@@ -115,7 +116,8 @@ fn taken_when_it_wins() {
     // After doubling the rows, still in staging pages and young runs; before ANALYZE, and after.
     each(
         &mut session,
-        "INSERT INTO t SELECT i, ('x' || substr(md5(i::text), 1, 16))::bit(64)::phash, i % 100 FROM generate_series(100001, 200000) i",
+        "INSERT INTO t SELECT i, ('x' || substr(md5(i::text), 1, 16))::bit(64)::phash, i % 100
+            FROM generate_series(100001, 200000) i",
     );
     assert_sensible(&mut session);
     each(&mut session, "VACUUM ANALYZE t");
@@ -129,7 +131,8 @@ fn taken_for_wide_hashes() {
     each(
         &mut session,
         "CREATE TABLE t (id int8, h phash(256));
-        INSERT INTO t SELECT i, ('x' || md5(i::text) || md5((-i)::text))::bit(256)::phash FROM generate_series(1, 50000) i;
+        INSERT INTO t SELECT i, ('x' || md5(i::text) || md5((-i)::text))::bit(256)::phash
+            FROM generate_series(1, 50000) i;
         CREATE INDEX t_h ON t USING hamming (h); ANALYZE t",
     );
     let q = format!("'{}'", "c3a1f0e00f1e3c78".repeat(4));
@@ -195,7 +198,8 @@ fn rows_of_joins_without_equal_values_are_expected() {
             &mut session,
             &format!(
                 "CREATE TABLE {table} (id int8, h phash(64));
-                INSERT INTO {table} SELECT i, ('x' || substr(md5('{salt}' || i), 1, 16))::bit(64)::phash FROM generate_series(1, {rows}) i;
+                INSERT INTO {table} SELECT i, ('x' || substr(md5('{salt}' || i), 1, 16))::bit(64)::phash
+                    FROM generate_series(1, {rows}) i;
                 ANALYZE {table}"
             ),
         );
@@ -265,7 +269,8 @@ fn taken_under_row_level_security() {
     // A generic plan and a join keep it so.
     each(
         &mut reader,
-        "SET plan_cache_mode = force_generic_plan; PREPARE within(phash, int) AS SELECT id FROM t WHERE phash_within(h, $1, $2)",
+        "SET plan_cache_mode = force_generic_plan;
+        PREPARE within(phash, int) AS SELECT id FROM t WHERE phash_within(h, $1, $2)",
     );
     assert_used(&mut reader, &format!("EXECUTE within('{center}', 3)"));
 }

@@ -125,12 +125,16 @@ fn joins() {
         "SELECT p FROM probes WHERE NOT EXISTS (SELECT FROM t WHERE phash_within(h, q, r))",
         "SELECT p, n, count(id) FROM probes JOIN t ON phash_within(h, q, r) AND n IN (1, 2, 3) GROUP BY p, n",
         "SELECT p, d FROM probes, LATERAL (SELECT h <~> q AS d FROM t ORDER BY h <~> q LIMIT 7) near",
-        "SELECT p, d FROM probes, LATERAL (SELECT h <~> q AS d FROM t WHERE phash_within(h, q, r) ORDER BY h <~> q LIMIT 3) near",
-        "SELECT a.p, b.p, id FROM probes a JOIN probes b ON a.p = b.p + 1 JOIN t ON phash_within(h, a.q, 34) AND phash_within(h, b.q, 20)",
-        "WITH few AS MATERIALIZED (SELECT * FROM probes WHERE p % 2 = 0) SELECT p, id FROM few JOIN t ON phash_within(h, q, r)",
+        "SELECT p, d FROM probes, LATERAL (SELECT h <~> q AS d FROM t WHERE phash_within(h, q, r)
+            ORDER BY h <~> q LIMIT 3) near",
+        "SELECT a.p, b.p, id FROM probes a JOIN probes b ON a.p = b.p + 1 JOIN t ON phash_within(h, a.q, 34)
+            AND phash_within(h, b.q, 20)",
+        "WITH few AS MATERIALIZED (SELECT * FROM probes WHERE p % 2 = 0) SELECT p, id FROM few
+            JOIN t ON phash_within(h, q, r)",
         "SELECT p, (SELECT min(h <~> q) FROM (SELECT h FROM t ORDER BY h <~> q LIMIT 1) s) AS least FROM probes",
         "SELECT id FROM t WHERE phash_within(h, (SELECT q FROM probes WHERE p = 5), (SELECT max(r) FROM probes))",
-        "SELECT id FROM t WHERE h <@ ANY (ARRAY(SELECT phash_ball(q, 5) FROM probes WHERE p < 5)) AND h <@ phash_ball('ffffffffffffffff', 40)",
+        "SELECT id FROM t WHERE h <@ ANY (ARRAY(SELECT phash_ball(q, 5) FROM probes WHERE p < 5))
+            AND h <@ phash_ball('ffffffffffffffff', 40)",
     ] {
         assert!(same(&mut session, query) > 0, "{query}");
     }
@@ -222,7 +226,8 @@ fn null_queries() {
         "PREPARE nearest(phash) AS SELECT id::int8, h <~> $1 FROM t ORDER BY h <~> $1;
         PREPARE within(phash, int) AS SELECT id::int8, h <~> $1 FROM t WHERE phash_within(h, $1, $2);
         PREPARE ball(phash_ball) AS SELECT id::int8, NULL::int4 FROM t WHERE h <@ $1;
-        PREPARE two(phash, int) AS SELECT id::int8, h <~> $1 FROM t WHERE phash_within(h, 'c3a1f0e00f1e3c78', $2) ORDER BY h <~> $1",
+        PREPARE two(phash, int) AS SELECT id::int8, h <~> $1 FROM t WHERE phash_within(h, 'c3a1f0e00f1e3c78', $2)
+            ORDER BY h <~> $1",
     );
     for execute in ["nearest(NULL)", "within('c3a1f0e00f1e3c78', 1)", "ball(NULL)", "two(NULL, 3)"] {
         let plan = explain(&mut session, &format!("EXECUTE {execute}")).unwrap();

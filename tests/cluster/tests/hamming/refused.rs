@@ -14,8 +14,12 @@ fn refused(session: &mut Client, statement: &str, code: &str, message: &str, hin
 #[test]
 fn indexes_that_cannot_be() {
     let (_cluster, mut session) = world();
-    each(&mut session, "CREATE TABLE t (id int8 PRIMARY KEY, h phash(64), any_width phash, wide phash(1032), widest phash(1024), small phash(8), n int);
-        INSERT INTO t VALUES (1, 'c3a1f0e00f1e3c78', 'abcd')");
+    each(
+        &mut session,
+        "CREATE TABLE t (id int8 PRIMARY KEY, h phash(64), any_width phash, wide phash(1032),
+            widest phash(1024), small phash(8), n int);
+        INSERT INTO t VALUES (1, 'c3a1f0e00f1e3c78', 'abcd')",
+    );
     let session = &mut session;
     let on = |what: &str| format!("CREATE INDEX ON t USING hamming {what}");
     refused(session, &on("(any_width)"), "42P17", "width", "((any_width::phash(64)))");
@@ -44,7 +48,8 @@ fn indexes_that_cannot_be() {
     refused(session, "ALTER TABLE t ADD EXCLUDE USING hamming (h WITH =)", "42809", "", "");
     each(
         session,
-        "CREATE INDEX t_h ON t USING hamming (h); CREATE INDEX t_w ON t USING hamming (widest); CREATE INDEX t_s ON t USING hamming (small) WITH (bands = 8)",
+        "CREATE INDEX t_h ON t USING hamming (h); CREATE INDEX t_w ON t USING hamming (widest);
+        CREATE INDEX t_s ON t USING hamming (small) WITH (bands = 8)",
     );
     refused(session, "CLUSTER t USING t_h", "0A000", "cannot cluster", "");
     refused(session, "ALTER TABLE t CLUSTER ON t_h", "0A000", "cannot cluster", "");
@@ -96,7 +101,8 @@ fn the_catalog_knows_it() {
     assert_eq!(
         value(
             &mut session,
-            "SELECT string_agg(opcname || ' ' || opcdefault, ',') FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod WHERE amname = 'hamming'"
+            "SELECT string_agg(opcname || ' ' || opcdefault, ',') FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod
+                WHERE amname = 'hamming'"
         ),
         "phash_hamming_ops true"
     );
@@ -104,7 +110,8 @@ fn the_catalog_knows_it() {
     let owned = "SELECT count(*) FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
         AND (classid, objid) IN (SELECT 'pg_am'::regclass, oid FROM pg_am WHERE amname = 'hamming' UNION ALL
         SELECT 'pg_opclass'::regclass, oid FROM pg_opclass WHERE opcname = 'phash_hamming_ops' UNION ALL
-        SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE proname IN ('hamming_index_check', 'hamming_index_stats', 'hamming_index_merge'))";
+        SELECT 'pg_proc'::regclass, oid FROM pg_proc
+            WHERE proname IN ('hamming_index_check', 'hamming_index_stats', 'hamming_index_merge'))";
     assert_eq!(value(&mut session, owned), "5");
     for (name, catalog, column) in [
         ("hamming", "pg_am", "amname"),
@@ -134,7 +141,8 @@ fn functions_of_the_index() {
     let (cluster, mut session) = world();
     each(
         &mut session,
-        "CREATE TABLE t (id int8 PRIMARY KEY, h phash(64)); CREATE INDEX t_h ON t USING hamming (h); CREATE VIEW v AS SELECT 1;
+        "CREATE TABLE t (id int8 PRIMARY KEY, h phash(64)); CREATE INDEX t_h ON t USING hamming (h);
+        CREATE VIEW v AS SELECT 1;
         CREATE TABLE p (h phash(64)) PARTITION BY HASH (h); CREATE INDEX p_h ON p USING hamming (h);
         CREATE ROLE stranger LOGIN; CREATE ROLE maker LOGIN; CREATE SCHEMA own AUTHORIZATION maker;
         INSERT INTO t SELECT i, i::int8::phash FROM generate_series(1, 100) i",
@@ -152,7 +160,8 @@ fn functions_of_the_index() {
         let mut maker = cluster.connect_to("postgres", "maker");
         each(
             &mut maker,
-            "CREATE TABLE IF NOT EXISTS own.t (h phash(64)); CREATE INDEX IF NOT EXISTS own_h ON own.t USING hamming (h)",
+            "CREATE TABLE IF NOT EXISTS own.t (h phash(64));
+            CREATE INDEX IF NOT EXISTS own_h ON own.t USING hamming (h)",
         );
         each(&mut maker, &format!("SELECT {function}('own.own_h')"));
     }
@@ -160,7 +169,8 @@ fn functions_of_the_index() {
     let mut other = cluster.connect();
     each(
         &mut other,
-        "CREATE TEMPORARY TABLE mine (h phash(64)); CREATE INDEX mine_h ON mine USING hamming (h); INSERT INTO mine VALUES ('c3a1f0e00f1e3c78')",
+        "CREATE TEMPORARY TABLE mine (h phash(64)); CREATE INDEX mine_h ON mine USING hamming (h);
+        INSERT INTO mine VALUES ('c3a1f0e00f1e3c78')",
     );
     let oid = value(&mut other, "SELECT 'mine_h'::regclass::oid");
     for function in ["hamming_index_check", "hamming_index_stats", "hamming_index_merge"] {

@@ -18,7 +18,8 @@ const SOON: Duration = Duration::from_secs(3);
 
 /// Waits until a running job has written some of its findings, and not all.
 fn wait_for_some(session: &mut Client, job: i64) {
-    let look = "SELECT j.state = 'running' AND EXISTS (SELECT FROM lumina.import_items t WHERE t.job = j.id AND t.reason IS NULL AND t.state = 'imported'),
+    let look = "SELECT j.state = 'running' AND EXISTS (SELECT FROM lumina.import_items t
+            WHERE t.job = j.id AND t.reason IS NULL AND t.state = 'imported'),
             j.state NOT IN ('queued', 'running') FROM lumina.jobs j WHERE j.id = $1";
     wait_until("something is imported", || {
         let row = session.query_one(look, &[&job]).unwrap();
@@ -73,7 +74,8 @@ fn cancelled_in_the_middle_and_gone_on_with() {
     let attempts = "SELECT attempts FROM lumina.jobs WHERE id = $1";
     assert_eq!(session.query_one(attempts, &[&job]).unwrap().get::<_, i32>(0), 2);
     assert_eq!(wrong_counters(&mut session, job), [""; 0]);
-    session.batch_execute("DELETE FROM lumina.image_files WHERE id % 40 > 0").unwrap(); // what is left is looked at closely
+    // What is left is looked at closely.
+    session.batch_execute("DELETE FROM lumina.image_files WHERE id % 40 > 0").unwrap();
     assert_eq!(lies(&mut session), [""; 0]);
 }
 

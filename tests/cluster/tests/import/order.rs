@@ -17,7 +17,8 @@ fn put(folder: &Folder, name: &str, bytes: &[u8], days: u64) {
 
 /// The date of each image, with its source.
 fn dates(session: &mut Client) -> Vec<String> {
-    let read = "SELECT concat_ws(' ', captured_at AT TIME ZONE 'UTC', date_source, date_confidence, metadata->>'has_time', metadata->>'suspicious_date')
+    let read = "SELECT concat_ws(' ', captured_at AT TIME ZONE 'UTC', date_source, date_confidence,
+        metadata->>'has_time', metadata->>'suspicious_date')
         FROM lumina.images ORDER BY sha256";
     session.query(read, &[]).unwrap().iter().map(|row| row.get(0)).collect()
 }
@@ -96,7 +97,8 @@ fn batches_in_any_order_come_to_the_same() {
         let job = preview(&mut session, "photos", folder.path());
         write_in_order(&mut session, job, folder.text(), &order);
         let mut found = dates(&mut session);
-        let read = "SELECT concat_ws(' ', replace(path, $2, ''), state, reason, error) FROM lumina.import_items WHERE job = $1 ORDER BY path";
+        let read = "SELECT concat_ws(' ', replace(path, $2, ''), state, reason, error) FROM lumina.import_items
+            WHERE job = $1 ORDER BY path";
         found.extend(session.query(read, &[&job, &folder.text()]).unwrap().iter().map(|row| row.get::<_, String>(0)));
         let search = submit(&mut session, "photos", 5);
         assert_eq!(wait_for_end(&mut session, search), "succeeded");
@@ -122,14 +124,16 @@ fn batches_in_any_order_come_to_the_same() {
 /// the others that they have the same content.
 fn write_in_order(session: &mut Client, job: i64, folder: &str, order: &[usize]) {
     let keep = format!(
-        "CREATE TEMP TABLE items AS SELECT t.*, row_number() OVER (ORDER BY t.id) - 1 AS place FROM lumina.import_items t WHERE t.job = {job}"
+        "CREATE TEMP TABLE items AS SELECT t.*, row_number() OVER (ORDER BY t.id) - 1 AS place
+            FROM lumina.import_items t WHERE t.job = {job}"
     );
     session.batch_execute(&keep).unwrap();
-    let write = "WITH facts AS (SELECT analysis->'facts' AS facts, analysis->'reason' AS reason, analysis->'error' AS error FROM items
-                WHERE jsonb_typeof(analysis->'facts') = 'object')
+    let write = "WITH facts AS (SELECT analysis->'facts' AS facts, analysis->'reason' AS reason,
+                analysis->'error' AS error FROM items WHERE jsonb_typeof(analysis->'facts') = 'object')
         SELECT lumina_internal.import_batch($1, t.catalog, NULL, jsonb_build_array(t.analysis || CASE WHEN $3
             THEN jsonb_build_object('reason', f.reason, 'error', f.error,
-                'facts', f.facts || jsonb_build_object('captured_at', to_timestamp((t.analysis->'stamp'->>'modified')::float8 / 1000000)))
+                'facts', f.facts || jsonb_build_object('captured_at',
+                    to_timestamp((t.analysis->'stamp'->>'modified')::float8 / 1000000)))
             ELSE '{\"facts\": null, \"reason\": null, \"error\": null}' END), false)
         FROM items t, facts f WHERE t.place = $2";
     for (turn, place) in order.iter().enumerate() {

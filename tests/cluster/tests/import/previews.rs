@@ -12,10 +12,12 @@ fn run(session: &mut Client, job: i64) {
 
 /// Everything about the files of a catalog, except numbers and times.
 fn contents(session: &mut Client, catalog: &str) -> Vec<String> {
-    let read = "SELECT row(f.path, f.size, f.device, f.inode, f.modified_at, f.changed_at, f.state, f.missing_since IS NULL, i.sha256, i.size, i.format,
-            i.width, i.height, i.orientation, i.truncated, i.captured_at, i.metadata, i.ahash, i.dhash, i.dct, i.pdq, i.pdq_quality, i.hash_valid,
+    let read = "SELECT row(f.path, f.size, f.device, f.inode, f.modified_at, f.changed_at, f.state,
+            f.missing_since IS NULL, i.sha256, i.size, i.format, i.width, i.height, i.orientation, i.truncated,
+            i.captured_at, i.metadata, i.ahash, i.dhash, i.dct, i.pdq, i.pdq_quality, i.hash_valid,
             i.sharpness, (SELECT array_agg(s.path ORDER BY s.path) FROM lumina.sidecars s WHERE s.file = f.id))::text
-        FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image JOIN lumina.catalogs c ON c.id = f.catalog WHERE c.name = $1 ORDER BY f.path";
+        FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image JOIN lumina.catalogs c ON c.id = f.catalog
+        WHERE c.name = $1 ORDER BY f.path";
     session.query(read, &[&catalog]).unwrap().iter().map(|row| row.get(0)).collect()
 }
 
@@ -96,7 +98,8 @@ fn what_changes_after_a_preview_is_looked_at_anew() {
     folder.put("added.jpg", jpeg(62, 300, 200));
     // The decoded one of two equal files changes: now the other must be decoded. Which one it was is not shown.
     assert_eq!((before["twin 1.jpg"].as_str(), before["twin 2.jpg"].as_str()), ("ready", "ready copy"));
-    let decoded = "SELECT path LIKE '%twin 1.jpg' FROM lumina.import_items WHERE jsonb_typeof(analysis->'facts') = 'object' AND path LIKE '%twin%'";
+    let decoded = "SELECT path LIKE '%twin 1.jpg' FROM lumina.import_items
+        WHERE jsonb_typeof(analysis->'facts') = 'object' AND path LIKE '%twin%'";
     let (first, second) = match session.query_one(decoded, &[]).unwrap().get(0) {
         true => ("twin 1.jpg", "twin 2.jpg"),
         false => ("twin 2.jpg", "twin 1.jpg"),
@@ -149,7 +152,8 @@ fn only_who_may_runs_a_preview_and_only_once() {
     let (cluster, mut session) = world();
     session
         .batch_execute(
-            "CREATE ROLE owner LOGIN; CREATE ROLE importer LOGIN; CREATE ROLE colleague LOGIN; CREATE ROLE reader LOGIN; CREATE ROLE stranger LOGIN;
+            "CREATE ROLE owner LOGIN; CREATE ROLE importer LOGIN; CREATE ROLE colleague LOGIN; CREATE ROLE reader LOGIN;
+            CREATE ROLE stranger LOGIN;
             GRANT EXECUTE ON FUNCTION lumina.create_catalog TO owner",
         )
         .unwrap();
@@ -157,7 +161,8 @@ fn only_who_may_runs_a_preview_and_only_once() {
     make_catalog(&mut owner, "theirs");
     owner
         .batch_execute(
-            "SELECT lumina.grant_catalog('theirs', 'importer', 'import'), lumina.grant_catalog('theirs', 'colleague', 'import'),
+            "SELECT lumina.grant_catalog('theirs', 'importer', 'import'),
+                lumina.grant_catalog('theirs', 'colleague', 'import'),
                 lumina.grant_catalog('theirs', 'reader', 'read')",
         )
         .unwrap();

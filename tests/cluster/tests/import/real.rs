@@ -34,8 +34,10 @@ fn real_photographs_are_grouped_as_their_owner_would() {
         let submit = "SELECT lumina.detect_duplicates('photos', rule => $1)";
         let job = session.query_one(submit, &[&rule]).unwrap().get(0);
         assert_eq!(wait_for_end(&mut session, job), "succeeded");
-        let groups = "SELECT array_agg(path ORDER BY path) FROM (SELECT group_id, keep AS path FROM lumina.duplicates('photos')
-                UNION ALL SELECT group_id, unnest(others) FROM lumina.duplicates('photos')) g GROUP BY group_id ORDER BY 1";
+        let groups = "SELECT array_agg(path ORDER BY path)
+            FROM (SELECT group_id, keep AS path FROM lumina.duplicates('photos')
+                UNION ALL SELECT group_id, unnest(others) FROM lumina.duplicates('photos')) g
+            GROUP BY group_id ORDER BY 1";
         let below = |path: String| path.trim_start_matches(folder.text()).trim_start_matches('/').to_owned();
         let found: Vec<Vec<String>> = session
             .query(groups, &[])

@@ -44,8 +44,10 @@ impl World {
         make_catalog(&mut admin, "photos");
         admin
             .batch_execute(
-                "CREATE ROLE importer LOGIN; CREATE ROLE curator LOGIN; CREATE ROLE reader LOGIN; CREATE ROLE stranger LOGIN; CREATE ROLE landlord LOGIN;
-                SELECT lumina.grant_catalog('photos', 'importer', 'import'), lumina.grant_catalog('photos', 'curator', 'curate'),
+                "CREATE ROLE importer LOGIN; CREATE ROLE curator LOGIN; CREATE ROLE reader LOGIN;
+                CREATE ROLE stranger LOGIN; CREATE ROLE landlord LOGIN;
+                SELECT lumina.grant_catalog('photos', 'importer', 'import'),
+                    lumina.grant_catalog('photos', 'curator', 'curate'),
                     lumina.grant_catalog('photos', 'reader', 'read')",
             )
             .unwrap();
@@ -222,7 +224,8 @@ fn paths_are_looked_at_by_who_may_import() {
     make_catalog(&mut admin, "photos");
     admin
         .batch_execute(
-            "SELECT lumina.grant_catalog('photos', 'importer', 'import'), lumina.grant_catalog('photos', 'reader', 'read')",
+            "SELECT lumina.grant_catalog('photos', 'importer', 'import'),
+                lumina.grant_catalog('photos', 'reader', 'read')",
         )
         .unwrap();
     for (role, expected) in [("importer", OK), ("reader", NO)] {

@@ -259,8 +259,13 @@ fn files_that_change_while_they_are_read() {
     }
     // Afterwards, one more import makes the tables consistent.
     import(&mut session, "photos", folder.path());
-    let rows = session.query(
-        "SELECT f.path, i.sha256 FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image WHERE f.missing_since IS NULL", &[]).unwrap();
+    let rows = session
+        .query(
+            "SELECT f.path, i.sha256 FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image
+                WHERE f.missing_since IS NULL",
+            &[],
+        )
+        .unwrap();
     assert_eq!(rows.len(), 5);
     for row in rows {
         assert_eq!(

@@ -18,7 +18,10 @@ proptest! {
         bits in 16..23u32,
     ) {
         // The sums of a resizer fit into 32 bits.
-        let spans: Vec<(usize, Vec<i32>)> = spans.into_iter().map(|(first, weights)| (first, weights.into_iter().map(|w| w / 8).collect())).collect();
+        let spans: Vec<(usize, Vec<i32>)> = spans
+            .into_iter()
+            .map(|(first, weights)| (first, weights.into_iter().map(|w| w / 8).collect()))
+            .collect();
         let rows = &samples[..70 * count];
         let mut made = no_tiles(70);
         tiles(rows, 70, &mut made);
@@ -30,7 +33,9 @@ proptest! {
             for (index, sum) in sums.into_iter().enumerate() {
                 let (row, (first, weights)) = (&rows[index / spans.len() * 70..], &spans[index % spans.len()]);
                 let exact: i32 = weights.iter().zip(&row[*first..]).map(|(w, &s)| w * i32::from(s)).sum();
-                prop_assert_eq!(i32::from(sum), ((exact + start) >> bits).clamp(0, 255), "{:?}, sum {}", weigher, index);
+                prop_assert_eq!(
+                    i32::from(sum), ((exact + start) >> bits).clamp(0, 255), "{:?}, sum {}", weigher, index
+                );
             }
         }
     }
