@@ -3,7 +3,7 @@
 //! This package is the part that talks to Postgres and holds no algorithm of its own; those are in `crates/`.
 //! Postgres calls it: `_PG_init` below, functions and background workers by their names, callbacks by their addresses.
 //!
-//! - [`error`]: everything a user can do wrong, with its SQLSTATE and hint.
+//! - [`error`]: what a user is told of an error: the trait that the errors of each room implement.
 //! - [`guc`]: the settings.
 //! - [`pg`]: the wrappers of Postgres's C interface: datums, calls, queries, locks, index pages, and what differs
 //!   between Postgres versions (but for the handler of [`am`]).

@@ -1,7 +1,7 @@
 //! The states of jobs: every statement by which a worker changes a row of `lumina.jobs`, one function each.
 //!
 //! No other file of `src` changes that table. Sessions change it by functions of `sql/catalog/jobs.sql`. The trigger
-//! `check_job_change` there refuses every transition that README.md does not list; the numbers T2 to T8 are those of
+//! `check_job_change` there refuses every transition that README.md does not list; the numbers T2 to T9 are those of
 //! its table.
 //!
 //! [`super::claim`] calls this when a worker takes a job, [`super::job`] while it runs the job and when the job ends.

@@ -2,8 +2,8 @@
 //! most one per session: a nested search shares the outer one's place.
 //!
 //! A place is a lock: a backend that dies, or a (sub)transaction that fails, releases it at once. A search has a place
-//! only while it computes, or holds much: see `search/session.rs`. So no user's query runs with a place held, but for one
-//! that has returned much already.
+//! only while it computes, or holds much: see `search/session.rs`. So no user's query runs with a place held, but for
+//! one that has returned much already.
 
 use super::latch::{WAIT_TIMEOUT, pause};
 use super::lock::{Attempt, Lock};
