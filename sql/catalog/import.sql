@@ -126,7 +126,7 @@ CREATE FUNCTION lumina.run_import(job int8) RETURNS void LANGUAGE c AS 'MODULE_P
 COMMENT ON FUNCTION lumina.run_import(int8) IS
     'Imports what a preview has found; what has changed since is analyzed again';
 
--- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls an Outcome. Returns how
+-- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls a FileOutcome. Returns how
 -- many failed.
 CREATE FUNCTION lumina_internal.import_batch(
     of_job int8, of_catalog int8, of_source int8, outcomes jsonb, is_preview bool)
@@ -277,8 +277,8 @@ BEGIN
                 'total_size', coalesce(sum(t.size) FILTER (WHERE t.state = 'ready'), 0))
             FROM lumina.import_items t WHERE t.job = of_job);
     END IF;
-    -- First those of which nothing says that they are there as they were; of them few are below what was not looked
-    -- into.
+    -- First those of which nothing says that they are there as they were; then of these, those that are not below what
+    -- was not looked into.
     WITH gone AS MATERIALIZED (
         SELECT f.id, f.path FROM lumina.image_files f
         WHERE f.catalog = of_catalog AND (f.path >= first_path AND f.path < end_path OR f.path = directory)
@@ -289,9 +289,13 @@ BEGIN
     )
     UPDATE lumina.image_files f SET missing_since = now() FROM gone g
         WHERE f.id = g.id
-            AND NOT EXISTS (SELECT FROM lumina.import_items t WHERE t.job = of_job AND t.size IS NULL
-                AND (t.state = 'failed' OR t.reason IN ('hidden', 'synology', 'too_deep', 'directory_loop'))
-                AND starts_with(g.path, t.path || '/'))
+            -- Each directory above it is looked up.
+            AND NOT EXISTS (SELECT FROM generate_series(2, cardinality(string_to_array(g.path, '/')) - 1) n
+                CROSS JOIN LATERAL (SELECT FROM lumina.import_items t
+                    WHERE t.job = of_job AND t.path = array_to_string((string_to_array(g.path, '/'))[:n], '/')
+                        AND t.size IS NULL
+                        AND (t.state = 'failed' OR t.reason IN ('hidden', 'synology', 'too_deep', 'directory_loop'))
+                    OFFSET 0) t OFFSET 0)
             -- What a later import has seen, of a preview that is run late, is not for this one to judge.
             AND NOT EXISTS (SELECT FROM lumina.jobs j JOIN lumina.import_items t ON t.job = j.id AND t.path = g.path
                 WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job OFFSET 0);

@@ -39,7 +39,7 @@ CREATE FUNCTION lumina_internal.start_worker_at_commit(job int8) RETURNS void
 REVOKE EXECUTE ON FUNCTION lumina_internal.start_worker_at_commit(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.start_worker_at_commit(int8) IS
     'Internal: starts a worker for a job that the transaction queues, when it commits';
-CREATE FUNCTION lumina_internal.start_workers_at_end(workers int4, is_asked bool) RETURNS void
+CREATE FUNCTION lumina_internal.start_workers_at_end(workers int4, is_requested bool) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_workers_at_end';
 REVOKE EXECUTE ON FUNCTION lumina_internal.start_workers_at_end(int4, bool) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.start_workers_at_end(int4, bool) IS

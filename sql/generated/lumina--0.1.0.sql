@@ -16,7 +16,7 @@ BEGIN
     IF '@extschema@' IN ('lumina', 'lumina_internal') THEN
         RAISE EXCEPTION 'extension "lumina" cannot be created in schema "%"', '@extschema@'
             USING ERRCODE = 'invalid_schema_name',
-                  DETAIL = 'That schema is kept for the photo catalog''s own tables.',
+                  DETAIL = 'That schema is kept for the photo catalog''s own objects.',
                   HINT = 'Use another one: CREATE EXTENSION lumina SCHEMA public.';
     END IF;
 END
@@ -1242,7 +1242,7 @@ CREATE FUNCTION lumina_internal.start_worker_at_commit(job int8) RETURNS void
 REVOKE EXECUTE ON FUNCTION lumina_internal.start_worker_at_commit(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.start_worker_at_commit(int8) IS
     'Internal: starts a worker for a job that the transaction queues, when it commits';
-CREATE FUNCTION lumina_internal.start_workers_at_end(workers int4, is_asked bool) RETURNS void
+CREATE FUNCTION lumina_internal.start_workers_at_end(workers int4, is_requested bool) RETURNS void
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'start_workers_at_end';
 REVOKE EXECUTE ON FUNCTION lumina_internal.start_workers_at_end(int4, bool) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.start_workers_at_end(int4, bool) IS
@@ -1841,7 +1841,7 @@ CREATE FUNCTION lumina.run_import(job int8) RETURNS void LANGUAGE c AS 'MODULE_P
 COMMENT ON FUNCTION lumina.run_import(int8) IS
     'Imports what a preview has found; what has changed since is analyzed again';
 
--- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls an Outcome. Returns how
+-- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls a FileOutcome. Returns how
 -- many failed.
 CREATE FUNCTION lumina_internal.import_batch(
     of_job int8, of_catalog int8, of_source int8, outcomes jsonb, is_preview bool)
@@ -1992,8 +1992,8 @@ BEGIN
                 'total_size', coalesce(sum(t.size) FILTER (WHERE t.state = 'ready'), 0))
             FROM lumina.import_items t WHERE t.job = of_job);
     END IF;
-    -- First those of which nothing says that they are there as they were; of them few are below what was not looked
-    -- into.
+    -- First those of which nothing says that they are there as they were; then of these, those that are not below what
+    -- was not looked into.
     WITH gone AS MATERIALIZED (
         SELECT f.id, f.path FROM lumina.image_files f
         WHERE f.catalog = of_catalog AND (f.path >= first_path AND f.path < end_path OR f.path = directory)
@@ -2004,9 +2004,13 @@ BEGIN
     )
     UPDATE lumina.image_files f SET missing_since = now() FROM gone g
         WHERE f.id = g.id
-            AND NOT EXISTS (SELECT FROM lumina.import_items t WHERE t.job = of_job AND t.size IS NULL
-                AND (t.state = 'failed' OR t.reason IN ('hidden', 'synology', 'too_deep', 'directory_loop'))
-                AND starts_with(g.path, t.path || '/'))
+            -- Each directory above it is looked up.
+            AND NOT EXISTS (SELECT FROM generate_series(2, cardinality(string_to_array(g.path, '/')) - 1) n
+                CROSS JOIN LATERAL (SELECT FROM lumina.import_items t
+                    WHERE t.job = of_job AND t.path = array_to_string((string_to_array(g.path, '/'))[:n], '/')
+                        AND t.size IS NULL
+                        AND (t.state = 'failed' OR t.reason IN ('hidden', 'synology', 'too_deep', 'directory_loop'))
+                    OFFSET 0) t OFFSET 0)
             -- What a later import has seen, of a preview that is run late, is not for this one to judge.
             AND NOT EXISTS (SELECT FROM lumina.jobs j JOIN lumina.import_items t ON t.job = j.id AND t.path = g.path
                 WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job OFFSET 0);

@@ -5,7 +5,7 @@ BEGIN
     IF '@extschema@' IN ('lumina', 'lumina_internal') THEN
         RAISE EXCEPTION 'extension "lumina" cannot be created in schema "%"', '@extschema@'
             USING ERRCODE = 'invalid_schema_name',
-                  DETAIL = 'That schema is kept for the photo catalog''s own tables.',
+                  DETAIL = 'That schema is kept for the photo catalog''s own objects.',
                   HINT = 'Use another one: CREATE EXTENSION lumina SCHEMA public.';
     END IF;
 END

@@ -8,7 +8,7 @@ use lumina_hash::kernel::{PADDING, Planes};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// BucketPlanes in buckets by the value of a band, or all in one bucket.
+/// Hashes in buckets by the value of a band, or all in one bucket.
 pub(crate) struct Buckets<'a> {
     planes: BucketPlanes<'a>,
     /// The value in each place; empty where value and place are the same.

@@ -20,8 +20,8 @@
 //! - [`group`]: cliques, stars and components.
 //! - [`transfer`]: sets and plans for another device.
 //!
-//! Called by `src/search` and `src/jobs/duplicates` of the extension. Threads never see Postgres: everything that talks
-//! to it is given as a closure that runs on the calling thread.
+//! Called by `src/search` and `src/jobs/duplicates` of the extension, and by `crates/catalog`. Threads never see
+//! Postgres: everything that talks to it is given as a closure that runs on the calling thread.
 
 mod band;
 pub mod batch;

@@ -22,16 +22,18 @@ use std::time::Duration;
 /// Columns before the hashes.
 const FIRST_HASH: usize = 9;
 
-/// Pictures that a camera has written beside a raw file, by the same name, where the raw file can be compared. The
-/// planner knows nothing of names, and would compare each raw file with every file: so each looks for its own, whose
+/// Pictures that a camera has written beside a raw file, by the same name, where the raw file can be compared: a row for
+/// each raw file, NULL where there is none, so that the job checks for cancellation between them.
+///
+/// The planner knows nothing of names, and would compare each raw file with every file: so each looks for its own, whose
 /// paths are "stem" or begin by "stem.", and so come before "stem/".
-const SIBLINGS: &str = "SELECT f.image FROM lumina.image_files r
+const SIBLINGS: &str = "SELECT s.image FROM lumina.image_files r
     JOIN lumina.images ri
         ON ri.id = r.image AND lumina_internal.is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected'
-    CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f
+    LEFT JOIN LATERAL (SELECT f.image FROM lumina.image_files f
+        JOIN lumina.images i ON i.id = f.image AND i.format IN ('jpeg', 'heic')
         WHERE f.path >= r.stem AND f.path < r.stem || '/' AND f.stem = r.stem AND f.catalog + 0 = r.catalog
-            AND f.image <> r.image AND f.state = 'keep' AND f.missing_since IS NULL OFFSET 0) f
-    JOIN lumina.images i ON i.id = f.image AND i.format IN ('jpeg', 'heic')
+            AND f.image <> r.image AND f.state = 'keep' AND f.missing_since IS NULL OFFSET 0) s ON true
     WHERE r.state = 'keep' AND r.missing_since IS NULL AND r.catalog = ";
 
 /// Reads the images, best first, and the rows to compare.
@@ -99,7 +101,10 @@ pub(super) fn read(
                         |_: &[Column]| Ok(reader),
                         |reader, row| {
                             look()?;
-                            Ok(reader.images.push_sibling(row.integer(0), run.context())?)
+                            if !row.is_null(0) {
+                                reader.images.push_sibling(row.integer(0), run.context())?;
+                            }
+                            Ok(())
                         },
                     )?;
                 }

@@ -140,7 +140,8 @@ fn columns_have_statistics_by_decision() {
 }
 
 /// Ends an import of `n` photographs, a quarter of them copies, a quarter with sidecars, in a catalog of which the
-/// planner knows nothing. Returns how many rows that has read.
+/// planner knows nothing; a quarter of as many files is gone, some of them in directories that were not looked into.
+/// Returns how many rows that has read.
 fn rows_read_at_the_end(admin: &mut Client, n: i64) -> i64 {
     let name = format!("of {n}");
     let catalog: i64 = admin.query_one("SELECT lumina.create_catalog($1)", &[&name]).unwrap().get(0);
@@ -163,7 +164,11 @@ fn rows_read_at_the_end(admin: &mut Client, n: i64) -> i64 {
                 CASE n % 4 WHEN 0 THEN 'copy' END, i.image
                 FROM item i JOIN lumina.image_files f ON f.image = i.image
             UNION ALL SELECT {job}, {catalog}, f.path || '.xmp', 1, NULL, 'skipped', 'sidecar', NULL
-                FROM item i JOIN lumina.image_files f ON f.image = i.image WHERE n % 4 = 1;
+                FROM item i JOIN lumina.image_files f ON f.image = i.image WHERE n % 4 = 1
+            UNION ALL SELECT {job}, {catalog}, format('/p/%s', n), NULL, NULL, 'skipped', 'hidden', NULL
+                FROM generate_series(7, {n} / 4) n;
+        INSERT INTO lumina.image_files (catalog, image, path, original_path)
+            SELECT {catalog}, image, p, p FROM item, LATERAL (SELECT format('/p/%s/gone.jpg', n) AS p) p WHERE n % 4 = 2;
         DROP TABLE item"
     );
     admin.batch_execute(&script).unwrap();
@@ -173,6 +178,10 @@ fn rows_read_at_the_end(admin: &mut Client, n: i64) -> i64 {
     let finish = "SELECT lumina_internal.finish_import($1, $2, '/p', false)->>'sidecars'";
     let sidecars: String = end.query_one(finish, &[&job, &catalog]).unwrap().get(0);
     assert_eq!(sidecars, ((n + 3) / 4).to_string());
+    // Files of the even places n % 4 = 2 are gone, but for those in directories that were skipped: 7 to n / 4.
+    let gone = "SELECT count(*) FROM lumina.image_files WHERE catalog = $1 AND missing_since IS NOT NULL";
+    let skipped = (7..=n / 4).filter(|place| place % 4 == 2).count() as i64;
+    assert_eq!(end.query_one(gone, &[&catalog]).unwrap().get::<_, i64>(0), n / 4 - skipped);
     let read = end.query_one(counted, &[]).unwrap().get(0);
     end.commit().unwrap();
     read

@@ -1,11 +1,12 @@
 //! Groups against the definition, by naive twins without values, lists or heaps.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use super::{GroupRows, GroupStep, Grouping, Primary, Strategy, find_groups};
+use super::{GroupRows, GroupStep, Grouping, Groups, Primary, Strategy, find_groups};
+use crate::batch::PairResults;
 use crate::error::SearchError;
 use crate::rule::tests::{naive_rule, rules};
 use crate::tests::{Table, naive_distances, pool, tables, unlimited, values};
-use crate::{CpuExecutor, Rule};
+use crate::{CpuExecutor, Executor, PairBatch, PairQuery, Rule, SearchContext};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -327,5 +328,77 @@ fn steps_are_reported() {
         });
         assert_eq!(steps, all[..all.len().min(end + 1)]);
         assert_eq!(found.map(|groups| groups.len()), if end < all.len() { Err(SearchError::Cancelled) } else { Ok(1) });
+    }
+}
+
+/// An executor whose device fails in the middle of each query, after `passed` pairs: all of it begins again.
+struct FailsOnce<'a> {
+    executor: CpuExecutor<'a>,
+    passed: usize,
+}
+
+impl Executor for FailsOnce<'_> {
+    type Error = SearchError;
+
+    fn context(&self) -> &SearchContext {
+        self.executor.context()
+    }
+
+    fn on_threads<R: Send>(
+        &self,
+        work: impl FnOnce(&SearchContext) -> Result<R, SearchError> + Send,
+    ) -> Result<R, SearchError> {
+        self.executor.on_threads(work)
+    }
+
+    fn find_pairs(&self, query: &PairQuery<'_>, results: &mut dyn PairResults) -> Result<(), SearchError> {
+        self.executor.find_pairs(query, &mut Beginning { results, left: self.passed })?;
+        self.executor.find_pairs(query, results)
+    }
+}
+
+/// Passes on so many pairs, and no more.
+struct Beginning<'a> {
+    results: &'a mut dyn PairResults,
+    left: usize,
+}
+
+impl PairResults for Beginning<'_> {
+    fn begin(&mut self) -> Result<(), SearchError> {
+        self.results.begin()
+    }
+
+    fn take(&mut self, batch: &PairBatch) -> Result<(), SearchError> {
+        let columns = batch.distances.len() / batch.pairs.len().max(1);
+        let passed = self.left.min(batch.pairs.len());
+        self.left -= passed;
+        let (pairs, distances) = (batch.pairs[..passed].to_vec(), batch.distances[..passed * columns].to_vec());
+        self.results.take(&PairBatch { pairs, distances })
+    }
+}
+
+/// Pairs that were found before a device failed are neither lost nor counted twice, in any alternative.
+#[test]
+fn a_query_that_begins_again_changes_nothing() {
+    let context = unlimited();
+    let table = table_of([0, 1, 3, 7, 15, 0xff00, 0xff01, 0xff03, 0xff0f]);
+    let values = values(&table, &[64], 2, &context);
+    let rule = Rule::any(vec![vec![1], vec![2]]);
+    let executor = CpuExecutor { pool: pool(2), context: &context };
+    let grouping = |max_pairs| Grouping { rule: &rule, strategy: Strategy::Clique, primary: Primary::First, max_pairs };
+    let listed = |groups: Groups| {
+        let (mut rows, mut all) = (GroupRows::default(), Vec::new());
+        for group in 0..groups.len() {
+            groups.list(&executor, &values, group, &mut rows).unwrap();
+            all.push((rows.members.clone(), rows.distances.clone(), rows.also_near.clone()));
+        }
+        (all, groups.pairs())
+    };
+    let nothing = |_| Ok::<(), SearchError>(());
+    let wanted = listed(find_groups(&executor, &values, &grouping(1 << 40), nothing).unwrap());
+    for passed in 0..=wanted.1 as usize {
+        let failing = FailsOnce { executor, passed };
+        let found = find_groups(&failing, &values, &grouping(wanted.1), nothing);
+        assert_eq!(found.map(listed), Ok(wanted.clone()), "after {passed} pairs");
     }
 }
