@@ -55,8 +55,6 @@ fn pin_settings() {
         (c"session_replication_role", "origin"),
         (c"max_parallel_workers_per_gather", "0"),
         (c"jit", "off"),
-        // A plan that was made while a table was small must not serve once it is large.
-        (c"plan_cache_mode", "force_custom_plan"),
         (c"DateStyle", "ISO, YMD"),
         (c"IntervalStyle", "postgres"),
         (c"bytea_output", "hex"),
