@@ -66,7 +66,8 @@ impl FarthestTid {
 
 impl<S: Store> Index<'_, S> {
     /// Checks every page in use, as [`Index::check`] does, and that every row of `heap` is in every band. Reads the
-    /// table in parts of `memory` bytes, and 4 bytes a block of the table beside them, at least a block. Returns the first mismatch that it finds.
+    /// table in parts of `memory` bytes, and 4 bytes a block of the table beside them, at least a block. Returns the
+    /// first mismatch that it finds.
     pub fn check_heap(
         &self,
         heap: &impl Heap,

@@ -37,57 +37,7 @@ const HOSTILE: [&str; 7] = [
 ];
 
 /// Reports the layout once everything is loaded, in lines of a name and a value.
-const PROBE: &str = r#"<script>
-const refused = [];
-addEventListener('securitypolicyviolation', event => refused.push(event.blockedURI));
-addEventListener('load', () => {
-  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-  const path = element => {
-    const copy = element.cloneNode(true);
-    all('.unseen', copy).forEach(one => one.replaceWith(String.fromCodePoint(parseInt(one.textContent.slice(2), 16))));
-    return Array.from(copy.textContent, letter => letter.codePointAt(0).toString(16)).join(' ');
-  };
-  const stretched = one => {
-    const {width, height} = one.getBoundingClientRect();
-    const scale = Math.min(width / one.naturalWidth, height / one.naturalHeight);
-    return Math.abs(one.naturalWidth * scale - width) > 1 || Math.abs(one.naturalHeight * scale - height) > 1;
-  };
-  const spilled = one => {
-    const [inner, outer] = [one, one.parentElement].map(box => box.getBoundingClientRect());
-    return inner.left < outer.left || inner.right > outer.right || inner.top < outer.top || inner.bottom > outer.bottom;
-  };
-  const root = document.documentElement;
-  const found = [
-    ['width', innerWidth],
-    ['overflow', root.scrollWidth - innerWidth],
-    ['wide', all('body, body *').filter(one => one.getBoundingClientRect().right > innerWidth + 0.5)
-      .map(one => one.tagName + '.' + one.className).join(' ')],
-    ['title', document.title],
-    ['groups', all('main > section.group').length],
-    ['labels', all('main > section.group').filter(one => one.getAttribute('aria-label')).length],
-    ['figures', all('figure').length],
-    ['kept', all('section.group').map(group => all('figure.keep', group)
-      .filter(one => one.innerText.includes('Keep')).length).join(' ')],
-    ['images', all('img').length],
-    ['shown', all('img').filter(one => one.complete && one.naturalWidth > 0).length],
-    ['sized', all('img').filter(one => one.naturalWidth == one.getAttribute('width')
-      && one.naturalHeight == one.getAttribute('height')).length],
-    ['stretched', all('img').filter(stretched).map(one => one.alt + ' ' + one.width + 'x' + one.height).join(' ')],
-    ['spilled', all('img').filter(spilled).map(one => one.alt).join(' ')],
-    ['scripts', all('script').length],
-    ['headings', all('h1').length],
-    ['requests', performance.getEntriesByType('resource')
-      .filter(one => !one.name.startsWith('data:')).map(one => one.name).join(' ')],
-    ['refused', refused.join(' ')],
-    ...all('.path').map(one => ['path', path(one)]),
-  ];
-  for (const kind of ['exact', 'identical', 'near', 'all']) {
-    document.getElementById('only-' + kind).click();
-    found.push(['only', all('section').filter(one => one.offsetHeight > 0).map(one => one.id).join(' ')]);
-  }
-  parent.document.getElementById('found').textContent = found.map(([name, value]) => name + '\t' + value).join('\n');
-});
-</script>"#;
+const PROBE: &str = include_str!("chromium/probe.html");
 
 /// A browser, or `None` and a message.
 fn chromium() -> Option<PathBuf> {

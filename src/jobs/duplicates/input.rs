@@ -22,11 +22,11 @@ use std::time::Duration;
 /// Columns before the hashes.
 const FIRST_HASH: usize = 9;
 
-/// Pictures that a camera has written beside a raw file, by the same name, where the raw file can be compared: a row for
-/// each raw file, NULL where there is none, so that the job checks for cancellation between them.
+/// Pictures that a camera has written beside a raw file, by the same name, where the raw file can be compared: a row
+/// for each raw file, NULL where there is none, so that the job checks for cancellation between them.
 ///
-/// The planner knows nothing of names, and would compare each raw file with every file: so each looks for its own, whose
-/// paths are "stem" or begin by "stem.", and so come before "stem/".
+/// The planner knows nothing of names, and would compare each raw file with every file: so each looks for its own,
+/// whose paths are "stem" or begin by "stem.", and so come before "stem/".
 const SIBLINGS: &str = "SELECT s.image FROM lumina.image_files r
     JOIN lumina.images ri
         ON ri.id = r.image AND lumina_internal.is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected'

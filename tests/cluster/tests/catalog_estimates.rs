@@ -168,7 +168,8 @@ fn rows_read_at_the_end(admin: &mut Client, n: i64) -> i64 {
             UNION ALL SELECT {job}, {catalog}, format('/p/%s', n), NULL, NULL, 'skipped', 'hidden', NULL
                 FROM generate_series(7, {n} / 4) n;
         INSERT INTO lumina.image_files (catalog, image, path, original_path)
-            SELECT {catalog}, image, p, p FROM item, LATERAL (SELECT format('/p/%s/gone.jpg', n) AS p) p WHERE n % 4 = 2;
+            SELECT {catalog}, image, p, p FROM item, LATERAL (SELECT format('/p/%s/gone.jpg', n) AS p) p
+                WHERE n % 4 = 2;
         DROP TABLE item"
     );
     admin.batch_execute(&script).unwrap();
