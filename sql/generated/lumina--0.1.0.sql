@@ -1841,8 +1841,8 @@ CREATE FUNCTION lumina.run_import(job int8) RETURNS void LANGUAGE c AS 'MODULE_P
 COMMENT ON FUNCTION lumina.run_import(int8) IS
     'Imports what a preview has found; what has changed since is analyzed again';
 
--- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls a FileOutcome. Returns how
--- many failed.
+-- What the worker writes, a batch at a time. `outcomes` is a list of what crates/import calls a FileOutcome. Returns
+-- how many failed.
 CREATE FUNCTION lumina_internal.import_batch(
     of_job int8, of_catalog int8, of_source int8, outcomes jsonb, is_preview bool)
     RETURNS int8
