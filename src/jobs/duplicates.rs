@@ -60,6 +60,7 @@ impl Work for DetectDuplicates {
             let mut changed = false;
             let written = job.finish(|| {
                 changed = output::have_changed(job, &images, &groups)?;
+                // An error rolls back; this one is not reported, and the loop goes on.
                 if changed { Err(Stop::LostClaim) } else { output::write(job, &parameters, &images, &groups) }
             });
             if !changed {

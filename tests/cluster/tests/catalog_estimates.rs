@@ -2,6 +2,7 @@
 
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::{fill, submit, wait_for_end};
+use lumina_cluster::cluster::wait_until;
 use postgres::{Client, SimpleQueryMessage};
 use std::collections::BTreeSet;
 
@@ -196,4 +197,40 @@ fn the_end_of_an_import_reads_each_row_a_few_times() {
         let read = rows_read_at_the_end(&mut admin, n);
         assert!(read < 30 * n, "{read} rows read for {n} files");
     }
+}
+
+/// The JPEGs beside raw files are found by their paths, each by itself, in a catalog of which the planner knows
+/// nothing.
+#[test]
+fn a_search_for_duplicates_reads_each_file_a_few_times() {
+    let (_cluster, mut admin, _stranger) = world();
+    let n = 4000;
+    let catalog: i64 = admin.query_one("SELECT lumina.create_catalog('raw')", &[]).unwrap().get(0);
+    let script = format!(
+        "INSERT INTO lumina.images (catalog, sha256, size, format, width, height, ahash, dhash, dct, pdq, hash_valid)
+            SELECT {catalog}, c, n, (ARRAY['jpeg', 'cr2'])[1 + n % 2], 10, 10, h, h, h, c::phash, true
+            FROM generate_series(1, {n}) n, LATERAL (SELECT sha256(int8send(-n)) AS c) c,
+                LATERAL (SELECT substr(c, 1, 8)::phash AS h) h;
+        INSERT INTO lumina.image_files (catalog, image, path, original_path)
+            SELECT {catalog}, i.id, p, p FROM lumina.images i,
+                LATERAL (SELECT format('/r/%s.%s', i.size / 2, i.format) AS p) p WHERE i.catalog = {catalog};
+        SELECT pg_stat_reset()"
+    );
+    admin.batch_execute(&script).unwrap();
+    let job = submit(&mut admin, "raw", 0);
+    assert_eq!(wait_for_end(&mut admin, job), "succeeded");
+    let compared = "SELECT (result->>'compared')::int8 FROM lumina.jobs WHERE id = $1";
+    let compared: i64 = admin.query_one(compared, &[&job]).unwrap().get(0);
+    assert_eq!(compared, n / 2 + 1, "all raw files, and the JPEG without one");
+    // The run is counted with what the worker has read.
+    let read = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int8,
+            coalesce(sum(n_tup_ins) FILTER (WHERE relname = 'duplicate_runs'), 0) > 0
+        FROM pg_stat_user_tables WHERE schemaname = 'lumina'";
+    let mut rows: i64 = 0;
+    wait_until("the worker has reported what it has read", || {
+        let row = admin.query_one(read, &[]).unwrap();
+        rows = row.get(0);
+        row.get(1)
+    });
+    assert!(rows < 30 * n, "{rows} rows read for {n} files");
 }

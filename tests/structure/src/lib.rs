@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+/// How often a name is passed on at the most: two modules may pass each other's names on.
+const MAX_STEPS: usize = 10;
+
 /// The sources of a crate.
 #[derive(Debug)]
 pub struct Crate {
@@ -65,7 +68,7 @@ impl Crate {
         let mut edges = Vec::new();
         for (from, module) in &self.modules {
             for path in &module.paths {
-                let Some(to) = self.find(from, path) else { continue };
+                let Some(to) = self.find(from, path, 0) else { continue };
                 if to != *from {
                     edges.push(Edge { from: shown(from), to: shown(&to), by: path.join("::") });
                 }
@@ -93,26 +96,27 @@ impl Crate {
         circles.collect()
     }
 
-    /// The file that holds what `path` names in the module `from`; `None` where that is not of this crate.
-    fn find(&self, from: &[String], path: &[String]) -> Option<Vec<String>> {
+    /// The file that holds what `path` names in the module `from`, after `steps` names that were passed on; `None`
+    /// where that is not of this crate.
+    fn find(&self, from: &[String], path: &[String], steps: usize) -> Option<Vec<String>> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {
-            "crate" => Some(self.walk(Vec::new(), rest, 0)),
-            "self" => Some(self.walk(from.to_vec(), rest, 0)),
+            "crate" => Some(self.walk(Vec::new(), rest, steps)),
+            "self" => Some(self.walk(from.to_vec(), rest, steps)),
             "super" => {
                 let ups = 1 + rest.iter().take_while(|step| *step == "super").count();
                 let above = from.len().checked_sub(ups)?;
-                Some(self.walk(from[..above].to_vec(), &rest[ups - 1..], 0))
+                Some(self.walk(from[..above].to_vec(), &rest[ups - 1..], steps))
             }
             _ => {
                 let child: Vec<String> = from.iter().chain([first]).cloned().collect();
-                self.modules.contains_key(&child).then(|| self.walk(child, rest, 0))
+                self.modules.contains_key(&child).then(|| self.walk(child, rest, steps))
             }
         }
     }
 
     /// Follows names from a module downwards, through what it passes on.
-    fn walk(&self, mut module: Vec<String>, path: &[String], depth: usize) -> Vec<String> {
+    fn walk(&self, mut module: Vec<String>, path: &[String], steps: usize) -> Vec<String> {
         for (at, name) in path.iter().enumerate() {
             let child: Vec<String> = module.iter().chain([name]).cloned().collect();
             if self.modules.contains_key(&child) {
@@ -122,20 +126,16 @@ impl Crate {
             let passed_on = self.modules.get(&module).into_iter().flat_map(|module| &module.imports);
             let mut passed_on = passed_on.filter(|Import { public, name: given, .. }| *public && given == name);
             if let Some(Import { path: target, .. }) = passed_on.next()
-                && depth < 10
+                && steps < MAX_STEPS
             {
                 let target: Vec<String> = target.iter().chain(&path[at + 1..]).cloned().collect();
-                if let Some(found) = self.find_at(&module, &target, depth + 1) {
+                if let Some(found) = self.find(&module, &target, steps + 1) {
                     return found;
                 }
             }
             break; // declared in this file
         }
         module
-    }
-
-    fn find_at(&self, from: &[String], path: &[String], depth: usize) -> Option<Vec<String>> {
-        if depth < 10 { self.find(from, path) } else { None }
     }
 }
 

@@ -4,9 +4,12 @@
 
 use lumina_structure::{Crate, Edge, without_circles};
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn circles(files: &[(&str, &str)]) -> Vec<Vec<Edge>> {
-    let folder = std::env::temp_dir().join(format!("lumina-structure-{}-{}", std::process::id(), files.len()));
+    static FOLDERS: AtomicUsize = AtomicUsize::new(0);
+    let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("lumina-structure-{}-{number}", std::process::id()));
     for (name, text) in files {
         let file = folder.join(name);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -57,6 +60,17 @@ fn tests_do_not_count() {
         ("a.rs", "pub(crate) fn f() {}\n#[cfg(test)]\nmod tests { use crate::b::g; }"),
         ("b.rs", "use crate::a::f; pub(crate) fn g() {}"),
         ("a/tests.rs", "use crate::b::g;"),
+    ];
+    assert_eq!(circles(&files), [] as [Vec<Edge>; 0]);
+}
+
+#[test]
+fn names_that_two_modules_pass_to_each_other_end() {
+    let files = [
+        ("lib.rs", "mod a; mod b; mod c;"),
+        ("a.rs", "pub(crate) use crate::b::Thing;"),
+        ("b.rs", "pub(crate) use crate::a::Thing;"),
+        ("c.rs", "use crate::a::Thing;"),
     ];
     assert_eq!(circles(&files), [] as [Vec<Edge>; 0]);
 }
