@@ -11,8 +11,11 @@
 //! - [`launcher`]: starts a worker in every database now and then, where the library is preloaded.
 //! - [`wait`]: the procedure `wait_for_job`.
 //! - [`error`]: what can be wrong with a job that is waited for.
+//! - [`session`]: the search session of a job that computes on threads.
+//! - [`bursts`]: the kind `detect_bursts`.
 //! - [`duplicates`]: the kind `detect_duplicates`.
 //! - [`import`]: the kind `import`.
+//! - [`scores`]: the kind `score_quality`.
 //!
 //! Invariants. A worker holds the lock of its job from before it claims it until after it has ended it: a running job
 //! whose lock is free is an orphan. Every transaction that writes for a job first finds the job running under the
@@ -20,6 +23,7 @@
 //!
 //! Lock order in a transaction: the tables of jobs and catalogs, the catalog's row, the job's row, everything else.
 
+mod bursts;
 mod claim;
 mod duplicates;
 mod error;
@@ -28,6 +32,8 @@ mod job;
 mod kind;
 mod kinds;
 mod launcher;
+mod scores;
+mod session;
 mod start;
 mod stop;
 mod store;

@@ -8,10 +8,11 @@
 //! - [`pg`]: the wrappers of Postgres's C interface: datums, calls, queries, locks, index pages, and what differs
 //!   between Postgres versions (but for the handler of [`am`]).
 //! - [`types`]: `phash` and `phash_ball`: input and output, casts, comparison, distance, bands.
-//! - [`search`]: bulk search: pairs, matches, groups, plans; also called by the job `detect_duplicates`.
+//! - [`search`]: bulk search: pairs, matches, groups, plans; also called by jobs.
 //! - [`gpu`]: the process that searches on a GPU: started, found, watched.
 //! - [`image`]: hashes and metadata of images given as `bytea`.
-//! - [`catalog`]: C functions of the catalog's SQL: quality, allowed paths, the report of duplicates, roles in rows.
+//! - [`catalog`]: C functions of the catalog's SQL: quality, folders, allowed paths, the report of duplicates, roles in
+//!   rows.
 //! - [`jobs`]: background workers and their jobs.
 //! - [`am`]: the index access method `hamming`.
 //! - [`planner`]: what the planner asks: simplification of `phash_within`, its index condition, selectivity.
@@ -63,9 +64,19 @@ pgrx::extension_sql_file!("../sql/catalog/roles.sql", name = "roles", requires =
 pgrx::extension_sql_file!("../sql/catalog/catalogs.sql", name = "catalogs", requires = ["roles"]);
 pgrx::extension_sql_file!("../sql/catalog/images.sql", name = "images", requires = ["catalogs"]);
 pgrx::extension_sql_file!("../sql/catalog/jobs.sql", name = "jobs", requires = ["images"]);
-pgrx::extension_sql_file!("../sql/catalog/import.sql", name = "import", requires = ["jobs"]);
+pgrx::extension_sql_file!("../sql/catalog/quality.sql", name = "quality", requires = ["jobs"]);
+pgrx::extension_sql_file!("../sql/catalog/import.sql", name = "import", requires = ["quality"]);
 pgrx::extension_sql_file!("../sql/catalog/duplicates.sql", name = "duplicates", requires = ["import"]);
-pgrx::extension_sql_file!("../sql/catalog/report.sql", name = "report", requires = ["duplicates"]);
+pgrx::extension_sql_file!("../sql/catalog/duplicate_pages.sql", name = "duplicate_pages", requires = ["duplicates"]);
+pgrx::extension_sql_file!("../sql/catalog/bursts.sql", name = "bursts", requires = ["duplicate_pages"]);
+pgrx::extension_sql_file!("../sql/catalog/options.sql", name = "options", requires = ["bursts"]);
+pgrx::extension_sql_file!("../sql/catalog/decisions.sql", name = "decisions", requires = ["options"]);
+pgrx::extension_sql_file!("../sql/catalog/resolve.sql", name = "resolve", requires = ["decisions"]);
+pgrx::extension_sql_file!("../sql/catalog/resolve_all.sql", name = "resolve_all", requires = ["resolve"]);
+pgrx::extension_sql_file!("../sql/catalog/split.sql", name = "split", requires = ["resolve_all"]);
+pgrx::extension_sql_file!("../sql/catalog/undo.sql", name = "undo", requires = ["split"]);
+pgrx::extension_sql_file!("../sql/catalog/explain.sql", name = "explain", requires = ["undo"]);
+pgrx::extension_sql_file!("../sql/catalog/report.sql", name = "report", requires = ["explain"]);
 pgrx::extension_sql_file!("../sql/catalog/statistics.sql", name = "statistics", requires = ["report"]);
 pgrx::extension_sql_file!("../sql/catalog/dump.sql", name = "dump", requires = ["statistics"]);
 

@@ -1,16 +1,19 @@
 //! The figures in `docs/benchmarks.md`: a column of `phash(64)` beside plain Postgres, on one server, in one run.
 //!
 //! `make bench`, or `cargo run -p lumina-bench -- ROWS RUNS`. Prints Markdown. With 0 rows the type itself is left out;
-//! a third argument (`uniform64-1000000`, say, or a part of names) measures the index on these sets and nothing else.
+//! a third argument (`uniform64-1000000`, say, or a part of names) measures the index on these sets and nothing else,
+//! and `pages` the groups, decisions and bursts of a large catalog.
 //! Compared statements run in turn, so that load on the machine affects both; the table gives the fastest and the
 //! median run of each.
 #![allow(clippy::expect_used, reason = "a program for developers: it stops where it fails")]
 
 mod bulk;
 mod catalog;
+mod curation;
 mod import;
 mod index;
 mod lookups;
+mod pages;
 mod pgvector;
 
 use lumina_cluster::Cluster;
@@ -88,6 +91,10 @@ fn main() {
     ]);
     cluster.disable_checksums(); // as Postgres up to 17 comes; what they change is in a table of its own
     cluster.sql("postgres", "CREATE EXTENSION lumina");
+    if only_index.as_deref() == Some("pages") {
+        pages::print(&cluster, runs as usize);
+        return;
+    }
     index::print(&cluster, only_index.as_deref().unwrap_or_default());
     if only_index.is_some() {
         return;
@@ -97,6 +104,7 @@ fn main() {
     }
     bulk::print(&cluster, runs as usize);
     catalog::print(&cluster, runs as usize);
+    pages::print(&cluster, runs as usize);
     import::print(runs as usize);
 }
 

@@ -72,21 +72,34 @@ CREATE TABLE lumina.duplicate_groups (
     catalog int8 NOT NULL,
     kind lumina.group_kind NOT NULL,
     distance int2 NOT NULL CHECK (distance BETWEEN 0 AND 64),
-    confidence int2 NOT NULL GENERATED ALWAYS AS (round(100 * (1 - distance / 64.0))::int2) STORED,
+    -- 100 * (1 - distance / 64), rounded.
+    confidence int2 NOT NULL GENERATED ALWAYS AS (((25 * (64 - distance) + 8) / 16)::int2) STORED,
     images int4 NOT NULL CHECK (images >= 1),
     files int4 NOT NULL CHECK (files >= 2 OR images >= 2),
     bytes int8 NOT NULL CHECK (bytes >= 0),
     savings int8 NOT NULL CHECK (savings BETWEEN 0 AND bytes),
     also_near int8[] NOT NULL DEFAULT '{}',
     also_near_count int4 NOT NULL DEFAULT 0 CHECK (also_near_count >= cardinality(also_near)),
+    -- The action that has decided it, if any: then it is hidden. A plain value: actions stay, groups do not.
+    decision int8,
+    -- Of the image to keep, at the time of the run: what pages are in the order of. Unknown is before all times.
+    captured_at timestamptz NOT NULL DEFAULT '-infinity',
+    folder text COLLATE "C" NOT NULL DEFAULT '',
+    -- What is left by now: see sql/catalog/duplicate_pages.sql.
+    current_images int4 NOT NULL CHECK (current_images >= 0),
+    current_files int4 NOT NULL,
+    current_savings int8 NOT NULL CHECK (current_savings >= 0),
+    is_open bool NOT NULL GENERATED ALWAYS AS (current_files > 1 AND decision IS NULL) STORED,
     -- Numbers are never used twice; run and catalog are here for the members to refer to, in one index instead of two.
     PRIMARY KEY (id, run, catalog),
     FOREIGN KEY (run, catalog) REFERENCES lumina.duplicate_runs (id, catalog) ON DELETE CASCADE,
     CHECK ((kind = 'exact') = (images = 1)),
-    CHECK (kind = 'near' OR distance = 0)
+    CHECK (kind = 'near' OR distance = 0),
+    CHECK (current_files >= current_images)
 );
 COMMENT ON TABLE lumina.duplicate_groups IS
-    'Groups of duplicates; distance: between the two members farthest apart, of 64 bits';
+    'Groups of duplicates; distance: between the two members farthest apart, of 64 bits; current_...: what is left by '
+    'now of its images, files and bytes to win back';
 
 CREATE TABLE lumina.duplicate_members (
     image int8 NOT NULL,
@@ -97,7 +110,7 @@ CREATE TABLE lumina.duplicate_members (
     place int4 NOT NULL CHECK (place >= 0),
     is_primary bool NOT NULL GENERATED ALWAYS AS (place = 0) STORED,
     distance int2 NOT NULL CHECK (distance BETWEEN 0 AND 64),
-    similarity int2 NOT NULL GENERATED ALWAYS AS (round(100 * (1 - distance / 64.0))::int2) STORED,
+    similarity int2 NOT NULL GENERATED ALWAYS AS (((25 * (64 - distance) + 8) / 16)::int2) STORED,
     ahash_distance int2 CHECK (ahash_distance BETWEEN 0 AND 64),
     dhash_distance int2 CHECK (dhash_distance BETWEEN 0 AND 64),
     dct_distance int2 CHECK (dct_distance BETWEEN 0 AND 64),
@@ -123,16 +136,17 @@ CREATE POLICY readable ON lumina.duplicate_members FOR SELECT
 GRANT SELECT ON lumina.duplicate_runs, lumina.duplicate_groups, lumina.duplicate_members TO PUBLIC;
 
 CREATE FUNCTION lumina_internal.detect_duplicates(
-    caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text)
+    caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text, exclude_bursts bool)
     RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
     rule jsonb;
 BEGIN
-    IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'strategy, rule and raw_jpeg must not be NULL',
-            HINT = 'Leave them out for clique, consensus and siblings.';
+    IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL OR exclude_bursts IS NULL THEN
+        RAISE null_value_not_allowed USING
+            MESSAGE = 'strategy, rule, raw_jpeg and exclude_bursts must not be NULL',
+            HINT = 'Leave them out for clique, consensus, siblings and true.';
     ELSIF raw_jpeg NOT IN ('siblings', 'duplicate') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown value "%s" of raw_jpeg', left(raw_jpeg, 80)),
             HINT = 'A JPEG beside a raw file of the same name is one of its siblings, '
@@ -166,38 +180,48 @@ BEGIN
         END IF;
     END IF;
     RETURN lumina_internal.submit(caller, 'detect_duplicates', wanted,
-        jsonb_build_object('rule', rule, 'strategy', strategy, 'raw_jpeg', raw_jpeg));
+        jsonb_build_object('rule', rule, 'strategy', strategy, 'raw_jpeg', raw_jpeg,
+            'exclude_bursts', exclude_bursts));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text) IS
+REVOKE EXECUTE ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text, bool) IS
     'Internal: detect_duplicates for a caller';
 CREATE FUNCTION lumina.detect_duplicates(catalog text, max_distance int4 DEFAULT NULL, strategy text DEFAULT 'clique',
-        rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings') RETURNS int8
+        rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings', exclude_bursts bool DEFAULT true) RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text) IS
+COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text, bool) IS
     'Submits a job that groups the duplicates of a catalog and replaces the groups it had; returns the job''s id';
 
--- What is there of the current groups: images that are not rejected, with the files that they have. Images and files
--- may have gone since the run; the first that is left of a group is the one to keep.
+-- What is there of the current groups that nobody has decided: images that are not rejected, with the files that they
+-- have. Images and files may have gone since the run; the first that is left of a group is the one to keep. A protected
+-- file is never to be proposed for rejection.
 CREATE VIEW lumina_internal.current_files WITH (security_invoker = true) AS
 SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.id AS file, f.path,
-    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep
+    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep,
+    coalesce(lumina_internal.is_below(p.protected, f.path), false) AS is_protected
 FROM lumina.duplicate_runs r
+JOIN (SELECT c.id, lumina_internal.folder_list(c.settings->'preferred_folders') AS preferred,
+        lumina_internal.folder_list((SELECT jsonb_agg(s.path) FROM lumina.sources s
+            WHERE s.catalog = c.id AND s.protected)) AS protected
+    FROM lumina.catalogs c OFFSET 0) p ON p.id = r.catalog
 JOIN lumina.duplicate_groups g ON g.run = r.id
 JOIN lumina.duplicate_members m ON m.group_id = g.id AND m.run = g.run
 JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
 JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
-WHERE r.is_current
+WHERE r.is_current AND g.decision IS NULL
     -- Two names of one file are one: without the one there would be no other.
     AND NOT EXISTS (SELECT FROM lumina.image_files o
         WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
         AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
             < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
         AND o.state = 'keep' AND o.missing_since IS NULL)
--- Of equal files that of the earliest import is kept, and of these the first by its path: ids are in the order in which
--- files were read. Before them come those that no import has written, by their ids.
+-- Of equal files that in the best preferred folder is kept, then one that is protected, then that of the earliest
+-- import, and of these the first by its path: ids are in the order in which files were read. Before them come those
+-- that no import has written, by their ids.
 WINDOW w AS (PARTITION BY g.id
-    ORDER BY m.place, coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path);
+    ORDER BY m.place, lumina_internal.folder_rank(p.preferred, f.path),
+        NOT lumina_internal.is_below(p.protected, f.path),
+        coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path);
 GRANT SELECT ON lumina_internal.current_files TO PUBLIC;
 COMMENT ON VIEW lumina_internal.current_files IS
     'Internal: the files of current groups, the one to keep of each group first';
@@ -213,20 +237,17 @@ COMMENT ON VIEW lumina.image_duplicates IS
 
 CREATE VIEW lumina.duplicate_statistics WITH (security_invoker = true) AS
 SELECT c.name AS catalog, r.id AS run, r.job, r.created_at, r.rule, r.strategy, r.images, r.compared, r.near_pairs,
-    count(g.group_id) AS groups,
-    count(g.group_id) FILTER (WHERE g.kind = 'exact') AS exact,
-    count(g.group_id) FILTER (WHERE g.kind = 'identical') AS identical,
-    count(g.group_id) FILTER (WHERE g.kind = 'near') AS near,
-    coalesce(sum(g.images), 0) AS members,
-    coalesce(sum(g.files - 1), 0) AS redundant_files,
-    coalesce(sum(g.savings), 0) AS savings,
-    pg_size_pretty(coalesce(sum(g.savings), 0)) AS win_back
+    count(g.id) AS groups,
+    count(g.id) FILTER (WHERE g.kind = 'exact') AS exact,
+    count(g.id) FILTER (WHERE g.kind = 'identical') AS identical,
+    count(g.id) FILTER (WHERE g.kind = 'near') AS near,
+    coalesce(sum(g.current_images::int8), 0) AS members,
+    coalesce(sum(g.current_files::int8 - 1), 0) AS redundant_files,
+    coalesce(sum(g.current_savings), 0) AS savings,
+    pg_size_pretty(coalesce(sum(g.current_savings), 0)) AS win_back
 FROM lumina.duplicate_runs r
 JOIN lumina.catalogs c ON c.id = r.catalog
-LEFT JOIN (SELECT f.catalog, f.group_id, f.kind, count(*) AS files, count(DISTINCT f.image) AS images,
-        sum(f.size) FILTER (WHERE f.file_place > 1) AS savings
-    FROM lumina_internal.current_files f GROUP BY f.catalog, f.group_id, f.kind HAVING count(*) > 1) g
-    ON g.catalog = r.catalog
+LEFT JOIN lumina.duplicate_groups g ON g.run = r.id AND g.is_open
 WHERE r.is_current
 GROUP BY c.name, r.id;
 GRANT SELECT ON lumina.duplicate_statistics TO PUBLIC;
@@ -246,37 +267,3 @@ CREATE FUNCTION lumina.readable_catalog(name text) RETURNS int8
     STABLE PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.readable_catalog(text) IS
     'The id of the catalog of that name; an error where the current role may not read one';
-
-CREATE FUNCTION lumina.duplicates(catalog text, OUT group_id int8, OUT kind lumina.group_kind, OUT keep text,
-        OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8,
-        OUT also_near text[])
-    RETURNS SETOF record STABLE ROWS 1000 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-    -- What is near each group is estimated as ten look-ups, and is hardly ever any: compiling that takes four times as
-    -- long as running it.
-    SET jit = off AS $$
-#variable_conflict use_column
-DECLARE
-    -- First of all, and not where the first row is looked for: a catalog that is not there is an error, not an empty
-    -- result.
-    wanted int8 := lumina.readable_catalog(duplicates.catalog);
-BEGIN
-    RETURN QUERY
-    SELECT g.id, g.kind, f.keep, f.others, f.distances, g.confidence, pg_size_pretty(f.savings), f.savings,
-        n.paths || CASE WHEN g.also_near_count > cardinality(g.also_near)
-            THEN ARRAY[format('... and %s more', g.also_near_count - cardinality(g.also_near))] ELSE '{}' END
-    FROM (SELECT c.group_id, c.keep, array_agg(c.path ORDER BY c.file_place) AS others,
-            array_agg(c.distance ORDER BY c.file_place) AS distances, sum(c.size)::int8 AS savings
-        FROM lumina_internal.current_files c
-        WHERE c.catalog = wanted AND c.file_place > 1 GROUP BY c.group_id, c.keep) f
-    JOIN lumina.duplicate_groups g ON g.id = f.group_id
-    CROSS JOIN LATERAL (
-        SELECT coalesce(array_agg(p.path ORDER BY a.place), '{}') AS paths
-        FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
-        CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
-            ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END,
-                q.path LIMIT 1) p) n
-    ORDER BY f.savings DESC, g.id;
-END $$;
-COMMENT ON FUNCTION lumina.duplicates(text) IS
-    'The current groups of a catalog, most bytes first: the file to keep, the others with their distances, and what '
-    'else is near';

@@ -1,8 +1,9 @@
 -- What a catalog holds: sources, images (one row a content) and their files (one row a place).
 --
 -- A hash that is not to be trusted never votes: hash_valid is false where a picture is flat, and true only where all
--- hashes are there. Quality is computed from the row itself and stored in it, so that it can be neither stale nor
--- absent.
+-- hashes are there. Both scores and their parts are computed from the row itself and stored in it, so that they can be
+-- neither stale nor absent. Only a score that the catalog has chosen instead is written by jobs, chosen_score;
+-- ranking_score is that, or else quality_score.
 
 CREATE TYPE lumina.image_status AS ENUM ('active', 'rejected', 'archived', 'flagged');
 COMMENT ON TYPE lumina.image_status IS 'What was decided about an image; rejected ones are hidden and never grouped';
@@ -30,6 +31,29 @@ CREATE FUNCTION lumina.quality_score(format text, width int4, height int4, size 
     IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_score';
 COMMENT ON FUNCTION lumina.quality_score(text, int4, int4, int8, float8) IS
     'The quality of an image, 0 to 100: format 40 %, resolution 35 %, size 15 %, metadata 10 %';
+
+-- The parts of the composite score are points of it, and add up to it.
+CREATE FUNCTION lumina.composite_format(format text, jpeg_quality int4) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'composite_format';
+COMMENT ON FUNCTION lumina.composite_format(text, int4) IS
+    'The points of an image format, 0 to 40: raw 40, PNG and TIFF 35, BMP 30, JPEG by its quality 30, 25 or 20, ...';
+CREATE FUNCTION lumina.composite_resolution(width int4, height int4) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'composite_resolution';
+COMMENT ON FUNCTION lumina.composite_resolution(int4, int4) IS
+    'The points of a number of pixels, 0 to 30: 15 + 8 * log10(megapixels + 1)';
+CREATE FUNCTION lumina.composite_size(size int8, width int4, height int4) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'composite_size';
+COMMENT ON FUNCTION lumina.composite_size(int8, int4, int4) IS
+    'The points of a number of bytes, 0 to 20: 20 for 10,000,000 a megapixel and more';
+CREATE FUNCTION lumina.composite_sharpness(sharpness float8) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'composite_sharpness';
+COMMENT ON FUNCTION lumina.composite_sharpness(float8) IS
+    'The points of a sharpness, the variance of the Laplacian, 0 to 10: 10 * v / (v + 300)';
+CREATE FUNCTION lumina.composite_score(format text, jpeg_quality int4, width int4, height int4, size int8,
+    sharpness float8) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'composite_score';
+COMMENT ON FUNCTION lumina.composite_score(text, int4, int4, int4, int8, float8) IS
+    'The composite score of an image, 0 to 100: the sum of its points of format, resolution, size and sharpness';
 
 CREATE FUNCTION lumina_internal.is_raw(format text) RETURNS bool
     -- Not STRICT, which keeps it from being inlined.
@@ -82,6 +106,8 @@ CREATE TABLE lumina.images (
     pdq_quality int2 CHECK (pdq_quality BETWEEN 0 AND 100),
     hash_valid bool NOT NULL DEFAULT false,
     sharpness float4 CHECK (sharpness >= 0 AND sharpness < 'Infinity'),
+    -- As estimated from the tables of a JPEG file.
+    jpeg_quality int2 CHECK (jpeg_quality BETWEEN 1 AND 100),
     quality_format float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_format(format)) STORED,
     quality_resolution float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_resolution(width, height)) STORED,
     quality_size float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_size(format, size)) STORED,
@@ -90,6 +116,17 @@ CREATE TABLE lumina.images (
     quality_score float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_score(format, width, height, size,
         lumina.quality_metadata(camera_make, camera_model, lens_model, focal_length, aperture, exposure_time, iso,
             latitude, longitude))) STORED CHECK (quality_score BETWEEN 0 AND 100),
+    composite_format float4 NOT NULL GENERATED ALWAYS AS (lumina.composite_format(format, jpeg_quality)) STORED,
+    composite_resolution float4 NOT NULL GENERATED ALWAYS AS (lumina.composite_resolution(width, height)) STORED,
+    composite_size float4 NOT NULL GENERATED ALWAYS AS (lumina.composite_size(size, width, height)) STORED,
+    composite_sharpness float4 NOT NULL GENERATED ALWAYS AS (lumina.composite_sharpness(sharpness)) STORED,
+    composite_score float4 NOT NULL GENERATED ALWAYS AS (lumina.composite_score(format, jpeg_quality, width, height,
+        size, sharpness)) STORED CHECK (composite_score BETWEEN 0 AND 100),
+    -- The score that the catalog's option quality makes of these parts; NULL where it is quality_score (quality.sql).
+    chosen_score float4 CHECK (chosen_score BETWEEN 0 AND 100),
+    ranking_score float4 NOT NULL GENERATED ALWAYS AS (coalesce(chosen_score, lumina.quality_score(format, width,
+        height, size, lumina.quality_metadata(camera_make, camera_model, lens_model, focal_length, aperture,
+            exposure_time, iso, latitude, longitude)))) STORED,
     status lumina.image_status NOT NULL DEFAULT 'active',
     created_at timestamptz NOT NULL DEFAULT now(),
     -- In this order: a look-up by the content is one whatever is known of the sizes of catalogs.

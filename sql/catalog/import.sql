@@ -138,6 +138,7 @@ DECLARE
         FROM jsonb_array_elements(outcomes) e JOIN lumina.import_items t ON t.id = (e->>'item')::int8
         CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f
             WHERE f.path = t.path AND f.catalog + 0 = of_catalog OFFSET 0) f);
+    weights float8[] := lumina_internal.score_weights(of_catalog);
     failed int8;
     is_lost bool;
 BEGIN
@@ -148,19 +149,28 @@ BEGIN
         INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, captured_at,
                 date_source, date_confidence, camera_make, camera_model, lens_model, focal_length, aperture,
                 exposure_time, iso, latitude, longitude, metadata, ahash, dhash, dct, pdq, pdq_quality, hash_valid,
-                sharpness)
+                sharpness, jpeg_quality, chosen_score)
             SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.stamp->>'size')::int8, f.format,
                 f.width, f.height, f.orientation, f.truncated, f.captured_at, f.date_source, f.date_confidence,
                 f.camera_make, f.camera_model, f.lens_model, f.focal_length, f.aperture, f.exposure_time, f.iso,
                 f.latitude, f.longitude, f.metadata,
                 f.ahash::@extschema@.phash(64), f.dhash::@extschema@.phash(64), f.dct::@extschema@.phash(64),
-                f.pdq::@extschema@.phash(256), f.pdq_quality, f.hash_valid, f.sharpness
+                f.pdq::@extschema@.phash(256), f.pdq_quality, f.hash_valid, f.sharpness, f.jpeg_quality,
+                CASE WHEN weights IS NOT NULL THEN lumina_internal.weighted_score(weights,
+                    lumina.quality_format(f.format)::float4, lumina.quality_resolution(f.width, f.height)::float4,
+                    lumina.quality_size(f.format, (o.stamp->>'size')::int8)::float4,
+                    lumina.quality_metadata(f.camera_make, f.camera_model, f.lens_model, f.focal_length, f.aperture,
+                        f.exposure_time, f.iso, f.latitude, f.longitude)::float4,
+                    lumina.composite_format(f.format, f.jpeg_quality)::float4,
+                    lumina.composite_resolution(f.width, f.height)::float4,
+                    lumina.composite_size((o.stamp->>'size')::int8, f.width, f.height)::float4,
+                    lumina.composite_sharpness(f.sharpness)::float4) END
             FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb, facts jsonb),
                 jsonb_to_record(o.facts) f (format text, width int4, height int4, orientation int2, truncated bool,
                     captured_at timestamptz, date_source text, date_confidence int2, camera_make text,
                     camera_model text, lens_model text, focal_length float4, aperture float4, exposure_time float8,
                     iso int4, latitude float8, longitude float8, metadata jsonb, ahash text, dhash text, dct text,
-                    pdq text, pdq_quality int2, hash_valid bool, sharpness float4)
+                    pdq text, pdq_quality int2, hash_valid bool, sharpness float4, jpeg_quality int2)
             WHERE o.state = 'image' AND jsonb_typeof(o.facts) = 'object'
             ORDER BY o.sha256, o.item
             ON CONFLICT (catalog, sha256) DO NOTHING;

@@ -9,10 +9,11 @@ BEGIN ATOMIC
     SELECT jsonb_build_object('catalog', c.name,
         'generated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
         'rule', coalesce(r.rule, '[]'), 'strategy', coalesce(r.strategy, ''), 'images', coalesce(r.images, 0),
-        'groups', count(DISTINCT f.group_id), 'redundant_files', count(f.file), 'savings', coalesce(sum(f.size), 0))
+        'groups', count(g.id), 'redundant_files', coalesce(sum(g.current_files::int8 - 1), 0),
+        'savings', coalesce(sum(g.current_savings), 0))
     FROM lumina.catalogs c
     LEFT JOIN lumina.duplicate_runs r ON r.catalog = c.id AND r.is_current
-    LEFT JOIN lumina_internal.current_files f ON f.catalog = c.id AND f.file_place > 1
+    LEFT JOIN lumina.duplicate_groups g ON g.run = r.id AND g.is_open
     WHERE c.id = of_catalog
     GROUP BY c.id, r.id;
 END;
@@ -20,26 +21,48 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.page_summary(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.page_summary(int8) IS
     'Internal: what a page of duplicates says of the whole catalog';
 
--- Of a group with very many images only some are shown, those nearest to the one to keep.
-CREATE FUNCTION lumina_internal.page_groups(of_catalog int8, first int4, most int4, most_images int4)
-    RETURNS SETOF jsonb
+-- Which groups come next on a page, and the place of the last of them, after which it goes on.
+CREATE FUNCTION lumina_internal.page_ids(of_catalog int8, order_by text, after text, most int4) RETURNS jsonb
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    ids CONSTANT int8[] := lumina_internal.next_groups(of_catalog, order_by,
+        lumina_internal.page_place(order_by, after), most);
+BEGIN
+    RETURN jsonb_build_object('ids', to_jsonb(ids), 'cursor', (SELECT lumina_internal.page_cursor(order_by, g)
+        FROM lumina.duplicate_groups g WHERE g.id = ids[cardinality(ids)]));
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.page_ids(int8, text, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page_ids(int8, text, text, int4) IS
+    'Internal: the next groups of a page of duplicates';
+
+-- Of a group with very many images only some are shown, those nearest to the one to keep; no more than 300 files are
+-- read.
+CREATE FUNCTION lumina_internal.page_groups(ids int8[], most_images int4) RETURNS SETOF jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off
 BEGIN ATOMIC
-    WITH images AS (
-        SELECT c.group_id, c.image, min(c.place) AS place, min(c.distance) AS distance,
-            (array_agg(c.path ORDER BY c.file_place))[1:100] AS files,
-            coalesce(sum(c.size) FILTER (WHERE c.file_place > 1), 0) AS savings, count(*) AS count
-        FROM lumina_internal.current_files c WHERE c.catalog = of_catalog GROUP BY c.group_id, c.image
-    ), groups AS (
-        SELECT i.group_id, sum(i.savings) AS savings FROM images i
-        GROUP BY i.group_id HAVING sum(i.count) > 1 ORDER BY sum(i.savings) DESC, i.group_id OFFSET first LIMIT most
-    ), numbered AS (
-        SELECT i.*, row_number() OVER (PARTITION BY i.group_id ORDER BY i.place) AS row,
-            count(*) OVER (PARTITION BY i.group_id) AS of
-        FROM images i JOIN groups USING (group_id)
-    ), shown AS (
-        SELECT i.group_id, max(i.of) AS of,
-            jsonb_agg(jsonb_build_object('files', i.files, 'more_files', i.count - cardinality(i.files),
+    SELECT jsonb_build_object('id', g.id, 'kind', g.kind, 'confidence', g.confidence,
+        'savings', CASE WHEN m.files < 300 THEN m.savings ELSE g.current_savings END, 'images', m.images,
+        'more_images', CASE WHEN m.files < 300 THEN m.count ELSE greatest(m.count, g.current_images) END
+            - least(m.count, most_images),
+        'also_near', (SELECT coalesce(jsonb_agg(a.path ORDER BY a.place), '[]')
+            FROM lumina_internal.paths_of(g.also_near) a),
+        'also_near_more', g.also_near_count - cardinality(g.also_near))
+    FROM (SELECT l.* FROM lumina.duplicate_groups d CROSS JOIN LATERAL lumina_internal.file_lists(d.catalog) l
+        WHERE d.id = ids[1] OFFSET 0) lists
+    CROSS JOIN unnest(ids) WITH ORDINALITY AS p (id, place)
+    CROSS JOIN LATERAL (SELECT * FROM lumina.duplicate_groups d WHERE d.id = p.id OFFSET 0) g
+    CROSS JOIN LATERAL (
+        SELECT sum(i.savings) AS savings, sum(i.files_count) AS files, count(*) AS count,
+            jsonb_agg(x.shown ORDER BY i.place) FILTER (WHERE x.shown IS NOT NULL) AS images
+        FROM (SELECT f.image, min(f.place) AS place, min(f.distance) AS distance,
+                (array_agg(f.path ORDER BY f.file_place))[1:100] AS files, count(*) AS files_count,
+                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1), 0) AS savings,
+                row_number() OVER (ORDER BY min(f.place)) AS row
+            FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected) LIMIT 300) f
+            GROUP BY f.image) i
+        LEFT JOIN LATERAL (SELECT jsonb_build_object(
+                'files', i.files, 'more_files', i.files_count - cardinality(i.files),
                 'sha256', encode(x.sha256, 'hex'), 'size', x.size, 'format', x.format,
                 'width', x.width, 'height', x.height,
                 'raw', lumina_internal.is_raw(x.format), 'truncated', x.truncated,
@@ -52,36 +75,27 @@ BEGIN ATOMIC
                 'quality', x.quality_score, 'quality_format', x.quality_format, 'quality_metadata', x.quality_metadata,
                 'distance', i.distance,
                 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
-                    'dct', d.dct_distance, 'pdq', d.pdq_distance)) ORDER BY i.place) AS images
-        FROM numbered i
-        JOIN lumina.images x ON x.id = i.image
-        JOIN lumina.duplicate_members d ON d.image = i.image AND d.group_id = i.group_id
-        WHERE i.row <= most_images
-        GROUP BY i.group_id
-    )
-    SELECT jsonb_build_object('id', g.id, 'kind', g.kind, 'confidence', g.confidence, 'savings', s.savings,
-        'images', m.images, 'more_images', greatest(m.of - most_images, 0),
-        'also_near', (SELECT coalesce(jsonb_agg(p.path ORDER BY a.place), '[]')
-            FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
-            CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
-                ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END,
-                    q.path LIMIT 1) p),
-        'also_near_more', g.also_near_count - cardinality(g.also_near))
-    FROM groups s
-    JOIN lumina.duplicate_groups g ON g.id = s.group_id
-    JOIN shown m ON m.group_id = s.group_id
-    ORDER BY s.savings DESC, g.id;
+                    'dct', d.dct_distance, 'pdq', d.pdq_distance)) AS shown
+            FROM lumina.images x
+            CROSS JOIN LATERAL (SELECT * FROM lumina.duplicate_members d
+                WHERE d.image = x.id AND d.group_id = p.id OFFSET 0) d
+            WHERE x.id = i.image AND i.row <= most_images OFFSET 0) x ON true
+        OFFSET 0) m
+    WHERE m.files > 1
+    ORDER BY p.place;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_groups(int8, int4, int4, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_groups(int8, int4, int4, int4) IS
-    'Internal: the groups of a page of duplicates, most bytes first';
+REVOKE EXECUTE ON FUNCTION lumina_internal.page_groups(int8[], int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page_groups(int8[], int4) IS
+    'Internal: groups as a page of duplicates shows them; those of which nothing is left are left out';
 
-CREATE FUNCTION lumina_internal.page(of_catalog int8, roots text, most int4) RETURNS text
+CREATE FUNCTION lumina_internal.page(of_catalog int8, roots text, most int4, order_by text, after text) RETURNS text
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'page_of_duplicates';
-REVOKE EXECUTE ON FUNCTION lumina_internal.page(int8, text, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page(int8, text, int4) IS 'Internal: makes the page of duplicates of a catalog';
+REVOKE EXECUTE ON FUNCTION lumina_internal.page(int8, text, int4, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page(int8, text, int4, text, text) IS
+    'Internal: makes the page of duplicates of a catalog; after is empty for the first one';
 
-CREATE FUNCTION lumina_internal.duplicates_html(caller oid, catalog_name text, max_groups int4) RETURNS text
+CREATE FUNCTION lumina_internal.duplicates_html(
+    caller oid, catalog_name text, max_groups int4, order_by text, after text) RETURNS text
     VOLATILE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted int8 := lumina_internal.catalog(caller, catalog_name, 'read');
@@ -91,18 +105,21 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'max_groups must not be NULL', HINT = 'Leave it out for 500.';
     ELSIF max_groups NOT BETWEEN 1 AND 10000 THEN
         RAISE numeric_value_out_of_range USING MESSAGE = format('max_groups %s is not between 1 and 10000', max_groups),
-            HINT = 'The page shows the groups with most bytes to win back.';
+            HINT = 'Further groups are on further pages: order_by, and after => a "cursor" of lumina.duplicates(...).';
     ELSIF current_setting('server_encoding') <> 'UTF8' THEN
         RAISE feature_not_supported USING
             MESSAGE = format('no page is made in a database of encoding %s', current_setting('server_encoding')),
             HINT = 'lumina.duplicates(...) lists the groups.';
     END IF;
-    RETURN lumina_internal.page(wanted, lumina_internal.import_roots(owner), max_groups);
+    PERFORM lumina_internal.page_place(order_by, after);
+    RETURN lumina_internal.page(wanted, lumina_internal.import_roots(owner), max_groups, order_by, coalesce(after, ''));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.duplicates_html(oid, text, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.duplicates_html(oid, text, int4) IS 'Internal: duplicates_html for a caller';
-CREATE FUNCTION lumina.duplicates_html(catalog text, max_groups int4 DEFAULT 500) RETURNS text
+REVOKE EXECUTE ON FUNCTION lumina_internal.duplicates_html(oid, text, int4, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.duplicates_html(oid, text, int4, text, text) IS
+    'Internal: duplicates_html for a caller';
+CREATE FUNCTION lumina.duplicates_html(catalog text, max_groups int4 DEFAULT 500, order_by text DEFAULT 'savings',
+        after text DEFAULT NULL) RETURNS text
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.duplicates_html(text, int4) IS
+COMMENT ON FUNCTION lumina.duplicates_html(text, int4, text, text) IS
     'The duplicates of a catalog as one HTML page with small pictures: what to keep of each group, why, and what '
     'deleting the others wins back';

@@ -9,8 +9,9 @@
 DO $$
 DECLARE
     tied CONSTANT name[] := ARRAY['id', 'catalog', 'image', 'file', 'source', 'import_job', 'job', 'parent', 'run',
-        'group_id', 'place'];
-    work CONSTANT name[] := ARRAY['kind', 'state', 'status', 'action', 'reason', 'is_current', 'missing_since'];
+        'group_id', 'place', 'burst'];
+    work CONSTANT name[] := ARRAY['kind', 'state', 'status', 'action', 'reason', 'is_current', 'missing_since',
+        'decision'];
     columns text;
     of_table regclass;
 BEGIN

@@ -1030,8 +1030,9 @@ COMMENT ON FUNCTION lumina.revoke_catalog(text, text, text) IS 'Takes back what 
 -- What a catalog holds: sources, images (one row a content) and their files (one row a place).
 --
 -- A hash that is not to be trusted never votes: hash_valid is false where a picture is flat, and true only where all
--- hashes are there. Quality is computed from the row itself and stored in it, so that it can be neither stale nor
--- absent.
+-- hashes are there. Both scores and their parts are computed from the row itself and stored in it, so that they can be
+-- neither stale nor absent. Only a score that the catalog has chosen instead is written by jobs, chosen_score;
+-- ranking_score is that, or else quality_score.
 
 CREATE TYPE lumina.image_status AS ENUM ('active', 'rejected', 'archived', 'flagged');
 COMMENT ON TYPE lumina.image_status IS 'What was decided about an image; rejected ones are hidden and never grouped';
@@ -1059,6 +1060,29 @@ CREATE FUNCTION lumina.quality_score(format text, width int4, height int4, size 
     IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'quality_score';
 COMMENT ON FUNCTION lumina.quality_score(text, int4, int4, int8, float8) IS
     'The quality of an image, 0 to 100: format 40 %, resolution 35 %, size 15 %, metadata 10 %';
+
+-- The parts of the composite score are points of it, and add up to it.
+CREATE FUNCTION lumina.composite_format(format text, jpeg_quality int4) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'composite_format';
+COMMENT ON FUNCTION lumina.composite_format(text, int4) IS
+    'The points of an image format, 0 to 40: raw 40, PNG and TIFF 35, BMP 30, JPEG by its quality 30, 25 or 20, ...';
+CREATE FUNCTION lumina.composite_resolution(width int4, height int4) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'composite_resolution';
+COMMENT ON FUNCTION lumina.composite_resolution(int4, int4) IS
+    'The points of a number of pixels, 0 to 30: 15 + 8 * log10(megapixels + 1)';
+CREATE FUNCTION lumina.composite_size(size int8, width int4, height int4) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'composite_size';
+COMMENT ON FUNCTION lumina.composite_size(int8, int4, int4) IS
+    'The points of a number of bytes, 0 to 20: 20 for 10,000,000 a megapixel and more';
+CREATE FUNCTION lumina.composite_sharpness(sharpness float8) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'composite_sharpness';
+COMMENT ON FUNCTION lumina.composite_sharpness(float8) IS
+    'The points of a sharpness, the variance of the Laplacian, 0 to 10: 10 * v / (v + 300)';
+CREATE FUNCTION lumina.composite_score(format text, jpeg_quality int4, width int4, height int4, size int8,
+    sharpness float8) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'composite_score';
+COMMENT ON FUNCTION lumina.composite_score(text, int4, int4, int4, int8, float8) IS
+    'The composite score of an image, 0 to 100: the sum of its points of format, resolution, size and sharpness';
 
 CREATE FUNCTION lumina_internal.is_raw(format text) RETURNS bool
     -- Not STRICT, which keeps it from being inlined.
@@ -1111,6 +1135,8 @@ CREATE TABLE lumina.images (
     pdq_quality int2 CHECK (pdq_quality BETWEEN 0 AND 100),
     hash_valid bool NOT NULL DEFAULT false,
     sharpness float4 CHECK (sharpness >= 0 AND sharpness < 'Infinity'),
+    -- As estimated from the tables of a JPEG file.
+    jpeg_quality int2 CHECK (jpeg_quality BETWEEN 1 AND 100),
     quality_format float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_format(format)) STORED,
     quality_resolution float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_resolution(width, height)) STORED,
     quality_size float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_size(format, size)) STORED,
@@ -1119,6 +1145,17 @@ CREATE TABLE lumina.images (
     quality_score float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_score(format, width, height, size,
         lumina.quality_metadata(camera_make, camera_model, lens_model, focal_length, aperture, exposure_time, iso,
             latitude, longitude))) STORED CHECK (quality_score BETWEEN 0 AND 100),
+    composite_format float4 NOT NULL GENERATED ALWAYS AS (lumina.composite_format(format, jpeg_quality)) STORED,
+    composite_resolution float4 NOT NULL GENERATED ALWAYS AS (lumina.composite_resolution(width, height)) STORED,
+    composite_size float4 NOT NULL GENERATED ALWAYS AS (lumina.composite_size(size, width, height)) STORED,
+    composite_sharpness float4 NOT NULL GENERATED ALWAYS AS (lumina.composite_sharpness(sharpness)) STORED,
+    composite_score float4 NOT NULL GENERATED ALWAYS AS (lumina.composite_score(format, jpeg_quality, width, height,
+        size, sharpness)) STORED CHECK (composite_score BETWEEN 0 AND 100),
+    -- The score that the catalog's option quality makes of these parts; NULL where it is quality_score (quality.sql).
+    chosen_score float4 CHECK (chosen_score BETWEEN 0 AND 100),
+    ranking_score float4 NOT NULL GENERATED ALWAYS AS (coalesce(chosen_score, lumina.quality_score(format, width,
+        height, size, lumina.quality_metadata(camera_make, camera_model, lens_model, focal_length, aperture,
+            exposure_time, iso, latitude, longitude)))) STORED,
     status lumina.image_status NOT NULL DEFAULT 'active',
     created_at timestamptz NOT NULL DEFAULT now(),
     -- In this order: a look-up by the content is one whatever is known of the sizes of catalogs.
@@ -1713,6 +1750,306 @@ COMMENT ON VIEW lumina.job_progress IS
 -- requires:
 --   jobs
 
+-- Quality and preference: by which score a catalog ranks its images, and which folders and sources come before it.
+--
+-- The option quality of a catalog names the score and the weights of its parts. Import writes what it makes of a new
+-- image to images.chosen_score, and the job score_quality that of all images. The option preferred_folders is a list of
+-- paths, the most important first; a source is protected by protect_source. Which of several images is the one to keep
+-- is decided in crates/catalog/src/preference.rs, and which of several files of one image by the view
+-- lumina_internal.current_files, by the functions of this file.
+
+CREATE FUNCTION lumina_internal.rounded_score(score float8) RETURNS float8
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'rounded_score';
+REVOKE EXECUTE ON FUNCTION lumina_internal.rounded_score(float8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.rounded_score(float8) IS 'Internal: a score, rounded as all scores are';
+
+-- The weights of the eight parts of both scores, in their order: points of the ranking score for a point of the part.
+-- NULL where the catalog ranks by the quality score as it is.
+CREATE FUNCTION lumina_internal.score_weights(of_catalog int8) RETURNS float8[]
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT CASE c.settings->'quality'->>'score'
+        WHEN 'quality' THEN CASE WHEN c.settings->'quality'->'weights'
+                <> '{"format": 40, "resolution": 35, "size": 15, "metadata": 10}'::jsonb
+            THEN ARRAY[w.format / w.sum, w.resolution / w.sum, w.size / w.sum, w.metadata / w.sum, 0, 0, 0, 0] END
+        -- The most points of its parts are 40, 30, 20 and 10.
+        WHEN 'composite' THEN ARRAY[0, 0, 0, 0, w.format * 100 / (w.sum * 40), w.resolution * 100 / (w.sum * 30),
+            w.size * 100 / (w.sum * 20), w.sharpness * 100 / (w.sum * 10)] END
+    FROM lumina.catalogs c
+    CROSS JOIN LATERAL (SELECT v.*, coalesce(v.format, 0) + coalesce(v.resolution, 0) + coalesce(v.size, 0)
+            + coalesce(v.metadata, 0) + coalesce(v.sharpness, 0) AS sum
+        FROM jsonb_to_record(coalesce(c.settings->'quality'->'weights', '{}')) v (format float8, resolution float8,
+            size float8, metadata float8, sharpness float8)) w
+    WHERE c.id = of_catalog;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.score_weights(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.score_weights(int8) IS
+    'Internal: the weights of all parts of scores in a catalog; NULL for those of the quality score';
+
+-- From the parts as the table stores them. NULL without weights.
+CREATE FUNCTION lumina_internal.weighted_score(weights float8[], quality_format float4, quality_resolution float4,
+    quality_size float4, quality_metadata float4, composite_format float4, composite_resolution float4,
+    composite_size float4, composite_sharpness float4) RETURNS float4
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT lumina_internal.rounded_score(weights[1] * quality_format + weights[2] * quality_resolution
+        + weights[3] * quality_size + weights[4] * quality_metadata + weights[5] * composite_format
+        + weights[6] * composite_resolution + weights[7] * composite_size + weights[8] * composite_sharpness)::float4;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.weighted_score(
+    float8[], float4, float4, float4, float4, float4, float4, float4, float4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.weighted_score(
+    float8[], float4, float4, float4, float4, float4, float4, float4, float4) IS
+    'Internal: the score of an image by the weights of its catalog';
+
+-- The value of the option quality, with all its weights.
+CREATE FUNCTION lumina_internal.checked_quality(value jsonb) RETURNS jsonb
+    IMMUTABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    score text := 'quality';
+    weights jsonb;
+    parts text;
+    key text;
+    weight jsonb;
+BEGIN
+    IF jsonb_typeof(value) <> 'object' THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'the option quality is an object',
+            HINT = 'Write {"score": "composite"} or {"weights": {"format": 60}}, say.';
+    END IF;
+    SELECT k INTO key FROM jsonb_object_keys(value) k WHERE k NOT IN ('score', 'weights') ORDER BY k LIMIT 1;
+    IF FOUND THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown key "%s" of the option quality', left(key, 80)),
+            HINT = 'Its keys are score and weights.';
+    END IF;
+    IF value ? 'score' THEN
+        score := CASE WHEN jsonb_typeof(value->'score') = 'string' THEN value->>'score' END;
+    END IF;
+    weights := CASE score
+        WHEN 'quality' THEN '{"format": 40, "resolution": 35, "size": 15, "metadata": 10}'::jsonb
+        WHEN 'composite' THEN '{"format": 40, "resolution": 30, "size": 20, "sharpness": 10}' END;
+    IF weights IS NULL THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('unknown score %s', left((value->'score')::text, 80)),
+            HINT = 'The scores are "quality" and "composite".';
+    ELSIF value ? 'weights' AND jsonb_typeof(value->'weights') <> 'object' THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'the weights of the option quality are an object',
+            HINT = 'Write {"weights": {"format": 60}}, say; a weight that is left out has its default.';
+    END IF;
+    parts := (SELECT string_agg(k, ', ') FROM jsonb_object_keys(weights) k);
+    FOR key, weight IN SELECT * FROM jsonb_each(value->'weights') LOOP
+        IF NOT weights ? key THEN
+            RAISE invalid_parameter_value USING
+                MESSAGE = format('the score %s has no part "%s"', score, left(key, 80)),
+                HINT = format('Its parts are: %s.', parts);
+        ELSIF jsonb_typeof(weight) <> 'number' THEN
+            RAISE invalid_parameter_value USING MESSAGE = format('the weight of %s is not a number', key),
+                HINT = 'A weight is a number from 0 to 1000000.';
+        ELSIF weight::numeric NOT BETWEEN 0 AND 1000000 THEN
+            RAISE numeric_value_out_of_range USING
+                MESSAGE = format('the weight of %s is not between 0 and 1000000', key),
+                HINT = 'Only the proportions of weights matter.';
+        END IF;
+        -- Bounded below as well, so that the sum is not too small to divide by.
+        weights := jsonb_set(weights, ARRAY[key], to_jsonb(trim_scale(round(weight::numeric, 6))));
+    END LOOP;
+    IF NOT EXISTS (SELECT FROM jsonb_each(weights) w WHERE w.value <> '0') THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'all weights are 0',
+            HINT = 'At least one of them must be greater; they are rounded to six decimals.';
+    END IF;
+    RETURN jsonb_build_object('score', score, 'weights', weights);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.checked_quality(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.checked_quality(jsonb) IS 'Internal: the value of the option quality, checked';
+
+-- The next images of a catalog by their ids, whose scores are made those that the option quality gives. A row whose
+-- score stays is not written. All NULL where the option is not the one that was begun with any more.
+CREATE FUNCTION lumina_internal.score_batch(of_catalog int8, begun_with text, after int8, most int4, OUT last int8,
+        OUT scored int8, OUT changed int8)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_sort = off AS $$
+DECLARE
+    weights float8[] := lumina_internal.score_weights(of_catalog);
+    images int8[];
+    scores float4[];
+BEGIN
+    IF lumina_internal.quality_option(of_catalog) IS DISTINCT FROM begun_with THEN
+        RETURN;
+    END IF;
+    -- From row to row of the index of catalogs and ids: the planner does not know how large a catalog is, and would
+    -- read and sort all that is left of it for each batch, if it might (enable_sort).
+    SELECT coalesce(max(s.id), after), count(*), array_agg(s.id ORDER BY s.id) FILTER (WHERE s.is_new),
+            array_agg(s.score ORDER BY s.id) FILTER (WHERE s.is_new)
+        INTO last, scored, images, scores
+        FROM (SELECT i.id, n.score, n.score IS DISTINCT FROM i.chosen_score AS is_new
+            FROM lumina.images i
+            CROSS JOIN LATERAL (SELECT lumina_internal.weighted_score(weights, i.quality_format, i.quality_resolution,
+                i.quality_size, i.quality_metadata, i.composite_format, i.composite_resolution, i.composite_size,
+                i.composite_sharpness) AS score) n
+            WHERE (i.catalog, i.id) > (of_catalog, after) AND (i.catalog, i.id) < (of_catalog + 1, 0)
+            ORDER BY i.catalog, i.id LIMIT most) s;
+    UPDATE lumina.images i SET chosen_score = n.score FROM unnest(images, scores) n (id, score) WHERE i.id = n.id;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.score_batch(int8, text, int8, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.score_batch(int8, text, int8, int4) IS
+    'Internal: scores the next images of a catalog: the last one, how many, and how many of them have changed';
+
+CREATE FUNCTION lumina_internal.quality_option(of_catalog int8) RETURNS text
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce((c.settings->'quality')::text, '') FROM lumina.catalogs c WHERE c.id = of_catalog;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.quality_option(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.quality_option(int8) IS
+    'Internal: the option quality of a catalog as a text; empty where it is not set';
+
+CREATE FUNCTION lumina_internal.score_quality(caller oid, catalog_name text) RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN lumina_internal.submit(caller, 'score_quality', lumina_internal.catalog(caller, catalog_name, 'curate'),
+        '{}');
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.score_quality(oid, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.score_quality(oid, text) IS 'Internal: score_quality for a caller';
+CREATE FUNCTION lumina.score_quality(catalog text) RETURNS int8 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.score_quality(text) IS
+    'Submits a job that scores the images of a catalog by its option quality; returns the job''s id';
+
+-- The source of that name or path.
+CREATE FUNCTION lumina_internal.source(of_catalog int8, name_or_path text) RETURNS lumina.sources
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found lumina.sources[];
+BEGIN
+    IF name_or_path IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'source must not be NULL',
+            HINT = 'Give the name or the path of a source: TABLE lumina.sources lists them.';
+    END IF;
+    found := ARRAY(SELECT s FROM lumina.sources s WHERE s.catalog = of_catalog
+        AND CASE WHEN name_or_path LIKE '/%' THEN s.path = coalesce(nullif(rtrim(name_or_path, '/'), ''), '/')
+            ELSE s.name = name_or_path END LIMIT 2);
+    IF cardinality(found) = 0 THEN
+        RAISE undefined_object USING MESSAGE = format('the catalog has no source "%s"', left(name_or_path, 80)),
+            HINT = 'TABLE lumina.sources lists those that it has: the directories that were imported.';
+    ELSIF cardinality(found) > 1 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('the catalog has several sources "%s"', left(name_or_path, 80)),
+            HINT = 'Give the path of one of them: TABLE lumina.sources lists them.';
+    END IF;
+    RETURN found[1];
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.source(int8, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.source(int8, text) IS 'Internal: a source of a catalog, by its name or path';
+
+-- The value of the option preferred_folders: paths, without what is idle in them; sources are replaced by theirs.
+CREATE FUNCTION lumina_internal.checked_folders(of_catalog int8, value jsonb) RETURNS jsonb
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    folder jsonb;
+    path text;
+    checked jsonb := '[]';
+BEGIN
+    IF jsonb_typeof(value) <> 'array' THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'the option preferred_folders is a list',
+            HINT = 'Write ["/srv/photos/selected", "camera"]: absolute paths or names of sources, the best first.';
+    ELSIF jsonb_array_length(value) > 100 THEN
+        RAISE program_limit_exceeded USING
+            MESSAGE = format('%s preferred folders are more than 100', jsonb_array_length(value)),
+            HINT = 'A folder stands for all below it.';
+    END IF;
+    FOR folder IN SELECT * FROM jsonb_array_elements(value) LOOP
+        path := folder #>> '{}';
+        IF jsonb_typeof(folder) <> 'string' OR path = '' THEN
+            RAISE invalid_parameter_value USING MESSAGE = format('%s is no folder', left(folder::text, 80)),
+                HINT = 'Give absolute paths or names of sources, as strings.';
+        ELSIF path NOT LIKE '/%' AND path LIKE '%/%' OR string_to_array(path, '/') && '{.,..}' THEN
+            RAISE invalid_parameter_value USING MESSAGE = format('"%s" is not an absolute path', left(path, 80)),
+                HINT = 'Give a directory of the server, from the root, without "." and "..".';
+        ELSIF path NOT LIKE '/%' THEN
+            path := (lumina_internal.source(of_catalog, path)).path;
+        ELSE
+            path := coalesce(nullif(rtrim(regexp_replace(path, '/+', '/', 'g'), '/'), ''), '/');
+        END IF;
+        IF octet_length(path) > 2500 THEN
+            RAISE invalid_parameter_value USING MESSAGE = format('"%s..." is longer than 2500 bytes', left(path, 80)),
+                HINT = 'No file of a catalog has such a path.';
+        END IF;
+        checked := checked || to_jsonb(path);
+    END LOOP;
+    RETURN checked;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.checked_folders(int8, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.checked_folders(int8, jsonb) IS
+    'Internal: the value of the option preferred_folders, checked';
+
+CREATE FUNCTION lumina_internal.protect_source(caller oid, catalog_name text, source text, protected bool) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target int8 := lumina_internal.catalog(caller, catalog_name, 'own');
+    wanted lumina.sources := lumina_internal.source(target, source);
+BEGIN
+    IF protected IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'protected must not be NULL',
+            HINT = 'Leave it out to protect a source, or write protected => false.';
+    END IF;
+    UPDATE lumina.sources s SET protected = protect_source.protected
+        WHERE s.id = wanted.id AND s.protected <> protect_source.protected;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.protect_source(oid, text, text, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.protect_source(oid, text, text, bool) IS 'Internal: protect_source for a caller';
+CREATE FUNCTION lumina.protect_source(catalog text, source text, protected bool DEFAULT true) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.protect_source(text, text, bool) IS
+    'Protects the files below a source, given by its name or path, from being proposed for rejection, or no longer; '
+    'for the owner of the catalog alone';
+
+-- A list of folders as the two functions after it read it: once a query, and not once a file. NULL for no folder.
+CREATE FUNCTION lumina_internal.folder_list(paths jsonb) RETURNS bytea
+    STABLE STRICT PARALLEL SAFE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT string_agg(convert_to(rtrim(p.path, '/') || '/', getdatabaseencoding()), '\x00'::bytea ORDER BY p.place)
+    FROM jsonb_array_elements_text(CASE jsonb_typeof(paths) WHEN 'array' THEN paths ELSE '[]' END)
+        WITH ORDINALITY p (path, place);
+END;
+COMMENT ON FUNCTION lumina_internal.folder_list(jsonb) IS 'Internal: paths as a list for folder_rank and is_below';
+CREATE FUNCTION lumina_internal.folder_rank(folders bytea, path text) RETURNS int4
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'folder_rank';
+COMMENT ON FUNCTION lumina_internal.folder_rank(bytea, text) IS
+    'Internal: the place of the first folder of a list that holds a file, from 1; 65536 for none';
+CREATE FUNCTION lumina_internal.is_below(folders bytea, path text) RETURNS bool
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'is_below';
+COMMENT ON FUNCTION lumina_internal.is_below(bytea, text) IS 'Internal: whether a folder of a list holds a file';
+
+-- For is_below; NULL where no source is protected.
+CREATE FUNCTION lumina_internal.protected_folders(of_catalog int8) RETURNS bytea
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT lumina_internal.folder_list(jsonb_agg(s.path)) FROM lumina.sources s
+    WHERE s.catalog = of_catalog AND s.protected;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.protected_folders(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.protected_folders(int8) IS
+    'Internal: the protected sources of a catalog, as a list for is_below';
+
+-- Those of some images that have a protected file.
+CREATE FUNCTION lumina_internal.protected_images(of_catalog int8, images int8[]) RETURNS SETOF int8
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT i.id FROM (SELECT lumina_internal.protected_folders(of_catalog) AS folders OFFSET 0) p
+    CROSS JOIN unnest(images) i (id)
+    WHERE p.folders IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files f
+        WHERE f.image = i.id AND f.state = 'keep' AND f.missing_since IS NULL
+            AND lumina_internal.is_below(p.folders, f.path) OFFSET 0);
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.protected_images(int8, int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.protected_images(int8, int8[]) IS
+    'Internal: the images among these that have a file below a protected source';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   quality
+
 -- Import: files of the server's file system into a catalog, by a job.
 --
 -- A file may be read where it lies under lumina.import_roots, as configured for the importing role: for the role in
@@ -1853,6 +2190,7 @@ DECLARE
         FROM jsonb_array_elements(outcomes) e JOIN lumina.import_items t ON t.id = (e->>'item')::int8
         CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f
             WHERE f.path = t.path AND f.catalog + 0 = of_catalog OFFSET 0) f);
+    weights float8[] := lumina_internal.score_weights(of_catalog);
     failed int8;
     is_lost bool;
 BEGIN
@@ -1863,19 +2201,28 @@ BEGIN
         INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, captured_at,
                 date_source, date_confidence, camera_make, camera_model, lens_model, focal_length, aperture,
                 exposure_time, iso, latitude, longitude, metadata, ahash, dhash, dct, pdq, pdq_quality, hash_valid,
-                sharpness)
+                sharpness, jpeg_quality, chosen_score)
             SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.stamp->>'size')::int8, f.format,
                 f.width, f.height, f.orientation, f.truncated, f.captured_at, f.date_source, f.date_confidence,
                 f.camera_make, f.camera_model, f.lens_model, f.focal_length, f.aperture, f.exposure_time, f.iso,
                 f.latitude, f.longitude, f.metadata,
                 f.ahash::@extschema@.phash(64), f.dhash::@extschema@.phash(64), f.dct::@extschema@.phash(64),
-                f.pdq::@extschema@.phash(256), f.pdq_quality, f.hash_valid, f.sharpness
+                f.pdq::@extschema@.phash(256), f.pdq_quality, f.hash_valid, f.sharpness, f.jpeg_quality,
+                CASE WHEN weights IS NOT NULL THEN lumina_internal.weighted_score(weights,
+                    lumina.quality_format(f.format)::float4, lumina.quality_resolution(f.width, f.height)::float4,
+                    lumina.quality_size(f.format, (o.stamp->>'size')::int8)::float4,
+                    lumina.quality_metadata(f.camera_make, f.camera_model, f.lens_model, f.focal_length, f.aperture,
+                        f.exposure_time, f.iso, f.latitude, f.longitude)::float4,
+                    lumina.composite_format(f.format, f.jpeg_quality)::float4,
+                    lumina.composite_resolution(f.width, f.height)::float4,
+                    lumina.composite_size((o.stamp->>'size')::int8, f.width, f.height)::float4,
+                    lumina.composite_sharpness(f.sharpness)::float4) END
             FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb, facts jsonb),
                 jsonb_to_record(o.facts) f (format text, width int4, height int4, orientation int2, truncated bool,
                     captured_at timestamptz, date_source text, date_confidence int2, camera_make text,
                     camera_model text, lens_model text, focal_length float4, aperture float4, exposure_time float8,
                     iso int4, latitude float8, longitude float8, metadata jsonb, ahash text, dhash text, dct text,
-                    pdq text, pdq_quality int2, hash_valid bool, sharpness float4)
+                    pdq text, pdq_quality int2, hash_valid bool, sharpness float4, jpeg_quality int2)
             WHERE o.state = 'image' AND jsonb_typeof(o.facts) = 'object'
             ORDER BY o.sha256, o.item
             ON CONFLICT (catalog, sha256) DO NOTHING;
@@ -2169,21 +2516,34 @@ CREATE TABLE lumina.duplicate_groups (
     catalog int8 NOT NULL,
     kind lumina.group_kind NOT NULL,
     distance int2 NOT NULL CHECK (distance BETWEEN 0 AND 64),
-    confidence int2 NOT NULL GENERATED ALWAYS AS (round(100 * (1 - distance / 64.0))::int2) STORED,
+    -- 100 * (1 - distance / 64), rounded.
+    confidence int2 NOT NULL GENERATED ALWAYS AS (((25 * (64 - distance) + 8) / 16)::int2) STORED,
     images int4 NOT NULL CHECK (images >= 1),
     files int4 NOT NULL CHECK (files >= 2 OR images >= 2),
     bytes int8 NOT NULL CHECK (bytes >= 0),
     savings int8 NOT NULL CHECK (savings BETWEEN 0 AND bytes),
     also_near int8[] NOT NULL DEFAULT '{}',
     also_near_count int4 NOT NULL DEFAULT 0 CHECK (also_near_count >= cardinality(also_near)),
+    -- The action that has decided it, if any: then it is hidden. A plain value: actions stay, groups do not.
+    decision int8,
+    -- Of the image to keep, at the time of the run: what pages are in the order of. Unknown is before all times.
+    captured_at timestamptz NOT NULL DEFAULT '-infinity',
+    folder text COLLATE "C" NOT NULL DEFAULT '',
+    -- What is left by now: see sql/catalog/duplicate_pages.sql.
+    current_images int4 NOT NULL CHECK (current_images >= 0),
+    current_files int4 NOT NULL,
+    current_savings int8 NOT NULL CHECK (current_savings >= 0),
+    is_open bool NOT NULL GENERATED ALWAYS AS (current_files > 1 AND decision IS NULL) STORED,
     -- Numbers are never used twice; run and catalog are here for the members to refer to, in one index instead of two.
     PRIMARY KEY (id, run, catalog),
     FOREIGN KEY (run, catalog) REFERENCES lumina.duplicate_runs (id, catalog) ON DELETE CASCADE,
     CHECK ((kind = 'exact') = (images = 1)),
-    CHECK (kind = 'near' OR distance = 0)
+    CHECK (kind = 'near' OR distance = 0),
+    CHECK (current_files >= current_images)
 );
 COMMENT ON TABLE lumina.duplicate_groups IS
-    'Groups of duplicates; distance: between the two members farthest apart, of 64 bits';
+    'Groups of duplicates; distance: between the two members farthest apart, of 64 bits; current_...: what is left by '
+    'now of its images, files and bytes to win back';
 
 CREATE TABLE lumina.duplicate_members (
     image int8 NOT NULL,
@@ -2194,7 +2554,7 @@ CREATE TABLE lumina.duplicate_members (
     place int4 NOT NULL CHECK (place >= 0),
     is_primary bool NOT NULL GENERATED ALWAYS AS (place = 0) STORED,
     distance int2 NOT NULL CHECK (distance BETWEEN 0 AND 64),
-    similarity int2 NOT NULL GENERATED ALWAYS AS (round(100 * (1 - distance / 64.0))::int2) STORED,
+    similarity int2 NOT NULL GENERATED ALWAYS AS (((25 * (64 - distance) + 8) / 16)::int2) STORED,
     ahash_distance int2 CHECK (ahash_distance BETWEEN 0 AND 64),
     dhash_distance int2 CHECK (dhash_distance BETWEEN 0 AND 64),
     dct_distance int2 CHECK (dct_distance BETWEEN 0 AND 64),
@@ -2220,16 +2580,17 @@ CREATE POLICY readable ON lumina.duplicate_members FOR SELECT
 GRANT SELECT ON lumina.duplicate_runs, lumina.duplicate_groups, lumina.duplicate_members TO PUBLIC;
 
 CREATE FUNCTION lumina_internal.detect_duplicates(
-    caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text)
+    caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text, exclude_bursts bool)
     RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
     rule jsonb;
 BEGIN
-    IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'strategy, rule and raw_jpeg must not be NULL',
-            HINT = 'Leave them out for clique, consensus and siblings.';
+    IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL OR exclude_bursts IS NULL THEN
+        RAISE null_value_not_allowed USING
+            MESSAGE = 'strategy, rule, raw_jpeg and exclude_bursts must not be NULL',
+            HINT = 'Leave them out for clique, consensus, siblings and true.';
     ELSIF raw_jpeg NOT IN ('siblings', 'duplicate') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown value "%s" of raw_jpeg', left(raw_jpeg, 80)),
             HINT = 'A JPEG beside a raw file of the same name is one of its siblings, '
@@ -2263,38 +2624,48 @@ BEGIN
         END IF;
     END IF;
     RETURN lumina_internal.submit(caller, 'detect_duplicates', wanted,
-        jsonb_build_object('rule', rule, 'strategy', strategy, 'raw_jpeg', raw_jpeg));
+        jsonb_build_object('rule', rule, 'strategy', strategy, 'raw_jpeg', raw_jpeg,
+            'exclude_bursts', exclude_bursts));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text) IS
+REVOKE EXECUTE ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text, bool) IS
     'Internal: detect_duplicates for a caller';
 CREATE FUNCTION lumina.detect_duplicates(catalog text, max_distance int4 DEFAULT NULL, strategy text DEFAULT 'clique',
-        rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings') RETURNS int8
+        rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings', exclude_bursts bool DEFAULT true) RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text) IS
+COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text, bool) IS
     'Submits a job that groups the duplicates of a catalog and replaces the groups it had; returns the job''s id';
 
--- What is there of the current groups: images that are not rejected, with the files that they have. Images and files
--- may have gone since the run; the first that is left of a group is the one to keep.
+-- What is there of the current groups that nobody has decided: images that are not rejected, with the files that they
+-- have. Images and files may have gone since the run; the first that is left of a group is the one to keep. A protected
+-- file is never to be proposed for rejection.
 CREATE VIEW lumina_internal.current_files WITH (security_invoker = true) AS
 SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.id AS file, f.path,
-    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep
+    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep,
+    coalesce(lumina_internal.is_below(p.protected, f.path), false) AS is_protected
 FROM lumina.duplicate_runs r
+JOIN (SELECT c.id, lumina_internal.folder_list(c.settings->'preferred_folders') AS preferred,
+        lumina_internal.folder_list((SELECT jsonb_agg(s.path) FROM lumina.sources s
+            WHERE s.catalog = c.id AND s.protected)) AS protected
+    FROM lumina.catalogs c OFFSET 0) p ON p.id = r.catalog
 JOIN lumina.duplicate_groups g ON g.run = r.id
 JOIN lumina.duplicate_members m ON m.group_id = g.id AND m.run = g.run
 JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
 JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
-WHERE r.is_current
+WHERE r.is_current AND g.decision IS NULL
     -- Two names of one file are one: without the one there would be no other.
     AND NOT EXISTS (SELECT FROM lumina.image_files o
         WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
         AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
             < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
         AND o.state = 'keep' AND o.missing_since IS NULL)
--- Of equal files that of the earliest import is kept, and of these the first by its path: ids are in the order in which
--- files were read. Before them come those that no import has written, by their ids.
+-- Of equal files that in the best preferred folder is kept, then one that is protected, then that of the earliest
+-- import, and of these the first by its path: ids are in the order in which files were read. Before them come those
+-- that no import has written, by their ids.
 WINDOW w AS (PARTITION BY g.id
-    ORDER BY m.place, coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path);
+    ORDER BY m.place, lumina_internal.folder_rank(p.preferred, f.path),
+        NOT lumina_internal.is_below(p.protected, f.path),
+        coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path);
 GRANT SELECT ON lumina_internal.current_files TO PUBLIC;
 COMMENT ON VIEW lumina_internal.current_files IS
     'Internal: the files of current groups, the one to keep of each group first';
@@ -2310,20 +2681,17 @@ COMMENT ON VIEW lumina.image_duplicates IS
 
 CREATE VIEW lumina.duplicate_statistics WITH (security_invoker = true) AS
 SELECT c.name AS catalog, r.id AS run, r.job, r.created_at, r.rule, r.strategy, r.images, r.compared, r.near_pairs,
-    count(g.group_id) AS groups,
-    count(g.group_id) FILTER (WHERE g.kind = 'exact') AS exact,
-    count(g.group_id) FILTER (WHERE g.kind = 'identical') AS identical,
-    count(g.group_id) FILTER (WHERE g.kind = 'near') AS near,
-    coalesce(sum(g.images), 0) AS members,
-    coalesce(sum(g.files - 1), 0) AS redundant_files,
-    coalesce(sum(g.savings), 0) AS savings,
-    pg_size_pretty(coalesce(sum(g.savings), 0)) AS win_back
+    count(g.id) AS groups,
+    count(g.id) FILTER (WHERE g.kind = 'exact') AS exact,
+    count(g.id) FILTER (WHERE g.kind = 'identical') AS identical,
+    count(g.id) FILTER (WHERE g.kind = 'near') AS near,
+    coalesce(sum(g.current_images::int8), 0) AS members,
+    coalesce(sum(g.current_files::int8 - 1), 0) AS redundant_files,
+    coalesce(sum(g.current_savings), 0) AS savings,
+    pg_size_pretty(coalesce(sum(g.current_savings), 0)) AS win_back
 FROM lumina.duplicate_runs r
 JOIN lumina.catalogs c ON c.id = r.catalog
-LEFT JOIN (SELECT f.catalog, f.group_id, f.kind, count(*) AS files, count(DISTINCT f.image) AS images,
-        sum(f.size) FILTER (WHERE f.file_place > 1) AS savings
-    FROM lumina_internal.current_files f GROUP BY f.catalog, f.group_id, f.kind HAVING count(*) > 1) g
-    ON g.catalog = r.catalog
+LEFT JOIN lumina.duplicate_groups g ON g.run = r.id AND g.is_open
 WHERE r.is_current
 GROUP BY c.name, r.id;
 GRANT SELECT ON lumina.duplicate_statistics TO PUBLIC;
@@ -2343,46 +2711,1992 @@ CREATE FUNCTION lumina.readable_catalog(name text) RETURNS int8
     STABLE PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.readable_catalog(text) IS
     'The id of the catalog of that name; an error where the current role may not read one';
-
-CREATE FUNCTION lumina.duplicates(catalog text, OUT group_id int8, OUT kind lumina.group_kind, OUT keep text,
-        OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text, OUT savings int8,
-        OUT also_near text[])
-    RETURNS SETOF record STABLE ROWS 1000 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-    -- What is near each group is estimated as ten look-ups, and is hardly ever any: compiling that takes four times as
-    -- long as running it.
-    SET jit = off AS $$
-#variable_conflict use_column
-DECLARE
-    -- First of all, and not where the first row is looked for: a catalog that is not there is an error, not an empty
-    -- result.
-    wanted int8 := lumina.readable_catalog(duplicates.catalog);
-BEGIN
-    RETURN QUERY
-    SELECT g.id, g.kind, f.keep, f.others, f.distances, g.confidence, pg_size_pretty(f.savings), f.savings,
-        n.paths || CASE WHEN g.also_near_count > cardinality(g.also_near)
-            THEN ARRAY[format('... and %s more', g.also_near_count - cardinality(g.also_near))] ELSE '{}' END
-    FROM (SELECT c.group_id, c.keep, array_agg(c.path ORDER BY c.file_place) AS others,
-            array_agg(c.distance ORDER BY c.file_place) AS distances, sum(c.size)::int8 AS savings
-        FROM lumina_internal.current_files c
-        WHERE c.catalog = wanted AND c.file_place > 1 GROUP BY c.group_id, c.keep) f
-    JOIN lumina.duplicate_groups g ON g.id = f.group_id
-    CROSS JOIN LATERAL (
-        SELECT coalesce(array_agg(p.path ORDER BY a.place), '{}') AS paths
-        FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
-        CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
-            ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END,
-                q.path LIMIT 1) p) n
-    ORDER BY f.savings DESC, g.id;
-END $$;
-COMMENT ON FUNCTION lumina.duplicates(text) IS
-    'The current groups of a catalog, most bytes first: the file to keep, the others with their distances, and what '
-    'else is near';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs
 -- requires:
 --   duplicates
+
+-- The groups of a catalog page by page, and the columns of lumina.duplicate_groups that make it fast.
+--
+-- A page is read by an index in the order of its groups. What the order is by is written with a group and never
+-- changes, so that a group that stays is on one page, whatever is decided meanwhile. What is left of a group is in
+-- current_images, current_files and current_savings, which triggers keep: groups of which at most one file is left are
+-- in no index of these. A group in which a run and a decision have met may say that more is left than is: pages leave
+-- it out all the same, since they read its files; it never says that less is left.
+
+-- Read forwards or backwards. Each index costs every run, so that three orders have one, whose parts they merge.
+CREATE INDEX duplicate_groups_savings ON lumina.duplicate_groups (catalog, kind, confidence, savings, id) WHERE is_open;
+CREATE INDEX duplicate_groups_date ON lumina.duplicate_groups (catalog, captured_at, id) WHERE is_open;
+CREATE INDEX duplicate_groups_folder ON lumina.duplicate_groups (catalog, folder, id) WHERE is_open;
+
+-- The files of a group that are there, the one to keep first: see current_files. `preferred` and `protected` are the
+-- lists of file_lists. Not STRICT, without SET: so it is inlined. Each OFFSET 0 keeps its look-up by an index, whatever
+-- the planner believes.
+CREATE FUNCTION lumina_internal.group_files(of_group int8, preferred bytea, protected bytea)
+    RETURNS TABLE (file_place int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
+        file int8, path text, is_protected bool)
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT row_number() OVER (ORDER BY m.place, lumina_internal.folder_rank(preferred, f.path),
+            NOT lumina_internal.is_below(protected, f.path), f.import_job, f.number, f.path),
+        m.image, m.place, m.distance, i.status, i.size, f.id, f.path,
+        coalesce(lumina_internal.is_below(protected, f.path), false)
+    FROM lumina.duplicate_members m
+    CROSS JOIN LATERAL (SELECT i.size, i.status FROM lumina.images i
+        WHERE i.id = m.image AND i.status <> 'rejected' OFFSET 0) i
+    CROSS JOIN LATERAL (SELECT f.id, f.path, coalesce(f.import_job, 0) AS import_job,
+            CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number
+        FROM lumina.image_files f
+        WHERE f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
+            -- Most files have one name.
+            AND (f.device IS NULL OR f.inode IS NULL OR NOT EXISTS (SELECT FROM lumina.image_files o
+                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+                AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
+                    < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
+                AND o.state = 'keep' AND o.missing_since IS NULL OFFSET 0)) OFFSET 0) f
+    WHERE m.group_id = of_group;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) IS
+    'Internal: the files of a group that are there, the one to keep first';
+
+-- Preferred folders and protected sources of a catalog, each NULL where there are none.
+CREATE FUNCTION lumina_internal.file_lists(of_catalog int8, OUT preferred bytea, OUT protected bytea)
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT lumina_internal.folder_list(c.settings->'preferred_folders'), lumina_internal.protected_folders(c.id)
+    FROM lumina.catalogs c WHERE c.id = of_catalog;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.file_lists(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.file_lists(int8) IS
+    'Internal: preferred folders and protected sources of a catalog, as group_files reads them';
+
+-- A path of each of some images.
+CREATE FUNCTION lumina_internal.paths_of(images int8[]) RETURNS TABLE (place int8, path text)
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT a.place, p.path
+    FROM unnest(images) WITH ORDINALITY a (image, place)
+    CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
+        ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path LIMIT 1) p;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.paths_of(int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.paths_of(int8[]) IS 'Internal: a path of each of some images';
+
+CREATE FUNCTION lumina_internal.and_more(further int4) RETURNS text[]
+    IMMUTABLE LANGUAGE sql
+RETURN CASE WHEN further > 0 THEN ARRAY[format('... and %s more', further)] ELSE '{}' END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.and_more(int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.and_more(int4) IS 'Internal: says that a list goes on';
+
+-- Counts what is left of groups. The groups are locked before they are counted, in the order of their ids: what
+-- another transaction has changed of a group is committed by then, and counted. As each statement takes a snapshot of
+-- its own, the function is VOLATILE.
+CREATE FUNCTION lumina_internal.refresh_groups(groups int8[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    -- A plan depends on no number of groups; planning one takes longer than counting a group.
+    SET plan_cache_mode = force_generic_plan
+    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    ordered CONSTANT int8[] := ARRAY(SELECT DISTINCT n FROM unnest(groups) n ORDER BY n);
+BEGIN
+    PERFORM FROM unnest(ordered) AS n CROSS JOIN LATERAL (SELECT FROM lumina.duplicate_groups g
+        WHERE g.id = n OFFSET 0 FOR NO KEY UPDATE) g;
+    UPDATE lumina.duplicate_groups g
+    SET current_images = l.images, current_files = l.files, current_savings = l.savings
+    FROM (SELECT n AS id, f.* FROM unnest(ordered) AS n CROSS JOIN LATERAL (
+        SELECT count(DISTINCT f.image)::int4 AS images, count(*)::int4 AS files,
+            coalesce(sum(f.size) FILTER (WHERE f.file_place > 1), 0)::int8 AS savings
+        FROM lumina_internal.group_files(n, NULL, NULL) f OFFSET 0) f) l
+    WHERE g.id = l.id AND (g.current_images, g.current_files, g.current_savings)
+        IS DISTINCT FROM (l.images, l.files, l.savings);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups(int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refresh_groups(int8[]) IS 'Internal: counts what is left of groups';
+
+CREATE FUNCTION lumina_internal.refresh_groups_of(images int8[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+DECLARE
+    groups CONSTANT int8[] := ARRAY(SELECT g.id FROM unnest(images) AS n
+        CROSS JOIN LATERAL (SELECT m.group_id FROM lumina.duplicate_members m WHERE m.image = n OFFSET 0) m
+        -- A group that was decided is hidden: it is counted when that is taken back.
+        CROSS JOIN LATERAL (SELECT g.id FROM lumina.duplicate_groups g
+            WHERE g.id = m.group_id AND g.decision IS NULL OFFSET 0) g);
+BEGIN
+    IF groups <> '{}' THEN
+        PERFORM lumina_internal.refresh_groups(groups);
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups_of(int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refresh_groups_of(int8[]) IS
+    'Internal: counts what is left of the groups in which images are';
+
+-- Once a statement, and not once a row: all groups may be resolved by one. Two lists of the same rows are joined, of
+-- which the planner knows the size in the first calls alone: never by a loop in a loop.
+CREATE FUNCTION lumina_internal.refresh_groups_of_images() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_nestloop = off AS $$
+DECLARE
+    images CONSTANT int8[] := ARRAY(SELECT b.id FROM rows_before b JOIN rows_after a ON a.id = b.id
+        WHERE (a.status = 'rejected') <> (b.status = 'rejected') OR a.size <> b.size);
+BEGIN
+    IF images <> '{}' THEN
+        PERFORM lumina_internal.refresh_groups_of(images);
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups_of_images() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refresh_groups_of_images() IS
+    'Internal: counts what is left of groups where the status of images has changed';
+CREATE TRIGGER refresh_groups AFTER UPDATE ON lumina.images
+    REFERENCING OLD TABLE AS rows_before NEW TABLE AS rows_after
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.refresh_groups_of_images();
+
+CREATE FUNCTION lumina_internal.refresh_groups_of_files() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_nestloop = off AS $$
+DECLARE
+    images int8[];
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        images := ARRAY(SELECT a.image FROM rows_after a);
+    ELSE
+        images := ARRAY(SELECT unnest(ARRAY[a.image, b.image]) FROM rows_before b JOIN rows_after a ON a.id = b.id
+            WHERE (a.image, a.state, a.missing_since IS NULL, a.device, a.inode)
+                IS DISTINCT FROM (b.image, b.state, b.missing_since IS NULL, b.device, b.inode));
+    END IF;
+    IF images <> '{}' THEN
+        PERFORM lumina_internal.refresh_groups_of(images);
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups_of_files() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refresh_groups_of_files() IS
+    'Internal: counts what is left of groups where files have come, are gone or are back';
+CREATE TRIGGER refresh_groups_inserted AFTER INSERT ON lumina.image_files REFERENCING NEW TABLE AS rows_after
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.refresh_groups_of_files();
+CREATE TRIGGER refresh_groups_updated AFTER UPDATE ON lumina.image_files
+    REFERENCING OLD TABLE AS rows_before NEW TABLE AS rows_after
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.refresh_groups_of_files();
+
+-- A place in an order: that of the last group of a page, after which the next page goes on. As a text it is
+-- 'savings 900000 17', say. It names values and not a row, so that it is good after the row has gone.
+CREATE TYPE lumina_internal.page_place AS (
+    kind lumina.group_kind, confidence int2, savings int8, captured_at timestamptz, folder text, id int8);
+COMMENT ON TYPE lumina_internal.page_place IS 'Internal: a place in an order of groups';
+
+-- The place that a text says, or the one before the first group; checks the order, too.
+CREATE FUNCTION lumina_internal.page_place(order_by text, after text) RETURNS lumina_internal.page_place
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    said text[];
+    place lumina_internal.page_place;
+    most CONSTANT int8 := 9223372036854775807;
+BEGIN
+    IF order_by IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'order_by must not be NULL', HINT = 'Leave it out for savings.';
+    ELSIF order_by NOT IN ('savings', 'kind', 'confidence', 'date', 'folder') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown order "%s"', left(order_by, 80)),
+            HINT = 'The orders are savings, kind, confidence, date and folder.';
+    END IF;
+    place := ROW('exact', 32767, most, 'infinity', '', CASE order_by WHEN 'folder' THEN 0 ELSE most END);
+    IF after IS NULL THEN
+        RETURN place;
+    END IF;
+    said := regexp_match(after, CASE order_by
+        WHEN 'savings' THEN '^savings (\d{1,18}) (\d{1,18})$'
+        WHEN 'kind' THEN '^kind (exact|identical|near) (\d{1,18}) (\d{1,18})$'
+        WHEN 'confidence' THEN '^confidence (\d{1,3}) (\d{1,18}) (\d{1,18})$'
+        WHEN 'date' THEN '^date (none|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}) (\d{1,18})$'
+        WHEN 'folder' THEN '^folder (.*) (\d{1,18})$' END);
+    BEGIN
+        CASE order_by
+            WHEN 'savings' THEN
+                place.savings := said[1]::int8;
+            WHEN 'kind' THEN
+                place.kind := said[1]::lumina.group_kind;
+                place.savings := said[2]::int8;
+            WHEN 'confidence' THEN
+                place.confidence := said[1]::int2;
+                place.savings := said[2]::int8;
+            WHEN 'date' THEN
+                place.captured_at := CASE said[1] WHEN 'none' THEN '-infinity'
+                    ELSE said[1]::timestamp AT TIME ZONE 'UTC' END;
+            WHEN 'folder' THEN
+                place.folder := said[1];
+        END CASE;
+    EXCEPTION WHEN data_exception THEN
+        said := NULL; -- the 31st of February
+    END;
+    IF said IS NULL THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('"%s" is no place in the order %s', left(after, 80), order_by),
+            HINT = 'Give the "cursor" of the last row of the page before, which was in the same order.';
+    END IF;
+    place.id := said[cardinality(said)]::int8;
+    RETURN place;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.page_place(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page_place(text, text) IS
+    'Internal: the place in an order that a text says, by default the one before the first group';
+
+-- The text of the place of a group.
+CREATE FUNCTION lumina_internal.page_cursor(order_by text, g lumina.duplicate_groups) RETURNS text
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT CASE order_by
+        WHEN 'savings' THEN concat_ws(' ', 'savings', g.savings, g.id)
+        WHEN 'kind' THEN concat_ws(' ', 'kind', g.kind, g.savings, g.id)
+        WHEN 'confidence' THEN concat_ws(' ', 'confidence', g.confidence, g.savings, g.id)
+        WHEN 'date' THEN concat_ws(' ', 'date', CASE WHEN isfinite(g.captured_at)
+            THEN to_char(g.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') ELSE 'none' END, g.id)
+        WHEN 'folder' THEN concat_ws(' ', 'folder', g.folder, g.id) END;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.page_cursor(text, lumina.duplicate_groups) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page_cursor(text, lumina.duplicate_groups) IS
+    'Internal: the place of a group in an order, as a text';
+
+-- The next groups after a place. By bytes, kind and confidence as many are read of each kind and confidence as are
+-- returned; there are at most 67 of these, and hardly ever more than ten. A comparison of rows is one condition of an
+-- index.
+CREATE FUNCTION lumina_internal.next_groups(
+    of_catalog int8, order_by text, after lumina_internal.page_place, most int4) RETURNS int8[]
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+    SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+    found int8[];
+    start CONSTANT lumina_internal.page_place := lumina_internal.page_place(order_by, NULL);
+BEGIN
+    CASE order_by
+        WHEN 'savings', 'kind', 'confidence' THEN
+            found := ARRAY(SELECT p.id
+                FROM (SELECT s.*, CASE order_by WHEN 'kind' THEN s.kind = after.kind
+                        WHEN 'confidence' THEN s.confidence = after.confidence ELSE true END AS goes_on
+                    FROM (SELECT k.kind, 100::int2 AS confidence
+                            FROM unnest('{exact,identical}'::lumina.group_kind[]) AS k (kind)
+                        UNION ALL SELECT 'near', ((25 * (64 - distance) + 8) / 16)::int2
+                            FROM generate_series(0, 64) AS d (distance)) s
+                    WHERE CASE order_by WHEN 'kind' THEN s.kind >= after.kind
+                        WHEN 'confidence' THEN s.confidence <= after.confidence ELSE true END) s
+                CROSS JOIN LATERAL (SELECT g.savings, g.id FROM lumina.duplicate_groups g
+                    WHERE g.catalog = of_catalog AND g.kind = s.kind AND g.confidence = s.confidence AND g.is_open
+                        AND (g.savings, g.id) < (CASE WHEN s.goes_on THEN after.savings ELSE start.savings END,
+                            CASE WHEN s.goes_on THEN after.id ELSE start.id END)
+                    ORDER BY g.savings DESC, g.id DESC LIMIT most) p
+                ORDER BY CASE order_by WHEN 'kind' THEN s.kind END,
+                    CASE order_by WHEN 'confidence' THEN s.confidence END DESC, p.savings DESC, p.id DESC
+                LIMIT most);
+        WHEN 'date' THEN
+            found := ARRAY(SELECT g.id FROM lumina.duplicate_groups g WHERE g.catalog = of_catalog AND g.is_open
+                    AND (g.captured_at, g.id) < (after.captured_at, after.id)
+                ORDER BY g.captured_at DESC, g.id DESC LIMIT most);
+        WHEN 'folder' THEN
+            found := ARRAY(SELECT g.id FROM lumina.duplicate_groups g WHERE g.catalog = of_catalog AND g.is_open
+                    AND (g.folder, g.id) > (after.folder, after.id)
+                ORDER BY g.folder, g.id LIMIT most);
+    END CASE;
+    RETURN found;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.next_groups(int8, text, lumina_internal.page_place, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.next_groups(int8, text, lumina_internal.page_place, int4) IS
+    'Internal: the ids of the next groups of an order';
+
+-- A page of groups. Of a group with very many files the first ones are read.
+CREATE FUNCTION lumina_internal.some_duplicates(
+    of_catalog int8, max_groups int4, order_by text, place lumina_internal.page_place, max_others int4)
+    RETURNS TABLE (group_id int8, kind lumina.group_kind, keep text, others text[], distances int2[], more int4,
+        confidence int2, savings int8, also_near text[], cursor text)
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+    SET enable_sort = off AS $$
+#variable_conflict use_column
+DECLARE
+    remaining int4 := max_groups;
+    lists CONSTANT record := lumina_internal.file_lists(of_catalog);
+    ids int8[];
+    shown int4;
+BEGIN
+    -- More than once where a page is not filled: where less is left of a group than its row says.
+    LOOP
+        ids := lumina_internal.next_groups(of_catalog, order_by, place, max_groups);
+        RETURN QUERY
+        SELECT g.id, g.kind, f.paths[1], f.paths[2:], f.distances[2:], greatest(g.current_files - f.count, 0),
+            g.confidence, CASE WHEN g.current_files > f.count THEN g.current_savings ELSE f.savings END,
+            -- Of most groups there is none.
+            CASE WHEN g.also_near <> '{}' THEN (SELECT array_agg(a.path ORDER BY a.place)
+                FROM lumina_internal.paths_of(g.also_near) a) END
+                || lumina_internal.and_more(g.also_near_count - cardinality(g.also_near)),
+            g.cursor
+        FROM unnest(ids) WITH ORDINALITY AS p (id, place)
+        CROSS JOIN LATERAL (SELECT d.*, lumina_internal.page_cursor(order_by, d) AS cursor
+            FROM lumina.duplicate_groups d WHERE d.id = p.id OFFSET 0) g
+        CROSS JOIN LATERAL (
+            SELECT array_agg(f.path ORDER BY f.file_place) AS paths,
+                array_agg(f.distance ORDER BY f.file_place) AS distances, count(*)::int4 AS count,
+                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1), 0)::int8 AS savings
+            FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected)
+                LIMIT max_others + 1) f OFFSET 0) f
+        WHERE f.count > 1
+        ORDER BY p.place LIMIT remaining;
+        GET DIAGNOSTICS shown = ROW_COUNT;
+        remaining := remaining - shown;
+        EXIT WHEN remaining = 0 OR cardinality(ids) < max_groups;
+        SELECT d.kind, d.confidence, d.savings, d.captured_at, d.folder, d.id INTO place
+            FROM lumina.duplicate_groups d WHERE d.id = ids[cardinality(ids)];
+    END LOOP;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.some_duplicates(int8, int4, text, lumina_internal.page_place, int4)
+    FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.some_duplicates(int8, int4, text, lumina_internal.page_place, int4) IS
+    'Internal: a page of the groups of a catalog';
+
+CREATE FUNCTION lumina_internal.duplicates(
+        caller oid, catalog_name text, max_groups int4, order_by text, after text, max_others int4,
+        OUT group_id int8, OUT kind lumina.group_kind, OUT keep text, OUT others text[], OUT distances int2[],
+        OUT confidence int2, OUT win_back text, OUT savings int8, OUT also_near text[], OUT more int4, OUT cursor text)
+    RETURNS SETOF record STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    -- Look-ups of what is near, of which there are hardly any, are estimated as many: compiling takes longer than all.
+    SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    -- First of all: a catalog that is not there is an error, not an empty result.
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'read');
+    place lumina_internal.page_place := lumina_internal.page_place(order_by, after);
+    most_others CONSTANT int4 := coalesce(max_others, CASE WHEN max_groups IS NULL THEN 2147483647 ELSE 100 END);
+BEGIN
+    IF max_groups NOT BETWEEN 1 AND 10000 THEN
+        RAISE numeric_value_out_of_range USING MESSAGE = format('max_groups %s is not between 1 and 10000', max_groups),
+            HINT = 'Leave it out for all groups, or go on after the last one of a page: after => its "cursor".';
+    ELSIF max_others < 1 THEN
+        RAISE numeric_value_out_of_range USING MESSAGE = format('max_others %s is not positive', max_others),
+            HINT = 'Leave it out for 100 in a page, and for all without max_groups.';
+    ELSIF max_groups IS NULL AND after IS NOT NULL THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'after goes with max_groups alone',
+            HINT = 'Say how many groups a page has: max_groups => 100.';
+    ELSIF max_groups IS NULL THEN
+        -- By joins of whole tables: of most groups that is quicker than to look up each.
+        RETURN QUERY SELECT g.id, g.kind, f.keep, f.others[:most_others], f.distances[:most_others], g.confidence,
+            pg_size_pretty(f.savings), f.savings,
+            CASE WHEN g.also_near <> '{}' THEN (SELECT array_agg(a.path ORDER BY a.place)
+                FROM lumina_internal.paths_of(g.also_near) a) END
+                || lumina_internal.and_more(g.also_near_count - cardinality(g.also_near)),
+            greatest(cardinality(f.others) - most_others, 0), lumina_internal.page_cursor(order_by, g)
+        FROM (SELECT c.group_id, c.keep, array_agg(c.path ORDER BY c.file_place) AS others,
+                array_agg(c.distance ORDER BY c.file_place) AS distances, sum(c.size)::int8 AS savings
+            FROM lumina_internal.current_files c
+            WHERE c.catalog = wanted AND c.file_place > 1 GROUP BY c.group_id, c.keep) f
+        JOIN lumina.duplicate_groups g ON g.id = f.group_id
+        ORDER BY CASE order_by WHEN 'kind' THEN g.kind END,
+            CASE order_by WHEN 'confidence' THEN g.confidence END DESC,
+            CASE order_by WHEN 'date' THEN g.captured_at END DESC,
+            CASE order_by WHEN 'folder' THEN g.folder END,
+            CASE order_by WHEN 'folder' THEN g.id END,
+            CASE order_by WHEN 'date' THEN 0 ELSE g.savings END DESC,
+            g.id DESC;
+    ELSE
+        RETURN QUERY SELECT d.group_id, d.kind, d.keep, d.others, d.distances, d.confidence,
+            pg_size_pretty(d.savings), d.savings, d.also_near, d.more, d.cursor
+            FROM lumina_internal.some_duplicates(wanted, max_groups, order_by, place,
+                least(most_others, 2147483646)) d;
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.duplicates(oid, text, int4, text, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.duplicates(oid, text, int4, text, text, int4) IS
+    'Internal: duplicates for a caller';
+CREATE FUNCTION lumina.duplicates(catalog text, max_groups int4 DEFAULT NULL, order_by text DEFAULT 'savings',
+        after text DEFAULT NULL, max_others int4 DEFAULT NULL, OUT group_id int8, OUT kind lumina.group_kind,
+        OUT keep text, OUT others text[], OUT distances int2[], OUT confidence int2, OUT win_back text,
+        OUT savings int8, OUT also_near text[], OUT more int4, OUT cursor text)
+    RETURNS SETOF record STABLE ROWS 1000 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.duplicates(text, int4, text, text, int4) IS
+    'The current groups of a catalog, all or a page: the file to keep, the others with their distances, what else is '
+    'near, and the cursor after which the next page goes on; most bytes first, or by kind, confidence, date or folder';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   duplicate_pages
+
+-- Bursts: photographs that a camera took one after the other, as the job detect_bursts has found them.
+--
+-- A detection replaces all bursts of a catalog in the transaction in which its job succeeds: until then the old ones
+-- are there. An image is in at most one burst. Numbers of bursts are never used twice. What somebody has chosen as the
+-- best image of a burst is carried over to the burst that continues it: which has that image, and at least half of the
+-- images that the old one still has.
+
+CREATE TABLE lumina.bursts (
+    id int8 GENERATED ALWAYS AS IDENTITY,
+    catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
+    -- As they were when the burst was detected; images may have gone since.
+    frames int4 NOT NULL CHECK (frames >= shots),
+    shots int4 NOT NULL CHECK (shots >= 2),
+    started_at timestamptz NOT NULL,
+    ended_at timestamptz NOT NULL,
+    duration interval NOT NULL GENERATED ALWAYS AS (ended_at - started_at) STORED,
+    camera_make text,
+    camera_model text,
+    best_image int8,
+    best_by text NOT NULL CHECK (best_by IN ('quality', 'first', 'middle', 'manual')),
+    -- All frames are of one second, and have no parts of it: they may be of one shot, or of a clock that stood still.
+    suspect bool NOT NULL,
+    -- The catalog is here for the frames to refer to, in one index instead of two.
+    PRIMARY KEY (id, catalog),
+    FOREIGN KEY (catalog, best_image) REFERENCES lumina.images (catalog, id) ON DELETE SET NULL (best_image),
+    CHECK (ended_at >= started_at),
+    CHECK (NOT suspect OR ended_at < started_at + '0.5 seconds'::interval)
+);
+CREATE INDEX bursts_best_image ON lumina.bursts (best_image);
+COMMENT ON TABLE lumina.bursts IS
+    'Photographs that a camera took one after the other: when, how many, and the best one; suspect: of one second';
+
+CREATE TABLE lumina.burst_frames (
+    image int8 PRIMARY KEY,
+    burst int8 NOT NULL,
+    catalog int8 NOT NULL,
+    position int4 NOT NULL CHECK (position >= 0),
+    -- Images of one shot are copies of one another; NULL where the burst is a suspect: then it keeps none apart.
+    shot int4 CHECK (shot BETWEEN 0 AND position),
+    UNIQUE (burst, position),
+    FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE CASCADE,
+    FOREIGN KEY (burst, catalog) REFERENCES lumina.bursts (id, catalog) ON DELETE CASCADE
+);
+COMMENT ON TABLE lumina.burst_frames IS
+    'Images in bursts, in the order in which they were taken; those of one shot are copies of one another';
+
+ALTER TABLE lumina.bursts ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.bursts FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.burst_frames ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.burst_frames FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+GRANT SELECT ON lumina.bursts, lumina.burst_frames TO PUBLIC;
+
+CREATE FUNCTION lumina_internal.detect_bursts(
+    caller oid, catalog_name text, preset text, gap interval, min_frames int4, best text)
+    RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
+    seconds numeric;
+    frames int4;
+BEGIN
+    IF preset IS NULL OR best IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'preset and best must not be NULL',
+            HINT = 'Leave them out for default and quality.';
+    END IF;
+    SELECT p.seconds, p.frames INTO seconds, frames
+        FROM (VALUES ('default', 2.0, 3), ('sports', 0.5, 5), ('portrait', 5.0, 3), ('events', 3.0, 4))
+            p (name, seconds, frames)
+        WHERE p.name = preset;
+    IF NOT FOUND THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown preset "%s"', left(preset, 80)),
+            HINT = 'The presets are default, sports, portrait and events.';
+    ELSIF best NOT IN ('quality', 'first', 'middle') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown way "%s" to find the best image', left(best, 80)),
+            HINT = 'The best image is the one of best quality, the first or the middle; '
+                'lumina.set_burst_best(burst, image) chooses one by hand.';
+    ELSIF gap NOT BETWEEN '0.1 seconds'::interval AND '30 seconds'::interval THEN
+        RAISE numeric_value_out_of_range USING MESSAGE = format('gap %s is not between 0.1 and 30 seconds', gap),
+            HINT = 'It is the longest time from one frame to the next one.';
+    ELSIF min_frames NOT BETWEEN 2 AND 1000 THEN
+        RAISE numeric_value_out_of_range USING MESSAGE = format('min_frames %s is not between 2 and 1000', min_frames),
+            HINT = 'It is how many shots a burst has at least.';
+    END IF;
+    RETURN lumina_internal.submit(caller, 'detect_bursts', wanted, jsonb_build_object(
+        'gap', coalesce(extract(epoch FROM gap), seconds), 'min_frames', coalesce(min_frames, frames), 'best', best));
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.detect_bursts(oid, text, text, interval, int4, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.detect_bursts(oid, text, text, interval, int4, text) IS
+    'Internal: detect_bursts for a caller';
+CREATE FUNCTION lumina.detect_bursts(catalog text, preset text DEFAULT 'default', gap interval DEFAULT NULL,
+        min_frames int4 DEFAULT NULL, best text DEFAULT 'quality') RETURNS int8
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.detect_bursts(text, text, interval, int4, text) IS
+    'Submits a job that finds the bursts of a catalog and replaces those it had; returns the job''s id';
+
+CREATE FUNCTION lumina_internal.set_burst_best(caller oid, burst int8, image int8) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    wanted int8 := set_burst_best.burst;
+    chosen int8 := set_burst_best.image;
+    of_catalog lumina.catalogs;
+BEGIN
+    IF wanted IS NULL OR chosen IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'burst and image must not be NULL',
+            HINT = 'Give the numbers of a burst and of one of its images: TABLE lumina.burst_images lists them.';
+    END IF;
+    SELECT c.* INTO of_catalog FROM lumina.bursts b JOIN lumina.catalogs c ON c.id = b.catalog WHERE b.id = wanted;
+    IF lumina_internal.rights(caller, of_catalog.id) IS NOT NULL THEN
+        PERFORM lumina_internal.catalog(caller, of_catalog.name, 'curate');
+        -- A detection that is about to end has the catalog locked: either it sees this choice, or this call sees that
+        -- the burst is gone.
+        PERFORM FROM lumina.catalogs c WHERE c.id = of_catalog.id FOR NO KEY UPDATE;
+        IF EXISTS (SELECT FROM lumina.bursts b WHERE b.id = wanted) THEN
+            UPDATE lumina.bursts b SET best_image = chosen, best_by = 'manual'
+                WHERE b.id = wanted AND EXISTS (SELECT FROM lumina.burst_frames f
+                    WHERE f.image = chosen AND f.burst + 0 = wanted);
+            IF NOT FOUND THEN
+                RAISE invalid_parameter_value USING
+                    MESSAGE = format('image %s is not in burst %s', chosen, wanted),
+                    HINT = format('SELECT image, path FROM lumina.burst_images WHERE burst = %s lists those that are.',
+                        wanted);
+            END IF;
+            RETURN;
+        END IF;
+    END IF;
+    RAISE undefined_object USING MESSAGE = format('burst %s does not exist', wanted),
+        HINT = 'Each detection gives bursts new numbers: SELECT * FROM lumina.list_bursts(...) lists them.';
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.set_burst_best(oid, int8, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.set_burst_best(oid, int8, int8) IS 'Internal: set_burst_best for a caller';
+CREATE FUNCTION lumina.set_burst_best(burst int8, image int8) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.set_burst_best(int8, int8) IS
+    'Chooses the best image of a burst by hand; later detections keep the choice while the burst is there';
+
+-- Where an image lies: of several files the one to keep, as of a group of duplicates.
+CREATE VIEW lumina.burst_images WITH (security_invoker = true) AS
+SELECT c.name AS catalog, f.burst, f.position, f.shot, f.image, p.path, i.captured_at, i.ranking_score, i.status,
+    coalesce(i.id = b.best_image, false) AS is_best, b.best_by, b.suspect
+FROM lumina.burst_frames f
+JOIN lumina.bursts b ON b.id = f.burst
+JOIN lumina.catalogs c ON c.id = f.catalog
+JOIN lumina.images i ON i.id = f.image
+LEFT JOIN LATERAL (SELECT q.path FROM lumina.image_files q
+    WHERE q.image = f.image AND q.state = 'keep' AND q.missing_since IS NULL
+    ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path LIMIT 1) p ON true;
+GRANT SELECT ON lumina.burst_images TO PUBLIC;
+COMMENT ON VIEW lumina.burst_images IS
+    'One row an image in a burst: its shot, path, quality and status, and whether it is the best one';
+
+CREATE FUNCTION lumina.list_bursts(catalog text, sort text DEFAULT 'newest', "limit" int4 DEFAULT 100,
+        with_rejected bool DEFAULT false, OUT burst int8, OUT started_at timestamptz, OUT duration interval,
+        OUT camera text, OUT frames int4, OUT shots int4, OUT rejected int4, OUT best text, OUT best_image int8,
+        OUT best_by text, OUT suspect bool)
+    RETURNS SETOF record STABLE ROWS 100 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    wanted int8 := lumina.readable_catalog(list_bursts.catalog);
+    sorted text := list_bursts.sort;
+BEGIN
+    IF sorted IS NULL OR with_rejected IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'sort and with_rejected must not be NULL',
+            HINT = 'Leave them out for newest and false.';
+    ELSIF sorted NOT IN ('newest', 'oldest', 'largest') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown order "%s"', left(sorted, 80)),
+            HINT = 'The orders are newest, oldest and largest.';
+    ELSIF "limit" < 1 THEN
+        RAISE numeric_value_out_of_range USING MESSAGE = format('limit %s is not positive', "limit"),
+            HINT = 'NULL is for all of them.';
+    END IF;
+    -- The frames of one burst after the other, as far as the limit goes (OFFSET 0).
+    RETURN QUERY
+    SELECT b.id, b.started_at, b.duration, nullif(concat_ws(' ', b.camera_make, b.camera_model), ''),
+        n.frames, n.shots, n.rejected, p.path, b.best_image, b.best_by, b.suspect
+    FROM (SELECT a.*, CASE sorted WHEN 'newest' THEN -date_part('epoch', a.started_at)
+                WHEN 'oldest' THEN date_part('epoch', a.started_at) ELSE -a.frames END AS rank
+            FROM lumina.bursts a WHERE a.catalog = wanted ORDER BY rank, a.id OFFSET 0) b
+    CROSS JOIN LATERAL (SELECT count(*)::int4 AS frames,
+            CASE WHEN b.suspect THEN b.shots ELSE count(DISTINCT f.shot)::int4 END AS shots,
+            (count(*) FILTER (WHERE i.status = 'rejected'))::int4 AS rejected
+        FROM lumina.burst_frames f JOIN lumina.images i ON i.id = f.image WHERE f.burst = b.id OFFSET 0) n
+    LEFT JOIN LATERAL (SELECT q.path FROM lumina.image_files q
+        WHERE q.image = b.best_image AND q.state = 'keep' AND q.missing_since IS NULL
+        ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path LIMIT 1) p
+        ON true
+    WHERE n.frames > 0 AND (with_rejected OR n.rejected < n.frames)
+    ORDER BY b.rank, b.id LIMIT "limit";
+END $$;
+COMMENT ON FUNCTION lumina.list_bursts(text, text, int4, bool) IS
+    'The bursts of a catalog, newest, oldest or largest first, with what is there of them; those that are rejected '
+    'altogether only where asked for';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   bursts
+
+-- Options of a catalog: what its owner has chosen, one key each of catalogs.settings. An option that is not there has
+-- its default; each is checked by a function of its own when it is set.
+
+-- The value of an option as it is stored; raises where it is none. One branch an option.
+CREATE FUNCTION lumina_internal.checked_option(caller oid, of_catalog int8, option_name text, value jsonb) RETURNS jsonb
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    CASE option_name
+    WHEN 'on_resolve' THEN
+        RETURN lumina_internal.checked_hook(of_catalog, value);
+    WHEN 'quality' THEN
+        RETURN lumina_internal.checked_quality(value);
+    WHEN 'preferred_folders' THEN
+        RETURN lumina_internal.checked_folders(of_catalog, value);
+    ELSE
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown option "%s"', left(option_name, 80)),
+            HINT = 'The options are on_resolve, preferred_folders and quality.';
+    END CASE;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.checked_option(oid, int8, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.checked_option(oid, int8, text, jsonb) IS
+    'Internal: the value of an option of a catalog, checked';
+
+CREATE FUNCTION lumina_internal.set_catalog_option(caller oid, catalog_name text, option_name text, value jsonb)
+    RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target int8 := lumina_internal.catalog(caller, catalog_name, 'own');
+BEGIN
+    IF option_name IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'the name of an option must not be NULL',
+            HINT = 'A value of NULL puts an option back to its default.';
+    END IF;
+    PERFORM FROM lumina.catalogs c WHERE c.id = target FOR NO KEY UPDATE;
+    UPDATE lumina.catalogs c SET settings = CASE WHEN value IS NULL OR value = 'null' THEN c.settings - option_name
+        ELSE jsonb_set(c.settings, ARRAY[option_name],
+            lumina_internal.checked_option(caller, target, option_name, value)) END
+        WHERE c.id = target;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.set_catalog_option(oid, text, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.set_catalog_option(oid, text, text, jsonb) IS
+    'Internal: set_catalog_option for a caller';
+CREATE FUNCTION lumina.set_catalog_option(catalog text, option text, value jsonb) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.set_catalog_option(text, text, jsonb) IS
+    'Sets an option of a catalog, or puts it back to its default, NULL; for its owner alone';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   options
+
+-- Decisions about duplicates: what was decided, by whom, and what it changed; what stays apart from then on; and the
+-- function of an application that hears of it.
+--
+-- A decision changes statuses of images and states of files, never a file. Each is an action, with a row for each image
+-- and file that it changed, as it was before and after; actions are never changed and never removed, but with their
+-- catalog. To undo one is an action of its own. Decisions of a catalog are made one after the other, under the lock
+-- that the last transaction of a search takes as well: a search that ends meanwhile has seen them, or is seen by them.
+-- Images are in actions by their numbers alone, since they can go.
+
+CREATE TYPE lumina.action_kind AS ENUM ('keep_best', 'keep_best_in_all', 'resolve', 'keep_all', 'split_group',
+    'set_image_status', 'undo');
+COMMENT ON TYPE lumina.action_kind IS 'What was decided: the function that was called';
+
+CREATE TABLE lumina.duplicate_actions (
+    id int8 GENERATED ALWAYS AS IDENTITY,
+    catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
+    kind lumina.action_kind NOT NULL,
+    -- Plain values: groups go with the next search, runs with their jobs.
+    group_id int8,
+    run int8,
+    actor lumina.role NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- How many it has changed.
+    images int8 NOT NULL CHECK (images >= 0),
+    files int8 NOT NULL CHECK (files >= 0),
+    -- Of a split: the members as they were, and the groups that were made.
+    details jsonb,
+    -- Not a foreign key: rows of a table that refers to itself cannot be restored in every order.
+    undo_of int8,
+    PRIMARY KEY (id, catalog),
+    CHECK ((kind = 'undo') = (undo_of IS NOT NULL)),
+    CHECK ((kind = 'split_group') = (details IS NOT NULL))
+);
+CREATE UNIQUE INDEX duplicate_actions_undo ON lumina.duplicate_actions (undo_of) WHERE undo_of IS NOT NULL;
+CREATE INDEX duplicate_actions_catalog ON lumina.duplicate_actions (catalog);
+COMMENT ON TABLE lumina.duplicate_actions IS
+    'Decisions about duplicates: who, when, what; never changed or removed. An action that was undone has one that '
+    'undoes it';
+
+CREATE TABLE lumina.action_images (
+    action int8 NOT NULL,
+    catalog int8 NOT NULL,
+    image int8 NOT NULL,
+    group_id int8,
+    -- The image that was kept in its place.
+    kept int8,
+    -- The part that it was kept in, of images that stay apart; nothing has changed of those.
+    part int4 CHECK (part >= 0),
+    before lumina.image_status NOT NULL,
+    after lumina.image_status NOT NULL,
+    PRIMARY KEY (action, image),
+    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE,
+    CHECK ((part IS NULL) = (before <> after)),
+    CHECK (after <> 'rejected' OR part IS NOT NULL OR kept IS NOT NULL)
+);
+COMMENT ON TABLE lumina.action_images IS
+    'Images that a decision was about: their status before and after, the one that was kept instead, or their part';
+
+CREATE TABLE lumina.action_files (
+    action int8 NOT NULL,
+    catalog int8 NOT NULL,
+    file int8 NOT NULL,
+    image int8 NOT NULL,
+    before lumina.file_state NOT NULL,
+    after lumina.file_state NOT NULL,
+    PRIMARY KEY (action, file),
+    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
+);
+COMMENT ON TABLE lumina.action_files IS
+    'Files of images that were kept: their state before and after; the same where all of them are wanted';
+
+-- By content, so that it holds for the same picture that is imported once more.
+CREATE TABLE lumina.distinct_images (
+    action int8 NOT NULL,
+    catalog int8 NOT NULL,
+    sha256 bytea NOT NULL CHECK (octet_length(sha256) = 32),
+    part int4 NOT NULL CHECK (part >= 0),
+    PRIMARY KEY (action, sha256),
+    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
+);
+CREATE INDEX distinct_images_catalog ON lumina.distinct_images (catalog);
+CREATE INDEX distinct_images_sha256 ON lumina.distinct_images (sha256, catalog);
+COMMENT ON TABLE lumina.distinct_images IS
+    'Contents that are no duplicates of each other: those of one action in different parts';
+
+CREATE TABLE lumina.distinct_files (
+    action int8 NOT NULL,
+    catalog int8 NOT NULL,
+    file int8 NOT NULL,
+    PRIMARY KEY (action, file),
+    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
+);
+CREATE INDEX distinct_files_catalog ON lumina.distinct_files (catalog);
+COMMENT ON TABLE lumina.distinct_files IS 'Files of one image that are all wanted';
+
+ALTER TABLE lumina.duplicate_actions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.duplicate_actions FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.action_images ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.action_images FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.action_files ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.action_files FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.distinct_images ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.distinct_images FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.distinct_files ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.distinct_files FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+GRANT SELECT ON lumina.duplicate_actions, lumina.action_images, lumina.action_files, lumina.distinct_images,
+    lumina.distinct_files TO PUBLIC;
+
+-- Rows of actions go with their catalog alone.
+CREATE FUNCTION lumina_internal.keep_actions() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF NOT EXISTS (SELECT FROM removed r JOIN lumina.catalogs c ON c.id = r.catalog) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    RAISE integrity_constraint_violation USING
+        MESSAGE = format('rows of %s.%s never change', TG_TABLE_SCHEMA, TG_TABLE_NAME),
+        HINT = 'SELECT lumina.undo(...) takes a decision back; actions go with their catalog.';
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.keep_actions() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.keep_actions() IS 'Internal: keeps rows of actions from being changed or removed';
+CREATE TRIGGER keep_actions BEFORE UPDATE OR TRUNCATE ON lumina.duplicate_actions
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+CREATE TRIGGER keep_actions_deleted AFTER DELETE ON lumina.duplicate_actions REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+CREATE TRIGGER keep_actions BEFORE UPDATE OR TRUNCATE ON lumina.action_images
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+CREATE TRIGGER keep_actions_deleted AFTER DELETE ON lumina.action_images REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+CREATE TRIGGER keep_actions BEFORE UPDATE OR TRUNCATE ON lumina.action_files
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+CREATE TRIGGER keep_actions_deleted AFTER DELETE ON lumina.action_files REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+
+CREATE VIEW lumina.action_history WITH (security_invoker = true) AS
+SELECT c.name AS catalog, a.id AS action, a.kind, a.group_id, a.actor, a.created_at, a.images, a.files, a.undo_of,
+    u.id AS undone_by
+FROM lumina.duplicate_actions a
+JOIN lumina.catalogs c ON c.id = a.catalog
+LEFT JOIN lumina.duplicate_actions u ON u.undo_of = a.id
+ORDER BY a.id DESC;
+GRANT SELECT ON lumina.action_history TO PUBLIC;
+COMMENT ON VIEW lumina.action_history IS
+    'Every decision, newest first: who, when, how many images and files it changed, and what has undone it';
+
+-- The hook on_resolve: the name of a function (int8, int8, text[], text[]), which belongs to the owner of the catalog,
+-- and is called as that role. Raises where it is none.
+CREATE FUNCTION lumina_internal.hook_function(of_catalog int8, hook text) RETURNS oid
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    names text[];
+    owner lumina.role := (SELECT c.owner FROM lumina.catalogs c WHERE c.id = of_catalog);
+    target pg_proc;
+BEGIN
+    BEGIN
+        names := parse_ident(hook);
+    EXCEPTION WHEN invalid_parameter_value THEN
+        names := '{}';
+    END;
+    IF cardinality(names) <> 2 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('"%s" is not the name of a function with its schema', left(hook, 160)),
+            HINT = 'Write schema.function, without arguments.';
+    END IF;
+    SELECT p.* INTO target FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname = names[1] AND p.proname = names[2] AND p.prokind = 'f' AND NOT p.proretset
+            AND p.proargtypes::text = concat_ws(' ', 'int8'::regtype::oid, 'int8'::regtype::oid,
+                'text[]'::regtype::oid, 'text[]'::regtype::oid);
+    IF target.oid IS NULL THEN
+        RAISE undefined_function USING
+            MESSAGE = format('function %s(bigint, bigint, text[], text[]) does not exist', left(hook, 160)),
+            HINT = 'on_resolve is called with the image that is kept, one that is rejected, and the paths of both.';
+    ELSIF target.proowner IS DISTINCT FROM lumina_internal.role_oid(owner) THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('function %s does not belong to the owner of the catalog', left(hook, 160)),
+            HINT = format('It runs as the owner of the catalog, "%s", whose own it must be: ALTER FUNCTION ... OWNER '
+                'TO, or lumina.set_catalog_option(..., ''on_resolve'', NULL).', owner);
+    END IF;
+    RETURN target.oid;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.hook_function(int8, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.hook_function(int8, text) IS
+    'Internal: the function of that name, if it can be the hook on_resolve of a catalog';
+
+CREATE FUNCTION lumina_internal.checked_hook(of_catalog int8, value jsonb) RETURNS jsonb
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF jsonb_typeof(value) <> 'string' THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'on_resolve is not the name of a function',
+            HINT = 'Write ''"schema.function"'', with quotation marks: it is a string of JSON.';
+    END IF;
+    PERFORM lumina_internal.hook_function(of_catalog, value #>> '{}');
+    RETURN value;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.checked_hook(int8, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.checked_hook(int8, jsonb) IS 'Internal: the option on_resolve, checked';
+
+CREATE FUNCTION lumina_internal.call_hook(owner oid, hook oid, name text, kept int8, rejected int8, kept_paths text[],
+    rejected_paths text[]) RETURNS void
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'call_hook';
+REVOKE EXECUTE ON FUNCTION lumina_internal.call_hook(oid, oid, text, int8, int8, text[], text[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.call_hook(oid, oid, text, int8, int8, text[], text[]) IS
+    'Internal: calls a hook as a role, restricted as a function of an index is';
+CREATE FUNCTION lumina_internal.refuse_in_hook() RETURNS void
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'refuse_in_hook';
+REVOKE EXECUTE ON FUNCTION lumina_internal.refuse_in_hook() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refuse_in_hook() IS 'Internal: an error where a hook is running';
+
+-- The files of an image that are kept.
+CREATE FUNCTION lumina_internal.kept_paths(of_image int8) RETURNS text[]
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(array_agg(f.path::text ORDER BY f.path), '{}') FROM lumina.image_files f
+    WHERE f.image = of_image AND f.state = 'keep' AND f.missing_since IS NULL;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.kept_paths(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.kept_paths(int8) IS 'Internal: paths of the files of an image that are kept';
+
+-- Calls the hook of a catalog, if it has one, for each image that an action has rejected; and for each of which it has
+-- rejected files alone, as that which is kept and that which is rejected.
+CREATE FUNCTION lumina_internal.run_hook(of_catalog int8, of_action int8) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    hook text;
+    owner oid;
+    target oid;
+BEGIN
+    SELECT c.settings->>'on_resolve', lumina_internal.role_oid(c.owner) INTO hook, owner
+        FROM lumina.catalogs c WHERE c.id = of_catalog;
+    IF hook IS NULL THEN
+        RETURN;
+    END IF;
+    target := lumina_internal.hook_function(of_catalog, hook);
+    PERFORM lumina_internal.call_hook(owner, target, hook, a.kept, a.image, lumina_internal.kept_paths(a.kept),
+            lumina_internal.kept_paths(a.image))
+        FROM (SELECT i.kept, i.image FROM lumina.action_images i
+            WHERE i.action = of_action AND i.part IS NULL ORDER BY i.image) a;
+    PERFORM lumina_internal.call_hook(owner, target, hook, a.image, a.image, lumina_internal.kept_paths(a.image),
+            a.paths)
+        FROM (SELECT r.image, array_agg(p.path ORDER BY p.path) AS paths FROM lumina.action_files r
+            CROSS JOIN LATERAL (SELECT f.path::text FROM lumina.image_files f WHERE f.id = r.file OFFSET 0) p
+            WHERE r.action = of_action AND r.after = 'rejected' GROUP BY r.image ORDER BY r.image) a;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.run_hook(int8, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.run_hook(int8, int8) IS
+    'Internal: calls the hook on_resolve of a catalog for what an action has rejected';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   decisions
+
+-- Decisions about one group: keep the best, keep some, keep all.
+--
+-- A group is decided as it was found or not at all: where an image or file of it has come or gone since, the answer is
+-- an error. Of an image that is kept one file is kept, and every file of a protected source; an image with such a file
+-- is never rejected. What is kept of a group is recorded as distinct, so that no later search groups it again.
+
+-- The group of that number, which the caller may decide, with its catalog locked. A caller who may not read the catalog
+-- is told that there is none.
+CREATE FUNCTION lumina_internal.group_to_decide(caller oid, wanted int8) RETURNS lumina.duplicate_groups
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target lumina.duplicate_groups;
+    of_catalog int8;
+    rights lumina.access_right[];
+BEGIN
+    IF wanted IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'group must not be NULL',
+            HINT = 'Give the number of a group: lumina.duplicates(...) lists them.';
+    END IF;
+    PERFORM lumina_internal.refuse_in_hook();
+    SELECT g.catalog INTO of_catalog FROM lumina.duplicate_groups g WHERE g.id = wanted;
+    rights := lumina_internal.rights(caller, of_catalog);
+    IF rights IS NOT NULL THEN
+        IF NOT 'curate' = ANY (rights) THEN
+            PERFORM lumina_internal.catalog(caller, c.name, 'curate') FROM lumina.catalogs c WHERE c.id = of_catalog;
+        END IF;
+        PERFORM FROM lumina.catalogs c WHERE c.id = of_catalog FOR NO KEY UPDATE;
+        -- A search may have ended before the lock was there.
+        SELECT * INTO target FROM lumina.duplicate_groups g WHERE g.id = wanted;
+    END IF;
+    IF target.id IS NULL THEN
+        RAISE undefined_object USING
+            MESSAGE = format('group %s does not exist, or not any more: a newer search has replaced it', wanted),
+            HINT = 'Look again: each search gives the groups new numbers, which lumina.duplicates(...) lists.';
+    ELSIF target.decision IS NOT NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('group %s was decided already, by action %s', wanted, target.decision),
+            HINT = format('SELECT lumina.undo(%s) takes that back.', target.decision);
+    END IF;
+    RETURN target;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.group_to_decide(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.group_to_decide(oid, int8) IS
+    'Internal: a group that a caller may decide, with its catalog locked';
+
+-- The images of a group, the one to keep first, with their statuses; those of them that have a file in a protected
+-- source; and their files, in the same order, each with its image and whether it goes where its image is kept. Raises
+-- where they are not those that were found.
+CREATE FUNCTION lumina_internal.members_now(target lumina.duplicate_groups, OUT images int8[],
+        OUT statuses lumina.image_status[], OUT protected int8[], OUT files int8[], OUT images_of_files int8[],
+        OUT spare bool[])
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    lists CONSTANT record := lumina_internal.file_lists(target.catalog);
+BEGIN
+    SELECT array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1),
+        array_agg(m.status ORDER BY m.place) FILTER (WHERE m.nth = 1),
+        coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.is_protected), '{}'),
+        array_agg(m.file ORDER BY m.place, m.nth), array_agg(m.image ORDER BY m.place, m.nth),
+        array_agg(NOT m.in_protected AND (m.nth > 1 OR m.has_protected) ORDER BY m.place, m.nth)
+        INTO images, statuses, protected, files, images_of_files, spare
+    FROM (SELECT f.place, f.image, f.status, f.file, f.is_protected AS in_protected,
+            row_number() OVER (PARTITION BY f.place ORDER BY f.file_place) AS nth,
+            bool_or(f.is_protected) OVER (PARTITION BY f.place) AS has_protected,
+            -- A protected file that is missing may be on a disk that is not there at the moment.
+            lists.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
+                WHERE p.image = f.image AND p.state = 'keep' AND lumina_internal.is_below(lists.protected, p.path)
+                OFFSET 0) AS is_protected
+        FROM lumina_internal.group_files(target.id, lists.preferred, lists.protected) f) m;
+    IF cardinality(images) IS DISTINCT FROM target.images OR cardinality(files) IS DISTINCT FROM target.files THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('group %s has changed since it was found', target.id),
+            DETAIL = format('Images and files that are there and not rejected were %s and %s, and are %s and %s.',
+                target.images, target.files, coalesce(cardinality(images), 0), coalesce(cardinality(files), 0)),
+            HINT = 'Search again: SELECT lumina.detect_duplicates(...).';
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.members_now(lumina.duplicate_groups) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.members_now(lumina.duplicate_groups) IS
+    'Internal: the images and files of a group; an error where they are not those that were found';
+
+-- Records that images stay apart, each in its part, and that several files of one image are wanted. What is recorded
+-- has no other effect than on searches: the images stay as they are.
+CREATE FUNCTION lumina_internal.keep_apart(of_action int8, of_catalog int8, of_group int8, images int8[], parts int4[],
+        files int8[], images_of_files int8[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF cardinality(images) > 1 THEN
+        WITH apart AS (
+            SELECT p.image, p.part, i.sha256, i.status
+            FROM ROWS FROM (unnest(images), unnest(parts)) p (image, part)
+            CROSS JOIN LATERAL (SELECT i.sha256, i.status FROM lumina.images i WHERE i.id = p.image OFFSET 0) i
+        ), audited AS (
+            INSERT INTO lumina.action_images (action, catalog, group_id, image, part, before, after)
+                SELECT of_action, of_catalog, of_group, a.image, a.part, a.status, a.status FROM apart a
+        )
+        INSERT INTO lumina.distinct_images (action, catalog, sha256, part)
+            SELECT of_action, of_catalog, a.sha256, a.part FROM apart a;
+    END IF;
+    IF cardinality(files) > cardinality(images) THEN
+        WITH wanted AS (
+            SELECT f.file, f.image FROM (SELECT f.file, f.image, count(*) OVER (PARTITION BY f.image) AS files
+                FROM ROWS FROM (unnest(files), unnest(images_of_files)) f (file, image)) f
+            WHERE f.files > 1 AND f.image = ANY (images)
+        ), audited AS (
+            INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
+                SELECT of_action, of_catalog, w.file, w.image, 'keep', 'keep' FROM wanted w
+        )
+        INSERT INTO lumina.distinct_files (action, catalog, file) SELECT of_action, of_catalog, w.file FROM wanted w;
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.keep_apart(int8, int8, int8, int8[], int4[], int8[], int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.keep_apart(int8, int8, int8, int8[], int4[], int8[], int8[]) IS
+    'Internal: records images, and files of one image, that no search is to group again';
+
+-- What rejected images know, and the one that is kept does not: one object an image, from it to the one that is kept.
+-- A date counts where it is better known.
+CREATE FUNCTION lumina_internal.carried(kept int8, rejected int8[], rejected_files int8[]) RETURNS jsonb
+    -- In PL/pgSQL, which keeps its plans from call to call.
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (WITH best AS MATERIALIZED (
+        SELECT k.*, ARRAY(SELECT DISTINCT s.kind FROM lumina.image_files f JOIN lumina.sidecars s ON s.file = f.id
+            WHERE f.image = kept AND f.state = 'keep') AS sidecars
+        FROM lumina.images k WHERE k.id = kept
+    ), facts AS (
+        SELECT r.id, n.place, jsonb_build_object(
+            'date', CASE WHEN r.captured_at IS NOT NULL
+                    AND (k.captured_at IS NULL OR r.date_confidence > coalesce(k.date_confidence, 0))
+                THEN jsonb_build_object('captured_at', r.captured_at, 'source', r.date_source,
+                    'confidence', r.date_confidence) END,
+            'place', CASE WHEN r.latitude IS NOT NULL AND r.longitude IS NOT NULL
+                    AND (k.latitude IS NULL OR k.longitude IS NULL)
+                THEN jsonb_build_object('latitude', r.latitude, 'longitude', r.longitude) END,
+            'camera', CASE WHEN k.camera_make IS NULL AND k.camera_model IS NULL
+                THEN nullif(jsonb_strip_nulls(jsonb_build_object('make', r.camera_make, 'model', r.camera_model)),
+                    '{}') END,
+            'lens', CASE WHEN k.lens_model IS NULL THEN r.lens_model END,
+            'metadata', nullif(r.metadata - 'has_time' - 'suspicious_date'
+                - ARRAY(SELECT jsonb_object_keys(k.metadata)), '{}'),
+            'sidecars', (SELECT jsonb_agg(jsonb_build_object('path', s.path, 'kind', s.kind) ORDER BY s.path)
+                FROM lumina.image_files f JOIN lumina.sidecars s ON s.file = f.id
+                WHERE f.image = r.id AND s.kind <> ALL (k.sidecars))) AS facts
+        FROM best k CROSS JOIN unnest(rejected) WITH ORDINALITY n (image, place)
+        JOIN lumina.images r ON r.id = n.image
+        UNION ALL
+        SELECT f.image, 0, jsonb_build_object('sidecars',
+                jsonb_agg(jsonb_build_object('path', s.path, 'kind', s.kind) ORDER BY s.path))
+        FROM best k CROSS JOIN unnest(rejected_files) n (file)
+        JOIN lumina.image_files f ON f.id = n.file
+        JOIN lumina.sidecars s ON s.file = f.id AND s.kind <> ALL (k.sidecars)
+        GROUP BY f.image
+    )
+    SELECT coalesce(jsonb_agg(jsonb_build_object('from', o.id, 'to', kept) || o.facts ORDER BY o.place, o.id), '[]')
+    FROM (SELECT f.id, f.place, jsonb_strip_nulls(f.facts) AS facts FROM facts f) o WHERE o.facts <> '{}');
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.carried(int8, int8[], int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.carried(int8, int8[], int8[]) IS
+    'Internal: facts and sidecar files of rejected images that the one that is kept lacks';
+
+-- Decides a group: keeps these of its images, or the best for NULL.
+CREATE FUNCTION lumina_internal.decide(caller oid, kind lumina.action_kind, of_group int8, keep int8[],
+        OUT action int8, OUT kept int8[], OUT rejected int8[], OUT rejected_files int8[], OUT carried jsonb)
+    -- Planning takes longer than a decision: a plan is as good for few images as for many.
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    target lumina.duplicate_groups := lumina_internal.group_to_decide(caller, of_group);
+    members record := lumina_internal.members_now(target);
+    wrong int8;
+    was lumina.image_status[];
+    done int8;
+BEGIN
+    kept := keep;
+    IF keep IS NULL THEN
+        kept := members.images[1:1];
+        rejected := members.images[2:];
+        was := members.statuses[2:];
+    ELSE
+        SELECT k INTO wrong FROM unnest(keep) k WHERE k <> ALL (members.images) LIMIT 1;
+        IF wrong IS NOT NULL THEN
+            RAISE invalid_parameter_value USING MESSAGE = format('image %s is not in group %s', wrong, of_group),
+                HINT = 'lumina.duplicate_members lists the images of each group.';
+        END IF;
+        SELECT array_agg(i.image ORDER BY i.place) FILTER (WHERE i.is_kept),
+                coalesce(array_agg(i.image ORDER BY i.place) FILTER (WHERE NOT i.is_kept), '{}'),
+                coalesce(array_agg(i.status ORDER BY i.place) FILTER (WHERE NOT i.is_kept), '{}')
+            INTO kept, rejected, was
+            FROM (SELECT a.*, a.image = ANY (keep) AS is_kept
+                FROM ROWS FROM (unnest(members.images), unnest(members.statuses)) WITH ORDINALITY
+                    a (image, status, place)) i;
+    END IF;
+    IF rejected && members.protected THEN
+        SELECT p INTO wrong FROM unnest(members.protected) p WHERE p = ANY (rejected) LIMIT 1;
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('image %s has a file in a protected source, and is never rejected', wrong),
+            HINT = format('Keep it: SELECT lumina.resolve(%s, keep => %L).', of_group,
+                kept || ARRAY(SELECT p FROM unnest(members.protected) p WHERE p <> ALL (kept)));
+    END IF;
+    rejected_files := '{}';
+    IF cardinality(members.files) > cardinality(members.images) THEN
+        rejected_files := ARRAY(SELECT f.file
+            FROM ROWS FROM (unnest(members.files), unnest(members.images_of_files), unnest(members.spare))
+                f (file, image, spare)
+            WHERE f.spare AND f.image = ANY (kept) ORDER BY f.file);
+    END IF;
+
+    INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files)
+        VALUES (target.catalog, decide.kind, of_group, target.run, lumina_internal.role(caller),
+            cardinality(rejected), cardinality(rejected_files))
+        RETURNING id INTO decide.action;
+    UPDATE lumina.duplicate_groups g SET decision = decide.action
+        WHERE g.id = of_group AND g.run = target.run AND g.catalog = target.catalog;
+    IF cardinality(rejected) > 0 THEN
+        WITH changed AS (
+            UPDATE lumina.images i SET status = 'rejected'
+                FROM ROWS FROM (unnest(rejected), unnest(was)) r (image, was)
+                WHERE i.id = r.image AND i.status = r.was
+                RETURNING i.id, r.was
+        )
+        INSERT INTO lumina.action_images (action, catalog, group_id, image, kept, before, after)
+            SELECT decide.action, target.catalog, of_group, c.id, decide.kept[1], c.was, 'rejected' FROM changed c;
+        GET DIAGNOSTICS done = ROW_COUNT;
+        IF done <> cardinality(rejected) THEN
+            RAISE serialization_failure USING MESSAGE = format('group %s changes at this moment', of_group),
+                HINT = 'Try again.';
+        END IF;
+    END IF;
+    IF cardinality(rejected_files) > 0 THEN
+        WITH changed AS (
+            UPDATE lumina.image_files f SET state = 'rejected' WHERE f.id = ANY (rejected_files) AND f.state = 'keep'
+                RETURNING f.id, f.image
+        )
+        INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
+            SELECT decide.action, target.catalog, c.id, c.image, 'keep', 'rejected' FROM changed c;
+        GET DIAGNOSTICS done = ROW_COUNT;
+        IF done <> cardinality(rejected_files) THEN
+            RAISE serialization_failure USING MESSAGE = format('group %s changes at this moment', of_group),
+                HINT = 'Try again.';
+        END IF;
+    END IF;
+    IF cardinality(kept) > 1 OR cardinality(members.files) > cardinality(members.images) THEN
+        PERFORM lumina_internal.keep_apart(decide.action, target.catalog, of_group, kept,
+            ARRAY(SELECT generate_series(0, cardinality(kept) - 1)), left_over.files, left_over.images)
+            FROM (SELECT coalesce(array_agg(f.file), '{}') AS files, coalesce(array_agg(f.image), '{}') AS images
+                FROM ROWS FROM (unnest(members.files), unnest(members.images_of_files)) f (file, image)
+                WHERE f.file <> ALL (rejected_files) AND f.image = ANY (kept)) left_over;
+    END IF;
+    carried := lumina_internal.carried(kept[1], rejected, rejected_files);
+    PERFORM lumina_internal.run_hook(target.catalog, decide.action);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.decide(oid, lumina.action_kind, int8, int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.decide(oid, lumina.action_kind, int8, int8[]) IS
+    'Internal: keeps some images of a group, or the best, and rejects the others';
+
+CREATE FUNCTION lumina_internal.keep_best(caller oid, group_id int8, OUT action int8, OUT kept int8[],
+        OUT rejected int8[], OUT rejected_files int8[], OUT carried jsonb)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    SELECT d.* INTO action, kept, rejected, rejected_files, carried
+        FROM lumina_internal.decide(caller, 'keep_best', keep_best.group_id, NULL) d;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.keep_best(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.keep_best(oid, int8) IS 'Internal: keep_best for a caller';
+CREATE FUNCTION lumina.keep_best(group_id int8, OUT action int8, OUT kept int8[], OUT rejected int8[],
+        OUT rejected_files int8[], OUT carried jsonb)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.keep_best(int8) IS
+    'Keeps the best image of a group, one file of it, and rejects the others; no file is touched; lumina.undo(action) '
+    'takes it back';
+
+CREATE FUNCTION lumina_internal.resolve(caller oid, group_id int8, keep int8[], OUT action int8, OUT kept int8[],
+        OUT rejected int8[], OUT rejected_files int8[], OUT carried jsonb)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wrong int8;
+BEGIN
+    IF resolve.keep IS NULL OR array_position(resolve.keep, NULL) IS NOT NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'keep must not be NULL, nor hold one',
+            HINT = 'Give the numbers of the images to keep; lumina.keep_best(...) keeps the best.';
+    ELSIF cardinality(resolve.keep) = 0 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'at least one image must be kept',
+            HINT = 'Give the numbers of the images to keep.';
+    END IF;
+    SELECT k INTO wrong FROM unnest(resolve.keep) k GROUP BY k HAVING count(*) > 1 LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('image %s is to be kept twice', wrong),
+            HINT = 'Give each image once.';
+    END IF;
+    SELECT d.* INTO action, kept, rejected, rejected_files, carried
+        FROM lumina_internal.decide(caller, 'resolve', resolve.group_id, resolve.keep) d;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.resolve(oid, int8, int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.resolve(oid, int8, int8[]) IS 'Internal: resolve for a caller';
+CREATE FUNCTION lumina.resolve(group_id int8, keep int8[], OUT action int8, OUT kept int8[], OUT rejected int8[],
+        OUT rejected_files int8[], OUT carried jsonb)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.resolve(int8, int8[]) IS
+    'Keeps these images of a group, one file of each, and rejects the others; no file is touched; lumina.undo(action) '
+    'takes it back';
+
+CREATE FUNCTION lumina_internal.keep_all(caller oid, group_id int8) RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    target lumina.duplicate_groups := lumina_internal.group_to_decide(caller, keep_all.group_id);
+    members record := lumina_internal.members_now(target);
+    made int8;
+BEGIN
+    INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files)
+        VALUES (target.catalog, 'keep_all', target.id, target.run, lumina_internal.role(caller), 0, 0)
+        RETURNING id INTO made;
+    UPDATE lumina.duplicate_groups g SET decision = made
+        WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog;
+    PERFORM lumina_internal.keep_apart(made, target.catalog, target.id, members.images,
+        ARRAY(SELECT generate_series(0, cardinality(members.images) - 1)), members.files, members.images_of_files);
+    RETURN made;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.keep_all(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.keep_all(oid, int8) IS 'Internal: keep_all for a caller';
+CREATE FUNCTION lumina.keep_all(group_id int8) RETURNS int8 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.keep_all(int8) IS
+    'Keeps all images and files of a group: no later search groups them with each other again; returns the action';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   resolve
+
+-- Decisions about many groups or images at once: the best of all groups, statuses by hand.
+--
+-- All groups are one action, which one undo takes back. Nothing goes through them in a loop: a catalog of a million
+-- images has some 166,000 groups. Tables are joined by their keys alone, so that every plan is linear, and a group is
+-- one row all the way: its images are lists.
+
+-- The groups of a catalog that nobody has decided, each with what keep_best would do to it; `skipped` says why the
+-- group is left alone. Files are those of current_files. `protected` is the list of protected sources.
+CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, protected bytea, min_score_gap float8,
+        include_also_near bool)
+    RETURNS TABLE (group_id int8, run int8, kind lumina.group_kind, kept int8, rejected int8[],
+        statuses lumina.image_status[], kept_files int8, spare_files int8, savings int8, score_gap float8,
+        skipped text)
+    STABLE ROWS 100000 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+    -- Each worker would read all files.
+    SET max_parallel_workers_per_gather = 0
+BEGIN ATOMIC
+    WITH files AS (
+        SELECT f.image, count(*) AS files,
+            count(*) FILTER (WHERE lumina_internal.is_below(protected, f.path)) AS protected_files
+        FROM lumina.image_files f
+        WHERE f.catalog = of_catalog AND f.state = 'keep' AND f.missing_since IS NULL
+            AND NOT EXISTS (SELECT FROM lumina.image_files o
+                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+                    AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
+                        < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
+                    AND o.state = 'keep' AND o.missing_since IS NULL)
+        GROUP BY f.image
+    ), found AS (
+        SELECT m.group_id, count(*) AS images, sum(f.files)::int8 AS files,
+            -- Where the first member is not there any more the group has changed.
+            max(m.image) FILTER (WHERE m.place = 0) AS kept,
+            max(i.ranking_score) FILTER (WHERE m.place = 0)
+                - max(i.ranking_score) FILTER (WHERE m.place > 0) AS score_gap,
+            max(f.files) FILTER (WHERE m.place = 0) AS kept_files,
+            max(f.files - greatest(f.protected_files, 1)) FILTER (WHERE m.place = 0) AS spare_files,
+            sum(i.size * CASE WHEN m.place = 0 THEN f.files - greatest(f.protected_files, 1) ELSE f.files END)::int8
+                AS savings,
+            array_agg(m.image) FILTER (WHERE m.place > 0) AS rejected,
+            array_agg(i.status) FILTER (WHERE m.place > 0) AS statuses,
+            bool_or(m.place > 0 AND i.status IN ('flagged', 'archived')) AS loses_chosen,
+            -- Also one that is missing: its disk may not be there at the moment.
+            bool_or(m.place > 0 AND protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
+                WHERE p.image = m.image AND p.state = 'keep' AND lumina_internal.is_below(protected, p.path)))
+                AS loses_protected
+        FROM lumina.duplicate_members m
+        JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
+        JOIN files f ON f.image = m.image
+        WHERE m.catalog = of_catalog
+        GROUP BY m.group_id
+    )
+    SELECT g.id, g.run, g.kind, f.kept, coalesce(f.rejected, '{}'), coalesce(f.statuses, '{}'), f.kept_files,
+        coalesce(f.spare_files, 0), f.savings, round(f.score_gap::numeric, 2)::float8,
+        CASE WHEN f.images IS DISTINCT FROM g.images OR f.files IS DISTINCT FROM g.files THEN 'changed'
+            WHEN f.loses_protected OR f.rejected IS NULL AND f.spare_files = 0 THEN 'protected'
+            WHEN f.loses_chosen THEN 'flagged'
+            WHEN g.also_near_count > 0 AND NOT include_also_near THEN 'also_near'
+            WHEN f.score_gap < min_score_gap THEN 'score_gap' END
+    FROM lumina.duplicate_groups g LEFT JOIN found f ON f.group_id = g.id
+    WHERE g.catalog = of_catalog AND g.decision IS NULL;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, float8, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.group_verdicts(int8, bytea, float8, bool) IS
+    'Internal: undecided groups, with what keep_best_in_all makes of them';
+
+-- The files of an image that goes on being kept, the one to keep first, as in current_files; `is_spare` where it goes.
+CREATE FUNCTION lumina_internal.files_to_keep(of_image int8, preferred bytea, protected bytea)
+    RETURNS TABLE (file int8, path text, is_spare bool)
+    STABLE ROWS 2 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT f.id, f.path::text, NOT f.in_protected AND (row_number() OVER w > 1 OR bool_or(f.in_protected) OVER ())
+    FROM (SELECT f.id, f.path, coalesce(f.import_job, 0) AS import_job,
+            lumina_internal.folder_rank(preferred, f.path) AS folder,
+            coalesce(lumina_internal.is_below(protected, f.path), false) AS in_protected
+        FROM lumina.image_files f
+        WHERE f.image = of_image AND f.state = 'keep' AND f.missing_since IS NULL
+            AND (f.device IS NULL OR NOT EXISTS (SELECT FROM lumina.image_files o
+                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+                    AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
+                        < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
+                    AND o.state = 'keep' AND o.missing_since IS NULL))) f
+    WINDOW w AS (ORDER BY f.folder, NOT f.in_protected, f.import_job,
+        CASE WHEN f.import_job = 0 THEN f.id ELSE 0 END, f.path)
+    ORDER BY row_number() OVER w;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.files_to_keep(int8, bytea, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.files_to_keep(int8, bytea, bytea) IS
+    'Internal: the files of an image that is kept, the one to keep first';
+
+CREATE FUNCTION lumina_internal.keep_best_in_all(caller oid, catalog_name text, min_score_gap float8, dry_run bool,
+        include_also_near bool)
+    RETURNS TABLE (group_id int8, kind lumina.group_kind, kept int8, rejected int8[], rejected_files int8,
+        savings int8, score_gap float8, skipped text, action int8)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+    -- The planner does not know how many images are rejected: a look-up for each takes twice as long.
+    SET enable_nestloop = off AS $$
+#variable_conflict use_column
+DECLARE
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
+    lists record;
+    made int8;
+BEGIN
+    IF min_score_gap IS NULL OR dry_run IS NULL OR include_also_near IS NULL THEN
+        RAISE null_value_not_allowed USING
+            MESSAGE = 'min_score_gap, dry_run and include_also_near must not be NULL',
+            HINT = 'Leave them out for 2, true and false.';
+    ELSIF NOT min_score_gap BETWEEN 0 AND 100 THEN
+        RAISE numeric_value_out_of_range USING
+            MESSAGE = format('min_score_gap %s is not between 0 and 100', min_score_gap),
+            HINT = 'Scores are 0 to 100; the gap is that between the best image of a group and the next.';
+    END IF;
+    PERFORM lumina_internal.refuse_in_hook();
+    IF NOT dry_run THEN
+        PERFORM FROM lumina.catalogs c WHERE c.id = wanted FOR NO KEY UPDATE;
+    END IF;
+    lists := lumina_internal.file_lists(wanted);
+    IF dry_run THEN
+        RETURN QUERY
+        SELECT v.group_id, v.kind, v.kept, v.rejected, v.spare_files, v.savings, v.score_gap, v.skipped, NULL::int8
+        FROM lumina_internal.group_verdicts(wanted, lists.protected, min_score_gap, include_also_near) v
+        ORDER BY v.savings DESC, v.group_id;
+        RETURN;
+    END IF;
+    made := nextval('lumina.duplicate_actions_id_seq');
+    RETURN QUERY
+    WITH verdicts AS MATERIALIZED (
+        SELECT v.*
+        FROM lumina_internal.group_verdicts(wanted, lists.protected, min_score_gap, include_also_near) v
+    ), acted AS (
+        INSERT INTO lumina.duplicate_actions (id, catalog, kind, run, actor, images, files) OVERRIDING SYSTEM VALUE
+            SELECT made, wanted, 'keep_best_in_all', max(v.run), lumina_internal.role(caller),
+                sum(cardinality(v.rejected)), sum(v.spare_files)
+            FROM verdicts v WHERE v.skipped IS NULL HAVING count(*) > 0
+    ), images AS (
+        UPDATE lumina.images i SET status = 'rejected'
+            FROM (SELECT v.group_id, v.kept, r.image, r.status FROM verdicts v
+                CROSS JOIN ROWS FROM (unnest(v.rejected), unnest(v.statuses)) r (image, status)
+                -- In the order of the table and of its index.
+                WHERE v.skipped IS NULL ORDER BY r.image) r
+            WHERE i.id = r.image AND i.status = r.status
+            RETURNING r.group_id, i.id, r.kept, r.status
+    ), audited_images AS (
+        INSERT INTO lumina.action_images (action, catalog, group_id, image, kept, before, after)
+            SELECT made, wanted, i.group_id, i.id, i.kept, i.status, 'rejected' FROM images i
+    ), files AS MATERIALIZED (
+        SELECT v.kept AS image, f.file, f.is_spare,
+            NOT f.is_spare AND v.kept_files - v.spare_files > 1 AS is_distinct
+        FROM verdicts v CROSS JOIN LATERAL lumina_internal.files_to_keep(v.kept, lists.preferred, lists.protected) f
+        WHERE v.skipped IS NULL AND v.kept_files > 1
+    ), spare AS (
+        UPDATE lumina.image_files f SET state = 'rejected' FROM files s
+            WHERE s.is_spare AND f.id = s.file AND f.state = 'keep'
+            RETURNING f.id, f.image
+    ), audited_files AS (
+        INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
+            SELECT made, wanted, s.id, s.image, 'keep'::lumina.file_state, 'rejected'::lumina.file_state FROM spare s
+            UNION ALL SELECT made, wanted, f.file, f.image, 'keep', 'keep' FROM files f WHERE f.is_distinct
+    ), distinct_files AS (
+        INSERT INTO lumina.distinct_files (action, catalog, file)
+            SELECT made, wanted, f.file FROM files f WHERE f.is_distinct
+    ), groups AS (
+        UPDATE lumina.duplicate_groups g SET decision = made FROM verdicts v
+            WHERE v.skipped IS NULL AND g.id = v.group_id AND g.run = v.run AND g.catalog = wanted
+    )
+    SELECT v.group_id, v.kind, v.kept, v.rejected, v.spare_files, v.savings, v.score_gap, v.skipped,
+        CASE WHEN v.skipped IS NULL THEN made END
+    FROM verdicts v
+    ORDER BY v.savings DESC, v.group_id;
+    PERFORM lumina_internal.run_hook(wanted, made);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.keep_best_in_all(oid, text, float8, bool, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.keep_best_in_all(oid, text, float8, bool, bool) IS
+    'Internal: keep_best_in_all for a caller';
+CREATE FUNCTION lumina.keep_best_in_all(catalog text, min_score_gap float8 DEFAULT 2, dry_run bool DEFAULT true,
+        include_also_near bool DEFAULT false)
+    RETURNS TABLE (group_id int8, kind lumina.group_kind, kept int8, rejected int8[], rejected_files int8,
+        savings int8, score_gap float8, skipped text, action int8)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.keep_best_in_all(text, float8, bool, bool) IS
+    'What keep_best would do to each group of a catalog, or why it is skipped; dry_run => false does it, as one action';
+
+CREATE FUNCTION lumina_internal.set_image_status(caller oid, catalog_name text, images int8[], status text)
+    RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
+    new lumina.image_status;
+    wrong int8;
+    made int8;
+BEGIN
+    IF images IS NULL OR status IS NULL OR array_position(images, NULL) IS NOT NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'images and status must not be NULL, nor hold one',
+            HINT = 'Write lumina.set_image_status(''holiday'', ARRAY[7], ''flagged''), say.';
+    ELSIF status NOT IN ('active', 'archived', 'flagged') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('status "%s" is none that can be set', left(status, 80)),
+            HINT = 'There are active, archived and flagged; lumina.resolve(...) rejects images.';
+    END IF;
+    PERFORM lumina_internal.refuse_in_hook();
+    PERFORM FROM lumina.catalogs c WHERE c.id = wanted FOR NO KEY UPDATE;
+    new := set_image_status.status;
+    SELECT n INTO wrong FROM unnest(set_image_status.images) n
+        WHERE NOT EXISTS (SELECT FROM lumina.images i WHERE i.id = n AND i.catalog + 0 = wanted OFFSET 0) LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('catalog "%s" has no image %s', left(catalog_name, 80), wrong),
+            HINT = 'lumina.images lists them.';
+    END IF;
+    made := nextval('lumina.duplicate_actions_id_seq');
+    WITH before AS (
+        SELECT i.id, i.status FROM (SELECT DISTINCT n FROM unnest(set_image_status.images) n) w
+        CROSS JOIN LATERAL (SELECT i.id, i.status FROM lumina.images i WHERE i.id = w.n OFFSET 0) i
+        WHERE i.status <> new
+    ), acted AS (
+        INSERT INTO lumina.duplicate_actions (id, catalog, kind, actor, images, files) OVERRIDING SYSTEM VALUE
+            SELECT made, wanted, 'set_image_status', lumina_internal.role(caller), count(*), 0 FROM before
+    ), changed AS (
+        UPDATE lumina.images i SET status = new FROM before b WHERE i.id = b.id AND i.status = b.status
+            RETURNING i.id, b.status
+    )
+    INSERT INTO lumina.action_images (action, catalog, image, before, after)
+        SELECT made, wanted, c.id, c.status, new FROM changed c;
+    RETURN made;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.set_image_status(oid, text, int8[], text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.set_image_status(oid, text, int8[], text) IS
+    'Internal: set_image_status for a caller';
+CREATE FUNCTION lumina.set_image_status(catalog text, images int8[], status text) RETURNS int8
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.set_image_status(text, int8[], text) IS
+    'Makes images of a catalog active, archived or flagged; returns the action, which lumina.undo(...) takes back';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   resolve_all
+
+-- Splitting a group: some of its images are one picture, the others another.
+--
+-- A part of two images or more, or of one with several files, is a group of its own from then on, of the same run. The
+-- group that is split stays as a row, decided, for the undo; members that are alone stay in it.
+
+-- The distance of a group or member, of 64 bits, by the rule of its run: the largest of an alternative, in the
+-- alternative where that is smallest.
+CREATE FUNCTION lumina_internal.rule_distance(rule jsonb, ahash int4, dhash int4, dct int4, pdq int4) RETURNS int2
+    IMMUTABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT min(a.distance)::int2 FROM (
+        SELECT (SELECT max(CASE h.hash WHEN 'ahash' THEN ahash WHEN 'dhash' THEN dhash WHEN 'dct' THEN dct
+                ELSE (pdq + 3) / 4 END) FROM jsonb_object_keys(r.alternative) h (hash)) AS distance
+        FROM jsonb_array_elements(rule) r (alternative)) a;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.rule_distance(jsonb, int4, int4, int4, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.rule_distance(jsonb, int4, int4, int4, int4) IS
+    'Internal: distances by hash as one distance, of 64 bits';
+
+-- Makes a group of members of another one, given in their order; returns its number.
+CREATE FUNCTION lumina_internal.split_off(target lumina.duplicate_groups, images int8[]) RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Of larger groups the distance stays an upper bound: pairs are too many.
+    most_images CONSTANT int4 := 500;
+    rule jsonb := (SELECT r.rule FROM lumina.duplicate_runs r WHERE r.id = target.run);
+    made int8 := nextval('lumina.duplicate_groups_id_seq');
+    farthest int2 := target.distance;
+    lists CONSTANT record := lumina_internal.file_lists(target.catalog);
+BEGIN
+    IF cardinality(images) <= most_images THEN
+        SELECT coalesce(lumina_internal.rule_distance(rule, max(a.ahash OPERATOR(@extschema@.<~>) b.ahash),
+                max(a.dhash OPERATOR(@extschema@.<~>) b.dhash), max(a.dct OPERATOR(@extschema@.<~>) b.dct),
+                max(a.pdq OPERATOR(@extschema@.<~>) b.pdq)), 0)
+            INTO farthest
+            FROM (SELECT i.* FROM unnest(images) m CROSS JOIN LATERAL
+                (SELECT * FROM lumina.images i WHERE i.id = m OFFSET 0) i) a,
+                (SELECT i.* FROM unnest(images) m CROSS JOIN LATERAL
+                    (SELECT * FROM lumina.images i WHERE i.id = m OFFSET 0) i) b
+            WHERE a.id < b.id;
+    END IF;
+    INSERT INTO lumina.duplicate_groups (id, run, catalog, kind, distance, images, files, bytes, savings, also_near,
+            also_near_count, captured_at, folder, current_images, current_files, current_savings)
+            OVERRIDING SYSTEM VALUE
+        SELECT made, target.run, target.catalog,
+            CASE WHEN cardinality(images) = 1 THEN 'exact' WHEN target.kind = 'identical' OR farthest = 0
+                THEN 'identical' ELSE 'near' END::lumina.group_kind,
+            farthest, cardinality(images), count(*), sum(i.size), sum(i.size) - max(i.size) FILTER (WHERE i.place = 1),
+            target.also_near, target.also_near_count,
+            coalesce((SELECT k.captured_at FROM lumina.images k WHERE k.id = images[1]), '-infinity'),
+            coalesce((array_agg(left(i.path, -position('/' in reverse(i.path))) ORDER BY i.place, i.file_place))[1],
+                ''),
+            cardinality(images), count(*), sum(i.size) - max(i.size) FILTER (WHERE i.place = 1)
+        FROM (SELECT c.size, c.path, c.file_place, array_position(images, c.image) AS place
+            FROM lumina_internal.group_files(target.id, lists.preferred, lists.protected) c
+            WHERE c.image = ANY (images)) i;
+    UPDATE lumina.duplicate_members d SET group_id = made, place = n.place, distance = n.distance,
+            ahash_distance = CASE WHEN d.ahash_distance IS NOT NULL THEN n.ahash END,
+            dhash_distance = CASE WHEN d.dhash_distance IS NOT NULL THEN n.dhash END,
+            dct_distance = CASE WHEN d.dct_distance IS NOT NULL THEN n.dct END,
+            pdq_distance = CASE WHEN d.pdq_distance IS NOT NULL THEN n.pdq END
+        FROM (SELECT m.image, (m.place - 1)::int4 AS place, h.*,
+                CASE WHEN m.place = 1 THEN 0
+                    ELSE lumina_internal.rule_distance(rule, h.ahash, h.dhash, h.dct, h.pdq) END AS distance
+            FROM unnest(images) WITH ORDINALITY m (image, place)
+            CROSS JOIN LATERAL (SELECT i.ahash OPERATOR(@extschema@.<~>) p.ahash AS ahash,
+                    i.dhash OPERATOR(@extschema@.<~>) p.dhash AS dhash,
+                    i.dct OPERATOR(@extschema@.<~>) p.dct AS dct, i.pdq OPERATOR(@extschema@.<~>) p.pdq AS pdq
+                FROM lumina.images i, lumina.images p WHERE i.id = m.image AND p.id = images[1] OFFSET 0) h) n
+        WHERE d.image = n.image AND d.run = target.run;
+    RETURN made;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.split_off(lumina.duplicate_groups, int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.split_off(lumina.duplicate_groups, int8[]) IS
+    'Internal: makes a group of some members of another one';
+
+CREATE FUNCTION lumina_internal.split_group(caller oid, group_id int8, part int8[], OUT action int8, OUT groups int8[])
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target lumina.duplicate_groups;
+    members record;
+    wrong int8;
+    own int8[];
+    others int8[];
+    before jsonb;
+BEGIN
+    IF split_group.part IS NULL OR array_position(split_group.part, NULL) IS NOT NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'part must not be NULL, nor hold one',
+            HINT = 'Give the numbers of the images that are a group of their own.';
+    END IF;
+    target := lumina_internal.group_to_decide(caller, split_group.group_id);
+    members := lumina_internal.members_now(target);
+    SELECT p INTO wrong FROM unnest(split_group.part) p WHERE p <> ALL (members.images) LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('image %s is not in group %s', wrong, target.id),
+            HINT = 'lumina.duplicate_members lists the images of each group.';
+    END IF;
+    own := ARRAY(SELECT m.image FROM unnest(members.images) WITH ORDINALITY m (image, place)
+        WHERE m.image = ANY (split_group.part) ORDER BY m.place);
+    others := ARRAY(SELECT m.image FROM unnest(members.images) WITH ORDINALITY m (image, place)
+        WHERE m.image <> ALL (split_group.part) ORDER BY m.place);
+    IF own = '{}' OR others = '{}' THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('group %s is to be split into all of its images and none', target.id),
+            HINT = 'Give some of its images, not all; lumina.keep_all(...) parts every image from every other.';
+    END IF;
+    before := (SELECT jsonb_agg(jsonb_build_array(d.image, d.place, d.distance, d.ahash_distance, d.dhash_distance,
+            d.dct_distance, d.pdq_distance) ORDER BY d.place)
+        FROM lumina.duplicate_members d WHERE d.group_id = target.id);
+    groups := '{}';
+    IF cardinality(others) > 1 OR (SELECT count(*) FROM unnest(members.images_of_files) f WHERE f = others[1]) > 1 THEN
+        groups := groups || lumina_internal.split_off(target, others);
+    END IF;
+    IF cardinality(own) > 1 OR (SELECT count(*) FROM unnest(members.images_of_files) f WHERE f = own[1]) > 1 THEN
+        groups := groups || lumina_internal.split_off(target, own);
+    END IF;
+    INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files, details)
+        VALUES (target.catalog, 'split_group', target.id, target.run, lumina_internal.role(caller), 0, 0,
+            jsonb_build_object('members', before, 'groups', to_jsonb(split_group.groups)))
+        RETURNING id INTO split_group.action;
+    UPDATE lumina.duplicate_groups g SET decision = split_group.action
+        WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog;
+    PERFORM lumina_internal.keep_apart(split_group.action, target.catalog, target.id, others || own,
+        array_fill(0, ARRAY[cardinality(others)]) || array_fill(1, ARRAY[cardinality(own)]), '{}', '{}');
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.split_group(oid, int8, int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.split_group(oid, int8, int8[]) IS 'Internal: split_group for a caller';
+CREATE FUNCTION lumina.split_group(group_id int8, part int8[], OUT action int8, OUT groups int8[])
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.split_group(int8, int8[]) IS
+    'Makes some images of a group a group of their own; no later search groups images of both parts together; returns '
+    'the groups that there are now';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   split
+
+-- Undo: takes a decision back, where everything that it has changed is still as it left it.
+--
+-- Statuses, states of files, what is kept apart and the group itself become what they were before. An undo has no rows
+-- of its own in action_images and action_files: they would be those of the action that it undoes, before and after
+-- exchanged. It calls no hook.
+
+-- Puts the members of a split group back, where the run is still there.
+CREATE FUNCTION lumina_internal.undo_split(target lumina.duplicate_actions) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    made int8[] := ARRAY(SELECT g::int8 FROM jsonb_array_elements_text(target.details->'groups') g);
+    decided record;
+BEGIN
+    SELECT g.id, g.decision INTO decided FROM lumina.duplicate_groups g
+        WHERE g.id = ANY (made) AND g.decision IS NOT NULL LIMIT 1;
+    IF decided.id IS NOT NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('group %s, which action %s has made, was decided since, by action %s', decided.id,
+                target.id, decided.decision),
+            HINT = format('SELECT lumina.undo(%s) first.', decided.decision);
+    END IF;
+    IF NOT EXISTS (SELECT FROM lumina.duplicate_groups g WHERE g.id = target.group_id) THEN
+        RETURN;
+    END IF;
+    UPDATE lumina.duplicate_members d SET group_id = target.group_id, place = (m.row->>1)::int4,
+            distance = (m.row->>2)::int2, ahash_distance = (m.row->>3)::int2, dhash_distance = (m.row->>4)::int2,
+            dct_distance = (m.row->>5)::int2, pdq_distance = (m.row->>6)::int2
+        FROM jsonb_array_elements(target.details->'members') m (row)
+        WHERE d.image = (m.row->>0)::int8 AND d.run = target.run AND d.group_id = ANY (made);
+    DELETE FROM lumina.duplicate_groups g
+        WHERE g.id = ANY (made) AND g.run = target.run AND g.catalog = target.catalog;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.undo_split(lumina.duplicate_actions) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.undo_split(lumina.duplicate_actions) IS
+    'Internal: puts the members of a group that was split back';
+
+-- Puts back the statuses that an action has changed; returns how many. A function of its own for actions on many
+-- images, of which the planner knows nothing: they are read from end to end, not looked up one by one.
+CREATE FUNCTION lumina_internal.restore_many(of_action int8, of_catalog int8) RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off
+AS $$
+DECLARE
+    done int8;
+BEGIN
+    UPDATE lumina.images i SET status = a.before FROM lumina.action_images a
+        WHERE a.action = of_action AND a.part IS NULL AND i.id = a.image AND i.status = a.after
+            AND i.catalog = of_catalog;
+    GET DIAGNOSTICS done = ROW_COUNT;
+    RETURN done;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.restore_many(int8, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.restore_many(int8, int8) IS
+    'Internal: puts back the statuses of many images that an action has changed';
+
+CREATE FUNCTION lumina_internal.undo(caller oid, action int8) RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+    SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    target lumina.duplicate_actions;
+    rights lumina.access_right[];
+    undone int8;
+    done int8;
+    wrong text;
+    made int8;
+BEGIN
+    IF undo.action IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'action must not be NULL',
+            HINT = 'Give the number of an action: TABLE lumina.action_history lists them.';
+    END IF;
+    PERFORM lumina_internal.refuse_in_hook();
+    SELECT * INTO target FROM lumina.duplicate_actions a WHERE a.id = undo.action;
+    rights := lumina_internal.rights(caller, target.catalog);
+    IF rights IS NULL THEN
+        RAISE undefined_object USING MESSAGE = format('action %s does not exist', undo.action),
+            HINT = 'TABLE lumina.action_history lists those that you may see.';
+    ELSIF NOT 'curate' = ANY (rights) THEN
+        PERFORM lumina_internal.catalog(caller, c.name, 'curate') FROM lumina.catalogs c WHERE c.id = target.catalog;
+    END IF;
+    PERFORM FROM lumina.catalogs c WHERE c.id = target.catalog FOR NO KEY UPDATE;
+    IF target.kind = 'undo' THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('action %s is an undo itself', target.id),
+            HINT = format('Decide again what action %s had decided.', target.undo_of);
+    END IF;
+    SELECT a.id INTO undone FROM lumina.duplicate_actions a WHERE a.undo_of = target.id;
+    IF undone IS NOT NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('action %s was undone already, by action %s', target.id, undone),
+            HINT = 'What it had decided can be decided again.';
+    END IF;
+
+    IF target.images > 10000 THEN
+        done := lumina_internal.restore_many(target.id, target.catalog);
+    ELSE
+        UPDATE lumina.images i SET status = a.before FROM lumina.action_images a
+            WHERE a.action = target.id AND a.part IS NULL AND i.id = a.image AND i.status = a.after
+                AND i.catalog + 0 = target.catalog;
+        GET DIAGNOSTICS done = ROW_COUNT;
+    END IF;
+    IF done <> target.images THEN
+        SELECT CASE WHEN i.id IS NULL THEN format('image %s is gone', a.image)
+                ELSE format('image %s is %s by now, not %s', a.image, i.status, a.after) END INTO wrong
+            FROM lumina.action_images a
+            LEFT JOIN LATERAL (SELECT i.id, i.status FROM lumina.images i WHERE i.id = a.image OFFSET 0) i ON true
+            -- Those that are as they were left were put back just now.
+            WHERE a.action = target.id AND a.part IS NULL AND i.status IS DISTINCT FROM a.before LIMIT 1;
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('action %s cannot be undone: %s', target.id,
+                coalesce(wrong, 'an image has become by other means what it was before')),
+            HINT = 'It is all or nothing: lumina.set_image_status(...) changes single images.';
+    END IF;
+    UPDATE lumina.image_files f SET state = a.before FROM lumina.action_files a
+        WHERE a.action = target.id AND a.before <> a.after AND f.id = a.file AND f.state = a.after
+            AND f.image + 0 = a.image;
+    GET DIAGNOSTICS done = ROW_COUNT;
+    IF done <> target.files THEN
+        SELECT CASE WHEN f.id IS NULL THEN format('file %s is gone', a.file)
+                WHEN f.image <> a.image THEN format('file %s is another picture by now', f.path)
+                ELSE format('file %s has the state %s by now, not %s', f.path, f.state, a.after) END INTO wrong
+            FROM lumina.action_files a
+            LEFT JOIN LATERAL (SELECT * FROM lumina.image_files f WHERE f.id = a.file OFFSET 0) f ON true
+            WHERE a.action = target.id AND a.before <> a.after
+                AND (f.state IS DISTINCT FROM a.before OR f.image <> a.image) LIMIT 1;
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('action %s cannot be undone: %s', target.id,
+                coalesce(wrong, 'a file has become by other means what it was before')),
+            HINT = 'It is all or nothing.';
+    END IF;
+    IF target.kind = 'split_group' THEN
+        PERFORM lumina_internal.undo_split(target);
+    END IF;
+    DELETE FROM lumina.distinct_images d WHERE d.action = target.id;
+    DELETE FROM lumina.distinct_files d WHERE d.action = target.id;
+    IF target.kind = 'keep_best_in_all' THEN
+        UPDATE lumina.duplicate_groups g SET decision = NULL
+            WHERE g.decision = target.id AND g.catalog = target.catalog;
+    ELSIF target.group_id IS NOT NULL THEN
+        UPDATE lumina.duplicate_groups g SET decision = NULL
+            WHERE g.id = target.group_id AND g.run = target.run AND g.catalog = target.catalog
+                AND g.decision = target.id;
+        -- It was hidden, and not counted.
+        PERFORM lumina_internal.refresh_groups(ARRAY[target.group_id]);
+    END IF;
+    INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files, undo_of)
+        VALUES (target.catalog, 'undo', target.group_id, target.run, lumina_internal.role(caller), target.images,
+            target.files, target.id)
+        RETURNING id INTO made;
+    RETURN made;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.undo(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.undo(oid, int8) IS 'Internal: undo for a caller';
+CREATE FUNCTION lumina.undo(action int8) RETURNS int8 LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.undo(int8) IS
+    'Takes a decision back, where nothing that it changed has changed since; returns the action that undoes it';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   undo
+
+-- Why two images are a pair, or none: each thing that a search for duplicates looks at, in its order.
+
+CREATE TYPE lumina.pair_reason AS (aspect text, outcome text, detail text);
+COMMENT ON TYPE lumina.pair_reason IS
+    'What a search for duplicates looks at; whether it speaks for a pair, against it, or neither; in words';
+
+CREATE FUNCTION lumina_internal.pair_reason(aspect text, outcome text, detail text) RETURNS lumina.pair_reason
+    IMMUTABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+RETURN ROW(aspect, outcome, detail)::lumina.pair_reason;
+REVOKE EXECUTE ON FUNCTION lumina_internal.pair_reason(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.pair_reason(text, text, text) IS 'Internal: makes a reason';
+
+-- The rule that a search would use: that of the current groups, else the default.
+CREATE FUNCTION lumina_internal.current_rule(of_catalog int8) RETURNS jsonb
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce((SELECT r.rule FROM lumina.duplicate_runs r WHERE r.catalog = of_catalog AND r.is_current),
+        '[{"ahash": 5, "dhash": 5}]');
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.current_rule(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.current_rule(int8) IS
+    'Internal: the pair rule of the current groups of a catalog, or the default';
+
+-- What of one image alone keeps it out of every pair.
+CREATE FUNCTION lumina_internal.explain_image(i lumina.images) RETURNS SETOF lumina.pair_reason
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    raw int8;
+BEGIN
+    IF i.status = 'rejected' THEN
+        RETURN NEXT lumina_internal.pair_reason('status', 'against',
+            format('image %s was rejected: it is not compared', i.id));
+    END IF;
+    IF NOT EXISTS (SELECT FROM lumina.image_files f
+            WHERE f.image = i.id AND f.state = 'keep' AND f.missing_since IS NULL) THEN
+        RETURN NEXT lumina_internal.pair_reason('files', 'against', format('image %s has no file any more', i.id));
+    END IF;
+    IF NOT i.hash_valid THEN
+        RETURN NEXT lumina_internal.pair_reason('hashes', 'against', format(
+            'the hashes of image %s are not to be trusted: %s', i.id,
+            CASE WHEN i.pdq IS NULL THEN 'it was not decoded' ELSE 'the picture is flat' END));
+    END IF;
+    IF i.format IN ('jpeg', 'heic') THEN
+        SELECT r.image INTO raw FROM lumina.image_files f
+            CROSS JOIN LATERAL (SELECT o.image FROM lumina.image_files o JOIN lumina.images ri ON ri.id = o.image
+                WHERE o.path >= f.stem AND o.path < f.stem || '/' AND o.stem = f.stem AND o.catalog + 0 = f.catalog
+                    AND o.image <> f.image AND o.state = 'keep' AND o.missing_since IS NULL
+                    AND lumina_internal.is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected' OFFSET 0) r
+            WHERE f.image = i.id AND f.state = 'keep' AND f.missing_since IS NULL LIMIT 1;
+        IF raw IS NOT NULL THEN
+            RETURN NEXT lumina_internal.pair_reason('raw and JPEG', 'against',
+                format('image %s is the picture that the camera wrote beside the raw file of image %s: it goes with '
+                    'that, unless raw_jpeg => ''duplicate''', i.id, raw));
+        END IF;
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.explain_image(lumina.images) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.explain_image(lumina.images) IS
+    'Internal: what of one image keeps it out of every pair';
+
+-- The hashes against the rule, alternative by alternative.
+CREATE FUNCTION lumina_internal.explain_hashes(a lumina.images, b lumina.images, rule jsonb)
+    RETURNS SETOF lumina.pair_reason
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    distances jsonb := jsonb_build_object(
+        'ahash', a.ahash OPERATOR(@extschema@.<~>) b.ahash, 'dhash', a.dhash OPERATOR(@extschema@.<~>) b.dhash,
+        'dct', a.dct OPERATOR(@extschema@.<~>) b.dct, 'pdq', a.pdq OPERATOR(@extschema@.<~>) b.pdq);
+    hash record;
+    alternative record;
+    is_met bool;
+BEGIN
+    FOR hash IN SELECT * FROM jsonb_each_text(distances) LOOP
+        RETURN NEXT lumina_internal.pair_reason(hash.key, 'info', format('%s bits of %s differ',
+            coalesce(hash.value, 'unknown'), CASE hash.key WHEN 'pdq' THEN 256 ELSE 64 END));
+    END LOOP;
+    FOR alternative IN SELECT * FROM jsonb_array_elements(rule) WITH ORDINALITY AS e (wanted, number) LOOP
+        SELECT bool_and((distances ->> w.key)::int4 <= w.value::int4) INTO is_met
+            FROM jsonb_each_text(alternative.wanted) w;
+        RETURN NEXT lumina_internal.pair_reason(CASE WHEN jsonb_array_length(rule) = 1 THEN 'rule'
+                ELSE format('alternative %s of the rule', alternative.number) END,
+            CASE WHEN is_met THEN 'for' ELSE 'against' END,
+            (SELECT string_agg(format('%s is %s, and at most %s is near', w.key, distances ->> w.key, w.value), '; '
+                ORDER BY w.key) FROM jsonb_each_text(alternative.wanted) w));
+    END LOOP;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.explain_hashes(lumina.images, lumina.images, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.explain_hashes(lumina.images, lumina.images, jsonb) IS
+    'Internal: the distances of two images against a pair rule';
+
+-- What keeps two images apart, however near they are.
+CREATE FUNCTION lumina_internal.explain_apart(a lumina.images, b lumina.images) RETURNS SETOF lumina.pair_reason
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT 'burst', CASE WHEN f.shot <> o.shot THEN 'against' ELSE 'info' END,
+        CASE WHEN f.shot <> o.shot THEN
+            format('they are different shots of burst %s, %s and %s', f.burst, f.shot, o.shot)
+        ELSE format('they are in burst %s, and copies of one shot or not known to be different ones', f.burst) END
+    FROM lumina.burst_frames f JOIN lumina.burst_frames o ON o.image = b.id AND o.burst = f.burst
+    WHERE f.image = a.id
+    UNION ALL
+    SELECT 'decision', CASE WHEN d.part <> o.part THEN 'against' ELSE 'info' END,
+        format(CASE WHEN d.part <> o.part THEN '%s of %s, action %s, called them different'
+            ELSE '%s of %s, action %s, left them together' END,
+            (SELECT x.kind FROM lumina.duplicate_actions x WHERE x.id = d.action AND x.catalog = d.catalog),
+            (SELECT x.actor FROM lumina.duplicate_actions x WHERE x.id = d.action AND x.catalog = d.catalog), d.action)
+    FROM lumina.distinct_images d
+    JOIN lumina.distinct_images o ON o.action = d.action AND o.sha256 = b.sha256
+    WHERE d.sha256 = a.sha256 AND d.catalog = a.catalog;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.explain_apart(lumina.images, lumina.images) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.explain_apart(lumina.images, lumina.images) IS
+    'Internal: the bursts and the decisions that two images have in common';
+
+CREATE FUNCTION lumina_internal.explain_pair(caller oid, first_image int8, second_image int8)
+    RETURNS SETOF lumina.pair_reason
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    a lumina.images;
+    b lumina.images;
+    reason lumina.pair_reason;
+    keeps_out bool := false;
+    is_near bool := false;
+    is_apart bool := false;
+    group_of_a int8;
+    group_of_b int8;
+    has_run bool;
+BEGIN
+    IF first_image IS NULL OR second_image IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'an image must not be NULL',
+            HINT = 'Give the ids of two images, as lumina.images has them.';
+    END IF;
+    SELECT * INTO a FROM lumina.images i WHERE i.id = first_image
+        AND lumina_internal.rights(caller, i.catalog) IS NOT NULL;
+    SELECT * INTO b FROM lumina.images i WHERE i.id = second_image
+        AND lumina_internal.rights(caller, i.catalog) IS NOT NULL;
+    IF a.id IS NULL OR b.id IS NULL THEN
+        RAISE undefined_object USING MESSAGE = format('image %s does not exist',
+                CASE WHEN a.id IS NULL THEN first_image ELSE second_image END),
+            HINT = 'lumina.images lists those that you may see.';
+    ELSIF a.id = b.id THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('image %s was given twice', a.id),
+            HINT = 'Files of one image have the same bytes: they are exact duplicates.';
+    ELSIF a.catalog <> b.catalog THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('images %s and %s are of different catalogs', a.id, b.id),
+            HINT = 'Only images of one catalog are compared.';
+    END IF;
+    FOR reason IN SELECT * FROM lumina_internal.explain_image(a)
+            UNION ALL SELECT * FROM lumina_internal.explain_image(b) LOOP
+        keeps_out := true;
+        RETURN NEXT reason;
+    END LOOP;
+    FOR reason IN SELECT * FROM lumina_internal.explain_hashes(a, b, lumina_internal.current_rule(a.catalog)) LOOP
+        is_near := is_near OR reason.outcome = 'for';
+        RETURN NEXT reason;
+    END LOOP;
+    FOR reason IN SELECT * FROM lumina_internal.explain_apart(a, b) LOOP
+        is_apart := is_apart OR reason.outcome = 'against';
+        RETURN NEXT reason;
+    END LOOP;
+    RETURN NEXT lumina_internal.pair_reason('pair',
+        CASE WHEN is_near AND NOT keeps_out AND NOT is_apart THEN 'for' ELSE 'against' END,
+        CASE WHEN keeps_out THEN 'no pair: not both are compared'
+            WHEN NOT is_near THEN 'no pair: they are not near by the rule'
+            WHEN is_apart THEN 'no pair: they are near, but kept apart'
+            ELSE 'a pair' END);
+    SELECT m.group_id INTO group_of_a FROM lumina.duplicate_members m
+        JOIN lumina.duplicate_runs r ON r.id = m.run AND r.is_current WHERE m.image = a.id;
+    SELECT m.group_id INTO group_of_b FROM lumina.duplicate_members m
+        JOIN lumina.duplicate_runs r ON r.id = m.run AND r.is_current WHERE m.image = b.id;
+    has_run := EXISTS (SELECT FROM lumina.duplicate_runs r WHERE r.catalog = a.catalog AND r.is_current);
+    RETURN NEXT lumina_internal.pair_reason('groups', 'info', CASE
+        WHEN NOT has_run THEN 'nothing was searched yet: SELECT lumina.detect_duplicates(...)'
+        WHEN group_of_a = group_of_b THEN format('both are in group %s', group_of_a)
+        WHEN group_of_a IS NULL AND group_of_b IS NULL THEN 'neither is in a group'
+        ELSE format('image %s is in %s, image %s in %s', a.id, coalesce('group ' || group_of_a, 'none'),
+            b.id, coalesce('group ' || group_of_b, 'none')) END
+        || CASE WHEN is_near AND NOT keeps_out AND NOT is_apart AND has_run
+                AND group_of_a IS DISTINCT FROM group_of_b AND (group_of_a IS NOT NULL OR group_of_b IS NOT NULL)
+            THEN ': a group takes what is near all of its images, the nearest first; or one of them is newer than '
+                'the search' ELSE '' END);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.explain_pair(oid, int8, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.explain_pair(oid, int8, int8) IS 'Internal: explain_pair for a caller';
+CREATE FUNCTION lumina.explain_pair(a int8, b int8) RETURNS SETOF lumina.pair_reason
+    STABLE LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.explain_pair(int8, int8) IS
+    'Why two images of a catalog are a pair, or none: their distances, the rule, bursts, decisions, in words';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   explain
 
 -- The duplicates of a catalog as a page to look at: the groups with small pictures, and the file to keep marked.
 --
@@ -2395,10 +4709,11 @@ BEGIN ATOMIC
     SELECT jsonb_build_object('catalog', c.name,
         'generated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
         'rule', coalesce(r.rule, '[]'), 'strategy', coalesce(r.strategy, ''), 'images', coalesce(r.images, 0),
-        'groups', count(DISTINCT f.group_id), 'redundant_files', count(f.file), 'savings', coalesce(sum(f.size), 0))
+        'groups', count(g.id), 'redundant_files', coalesce(sum(g.current_files::int8 - 1), 0),
+        'savings', coalesce(sum(g.current_savings), 0))
     FROM lumina.catalogs c
     LEFT JOIN lumina.duplicate_runs r ON r.catalog = c.id AND r.is_current
-    LEFT JOIN lumina_internal.current_files f ON f.catalog = c.id AND f.file_place > 1
+    LEFT JOIN lumina.duplicate_groups g ON g.run = r.id AND g.is_open
     WHERE c.id = of_catalog
     GROUP BY c.id, r.id;
 END;
@@ -2406,26 +4721,48 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.page_summary(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.page_summary(int8) IS
     'Internal: what a page of duplicates says of the whole catalog';
 
--- Of a group with very many images only some are shown, those nearest to the one to keep.
-CREATE FUNCTION lumina_internal.page_groups(of_catalog int8, first int4, most int4, most_images int4)
-    RETURNS SETOF jsonb
+-- Which groups come next on a page, and the place of the last of them, after which it goes on.
+CREATE FUNCTION lumina_internal.page_ids(of_catalog int8, order_by text, after text, most int4) RETURNS jsonb
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    ids CONSTANT int8[] := lumina_internal.next_groups(of_catalog, order_by,
+        lumina_internal.page_place(order_by, after), most);
+BEGIN
+    RETURN jsonb_build_object('ids', to_jsonb(ids), 'cursor', (SELECT lumina_internal.page_cursor(order_by, g)
+        FROM lumina.duplicate_groups g WHERE g.id = ids[cardinality(ids)]));
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.page_ids(int8, text, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page_ids(int8, text, text, int4) IS
+    'Internal: the next groups of a page of duplicates';
+
+-- Of a group with very many images only some are shown, those nearest to the one to keep; no more than 300 files are
+-- read.
+CREATE FUNCTION lumina_internal.page_groups(ids int8[], most_images int4) RETURNS SETOF jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off
 BEGIN ATOMIC
-    WITH images AS (
-        SELECT c.group_id, c.image, min(c.place) AS place, min(c.distance) AS distance,
-            (array_agg(c.path ORDER BY c.file_place))[1:100] AS files,
-            coalesce(sum(c.size) FILTER (WHERE c.file_place > 1), 0) AS savings, count(*) AS count
-        FROM lumina_internal.current_files c WHERE c.catalog = of_catalog GROUP BY c.group_id, c.image
-    ), groups AS (
-        SELECT i.group_id, sum(i.savings) AS savings FROM images i
-        GROUP BY i.group_id HAVING sum(i.count) > 1 ORDER BY sum(i.savings) DESC, i.group_id OFFSET first LIMIT most
-    ), numbered AS (
-        SELECT i.*, row_number() OVER (PARTITION BY i.group_id ORDER BY i.place) AS row,
-            count(*) OVER (PARTITION BY i.group_id) AS of
-        FROM images i JOIN groups USING (group_id)
-    ), shown AS (
-        SELECT i.group_id, max(i.of) AS of,
-            jsonb_agg(jsonb_build_object('files', i.files, 'more_files', i.count - cardinality(i.files),
+    SELECT jsonb_build_object('id', g.id, 'kind', g.kind, 'confidence', g.confidence,
+        'savings', CASE WHEN m.files < 300 THEN m.savings ELSE g.current_savings END, 'images', m.images,
+        'more_images', CASE WHEN m.files < 300 THEN m.count ELSE greatest(m.count, g.current_images) END
+            - least(m.count, most_images),
+        'also_near', (SELECT coalesce(jsonb_agg(a.path ORDER BY a.place), '[]')
+            FROM lumina_internal.paths_of(g.also_near) a),
+        'also_near_more', g.also_near_count - cardinality(g.also_near))
+    FROM (SELECT l.* FROM lumina.duplicate_groups d CROSS JOIN LATERAL lumina_internal.file_lists(d.catalog) l
+        WHERE d.id = ids[1] OFFSET 0) lists
+    CROSS JOIN unnest(ids) WITH ORDINALITY AS p (id, place)
+    CROSS JOIN LATERAL (SELECT * FROM lumina.duplicate_groups d WHERE d.id = p.id OFFSET 0) g
+    CROSS JOIN LATERAL (
+        SELECT sum(i.savings) AS savings, sum(i.files_count) AS files, count(*) AS count,
+            jsonb_agg(x.shown ORDER BY i.place) FILTER (WHERE x.shown IS NOT NULL) AS images
+        FROM (SELECT f.image, min(f.place) AS place, min(f.distance) AS distance,
+                (array_agg(f.path ORDER BY f.file_place))[1:100] AS files, count(*) AS files_count,
+                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1), 0) AS savings,
+                row_number() OVER (ORDER BY min(f.place)) AS row
+            FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected) LIMIT 300) f
+            GROUP BY f.image) i
+        LEFT JOIN LATERAL (SELECT jsonb_build_object(
+                'files', i.files, 'more_files', i.files_count - cardinality(i.files),
                 'sha256', encode(x.sha256, 'hex'), 'size', x.size, 'format', x.format,
                 'width', x.width, 'height', x.height,
                 'raw', lumina_internal.is_raw(x.format), 'truncated', x.truncated,
@@ -2438,36 +4775,27 @@ BEGIN ATOMIC
                 'quality', x.quality_score, 'quality_format', x.quality_format, 'quality_metadata', x.quality_metadata,
                 'distance', i.distance,
                 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
-                    'dct', d.dct_distance, 'pdq', d.pdq_distance)) ORDER BY i.place) AS images
-        FROM numbered i
-        JOIN lumina.images x ON x.id = i.image
-        JOIN lumina.duplicate_members d ON d.image = i.image AND d.group_id = i.group_id
-        WHERE i.row <= most_images
-        GROUP BY i.group_id
-    )
-    SELECT jsonb_build_object('id', g.id, 'kind', g.kind, 'confidence', g.confidence, 'savings', s.savings,
-        'images', m.images, 'more_images', greatest(m.of - most_images, 0),
-        'also_near', (SELECT coalesce(jsonb_agg(p.path ORDER BY a.place), '[]')
-            FROM unnest(g.also_near) WITH ORDINALITY a (image, place)
-            CROSS JOIN LATERAL (SELECT q.path FROM lumina.image_files q WHERE q.image = a.image
-                ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END,
-                    q.path LIMIT 1) p),
-        'also_near_more', g.also_near_count - cardinality(g.also_near))
-    FROM groups s
-    JOIN lumina.duplicate_groups g ON g.id = s.group_id
-    JOIN shown m ON m.group_id = s.group_id
-    ORDER BY s.savings DESC, g.id;
+                    'dct', d.dct_distance, 'pdq', d.pdq_distance)) AS shown
+            FROM lumina.images x
+            CROSS JOIN LATERAL (SELECT * FROM lumina.duplicate_members d
+                WHERE d.image = x.id AND d.group_id = p.id OFFSET 0) d
+            WHERE x.id = i.image AND i.row <= most_images OFFSET 0) x ON true
+        OFFSET 0) m
+    WHERE m.files > 1
+    ORDER BY p.place;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_groups(int8, int4, int4, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_groups(int8, int4, int4, int4) IS
-    'Internal: the groups of a page of duplicates, most bytes first';
+REVOKE EXECUTE ON FUNCTION lumina_internal.page_groups(int8[], int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page_groups(int8[], int4) IS
+    'Internal: groups as a page of duplicates shows them; those of which nothing is left are left out';
 
-CREATE FUNCTION lumina_internal.page(of_catalog int8, roots text, most int4) RETURNS text
+CREATE FUNCTION lumina_internal.page(of_catalog int8, roots text, most int4, order_by text, after text) RETURNS text
     VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'page_of_duplicates';
-REVOKE EXECUTE ON FUNCTION lumina_internal.page(int8, text, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page(int8, text, int4) IS 'Internal: makes the page of duplicates of a catalog';
+REVOKE EXECUTE ON FUNCTION lumina_internal.page(int8, text, int4, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page(int8, text, int4, text, text) IS
+    'Internal: makes the page of duplicates of a catalog; after is empty for the first one';
 
-CREATE FUNCTION lumina_internal.duplicates_html(caller oid, catalog_name text, max_groups int4) RETURNS text
+CREATE FUNCTION lumina_internal.duplicates_html(
+    caller oid, catalog_name text, max_groups int4, order_by text, after text) RETURNS text
     VOLATILE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted int8 := lumina_internal.catalog(caller, catalog_name, 'read');
@@ -2477,19 +4805,22 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'max_groups must not be NULL', HINT = 'Leave it out for 500.';
     ELSIF max_groups NOT BETWEEN 1 AND 10000 THEN
         RAISE numeric_value_out_of_range USING MESSAGE = format('max_groups %s is not between 1 and 10000', max_groups),
-            HINT = 'The page shows the groups with most bytes to win back.';
+            HINT = 'Further groups are on further pages: order_by, and after => a "cursor" of lumina.duplicates(...).';
     ELSIF current_setting('server_encoding') <> 'UTF8' THEN
         RAISE feature_not_supported USING
             MESSAGE = format('no page is made in a database of encoding %s', current_setting('server_encoding')),
             HINT = 'lumina.duplicates(...) lists the groups.';
     END IF;
-    RETURN lumina_internal.page(wanted, lumina_internal.import_roots(owner), max_groups);
+    PERFORM lumina_internal.page_place(order_by, after);
+    RETURN lumina_internal.page(wanted, lumina_internal.import_roots(owner), max_groups, order_by, coalesce(after, ''));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.duplicates_html(oid, text, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.duplicates_html(oid, text, int4) IS 'Internal: duplicates_html for a caller';
-CREATE FUNCTION lumina.duplicates_html(catalog text, max_groups int4 DEFAULT 500) RETURNS text
+REVOKE EXECUTE ON FUNCTION lumina_internal.duplicates_html(oid, text, int4, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.duplicates_html(oid, text, int4, text, text) IS
+    'Internal: duplicates_html for a caller';
+CREATE FUNCTION lumina.duplicates_html(catalog text, max_groups int4 DEFAULT 500, order_by text DEFAULT 'savings',
+        after text DEFAULT NULL) RETURNS text
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.duplicates_html(text, int4) IS
+COMMENT ON FUNCTION lumina.duplicates_html(text, int4, text, text) IS
     'The duplicates of a catalog as one HTML page with small pictures: what to keep of each group, why, and what '
     'deleting the others wins back';
 /* </end connected objects> */
@@ -2510,8 +4841,9 @@ COMMENT ON FUNCTION lumina.duplicates_html(text, int4) IS
 DO $$
 DECLARE
     tied CONSTANT name[] := ARRAY['id', 'catalog', 'image', 'file', 'source', 'import_job', 'job', 'parent', 'run',
-        'group_id', 'place'];
-    work CONSTANT name[] := ARRAY['kind', 'state', 'status', 'action', 'reason', 'is_current', 'missing_since'];
+        'group_id', 'place', 'burst'];
+    work CONSTANT name[] := ARRAY['kind', 'state', 'status', 'action', 'reason', 'is_current', 'missing_since',
+        'decision'];
     columns text;
     of_table regclass;
 BEGIN
@@ -2556,6 +4888,15 @@ SELECT pg_catalog.pg_extension_config_dump('lumina.duplicate_runs_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.duplicate_groups', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.duplicate_groups_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('lumina.duplicate_members', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.bursts', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.bursts_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.burst_frames', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.duplicate_actions', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.duplicate_actions_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.action_images', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.action_files', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.distinct_images', '');
+SELECT pg_catalog.pg_extension_config_dump('lumina.distinct_files', '');
 /* </end connected objects> */
 
 /* <begin connected objects> */

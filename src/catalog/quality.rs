@@ -1,8 +1,9 @@
-//! The quality of an image and its parts: the functions behind the generated columns of `lumina.images`.
+//! Both scores of an image and their parts: the functions behind the generated columns of `lumina.images`, and the
+//! rounding of the score that a catalog chooses instead.
 
 use crate::pg::fmgr::arguments::Call;
 use crate::pg::fmgr::call::function;
-use lumina_photo::quality::{self, Present};
+use lumina_photo::quality::{self, Present, composite};
 use pgrx::pg_sys::Datum;
 use std::borrow::Cow;
 
@@ -15,8 +16,18 @@ fn format(call: Call, index: usize) -> Cow<'static, str> {
     String::from_utf8_lossy(call.bytes::<'static>(index))
 }
 
+/// An `int4` that may be NULL, as a number of any size.
+fn side(call: Call, index: usize) -> Option<i64> {
+    call.int4(index).map(i64::from)
+}
+
+/// A quality of JPEG files; `None` for what is none.
+fn jpeg_quality(call: Call, index: usize) -> Option<u8> {
+    call.int4(index).and_then(|quality| u8::try_from(quality).ok())
+}
+
 fn resolution(call: Call, width: usize, height: usize) -> f64 {
-    quality::resolution_score(call.int4(width).map(i64::from), call.int4(height).map(i64::from))
+    quality::resolution_score(side(call, width), side(call, height))
 }
 
 function! {
@@ -70,6 +81,60 @@ function! {
             resolution(call, 1, 2),
             quality::size_score(&name, call.int8(3)),
             call.float8(4).unwrap_or_default(),
+        ))
+    },
+}
+
+function! {
+    /// `rounded_score(score)`.
+    rounded_score, pg_finfo_rounded_score,
+    guarded: |arguments: Arguments| float(quality::rounded(arguments.nullable().float8(0).unwrap_or_default())),
+}
+
+function! {
+    /// `composite_format(format, jpeg_quality)`.
+    composite_format, pg_finfo_composite_format,
+    guarded: |arguments: Arguments| {
+        let call = arguments.nullable();
+        float(composite::format_points(&format(call, 0), jpeg_quality(call, 1)))
+    },
+}
+
+function! {
+    /// `composite_resolution(width, height)`.
+    composite_resolution, pg_finfo_composite_resolution,
+    guarded: |arguments: Arguments| {
+        let call = arguments.nullable();
+        float(composite::resolution_points(side(call, 0), side(call, 1)))
+    },
+}
+
+function! {
+    /// `composite_size(size, width, height)`.
+    composite_size, pg_finfo_composite_size,
+    guarded: |arguments: Arguments| {
+        let call = arguments.nullable();
+        float(composite::size_points(call.int8(0), side(call, 1), side(call, 2)))
+    },
+}
+
+function! {
+    /// `composite_sharpness(sharpness)`.
+    composite_sharpness, pg_finfo_composite_sharpness,
+    guarded: |arguments: Arguments| float(composite::sharpness_points(arguments.nullable().float8(0))),
+}
+
+function! {
+    /// `composite_score(format, jpeg_quality, width, height, size, sharpness)`.
+    composite_score, pg_finfo_composite_score,
+    guarded: |arguments: Arguments| {
+        let call = arguments.nullable();
+        let (width, height) = (side(call, 2), side(call, 3));
+        float(composite::score(
+            composite::format_points(&format(call, 0), jpeg_quality(call, 1)),
+            composite::resolution_points(width, height),
+            composite::size_points(call.int8(4), width, height),
+            composite::sharpness_points(call.float8(5)),
         ))
     },
 }

@@ -50,6 +50,14 @@ struct SummaryRow {
     savings: u64,
 }
 
+/// What comes next on the page, from `lumina_internal.page_ids`.
+#[derive(Deserialize)]
+struct NextGroups {
+    ids: Vec<i64>,
+    /// The place of the last one in the order.
+    cursor: Option<String>,
+}
+
 /// A group, from `lumina_internal.page_groups`.
 #[derive(Deserialize)]
 struct GroupRow {
@@ -85,16 +93,24 @@ struct ImageRow {
 }
 
 function! {
-    /// `lumina_internal.page(bigint, text, int)`.
+    /// `lumina_internal.page(bigint, text, int, text, text)`.
     page_of_duplicates, pg_finfo_page_of_duplicates,
     guarded: |arguments: Arguments| {
         let (catalog, setting, most) = (arguments.int8(0), text(arguments.bytes(1)), arguments.int4(2));
-        let html = with_share(|share| make(catalog, setting, most, share)).or_raise();
+        let start = (text(arguments.bytes(3)), text(arguments.bytes(4)));
+        let html = with_share(|share| make(catalog, setting, most, start, share)).or_raise();
         Varlena::new(&[html.as_bytes()]).into_datum()
     },
 }
 
-fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<String, LuminaError> {
+/// The report of at most `most` groups, in an order, after a place in it.
+fn make(
+    catalog: i64,
+    setting: &str,
+    most: i32,
+    (order, after): (&str, &str),
+    share: &mut Share,
+) -> Result<String, LuminaError> {
     let summary: SummaryRow =
         read("SELECT lumina_internal.page_summary($1)", &[catalog.into()]).pop().ok_or(IncompleteExtension)?;
     let threads = guc::import_threads();
@@ -109,21 +125,27 @@ fn make(catalog: i64, setting: &str, most: i32, share: &mut Share) -> Result<Str
     let report = report_of(&summary);
     let mut html = Bounded::default();
     let mut writer = ReportWriter::begin(&report, &mut html).map_err(too_large)?;
-    let mut first = 0;
-    while first < most {
-        let some = GROUPS_AT_ONCE.min(most - first);
-        let arguments = [catalog.into(), first.into(), some.into(), MOST_IMAGES.into()];
-        let groups: Vec<GroupRow> = read("SELECT lumina_internal.page_groups($1, $2, $3, $4)", &arguments);
-        if groups.is_empty() {
-            break;
-        }
-        first += some;
+    let mut shown = 0;
+    let mut after = Some(after.to_owned()).filter(|after| !after.is_empty());
+    while shown < most {
+        let some = GROUPS_AT_ONCE.min(most - shown);
+        let arguments = [catalog.into(), order.into(), after.into(), some.into()];
+        let next: NextGroups =
+            read("SELECT lumina_internal.page_ids($1, $2, $3, $4)", &arguments).pop().ok_or(IncompleteExtension)?;
+        let found = next.ids.len();
+        let arguments = [next.ids.into(), MOST_IMAGES.into()];
+        let groups: Vec<GroupRow> = read("SELECT lumina_internal.page_groups($1, $2)", &arguments);
+        shown += groups.len() as i32;
         for group in groups {
             let pictures = pictures(&pool, &group.images, threads, share)?;
             if let Some(group) = group.shown(pictures) {
                 writer.group(&group).map_err(too_large)?;
             }
         }
+        if found < some as usize {
+            break;
+        }
+        after = next.cursor;
     }
     writer.end().map_err(too_large)?;
     Ok(html.text)

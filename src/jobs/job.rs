@@ -32,7 +32,7 @@ const TRIES: usize = 5;
 /// The tables that tell whether a job is cancelled or stopped.
 const STATE_TABLES: [&CStr; 3] = [c"jobs", c"job_cancellations", c"workers_stopped"];
 /// All tables and sequences that a worker uses.
-pub(super) const TABLES: [&CStr; 18] = [
+pub(super) const TABLES: [&CStr; 23] = [
     c"catalogs",
     c"catalog_grants",
     c"jobs",
@@ -51,6 +51,11 @@ pub(super) const TABLES: [&CStr; 18] = [
     c"duplicate_groups",
     c"duplicate_members",
     c"duplicate_groups_id_seq",
+    c"bursts",
+    c"bursts_id_seq",
+    c"burst_frames",
+    c"distinct_images",
+    c"distinct_files",
 ];
 
 /// What a kind of job does.
@@ -74,16 +79,18 @@ pub(super) struct Job {
     pub(super) last: Last,
 }
 
-/// The times of a job's last check and last report.
+/// The times of a job's last check and last report, and what has come since.
 #[derive(Debug)]
 pub(super) struct Last {
     checked: Cell<Instant>,
     reported: Cell<Option<Instant>>,
+    /// Progress of batches that are committed, which the job's row does not have yet.
+    unreported: Cell<Option<Progress>>,
 }
 
 impl Default for Last {
     fn default() -> Self {
-        Last { checked: Cell::new(Instant::now()), reported: Cell::new(None) }
+        Last { checked: Cell::new(Instant::now()), reported: Cell::new(None), unreported: Cell::new(None) }
     }
 }
 
@@ -107,6 +114,7 @@ impl Job {
             Ok(())
         })?;
         self.last.reported.set(Some(Instant::now()));
+        self.last.unreported.set(None);
         Ok(())
     }
 
@@ -114,17 +122,18 @@ impl Job {
     /// second. A batch resets the job's failures and restarts.
     pub(super) fn batch(&self, mut work: impl FnMut() -> Result<Progress, Stop>) -> Result<(), Stop> {
         let due = self.last.reported.get().is_none_or(|reported| reported.elapsed() >= REPORT_INTERVAL);
-        self.write(|| {
+        let progress = self.write(|| {
             let progress = work()?;
             if due {
                 store::report_progress(self.id, self.token, &progress);
             }
             store::reset_failures(self.id);
-            Ok(())
+            Ok(progress)
         })?;
         if due {
             self.last.reported.set(Some(Instant::now()));
         }
+        self.last.unreported.set((!due).then_some(progress));
         Ok(())
     }
 
@@ -290,6 +299,10 @@ impl Job {
     fn write_end(&self, end: impl Fn()) -> bool {
         commits(|| {
             if lock_tables(&TABLES, true, TABLE_LOCK_TIMEOUT) == Tables::Locked && store::lock(self.id, self.token) {
+                // A job that has ended shows all that it has committed.
+                if let Some(progress) = self.last.unreported.get() {
+                    store::report_progress(self.id, self.token, &progress);
+                }
                 end();
             }
         })

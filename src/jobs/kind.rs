@@ -1,7 +1,8 @@
 //! What a kind of job is, apart from the work of it: its name, and who may run it.
 //!
-//! The kinds implement [`Kind`] (`import.rs`, `duplicates.rs`), and [`super::job::Work`] with what they do; `kinds.rs`
-//! lists them. Claims and running jobs ask them for rights. Invariant: nothing here knows a running job, or writes.
+//! The kinds implement [`Kind`] (`import.rs`, `duplicates.rs`, `bursts.rs`, `scores.rs`), and [`super::job::Work`] with
+//! what they do; `kinds.rs` lists them. Claims and running jobs ask them for rights. Invariant: nothing here knows a
+//! running job, or writes.
 
 use super::stop::{Failure, Stop};
 use pgrx::PgSqlErrorCode::{ERRCODE_INSUFFICIENT_PRIVILEGE, ERRCODE_UNDEFINED_OBJECT};

@@ -6,6 +6,7 @@
 //! - [`datum`]: hashes and balls as function arguments and results.
 //! - [`encoding`]: the encoding of the database, and users' texts in messages.
 //! - [`error`]: what can be wrong with arguments, queries and names, and what the server can lack.
+//! - [`hook`]: functions of users, called as the role that they belong to.
 //! - [`jsonb`]: values of that type.
 //! - [`message`]: texts and binary messages from a client.
 //! - [`owner`]: functions that every role calls and the owner carries out.
@@ -20,6 +21,7 @@ pub(crate) mod call;
 pub(crate) mod datum;
 pub(crate) mod encoding;
 pub(crate) mod error;
+pub(in crate::pg) mod hook;
 pub(crate) mod jsonb;
 pub(crate) mod message;
 pub(in crate::pg) mod owner;

@@ -35,7 +35,7 @@ fn write_groups(call: Call, strategy: Strategy, rows: &mut Rows) -> Result<(), L
     let Some(set) = InputSet::read(call, 0, "query", id, &distances, &session)? else { return Ok(()) };
     let rule = Rule::all(&distances.radii(set.values.widths())?);
     let max_pairs = session.max_pairs().value as u64;
-    let grouping = Grouping { rule: &rule, strategy, primary: Primary::Central, max_pairs };
+    let grouping = Grouping { rule: &rule, apart: None, strategy, primary: Primary::Central, max_pairs };
     let groups = find_groups(&session, &set.values, &grouping, |step| {
         if let GroupStep::Grouping { pairs } = step {
             session.phase(&format!("found {pairs} pairs of distinct hashes"));

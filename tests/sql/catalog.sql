@@ -210,7 +210,7 @@ UPDATE lumina.duplicate_runs SET is_current = true WHERE catalog = 1; -- two cur
 UPDATE lumina.duplicate_runs SET complete = false;
 UPDATE lumina.duplicate_runs SET rule = '[{"dhash": 99}]';
 UPDATE lumina.duplicate_groups SET kind = 'exact' WHERE kind <> 'exact';
-UPDATE lumina.duplicate_members SET place = 0;
+UPDATE lumina.duplicate_members SET place = 0, distance = 0;
 UPDATE lumina.duplicate_groups SET confidence = 100;
 INSERT INTO lumina.jobs (kind, catalog, owner, system_identifier, database, timeline, directory) VALUES ('make_coffee', 1, 'postgres', 0, 0, 0, '');
 UPDATE lumina.catalogs SET name = ' x ' WHERE id = 1;

@@ -9,8 +9,9 @@ mod tests;
 
 use crate::images::RankedImages;
 use crate::rule::PairRule;
-use lumina_search::group::Groups;
+use lumina_search::group::{Groups, Strategy};
 use lumina_search::{SearchContext, SearchError, Values};
+use std::ops::RangeInclusive;
 
 /// All groups, in two levels: a record for each, and the lists of all, one after the other. Images are named by their
 /// ranks.
@@ -109,7 +110,10 @@ impl DuplicateGroups {
         let (mut rows, mut distances, mut near) = (Vec::new(), Vec::new(), Vec::new());
         for group in 0..groups.len() {
             each_group();
-            groups.rows(values, group, &mut rows, &mut distances, context)?;
+            groups.rows(values, group, None, &mut rows, &mut distances, context)?;
+            if let Some(best) = better_primary(groups.strategy(), &rows, images) {
+                groups.rows(values, group, Some(best), &mut rows, &mut distances, context)?;
+            }
             groups.also_near(values, group, &mut near, context)?;
             let start = collected.members.len();
             // Rows of one image are equal, and so follow one another.
@@ -133,11 +137,14 @@ impl DuplicateGroups {
         Ok(collected)
     }
 
-    /// Adds a group for each image that has several files and is in no group yet: those whose hashes are not compared.
+    /// Adds a group for each image that has several files, not all of which were decided on, and is in no group yet:
+    /// those whose hashes are not compared.
     pub fn add_exact(&mut self, images: &RankedImages, context: &SearchContext) -> Result<(), SearchError> {
         let mut is_grouped = context.filled(images.len(), false)?;
         self.members.iter().for_each(|member| is_grouped[*member as usize] = true);
-        for rank in (0..images.len() as u32).filter(|rank| images.files(*rank) > 1 && !is_grouped[*rank as usize]) {
+        for rank in
+            (0..images.len() as u32).filter(|rank| images.has_undecided_copies(*rank) && !is_grouped[*rank as usize])
+        {
             self.push_member(rank, std::iter::repeat_n(0, self.hashes), context)?;
             self.end_group(0, true, 0, context)?;
         }
@@ -243,6 +250,22 @@ impl<'a> DuplicateGroup<'a> {
     pub fn savings(&self, images: &RankedImages) -> i64 {
         self.bytes(images) - self.members.first().map_or(0, |&rank| images.size(rank))
     }
+}
+
+/// The rows of the image to keep, where that is another one than the first of a group. In a star all members are near
+/// its primary, and perhaps no other: there it stays the one that was best when the group was formed.
+fn better_primary(strategy: Strategy, rows: &[u32], images: &RankedImages) -> Option<RangeInclusive<u32>> {
+    if strategy == Strategy::Star {
+        return None;
+    }
+    let image = |row: &u32| images.image_of_row(*row);
+    let best = images.best_of(rows.iter().map(image))?;
+    if rows.first().map(image) == Some(best) {
+        return None;
+    }
+    // Rows of one image follow one another.
+    let of_best = || rows.iter().copied().filter(|row| image(row) == best);
+    Some(of_best().min()?..=of_best().max()?)
 }
 
 /// Pairs of images whose hashes are equal.

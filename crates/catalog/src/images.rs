@@ -1,14 +1,16 @@
 //! The images of a catalog: as they are read, in any order, and as they are compared, best first.
 //!
 //! Images, files and siblings are read by three plain scans; sorting, counting and joining them is done here. Of a
-//! million images 48 bytes each are held while they are sorted, and 24 afterwards, beside the compared hashes.
+//! million images 64 bytes each are held while they are sorted, and 52 afterwards, beside the compared hashes.
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::preference::CatalogImage;
+use crate::apart::{LabelSet, RankedLabels, ReadLabels};
+use crate::preference::{Candidate, CatalogImage, Class, Place, ScoreParts, best_of};
 use crate::rule::PairRule;
-use lumina_search::{HashRows, SearchContext, SearchError};
+use lumina_search::group::{Apart, Label};
+use lumina_search::{HashRows, SearchContext, SearchError, Values};
 
 /// A file, by what it is on disk: several names of one file are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +18,16 @@ struct FileIdentity {
     image: i64,
     device: i64,
     inode: i64,
+    /// The decision to keep it beside other files of its image.
+    decision: Option<i64>,
+}
+
+/// How many files an image has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct FileCount {
+    files: u32,
+    /// Those that a decision keeps beside one another count as one.
+    undecided: u32,
 }
 
 /// The device of a file whose device and inode are not known. Its inode is then a number of its own.
@@ -29,10 +41,14 @@ pub struct UnrankedImages {
     hashes: HashRows,
     widths: Vec<usize>,
     files: Vec<FileIdentity>,
+    /// Images with files in preferred folders or below protected sources, once for each such file.
+    places: Vec<(i64, Place)>,
     siblings: Vec<i64>,
+    labels: ReadLabels,
 }
 
-/// Rows of an image with several files: so it forms a group, with what is near it, even where no other image is in it.
+/// Rows of an image with several files that nobody has decided on: so it forms a group, with what is near it, even
+/// where no other image is in it.
 const ROWS: u32 = 2;
 
 impl UnrankedImages {
@@ -40,7 +56,15 @@ impl UnrankedImages {
     pub fn new(rule: &PairRule) -> Self {
         let widths: Vec<usize> = rule.hashes().iter().map(|hash| hash.bits).collect();
         let hashes = HashRows::new(&widths);
-        UnrankedImages { images: Vec::new(), hashes, widths, files: Vec::new(), siblings: Vec::new() }
+        UnrankedImages {
+            images: Vec::new(),
+            hashes,
+            widths,
+            files: Vec::new(),
+            places: Vec::new(),
+            siblings: Vec::new(),
+            labels: ReadLabels::default(),
+        }
     }
 
     /// Adds an image with its hashes, those that the rule names in its order. `hashes` is not iterated where they are
@@ -61,14 +85,32 @@ impl UnrankedImages {
     }
 
     /// Adds a file of an image, with its device and inode where they are known. One without is a file of its own.
+    /// `decision` is the action by which somebody has decided to keep it beside other files of the image.
     pub fn push_file(
         &mut self,
         image: i64,
         identity: Option<(i64, i64)>,
+        decision: Option<i64>,
         context: &SearchContext,
     ) -> Result<(), SearchError> {
         let (device, inode) = identity.unwrap_or((UNKNOWN_DEVICE, self.files.len() as i64));
-        context.push(&mut self.files, FileIdentity { image, device, inode })
+        context.push(&mut self.files, FileIdentity { image, device, inode, decision })
+    }
+
+    /// Labels an image: it is kept apart from images that the same set has labelled with another part.
+    pub fn push_label(
+        &mut self,
+        image: i64,
+        set: LabelSet,
+        part: i32,
+        context: &SearchContext,
+    ) -> Result<(), SearchError> {
+        self.labels.push(image, set, part, context)
+    }
+
+    /// Notes where a file of an image lies, if it is in a preferred folder or below a protected source.
+    pub fn push_place(&mut self, image: i64, place: Place, context: &SearchContext) -> Result<(), SearchError> {
+        context.push(&mut self.places, (image, place))
     }
 
     /// Notes that an image is a picture that a camera wrote beside a raw file: it belongs to that file, and is not
@@ -80,43 +122,64 @@ impl UnrankedImages {
     /// Puts the images into the order of preference, without those that have no file: they have nothing to keep and
     /// nothing to remove. Returns also the rows to compare. Runs on the current thread pool.
     pub fn rank(self, context: &SearchContext) -> Result<(RankedImages, HashRows), SearchError> {
-        let UnrankedImages { mut images, mut hashes, files, mut siblings, .. } = self;
+        let UnrankedImages { mut images, mut hashes, files, places, mut siblings, labels, .. } = self;
         context.sort(&mut siblings, i64::cmp)?;
         images.iter_mut().for_each(|image| image.has_hashes &= siblings.binary_search(&image.id).is_err());
         context.free(siblings);
         let mut order = context.vec(images.len())?;
         order.extend(0..images.len() as u32);
         let counts = count_files(&images, &mut order, files, context)?;
-        order.retain(|image| counts[*image as usize] > 0);
-        let preference = |image: &u32| images[*image as usize].preference();
+        order.retain(|image| counts[*image as usize].files > 0);
+        let places = best_places(places, context)?;
+        let place = |image: &CatalogImage| match places.binary_search_by_key(&image.id, |(id, _)| *id) {
+            Ok(at) => places[at].1,
+            Err(_) => Place::default(),
+        };
+        let preference = |image: &u32| images[*image as usize].preference(place(&images[*image as usize]));
         context.sort(&mut order, |a: &u32, b| preference(a).cmp(&preference(b)))?;
 
         let mut ranked = RankedImages::with_capacity(order.len(), context)?;
         let (mut compared, mut rows) = (0, 0);
         for &image in &order {
-            let files = counts[image as usize];
+            let count = counts[image as usize];
             let image = &images[image as usize];
-            ranked.push(image, files);
+            ranked.push(image, place(image), count);
             if image.has_hashes {
                 compared += 1;
-                rows += files.min(ROWS) as usize;
+                rows += count.undecided.min(ROWS) as usize;
             }
         }
+        context.free(places);
         ranked.compared = compared;
         ranked.images_of_rows = context.vec(rows)?;
         let mut row_order = context.vec(rows)?;
         for (rank, &image) in order.iter().enumerate().filter(|(_, image)| images[**image as usize].has_hashes) {
-            let rows = counts[image as usize].min(ROWS) as usize;
+            let rows = counts[image as usize].undecided.min(ROWS) as usize;
             ranked.images_of_rows.extend(std::iter::repeat_n(rank as u32, rows));
             row_order.extend(std::iter::repeat_n(image, rows));
         }
         context.free(images);
         context.free(counts);
         context.free(order);
+        ranked.labels = labels.rank(&ranked.ids, context)?;
         hashes.reorder(&row_order, context)?;
         context.free(row_order);
         Ok((ranked, hashes))
     }
+}
+
+/// For each image its best folder, and whether it has a protected file; sorted by images.
+fn best_places(mut places: Vec<(i64, Place)>, context: &SearchContext) -> Result<Vec<(i64, Place)>, SearchError> {
+    context.sort(&mut places, |a: &(i64, Place), b| a.0.cmp(&b.0))?;
+    places.dedup_by(|(image, place), (first_image, first)| {
+        if image != first_image {
+            return false;
+        }
+        first.folder = first.folder.min(place.folder);
+        first.is_protected |= place.is_protected;
+        true
+    });
+    Ok(places)
 }
 
 /// For each image how many files it has. Leaves `order`, which holds all images, sorted by their ids.
@@ -125,22 +188,39 @@ fn count_files(
     order: &mut [u32],
     mut files: Vec<FileIdentity>,
     context: &SearchContext,
-) -> Result<Vec<u32>, SearchError> {
+) -> Result<Vec<FileCount>, SearchError> {
     context.sort(&mut files, FileIdentity::cmp)?;
-    files.dedup(); // several names of one file
+    // Several names of one file; a decision on one of them holds for the file.
+    files.dedup_by(|name, first| {
+        let is_same = (name.image, name.device, name.inode) == (first.image, first.device, first.inode);
+        if is_same {
+            first.decision = first.decision.or(name.decision);
+        }
+        is_same
+    });
     context.sort(order, |a: &u32, b| images[*a as usize].id.cmp(&images[*b as usize].id))?;
-    let mut counts = context.filled(images.len(), 0u32)?;
-    let mut at = 0;
+    let mut counts = context.filled(images.len(), FileCount::default())?;
+    let (mut at, mut decisions) = (0, Vec::new());
     for &image in &*order {
         let id = images[image as usize].id;
         while at < files.len() && files[at].image < id {
             at += 1;
         }
+        let count = &mut counts[image as usize];
+        decisions.clear();
         while at < files.len() && files[at].image == id {
+            count.files = count.files.saturating_add(1);
+            match files[at].decision {
+                None => count.undecided = count.undecided.saturating_add(1),
+                Some(decision) => context.push(&mut decisions, decision)?,
+            }
             at += 1;
-            counts[image as usize] = counts[image as usize].saturating_add(1);
         }
+        decisions.sort_unstable();
+        decisions.dedup();
+        count.undecided = count.undecided.saturating_add(decisions.len() as u32);
     }
+    context.free(decisions);
     context.free(files);
     Ok(counts)
 }
@@ -151,11 +231,15 @@ fn count_files(
 pub struct RankedImages {
     ids: Vec<i64>,
     sizes: Vec<i64>,
-    files: Vec<u32>,
+    files: Vec<FileCount>,
     row_versions: Vec<u32>,
+    captured: Vec<i64>,
+    classes: Vec<Class>,
+    parts: Vec<ScoreParts>,
     /// The image of each compared row, ascending.
     images_of_rows: Vec<u32>,
     compared: usize,
+    labels: RankedLabels,
 }
 
 impl RankedImages {
@@ -165,16 +249,23 @@ impl RankedImages {
             sizes: context.vec(count)?,
             files: context.vec(count)?,
             row_versions: context.vec(count)?,
+            captured: context.vec(count)?,
+            classes: context.vec(count)?,
+            parts: context.vec(count)?,
             images_of_rows: Vec::new(),
             compared: 0,
+            labels: RankedLabels::default(),
         })
     }
 
-    fn push(&mut self, image: &CatalogImage, files: u32) {
+    fn push(&mut self, image: &CatalogImage, place: Place, files: FileCount) {
         self.ids.push(image.id);
         self.sizes.push(image.size);
         self.files.push(files);
         self.row_versions.push(image.row_version);
+        self.captured.push(image.captured);
+        self.classes.push(Class::new(place, image.is_truncated));
+        self.parts.push(image.parts);
     }
 
     /// How many.
@@ -199,7 +290,12 @@ impl RankedImages {
 
     /// How many files it has, at least one.
     pub fn files(&self, rank: u32) -> u32 {
-        self.files[rank as usize]
+        self.files[rank as usize].files
+    }
+
+    /// Whether it has several files, of which somebody has not decided to keep them beside one another.
+    pub fn has_undecided_copies(&self, rank: u32) -> bool {
+        self.files[rank as usize].undecided > 1
     }
 
     /// The version of its row when it was read.
@@ -207,9 +303,30 @@ impl RankedImages {
         self.row_versions[rank as usize]
     }
 
+    /// The one to keep of the members of a group: see [`best_of`].
+    pub fn best_of(&self, members: impl Iterator<Item = u32> + Clone) -> Option<u32> {
+        best_of(members.map(|rank| {
+            let at = rank as usize;
+            let (class, parts, size, captured) = (self.classes[at], self.parts[at], self.sizes[at], self.captured[at]);
+            Candidate { rank, class, parts, size, captured }
+        }))
+    }
+
     /// The rank of the image of a compared row. Rows are in the order of ranks; an image with several files has two.
     pub fn image_of_row(&self, row: u32) -> u32 {
         self.images_of_rows[row as usize]
+    }
+
+    /// Splits `values`, which the compared rows have collapsed to, where images with equal hashes have different
+    /// labels, and returns the labels of the values; `None` where no image has a label.
+    pub fn keep_apart(&self, values: Values, context: &SearchContext) -> Result<(Values, Option<Apart>), SearchError> {
+        if self.labels.is_empty() {
+            return Ok((values, None));
+        }
+        let values = values.split(|row| self.labels.key(self.image_of_row(row)), context)?;
+        let labels_of = |row| -> &[Label] { self.labels.of(self.image_of_row(row)) };
+        let apart = Apart::of(&values, labels_of, context)?;
+        Ok((values, Some(apart)))
     }
 
     /// How many images are compared.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use lumina_photo::dates::{self, PhotoDate};
 use lumina_photo::hash::{self, Hash};
 use lumina_photo::metadata::{self, Metadata};
+use lumina_photo::quality::jpeg;
 use lumina_photo::{Format, Limits, Made, Method, PhotoError, Picture, Recipe, Wanted, dimensions};
 use serde_json::{Map, Value};
 use std::fmt::Write;
@@ -113,6 +114,7 @@ fn of_headers(bytes: &[u8], format: Format, path: &Path, status: &FileStatus, no
         latitude: metadata.gps.map(|place| place.latitude),
         longitude: metadata.gps.map(|place| place.longitude),
         metadata: rest(&metadata, date.as_ref()),
+        jpeg_quality: if format == Format::Jpeg { jpeg::estimate(bytes) } else { None },
         ..Facts::default()
     }
 }

@@ -79,6 +79,8 @@ pub struct Facts {
     pub hash_valid: bool,
     /// The variance of the Laplacian.
     pub sharpness: Option<f32>,
+    /// The quality of a JPEG file as estimated from its tables, 1 to 100.
+    pub jpeg_quality: Option<u8>,
 }
 
 /// When a picture was taken, by its content, its name, its directory, its time of modification.

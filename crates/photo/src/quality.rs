@@ -3,7 +3,13 @@
 //!
 //! The weights and scales are those of the preceding catalog, which users know. They rate the file, not what it shows.
 //! The functions only compute: nothing is read here, and unknown or nonsensical values score 0 (an unknown format 50).
+//! [`composite`] is a second score, with the sharpness of the picture as a part; [`jpeg`] estimates how strongly a JPEG
+//! file is compressed.
+//!
+//! Called by `src/catalog/quality.rs`, the functions of SQL, and for [`jpeg`] by `lumina-import`.
 
+pub mod composite;
+pub mod jpeg;
 #[cfg(test)]
 mod tests;
 
@@ -46,6 +52,9 @@ fn on_scale(scale: &Scale, value: f64) -> f64 {
     };
     scale.windows(2).find_map(between).unwrap_or(100.0)
 }
+
+/// The raw formats of cameras.
+const RAW: &[&str] = FORMATS[0].1;
 
 fn is_one_of(format: &str, names: &[&str]) -> bool {
     names.iter().any(|name| name.eq_ignore_ascii_case(format))
@@ -111,7 +120,11 @@ pub fn metadata_score(present: Present) -> f64 {
 /// The score of an image, from those of its parts; rounded to two decimals.
 pub fn overall(format: f64, resolution: f64, size: f64, metadata: f64) -> f64 {
     let parts = [format, resolution, size, metadata];
-    let score = WEIGHTS.iter().zip(parts).fold(0.0, |sum, (weight, part)| sum + weight * part);
+    rounded(WEIGHTS.iter().zip(parts).fold(0.0, |sum, (weight, part)| sum + weight * part))
+}
+
+/// A score rounded to two decimals, as all scores are.
+pub fn rounded(score: f64) -> f64 {
     // Through text, because that rounds the exact number, and not a hundred times it, which is rounded already.
     format!("{score:.2}").parse().unwrap_or(score)
 }

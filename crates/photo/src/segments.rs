@@ -1,6 +1,7 @@
-//! The segments of a JPEG file before its first scan (ITU-T T.81, annex B): its frame header and its EXIF block.
+//! The segments of a JPEG file before its first scan (ITU-T T.81, annex B): its frame header, its EXIF block and its
+//! quantization tables.
 //!
-//! Called by `metadata` and `raw`, which examine many candidates; nothing is decoded here.
+//! Called by `metadata` and `raw`, which examine many candidates, and by `quality::jpeg`; nothing is decoded here.
 
 /// More than any camera writes before the first scan.
 const MAX_SEGMENTS: usize = 1024;
@@ -36,6 +37,27 @@ pub(crate) fn frame(bytes: &[u8]) -> Option<FrameHeader> {
 /// The EXIF block: a TIFF structure.
 pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
     segments(bytes).filter(|(marker, _)| *marker == 0xE1).find_map(|(_, body)| body.strip_prefix(b"Exif\0\0"))
+}
+
+/// The quantization table of the first component, which is luminance in all but exotic files, in zigzag order.
+pub(crate) fn first_quantization_table(bytes: &[u8]) -> Option<[u16; 64]> {
+    // After precision, height, width and number of components: identifier, sampling factors, number of the table.
+    let wanted = segments(bytes).find(|(marker, _)| is_frame(*marker)).and_then(|(_, body)| body.get(8).copied())?;
+    let mut found = None;
+    for (_, body) in segments(bytes).filter(|(marker, _)| *marker == 0xDB) {
+        let mut rest = body;
+        while let Some((&kind, values)) = rest.split_first() {
+            let width = if kind >> 4 == 0 { 1 } else { 2 };
+            let Some((table, after)) = values.split_at_checked(64 * width) else { break };
+            if kind & 15 == wanted {
+                let bytes = |at: usize| table[at * width..(at + 1) * width].iter().map(|byte| u16::from(*byte));
+                // The last definition before the scan counts.
+                found = Some(std::array::from_fn(|at| bytes(at).fold(0, |number, byte| number << 8 | byte)));
+            }
+            rest = after;
+        }
+    }
+    found
 }
 
 /// Markers and their payloads. The last one may be truncated by the end of the bytes.

@@ -5,6 +5,7 @@
 //! if they come best first, to the best. The result depends neither on the order of edges nor on the number of threads.
 //!
 //! - [`find`]: finds the edges, and groups: the entry.
+//! - [`apart`]: values that are never in one group.
 //! - [`strategy`]: the strategies, and the choice of primaries.
 //! - [`edges`]: the edges of a rule, by their distance.
 //! - [`groups`]: groups, formed of edges by a strategy.
@@ -16,6 +17,7 @@
 //!
 //! A row is in at most one group. A row that is near a member of a group without being in it is listed as *also near*.
 
+pub mod apart;
 mod assignment;
 mod clique;
 mod component;
@@ -28,6 +30,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 
+pub use apart::{Apart, Label};
 pub use edges::{Edges, EdgesMark};
 pub use find::{GroupRows, GroupStep, Grouping, find_groups};
 pub use groups::Groups;

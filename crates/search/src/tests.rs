@@ -435,7 +435,7 @@ fn nothing_and_little() {
                 assert_eq!(found.len(), pairs);
             }
         }
-        let edges = Edges::new(&values, &Rule::all(&[64]), 10);
+        let edges = Edges::new(&values, &Rule::all(&[64]), None, 10);
         let form = || Groups::form(&values, edges, Strategy::Clique, Primary::Central, &context);
         let groups = pool(2).install(form).unwrap();
         assert_eq!(groups.len(), usize::from(count == 2));

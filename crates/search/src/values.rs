@@ -40,10 +40,7 @@ impl Values {
         debug_assert!(firsts.len() == rows.len() && firsts.iter().zip(0..).all(|(first, row)| *first <= row));
         context.check()?;
         let same_as = if firsts.iter().zip(0..).any(|(first, row)| *first != row) {
-            let same = |(first, row): (&u32, u32)| AtomicU32::new(if *first == row { ITSELF } else { *first });
-            let mut same_as = context.vec(firsts.len())?;
-            same_as.extend(firsts.iter().zip(0..).map(same));
-            Some(same_as)
+            Some(same_as(&firsts, context)?)
         } else {
             None
         };
@@ -69,6 +66,63 @@ impl Values {
             context.free(plane);
         }
         Ok(Values { widths, words, stride, count, rows: row_count, members })
+    }
+
+    /// Splits values whose rows have different keys: afterwards all rows of a value have one key. Values are numbered
+    /// by their first rows as before.
+    pub fn split(self, key_of: impl Fn(u32) -> u32, context: &SearchContext) -> Result<Self, SearchError> {
+        let Some(members) = &self.members else { return Ok(self) };
+        // The rows of each value in order of their keys; of each key the first row is the first of its new value.
+        let mut firsts = context.vec(self.rows)?;
+        firsts.extend(0..self.rows as u32);
+        let (mut is_split, mut keyed) = (false, Vec::new());
+        for value in 0..self.count {
+            let rows = members.of(value);
+            if value % (1 << 16) == 0 {
+                context.check()?;
+            }
+            keyed.clear();
+            context.grow(&mut keyed, rows.len())?;
+            keyed.extend(rows.iter().map(|row| (key_of(*row), *row)));
+            keyed.sort_unstable();
+            for equal in keyed.chunk_by(|a, b| a.0 == b.0) {
+                is_split |= equal.len() < rows.len();
+                equal.iter().for_each(|(_, row)| firsts[*row as usize] = equal[0].1);
+            }
+        }
+        context.free(keyed);
+        if !is_split {
+            context.free(firsts);
+            return Ok(self);
+        }
+        let mut value_of_row = context.filled(self.rows, 0u32)?;
+        for value in 0..self.count {
+            members.of(value).iter().for_each(|row| value_of_row[*row as usize] = value as u32);
+        }
+        let mut old_values = Vec::new();
+        for (row, first) in firsts.iter().enumerate() {
+            if *first as usize == row {
+                context.push(&mut old_values, value_of_row[row])?;
+            }
+        }
+        context.free(value_of_row);
+        let same_as = same_as(&firsts, context)?;
+        context.free(firsts);
+        let members = number(same_as, context)?;
+        let count = old_values.len();
+        let stride = count + PADDING;
+        let planes = self.words.len() / self.stride;
+        let mut words = context.vec(planes * stride)?;
+        for plane in self.words.chunks_exact(self.stride) {
+            context.check()?;
+            words.extend(old_values.iter().map(|value| plane[*value as usize]));
+            words.resize(words.len() + PADDING, 0);
+        }
+        context.free(old_values);
+        let Values { widths, words: old_words, rows, members: old_members, .. } = self;
+        context.free(old_words);
+        old_members.into_iter().for_each(|members| members.free(context));
+        Ok(Values { widths, words, stride, count, rows, members: Some(members) })
     }
 
     /// How many values.
@@ -207,6 +261,14 @@ impl ValueRows<'_> {
     }
 }
 
+/// For each row the first row equal to it, as [`number`] takes it.
+fn same_as(firsts: &[u32], context: &SearchContext) -> Result<Vec<AtomicU32>, SearchError> {
+    let same = |(first, row): (&u32, u32)| AtomicU32::new(if *first == row { ITSELF } else { *first });
+    let mut same_as = context.vec(firsts.len())?;
+    same_as.extend(firsts.iter().zip(0..).map(same));
+    Ok(same_as)
+}
+
 /// Numbers the values by their first rows: the rows of each.
 fn number(same_as: Vec<AtomicU32>, context: &SearchContext) -> Result<Lists, SearchError> {
     let count = same_as.len();
@@ -230,6 +292,26 @@ fn number(same_as: Vec<AtomicU32>, context: &SearchContext) -> Result<Lists, Sea
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Values are split by the keys of their rows, and those of one key stay together.
+    #[test]
+    fn split_by_keys() {
+        let context = SearchContext::new(1 << 20);
+        let words = [5u64, 7, 5, 9, 7, 5, 1, 5];
+        let mut rows = HashRows::new(&[64]);
+        words.iter().for_each(|word| assert_eq!(rows.push([&word.to_be_bytes()[..]], &context), Ok(())));
+        let Ok(values) = Values::collapse(rows, &context) else { panic!("no values") };
+        let (members, hashes): (Vec<_>, Vec<_>) = {
+            let keys = [0u32, 3, 1, 0, 3, 0, 0, 1];
+            let Ok(split) = values.split(|row| keys[row as usize], &context) else { panic!("not split") };
+            assert_eq!((split.rows(), split.words.len()), (8, split.stride));
+            (0..split.count() as u32)
+                .map(|value| (split.members(value).as_slice().to_vec(), split.hash(value, 0)[7]))
+                .unzip()
+        };
+        assert_eq!(members, [vec![0, 5], vec![1, 4], vec![2, 7], vec![3], vec![6]]);
+        assert_eq!(hashes, [5, 7, 5, 9, 1]);
+    }
 
     /// A precomputed list of equal rows gives the values that are computed here.
     #[test]

@@ -36,9 +36,10 @@ fn find_near(
     run: &SearchSession<'_>,
 ) -> Result<DuplicateGroups, Stop> {
     let rule = parameters.rule.near();
-    let values = run.collapse(rows)?;
+    let (values, apart) = images.keep_apart(run.collapse(rows)?, run.context()).map_err(LuminaError::from)?;
     let max_pairs = run.max_pairs().value as u64;
-    let grouping = Grouping { rule, strategy: parameters.strategy, primary: Primary::First, max_pairs };
+    let grouping =
+        Grouping { rule, apart: apart.as_ref(), strategy: parameters.strategy, primary: Primary::First, max_pairs };
     let groups = group::find_groups(run, &values, &grouping, |step| match step {
         GroupStep::Comparing { alternative: 0 } => Ok(()), // reported before rows were collapsed
         GroupStep::Comparing { alternative } => {

@@ -1,37 +1,48 @@
 //! Writes groups into tables: the new run, its groups and members, which replace those of the run before.
+//!
+//! Foreign keys are not checked row by row, which took two thirds of the time, but hold, since within one transaction:
+//! - [`lock_unchanged`] has found the image of every member in the catalog, and locks it as the check would: a DELETE
+//!   of it waits, and then removes the member, too;
+//! - a group refers to the run that was inserted before it, and its members to the group that was inserted with them;
+//! - no member is left when groups are deleted: members are of the catalog of their group.
 
 use super::parameters::Parameters;
+use crate::error::{LuminaError, OutOfMemory};
 use crate::jobs::job::Job;
 use crate::jobs::stop::Stop;
 use crate::pg::spi::statement::{self, Argument};
 use lumina_catalog::{DuplicateGroup, DuplicateGroups, PairRule, RankedImages};
 use pgrx::JsonB;
 use serde_json::{Value, json};
-use std::ops::Range;
 
 /// Groups that are written by one statement.
-const GROUPS: usize = 4096;
+const GROUPS: usize = 16_384;
 /// Images that are checked by one statement.
 const IMAGES: usize = 65_536;
 
-/// Whether one of the images in groups has changed since it was read, or is gone.
-pub(super) fn have_changed(job: &Job, images: &RankedImages, groups: &DuplicateGroups) -> Result<bool, Stop> {
+/// Locks the images in groups, so that none is deleted before the groups are written. Whether all are there, and none
+/// has changed since it was read.
+pub(super) fn lock_unchanged(job: &Job, images: &RankedImages, groups: &DuplicateGroups) -> Result<bool, Stop> {
     for members in groups.members().chunks(IMAGES) {
         job.check_cancelled_in_transaction()?;
-        let ids: Vec<i64> = members.iter().map(|&rank| images.id(rank)).collect();
-        let written: Vec<i64> = members.iter().map(|&rank| i64::from(images.row_version(rank))).collect();
-        let changed = statement::read(
-            "SELECT FROM ROWS FROM (unnest($1::int8[]), unnest($2::int8[])) AS m (id, written)
-                LEFT JOIN lumina.images i ON i.id = m.id AND i.xmin::text::int8 = m.written
-                WHERE i.id IS NULL LIMIT 1",
-            &[ids.into(), written.into()],
-            |_| (),
+        // In the order in which they lie in the table.
+        let mut rows: Vec<(i64, i32)> =
+            members.iter().map(|&rank| (images.id(rank), images.row_version(rank) as i32)).collect();
+        rows.sort_unstable();
+        let (ids, versions): (Vec<i64>, Vec<i32>) = rows.into_iter().unzip();
+        // An xid is compared with an integer of the same bits.
+        let locked = statement::row(
+            "SELECT count(*) FROM ROWS FROM (unnest($1::int8[]), unnest($2::int4[])) AS m (id, written)
+                CROSS JOIN LATERAL (SELECT FROM lumina.images i
+                    WHERE i.id = m.id AND i.xmin = m.written AND i.catalog + 0 = $3 OFFSET 0 FOR KEY SHARE) i",
+            &[ids.into(), versions.into(), job.catalog.into()],
+            |row| row.known::<i64>(1),
         );
-        if !changed.is_empty() {
-            return Ok(true);
+        if locked != Some(members.len() as i64) {
+            return Ok(false);
         }
     }
-    Ok(false)
+    Ok(true)
 }
 
 /// Replaces the groups of the catalog. Returns the job's result.
@@ -42,11 +53,13 @@ pub(super) fn write(
     groups: &DuplicateGroups,
 ) -> Result<Value, Stop> {
     let catalog = job.catalog;
-    // Members first: deleting a group looks up its members.
+    check_foreign_keys(false);
+    // Members first: no group is deleted that has any.
     for table in ["duplicate_members", "duplicate_groups"] {
         let delete = format!("DELETE FROM lumina.{table} WHERE catalog = $1");
         statement::execute(&delete, &[catalog.into()]);
     }
+    check_foreign_keys(true);
     statement::execute(
         "UPDATE lumina.duplicate_runs SET is_current = false WHERE catalog = $1 AND is_current",
         &[catalog.into()],
@@ -72,11 +85,12 @@ pub(super) fn write(
     );
     let Some(run) = run else { panic!("an INSERT returns its row") };
     let mut savings = 0;
-    for first in (0..groups.len()).step_by(GROUPS) {
-        let some = first..groups.len().min(first + GROUPS);
+    check_foreign_keys(false);
+    for some in by_primary(images, groups)?.chunks(GROUPS) {
         savings += write_groups(job, &parameters.rule, images, groups, run, some);
         job.check_cancelled_in_transaction()?;
     }
+    check_foreign_keys(true);
     Ok(json!({
         "run": run,
         "images": images.len(),
@@ -88,6 +102,27 @@ pub(super) fn write(
     }))
 }
 
+/// Whether foreign keys are checked, which triggers do; until the transaction ends at most.
+fn check_foreign_keys(checked: bool) {
+    let role = if checked { "origin" } else { "replica" };
+    statement::execute(&format!("SET LOCAL session_replication_role = {role}"), &[]);
+}
+
+/// The numbers of groups in the order of the images to keep: rows and entries of indexes are found, and made, one
+/// beside the other. In any other order the caches of the processor miss most of them.
+fn by_primary(images: &RankedImages, groups: &DuplicateGroups) -> Result<Vec<u32>, LuminaError> {
+    let mut numbers = Vec::new();
+    numbers.try_reserve_exact(groups.len()).map_err(|_| OutOfMemory)?;
+    numbers.extend(0..groups.len() as u32);
+    numbers.sort_unstable_by_key(|&number| primary(images, &groups.group(number as usize)));
+    Ok(numbers)
+}
+
+/// The image to keep.
+fn primary(images: &RankedImages, group: &DuplicateGroup<'_>) -> i64 {
+    group.members.first().map_or(0, |&rank| images.id(rank))
+}
+
 /// Writes some groups, by their numbers, and returns how many bytes they would save.
 fn write_groups(
     job: &Job,
@@ -95,7 +130,7 @@ fn write_groups(
     images: &RankedImages,
     groups: &DuplicateGroups,
     run: i64,
-    numbers: Range<usize>,
+    numbers: &[u32],
 ) -> i64 {
     let ids = statement::row(
         "SELECT array_agg(nextval('lumina.duplicate_groups_id_seq')) FROM generate_series(1, $1)",
@@ -104,12 +139,18 @@ fn write_groups(
     );
     let ids = ids.unwrap_or_default();
     let mut group_rows = GroupRows::default();
-    let mut member_rows = MemberRows::new(rule.hashes().len());
-    for (group, &id) in numbers.map(|number| groups.group(number)).zip(&ids) {
+    let mut members = Vec::new();
+    for (group, &id) in numbers.iter().map(|&number| groups.group(number as usize)).zip(&ids) {
         group_rows.push(id, &group, images);
         for (place, (rank, distances)) in group.members_with_distances().enumerate() {
-            member_rows.push(images.id(rank), id, place as i32, rule.shown_distance(distances), distances);
+            members.push((images.id(rank), id, place as i32, distances));
         }
+    }
+    // In the order of the primary key, whose index is the larger one.
+    members.sort_unstable_by_key(|&(image, ..)| image);
+    let mut member_rows = MemberRows::new(rule.hashes().len());
+    for (image, group, place, distances) in members {
+        member_rows.push(image, group, place, rule.shown_distance(distances), distances);
     }
     let savings = group_rows.savings.iter().sum();
     group_rows.write(run, job.catalog);
@@ -121,6 +162,8 @@ fn write_groups(
 #[derive(Default)]
 struct GroupRows {
     ids: Vec<i64>,
+    /// Images to keep.
+    primaries: Vec<i64>,
     kinds: Vec<&'static str>,
     distances: Vec<i16>,
     images: Vec<i32>,
@@ -137,6 +180,7 @@ impl GroupRows {
         let near: Vec<String> = group.also_near.iter().map(|&rank| images.id(rank).to_string()).collect();
         let small = |number: i64| number.min(i64::from(i32::MAX)) as i32;
         self.ids.push(id);
+        self.primaries.push(primary(images, group));
         self.kinds.push(group.kind().name());
         self.distances.push(group.distance);
         self.images.push(small(group.members.len() as i64));
@@ -148,10 +192,11 @@ impl GroupRows {
     }
 
     fn write(self, run: i64, catalog: i64) {
-        let arguments: [Argument<'_>; 11] = [
+        let arguments: [Argument<'_>; 12] = [
             run.into(),
             catalog.into(),
             self.ids.into(),
+            self.primaries.into(),
             self.kinds.into(),
             self.distances.into(),
             self.images.into(),
@@ -163,13 +208,23 @@ impl GroupRows {
         ];
         statement::execute(
             "INSERT INTO lumina.duplicate_groups (id, run, catalog, kind, distance, images, files, bytes, savings,
-                    also_near, also_near_count) OVERRIDING SYSTEM VALUE
-                SELECT id, $1, $2, kind::lumina.group_kind, distance, images, files, bytes, savings, near::int8[],
-                    near_count
-                FROM ROWS FROM (unnest($3::int8[]), unnest($4::text[]), unnest($5::int2[]), unnest($6::int4[]),
-                    unnest($7::int4[]), unnest($8::int8[]), unnest($9::int8[]), unnest($10::text[]),
-                    unnest($11::int4[]))
-                    AS g (id, kind, distance, images, files, bytes, savings, near, near_count)",
+                    also_near, also_near_count, captured_at, folder, current_images, current_files, current_savings)
+                    OVERRIDING SYSTEM VALUE
+                SELECT g.id, $1, $2, kind::lumina.group_kind, distance, images, files, bytes, savings, near::int8[],
+                    near_count, coalesce(i.captured_at, '-infinity'),
+                    coalesce(left(f.path, -position('/' in reverse(f.path))), ''), images, files, savings
+                FROM ROWS FROM (unnest($3::int8[]), unnest($4::int8[]), unnest($5::text[]), unnest($6::int2[]),
+                    unnest($7::int4[]), unnest($8::int4[]), unnest($9::int8[]), unnest($10::int8[]),
+                    unnest($11::text[]), unnest($12::int4[]))
+                    AS g (id, keep, kind, distance, images, files, bytes, savings, near, near_count)
+                CROSS JOIN (SELECT * FROM lumina_internal.file_lists($2) OFFSET 0) l
+                LEFT JOIN LATERAL (SELECT i.captured_at FROM lumina.images i WHERE i.id = g.keep OFFSET 0) i ON true
+                LEFT JOIN LATERAL (SELECT f.path FROM lumina.image_files f
+                    WHERE f.image = g.keep AND f.state = 'keep' AND f.missing_since IS NULL
+                    ORDER BY lumina_internal.folder_rank(l.preferred, f.path),
+                        NOT lumina_internal.is_below(l.protected, f.path), coalesce(f.import_job, 0),
+                        CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path
+                    LIMIT 1) f ON true",
             &arguments,
         );
     }

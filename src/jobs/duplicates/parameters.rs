@@ -15,6 +15,8 @@ pub(super) struct Parameters {
     pub(super) strategy_name: String,
     /// Whether the JPEG that a camera wrote beside a raw file belongs to that, and is not compared itself.
     pub(super) leave_out_siblings: bool,
+    /// Whether different shots of a burst are kept apart.
+    pub(super) exclude_bursts: bool,
 }
 
 impl Parameters {
@@ -29,6 +31,7 @@ impl Parameters {
                 strategy: Strategy::named(&strategy_name)?,
                 strategy_name,
                 leave_out_siblings: parameters.get("raw_jpeg").and_then(Value::as_str) != Some("duplicate"),
+                exclude_bursts: parameters.get("exclude_bursts").and_then(Value::as_bool).unwrap_or(true),
             })
         };
         read().ok_or_else(|| {

@@ -77,6 +77,12 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// The value of a column of type `float4`, which is not NULL.
+    #[inline(always)]
+    pub(crate) fn float4(&self, column: usize) -> f32 {
+        f32::from_bits(self.values[column].value() as u32)
+    }
+
     /// The payload of a varlena column, such as `phash`, which is not NULL.
     #[inline(always)]
     pub(crate) fn bytes(&self, column: usize) -> &'a [u8] {

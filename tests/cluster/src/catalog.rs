@@ -102,6 +102,8 @@ pub fn leftovers(session: &mut Client) -> Vec<String> {
         UNION ALL SELECT 'file that is not done with, of an import that has succeeded' FROM lumina.import_items t
             JOIN lumina.jobs j ON j.id = t.job WHERE j.kind = 'import' AND j.state = 'succeeded'
                 AND t.state IN ('found', 'ready')
+        UNION ALL SELECT 'burst that says another number of frames' FROM lumina.bursts b
+            WHERE b.frames < (SELECT count(*) FROM lumina.burst_frames f WHERE f.burst = b.id)
         UNION ALL SELECT 'job ' || job || ' is ' || state FROM lumina.job_progress
             WHERE state IN ('orphaned', 'fenced')";
     session.query(look, &[]).expect("leftovers are looked for").iter().map(|row| row.get(0)).collect()

@@ -12,7 +12,7 @@ use world::{ROLES, made_job, outcome, park, text, told, world};
 /// For each action: its outcome, in the order of [`ROLES`]. `none` is a query without rows. The catalogs are `holiday`,
 /// with the curator's job 1, which has succeeded, and job 2, which waits because the superuser has stopped the workers;
 /// and `trip`, with the curator's job 3, which was cancelled.
-const ACTIONS: [(&str, [&str; 8]); 37] = {
+const ACTIONS: [(&str, [&str; 8]); 54] = {
     const OK: &str = "ok";
     const NONE: &str = "none";
     const NO: &str = "42501";
@@ -25,6 +25,7 @@ const ACTIONS: [(&str, [&str; 8]); 37] = {
     const OWN: [&str; 8] = [OK, NO, NO, NO, NO, HID, HID, OK];
     const NEVER: [&str; 8] = [NO, NO, NO, NO, NO, NO, NO, OK];
     const ALL: [&str; 8] = [OK; 8];
+    const EMPTY: [&str; 8] = [NONE, NONE, NONE, NONE, NONE, HID, HID, NONE];
     [
         ("SELECT FROM lumina.catalogs", SEEN),
         ("SELECT FROM lumina.catalog_grants", SEEN),
@@ -38,6 +39,12 @@ const ACTIONS: [(&str, [&str; 8]); 37] = {
         ("SELECT FROM lumina.duplicate_runs", SEEN),
         ("SELECT FROM lumina.duplicate_groups", SEEN),
         ("SELECT FROM lumina.duplicate_members", SEEN),
+        ("SELECT FROM lumina.duplicate_actions", SEEN),
+        ("SELECT FROM lumina.action_images", SEEN),
+        ("SELECT FROM lumina.action_files", SEEN),
+        ("SELECT FROM lumina.distinct_images", SEEN),
+        ("SELECT FROM lumina.distinct_files", SEEN),
+        ("SELECT FROM lumina.action_history", SEEN),
         ("SELECT FROM lumina.image_duplicates", SEEN),
         ("SELECT FROM lumina.duplicate_statistics", SEEN),
         ("SELECT FROM unnest(lumina.readable_catalogs())", SEEN),
@@ -47,6 +54,17 @@ const ACTIONS: [(&str, [&str; 8]); 37] = {
         ("CALL lumina.wait_for_job(1)", READ),
         ("SELECT lumina.create_catalog('another')", [OK, NO, NO, NO, NO, NO, NO, OK]),
         ("SELECT lumina.detect_duplicates('trip')", CURATE),
+        ("SELECT lumina.detect_bursts('trip')", CURATE),
+        ("SELECT FROM lumina.list_bursts('holiday')", EMPTY),
+        ("SELECT lumina.score_quality('trip')", CURATE),
+        ("SELECT lumina.protect_source('trip', '/private')", OWN),
+        ("SELECT lumina.keep_best((SELECT min(group_id) FROM sought))", CURATE),
+        ("SELECT lumina.resolve((SELECT min(group_id) FROM sought), ARRAY[1])", CURATE),
+        ("SELECT lumina.keep_all((SELECT min(group_id) FROM sought))", CURATE),
+        ("SELECT lumina.split_group((SELECT min(group_id) FROM sought), ARRAY[1])", CURATE),
+        ("SELECT lumina.undo((SELECT min(action) FROM sought))", CURATE),
+        ("SELECT FROM lumina.keep_best_in_all('holiday', dry_run => false)", CURATE),
+        ("SELECT lumina.set_image_status('holiday', ARRAY[1], 'archived')", CURATE),
         ("SELECT lumina.cancel_job(2)", OWN_JOB),
         ("SELECT lumina.retry_job(3)", OWN_JOB),
         ("SELECT lumina.grant_catalog('holiday', 'stranger', 'read')", OWN),
@@ -77,6 +95,18 @@ fn each_role_with_each_action() {
         INSERT INTO lumina.import_items (job, catalog, path)
             SELECT 3, id, '/private/x' FROM lumina.catalogs WHERE name = 'trip'";
     cluster.connect().batch_execute(rows).unwrap();
+    // A group that is open, an action that can be undone, and rows in every table of decisions.
+    let decided = "SELECT lumina.keep_best_in_all('holiday', 0, dry_run => false);
+        SELECT lumina.set_image_status('trip', ARRAY[4], 'flagged');
+        INSERT INTO lumina.action_files SELECT id, catalog, 1, 1, 'keep', 'keep' FROM lumina.duplicate_actions LIMIT 1;
+        INSERT INTO lumina.distinct_images SELECT id, catalog, sha256('x'), 0 FROM lumina.duplicate_actions LIMIT 1;
+        INSERT INTO lumina.distinct_files SELECT id, catalog, 1 FROM lumina.duplicate_actions LIMIT 1;
+        UPDATE lumina.duplicate_groups SET decision = NULL;
+        UPDATE lumina.images SET status = 'active' WHERE id <= 3; UPDATE lumina.image_files SET state = 'keep';
+        CREATE VIEW sought AS SELECT (SELECT min(id) FROM lumina.duplicate_groups WHERE images > 1) AS group_id,
+            (SELECT max(id) FROM lumina.duplicate_actions) AS action;
+        GRANT SELECT ON sought TO PUBLIC";
+    cluster.connect().batch_execute(decided).unwrap();
     let mut wrong = Vec::new();
     for (place, role) in ROLES.iter().enumerate() {
         let mut session = cluster.connect_to("postgres", role);
@@ -160,16 +190,21 @@ fn nobody_writes_to_tables_or_locks_their_rows() {
 }
 
 /// Internal functions that PUBLIC may call: they disclose nothing hidden.
-const HARMLESS: [&str; 5] = ["is_raw", "job_alive", "job_place", "job_right", "pair_rule"];
+const HARMLESS: [&str; 8] =
+    ["folder_list", "folder_rank", "is_below", "is_raw", "job_alive", "job_place", "job_right", "pair_rule"];
 
 #[test]
 fn nobody_calls_internal_functions() {
     let cluster = world();
     let mut admin = cluster.connect();
     let calls = "SELECT proname::text, format('SELECT lumina_internal.%I(%s)', proname,
-            (SELECT string_agg(format('%L::%s', CASE type::regtype::text
-                WHEN 'jsonb' THEN '{}' WHEN 'regclass' THEN 'lumina.jobs'
-                WHEN 'lumina.access_right' THEN 'own' ELSE '1' END, type::regtype), ', ' ORDER BY place)
+            (SELECT string_agg(format('%L::%s', CASE
+                WHEN type::regtype::text IN ('jsonb', 'text[]', 'integer[]', 'bigint[]',
+                    'double precision[]') THEN '{}'
+                -- A row; no function of one is STRICT.
+                WHEN EXISTS (SELECT FROM pg_class WHERE reltype = type) THEN NULL
+                ELSE CASE type::regtype::text WHEN 'regclass' THEN 'lumina.jobs' WHEN 'lumina.access_right' THEN 'own'
+                    WHEN 'lumina.action_kind' THEN 'undo' ELSE '1' END END, type::regtype), ', ' ORDER BY place)
             FROM unnest(proargtypes::oid[]) WITH ORDINALITY a (type, place)))
         FROM pg_proc WHERE pronamespace = 'lumina_internal'::regnamespace";
     let calls: Vec<(String, String)> =
@@ -210,6 +245,7 @@ fn every_object_has_its_privileges() {
 fn what_is_hidden_is_not_told() {
     let cluster = world();
     park(&cluster, "holiday");
+    cluster.connect().batch_execute("SELECT lumina.set_image_status('holiday', ARRAY[1], 'flagged')").unwrap();
     cluster.connect().batch_execute("GRANT EXECUTE ON FUNCTION lumina.create_catalog TO stranger").unwrap();
     for role in ["stranger", "idle"] {
         let mut session = cluster.connect_to("postgres", role);
@@ -222,6 +258,11 @@ fn what_is_hidden_is_not_told() {
             "SELECT lumina.detect_duplicates('?')",
             "SELECT lumina.detect_duplicates('?', -1)",
             "SELECT lumina.detect_duplicates('?', strategy => 'none', rule => 'none')",
+            "SELECT lumina.detect_bursts('?')",
+            "SELECT lumina.detect_bursts('?', 'none', '1 year', -1, 'none')",
+            "SELECT * FROM lumina.list_bursts('?')",
+            "SELECT lumina.score_quality('?')",
+            "SELECT lumina.protect_source('?', 'nothing')",
             "SELECT lumina.drop_catalog('?')",
             "SELECT lumina.adopt_catalog('?')",
             "SELECT lumina.readable_catalog('?')",
@@ -230,12 +271,23 @@ fn what_is_hidden_is_not_told() {
             "SELECT lumina.grant_catalog('?', 'nobody', 'nothing')",
             "SELECT lumina.revoke_catalog('?', 'reader', 'read')",
             "SELECT lumina.revoke_catalog('?', 'nobody', 'nothing')",
+            "SELECT lumina.keep_best_in_all('?')",
+            "SELECT lumina.set_image_status('?', ARRAY[1], 'active')",
         ] {
             let hidden = says(call.replace('?', "holiday"));
             assert_eq!(hidden.replace("holiday", "nothing"), says(call.replace('?', "nothing")), "{role}: {call}");
             assert!(hidden.starts_with("42704 "), "{hidden}");
         }
-        for call in ["SELECT lumina.cancel_job(?)", "SELECT lumina.retry_job(?)", "CALL lumina.wait_for_job(?)"] {
+        for call in [
+            "SELECT lumina.cancel_job(?)",
+            "SELECT lumina.retry_job(?)",
+            "CALL lumina.wait_for_job(?)",
+            "SELECT lumina.keep_best(?)",
+            "SELECT lumina.resolve(?, ARRAY[1])",
+            "SELECT lumina.keep_all(?)",
+            "SELECT lumina.split_group(?, ARRAY[1])",
+            "SELECT lumina.undo(?)",
+        ] {
             for hidden in ["1", "2"] {
                 let unknown = says(call.replace('?', "987")).replace("987", hidden);
                 assert_eq!(says(call.replace('?', hidden)), unknown, "{role}: {call}");

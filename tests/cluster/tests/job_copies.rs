@@ -65,6 +65,23 @@ fn furnish(session: &mut Client) {
     session
         .batch_execute("INSERT INTO lumina.import_items (job, catalog, path) VALUES (6, 1, '/photos/y.jpg')")
         .unwrap();
+    // Decisions, which change nothing of what searches find, one of them undone.
+    session
+        .batch_execute(
+            "SELECT lumina.set_image_status('a', ARRAY[1, 2], 'flagged');
+            SELECT lumina.set_image_status('a', ARRAY[3], 'flagged');
+            SELECT lumina.undo(1);
+            INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
+                VALUES (2, 1, 1, 1, 'keep', 'keep');
+            INSERT INTO lumina.distinct_images (action, catalog, sha256, part) VALUES (2, 1, sha256('x'), 0);
+            INSERT INTO lumina.distinct_files (action, catalog, file) VALUES (2, 1, 1);
+            INSERT INTO lumina.bursts (catalog, frames, shots, started_at, ended_at, best_image, best_by, suspect)
+                VALUES (1, 3, 3, '2024-05-01 10:00:00+00', '2024-05-01 10:00:02+00', 2, 'manual', false);
+            INSERT INTO lumina.burst_frames (image, burst, catalog, position, shot)
+                SELECT n, 1, 1, n - 1, n - 1 FROM generate_series(1, 3) n;
+            UPDATE lumina.duplicate_groups SET decision = 2 WHERE id = (SELECT min(id) FROM lumina.duplicate_groups)",
+        )
+        .unwrap();
 }
 
 /// In a copy: jobs exist but do not run, whatever is done except adopting them.

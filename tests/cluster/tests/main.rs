@@ -4,11 +4,14 @@
 //! module by its name: `cargo test -p lumina-cluster -- hamming::plans`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test may fail")]
 
+mod bursts;
 mod catalog_estimates;
 mod catalog_forgery;
 mod catalog_roles;
 mod catalog_security;
 mod clients;
+mod decisions;
+mod duplicate_pages;
 mod duplicates;
 mod examples;
 mod gpu;
@@ -26,7 +29,9 @@ mod job_presets;
 mod job_recovery;
 mod job_starts;
 mod jobs;
+mod kept_apart;
 mod oracle;
+mod quality;
 mod round_trips;
 mod search;
 mod search_limits;

@@ -5,15 +5,20 @@ use super::{DuplicateGroups, GroupKind};
 use crate::images::RankedImages;
 use crate::images::tests::{ReadImage, catalogs, consensus, naive_ranks, named, photograph, rank, rules, unlimited};
 use crate::rule::{IMAGE_HASHES, PairRule};
-use lumina_search::group::{Edges, Groups, Primary, Strategy};
+use lumina_search::group::{Apart, Edges, Groups, Primary, Strategy};
 use lumina_search::{PairBatch, SearchContext, SearchError, ValuePair, Values};
 use proptest::prelude::*;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The pairs of values that a rule makes near, by comparing every value with every other one.
-fn edges_of<'a>(values: &'a Values, rule: &PairRule, context: &SearchContext) -> Result<Edges<'a>, SearchError> {
-    let mut edges = Edges::new(values, rule.near(), 1 << 40);
+fn edges_of<'a>(
+    values: &'a Values,
+    rule: &PairRule,
+    apart: Option<&'a Apart>,
+    context: &SearchContext,
+) -> Result<Edges<'a>, SearchError> {
+    let mut edges = Edges::new(values, rule.near(), apart, 1 << 40);
     for (alternative, radii) in rule.near().alternatives().iter().enumerate() {
         for (left, right) in (0..values.count() as u32).flat_map(|left| (0..left).map(move |other| (other, left))) {
             let mut distances = vec![0; radii.len()];
@@ -36,7 +41,8 @@ fn groups_of(
     let mut groups = DuplicateGroups::none(rule);
     if !rows.is_empty() {
         let values = Values::collapse(rows, context)?;
-        let edges = edges_of(&values, rule, context)?;
+        let (values, apart) = ranked.keep_apart(values, context)?;
+        let edges = edges_of(&values, rule, apart.as_ref(), context)?;
         let near_values = edges.count();
         let of_rows = Groups::form(&values, edges, strategy, Primary::First, context)?;
         let mut called = 0;
@@ -101,7 +107,10 @@ impl<'a> Naive<'a> {
         let distances: Vec<Vec<Vec<u16>>> = images.iter().map(row).collect();
         let mut naive = Naive { images, distances, near: Vec::new(), rule, parsed };
         let near = |a: usize, b: usize| {
-            naive.images[a].is_compared() && naive.images[b].is_compared() && naive.is_within(a, b)
+            naive.images[a].is_compared()
+                && naive.images[b].is_compared()
+                && naive.is_within(a, b)
+                && !naive.are_apart(a, b)
         };
         naive.near = naive.all().map(|a| naive.all().map(|b| near(a, b)).collect()).collect();
         naive
@@ -135,17 +144,37 @@ impl<'a> Naive<'a> {
         self.rule.as_array().unwrap().iter().any(is_within)
     }
 
+    /// The labels of an image, the smallest part of each set.
+    fn labels(&self, image: usize) -> BTreeMap<String, i32> {
+        let mut labels = BTreeMap::new();
+        for (set, part) in &self.images[image].labels {
+            let known = labels.entry(format!("{set:?}")).or_insert(*part);
+            *known = (*known).min(*part);
+        }
+        labels
+    }
+
+    fn are_apart(&self, a: usize, b: usize) -> bool {
+        let others = self.labels(b);
+        self.labels(a).iter().any(|(set, part)| others.get(set).is_some_and(|other| other != part))
+    }
+
+    fn any_apart(&self, a: &BTreeSet<usize>, b: &BTreeSet<usize>) -> bool {
+        a.iter().any(|x| b.iter().any(|y| self.are_apart(*x, *y)))
+    }
+
     fn sum(&self, a: usize, b: usize) -> u32 {
         self.distances[a][b].iter().map(|distance| u32::from(*distance)).sum()
     }
 
-    /// The first compared image with the same hashes.
+    /// The first compared image with the same hashes and labels.
     fn first(&self, image: usize) -> usize {
-        self.compared().find(|&other| self.sum(image, other) == 0).unwrap()
+        let labels = self.labels(image);
+        self.compared().find(|&other| self.sum(image, other) == 0 && self.labels(other) == labels).unwrap()
     }
 
-    /// Complete linkage, in the order of distances, then of the first images of both hashes.
-    fn cliques(&self) -> Vec<BTreeSet<usize>> {
+    /// Near pairs by their distances, then by the first images of both.
+    fn ordered_pairs(&self) -> Vec<(u32, usize, usize)> {
         let mut pairs: Vec<(u32, usize, usize)> = Vec::new();
         for (a, b) in self.pairs() {
             if self.near[a][b] {
@@ -154,10 +183,20 @@ impl<'a> Naive<'a> {
             }
         }
         pairs.sort_unstable();
+        pairs
+    }
+
+    /// Sets of images that are always together: equal hashes and labels.
+    fn equals(&self) -> Vec<BTreeSet<usize>> {
         let firsts = self.compared().filter(|&image| self.first(image) == image);
         let equal = |first| self.compared().filter(|&image| self.first(image) == first).collect();
-        let mut groups: Vec<BTreeSet<usize>> = firsts.map(equal).collect();
-        for (_, a, b) in pairs {
+        firsts.map(equal).collect()
+    }
+
+    /// Complete linkage, in the order of distances.
+    fn cliques(&self) -> Vec<BTreeSet<usize>> {
+        let mut groups = self.equals();
+        for (_, a, b) in self.ordered_pairs() {
             let at = |image| groups.iter().position(|group| group.contains(&image)).unwrap();
             let (a, b) = (at(a), at(b));
             if a != b && groups[a].iter().all(|&x| groups[b].iter().all(|&y| self.near[x][y])) {
@@ -169,15 +208,25 @@ impl<'a> Naive<'a> {
         groups
     }
 
-    /// The best image that is left and has a near one left, or several files, takes all near ones that are left.
+    /// The best image that is left and has a near one left, or several files, takes all near ones that are left, the
+    /// nearest first, but for those that are apart from one that it has taken.
     fn stars(&self) -> Vec<BTreeSet<usize>> {
         let mut left: BTreeSet<usize> = self.compared().collect();
         let mut stars = Vec::new();
         let star = |image: usize, left: &BTreeSet<usize>| {
-            left.iter().copied().filter(|&other| self.near[image][other]).collect::<BTreeSet<_>>()
+            let mut near: Vec<usize> = left.iter().copied().filter(|&other| self.near[image][other]).collect();
+            near.sort_by_key(|&other| (self.sum(image, other), self.first(other), other));
+            let mut star: BTreeSet<usize> = BTreeSet::from([image]);
+            for other in near {
+                if !self.any_apart(&star, &BTreeSet::from([other])) {
+                    star.insert(other);
+                }
+            }
+            star
         };
-        let is_center =
-            |image: usize, left: &BTreeSet<usize>| star(image, left).len() > 1 || self.images[image].count_files() > 1;
+        let is_center = |image: usize, left: &BTreeSet<usize>| {
+            star(image, left).len() > 1 || self.images[image].count_undecided() > 1
+        };
         while let Some(center) = left.iter().copied().find(|&image| is_center(image, &left)) {
             let star = star(center, &left);
             left.retain(|image| !star.contains(image));
@@ -186,18 +235,17 @@ impl<'a> Naive<'a> {
         stars
     }
 
+    /// The nearest pairs first: two components are joined, unless an image of one is apart from one of the other.
     fn components(&self) -> Vec<BTreeSet<usize>> {
-        let mut left: BTreeSet<usize> = self.compared().collect();
-        let mut components = Vec::new();
-        while let Some(image) = left.pop_first() {
-            let mut component = BTreeSet::from([image]);
-            let is_near =
-                |image: usize, component: &BTreeSet<usize>| component.iter().any(|&in_it| self.near[in_it][image]);
-            while let Some(more) = left.iter().copied().find(|&image| is_near(image, &component)) {
-                left.remove(&more);
-                component.insert(more);
+        let mut components = self.equals();
+        for (_, a, b) in self.ordered_pairs() {
+            let at = |image| components.iter().position(|component| component.contains(&image)).unwrap();
+            let (a, b) = (at(a), at(b));
+            if a != b && !self.any_apart(&components[a], &components[b]) {
+                let joined = components[b].clone();
+                components[a].extend(joined);
+                components.remove(b);
             }
-            components.push(component);
         }
         components
     }
@@ -213,8 +261,34 @@ impl<'a> Naive<'a> {
         (0..=64).find(|shown| alternatives.iter().any(|alternative| is_within(alternative, *shown))).unwrap() as i16
     }
 
-    fn shown(&self, group: &BTreeSet<usize>, has_also_near: bool) -> ShownGroup {
-        let keep = *group.first().unwrap();
+    /// The member to keep, in words: see `preference::best_of`.
+    fn keep(&self, group: &BTreeSet<usize>) -> usize {
+        let image = |member: usize| &self.images[member].image;
+        let class = |member: usize| {
+            let (folder, is_protected) = self.images[member].place();
+            (folder, !is_protected, image(member).is_truncated)
+        };
+        let best_class = group.iter().map(|&member| class(member)).min().unwrap();
+        let left: Vec<usize> = group.iter().copied().filter(|&member| class(member) == best_class).collect();
+        let parts = |member: usize| image(member).parts;
+        let pixels = |member: usize| (parts(member).pixels, parts(member).resolution);
+        let largest = left.iter().map(|&member| pixels(member)).max().unwrap();
+        let score = |member: usize| {
+            let size = |member: usize| (image(member).size, parts(member).size);
+            let of_format = left.iter().filter(|&&other| parts(other).format == parts(member).format);
+            let heaviest = of_format.map(|&other| size(other)).max().unwrap();
+            let is_large = pixels(member).0 == largest.0 || pixels(member).0 * 100 > largest.0 * 95;
+            let is_heavy = size(member).0 == heaviest.0 || size(member).0 * 100 > heaviest.0 * 90;
+            parts(member).rest
+                + if is_large { largest.1 } else { parts(member).resolution }
+                + if is_heavy { heaviest.1 } else { parts(member).size }
+        };
+        let key = |member: usize| (-i32::from(score(member)), image(member).captured, -image(member).size, member);
+        left.iter().copied().min_by_key(|&member| key(member)).unwrap()
+    }
+
+    fn shown(&self, group: &BTreeSet<usize>, is_star: bool, has_also_near: bool) -> ShownGroup {
+        let keep = if is_star { *group.first().unwrap() } else { self.keep(group) };
         let mut members: Vec<usize> = group.iter().copied().collect();
         members.sort_by_key(|&image| (image != keep, self.sum(keep, image), image));
         let mut farthest = vec![0; self.parsed.hashes().len()];
@@ -246,28 +320,29 @@ impl<'a> Naive<'a> {
     }
 
     fn groups(&self, strategy: Strategy) -> Vec<ShownGroup> {
+        let is_star = strategy == Strategy::Star;
         let mut groups = match strategy {
             Strategy::Clique => self.cliques(),
             Strategy::Star => self.stars(),
             Strategy::Component => self.components(),
         };
         // Several images, or one with several files.
-        groups.retain(|group| group.iter().map(|image| self.images[*image].count_files()).sum::<usize>() > 1);
+        groups.retain(|group| group.iter().map(|image| self.images[*image].count_undecided()).sum::<usize>() > 1);
         groups.sort_by_key(|group| group.first().copied());
         let mut shown: Vec<ShownGroup> =
-            groups.iter().map(|group| self.shown(group, strategy != Strategy::Component)).collect();
+            groups.iter().map(|group| self.shown(group, is_star, strategy != Strategy::Component)).collect();
         let not_compared = self.all().filter(|&image| !self.images[image].is_compared());
-        let exact = not_compared.filter(|&image| self.images[image].count_files() > 1);
+        let exact = not_compared.filter(|&image| self.images[image].count_undecided() > 1);
         shown.extend(exact.map(|image| ShownGroup {
             members: vec![(self.images[image].image.id, vec![0; self.parsed.hashes().len()])],
-            ..self.shown(&BTreeSet::from([image]), false)
+            ..self.shown(&BTreeSet::from([image]), is_star, false)
         }));
         shown
     }
 
-    /// Near pairs of different hashes, and pairs of images with equal ones.
+    /// Near pairs of different hashes or labels, and pairs of images with equal ones.
     fn near_pairs(&self) -> u64 {
-        let equal = self.pairs().into_iter().filter(|&(a, b)| self.sum(a, b) == 0).count();
+        let equal = self.pairs().into_iter().filter(|&(a, b)| self.first(a) == self.first(b)).count();
         let is_first = |image| self.first(image) == image;
         let different = |pair: &(usize, usize)| is_first(pair.0) && is_first(pair.1) && self.near[pair.0][pair.1];
         let different = self.pairs().into_iter().filter(different).count();

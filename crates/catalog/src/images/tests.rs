@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{RankedImages, UnrankedImages};
-use crate::preference::{CatalogImage, UNKNOWN_TIME};
+use crate::apart::LabelSet;
+use crate::preference::{CatalogImage, Place, ScoreParts, UNKNOWN_TIME};
 use crate::rule::{IMAGE_HASHES, PairRule};
 use lumina_search::{HashRows, SearchContext, SearchError};
 use proptest::prelude::*;
@@ -16,7 +17,12 @@ pub(crate) struct ReadImage {
     pub(crate) hashes: Vec<Vec<u8>>,
     /// Device and inode of its files.
     pub(crate) files: Vec<Option<(i64, i64)>>,
+    /// Where those of its files are that are in a preferred folder or protected.
+    pub(crate) places: Vec<Place>,
     pub(crate) is_sibling: bool,
+    /// For each file the decision to keep it, by the place of the file; files without one come after the end.
+    pub(crate) decisions: Vec<Option<i64>>,
+    pub(crate) labels: Vec<(LabelSet, i32)>,
 }
 
 /// A plain photograph: whole, with one file, its hashes all zeros.
@@ -28,13 +34,17 @@ pub(crate) fn photograph(id: i64) -> ReadImage {
             captured: UNKNOWN_TIME,
             checksum: 0,
             quality: 5000,
+            parts: ScoreParts::default(),
             row_version: 700 + id as u32,
             is_truncated: false,
             has_hashes: true,
         },
         hashes: IMAGE_HASHES.iter().map(|hash| vec![0; hash.bits / 8]).collect(),
         files: vec![Some((1, id))],
+        places: Vec::new(),
         is_sibling: false,
+        decisions: Vec::new(),
+        labels: Vec::new(),
     }
 }
 
@@ -50,14 +60,40 @@ impl ReadImage {
         (0..self.files.len()).filter(is_new).count()
     }
 
+    /// As [`ReadImage::count_files`], but files of one decision are one. A decision on one name of a file holds for it.
+    pub(crate) fn count_undecided(&self) -> usize {
+        let decision = |at: usize| self.decisions.get(at).copied().flatten();
+        let names = |at: usize| {
+            (0..self.files.len())
+                .filter(move |&other| other == at || self.files[at].is_some() && self.files[other] == self.files[at])
+        };
+        let first = |at: &usize| names(*at).next() == Some(*at);
+        // Of several decisions on one file the smallest counts.
+        let of_file = |at: usize| names(at).filter_map(decision).min();
+        let files: Vec<usize> = (0..self.files.len()).filter(first).collect();
+        let decided: std::collections::BTreeSet<i64> = files.iter().filter_map(|&at| of_file(at)).collect();
+        files.iter().filter(|&&at| of_file(at).is_none()).count() + decided.len()
+    }
+
     pub(crate) fn is_compared(&self) -> bool {
         self.image.has_hashes && !self.is_sibling
     }
 
+    /// The number of its best folder, and whether one of its files is protected.
+    pub(crate) fn place(&self) -> (u16, bool) {
+        let folder = self.places.iter().map(|place| place.folder).min();
+        (folder.unwrap_or(u16::MAX), self.places.iter().any(|place| place.is_protected))
+    }
+
     /// The order of preference in words.
     fn is_better_than(&self, other: &ReadImage) -> bool {
+        let ((folder, is_protected), (other_folder, is_other_protected)) = (self.place(), other.place());
         let (this, other) = (&self.image, &other.image);
-        if this.is_truncated != other.is_truncated {
+        if folder != other_folder {
+            folder < other_folder
+        } else if is_protected != is_other_protected {
+            is_protected
+        } else if this.is_truncated != other.is_truncated {
             other.is_truncated
         } else if this.quality != other.quality {
             this.quality > other.quality
@@ -91,17 +127,30 @@ pub(crate) fn rank(
     // Files of all images in turn, as a scan returns them.
     for at in 0..images.iter().map(|read| read.files.len()).max().unwrap_or(0) {
         for read in images.iter().filter(|read| at < read.files.len()) {
-            unranked.push_file(read.image.id, read.files[at], context)?;
+            let decision = read.decisions.get(at).copied().flatten();
+            unranked.push_file(read.image.id, read.files[at], decision, context)?;
         }
     }
+    for read in images {
+        for place in &read.places {
+            unranked.push_place(read.image.id, *place, context)?;
+        }
+    }
+    unranked.push_place(i64::MAX, Place { folder: 0, is_protected: true }, context)?;
     // An image may be beside several raw files.
     for read in images.iter().rev().filter(|read| read.is_sibling) {
         unranked.push_sibling(read.image.id, context)?;
         unranked.push_sibling(read.image.id, context)?;
     }
     // Files and siblings of images that were not read, rejected ones for instance.
-    unranked.push_file(i64::MIN, Some((0, 0)), context)?;
-    unranked.push_file(i64::MAX, None, context)?;
+    unranked.push_file(i64::MIN, Some((0, 0)), None, context)?;
+    unranked.push_file(i64::MAX, None, Some(1), context)?;
+    unranked.push_label(i64::MAX, LabelSet::Burst(1), 7, context)?;
+    for read in images {
+        for (set, part) in &read.labels {
+            unranked.push_label(read.image.id, *set, *part, context)?;
+        }
+    }
     unranked.push_sibling(i64::MAX, context)?;
     unranked.rank(context)
 }
@@ -120,32 +169,67 @@ pub(crate) fn naive_ranks(images: &[ReadImage]) -> Vec<&ReadImage> {
 /// Its kind, and the bits in which it differs from others of that kind: hash, bit.
 type Picture = (usize, Vec<(usize, usize)>);
 
+/// What is drawn of an image: facts, parts of its score, its picture, its files, their places, decisions, labels.
+type Drawn = (
+    (i32, i64, i64, u64, bool, bool, bool),
+    ScoreParts,
+    Picture,
+    Vec<Option<(i64, i64)>>,
+    Option<Vec<Place>>,
+    Vec<Option<i64>>,
+    Vec<(LabelSet, i32)>,
+);
+
 /// Catalogs in which every fact has ties, with near and equal hashes, copies, links, siblings and images without files.
 pub(crate) fn catalogs() -> impl Strategy<Value = Vec<ReadImage>> {
     let facts = (
         prop::sample::select(vec![4000, 5000, 9000]),
         prop::sample::select(vec![0, 10, UNKNOWN_TIME]),
-        1i64..4,
+        prop::sample::select(vec![1, 90, 91, 100]),
         0u64..3,
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.8),
         prop::bool::weighted(0.1),
     );
+    // Pixels at the limit of the tolerance, and what each part of the score adds.
+    let parts = (
+        prop::sample::select(vec![0, 949, 950, 951, 1000]),
+        0u16..3,
+        0u16..3,
+        prop::sample::select(vec![4000, 4001, 4003]),
+        0u8..2,
+    );
+    let parts = parts.prop_map(|(pixels, resolution, size, rest, format)| ScoreParts {
+        pixels,
+        resolution,
+        size,
+        rest,
+        format,
+    });
+    let place = (prop::sample::select(vec![0, 1, Place::NO_FOLDER]), prop::bool::weighted(0.3));
+    let place = place.prop_map(|(folder, is_protected)| Place { folder, is_protected });
+    let places = prop::collection::vec(place, 0..3);
     // Few kinds of pictures, and a few bits of some of their hashes.
     let picture = (0usize..3, prop::collection::vec((0usize..4, 0usize..64), 0..6));
     let file = prop::option::weighted(0.8, (0i64..2, 0i64..2));
-    let image = (facts, picture, prop::collection::vec(file, 0..4));
+    let decision = prop::option::weighted(0.5, 0i64..3);
+    let decisions = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(decision, 0..4)];
+    let set = prop_oneof![(0i64..3).prop_map(LabelSet::Burst), (0i64..3).prop_map(LabelSet::Decision)];
+    let label = (set, 0i32..3);
+    let labels = prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(label, 0..3)];
+    let places = prop::option::weighted(0.2, places);
+    let image = (facts, parts, picture, prop::collection::vec(file, 0..4), places, decisions, labels);
     prop::collection::vec(image, 0..24).prop_map(|images| {
-        let image = |(at, (facts, (kind, flips), files)): (usize, (_, Picture, _))| {
+        let image = |(at, drawn): (usize, Drawn)| {
+            let (facts, parts, (kind, flips), files, places, decisions, labels) = drawn;
             let (quality, captured, size, checksum, is_truncated, has_hashes, is_sibling) = facts;
             // Ids in no order.
             let mut read = photograph(at as i64 * 7919 % 1009);
-            let id = read.image.id;
-            let row_version = read.image.row_version;
-            read.image = CatalogImage { id, size, captured, checksum, quality, row_version, is_truncated, has_hashes };
+            let given = read.image;
+            read.image = CatalogImage { size, captured, checksum, quality, parts, is_truncated, has_hashes, ..given };
             (0..4).for_each(|hash| read.flip(hash, (0..64).filter(|bit| kind > 0 && bit % (kind + 1) == 0)));
             flips.into_iter().for_each(|(hash, bit)| read.flip(hash, [bit]));
-            ReadImage { files, is_sibling, ..read }
+            ReadImage { files, is_sibling, places: places.unwrap_or_default(), decisions, labels, ..read }
         };
         images.into_iter().enumerate().map(image).collect()
     })
@@ -216,7 +300,7 @@ fn what_is_freed_is_counted() {
     let images: Vec<ReadImage> = (0..5000).map(photograph).collect();
     let context = unlimited();
     let (ranked, rows) = rank(&images, &consensus(), &context).unwrap();
-    assert_eq!(context.used(), ranked.len() * 24 + rows.len() * (4 + 2 * 8));
+    assert_eq!(context.used(), ranked.len() * 52 + rows.len() * (4 + 2 * 8));
 }
 
 proptest! {
@@ -244,7 +328,7 @@ proptest! {
         // Two rows of an image with several files, one of any other, each with the image's hashes.
         let mut naive_rows = Vec::new();
         for (rank, read) in naive.iter().enumerate().filter(|(_, read)| read.is_compared()) {
-            naive_rows.extend(std::iter::repeat_n(rank, read.count_files().min(2)));
+            naive_rows.extend(std::iter::repeat_n(rank, read.count_undecided().min(2)));
         }
         let row_images: Vec<usize> = (0..rows.len() as u32).map(|row| ranked.image_of_row(row) as usize).collect();
         prop_assert_eq!(&row_images, &naive_rows);

@@ -1,8 +1,8 @@
 //! Cliques: complete-linkage grouping, best pairs first.
 //!
 //! Edges are taken nearest first. The groups of an edge's two ends are joined if every member of one is near every
-//! member of the other. Groups only grow, so groups that cannot be joined once never can be: at the end no two groups
-//! could be joined, and no value added to a group.
+//! member of the other, and none is apart from one. Groups only grow, so groups that cannot be joined once never can
+//! be: at the end no two groups could be joined, and no value added to a group.
 
 use super::assignment::{Assignment, NONE};
 use super::edges::Edges;
@@ -98,7 +98,7 @@ fn all_near(
         if at % 256 == 255 {
             context.check()?;
         }
-        if !groups.members(b).all(|y| edges.rule().near(values, x, y)) {
+        if !groups.members(b).all(|y| edges.connect(values, x, y)) {
             return Ok(false);
         }
     }

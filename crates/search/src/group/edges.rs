@@ -1,5 +1,6 @@
 //! The edges that groups are made of: pairs of near values, from the searches of a rule's alternatives.
 
+use super::apart::Apart;
 use crate::batch::{PairBatch, ValuePair};
 use crate::context::SearchContext;
 use crate::counter::PairCounter;
@@ -14,6 +15,7 @@ pub struct Edges<'a> {
     by_distance: Vec<Vec<u64>>,
     counter: PairCounter<'a>,
     rule: Rule,
+    apart: Option<&'a Apart>,
 }
 
 /// The state of edges at a moment.
@@ -24,9 +26,11 @@ pub struct EdgesMark<'a> {
 }
 
 impl<'a> Edges<'a> {
-    /// No edges, and room for at most `limit`, which are to be those of `rule` among `values`.
-    pub fn new(values: &'a Values, rule: &Rule, limit: u64) -> Self {
-        Edges { by_distance: Vec::new(), counter: PairCounter::new(values, None, limit), rule: rule.clone() }
+    /// No edges, and room for at most `limit`, which are to be those of `rule` among `values`, but for values that are
+    /// `apart`.
+    pub fn new(values: &'a Values, rule: &Rule, apart: Option<&'a Apart>, limit: u64) -> Self {
+        let counter = PairCounter::new(values, None, limit);
+        Edges { by_distance: Vec::new(), counter, rule: rule.clone(), apart }
     }
 
     /// The most edges.
@@ -34,8 +38,15 @@ impl<'a> Edges<'a> {
         self.counter.limit()
     }
 
-    pub(super) fn rule(&self) -> &Rule {
-        &self.rule
+    /// The values that are kept apart.
+    pub(super) fn apart(&self) -> Option<&'a Apart> {
+        self.apart
+    }
+
+    /// Whether two values are near, and not apart: those are the edges.
+    #[inline]
+    pub(super) fn connect(&self, values: &Values, a: u32, b: u32) -> bool {
+        self.rule.near(values, a, b) && self.apart.is_none_or(|apart| !apart.are_apart(a, b))
     }
 
     /// How many.
@@ -58,11 +69,13 @@ impl<'a> Edges<'a> {
 
     /// Adds the pairs of a batch, found by a search of the rule's alternative of that number, from 0. A pair that is
     /// also within an earlier alternative belongs to that one and is skipped, so that each is held and counted once, in
-    /// any order of searches: each alternative must be searched once.
+    /// any order of searches: each alternative must be searched once. A pair that is kept apart is no edge.
     pub fn add(&mut self, batch: &PairBatch, alternative: usize, context: &SearchContext) -> Result<(), SearchError> {
         for (index, pair) in batch.pairs.iter().enumerate() {
             let distances = batch.distances_of(index);
-            if self.rule.within_first(alternative, distances) {
+            if self.rule.within_first(alternative, distances)
+                || self.apart.is_some_and(|apart| apart.are_apart(pair.left, pair.right))
+            {
                 continue;
             }
             self.counter.count(*pair, 1)?;

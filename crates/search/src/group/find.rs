@@ -2,6 +2,7 @@
 //!
 //! The one entry for those who group: `phash_groups` and the job `detect_duplicates` call it.
 
+use super::apart::Apart;
 use super::edges::{Edges, EdgesMark};
 use super::groups::Groups;
 use super::strategy::{Primary, Strategy};
@@ -18,6 +19,8 @@ use crate::values::Values;
 pub struct Grouping<'a> {
     /// Which values are near.
     pub rule: &'a Rule,
+    /// Values that are never in one group.
+    pub apart: Option<&'a Apart>,
     /// Which near values are a group.
     pub strategy: Strategy,
     /// Which row of a group is its primary.
@@ -48,7 +51,7 @@ pub fn find_groups<X: Executor, E: From<X::Error>>(
     grouping: &Grouping<'_>,
     mut report: impl FnMut(GroupStep) -> Result<(), E>,
 ) -> Result<Groups, E> {
-    let mut edges = Edges::new(values, grouping.rule, grouping.max_pairs);
+    let mut edges = Edges::new(values, grouping.rule, grouping.apart, grouping.max_pairs);
     for (alternative, radii) in grouping.rule.alternatives().iter().enumerate() {
         report(GroupStep::Comparing { alternative })?;
         let query = PairQuery { left: values, right: None, radii };
@@ -105,7 +108,7 @@ impl Groups {
     ) -> Result<(), X::Error> {
         let GroupRows { members, distances, also_near } = into;
         let mut list = |context: &SearchContext| {
-            self.rows(values, group, members, distances, context)?;
+            self.rows(values, group, None, members, distances, context)?;
             self.also_near(values, group, also_near, context)
         };
         if self.size(values, group) > LARGE { executor.on_threads(list) } else { Ok(list(executor.context())?) }

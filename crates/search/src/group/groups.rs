@@ -11,10 +11,12 @@ use crate::error::SearchError;
 use crate::lists::Lists;
 use crate::values::Values;
 use rayon::prelude::*;
+use std::ops::RangeInclusive;
 
 /// Groups of rows.
 #[derive(Debug)]
 pub struct Groups {
+    strategy: Strategy,
     columns: usize,
     pairs: u64,
     primaries: Vec<u32>,
@@ -34,18 +36,18 @@ impl Groups {
         primary: Primary,
         context: &SearchContext,
     ) -> Result<Self, SearchError> {
+        if strategy == Strategy::Clique || edges.apart().is_some() {
+            edges.sort(context)?;
+        }
         let assignment = match strategy {
-            Strategy::Clique => {
-                edges.sort(context)?;
-                clique::assign(values, &edges, context)?
-            }
+            Strategy::Clique => clique::assign(values, &edges, context)?,
             Strategy::Star => match primary {
                 Primary::Central => star::assign(values, &edges, context)?,
                 Primary::First => star::assign_in_order(values, &edges, context)?,
             },
             Strategy::Component => component::assign(values, &edges, primary, context)?,
         };
-        let mut groups = Self::number(values, assignment, context)?;
+        let mut groups = Self::number(values, strategy, assignment, context)?;
         groups.pairs = edges.count();
         groups.measure(values, primary, context)?;
         if strategy != Strategy::Component {
@@ -56,7 +58,12 @@ impl Groups {
     }
 
     /// Numbers the groups by their first members. A single row is no group.
-    fn number(values: &Values, assignment: Assignment, context: &SearchContext) -> Result<Self, SearchError> {
+    fn number(
+        values: &Values,
+        strategy: Strategy,
+        assignment: Assignment,
+        context: &SearchContext,
+    ) -> Result<Self, SearchError> {
         let Assignment { mut group_of, primary_of } = assignment;
         let count = values.count();
         let mut sizes = context.filled(count, 0u32)?;
@@ -83,7 +90,8 @@ impl Groups {
         context.free(numbers);
         context.free(primary_of);
         context.free(group_of);
-        Ok(Groups { columns: values.widths().len(), pairs: 0, primaries, members, farthest: Vec::new(), near: None })
+        let columns = values.widths().len();
+        Ok(Groups { strategy, columns, pairs: 0, primaries, members, farthest: Vec::new(), near: None })
     }
 
     /// Chooses the missing primaries, and measures the groups.
@@ -151,6 +159,11 @@ impl Groups {
         self.primaries.is_empty()
     }
 
+    /// The strategy by which they were formed.
+    pub fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
     /// How many pairs of near values they were made of.
     pub fn pairs(&self) -> u64 {
         self.pairs
@@ -171,23 +184,31 @@ impl Groups {
     }
 
     /// Writes the rows of a group to `rows`, each with its distances to the primary, one a column after another, in
-    /// `distances`: the primary first, then the nearest, equally near ones in the order of rows.
+    /// `distances`: the primary first, then the nearest, equally near ones in the order of rows. The primary is the
+    /// group's own, or the rows of the group that `instead` holds, which are equal.
     pub fn rows(
         &self,
         values: &Values,
         group: usize,
+        instead: Option<RangeInclusive<u32>>,
         rows: &mut Vec<u32>,
         distances: &mut Vec<u16>,
         context: &SearchContext,
     ) -> Result<(), SearchError> {
-        let primary = self.primaries[group];
+        let is_instead = |value: &u32, row: u32| values.members(*value).as_slice().contains(&row);
+        let primary = match &instead {
+            Some(range) => self.values_of(group).iter().copied().find(|value| is_instead(value, *range.start())),
+            None => None,
+        };
+        let primary = primary.unwrap_or(self.primaries[group]);
         let first = values.members(primary).as_slice()[0];
+        let first = instead.unwrap_or(first..=first);
         let mut each = vec![0; self.columns];
         let mut measured: Vec<(bool, u32, u32, u32)> = Vec::new();
         for &value in self.values_of(group) {
             let sum = values.distances(primary, value, &mut each);
             for &row in values.members(value).as_slice() {
-                context.push(&mut measured, (row != first, sum, row, value))?;
+                context.push(&mut measured, (!first.contains(&row), sum, row, value))?;
             }
         }
         measured.sort_unstable();

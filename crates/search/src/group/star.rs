@@ -1,6 +1,8 @@
 //! Stars: a primary takes the ungrouped rows near it. Primaries are central, the value with most such rows first, or
-//! come in the order of rows.
+//! come in the order of rows. Where values are kept apart, the edges are sorted: a primary takes the nearest first, and
+//! leaves those that are apart from one that it has taken.
 
+use super::apart::{Apart, Parts};
 use super::assignment::{Assignment, NONE};
 use super::edges::Edges;
 use crate::context::SearchContext;
@@ -43,8 +45,9 @@ pub(super) fn assign(values: &Values, edges: &Edges<'_>, context: &SearchContext
             continue;
         }
         primary_of[primary as usize] = primary;
+        let mut star = StarParts::new(edges.apart());
         for value in std::iter::once(primary).chain(around(primary).iter().copied()) {
-            if group_of[value as usize] == NONE {
+            if group_of[value as usize] == NONE && star.add(value) {
                 group_of[value as usize] = primary;
                 steps += around(value).len();
                 for &other in around(value) {
@@ -80,9 +83,10 @@ pub(super) fn assign_in_order(
             context.check()?;
             steps = 0;
         }
+        let mut star = StarParts::new(edges.apart());
         for &value in std::iter::once(&primary).chain(around) {
             let group = &mut group_of[value as usize];
-            if *group == NONE {
+            if *group == NONE && star.add(value) {
                 *group = primary;
             }
         }
@@ -91,7 +95,24 @@ pub(super) fn assign_in_order(
     Ok(Assignment { group_of, primary_of: Vec::new() })
 }
 
-/// The neighbours of each value.
+/// The labels of a star that grows.
+struct StarParts<'a> {
+    apart: Option<&'a Apart>,
+    parts: Parts,
+}
+
+impl<'a> StarParts<'a> {
+    fn new(apart: Option<&'a Apart>) -> Self {
+        StarParts { apart, parts: Parts::default() }
+    }
+
+    /// Adds a value, unless it is apart from one that is in the star. Returns whether it was added.
+    fn add(&mut self, value: u32) -> bool {
+        self.apart.is_none_or(|apart| self.parts.add(apart.labels(value)))
+    }
+}
+
+/// The neighbours of each value, in the order of the edges.
 fn adjacency(count: usize, edges: &Edges<'_>, context: &SearchContext) -> Result<Lists, SearchError> {
     let ends = || edges.iter().flat_map(|edge| [(edge.left, edge.right), (edge.right, edge.left)]);
     Lists::collect(count, ends, context)

@@ -1,6 +1,7 @@
 //! Groups against the definition, by naive twins without values, lists or heaps.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use super::apart::{Apart, Label, are_apart};
 use super::{GroupRows, GroupStep, Grouping, Groups, Primary, Strategy, find_groups};
 use crate::batch::PairResults;
 use crate::error::SearchError;
@@ -8,7 +9,8 @@ use crate::rule::tests::{naive_rule, rules};
 use crate::tests::{Table, naive_distances, pool, tables, unlimited, values};
 use crate::{CpuExecutor, Executor, PairBatch, PairQuery, Rule, SearchContext};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use proptest::strategy::Strategy as _;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A group as users see it: the primary first, the largest distances, the also-near rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,17 +21,42 @@ struct Shown {
     also_near: Vec<u32>,
 }
 
+/// The labels of each row.
+type Labels = Vec<Vec<Label>>;
+
+/// Rows without labels.
+fn no_labels(table: &Table) -> Labels {
+    vec![Vec::new(); table.len()]
+}
+
 fn shown(
     table: &Table,
+    widths: &[usize],
+    rule: &Rule,
+    kind: (Strategy, Primary),
+    threads: usize,
+) -> Result<Vec<Shown>, SearchError> {
+    shown_apart(table, &no_labels(table), widths, rule, kind, threads)
+}
+
+fn shown_apart(
+    table: &Table,
+    labels: &Labels,
     widths: &[usize],
     rule: &Rule,
     (strategy, primary): (Strategy, Primary),
     threads: usize,
 ) -> Result<Vec<Shown>, SearchError> {
     let context = unlimited();
-    let values = values(table, widths, threads, &context);
+    let mut values = values(table, widths, threads, &context);
+    let mut apart = None;
+    if labels.iter().any(|labels| !labels.is_empty()) {
+        let keys: BTreeMap<&Vec<Label>, u32> = labels.iter().collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+        values = values.split(|row| keys[&labels[row as usize]], &context)?;
+        apart = Some(Apart::of(&values, |row| &labels[row as usize], &context)?);
+    }
     let executor = CpuExecutor { pool: pool(threads), context: &context };
-    let grouping = Grouping { rule, strategy, primary, max_pairs: 1 << 40 };
+    let grouping = Grouping { rule, apart: apart.as_ref(), strategy, primary, max_pairs: 1 << 40 };
     let groups = find_groups(&executor, &values, &grouping, |_| Ok::<(), SearchError>(()))?;
     let mut listed = GroupRows::default();
     (0..groups.len())
@@ -46,35 +73,61 @@ fn shown(
 /// The graph of rows, row by row.
 struct Naive<'a> {
     table: &'a Table,
+    labels: &'a Labels,
+    /// Near, and not apart.
     near: Vec<Vec<bool>>,
     sums: Vec<Vec<u32>>,
 }
 
 impl<'a> Naive<'a> {
-    fn new(table: &'a Table, rule: &Rule) -> Self {
-        let near = table.iter().map(|a| table.iter().map(|b| naive_rule(a, b, rule)).collect()).collect();
+    fn new(table: &'a Table, labels: &'a Labels, rule: &Rule) -> Self {
+        let is_near =
+            |(a, b): (usize, usize)| naive_rule(&table[a], &table[b], rule) && !are_apart(&labels[a], &labels[b]);
+        let rows = 0..table.len();
+        let near = rows.clone().map(|a| rows.clone().map(|b| is_near((a, b))).collect()).collect();
         let sum = |a, b| naive_distances(a, b).into_iter().map(u32::from).sum();
         let sums = table.iter().map(|a| table.iter().map(|b| sum(a, b)).collect()).collect();
-        Naive { table, near, sums }
+        Naive { table, labels, near, sums }
     }
 
     fn rows(&self) -> std::ops::Range<usize> {
         0..self.table.len()
     }
 
-    /// Complete linkage, in the order of distances, then of the first rows of both hashes.
-    fn cliques(&self) -> Vec<BTreeSet<usize>> {
-        let first = |row: usize| self.rows().find(|&other| self.sums[row][other] == 0).unwrap_or(row);
+    /// The first row with the same hashes and labels, which are always together.
+    fn first(&self, row: usize) -> usize {
+        let is_equal = |other: &usize| self.sums[row][*other] == 0 && self.labels[row] == self.labels[*other];
+        self.rows().find(is_equal).unwrap_or(row)
+    }
+
+    /// Near pairs by their distances, then by the first rows of both.
+    fn pairs(&self) -> Vec<(u32, usize, usize)> {
         let mut pairs: Vec<(u32, usize, usize)> = Vec::new();
         for a in self.rows() {
             for b in a + 1..self.table.len() {
                 if self.near[a][b] {
-                    let (x, y) = (first(a), first(b));
+                    let (x, y) = (self.first(a), self.first(b));
                     pairs.push((self.sums[a][b], x.min(y), x.max(y)));
                 }
             }
         }
         pairs.sort_unstable();
+        pairs
+    }
+
+    fn are_apart(&self, a: &BTreeSet<usize>, b: &BTreeSet<usize>) -> bool {
+        a.iter().any(|&x| b.iter().any(|&y| are_apart(&self.labels[x], &self.labels[y])))
+    }
+
+    /// A row with the rows that are equal to it.
+    fn equals(&self, row: usize) -> BTreeSet<usize> {
+        self.rows().filter(|&other| self.first(other) == self.first(row)).collect()
+    }
+
+    /// Complete linkage, in the order of distances, then of the first rows of both hashes.
+    fn cliques(&self) -> Vec<BTreeSet<usize>> {
+        let first = |row| self.first(row);
+        let pairs = self.pairs();
         let mut groups: Vec<BTreeSet<usize>> = Vec::new();
         for row in self.rows().filter(|&row| first(row) == row) {
             groups.push(self.rows().filter(|&other| first(other) == row).collect());
@@ -91,17 +144,30 @@ impl<'a> Naive<'a> {
         groups
     }
 
+    /// A star around a row, of remaining rows: near ones, the nearest first, none apart from one that is in it.
+    fn star(&self, row: usize, left: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let mut near: Vec<usize> = left.iter().copied().filter(|&other| self.near[row][other]).collect();
+        near.sort_by_key(|&other| (self.sums[row][other], self.first(other), other));
+        let mut star = self.equals(row);
+        for other in near {
+            let equals = self.equals(other);
+            if !self.are_apart(&star, &equals) {
+                star.extend(equals);
+            }
+        }
+        star
+    }
+
     /// Repeatedly, of the remaining rows the one that is near most other remaining rows.
     fn stars(&self) -> Vec<(usize, BTreeSet<usize>)> {
         let mut left: BTreeSet<usize> = self.rows().collect();
         let mut stars = Vec::new();
         loop {
-            let star =
-                |row: usize| left.iter().copied().filter(|&other| self.near[row][other]).collect::<BTreeSet<_>>();
-            let Some(best) = left.iter().copied().max_by_key(|&row| (star(row).len(), std::cmp::Reverse(row))) else {
+            let near = |row: usize| left.iter().filter(|&&other| self.near[row][other]).count();
+            let Some(best) = left.iter().copied().max_by_key(|&row| (near(row), std::cmp::Reverse(row))) else {
                 return stars;
             };
-            let star = star(best);
+            let star = self.star(best, &left);
             left.retain(|row| !star.contains(row));
             stars.push((best, star));
         }
@@ -111,29 +177,26 @@ impl<'a> Naive<'a> {
     fn stars_in_order(&self) -> Vec<(usize, BTreeSet<usize>)> {
         let mut left: BTreeSet<usize> = self.rows().collect();
         let mut stars = Vec::new();
-        let star = |row: usize, left: &BTreeSet<usize>| {
-            left.iter().copied().filter(|&other| self.near[row][other]).collect::<BTreeSet<_>>()
-        };
-        while let Some(first) = left.iter().copied().find(|&row| star(row, &left).len() > 1) {
-            let star = star(first, &left);
+        while let Some(first) = left.iter().copied().find(|&row| self.star(row, &left).len() > 1) {
+            let star = self.star(first, &left);
             left.retain(|row| !star.contains(row));
             stars.push((first, star));
         }
         stars
     }
 
+    /// The nearest pairs first: the components of both are joined, unless a row of one is apart from one of the other.
     fn components(&self) -> Vec<BTreeSet<usize>> {
-        let mut left: BTreeSet<usize> = self.rows().collect();
-        let mut components = Vec::new();
-        while let Some(row) = left.pop_first() {
-            let mut component = BTreeSet::from([row]);
-            while let Some(more) =
-                left.iter().copied().find(|&row| component.iter().any(|&in_it| self.near[in_it][row]))
-            {
-                left.remove(&more);
-                component.insert(more);
+        let mut components: Vec<BTreeSet<usize>> =
+            self.rows().filter(|&row| self.first(row) == row).map(|row| self.equals(row)).collect();
+        for (_, a, b) in self.pairs() {
+            let at = |row| components.iter().position(|component| component.contains(&row)).expect("a component");
+            let (a, b) = (at(a), at(b));
+            if a != b && !self.are_apart(&components[a], &components[b]) {
+                let joined = components[b].clone();
+                components[a].extend(joined);
+                components.remove(b);
             }
-            components.push(component);
         }
         components
     }
@@ -187,15 +250,28 @@ impl<'a> Naive<'a> {
     }
 }
 
-fn equal_the_naive_twins(widths: &[usize], rule: &Rule, table: &Table, threads: usize) -> Result<(), TestCaseError> {
-    let naive = Naive::new(table, rule);
+fn equal_the_naive_twins(
+    widths: &[usize],
+    rule: &Rule,
+    table: &Table,
+    labels: &Labels,
+    threads: usize,
+) -> Result<(), TestCaseError> {
+    let naive = Naive::new(table, labels, rule);
     for (name, strategy) in Strategy::ALL {
         for primary in [Primary::Central, Primary::First] {
-            let shown = shown(table, widths, rule, (strategy, primary), threads).unwrap();
+            let shown = shown_apart(table, labels, widths, rule, (strategy, primary), threads).unwrap();
             prop_assert_eq!(&shown, &naive.groups(strategy, primary), "{} {:?}", name, primary);
         }
     }
     Ok(())
+}
+
+/// Labels of a few sets, or none.
+fn labels() -> impl proptest::strategy::Strategy<Value = Labels> {
+    let labels = prop::collection::btree_map(0i64..4, 0i32..3, 0..3);
+    let labels = labels.prop_map(|labels| labels.into_iter().map(|(set, part)| Label { set, part }).collect());
+    prop::collection::vec(prop_oneof![Just(Vec::new()), labels], 1..40)
 }
 
 proptest! {
@@ -203,7 +279,7 @@ proptest! {
 
     #[test]
     fn groups_equal_the_naive_twins((widths, radii, table, _) in tables(), threads in 1usize..=3) {
-        equal_the_naive_twins(&widths, &Rule::all(&radii), &table, threads)?;
+        equal_the_naive_twins(&widths, &Rule::all(&radii), &table, &no_labels(&table), threads)?;
     }
 
     #[test]
@@ -211,13 +287,32 @@ proptest! {
         (widths, rule, table) in rules(),
         threads in 1usize..=3,
     ) {
-        equal_the_naive_twins(&widths, &rule, &table, threads)?;
+        equal_the_naive_twins(&widths, &rule, &table, &no_labels(&table), threads)?;
+    }
+
+    /// Rows that are kept apart are in no group together, and all else is as without labels.
+    #[test]
+    fn groups_of_rows_kept_apart_equal_the_naive_twins(
+        (widths, rule, table) in rules(),
+        labels in labels(),
+        threads in 1usize..=3,
+    ) {
+        let labels: Labels = (0..table.len()).map(|row| labels[row % labels.len()].clone()).collect();
+        equal_the_naive_twins(&widths, &rule, &table, &labels, threads)?;
+        for (_, strategy) in Strategy::ALL {
+            for group in shown_apart(&table, &labels, &widths, &rule, (strategy, Primary::First), threads).unwrap() {
+                let labels_of = |row: &u32| &labels[*row as usize];
+                let is_apart = |a| group.rows.iter().any(|b| are_apart(labels_of(a), labels_of(b)));
+                prop_assert!(!group.rows.iter().any(is_apart));
+            }
+        }
     }
 
     /// The guarantee of stars in order: the primary is the first row of its star and near all of it.
     #[test]
     fn stars_in_order_have_their_best_row_in_the_middle((widths, rule, table) in rules()) {
-        let naive = Naive::new(&table, &rule);
+        let labels = no_labels(&table);
+        let naive = Naive::new(&table, &labels, &rule);
         let kind = (Strategy::Star, Primary::First);
         for group in shown(&table, &widths, &rule, kind, 2).unwrap() {
             prop_assert_eq!(Some(&group.rows[0]), group.rows.iter().min());
@@ -229,7 +324,8 @@ proptest! {
     #[test]
     fn cliques_are_near_and_complete((widths, radii, table, _) in tables()) {
         let rule = Rule::all(&radii);
-        let naive = Naive::new(&table, &rule);
+        let labels = no_labels(&table);
+        let naive = Naive::new(&table, &labels, &rule);
         let groups = shown(&table, &widths, &rule, (Strategy::Clique, Primary::Central), 2).unwrap();
         let mut group_of = vec![None; table.len()];
         for (number, group) in groups.iter().enumerate() {
@@ -297,7 +393,8 @@ fn a_limit_on_edges_and_on_what_is_also_near() {
     let form = |max_pairs| {
         let context = unlimited();
         let executor = CpuExecutor { pool: pool(2), context: &context };
-        let grouping = Grouping { rule: &rule, strategy: Strategy::Clique, primary: Primary::Central, max_pairs };
+        let grouping =
+            Grouping { rule: &rule, apart: None, strategy: Strategy::Clique, primary: Primary::Central, max_pairs };
         find_groups(&executor, &values, &grouping, |_| Ok::<(), SearchError>(()))
     };
     let refused = form(63);
@@ -313,7 +410,8 @@ fn steps_are_reported() {
     let table = table_of([0, 1, 3, 0xff00]);
     let values = values(&table, &[64], 2, &context);
     let rule = Rule::any(vec![vec![1], vec![2]]);
-    let grouping = Grouping { rule: &rule, strategy: Strategy::Component, primary: Primary::First, max_pairs: 10 };
+    let grouping =
+        Grouping { rule: &rule, apart: None, strategy: Strategy::Component, primary: Primary::First, max_pairs: 10 };
     let executor = CpuExecutor { pool: pool(2), context: &context };
     let all = [
         GroupStep::Comparing { alternative: 0 },
@@ -385,7 +483,13 @@ fn a_query_that_begins_again_changes_nothing() {
     let values = values(&table, &[64], 2, &context);
     let rule = Rule::any(vec![vec![1], vec![2]]);
     let executor = CpuExecutor { pool: pool(2), context: &context };
-    let grouping = |max_pairs| Grouping { rule: &rule, strategy: Strategy::Clique, primary: Primary::First, max_pairs };
+    let grouping = |max_pairs| Grouping {
+        rule: &rule,
+        apart: None,
+        strategy: Strategy::Clique,
+        primary: Primary::First,
+        max_pairs,
+    };
     let listed = |groups: Groups| {
         let (mut rows, mut all) = (GroupRows::default(), Vec::new());
         for group in 0..groups.len() {

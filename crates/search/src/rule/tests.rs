@@ -21,7 +21,7 @@ pub(crate) fn edges_of<'a>(
     threads: usize,
     context: &SearchContext,
 ) -> Result<Edges<'a>, SearchError> {
-    let mut edges = Edges::new(values, rule, limit);
+    let mut edges = Edges::new(values, rule, None, limit);
     for (alternative, radii) in rule.alternatives().iter().enumerate() {
         let query = PairQuery { left: values, right: None, radii };
         let plan = pool(threads).install(|| Plan::choose(&query, &Costs::cpu(), context))?;
@@ -110,7 +110,7 @@ proptest! {
             found.push(plans.iter().map(batches).collect::<Result<_, _>>()?);
         }
         for number in 0..found.iter().map(Vec::len).max().unwrap_or(0) {
-            let mut edges = Edges::new(&values, &rule, u64::MAX);
+            let mut edges = Edges::new(&values, &rule, None, u64::MAX);
             for (alternative, plans) in found.iter().enumerate().rev() {
                 for batch in plans[number.min(plans.len() - 1)].iter().rev() {
                     edges.add(batch, alternative, &context).unwrap();

@@ -27,23 +27,35 @@ pub(crate) const QUERY: &str = r#"
     GROUP BY kind, name ORDER BY 1"#;
 
 /// The expected result of [`QUERY`]. EXECUTE on an internal function is for the extension's owner alone, except for
-/// three that views and jobs call with a user's rights (`is_raw`, `job_alive`, `job_place`), and two that depend on
-/// their argument alone.
+/// six that views and jobs call with a user's rights (`folder_list`, `folder_rank`, `is_below`, `is_raw`, `job_alive`,
+/// `job_place`), and two that depend on their argument alone.
 pub(crate) const EXPECTED: &str = "\
     function lumina.adopt_catalog(text): EXECUTE
     function lumina.cancel_job(bigint): EXECUTE
     function lumina.check_path(text): EXECUTE
+    function lumina.composite_format(text, integer): EXECUTE
+    function lumina.composite_resolution(integer, integer): EXECUTE
+    function lumina.composite_score(text, integer, integer, integer, bigint, double precision): EXECUTE
+    function lumina.composite_sharpness(double precision): EXECUTE
+    function lumina.composite_size(bigint, integer, integer): EXECUTE
     function lumina.create_catalog(text, text): nothing
-    function lumina.detect_duplicates(text, integer, text, text, text): EXECUTE
+    function lumina.detect_bursts(text, text, interval, integer, text): EXECUTE
+    function lumina.detect_duplicates(text, integer, text, text, text, boolean): EXECUTE
     function lumina.drop_catalog(text): EXECUTE
-    function lumina.duplicates(text): EXECUTE
-    function lumina.duplicates_html(text, integer): EXECUTE
+    function lumina.duplicates(text, integer, text, text, integer): EXECUTE
+    function lumina.duplicates_html(text, integer, text, text): EXECUTE
+    function lumina.explain_pair(bigint, bigint): EXECUTE
     function lumina.gpu_info(): nothing
     function lumina.gpu_reset(): nothing
     function lumina.grant_catalog(text, text, text): EXECUTE
     function lumina.import(text, text, text, boolean): EXECUTE
     function lumina.is_job_kind(text): EXECUTE
+    function lumina.keep_all(bigint): EXECUTE
+    function lumina.keep_best(bigint): EXECUTE
+    function lumina.keep_best_in_all(text, double precision, boolean, boolean): EXECUTE
     function lumina.library_version(): EXECUTE
+    function lumina.list_bursts(text, text, integer, boolean): EXECUTE
+    function lumina.protect_source(text, text, boolean): EXECUTE
     function lumina.quality_format(text): EXECUTE
     function lumina.quality_metadata(text, text, text, real, real, double precision, integer, \
         double precision, double precision): EXECUTE
@@ -53,6 +65,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina.readable_catalog(text): EXECUTE
     function lumina.readable_catalogs(): EXECUTE
     function lumina.reassign_catalog(text, text): EXECUTE
+    function lumina.resolve(bigint, bigint[]): EXECUTE
     function lumina.resume_jobs(boolean): EXECUTE
     function lumina.retry_job(bigint): EXECUTE
     function lumina.revoke_catalog(text, text, text): EXECUTE
@@ -69,62 +82,134 @@ pub(crate) const EXPECTED: &str = "\
     function lumina.role_recv(internal): EXECUTE
     function lumina.role_send(lumina.role): EXECUTE
     function lumina.run_import(bigint): EXECUTE
+    function lumina.score_quality(text): EXECUTE
+    function lumina.set_catalog_option(text, text, jsonb): EXECUTE
+    function lumina.set_burst_best(bigint, bigint): EXECUTE
+    function lumina.set_image_status(text, bigint[], text): EXECUTE
+    function lumina.split_group(bigint, bigint[]): EXECUTE
     function lumina.stop_workers(): nothing
+    function lumina.undo(bigint): EXECUTE
     function lumina_internal.acts_for(oid, lumina.role): nothing
     function lumina_internal.adopt_catalog(oid, text): nothing
+    function lumina_internal.and_more(integer): nothing
     function lumina_internal.approve_preview(bigint): nothing
+    function lumina_internal.call_hook(oid, oid, text, bigint, bigint, text[], text[]): nothing
     function lumina_internal.cancel_job(oid, bigint): nothing
+    function lumina_internal.carried(bigint, bigint[], bigint[]): nothing
     function lumina_internal.catalog(oid, text, lumina.access_right): nothing
     function lumina_internal.check_job_change(): nothing
     function lumina_internal.check_path(oid, text): nothing
     function lumina_internal.check_version(): nothing
+    function lumina_internal.checked_folders(bigint, jsonb): nothing
     function lumina_internal.checked_grant(oid, text, text, text): nothing
+    function lumina_internal.checked_hook(bigint, jsonb): nothing
+    function lumina_internal.checked_option(oid, bigint, text, jsonb): nothing
     function lumina_internal.checked_path(text, text): nothing
+    function lumina_internal.checked_quality(jsonb): nothing
     function lumina_internal.create_catalog(oid, text, text): nothing
-    function lumina_internal.detect_duplicates(oid, text, integer, text, text, text): nothing
+    function lumina_internal.current_rule(bigint): nothing
+    function lumina_internal.detect_bursts(oid, text, text, interval, integer, text): nothing
+    function lumina_internal.detect_duplicates(oid, text, integer, text, text, text, boolean): nothing
     function lumina_internal.drop_catalog(oid, text): nothing
-    function lumina_internal.duplicates_html(oid, text, integer): nothing
+    function lumina_internal.duplicates(oid, text, integer, text, text, integer): nothing
+    function lumina_internal.duplicates_html(oid, text, integer, text, text): nothing
+    function lumina_internal.decide(oid, lumina.action_kind, bigint, bigint[]): nothing
+    function lumina_internal.explain_apart(lumina.images, lumina.images): nothing
+    function lumina_internal.explain_hashes(lumina.images, lumina.images, jsonb): nothing
+    function lumina_internal.explain_image(lumina.images): nothing
+    function lumina_internal.explain_pair(oid, bigint, bigint): nothing
+    function lumina_internal.file_lists(bigint): nothing
+    function lumina_internal.files_to_keep(bigint, bytea, bytea): nothing
     function lumina_internal.finish_import(bigint, bigint, text, boolean): nothing
+    function lumina_internal.folder_list(jsonb): EXECUTE
+    function lumina_internal.folder_rank(bytea, text): EXECUTE
     function lumina_internal.from_micros(bigint): nothing
     function lumina_internal.grant_catalog(oid, text, text, text): nothing
+    function lumina_internal.group_files(bigint, bytea, bytea): nothing
+    function lumina_internal.group_to_decide(oid, bigint): nothing
+    function lumina_internal.group_verdicts(bigint, bytea, double precision, boolean): nothing
     function lumina_internal.home(): nothing
+    function lumina_internal.hook_function(bigint, text): nothing
     function lumina_internal.import(oid, text, text, text, boolean): nothing
     function lumina_internal.import_batch(bigint, bigint, bigint, jsonb, boolean): nothing
     function lumina_internal.import_roots(oid): nothing
+    function lumina_internal.is_below(bytea, text): EXECUTE
     function lumina_internal.is_raw(text): EXECUTE
     function lumina_internal.job(oid, bigint): nothing
     function lumina_internal.job_alive(regclass, bigint): EXECUTE
     function lumina_internal.job_place(bigint, oid, bigint, text): EXECUTE
     function lumina_internal.job_right(text): EXECUTE
     function lumina_internal.job_settings(): nothing
+    function lumina_internal.keep_actions(): nothing
+    function lumina_internal.keep_all(oid, bigint): nothing
+    function lumina_internal.keep_apart(bigint, bigint, bigint, bigint[], integer[], bigint[], bigint[]): nothing
+    function lumina_internal.keep_best(oid, bigint): nothing
+    function lumina_internal.keep_best_in_all(oid, text, double precision, boolean, boolean): nothing
     function lumina_internal.keep_original_path(): nothing
+    function lumina_internal.next_groups(bigint, text, lumina_internal.page_place, integer): nothing
+    function lumina_internal.kept_paths(bigint): nothing
+    function lumina_internal.members_now(lumina.duplicate_groups): nothing
     function lumina_internal.notify_at_commit(text): nothing
     function lumina_internal.notify_job(): nothing
-    function lumina_internal.page(bigint, text, integer): nothing
-    function lumina_internal.page_groups(bigint, integer, integer, integer): nothing
+    function lumina_internal.page(bigint, text, integer, text, text): nothing
+    function lumina_internal.page_cursor(text, lumina.duplicate_groups): nothing
+    function lumina_internal.page_groups(bigint[], integer): nothing
+    function lumina_internal.page_ids(bigint, text, text, integer): nothing
+    function lumina_internal.page_place(text, text): nothing
     function lumina_internal.page_summary(bigint): nothing
+    function lumina_internal.pair_reason(text, text, text): nothing
     function lumina_internal.pair_rule(jsonb): EXECUTE
     function lumina_internal.path_steps(text, text): nothing
+    function lumina_internal.protect_source(oid, text, text, boolean): nothing
+    function lumina_internal.protected_folders(bigint): nothing
+    function lumina_internal.protected_images(bigint, bigint[]): nothing
+    function lumina_internal.quality_option(bigint): nothing
+    function lumina_internal.paths_of(bigint[]): nothing
     function lumina_internal.readable_catalog(oid, text): nothing
     function lumina_internal.readable_catalogs(oid): nothing
     function lumina_internal.reassign_catalog(oid, text, text): nothing
+    function lumina_internal.refresh_groups(bigint[]): nothing
+    function lumina_internal.refresh_groups_of(bigint[]): nothing
+    function lumina_internal.refresh_groups_of_files(): nothing
+    function lumina_internal.refresh_groups_of_images(): nothing
+    function lumina_internal.refuse_in_hook(): nothing
     function lumina_internal.remove_expired_jobs(): nothing
+    function lumina_internal.resolve(oid, bigint, bigint[]): nothing
     function lumina_internal.resume_jobs(oid, boolean): nothing
+    function lumina_internal.restore_many(bigint, bigint): nothing
     function lumina_internal.retry_job(oid, bigint): nothing
     function lumina_internal.revoke_catalog(oid, text, text, text): nothing
     function lumina_internal.rights(oid, bigint): nothing
     function lumina_internal.role(oid): nothing
     function lumina_internal.role_oid(lumina.role): nothing
+    function lumina_internal.rounded_score(double precision): nothing
     function lumina_internal.run_import(oid, bigint): nothing
+    function lumina_internal.score_batch(bigint, text, bigint, integer): nothing
+    function lumina_internal.score_quality(oid, text): nothing
+    function lumina_internal.score_weights(bigint): nothing
+    function lumina_internal.set_catalog_option(oid, text, text, jsonb): nothing
+    function lumina_internal.source(bigint, text): nothing
+    function lumina_internal.set_burst_best(oid, bigint, bigint): nothing
+    function lumina_internal.some_duplicates(bigint, integer, text, lumina_internal.page_place, integer): nothing
+    function lumina_internal.rule_distance(jsonb, integer, integer, integer, integer): nothing
+    function lumina_internal.run_hook(bigint, bigint): nothing
+    function lumina_internal.set_image_status(oid, text, bigint[], text): nothing
+    function lumina_internal.split_group(oid, bigint, bigint[]): nothing
+    function lumina_internal.split_off(lumina.duplicate_groups, bigint[]): nothing
     function lumina_internal.start_worker_at_commit(bigint): nothing
     function lumina_internal.start_worker_now(): nothing
     function lumina_internal.start_workers_at_end(integer, boolean): nothing
     function lumina_internal.stop_workers(oid): nothing
     function lumina_internal.submit(oid, text, bigint, jsonb, bigint): nothing
+    function lumina_internal.weighted_score(double precision[], real, real, real, real, real, real, real, real): nothing
+    function lumina_internal.undo(oid, bigint): nothing
+    function lumina_internal.undo_split(lumina.duplicate_actions): nothing
     procedure lumina.wait_for_job(bigint): EXECUTE
     schema lumina: USAGE
     schema lumina_internal: USAGE
+    sequence lumina.bursts_id_seq: nothing
     sequence lumina.catalogs_id_seq: nothing
+    sequence lumina.duplicate_actions_id_seq: nothing
     sequence lumina.duplicate_groups_id_seq: nothing
     sequence lumina.duplicate_runs_id_seq: nothing
     sequence lumina.image_files_id_seq: nothing
@@ -132,8 +217,15 @@ pub(crate) const EXPECTED: &str = "\
     sequence lumina.import_items_id_seq: nothing
     sequence lumina.jobs_id_seq: nothing
     sequence lumina.sources_id_seq: nothing
+    table lumina.burst_frames: SELECT
+    table lumina.bursts: SELECT
+    table lumina.action_files: SELECT
+    table lumina.action_images: SELECT
     table lumina.catalog_grants: SELECT
     table lumina.catalogs: SELECT
+    table lumina.distinct_files: SELECT
+    table lumina.distinct_images: SELECT
+    table lumina.duplicate_actions: SELECT
     table lumina.duplicate_groups: SELECT
     table lumina.duplicate_members: SELECT
     table lumina.duplicate_runs: SELECT
@@ -146,6 +238,7 @@ pub(crate) const EXPECTED: &str = "\
     table lumina.sources: SELECT
     table lumina.workers_stopped: SELECT
     type lumina.access_right: USAGE
+    type lumina.action_kind: USAGE
     type lumina.file_state: USAGE
     type lumina.group_kind: USAGE
     type lumina.image_status: USAGE
@@ -154,6 +247,8 @@ pub(crate) const EXPECTED: &str = "\
     type lumina.item_state: USAGE
     type lumina.job_state: USAGE
     type lumina.role: USAGE
+    view lumina.burst_images: SELECT
+    view lumina.action_history: SELECT
     view lumina.duplicate_statistics: SELECT
     view lumina.image_duplicates: SELECT
     view lumina.import_items_detail: SELECT
@@ -172,7 +267,8 @@ pub(crate) const RULES: [(&str, &str); 11] = [
         "everybody may call only these internal functions",
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina_internal'::regnamespace
             AND has_function_privilege('public', oid, 'EXECUTE')
-            AND proname NOT IN ('is_raw', 'job_alive', 'job_place', 'job_right', 'pair_rule')",
+            AND proname NOT IN ('folder_list', 'folder_rank', 'is_below', 'is_raw', 'job_alive', 'job_place',
+                'job_right', 'pair_rule')",
     ),
     (
         "a function that runs as its caller and calls an internal one has that one, which runs as its owner",
@@ -183,9 +279,11 @@ pub(crate) const RULES: [(&str, &str); 11] = [
                 AND i.proargtypes::text = concat_ws(' ', 'oid'::regtype::oid, nullif(o.proargtypes::text, '')))",
     ),
     (
-        "functions that run as their owner pin their search_path",
+        "functions that run as their owner pin their search_path, and else settings of the planner alone",
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina_internal'::regnamespace AND prosecdef
-            AND proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']",
+            AND (NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)
+                OR EXISTS (SELECT FROM unnest(proconfig) c WHERE c <> 'search_path=pg_catalog, pg_temp'
+                    AND c NOT LIKE 'enable\\_%=off' AND c NOT IN ('jit=off', 'plan_cache_mode=force_generic_plan')))",
     ),
     (
         "functions in PL/pgSQL, too",

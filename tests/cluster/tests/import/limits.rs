@@ -53,6 +53,10 @@ fn cancelled_in_the_middle_and_gone_on_with() {
         let now = count(&mut session, "lumina.image_files");
         assert!(now > imported && now < FILES as i64, "{now} of {FILES} files");
         assert_eq!((count(&mut session, done), count(&mut session, "lumina.images")), (now, now));
+        // The job shows all of it, though it reports once a second at most.
+        let shown = "SELECT items_done >= (SELECT count(*) FROM lumina.import_items WHERE job = j.id
+            AND state <> 'found') FROM lumina.jobs j WHERE id = $1";
+        assert!(session.query_one(shown, &[&job]).unwrap().get::<_, bool>(0), "less is shown than was imported");
         imported = now;
         job = session.query_one("SELECT lumina.retry_job($1)", &[&job]).unwrap().get(0);
     }

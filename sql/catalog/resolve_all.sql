@@ -1,0 +1,230 @@
+-- Decisions about many groups or images at once: the best of all groups, statuses by hand.
+--
+-- All groups are one action, which one undo takes back. Nothing goes through them in a loop: a catalog of a million
+-- images has some 166,000 groups. Tables are joined by their keys alone, so that every plan is linear, and a group is
+-- one row all the way: its images are lists.
+
+-- The groups of a catalog that nobody has decided, each with what keep_best would do to it; `skipped` says why the
+-- group is left alone. Files are those of current_files. `protected` is the list of protected sources.
+CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, protected bytea, min_score_gap float8,
+        include_also_near bool)
+    RETURNS TABLE (group_id int8, run int8, kind lumina.group_kind, kept int8, rejected int8[],
+        statuses lumina.image_status[], kept_files int8, spare_files int8, savings int8, score_gap float8,
+        skipped text)
+    STABLE ROWS 100000 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+    -- Each worker would read all files.
+    SET max_parallel_workers_per_gather = 0
+BEGIN ATOMIC
+    WITH files AS (
+        SELECT f.image, count(*) AS files,
+            count(*) FILTER (WHERE lumina_internal.is_below(protected, f.path)) AS protected_files
+        FROM lumina.image_files f
+        WHERE f.catalog = of_catalog AND f.state = 'keep' AND f.missing_since IS NULL
+            AND NOT EXISTS (SELECT FROM lumina.image_files o
+                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+                    AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
+                        < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
+                    AND o.state = 'keep' AND o.missing_since IS NULL)
+        GROUP BY f.image
+    ), found AS (
+        SELECT m.group_id, count(*) AS images, sum(f.files)::int8 AS files,
+            -- Where the first member is not there any more the group has changed.
+            max(m.image) FILTER (WHERE m.place = 0) AS kept,
+            max(i.ranking_score) FILTER (WHERE m.place = 0)
+                - max(i.ranking_score) FILTER (WHERE m.place > 0) AS score_gap,
+            max(f.files) FILTER (WHERE m.place = 0) AS kept_files,
+            max(f.files - greatest(f.protected_files, 1)) FILTER (WHERE m.place = 0) AS spare_files,
+            sum(i.size * CASE WHEN m.place = 0 THEN f.files - greatest(f.protected_files, 1) ELSE f.files END)::int8
+                AS savings,
+            array_agg(m.image) FILTER (WHERE m.place > 0) AS rejected,
+            array_agg(i.status) FILTER (WHERE m.place > 0) AS statuses,
+            bool_or(m.place > 0 AND i.status IN ('flagged', 'archived')) AS loses_chosen,
+            -- Also one that is missing: its disk may not be there at the moment.
+            bool_or(m.place > 0 AND protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
+                WHERE p.image = m.image AND p.state = 'keep' AND lumina_internal.is_below(protected, p.path)))
+                AS loses_protected
+        FROM lumina.duplicate_members m
+        JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
+        JOIN files f ON f.image = m.image
+        WHERE m.catalog = of_catalog
+        GROUP BY m.group_id
+    )
+    SELECT g.id, g.run, g.kind, f.kept, coalesce(f.rejected, '{}'), coalesce(f.statuses, '{}'), f.kept_files,
+        coalesce(f.spare_files, 0), f.savings, round(f.score_gap::numeric, 2)::float8,
+        CASE WHEN f.images IS DISTINCT FROM g.images OR f.files IS DISTINCT FROM g.files THEN 'changed'
+            WHEN f.loses_protected OR f.rejected IS NULL AND f.spare_files = 0 THEN 'protected'
+            WHEN f.loses_chosen THEN 'flagged'
+            WHEN g.also_near_count > 0 AND NOT include_also_near THEN 'also_near'
+            WHEN f.score_gap < min_score_gap THEN 'score_gap' END
+    FROM lumina.duplicate_groups g LEFT JOIN found f ON f.group_id = g.id
+    WHERE g.catalog = of_catalog AND g.decision IS NULL;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, float8, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.group_verdicts(int8, bytea, float8, bool) IS
+    'Internal: undecided groups, with what keep_best_in_all makes of them';
+
+-- The files of an image that goes on being kept, the one to keep first, as in current_files; `is_spare` where it goes.
+CREATE FUNCTION lumina_internal.files_to_keep(of_image int8, preferred bytea, protected bytea)
+    RETURNS TABLE (file int8, path text, is_spare bool)
+    STABLE ROWS 2 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT f.id, f.path::text, NOT f.in_protected AND (row_number() OVER w > 1 OR bool_or(f.in_protected) OVER ())
+    FROM (SELECT f.id, f.path, coalesce(f.import_job, 0) AS import_job,
+            lumina_internal.folder_rank(preferred, f.path) AS folder,
+            coalesce(lumina_internal.is_below(protected, f.path), false) AS in_protected
+        FROM lumina.image_files f
+        WHERE f.image = of_image AND f.state = 'keep' AND f.missing_since IS NULL
+            AND (f.device IS NULL OR NOT EXISTS (SELECT FROM lumina.image_files o
+                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+                    AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
+                        < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
+                    AND o.state = 'keep' AND o.missing_since IS NULL))) f
+    WINDOW w AS (ORDER BY f.folder, NOT f.in_protected, f.import_job,
+        CASE WHEN f.import_job = 0 THEN f.id ELSE 0 END, f.path)
+    ORDER BY row_number() OVER w;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.files_to_keep(int8, bytea, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.files_to_keep(int8, bytea, bytea) IS
+    'Internal: the files of an image that is kept, the one to keep first';
+
+CREATE FUNCTION lumina_internal.keep_best_in_all(caller oid, catalog_name text, min_score_gap float8, dry_run bool,
+        include_also_near bool)
+    RETURNS TABLE (group_id int8, kind lumina.group_kind, kept int8, rejected int8[], rejected_files int8,
+        savings int8, score_gap float8, skipped text, action int8)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+    -- The planner does not know how many images are rejected: a look-up for each takes twice as long.
+    SET enable_nestloop = off AS $$
+#variable_conflict use_column
+DECLARE
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
+    lists record;
+    made int8;
+BEGIN
+    IF min_score_gap IS NULL OR dry_run IS NULL OR include_also_near IS NULL THEN
+        RAISE null_value_not_allowed USING
+            MESSAGE = 'min_score_gap, dry_run and include_also_near must not be NULL',
+            HINT = 'Leave them out for 2, true and false.';
+    ELSIF NOT min_score_gap BETWEEN 0 AND 100 THEN
+        RAISE numeric_value_out_of_range USING
+            MESSAGE = format('min_score_gap %s is not between 0 and 100', min_score_gap),
+            HINT = 'Scores are 0 to 100; the gap is that between the best image of a group and the next.';
+    END IF;
+    PERFORM lumina_internal.refuse_in_hook();
+    IF NOT dry_run THEN
+        PERFORM FROM lumina.catalogs c WHERE c.id = wanted FOR NO KEY UPDATE;
+    END IF;
+    lists := lumina_internal.file_lists(wanted);
+    IF dry_run THEN
+        RETURN QUERY
+        SELECT v.group_id, v.kind, v.kept, v.rejected, v.spare_files, v.savings, v.score_gap, v.skipped, NULL::int8
+        FROM lumina_internal.group_verdicts(wanted, lists.protected, min_score_gap, include_also_near) v
+        ORDER BY v.savings DESC, v.group_id;
+        RETURN;
+    END IF;
+    made := nextval('lumina.duplicate_actions_id_seq');
+    RETURN QUERY
+    WITH verdicts AS MATERIALIZED (
+        SELECT v.*
+        FROM lumina_internal.group_verdicts(wanted, lists.protected, min_score_gap, include_also_near) v
+    ), acted AS (
+        INSERT INTO lumina.duplicate_actions (id, catalog, kind, run, actor, images, files) OVERRIDING SYSTEM VALUE
+            SELECT made, wanted, 'keep_best_in_all', max(v.run), lumina_internal.role(caller),
+                sum(cardinality(v.rejected)), sum(v.spare_files)
+            FROM verdicts v WHERE v.skipped IS NULL HAVING count(*) > 0
+    ), images AS (
+        UPDATE lumina.images i SET status = 'rejected'
+            FROM (SELECT v.group_id, v.kept, r.image, r.status FROM verdicts v
+                CROSS JOIN ROWS FROM (unnest(v.rejected), unnest(v.statuses)) r (image, status)
+                -- In the order of the table and of its index.
+                WHERE v.skipped IS NULL ORDER BY r.image) r
+            WHERE i.id = r.image AND i.status = r.status
+            RETURNING r.group_id, i.id, r.kept, r.status
+    ), audited_images AS (
+        INSERT INTO lumina.action_images (action, catalog, group_id, image, kept, before, after)
+            SELECT made, wanted, i.group_id, i.id, i.kept, i.status, 'rejected' FROM images i
+    ), files AS MATERIALIZED (
+        SELECT v.kept AS image, f.file, f.is_spare,
+            NOT f.is_spare AND v.kept_files - v.spare_files > 1 AS is_distinct
+        FROM verdicts v CROSS JOIN LATERAL lumina_internal.files_to_keep(v.kept, lists.preferred, lists.protected) f
+        WHERE v.skipped IS NULL AND v.kept_files > 1
+    ), spare AS (
+        UPDATE lumina.image_files f SET state = 'rejected' FROM files s
+            WHERE s.is_spare AND f.id = s.file AND f.state = 'keep'
+            RETURNING f.id, f.image
+    ), audited_files AS (
+        INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
+            SELECT made, wanted, s.id, s.image, 'keep'::lumina.file_state, 'rejected'::lumina.file_state FROM spare s
+            UNION ALL SELECT made, wanted, f.file, f.image, 'keep', 'keep' FROM files f WHERE f.is_distinct
+    ), distinct_files AS (
+        INSERT INTO lumina.distinct_files (action, catalog, file)
+            SELECT made, wanted, f.file FROM files f WHERE f.is_distinct
+    ), groups AS (
+        UPDATE lumina.duplicate_groups g SET decision = made FROM verdicts v
+            WHERE v.skipped IS NULL AND g.id = v.group_id AND g.run = v.run AND g.catalog = wanted
+    )
+    SELECT v.group_id, v.kind, v.kept, v.rejected, v.spare_files, v.savings, v.score_gap, v.skipped,
+        CASE WHEN v.skipped IS NULL THEN made END
+    FROM verdicts v
+    ORDER BY v.savings DESC, v.group_id;
+    PERFORM lumina_internal.run_hook(wanted, made);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.keep_best_in_all(oid, text, float8, bool, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.keep_best_in_all(oid, text, float8, bool, bool) IS
+    'Internal: keep_best_in_all for a caller';
+CREATE FUNCTION lumina.keep_best_in_all(catalog text, min_score_gap float8 DEFAULT 2, dry_run bool DEFAULT true,
+        include_also_near bool DEFAULT false)
+    RETURNS TABLE (group_id int8, kind lumina.group_kind, kept int8, rejected int8[], rejected_files int8,
+        savings int8, score_gap float8, skipped text, action int8)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.keep_best_in_all(text, float8, bool, bool) IS
+    'What keep_best would do to each group of a catalog, or why it is skipped; dry_run => false does it, as one action';
+
+CREATE FUNCTION lumina_internal.set_image_status(caller oid, catalog_name text, images int8[], status text)
+    RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
+    new lumina.image_status;
+    wrong int8;
+    made int8;
+BEGIN
+    IF images IS NULL OR status IS NULL OR array_position(images, NULL) IS NOT NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'images and status must not be NULL, nor hold one',
+            HINT = 'Write lumina.set_image_status(''holiday'', ARRAY[7], ''flagged''), say.';
+    ELSIF status NOT IN ('active', 'archived', 'flagged') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('status "%s" is none that can be set', left(status, 80)),
+            HINT = 'There are active, archived and flagged; lumina.resolve(...) rejects images.';
+    END IF;
+    PERFORM lumina_internal.refuse_in_hook();
+    PERFORM FROM lumina.catalogs c WHERE c.id = wanted FOR NO KEY UPDATE;
+    new := set_image_status.status;
+    SELECT n INTO wrong FROM unnest(set_image_status.images) n
+        WHERE NOT EXISTS (SELECT FROM lumina.images i WHERE i.id = n AND i.catalog + 0 = wanted OFFSET 0) LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('catalog "%s" has no image %s', left(catalog_name, 80), wrong),
+            HINT = 'lumina.images lists them.';
+    END IF;
+    made := nextval('lumina.duplicate_actions_id_seq');
+    WITH before AS (
+        SELECT i.id, i.status FROM (SELECT DISTINCT n FROM unnest(set_image_status.images) n) w
+        CROSS JOIN LATERAL (SELECT i.id, i.status FROM lumina.images i WHERE i.id = w.n OFFSET 0) i
+        WHERE i.status <> new
+    ), acted AS (
+        INSERT INTO lumina.duplicate_actions (id, catalog, kind, actor, images, files) OVERRIDING SYSTEM VALUE
+            SELECT made, wanted, 'set_image_status', lumina_internal.role(caller), count(*), 0 FROM before
+    ), changed AS (
+        UPDATE lumina.images i SET status = new FROM before b WHERE i.id = b.id AND i.status = b.status
+            RETURNING i.id, b.status
+    )
+    INSERT INTO lumina.action_images (action, catalog, image, before, after)
+        SELECT made, wanted, c.id, c.status, new FROM changed c;
+    RETURN made;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.set_image_status(oid, text, int8[], text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.set_image_status(oid, text, int8[], text) IS
+    'Internal: set_image_status for a caller';
+CREATE FUNCTION lumina.set_image_status(catalog text, images int8[], status text) RETURNS int8
+    LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.set_image_status(text, int8[], text) IS
+    'Makes images of a catalog active, archived or flagged; returns the action, which lumina.undo(...) takes back';

@@ -1,0 +1,156 @@
+//! What a search keeps apart: different shots of a burst, and what was called different; over many searches, and in
+//! every strategy. Why two images are a pair, or none.
+
+use crate::decisions::{group_of, search_with, world};
+use lumina_cluster::postgres::Client;
+
+/// The members of each group, best first.
+fn groups(session: &mut Client) -> Vec<Vec<i64>> {
+    let query = "SELECT array_agg(m.image ORDER BY m.image) FROM lumina.duplicate_members m
+        JOIN lumina.duplicate_runs r ON r.id = m.run AND r.is_current GROUP BY m.group_id ORDER BY 1";
+    session.query(query, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+fn are_grouped(session: &mut Client, a: i64, b: i64) -> bool {
+    groups(session).iter().any(|group| group.contains(&a) && group.contains(&b))
+}
+
+/// Outcomes and details of `explain_pair`, by aspect.
+fn explained(session: &mut Client, a: i64, b: i64) -> Vec<String> {
+    let query = "SELECT concat_ws(': ', aspect, outcome, detail) FROM lumina.explain_pair($1, $2)";
+    session.query(query, &[&a, &b]).unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+const STRATEGIES: [&str; 3] = ["clique", "star", "component"];
+
+#[test]
+fn decisions_stick_over_ten_searches() {
+    let (_cluster, mut session) = world();
+    let (one, four, seven) = (group_of(&mut session, 1), group_of(&mut session, 4), group_of(&mut session, 7));
+    session
+        .batch_execute(&format!(
+            "SELECT lumina.keep_all({one}); SELECT lumina.split_group({four}, ARRAY[5]);
+            SELECT lumina.resolve({seven}, ARRAY[7, 8])"
+        ))
+        .unwrap();
+    for search in 0..10 {
+        search_with(&mut session, &format!("strategy => '{}'", STRATEGIES[search % 3]));
+        let found = groups(&mut session);
+        assert!(!found.iter().any(|group| group.iter().any(|image| *image <= 3)), "search {search}: {found:?}");
+        assert!(found.contains(&vec![4, 6]) && !found.iter().any(|group| group.contains(&5)), "{search}: {found:?}");
+        assert!(!found.iter().any(|group| group.iter().any(|image| (7..=9).contains(image))), "{search}: {found:?}");
+        assert!(found.contains(&vec![10, 11, 12]), "nobody has decided: {found:?}");
+    }
+    let told = explained(&mut session, 1, 2);
+    let decision = "decision: against: keep_all of postgres, action 1, called them different";
+    assert!(told.contains(&decision.into()), "{told:?}");
+    assert!(told.contains(&"pair: against: no pair: they are near, but kept apart".into()), "{told:?}");
+    // The same content, imported once more, is still the same picture.
+    session
+        .batch_execute(
+            "CREATE TEMP TABLE kept AS SELECT * FROM lumina.images WHERE id = 2;
+            DELETE FROM lumina.images WHERE id = 2;
+            INSERT INTO lumina.images (catalog, sha256, size, format, width, height, captured_at, ahash, dhash, dct,
+                    pdq, hash_valid)
+                SELECT catalog, sha256, size, format, width, height, captured_at, ahash, dhash, dct, pdq, hash_valid
+                FROM kept;
+            INSERT INTO lumina.image_files (catalog, image, path, original_path)
+                SELECT 1, max(id), '/a/1/2.jpg', '/a/1/2.jpg' FROM lumina.images",
+        )
+        .unwrap();
+    search_with(&mut session, "");
+    assert!(!are_grouped(&mut session, 1, 50) && !are_grouped(&mut session, 1, 3));
+    // One that resembles them is in a group with one of them, and the other is near.
+    session
+        .batch_execute(
+            "INSERT INTO lumina.images (catalog, sha256, size, format, width, height, ahash, dhash, dct, pdq,
+                    hash_valid)
+                SELECT 1, sha256('new'), 10, 'jpeg', 60, 30, ahash, dhash, dct, pdq, true FROM lumina.images
+                    WHERE id = 1;
+            INSERT INTO lumina.image_files (catalog, image, path, original_path)
+                SELECT 1, max(id), '/a/new.jpg', '/a/new.jpg' FROM lumina.images",
+        )
+        .unwrap();
+    search_with(&mut session, "");
+    assert!(are_grouped(&mut session, 1, 51), "{:?}", groups(&mut session));
+    let near = "SELECT also_near FROM lumina.duplicate_groups g JOIN lumina.duplicate_members m ON m.group_id = g.id
+        WHERE m.image = 51";
+    let near: Vec<i64> = session.query_one(near, &[]).unwrap().get(0);
+    assert_eq!(near, [50, 3].into_iter().filter(|image| near.contains(image)).collect::<Vec<_>>());
+    assert_eq!(near.len(), 2);
+    // Taken back, they are duplicates again.
+    session.batch_execute("SELECT lumina.undo(1)").unwrap();
+    search_with(&mut session, "");
+    assert!(are_grouped(&mut session, 1, 3));
+}
+
+#[test]
+fn shots_of_a_burst_are_no_duplicates() {
+    let (_cluster, mut session) = world();
+    // Images 1 to 3, alike in every bit: 1 and 2 are copies of one shot, 3 is another. 4 to 6 are suspects.
+    session
+        .batch_execute(
+            "INSERT INTO lumina.bursts (catalog, frames, shots, started_at, ended_at, best_by, suspect) VALUES
+                (1, 3, 2, '2024-05-01 10:00:00.1+00', '2024-05-01 10:00:02+00', 'quality', false),
+                (1, 3, 3, '2024-05-01 10:00:00+00', '2024-05-01 10:00:00+00', 'quality', true);
+            INSERT INTO lumina.burst_frames (image, burst, catalog, position, shot)
+                VALUES (1, 1, 1, 0, 0), (2, 1, 1, 1, 0), (3, 1, 1, 2, 1), (4, 2, 1, 0, NULL), (5, 2, 1, 1, NULL),
+                    (6, 2, 1, 2, NULL)",
+        )
+        .unwrap();
+    for strategy in STRATEGIES {
+        search_with(&mut session, &format!("strategy => '{strategy}'"));
+        let found = groups(&mut session);
+        assert!(found.contains(&vec![1, 2]) && !found.iter().any(|group| group.contains(&3)), "{strategy}: {found:?}");
+        assert!(found.contains(&vec![4, 5, 6]), "{strategy}: a suspect keeps nothing apart: {found:?}");
+        search_with(&mut session, &format!("strategy => '{strategy}', exclude_bursts => false"));
+        assert!(groups(&mut session).contains(&vec![1, 2, 3]), "{strategy}");
+    }
+    let told = explained(&mut session, 1, 3);
+    assert!(told.contains(&"burst: against: they are different shots of burst 1, 0 and 1".into()), "{told:?}");
+}
+
+#[test]
+fn pairs_are_explained() {
+    let (cluster, mut session) = world();
+    session
+        .batch_execute(
+            "UPDATE lumina.images SET status = 'rejected' WHERE id = 4; UPDATE lumina.images SET hash_valid = false
+                WHERE id = 7; UPDATE lumina.image_files SET missing_since = now() WHERE image = 10",
+        )
+        .unwrap();
+    let told = explained(&mut session, 1, 2);
+    assert_eq!(told.last().map(String::as_str), Some("groups: info: both are in group 1"));
+    assert!(told.contains(&"dhash: info: 0 bits of 64 differ".into()), "{told:?}");
+    assert!(
+        told.contains(&"rule: for: ahash is 0, and at most 0 is near; dhash is 0, and at most 0 is near".into()),
+        "{told:?}"
+    );
+    assert!(told.contains(&"pair: for: a pair".into()), "{told:?}");
+    for (a, b, wanted) in [
+        (4, 5, "status: against: image 4 was rejected: it is not compared"),
+        (7, 8, "hashes: against: the hashes of image 7 are not to be trusted: the picture is flat"),
+        (10, 11, "files: against: image 10 has no file any more"),
+        (1, 13, "pair: against: no pair: they are not near by the rule"),
+    ] {
+        for (a, b) in [(a, b), (b, a)] {
+            let told = explained(&mut session, a, b);
+            assert!(told.contains(&wanted.into()), "{a} and {b}: {told:?}");
+            assert!(told.iter().any(|reason| reason.starts_with("pair: against: no pair: ")), "{told:?}");
+        }
+    }
+    session.batch_execute("SELECT lumina.create_catalog('other')").unwrap();
+    session
+        .batch_execute("INSERT INTO lumina.images (catalog, sha256, size, format) VALUES (2, sha256('o'), 5, 'gif')")
+        .unwrap();
+    for (pair, wanted) in [("1, 1", "22023"), ("1, 50", "22023"), ("1, 999", "42704"), ("NULL, 1", "22004")] {
+        let error = session.batch_execute(&format!("SELECT * FROM lumina.explain_pair({pair})")).unwrap_err();
+        assert_eq!(error.code().map(|code| code.code()), Some(wanted), "{pair}: {error:?}");
+    }
+    // Who may not read the catalog is told that there are no such images.
+    let mut stranger = cluster.connect_to("postgres", "stranger");
+    let error = stranger.batch_execute("SELECT * FROM lumina.explain_pair(1, 2)").unwrap_err();
+    assert_eq!(error.code().map(|code| code.code()), Some("42704"));
+    let mut reader = cluster.connect_to("postgres", "reader");
+    assert_eq!(explained(&mut reader, 1, 2).last().map(String::as_str), Some("groups: info: both are in group 1"));
+}
