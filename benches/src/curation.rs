@@ -43,10 +43,10 @@ pub(crate) fn print(session: &mut Client) {
         .batch_execute(
             "UPDATE lumina.images SET captured_at = '2020-01-01'::timestamptz + id / 5 * '1 minute'::interval
                 + id % 5 * '0.31 seconds'::interval, date_source = 'exif', date_confidence = 95, camera_make = 'maker',
-                camera_model = 'model', metadata = '{\"has_time\": true}';
-            VACUUM ANALYZE lumina.images; CHECKPOINT",
+                camera_model = 'model', metadata = '{\"has_time\": true}'",
         )
         .expect("times");
+    session.batch_execute("VACUUM ANALYZE lumina.images").expect("vacuum");
     let mut job = 0;
     for what in ["detect_bursts", "detect_bursts once more"] {
         row(what, 1, || {

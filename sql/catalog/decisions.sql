@@ -91,6 +91,7 @@ CREATE TABLE lumina.distinct_files (
     FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
 );
 CREATE INDEX distinct_files_catalog ON lumina.distinct_files (catalog);
+CREATE INDEX distinct_files_file ON lumina.distinct_files (file);
 COMMENT ON TABLE lumina.distinct_files IS 'Files of one image that are all wanted';
 
 ALTER TABLE lumina.duplicate_actions ENABLE ROW LEVEL SECURITY;

@@ -4,7 +4,8 @@
 -- changes, so that a group that stays is on one page, whatever is decided meanwhile. What is left of a group is in
 -- current_images, current_files and current_savings, which triggers keep: groups of which at most one file is left are
 -- in no index of these. A group in which a run and a decision have met may say that more is left than is: pages leave
--- it out all the same, since they read its files; it never says that less is left.
+-- it out all the same, since they read its files. Where an import has met the end of a run, it may say that less is
+-- left, by the files that are new.
 
 -- Read forwards or backwards. Each index costs every run, so that three orders have one, whose parts they merge.
 CREATE INDEX duplicate_groups_savings ON lumina.duplicate_groups (catalog, kind, confidence, savings, id) WHERE is_open;

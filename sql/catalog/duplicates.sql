@@ -230,10 +230,10 @@ CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
 SELECT c.name AS catalog, f.group_id, f.kind, f.image, f.file, f.path, f.keep, f.distance, f.similarity, f.size
 FROM lumina_internal.current_files f
 JOIN lumina.catalogs c ON c.id = f.catalog
-WHERE f.file_place > 1;
+WHERE f.file_place > 1 AND NOT f.is_protected;
 GRANT SELECT ON lumina.image_duplicates TO PUBLIC;
 COMMENT ON VIEW lumina.image_duplicates IS
-    'One row a redundant file: exact and near ones together, with the file to keep instead';
+    'One row a redundant file: exact and near ones together, with the file to keep instead; none of a protected source';
 
 CREATE VIEW lumina.duplicate_statistics WITH (security_invoker = true) AS
 SELECT c.name AS catalog, r.id AS run, r.job, r.created_at, r.rule, r.strategy, r.images, r.compared, r.near_pairs,

@@ -27,6 +27,13 @@ BEGIN
         PERFORM FROM lumina.catalogs c WHERE c.id = of_catalog FOR NO KEY UPDATE;
         -- A search may have ended before the lock was there.
         SELECT * INTO target FROM lumina.duplicate_groups g WHERE g.id = wanted;
+        -- Images, then files, then groups, each by their ids: as an import, which may add a file at this moment.
+        PERFORM FROM (SELECT m.image FROM lumina.duplicate_members m WHERE m.group_id = wanted ORDER BY m.image) m
+            CROSS JOIN LATERAL (SELECT FROM lumina.images i WHERE i.id = m.image OFFSET 0 FOR NO KEY UPDATE) i;
+        PERFORM FROM (SELECT f.id FROM lumina.duplicate_members m
+                JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep'
+                WHERE m.group_id = wanted ORDER BY f.id) f
+            CROSS JOIN LATERAL (SELECT FROM lumina.image_files l WHERE l.id = f.id OFFSET 0 FOR NO KEY UPDATE) l;
     END IF;
     IF target.id IS NULL THEN
         RAISE undefined_object USING
@@ -57,11 +64,14 @@ BEGIN
         array_agg(m.status ORDER BY m.place) FILTER (WHERE m.nth = 1),
         coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.is_protected), '{}'),
         array_agg(m.file ORDER BY m.place, m.nth), array_agg(m.image ORDER BY m.place, m.nth),
-        array_agg(NOT m.in_protected AND (m.nth > 1 OR m.has_protected) ORDER BY m.place, m.nth)
+        array_agg(NOT m.in_protected AND NOT m.is_wanted AND (m.nth > 1 OR m.has_protected)
+            ORDER BY m.place, m.nth)
         INTO images, statuses, protected, files, images_of_files, spare
     FROM (SELECT f.place, f.image, f.status, f.file, f.is_protected AS in_protected,
             row_number() OVER (PARTITION BY f.place ORDER BY f.file_place) AS nth,
             bool_or(f.is_protected) OVER (PARTITION BY f.place) AS has_protected,
+            -- Somebody has decided to keep it beside others of its image.
+            EXISTS (SELECT FROM lumina.distinct_files d WHERE d.file = f.file OFFSET 0) AS is_wanted,
             -- A protected file that is missing may be on a disk that is not there at the moment.
             lists.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
                 WHERE p.image = f.image AND p.state = 'keep' AND lumina_internal.is_below(lists.protected, p.path)
@@ -228,7 +238,8 @@ BEGIN
     END IF;
     IF cardinality(rejected_files) > 0 THEN
         WITH changed AS (
-            UPDATE lumina.image_files f SET state = 'rejected' WHERE f.id = ANY (rejected_files) AND f.state = 'keep'
+            UPDATE lumina.image_files f SET state = 'rejected'
+                WHERE f.id = ANY (rejected_files) AND f.state = 'keep' AND f.image = ANY (kept)
                 RETURNING f.id, f.image
         )
         INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
@@ -275,7 +286,10 @@ CREATE FUNCTION lumina_internal.resolve(caller oid, group_id int8, keep int8[], 
 DECLARE
     wrong int8;
 BEGIN
-    IF resolve.keep IS NULL OR array_position(resolve.keep, NULL) IS NOT NULL THEN
+    IF array_ndims(resolve.keep) > 1 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'keep is not a list, but an array of more dimensions',
+            HINT = 'Write ARRAY[7, 8], say.';
+    ELSIF resolve.keep IS NULL OR array_position(resolve.keep, NULL) IS NOT NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'keep must not be NULL, nor hold one',
             HINT = 'Give the numbers of the images to keep; lumina.keep_best(...) keeps the best.';
     ELSIF cardinality(resolve.keep) = 0 THEN

@@ -5,8 +5,8 @@
 -- one row all the way: its images are lists.
 
 -- The groups of a catalog that nobody has decided, each with what keep_best would do to it; `skipped` says why the
--- group is left alone. Files are those of current_files. `protected` is the list of protected sources.
-CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, protected bytea, min_score_gap float8,
+-- group is left alone. Files are those of current_files. `preferred` and `protected` are the lists of file_lists.
+CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, preferred bytea, protected bytea, min_score_gap float8,
         include_also_near bool)
     RETURNS TABLE (group_id int8, run int8, kind lumina.group_kind, kept int8, rejected int8[],
         statuses lumina.image_status[], kept_files int8, spare_files int8, savings int8, score_gap float8,
@@ -17,7 +17,9 @@ CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, protected bytea,
 BEGIN ATOMIC
     WITH files AS (
         SELECT f.image, count(*) AS files,
-            count(*) FILTER (WHERE lumina_internal.is_below(protected, f.path)) AS protected_files
+            count(*) FILTER (WHERE lumina_internal.is_below(protected, f.path)) AS protected_files,
+            bool_or(f.id IN (SELECT d.file FROM lumina.distinct_files d WHERE d.catalog = of_catalog)) AS has_wanted,
+            min(lumina_internal.folder_rank(preferred, f.path)) AS folder
         FROM lumina.image_files f
         WHERE f.catalog = of_catalog AND f.state = 'keep' AND f.missing_since IS NULL
             AND NOT EXISTS (SELECT FROM lumina.image_files o
@@ -34,6 +36,8 @@ BEGIN ATOMIC
                 - max(i.ranking_score) FILTER (WHERE m.place > 0) AS score_gap,
             max(f.files) FILTER (WHERE m.place = 0) AS kept_files,
             max(f.files - greatest(f.protected_files, 1)) FILTER (WHERE m.place = 0) AS spare_files,
+            bool_or(f.has_wanted) FILTER (WHERE m.place = 0) AS has_wanted,
+            max(f.folder) FILTER (WHERE m.place = 0) < min(f.folder) FILTER (WHERE m.place > 0) AS is_preferred,
             sum(i.size * CASE WHEN m.place = 0 THEN f.files - greatest(f.protected_files, 1) ELSE f.files END)::int8
                 AS savings,
             array_agg(m.image) FILTER (WHERE m.place > 0) AS rejected,
@@ -54,13 +58,16 @@ BEGIN ATOMIC
         CASE WHEN f.images IS DISTINCT FROM g.images OR f.files IS DISTINCT FROM g.files THEN 'changed'
             WHEN f.loses_protected OR f.rejected IS NULL AND f.spare_files = 0 THEN 'protected'
             WHEN f.loses_chosen THEN 'flagged'
+            WHEN f.has_wanted AND f.spare_files > 0 THEN 'wanted'
             WHEN g.also_near_count > 0 AND NOT include_also_near THEN 'also_near'
-            WHEN f.score_gap < min_score_gap THEN 'score_gap' END
+            -- What is better by less than counts may have a score that is lower.
+            WHEN f.score_gap IS NOT NULL AND NOT f.is_preferred IS TRUE
+                AND greatest(f.score_gap, 0) < min_score_gap THEN 'score_gap' END
     FROM lumina.duplicate_groups g LEFT JOIN found f ON f.group_id = g.id
     WHERE g.catalog = of_catalog AND g.decision IS NULL;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, float8, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.group_verdicts(int8, bytea, float8, bool) IS
+REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, float8, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, float8, bool) IS
     'Internal: undecided groups, with what keep_best_in_all makes of them';
 
 -- The files of an image that goes on being kept, the one to keep first, as in current_files; `is_spare` where it goes.
@@ -117,7 +124,8 @@ BEGIN
     IF dry_run THEN
         RETURN QUERY
         SELECT v.group_id, v.kind, v.kept, v.rejected, v.spare_files, v.savings, v.score_gap, v.skipped, NULL::int8
-        FROM lumina_internal.group_verdicts(wanted, lists.protected, min_score_gap, include_also_near) v
+        FROM lumina_internal.group_verdicts(wanted, lists.preferred, lists.protected, min_score_gap,
+            include_also_near) v
         ORDER BY v.savings DESC, v.group_id;
         RETURN;
     END IF;
@@ -125,7 +133,8 @@ BEGIN
     RETURN QUERY
     WITH verdicts AS MATERIALIZED (
         SELECT v.*
-        FROM lumina_internal.group_verdicts(wanted, lists.protected, min_score_gap, include_also_near) v
+        FROM lumina_internal.group_verdicts(wanted, lists.preferred, lists.protected, min_score_gap,
+            include_also_near) v
     ), acted AS (
         INSERT INTO lumina.duplicate_actions (id, catalog, kind, run, actor, images, files) OVERRIDING SYSTEM VALUE
             SELECT made, wanted, 'keep_best_in_all', max(v.run), lumina_internal.role(caller),
@@ -149,7 +158,7 @@ BEGIN
         WHERE v.skipped IS NULL AND v.kept_files > 1
     ), spare AS (
         UPDATE lumina.image_files f SET state = 'rejected' FROM files s
-            WHERE s.is_spare AND f.id = s.file AND f.state = 'keep'
+            WHERE s.is_spare AND f.id = s.file AND f.image = s.image AND f.state = 'keep'
             RETURNING f.id, f.image
     ), audited_files AS (
         INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
@@ -166,6 +175,13 @@ BEGIN
         CASE WHEN v.skipped IS NULL THEN made END
     FROM verdicts v
     ORDER BY v.savings DESC, v.group_id;
+    -- An import may have changed some of it meanwhile.
+    IF EXISTS (SELECT FROM lumina.duplicate_actions a WHERE a.id = made
+            AND (a.images, a.files) IS DISTINCT FROM (
+                (SELECT count(*) FROM lumina.action_images i WHERE i.action = made AND i.part IS NULL),
+                (SELECT count(*) FROM lumina.action_files f WHERE f.action = made AND f.after = 'rejected'))) THEN
+        RAISE serialization_failure USING MESSAGE = 'groups change at this moment', HINT = 'Try again.';
+    END IF;
     PERFORM lumina_internal.run_hook(wanted, made);
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.keep_best_in_all(oid, text, float8, bool, bool) FROM PUBLIC;
@@ -188,7 +204,10 @@ DECLARE
     wrong int8;
     made int8;
 BEGIN
-    IF images IS NULL OR status IS NULL OR array_position(images, NULL) IS NOT NULL THEN
+    IF array_ndims(images) > 1 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'images is not a list, but an array of more dimensions',
+            HINT = 'Write ARRAY[7, 8], say.';
+    ELSIF images IS NULL OR status IS NULL OR array_position(images, NULL) IS NOT NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'images and status must not be NULL, nor hold one',
             HINT = 'Write lumina.set_image_status(''holiday'', ARRAY[7], ''flagged''), say.';
     ELSIF status NOT IN ('active', 'archived', 'flagged') THEN

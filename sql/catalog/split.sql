@@ -84,7 +84,10 @@ DECLARE
     others int8[];
     before jsonb;
 BEGIN
-    IF split_group.part IS NULL OR array_position(split_group.part, NULL) IS NOT NULL THEN
+    IF array_ndims(split_group.part) > 1 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'part is not a list, but an array of more dimensions',
+            HINT = 'Write ARRAY[7, 8], say.';
+    ELSIF split_group.part IS NULL OR array_position(split_group.part, NULL) IS NOT NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'part must not be NULL, nor hold one',
             HINT = 'Give the numbers of the images that are a group of their own.';
     END IF;

@@ -62,6 +62,7 @@ DECLARE
     done int8;
     wrong text;
     made int8;
+    groups int8[];
 BEGIN
     IF undo.action IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'action must not be NULL',
@@ -131,15 +132,19 @@ BEGIN
     DELETE FROM lumina.distinct_images d WHERE d.action = target.id;
     DELETE FROM lumina.distinct_files d WHERE d.action = target.id;
     IF target.kind = 'keep_best_in_all' THEN
-        UPDATE lumina.duplicate_groups g SET decision = NULL
-            WHERE g.decision = target.id AND g.catalog = target.catalog;
+        WITH opened AS (
+            UPDATE lumina.duplicate_groups g SET decision = NULL
+                WHERE g.decision = target.id AND g.catalog = target.catalog RETURNING g.id
+        )
+        SELECT array_agg(o.id) INTO groups FROM opened o;
     ELSIF target.group_id IS NOT NULL THEN
         UPDATE lumina.duplicate_groups g SET decision = NULL
             WHERE g.id = target.group_id AND g.run = target.run AND g.catalog = target.catalog
                 AND g.decision = target.id;
-        -- It was hidden, and not counted.
-        PERFORM lumina_internal.refresh_groups(ARRAY[target.group_id]);
+        groups := ARRAY[target.group_id];
     END IF;
+    -- They were hidden, and not counted.
+    PERFORM lumina_internal.refresh_groups(groups);
     INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files, undo_of)
         VALUES (target.catalog, 'undo', target.group_id, target.run, lumina_internal.role(caller), target.images,
             target.files, target.id)

@@ -2674,10 +2674,10 @@ CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
 SELECT c.name AS catalog, f.group_id, f.kind, f.image, f.file, f.path, f.keep, f.distance, f.similarity, f.size
 FROM lumina_internal.current_files f
 JOIN lumina.catalogs c ON c.id = f.catalog
-WHERE f.file_place > 1;
+WHERE f.file_place > 1 AND NOT f.is_protected;
 GRANT SELECT ON lumina.image_duplicates TO PUBLIC;
 COMMENT ON VIEW lumina.image_duplicates IS
-    'One row a redundant file: exact and near ones together, with the file to keep instead';
+    'One row a redundant file: exact and near ones together, with the file to keep instead; none of a protected source';
 
 CREATE VIEW lumina.duplicate_statistics WITH (security_invoker = true) AS
 SELECT c.name AS catalog, r.id AS run, r.job, r.created_at, r.rule, r.strategy, r.images, r.compared, r.near_pairs,
@@ -2724,7 +2724,8 @@ COMMENT ON FUNCTION lumina.readable_catalog(text) IS
 -- changes, so that a group that stays is on one page, whatever is decided meanwhile. What is left of a group is in
 -- current_images, current_files and current_savings, which triggers keep: groups of which at most one file is left are
 -- in no index of these. A group in which a run and a decision have met may say that more is left than is: pages leave
--- it out all the same, since they read its files; it never says that less is left.
+-- it out all the same, since they read its files. Where an import has met the end of a run, it may say that less is
+-- left, by the files that are new.
 
 -- Read forwards or backwards. Each index costs every run, so that three orders have one, whose parts they merge.
 CREATE INDEX duplicate_groups_savings ON lumina.duplicate_groups (catalog, kind, confidence, savings, id) WHERE is_open;
@@ -3469,6 +3470,7 @@ CREATE TABLE lumina.distinct_files (
     FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
 );
 CREATE INDEX distinct_files_catalog ON lumina.distinct_files (catalog);
+CREATE INDEX distinct_files_file ON lumina.distinct_files (file);
 COMMENT ON TABLE lumina.distinct_files IS 'Files of one image that are all wanted';
 
 ALTER TABLE lumina.duplicate_actions ENABLE ROW LEVEL SECURITY;
@@ -3665,6 +3667,13 @@ BEGIN
         PERFORM FROM lumina.catalogs c WHERE c.id = of_catalog FOR NO KEY UPDATE;
         -- A search may have ended before the lock was there.
         SELECT * INTO target FROM lumina.duplicate_groups g WHERE g.id = wanted;
+        -- Images, then files, then groups, each by their ids: as an import, which may add a file at this moment.
+        PERFORM FROM (SELECT m.image FROM lumina.duplicate_members m WHERE m.group_id = wanted ORDER BY m.image) m
+            CROSS JOIN LATERAL (SELECT FROM lumina.images i WHERE i.id = m.image OFFSET 0 FOR NO KEY UPDATE) i;
+        PERFORM FROM (SELECT f.id FROM lumina.duplicate_members m
+                JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep'
+                WHERE m.group_id = wanted ORDER BY f.id) f
+            CROSS JOIN LATERAL (SELECT FROM lumina.image_files l WHERE l.id = f.id OFFSET 0 FOR NO KEY UPDATE) l;
     END IF;
     IF target.id IS NULL THEN
         RAISE undefined_object USING
@@ -3695,11 +3704,14 @@ BEGIN
         array_agg(m.status ORDER BY m.place) FILTER (WHERE m.nth = 1),
         coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.is_protected), '{}'),
         array_agg(m.file ORDER BY m.place, m.nth), array_agg(m.image ORDER BY m.place, m.nth),
-        array_agg(NOT m.in_protected AND (m.nth > 1 OR m.has_protected) ORDER BY m.place, m.nth)
+        array_agg(NOT m.in_protected AND NOT m.is_wanted AND (m.nth > 1 OR m.has_protected)
+            ORDER BY m.place, m.nth)
         INTO images, statuses, protected, files, images_of_files, spare
     FROM (SELECT f.place, f.image, f.status, f.file, f.is_protected AS in_protected,
             row_number() OVER (PARTITION BY f.place ORDER BY f.file_place) AS nth,
             bool_or(f.is_protected) OVER (PARTITION BY f.place) AS has_protected,
+            -- Somebody has decided to keep it beside others of its image.
+            EXISTS (SELECT FROM lumina.distinct_files d WHERE d.file = f.file OFFSET 0) AS is_wanted,
             -- A protected file that is missing may be on a disk that is not there at the moment.
             lists.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
                 WHERE p.image = f.image AND p.state = 'keep' AND lumina_internal.is_below(lists.protected, p.path)
@@ -3866,7 +3878,8 @@ BEGIN
     END IF;
     IF cardinality(rejected_files) > 0 THEN
         WITH changed AS (
-            UPDATE lumina.image_files f SET state = 'rejected' WHERE f.id = ANY (rejected_files) AND f.state = 'keep'
+            UPDATE lumina.image_files f SET state = 'rejected'
+                WHERE f.id = ANY (rejected_files) AND f.state = 'keep' AND f.image = ANY (kept)
                 RETURNING f.id, f.image
         )
         INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
@@ -3913,7 +3926,10 @@ CREATE FUNCTION lumina_internal.resolve(caller oid, group_id int8, keep int8[], 
 DECLARE
     wrong int8;
 BEGIN
-    IF resolve.keep IS NULL OR array_position(resolve.keep, NULL) IS NOT NULL THEN
+    IF array_ndims(resolve.keep) > 1 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'keep is not a list, but an array of more dimensions',
+            HINT = 'Write ARRAY[7, 8], say.';
+    ELSIF resolve.keep IS NULL OR array_position(resolve.keep, NULL) IS NOT NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'keep must not be NULL, nor hold one',
             HINT = 'Give the numbers of the images to keep; lumina.keep_best(...) keeps the best.';
     ELSIF cardinality(resolve.keep) = 0 THEN
@@ -3973,8 +3989,8 @@ COMMENT ON FUNCTION lumina.keep_all(int8) IS
 -- one row all the way: its images are lists.
 
 -- The groups of a catalog that nobody has decided, each with what keep_best would do to it; `skipped` says why the
--- group is left alone. Files are those of current_files. `protected` is the list of protected sources.
-CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, protected bytea, min_score_gap float8,
+-- group is left alone. Files are those of current_files. `preferred` and `protected` are the lists of file_lists.
+CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, preferred bytea, protected bytea, min_score_gap float8,
         include_also_near bool)
     RETURNS TABLE (group_id int8, run int8, kind lumina.group_kind, kept int8, rejected int8[],
         statuses lumina.image_status[], kept_files int8, spare_files int8, savings int8, score_gap float8,
@@ -3985,7 +4001,9 @@ CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, protected bytea,
 BEGIN ATOMIC
     WITH files AS (
         SELECT f.image, count(*) AS files,
-            count(*) FILTER (WHERE lumina_internal.is_below(protected, f.path)) AS protected_files
+            count(*) FILTER (WHERE lumina_internal.is_below(protected, f.path)) AS protected_files,
+            bool_or(f.id IN (SELECT d.file FROM lumina.distinct_files d WHERE d.catalog = of_catalog)) AS has_wanted,
+            min(lumina_internal.folder_rank(preferred, f.path)) AS folder
         FROM lumina.image_files f
         WHERE f.catalog = of_catalog AND f.state = 'keep' AND f.missing_since IS NULL
             AND NOT EXISTS (SELECT FROM lumina.image_files o
@@ -4002,6 +4020,8 @@ BEGIN ATOMIC
                 - max(i.ranking_score) FILTER (WHERE m.place > 0) AS score_gap,
             max(f.files) FILTER (WHERE m.place = 0) AS kept_files,
             max(f.files - greatest(f.protected_files, 1)) FILTER (WHERE m.place = 0) AS spare_files,
+            bool_or(f.has_wanted) FILTER (WHERE m.place = 0) AS has_wanted,
+            max(f.folder) FILTER (WHERE m.place = 0) < min(f.folder) FILTER (WHERE m.place > 0) AS is_preferred,
             sum(i.size * CASE WHEN m.place = 0 THEN f.files - greatest(f.protected_files, 1) ELSE f.files END)::int8
                 AS savings,
             array_agg(m.image) FILTER (WHERE m.place > 0) AS rejected,
@@ -4022,13 +4042,16 @@ BEGIN ATOMIC
         CASE WHEN f.images IS DISTINCT FROM g.images OR f.files IS DISTINCT FROM g.files THEN 'changed'
             WHEN f.loses_protected OR f.rejected IS NULL AND f.spare_files = 0 THEN 'protected'
             WHEN f.loses_chosen THEN 'flagged'
+            WHEN f.has_wanted AND f.spare_files > 0 THEN 'wanted'
             WHEN g.also_near_count > 0 AND NOT include_also_near THEN 'also_near'
-            WHEN f.score_gap < min_score_gap THEN 'score_gap' END
+            -- What is better by less than counts may have a score that is lower.
+            WHEN f.score_gap IS NOT NULL AND NOT f.is_preferred IS TRUE
+                AND greatest(f.score_gap, 0) < min_score_gap THEN 'score_gap' END
     FROM lumina.duplicate_groups g LEFT JOIN found f ON f.group_id = g.id
     WHERE g.catalog = of_catalog AND g.decision IS NULL;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, float8, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.group_verdicts(int8, bytea, float8, bool) IS
+REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, float8, bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, float8, bool) IS
     'Internal: undecided groups, with what keep_best_in_all makes of them';
 
 -- The files of an image that goes on being kept, the one to keep first, as in current_files; `is_spare` where it goes.
@@ -4085,7 +4108,8 @@ BEGIN
     IF dry_run THEN
         RETURN QUERY
         SELECT v.group_id, v.kind, v.kept, v.rejected, v.spare_files, v.savings, v.score_gap, v.skipped, NULL::int8
-        FROM lumina_internal.group_verdicts(wanted, lists.protected, min_score_gap, include_also_near) v
+        FROM lumina_internal.group_verdicts(wanted, lists.preferred, lists.protected, min_score_gap,
+            include_also_near) v
         ORDER BY v.savings DESC, v.group_id;
         RETURN;
     END IF;
@@ -4093,7 +4117,8 @@ BEGIN
     RETURN QUERY
     WITH verdicts AS MATERIALIZED (
         SELECT v.*
-        FROM lumina_internal.group_verdicts(wanted, lists.protected, min_score_gap, include_also_near) v
+        FROM lumina_internal.group_verdicts(wanted, lists.preferred, lists.protected, min_score_gap,
+            include_also_near) v
     ), acted AS (
         INSERT INTO lumina.duplicate_actions (id, catalog, kind, run, actor, images, files) OVERRIDING SYSTEM VALUE
             SELECT made, wanted, 'keep_best_in_all', max(v.run), lumina_internal.role(caller),
@@ -4117,7 +4142,7 @@ BEGIN
         WHERE v.skipped IS NULL AND v.kept_files > 1
     ), spare AS (
         UPDATE lumina.image_files f SET state = 'rejected' FROM files s
-            WHERE s.is_spare AND f.id = s.file AND f.state = 'keep'
+            WHERE s.is_spare AND f.id = s.file AND f.image = s.image AND f.state = 'keep'
             RETURNING f.id, f.image
     ), audited_files AS (
         INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
@@ -4134,6 +4159,13 @@ BEGIN
         CASE WHEN v.skipped IS NULL THEN made END
     FROM verdicts v
     ORDER BY v.savings DESC, v.group_id;
+    -- An import may have changed some of it meanwhile.
+    IF EXISTS (SELECT FROM lumina.duplicate_actions a WHERE a.id = made
+            AND (a.images, a.files) IS DISTINCT FROM (
+                (SELECT count(*) FROM lumina.action_images i WHERE i.action = made AND i.part IS NULL),
+                (SELECT count(*) FROM lumina.action_files f WHERE f.action = made AND f.after = 'rejected'))) THEN
+        RAISE serialization_failure USING MESSAGE = 'groups change at this moment', HINT = 'Try again.';
+    END IF;
     PERFORM lumina_internal.run_hook(wanted, made);
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.keep_best_in_all(oid, text, float8, bool, bool) FROM PUBLIC;
@@ -4156,7 +4188,10 @@ DECLARE
     wrong int8;
     made int8;
 BEGIN
-    IF images IS NULL OR status IS NULL OR array_position(images, NULL) IS NOT NULL THEN
+    IF array_ndims(images) > 1 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'images is not a list, but an array of more dimensions',
+            HINT = 'Write ARRAY[7, 8], say.';
+    ELSIF images IS NULL OR status IS NULL OR array_position(images, NULL) IS NOT NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'images and status must not be NULL, nor hold one',
             HINT = 'Write lumina.set_image_status(''holiday'', ARRAY[7], ''flagged''), say.';
     ELSIF status NOT IN ('active', 'archived', 'flagged') THEN
@@ -4289,7 +4324,10 @@ DECLARE
     others int8[];
     before jsonb;
 BEGIN
-    IF split_group.part IS NULL OR array_position(split_group.part, NULL) IS NOT NULL THEN
+    IF array_ndims(split_group.part) > 1 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'part is not a list, but an array of more dimensions',
+            HINT = 'Write ARRAY[7, 8], say.';
+    ELSIF split_group.part IS NULL OR array_position(split_group.part, NULL) IS NOT NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'part must not be NULL, nor hold one',
             HINT = 'Give the numbers of the images that are a group of their own.';
     END IF;
@@ -4406,6 +4444,7 @@ DECLARE
     done int8;
     wrong text;
     made int8;
+    groups int8[];
 BEGIN
     IF undo.action IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'action must not be NULL',
@@ -4475,15 +4514,19 @@ BEGIN
     DELETE FROM lumina.distinct_images d WHERE d.action = target.id;
     DELETE FROM lumina.distinct_files d WHERE d.action = target.id;
     IF target.kind = 'keep_best_in_all' THEN
-        UPDATE lumina.duplicate_groups g SET decision = NULL
-            WHERE g.decision = target.id AND g.catalog = target.catalog;
+        WITH opened AS (
+            UPDATE lumina.duplicate_groups g SET decision = NULL
+                WHERE g.decision = target.id AND g.catalog = target.catalog RETURNING g.id
+        )
+        SELECT array_agg(o.id) INTO groups FROM opened o;
     ELSIF target.group_id IS NOT NULL THEN
         UPDATE lumina.duplicate_groups g SET decision = NULL
             WHERE g.id = target.group_id AND g.run = target.run AND g.catalog = target.catalog
                 AND g.decision = target.id;
-        -- It was hidden, and not counted.
-        PERFORM lumina_internal.refresh_groups(ARRAY[target.group_id]);
+        groups := ARRAY[target.group_id];
     END IF;
+    -- They were hidden, and not counted.
+    PERFORM lumina_internal.refresh_groups(groups);
     INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files, undo_of)
         VALUES (target.catalog, 'undo', target.group_id, target.run, lumina_internal.role(caller), target.images,
             target.files, target.id)

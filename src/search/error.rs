@@ -49,8 +49,10 @@ impl UserError for BulkError {
                 Report::new(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, message).hint(hint)
             }
             Self::NoHashColumn(columns) => {
-                let message =
-                    format!("the inner query returns {columns} columns, but must return an id and at least one hash");
+                let message = format!(
+                    "the inner query returns {columns} column{}, but must return an id and at least one hash",
+                    if *columns == 1 { "" } else { "s" }
+                );
                 let hint = "Write SELECT id, hash FROM ..., with one or more hash columns.";
                 Report::new(ERRCODE_DATATYPE_MISMATCH, message).hint(hint)
             }

@@ -10,7 +10,8 @@ SELECT 'ab'::phash = 'AB' AS eq, phash '00' < '0000' AS shorter_first, phash '80
 ANALYZE mixed;
 
 CREATE TABLE photos AS
-SELECT i AS id, ('x' || substr(md5((i % 4000)::text), 1, 16))::bit(64)::phash::phash(64) AS h FROM generate_series(1, 20000) i;
+SELECT i AS id, ('x' || substr(md5((i % 4000)::text), 1, 16))::bit(64)::phash::phash(64) AS h FROM generate_series(1,
+    20000) i;
 CREATE TABLE more AS SELECT * FROM photos WHERE id % 3 = 0;
 ANALYZE photos, more;
 
@@ -40,8 +41,10 @@ SELECT h, count(*) FROM photos GROUP BY h ORDER BY h LIMIT 2;
 RESET ALL;
 
 -- Abbreviated keys and full comparisons give one order, also where the first 64 bits say nothing.
-SELECT bool_and(h > before) FROM (SELECT h, lag(h) OVER (ORDER BY h) AS before FROM (SELECT DISTINCT h FROM photos) d) o;
-CREATE TABLE wide AS SELECT (repeat('00', 12) || substr(md5(i::text), 1, 8))::phash AS h FROM generate_series(1, 3000) i;
+SELECT bool_and(h > before) FROM (SELECT h, lag(h) OVER (ORDER BY h) AS before FROM (SELECT DISTINCT h
+    FROM photos) d) o;
+CREATE TABLE wide AS SELECT (repeat('00', 12) || substr(md5(i::text), 1, 8))::phash AS h FROM generate_series(1,
+    3000) i;
 SELECT bool_and(h::text COLLATE "C" >= before::text COLLATE "C")
 FROM (SELECT h, lag(h) OVER (ORDER BY h) AS before FROM wide) o WHERE before IS NOT NULL;
 

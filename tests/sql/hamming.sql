@@ -12,7 +12,8 @@ VACUUM ANALYZE photos;
 EXPLAIN (COSTS OFF) SELECT id FROM photos WHERE h <@ phash_ball('c3a1f0e00f1e3c78', 5);
 EXPLAIN (COSTS OFF) SELECT id FROM photos WHERE phash_within(h, 'c3a1f0e00f1e3c78', 5);
 EXPLAIN (COSTS OFF) SELECT id FROM photos ORDER BY h <~> 'c3a1f0e00f1e3c78' LIMIT 3;
-EXPLAIN (COSTS OFF) SELECT id FROM photos WHERE h <@ phash_ball('c3a1f0e00f1e3c78', 9) ORDER BY h <~> 'c3a1f0e00f1e3c78';
+EXPLAIN (COSTS OFF) SELECT id FROM photos WHERE h <@ phash_ball('c3a1f0e00f1e3c78', 9)
+    ORDER BY h <~> 'c3a1f0e00f1e3c78';
 EXPLAIN (COSTS OFF) SELECT id FROM photos WHERE h <~> 'c3a1f0e00f1e3c78' <= 5;
 SELECT h AS some_hash FROM photos WHERE id = 4711 \gset
 SELECT id, h <~> :'some_hash' AS distance FROM photos WHERE h <@ phash_ball(:'some_hash', 2);

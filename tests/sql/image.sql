@@ -6,17 +6,21 @@ CREATE TABLE images (name text PRIMARY KEY, bytes bytea);
 \set ECHO none
 INSERT INTO images VALUES ('png', :png), ('jpeg', :jpeg);
 \set ECHO all
-SELECT name, image_phash(bytes, 'dhash') AS dhash, image_phash(bytes, 'dhash', orient => false) AS as_stored FROM images;
-SELECT method, image_phash(bytes, method) FROM images, unnest(ARRAY['ahash', 'dhash', 'dct', 'phash', 'whash', 'median', 'block', 'pdq']) method
+SELECT name, image_phash(bytes, 'dhash') AS dhash, image_phash(bytes, 'dhash', orient => false) AS as_stored
+    FROM images;
+SELECT method, image_phash(bytes, method) FROM images, unnest(ARRAY['ahash', 'dhash', 'dct', 'phash', 'whash',
+    'median', 'block', 'pdq']) method
     WHERE name = 'png';
-SELECT size, phash_bits(image_phash(bytes, 'dct', size)), image_phash(bytes, 'dct', size) FROM images, unnest(ARRAY[4, 12, 16]) size
+SELECT size, phash_bits(image_phash(bytes, 'dct', size)), image_phash(bytes, 'dct', size) FROM images, unnest(ARRAY[4,
+    12, 16]) size
     WHERE name = 'png';
 SELECT name, hash, quality FROM images, image_pdq(bytes);
 \x on
 SELECT name, ahash, dhash, dct, whash, median, block, pdq, pdq_quality, round(sharpness::numeric, 3) AS sharpness,
     width, height, format, orientation FROM images, image_phashes(bytes);
 \x off
-SELECT transform, hash, hash <~> image_phash(bytes, 'dhash') AS distance FROM images, image_phash_dihedral(bytes, 'dhash')
+SELECT transform, hash, hash <~> image_phash(bytes, 'dhash') AS distance FROM images, image_phash_dihedral(bytes,
+    'dhash')
     WHERE name = 'png';
 SELECT transform, hash FROM images, image_phash_dihedral(bytes, 'pdq') WHERE name = 'png';
 SELECT jsonb_pretty(image_info(bytes)) AS png FROM images WHERE name = 'png';

@@ -2,7 +2,8 @@
 CREATE EXTENSION lumina;
 SELECT 'c3a1f0e00f1e3c78'::phash <~> 'c3a1f0e00f1e3c79' AS one, phash '00' <~> 'ff' AS eight,
     repeat('00', 512)::phash <~> repeat('ff', 512)::phash AS all_bits;
-SELECT phash_ball('C3A1', 3), ' < c3a1 , 3 > '::phash_ball, phash_ball_center('<c3a1,3>'), phash_ball_radius('<c3a1,3>');
+SELECT phash_ball('C3A1', 3), ' < c3a1 , 3 > '::phash_ball, phash_ball_center('<c3a1,3>'),
+    phash_ball_radius('<c3a1,3>');
 SELECT 'c3a1'::phash <@ '<c3a0,1>' AS inside, phash_ball('c3a0', 0) @> 'c3a1' AS outside,
     phash_within('c3a1', 'c3a0', 1) AS within, phash_within('c3a1', 'c3a0', 0) AS beyond;
 SELECT * FROM phash_bands('c3a1f0e00f1e3c78', 3);
@@ -11,7 +12,8 @@ SELECT count(*), count(DISTINCT band) FROM phash_bands(repeat('ab', 512)::phash,
 
 -- A seeded set with near-copies: row i and row i + 500 differ in i % 9 bits.
 CREATE TABLE photos AS
-SELECT i AS id, CASE WHEN i <= 500 THEN h ELSE (h # (B'111111111'::bit(64) >> (64 - (i % 9))))::bit(64) END::phash::phash(64) AS h
+SELECT i AS id, CASE WHEN i <= 500 THEN h ELSE (h # (B'111111111'::bit(64) >> (64 - (i % 9))))::bit(64)
+    END::phash::phash(64) AS h
 FROM (SELECT i, ('x' || substr(md5((i % 500)::text), 1, 16))::bit(64) AS h FROM generate_series(1, 1000) i) made;
 SELECT count(*) AS pairs, sum(a.h <~> b.h) AS bits FROM photos a JOIN photos b ON a.id < b.id AND a.h <~> b.h <= 5;
 SELECT count(*) FROM photos a JOIN photos b ON a.id < b.id AND phash_within(a.h, b.h, 5);

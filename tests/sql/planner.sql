@@ -66,7 +66,8 @@ ANALYZE numbers;
 CREATE FUNCTION mine(int, int) RETURNS phash_ball IMMUTABLE LANGUAGE plpgsql AS
     $$ BEGIN RETURN '<c3a1f0e00f1e3c78,5>'; END $$;
 EXPLAIN (COSTS off) SELECT * FROM numbers WHERE h <@ mine(i, 5);
-CREATE OPERATOR ==== (LEFTARG = int4, RIGHTARG = int4, FUNCTION = int4eq, RESTRICT = phash_in_ball_sel, JOIN = phash_in_ball_joinsel);
+CREATE OPERATOR ==== (LEFTARG = int4, RIGHTARG = int4, FUNCTION = int4eq, RESTRICT = phash_in_ball_sel,
+    JOIN = phash_in_ball_joinsel);
 EXPLAIN (COSTS off) SELECT * FROM numbers WHERE i ==== 5;
 EXPLAIN (COSTS off) SELECT * FROM numbers a JOIN numbers b ON a.i ==== b.i;
 
@@ -108,11 +109,13 @@ CREATE INDEX keyed_h ON keyed (h);
 SET seq_page_cost = 1000; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan;
 PREPARE near(phash, int) AS SELECT id FROM keyed WHERE phash_within(h, $1, $2);
 EXPLAIN (COSTS off) EXECUTE near('c3a1f0e00f1e3c78', 3);
-EXPLAIN (COSTS off) SELECT * FROM tenth, LATERAL (SELECT * FROM keyed WHERE phash_within(tenth.h, keyed.h, 3) OFFSET 0) k;
+EXPLAIN (COSTS off) SELECT * FROM tenth, LATERAL (SELECT * FROM keyed WHERE phash_within(tenth.h, keyed.h,
+    3) OFFSET 0) k;
 EXPLAIN (COSTS off) SELECT * FROM keyed WHERE phash_within(h, h, id);
 EXPLAIN (COSTS off) SELECT * FROM keyed WHERE phash_within(h, 'c3a1f0e00f1e3c78', (random() * 9)::int);
 ROLLBACK;
-SELECT phash_search_ball('c3a1', -1) AS none, phash_search_ball('c3a1', 3) AS three, phash_search_ball('c3a1', 99) AS all;
+SELECT phash_search_ball('c3a1', -1) AS none, phash_search_ball('c3a1', 3) AS three, phash_search_ball('c3a1', 99)
+    AS all;
 
 -- A view's owner needs no rights on the schema of its reader, nor the reader on the extension's.
 BEGIN;

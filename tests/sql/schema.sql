@@ -14,7 +14,8 @@ ALTER EXTENSION lumina SET SCHEMA public;
 CREATE TABLE photos (h hashes.phash(64) PRIMARY KEY);
 INSERT INTO photos VALUES ('c3a1f0e00f1e3c78');
 EXPLAIN (COSTS off) SELECT * FROM photos WHERE hashes.phash_within(h, 'c3a1f0e00f1e3c79', 1);
-SELECT h OPERATOR(hashes.<~>) 'c3a1f0e00f1e3c79' AS distance FROM photos WHERE hashes.phash_within(h, 'c3a1f0e00f1e3c79', 1);
+SELECT h OPERATOR(hashes.<~>) 'c3a1f0e00f1e3c79' AS distance FROM photos WHERE hashes.phash_within(h,
+    'c3a1f0e00f1e3c79', 1);
 SELECT * FROM photos WHERE hashes.phash_within(h, 'c3a1', 1);
 SELECT count(DISTINCT h) FROM photos;
 SELECT * FROM photos a JOIN photos b USING (h);

@@ -16,7 +16,8 @@ SELECT * FROM phash_pairs('TABLE photos LIMIT 0', ARRAY[2, 2]);
 SELECT * FROM phash_pairs('SELECT id, NULL::phash FROM photos', 2);
 SELECT * FROM phash_pairs('VALUES (1, phash ''ab''), (2, ''aa''), (3, ''54'')', 1);
 SELECT * FROM phash_pairs('WITH p AS (SELECT id, thumb FROM photos WHERE id > 4) SELECT * FROM p;', 0) ORDER BY a, b;
-SELECT * FROM phash_pairs($q$SELECT id, hash FROM photos WHERE hash <@ phash_ball('ffffffffffffffff', 3) -- mine $q$, 3);
+SELECT * FROM phash_pairs($q$SELECT id, hash FROM photos WHERE hash <@ phash_ball('ffffffffffffffff', 3) -- mine $q$,
+    3);
 
 -- Several hash columns: all of them near, a distance for each.
 SELECT * FROM phash_pairs('SELECT id, hash, thumb FROM photos', ARRAY[2, 1]) ORDER BY a, b;
@@ -37,7 +38,8 @@ SELECT * FROM phash_groups('SELECT id, hash FROM photos', 2) ORDER BY group_id, 
 SELECT * FROM phash_groups('SELECT id, hash FROM photos', 2, 'star') ORDER BY group_id, NOT is_primary, member;
 SELECT * FROM phash_groups('SELECT id, hash FROM photos', 2, strategy => 'component')
 ORDER BY group_id, NOT is_primary, member;
-SELECT * FROM phash_groups('SELECT id, hash, thumb FROM photos', ARRAY[2, 16]) ORDER BY group_id, NOT is_primary, member;
+SELECT * FROM phash_groups('SELECT id, hash, thumb FROM photos', ARRAY[2, 16]) ORDER BY group_id, NOT is_primary,
+    member;
 SELECT * FROM phash_groups('SELECT id, hash, thumb FROM photos', ARRAY[2, 16], 'component')
 ORDER BY group_id, NOT is_primary, member;
 SELECT * FROM phash_groups('SELECT id, hash FROM photos WHERE id IN (1, 9)', 2);
@@ -56,11 +58,13 @@ SELECT a, b, pg_typeof(a) AS of
 FROM phash_pairs('SELECT id::photo_id, hash::hash64 FROM photos', 0, id => NULL::photo_id);
 SELECT a, b, pg_typeof(a) AS of, distances
 FROM phash_pairs('SELECT md5(id::text)::uuid, hash FROM photos', ARRAY[1], id => NULL::uuid) ORDER BY a, b;
-SELECT a, b, pg_typeof(a) AS of FROM phash_pairs($$SELECT repeat(id || '.jpg ', id), hash FROM photos$$, 1, id => ''::text)
+SELECT a, b, pg_typeof(a) AS of FROM phash_pairs($$SELECT repeat(id || '.jpg ', id), hash FROM photos$$, 1,
+    id => ''::text)
 ORDER BY a, b;
 SELECT a, b, pg_typeof(a) AS of FROM phash_pairs('SELECT p, hash FROM photos p', 0, NULL::photos);
 SELECT a, b, pg_typeof(a) AS of FROM phash_pairs($$SELECT ARRAY[id, 0], hash FROM photos$$, 0, NULL::int[]);
-SELECT left_id, right_id FROM phash_matches($$VALUES (true, phash 'ab')$$, $$VALUES (false, phash 'aa')$$, ARRAY[1], true);
+SELECT left_id, right_id FROM phash_matches($$VALUES (true, phash 'ab')$$, $$VALUES (false, phash 'aa')$$, ARRAY[1],
+    true);
 SELECT member, is_primary, also_near, pg_typeof(also_near) AS of
 FROM phash_groups('SELECT id::text, hash FROM photos', 2, id => NULL::text) ORDER BY group_id, NOT is_primary, member;
 SELECT member, is_primary, also_near, pg_typeof(also_near) AS of
@@ -79,7 +83,8 @@ CREATE TABLE many AS SELECT i AS id, ('x' || substr(md5(i::text), 1, 16))::bit(6
 FROM generate_series(1, 20000) i;
 -- Bands: together as wide as the hash, and by the pigeonhole one of them is within its tolerance.
 SELECT rows, distinct_hashes, method, hash_column, (SELECT sum(width) FROM unnest(widths) width) AS width,
-    (SELECT sum(tolerance + 1) FROM unnest(tolerances) tolerance) AS "distance + 1", candidates < 20000 * 20000 / 2 AS fewer
+    (SELECT sum(tolerance + 1) FROM unnest(tolerances) tolerance) AS "distance + 1", candidates < 20000 * 20000 / 2
+        AS fewer
 FROM phash_plan('SELECT id, hash FROM many', 5);
 -- The id is not looked at.
 SELECT method FROM phash_plan('SELECT NULL, hash FROM many', 5);
@@ -91,7 +96,8 @@ SELECT id, near FROM photos,
         FROM phash_matches(format('SELECT 0, %L::phash', hash), 'SELECT id, hash FROM photos', 1)) l
 WHERE hash IS NOT NULL ORDER BY id;
 SELECT id FROM photos WHERE id IN (SELECT b FROM phash_pairs('SELECT id, hash FROM photos', 1)) ORDER BY id;
-WITH near AS (SELECT * FROM phash_pairs('SELECT id, hash FROM photos', 1)) SELECT a.b FROM near a JOIN near b ON a.b = b.a;
+WITH near AS (SELECT * FROM phash_pairs('SELECT id, hash FROM photos', 1)) SELECT a.b FROM near a
+    JOIN near b ON a.b = b.a;
 SELECT (phash_pairs('SELECT id, hash FROM photos', 0)).*;
 SELECT * FROM ROWS FROM (phash_pairs('SELECT id, hash FROM photos', 0), generate_series(1, 2)) WITH ORDINALITY;
 -- A search of what a search has found.
@@ -293,6 +299,7 @@ DROP EXTENSION lumina CASCADE;
 CREATE SCHEMA hashes;
 CREATE EXTENSION lumina SCHEMA hashes;
 CREATE TYPE phash AS (a int);
-SELECT a, b, pg_typeof(a) AS of FROM hashes.phash_pairs($$VALUES ('x', hashes.phash 'ab'), ('y', 'aa')$$, 1, id => ''::text);
+SELECT a, b, pg_typeof(a) AS of FROM hashes.phash_pairs($$VALUES ('x', hashes.phash 'ab'), ('y', 'aa')$$, 1,
+    id => ''::text);
 SELECT * FROM hashes.phash_groups($$VALUES (1, hashes.phash 'ab'), (2, 'aa')$$, ARRAY[1]) ORDER BY member;
 SELECT method FROM hashes.phash_plan($$VALUES (1, hashes.phash 'ab'), (2, 'aa')$$, 1);

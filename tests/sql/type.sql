@@ -14,7 +14,8 @@ EXECUTE by_text('0123456789abcdef');
 UPDATE photos SET dhash = 'FEDCBA9876543210'::text WHERE id = 5;
 SELECT id, dhash FROM photos WHERE id >= 3 ORDER BY id;
 SELECT dhash::bigint, dhash::bytea, dhash::bit(64), dhash::varbit, dhash::text, dhash::varchar FROM photos WHERE id = 4;
-SELECT (-1)::bigint::phash, 1::bigint::phash(64), '\x0a0b'::bytea::phash, B'0000101000001011'::phash, x'ff'::varbit::phash;
+SELECT (-1)::bigint::phash, 1::bigint::phash(64), '\x0a0b'::bytea::phash, B'0000101000001011'::phash,
+    x'ff'::varbit::phash;
 SELECT bool_and(i::phash::bigint = i) AS all_back
 FROM unnest(ARRAY[0, 1, -1, 9223372036854775807, (-9223372036854775808)::bigint]) i;
 INSERT INTO photos (id, dhash) VALUES (6, 7::bigint);

@@ -305,7 +305,7 @@ fn a_store_that_looks_itself() {
             for kind in 0..4 {
                 assert_eq!(sound.search(&store, &query, kind, 3, &sound.table), Ok(()), "block {block}");
             }
-            assert_eq!(index.compact(), Err(wrong), "what is written anew would hide it");
+            assert_eq!(index.compact(), Err(wrong), "what is written once more would hide it");
             let kind = sound.store.page(block).check(block).unwrap().kind;
             let is_changed = matches!(kind, PageKind::Leaf | PageKind::Staging | PageKind::StagingNulls);
             assert!(!is_changed || index.vacuum(&mut |_| true) == Err(wrong), "block {block}");

@@ -56,8 +56,9 @@ pub(super) struct Input {
     pub(super) constraints: String,
 }
 
-/// Identifies what keeps images of a catalog apart, as it is now: another text later means that a decision or a burst
-/// was added or taken back. In a transaction.
+/// Identifies what keeps images of a catalog apart, and which decisions have changed files or were taken back, as it is
+/// now: another text later means that it has changed. Images that a decision has rejected are noticed by their rows. In
+/// a transaction.
 pub(super) fn constraints(job: &Job, parameters: &Parameters) -> String {
     let count = |table: &str, id: &str| {
         format!(
@@ -66,7 +67,10 @@ pub(super) fn constraints(job: &Job, parameters: &Parameters) -> String {
         )
     };
     let bursts = if parameters.exclude_bursts { count("bursts", "t.id") } else { "NULL".to_owned() };
-    let counts = [count("distinct_images", "t.action"), count("distinct_files", "t.action"), bursts].join(", ");
+    let actions = "(SELECT pg_catalog.max(a.id)::pg_catalog.text FROM lumina.duplicate_actions a
+        WHERE a.catalog = $1 AND (a.files > 0 OR a.kind = 'undo'))";
+    let apart = [count("distinct_images", "t.action"), count("distinct_files", "t.action"), bursts];
+    let counts = format!("{}, {actions}", apart.join(", "));
     let query = format!("SELECT pg_catalog.concat_ws(', ', {counts})");
     statement::row(&query, &[job.catalog.into()], |row| row.known::<String>(1)).unwrap_or_default()
 }
@@ -105,10 +109,11 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) 
             if lock_tables(&TABLES, true, Duration::MAX) != Tables::Locked {
                 return Err(Stop::LostClaim);
             }
+            // Before the snapshot of what is read: what comes between the two is compared once more.
+            let constraints = constraints(job, parameters);
             transaction::refresh_snapshot();
             // A role that may not read the catalog any more would read no images, and find no duplicates.
             job.check_rights()?;
-            let constraints = constraints(job, parameters);
             let look = || -> Result<(), LuminaError> {
                 match job.check_cancelled_in_transaction() {
                     Ok(()) => Ok(()),

@@ -156,16 +156,16 @@ impl Pictures {
         session.query_one(import, &[&catalog, &self.path(), &preview]).unwrap().get(0)
     }
 
-    /// The errors in a catalog whose last import, of this directory, has succeeded. `anew`: there was no import before
-    /// it.
-    pub fn mistakes(&self, session: &mut Client, catalog: &str, job: i64, anew: bool) -> Vec<String> {
-        let mut mistakes = self.mistakes_of_items(session, job, anew);
+    /// The errors in a catalog whose last import, of this directory, has succeeded. `is_first`: there was no import
+    /// before it.
+    pub fn mistakes(&self, session: &mut Client, catalog: &str, job: i64, is_first: bool) -> Vec<String> {
+        let mut mistakes = self.mistakes_of_items(session, job, is_first);
         mistakes.extend(self.mistakes_of_files(session, catalog));
         mistakes.extend(self.mistakes_of_job(session, job));
         mistakes
     }
 
-    fn mistakes_of_items(&self, session: &mut Client, job: i64, anew: bool) -> Vec<String> {
+    fn mistakes_of_items(&self, session: &mut Client, job: i64, is_first: bool) -> Vec<String> {
         let items = "SELECT t.path, t.state::text, coalesce(t.reason, ''), encode(i.sha256, 'hex'), t.size
             FROM lumina.import_items t LEFT JOIN lumina.images i ON i.id = t.image WHERE t.job = $1";
         let mut missing: BTreeSet<&String> = self.files.keys().collect();
@@ -179,7 +179,7 @@ impl Pictures {
             let first = file.what.outcome();
             let right = (state, reason) == first
                 || file.what.is_image() && (state, reason) == ("imported", "copy")
-                || file.what.is_image() && !anew && (state, reason) == ("skipped", "unchanged");
+                || file.what.is_image() && !is_first && (state, reason) == ("skipped", "unchanged");
             let image = file.what.is_image().then_some(file.sha256.as_str());
             let (found, size): (Option<&str>, Option<i64>) = (row.get(3), row.get(4));
             if !right || found != image || size != Some(file.size) {
@@ -191,7 +191,7 @@ impl Pictures {
         }
         mistakes.extend(missing.iter().map(|path| format!("no item for {path}")));
         // Of the files of a content one is the first, and the others are copies.
-        let wrong = firsts.iter().filter(|&(_, &firsts)| firsts > 1 || firsts < i32::from(anew));
+        let wrong = firsts.iter().filter(|&(_, &firsts)| firsts > 1 || firsts < i32::from(is_first));
         mistakes.extend(wrong.map(|(content, firsts)| format!("{content} is new in {firsts} files")));
         mistakes
     }

@@ -73,7 +73,7 @@ const ACTIONS: [(&str, [&str; 8]); 54] = {
         ("SELECT lumina.drop_catalog('trip')", OWN),
         ("SELECT lumina.adopt_catalog('holiday')", OWN),
         ("SELECT lumina.stop_workers()", NEVER),
-        ("SELECT lumina.resume_jobs()", NEVER), // whoever has stopped them lets them go on
+        ("SELECT lumina.resume_jobs()", NEVER), // who has stopped them lets them go on
         ("SELECT lumina.resume_jobs(true)", NEVER),
         ("CREATE TABLE lumina.mine ()", NEVER),
         ("CREATE FUNCTION lumina.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'", NEVER),

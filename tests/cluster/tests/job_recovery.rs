@@ -95,7 +95,7 @@ fn ends_on_request_are_no_failures() {
 }
 
 #[test]
-fn whoever_cancels_and_thinks_better_of_it_loses_no_job() {
+fn who_cancels_and_thinks_better_of_it_loses_no_job() {
     let cluster = Cluster::start_with(&[("lumina.max_job_workers", "1")]);
     let mut session = cluster.connect();
     for catalog in ["a", "b"] {
@@ -146,7 +146,7 @@ fn cancelled_at_the_last_moment() {
 }
 
 #[test]
-fn images_that_change_meanwhile_are_compared_anew() {
+fn images_that_change_meanwhile_are_compared_once_more() {
     let cluster = Cluster::start();
     let mut session = cluster.connect();
     let twins = [1u64, 1, 2, 2, 0xffff_ffff_0000_0000];

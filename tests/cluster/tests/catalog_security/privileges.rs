@@ -127,7 +127,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.grant_catalog(oid, text, text, text): nothing
     function lumina_internal.group_files(bigint, bytea, bytea): nothing
     function lumina_internal.group_to_decide(oid, bigint): nothing
-    function lumina_internal.group_verdicts(bigint, bytea, double precision, boolean): nothing
+    function lumina_internal.group_verdicts(bigint, bytea, bytea, double precision, boolean): nothing
     function lumina_internal.home(): nothing
     function lumina_internal.hook_function(bigint, text): nothing
     function lumina_internal.import(oid, text, text, text, boolean): nothing
@@ -283,7 +283,8 @@ pub(crate) const RULES: [(&str, &str); 11] = [
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina_internal'::regnamespace AND prosecdef
             AND (NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)
                 OR EXISTS (SELECT FROM unnest(proconfig) c WHERE c <> 'search_path=pg_catalog, pg_temp'
-                    AND c NOT LIKE 'enable\\_%=off' AND c NOT IN ('jit=off', 'plan_cache_mode=force_generic_plan')))",
+                    AND c NOT LIKE 'enable\\_%=off' AND c NOT IN ('jit=off', 'plan_cache_mode=force_generic_plan',
+                        'max_parallel_workers_per_gather=0')))",
     ),
     (
         "functions in PL/pgSQL, too",
@@ -312,7 +313,7 @@ pub(crate) const RULES: [(&str, &str); 11] = [
             AND (polcmd <> 'r' OR polroles <> '{0}' OR NOT polpermissive)",
     ),
     (
-        "views show what whoever asks may read",
+        "views show what the caller may read",
         "SELECT oid::regclass::text FROM pg_class
             WHERE relnamespace::regnamespace::text IN ('lumina', 'lumina_internal') AND relkind = 'v'
             AND NOT coalesce(reloptions, '{}') @> '{security_invoker=true}'",

@@ -213,7 +213,7 @@ fn eight_sessions() {
         each(&mut session, &format!("VACUUM {table}; REINDEX INDEX {table}_h"));
         let fresh = size(&mut session);
         // The throughput in the time that pages wait for reuse, and the largest number of runs of a batch.
-        assert!(loaded < 3.0 * fresh + 64e6, "{table}: {loaded} bytes under load, {fresh} anew");
+        assert!(loaded < 3.0 * fresh + 64e6, "{table}: {loaded} bytes under load, {fresh} when built");
     }
     assert_well(&cluster);
 }

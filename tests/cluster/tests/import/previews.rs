@@ -86,7 +86,7 @@ fn a_preview_imports_nothing_and_then_what_it_has_found() {
 }
 
 #[test]
-fn what_changes_after_a_preview_is_looked_at_anew() {
+fn what_changes_after_a_preview_is_looked_at_once_more() {
     let folder = some_photos();
     let (_cluster, mut session) = world();
     let job = preview(&mut session, "photos", folder.path());

@@ -4,7 +4,8 @@ CREATE FUNCTION bits(a varbit, b varbit) RETURNS int IMMUTABLE STRICT LANGUAGE s
 CREATE FUNCTION wrong_groups(hash_column text, radius int, strategy text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
     CREATE TEMP TABLE h (id int8 PRIMARY KEY, h varbit);
-    EXECUTE format('INSERT INTO h SELECT id, (''x'' || %1$I::text)::varbit FROM hashes WHERE %1$I IS NOT NULL AND id <= 900', hash_column);
+    EXECUTE format('INSERT INTO h SELECT id, (''x'' || %1$I::text)::varbit FROM hashes '
+        'WHERE %1$I IS NOT NULL AND id <= 900', hash_column);
     CREATE TEMP TABLE near AS
         SELECT a.id AS a, b.id AS b FROM h a, h b WHERE a.id <> b.id AND bits(a.h, b.h) <= radius;
     CREATE INDEX ON near (a);
@@ -24,14 +25,16 @@ BEGIN
         HAVING count(*) < 2 OR count(*) FILTER (WHERE is_primary) <> 1;
     RETURN QUERY SELECT format('distance to the primary of %s: %s', m.member, m.distance)
         FROM g m JOIN g p ON p.group_id = m.group_id AND p.is_primary WHERE m.distance IS DISTINCT FROM bits(m.h, p.h);
-    RETURN QUERY SELECT format('the largest distance in group %s is %s, not %s', a.group_id, max(bits(a.h, b.h)), a.group_distance)
+    RETURN QUERY SELECT format('the largest distance in group %s is %s, not %s', a.group_id, max(bits(a.h, b.h)),
+        a.group_distance)
         FROM g a JOIN g b USING (group_id) GROUP BY a.group_id, a.group_distance
         HAVING max(bits(a.h, b.h)) IS DISTINCT FROM a.group_distance;
     -- What is near a member without being in its group, in order, said by the primary alone.
     RETURN QUERY SELECT format('also near group %s is %s, not %s', group_id, x.others, g.also_near)
         FROM g LEFT JOIN (
             SELECT m.group_id, array_agg(DISTINCT b ORDER BY b) AS others FROM g m JOIN near ON a = m.member
-            LEFT JOIN g o ON o.member = b WHERE o.group_id IS DISTINCT FROM m.group_id GROUP BY m.group_id) x USING (group_id)
+            LEFT JOIN g o ON o.member = b WHERE o.group_id IS DISTINCT FROM m.group_id GROUP BY m.group_id) x
+                USING (group_id)
         WHERE CASE WHEN is_primary THEN x.others END IS DISTINCT FROM g.also_near;
     RETURN QUERY SELECT format('near and both in no group: %s, %s', a, b) FROM near
         WHERE a NOT IN (SELECT member FROM g) AND b NOT IN (SELECT member FROM g);
@@ -41,7 +44,8 @@ BEGIN
         RETURN QUERY SELECT format('could be one: %s, %s', a.group_id, b.group_id)
             FROM near JOIN g a ON a.member = near.a JOIN g b ON b.member = near.b AND b.group_id > a.group_id
             GROUP BY a.group_id, b.group_id
-            HAVING count(*) = (SELECT count(*) FROM g WHERE group_id = a.group_id) * (SELECT count(*) FROM g WHERE group_id = b.group_id);
+            HAVING count(*) = (SELECT count(*) FROM g WHERE group_id = a.group_id) * (SELECT count(*) FROM g
+                WHERE group_id = b.group_id);
     ELSIF strategy = 'star' THEN
         RETURN QUERY SELECT 'not near its primary: ' || member FROM g WHERE distance > radius;
     ELSE
