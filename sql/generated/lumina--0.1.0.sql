@@ -2029,20 +2029,6 @@ END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.protected_folders(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.protected_folders(int8) IS
     'Internal: the protected sources of a catalog, as a list for is_below';
-
--- Those of some images that have a protected file.
-CREATE FUNCTION lumina_internal.protected_images(of_catalog int8, images int8[]) RETURNS SETOF int8
-    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT i.id FROM (SELECT lumina_internal.protected_folders(of_catalog) AS folders OFFSET 0) p
-    CROSS JOIN unnest(images) i (id)
-    WHERE p.folders IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files f
-        WHERE f.image = i.id AND f.state = 'keep' AND f.missing_since IS NULL
-            AND lumina_internal.is_below(p.folders, f.path) OFFSET 0);
-END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.protected_images(int8, int8[]) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.protected_images(int8, int8[]) IS
-    'Internal: the images among these that have a file below a protected source';
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -162,7 +162,6 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.path_steps(text, text): nothing
     function lumina_internal.protect_source(oid, text, text, boolean): nothing
     function lumina_internal.protected_folders(bigint): nothing
-    function lumina_internal.protected_images(bigint, bigint[]): nothing
     function lumina_internal.quality_option(bigint): nothing
     function lumina_internal.paths_of(bigint[]): nothing
     function lumina_internal.readable_catalog(oid, text): nothing
