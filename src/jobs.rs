@@ -12,6 +12,7 @@
 //! - [`wait`]: the procedure `wait_for_job`.
 //! - [`error`]: what can be wrong with a job that is waited for.
 //! - [`session`]: the search session of a job that computes on threads.
+//! - [`results`]: results that are written at once, by kinds that replace those of a whole catalog.
 //! - [`bursts`]: the kind `detect_bursts`.
 //! - [`duplicates`]: the kind `detect_duplicates`.
 //! - [`import`]: the kind `import`.
@@ -32,6 +33,7 @@ mod job;
 mod kind;
 mod kinds;
 mod launcher;
+mod results;
 mod scores;
 mod session;
 mod start;

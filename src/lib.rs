@@ -71,7 +71,8 @@ pgrx::extension_sql_file!("../sql/catalog/duplicate_pages.sql", name = "duplicat
 pgrx::extension_sql_file!("../sql/catalog/bursts.sql", name = "bursts", requires = ["duplicate_pages"]);
 pgrx::extension_sql_file!("../sql/catalog/options.sql", name = "options", requires = ["bursts"]);
 pgrx::extension_sql_file!("../sql/catalog/decisions.sql", name = "decisions", requires = ["options"]);
-pgrx::extension_sql_file!("../sql/catalog/resolve.sql", name = "resolve", requires = ["decisions"]);
+pgrx::extension_sql_file!("../sql/catalog/changes.sql", name = "changes", requires = ["decisions"]);
+pgrx::extension_sql_file!("../sql/catalog/resolve.sql", name = "resolve", requires = ["changes"]);
 pgrx::extension_sql_file!("../sql/catalog/resolve_all.sql", name = "resolve_all", requires = ["resolve"]);
 pgrx::extension_sql_file!("../sql/catalog/split.sql", name = "split", requires = ["resolve_all"]);
 pgrx::extension_sql_file!("../sql/catalog/undo.sql", name = "undo", requires = ["split"]);

@@ -17,7 +17,7 @@ pub(crate) fn print_header() {
 }
 
 /// How often both are measured in turn: a machine is not equally fast all the time.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// The rows of the table `indexed`, with its index. Stops the server, which ends all sessions.
 pub(crate) fn measure(cluster: &Cluster, set: &Set, title: &str, hashes: &[Vec<u8>]) -> Vec<String> {

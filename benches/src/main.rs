@@ -9,6 +9,7 @@
 
 mod bulk;
 mod catalog;
+mod changes;
 mod curation;
 mod import;
 mod index;

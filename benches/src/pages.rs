@@ -29,7 +29,7 @@ pub(crate) fn print(cluster: &Cluster, runs: usize) {
     session.batch_execute("VACUUM").expect("vacuum");
     let mut times: Vec<f64> = Vec::new();
     for _ in 0..FULL_RUNS {
-        times.push(run(&mut session));
+        times.push(search(&mut session, "all").0);
         session.batch_execute("VACUUM").expect("vacuum");
     }
     assert_eq!(leftovers(&mut session), [""; 0], "something was left behind");
@@ -63,16 +63,20 @@ pub(crate) fn print(cluster: &Cluster, runs: usize) {
     row_of(&mut reader, "all groups", "savings", "SELECT * FROM lumina.duplicates('large')", runs.min(3));
     row_of(&mut reader, "`duplicate_statistics`", "", "TABLE lumina.duplicate_statistics", runs);
     row_of(&mut reader, "report of 100 groups", "savings", "SELECT lumina.duplicates_html('large', 100)", runs.min(3));
+    crate::changes::print(&mut session);
     crate::curation::print(&mut session);
 }
 
-/// Runs one job; returns the duration that it reports, in seconds.
-fn run(session: &mut Client) -> f64 {
-    let submit = format!("SELECT lumina.detect_duplicates('large', rule => '[{{\"dhash\": {DISTANCE}}}]')");
-    let job: i64 = session.query_one(&submit, &[]).expect("a job").get(0);
+/// Runs one job; returns the duration that it reports, in seconds, and what it has compared.
+pub(crate) fn search(session: &mut Client, scope: &str) -> (f64, String) {
+    let rule = format!("[{{\"dhash\": {DISTANCE}}}]");
+    let submit = "SELECT lumina.detect_duplicates('large', rule => $1, scope => $2)";
+    let job: i64 = session.query_one(submit, &[&rule, &scope]).expect("a job").get(0);
     assert_eq!(wait_for_end(session, job), "succeeded", "job {job}");
-    let took = "SELECT extract(epoch FROM ended_at - created_at)::float8 FROM lumina.jobs WHERE id = $1";
-    session.query_one(took, &[&job]).expect("a job").get(0)
+    let took = "SELECT extract(epoch FROM ended_at - created_at)::float8, result->>'scope' FROM lumina.jobs
+        WHERE id = $1";
+    let row = session.query_one(took, &[&job]).expect("a job");
+    (row.get(0), row.get(1))
 }
 
 /// A row of the table: a statement that is run a few times.

@@ -59,12 +59,19 @@ CREATE TABLE lumina.duplicate_runs (
     groups int8 NOT NULL CHECK (groups >= 0),
     members int8 NOT NULL CHECK (members >= groups),
     created_at timestamptz NOT NULL DEFAULT now(),
+    -- What its order of preference depended on: see sql/catalog/changes.sql.
+    basis text,
+    -- The last search of what had changed since, which has replaced groups of this run; images, compared, possible_pairs
+    -- and near_pairs are those of the run.
+    refreshed_by int8,
+    refreshed_at timestamptz,
     UNIQUE (id, catalog),
     FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX duplicate_runs_current ON lumina.duplicate_runs (catalog) WHERE is_current;
 COMMENT ON TABLE lumina.duplicate_runs IS
-    'Searches for duplicates that succeeded: parameters and counts; the current one of a catalog has the groups';
+    'Searches of all images of a catalog that succeeded: parameters and counts; the current one has the groups, and '
+    'refreshed_at, refreshed_by say when, and by which job, they were last brought up to date with what had changed';
 
 CREATE TABLE lumina.duplicate_groups (
     id int8 GENERATED ALWAYS AS IDENTITY,
@@ -136,17 +143,22 @@ CREATE POLICY readable ON lumina.duplicate_members FOR SELECT
 GRANT SELECT ON lumina.duplicate_runs, lumina.duplicate_groups, lumina.duplicate_members TO PUBLIC;
 
 CREATE FUNCTION lumina_internal.detect_duplicates(
-    caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text, exclude_bursts bool)
+    caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text, exclude_bursts bool,
+    scope text)
     RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
     rule jsonb;
 BEGIN
-    IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL OR exclude_bursts IS NULL THEN
+    IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL OR exclude_bursts IS NULL OR scope IS NULL THEN
         RAISE null_value_not_allowed USING
-            MESSAGE = 'strategy, rule, raw_jpeg and exclude_bursts must not be NULL',
-            HINT = 'Leave them out for clique, consensus, siblings and true.';
+            MESSAGE = 'strategy, rule, raw_jpeg, exclude_bursts and scope must not be NULL',
+            HINT = 'Leave them out for clique, consensus, siblings, true and auto.';
+    ELSIF scope NOT IN ('auto', 'all', 'changes') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown scope "%s"', left(scope, 80)),
+            HINT = 'all compares every image, changes what has changed since the last search; '
+                'auto is changes where that is possible.';
     ELSIF raw_jpeg NOT IN ('siblings', 'duplicate') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown value "%s" of raw_jpeg', left(raw_jpeg, 80)),
             HINT = 'A JPEG beside a raw file of the same name is one of its siblings, '
@@ -181,16 +193,18 @@ BEGIN
     END IF;
     RETURN lumina_internal.submit(caller, 'detect_duplicates', wanted,
         jsonb_build_object('rule', rule, 'strategy', strategy, 'raw_jpeg', raw_jpeg,
-            'exclude_bursts', exclude_bursts));
+            'exclude_bursts', exclude_bursts, 'scope', scope));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text, bool) IS
+REVOKE EXECUTE ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text, bool, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text, bool, text) IS
     'Internal: detect_duplicates for a caller';
 CREATE FUNCTION lumina.detect_duplicates(catalog text, max_distance int4 DEFAULT NULL, strategy text DEFAULT 'clique',
-        rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings', exclude_bursts bool DEFAULT true) RETURNS int8
+        rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings', exclude_bursts bool DEFAULT true,
+        scope text DEFAULT 'auto') RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text, bool) IS
-    'Submits a job that groups the duplicates of a catalog and replaces the groups it had; returns the job''s id';
+COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text, bool, text) IS
+    'Submits a job that groups the duplicates of a catalog and replaces the groups it had, all of them or those that '
+    'what has changed since can touch; returns the job''s id';
 
 -- What is there of the current groups that nobody has decided: images that are not rejected, with the files that they
 -- have. Images and files may have gone since the run; the first that is left of a group is the one to keep. A protected

@@ -2489,12 +2489,19 @@ CREATE TABLE lumina.duplicate_runs (
     groups int8 NOT NULL CHECK (groups >= 0),
     members int8 NOT NULL CHECK (members >= groups),
     created_at timestamptz NOT NULL DEFAULT now(),
+    -- What its order of preference depended on: see sql/catalog/changes.sql.
+    basis text,
+    -- The last search of what had changed since, which has replaced groups of this run; images, compared, possible_pairs
+    -- and near_pairs are those of the run.
+    refreshed_by int8,
+    refreshed_at timestamptz,
     UNIQUE (id, catalog),
     FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX duplicate_runs_current ON lumina.duplicate_runs (catalog) WHERE is_current;
 COMMENT ON TABLE lumina.duplicate_runs IS
-    'Searches for duplicates that succeeded: parameters and counts; the current one of a catalog has the groups';
+    'Searches of all images of a catalog that succeeded: parameters and counts; the current one has the groups, and '
+    'refreshed_at, refreshed_by say when, and by which job, they were last brought up to date with what had changed';
 
 CREATE TABLE lumina.duplicate_groups (
     id int8 GENERATED ALWAYS AS IDENTITY,
@@ -2566,17 +2573,22 @@ CREATE POLICY readable ON lumina.duplicate_members FOR SELECT
 GRANT SELECT ON lumina.duplicate_runs, lumina.duplicate_groups, lumina.duplicate_members TO PUBLIC;
 
 CREATE FUNCTION lumina_internal.detect_duplicates(
-    caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text, exclude_bursts bool)
+    caller oid, catalog_name text, max_distance int4, strategy text, rule_name text, raw_jpeg text, exclude_bursts bool,
+    scope text)
     RETURNS int8
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
     rule jsonb;
 BEGIN
-    IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL OR exclude_bursts IS NULL THEN
+    IF strategy IS NULL OR rule_name IS NULL OR raw_jpeg IS NULL OR exclude_bursts IS NULL OR scope IS NULL THEN
         RAISE null_value_not_allowed USING
-            MESSAGE = 'strategy, rule, raw_jpeg and exclude_bursts must not be NULL',
-            HINT = 'Leave them out for clique, consensus, siblings and true.';
+            MESSAGE = 'strategy, rule, raw_jpeg, exclude_bursts and scope must not be NULL',
+            HINT = 'Leave them out for clique, consensus, siblings, true and auto.';
+    ELSIF scope NOT IN ('auto', 'all', 'changes') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown scope "%s"', left(scope, 80)),
+            HINT = 'all compares every image, changes what has changed since the last search; '
+                'auto is changes where that is possible.';
     ELSIF raw_jpeg NOT IN ('siblings', 'duplicate') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown value "%s" of raw_jpeg', left(raw_jpeg, 80)),
             HINT = 'A JPEG beside a raw file of the same name is one of its siblings, '
@@ -2611,16 +2623,18 @@ BEGIN
     END IF;
     RETURN lumina_internal.submit(caller, 'detect_duplicates', wanted,
         jsonb_build_object('rule', rule, 'strategy', strategy, 'raw_jpeg', raw_jpeg,
-            'exclude_bursts', exclude_bursts));
+            'exclude_bursts', exclude_bursts, 'scope', scope));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text, bool) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text, bool) IS
+REVOKE EXECUTE ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text, bool, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.detect_duplicates(oid, text, int4, text, text, text, bool, text) IS
     'Internal: detect_duplicates for a caller';
 CREATE FUNCTION lumina.detect_duplicates(catalog text, max_distance int4 DEFAULT NULL, strategy text DEFAULT 'clique',
-        rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings', exclude_bursts bool DEFAULT true) RETURNS int8
+        rule text DEFAULT 'consensus', raw_jpeg text DEFAULT 'siblings', exclude_bursts bool DEFAULT true,
+        scope text DEFAULT 'auto') RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
-COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text, bool) IS
-    'Submits a job that groups the duplicates of a catalog and replaces the groups it had; returns the job''s id';
+COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text, bool, text) IS
+    'Submits a job that groups the duplicates of a catalog and replaces the groups it had, all of them or those that '
+    'what has changed since can touch; returns the job''s id';
 
 -- What is there of the current groups that nobody has decided: images that are not rejected, with the files that they
 -- have. Images and files may have gone since the run; the first that is left of a group is the one to keep. A protected
@@ -3624,6 +3638,426 @@ COMMENT ON FUNCTION lumina_internal.run_hook(int8, int8) IS
 -- requires:
 --   decisions
 
+-- What has changed in a catalog since its duplicates were searched: so that the next search reads, compares and groups
+-- again what a change can have touched, and nothing else.
+--
+-- Triggers note each change in the transaction that makes it. A search that has read what is visible in a snapshot
+-- removes the notes that are visible in it, in the transaction that writes its groups: a change that it has not seen
+-- stays noted, whenever it commits. Notes are never wrong to keep: an image too many is compared once more.
+--
+-- What a change can touch are the images that are connected to it by near pairs, before it and after it. After it they
+-- are found by the hashes that images have; before it by those that a changed or removed image had, which is why they
+-- are noted. A group depends on nothing outside of the images that are connected to its members.
+
+CREATE TABLE lumina_internal.image_changes (
+    catalog int8 NOT NULL,
+    -- The images: a range, which may hold some that have not changed. NULL where they are not known one by one.
+    first_image int8,
+    last_image int8,
+    -- The hashes that an image had, if they were valid.
+    ahash @extschema@.phash(64),
+    dhash @extschema@.phash(64),
+    dct @extschema@.phash(64),
+    pdq @extschema@.phash(256),
+    -- The stem of a file that was changed or removed: pictures beside a raw file depend on it.
+    stem text COLLATE "C",
+    -- A group that has lost a member.
+    group_id int8,
+    -- So many that they were not noted one by one: the next search is a whole one.
+    is_everything bool NOT NULL DEFAULT false,
+    changed_by xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    CHECK ((first_image IS NULL) = (last_image IS NULL) AND first_image <= last_image)
+);
+CREATE INDEX image_changes_catalog ON lumina_internal.image_changes (catalog);
+COMMENT ON TABLE lumina_internal.image_changes IS
+    'Internal: what has changed since duplicates were searched; removed by the search that has seen it';
+
+-- Not a foreign key, which would lock the catalog at every change; what is of no catalog is not noted (they go whole).
+CREATE FUNCTION lumina_internal.note_everything(of_catalog int8) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    INSERT INTO lumina_internal.image_changes (catalog, is_everything)
+        SELECT c.id, true FROM lumina.catalogs c WHERE c.id = of_catalog;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.note_everything(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.note_everything(int8) IS
+    'Internal: notes that the next search for duplicates is a whole one';
+
+-- Numbers that follow one another closely are one range: those of an import are.
+CREATE FUNCTION lumina_internal.note_images(of_catalog int8, images int8[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    INSERT INTO lumina_internal.image_changes (catalog, first_image, last_image)
+        SELECT of_catalog, min(r.image), max(r.image)
+        FROM (SELECT s.image, sum(s.is_new) OVER (ORDER BY s.image) AS range
+            FROM (SELECT n AS image, (n > lag(n) OVER (ORDER BY n) + 16)::int4 AS is_new FROM unnest(images) n) s) r
+        GROUP BY r.range;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.note_images(int8, int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.note_images(int8, int8[]) IS 'Internal: notes that images have changed';
+
+-- The most rows of a statement that are noted one by one, where more than a range is noted of each.
+CREATE FUNCTION lumina_internal.most_changes() RETURNS int8 IMMUTABLE LANGUAGE sql RETURN 10000;
+REVOKE EXECUTE ON FUNCTION lumina_internal.most_changes() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.most_changes() IS
+    'Internal: the most rows that a statement changes and that are noted one by one';
+
+CREATE FUNCTION lumina_internal.note_inserted_images() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Of a great many at once, which are loaded in the order of their numbers, hardly any other is between them.
+    IF (SELECT count(*) FROM rows_after) > lumina_internal.most_changes() THEN
+        INSERT INTO lumina_internal.image_changes (catalog, first_image, last_image)
+            SELECT a.catalog, min(a.id), max(a.id) FROM rows_after a GROUP BY a.catalog;
+    ELSE
+        PERFORM lumina_internal.note_images(a.catalog, array_agg(a.id)) FROM rows_after a GROUP BY a.catalog;
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.note_inserted_images() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.note_inserted_images() IS 'Internal: notes images that are new';
+CREATE TRIGGER note_inserted AFTER INSERT ON lumina.images REFERENCING NEW TABLE AS rows_after
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_inserted_images();
+
+-- Of catalogs that have more changed rows in this statement than are noted one by one, everything.
+CREATE FUNCTION lumina_internal.note_updated_images() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+BEGIN
+    IF (SELECT count(*) FROM rows_before) > lumina_internal.most_changes() THEN
+        PERFORM lumina_internal.note_everything(c.catalog) FROM (SELECT DISTINCT b.catalog FROM rows_before b) c;
+    ELSE
+        INSERT INTO lumina_internal.image_changes (catalog, first_image, last_image, ahash, dhash, dct, pdq)
+            SELECT b.catalog, b.id, b.id, CASE WHEN b.hash_valid THEN b.ahash END,
+                CASE WHEN b.hash_valid THEN b.dhash END, CASE WHEN b.hash_valid THEN b.dct END,
+                CASE WHEN b.hash_valid THEN b.pdq END
+            FROM rows_before b JOIN rows_after a ON a.id = b.id
+            WHERE b OPERATOR(pg_catalog.*<>) a AND EXISTS (SELECT FROM lumina.catalogs c WHERE c.id = b.catalog);
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.note_updated_images() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.note_updated_images() IS 'Internal: notes images that have changed';
+CREATE TRIGGER note_updated AFTER UPDATE ON lumina.images REFERENCING OLD TABLE AS rows_before NEW TABLE AS rows_after
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_updated_images();
+
+CREATE FUNCTION lumina_internal.note_removed_images() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT count(*) FROM rows_before) > lumina_internal.most_changes() THEN
+        PERFORM lumina_internal.note_everything(c.catalog) FROM (SELECT DISTINCT b.catalog FROM rows_before b) c;
+    ELSE
+        INSERT INTO lumina_internal.image_changes (catalog, first_image, last_image, ahash, dhash, dct, pdq)
+            SELECT b.catalog, b.id, b.id, b.ahash, b.dhash, b.dct, b.pdq FROM rows_before b
+            WHERE b.hash_valid AND EXISTS (SELECT FROM lumina.catalogs c WHERE c.id = b.catalog);
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.note_removed_images() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.note_removed_images() IS 'Internal: notes images that are removed';
+CREATE TRIGGER note_removed AFTER DELETE ON lumina.images REFERENCING OLD TABLE AS rows_before
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_removed_images();
+
+CREATE FUNCTION lumina_internal.note_inserted_files() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT count(*) FROM rows_after) > lumina_internal.most_changes() THEN
+        INSERT INTO lumina_internal.image_changes (catalog, first_image, last_image)
+            SELECT a.catalog, min(a.image), max(a.image) FROM rows_after a GROUP BY a.catalog;
+    ELSE
+        PERFORM lumina_internal.note_images(a.catalog, array_agg(a.image)) FROM rows_after a GROUP BY a.catalog;
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.note_inserted_files() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.note_inserted_files() IS 'Internal: notes images that have new files';
+CREATE TRIGGER note_inserted AFTER INSERT ON lumina.image_files REFERENCING NEW TABLE AS rows_after
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_inserted_files();
+
+CREATE FUNCTION lumina_internal.note_updated_files() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+BEGIN
+    IF (SELECT count(*) FROM rows_before) > lumina_internal.most_changes() THEN
+        PERFORM lumina_internal.note_everything(c.catalog) FROM (SELECT DISTINCT b.catalog FROM rows_before b) c;
+    ELSE
+        INSERT INTO lumina_internal.image_changes (catalog, first_image, last_image, stem)
+            SELECT c.catalog, c.image, c.image, c.stem
+            FROM rows_before b JOIN rows_after a ON a.id = b.id
+            CROSS JOIN LATERAL (VALUES (b.catalog, b.image, b.stem), (a.catalog, a.image, NULL))
+                c (catalog, image, stem)
+            WHERE b OPERATOR(pg_catalog.*<>) a AND (c.stem IS NOT NULL OR a.image <> b.image)
+                AND EXISTS (SELECT FROM lumina.catalogs c WHERE c.id = b.catalog);
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.note_updated_files() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.note_updated_files() IS 'Internal: notes images whose files have changed';
+CREATE TRIGGER note_updated AFTER UPDATE ON lumina.image_files
+    REFERENCING OLD TABLE AS rows_before NEW TABLE AS rows_after
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_updated_files();
+
+CREATE FUNCTION lumina_internal.note_removed_files() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT count(*) FROM rows_before) > lumina_internal.most_changes() THEN
+        PERFORM lumina_internal.note_everything(c.catalog) FROM (SELECT DISTINCT b.catalog FROM rows_before b) c;
+    ELSE
+        INSERT INTO lumina_internal.image_changes (catalog, first_image, last_image, stem)
+            SELECT b.catalog, b.image, b.image, b.stem FROM rows_before b
+            WHERE EXISTS (SELECT FROM lumina.catalogs c WHERE c.id = b.catalog);
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.note_removed_files() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.note_removed_files() IS 'Internal: notes images that have lost files';
+CREATE TRIGGER note_removed AFTER DELETE ON lumina.image_files REFERENCING OLD TABLE AS rows_before
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_removed_files();
+
+-- Members go with their images, one by one, and a group may lose them all. A search that replaces groups does not fire
+-- this.
+CREATE FUNCTION lumina_internal.note_removed_members() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO lumina_internal.image_changes (catalog, group_id)
+        SELECT DISTINCT b.catalog, b.group_id FROM rows_before b
+        WHERE EXISTS (SELECT FROM lumina.catalogs c WHERE c.id = b.catalog);
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.note_removed_members() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.note_removed_members() IS 'Internal: notes groups that have lost members';
+CREATE TRIGGER note_removed AFTER DELETE ON lumina.duplicate_members REFERENCING OLD TABLE AS rows_before
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_removed_members();
+
+-- What somebody has called different, or no longer does.
+CREATE FUNCTION lumina_internal.note_distinct() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT count(*) FROM changed) > lumina_internal.most_changes() THEN
+        PERFORM lumina_internal.note_everything(c.catalog) FROM (SELECT DISTINCT d.catalog FROM changed d) c;
+    ELSIF TG_TABLE_NAME = 'distinct_images' THEN
+        PERFORM lumina_internal.note_images(d.catalog, array_agg(i.id)) FROM changed d
+            CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
+                WHERE i.sha256 = d.sha256 AND i.catalog = d.catalog OFFSET 0) i GROUP BY d.catalog;
+    ELSE
+        PERFORM lumina_internal.note_images(d.catalog, array_agg(f.image)) FROM changed d
+            CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f WHERE f.id = d.file OFFSET 0) f
+            GROUP BY d.catalog;
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.note_distinct() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.note_distinct() IS 'Internal: notes images that are kept apart, or no longer';
+CREATE TRIGGER note_inserted AFTER INSERT ON lumina.distinct_images REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_distinct();
+CREATE TRIGGER note_removed AFTER DELETE ON lumina.distinct_images REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_distinct();
+CREATE TRIGGER note_inserted AFTER INSERT ON lumina.distinct_files REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_distinct();
+CREATE TRIGGER note_removed AFTER DELETE ON lumina.distinct_files REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_distinct();
+
+-- Frames keep images apart. The job detect_bursts, which writes all of them again, does not fire this: it says itself
+-- which images are in other shots than before.
+CREATE FUNCTION lumina_internal.note_frames() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT count(*) FROM changed) > lumina_internal.most_changes() THEN
+        PERFORM lumina_internal.note_everything(c.catalog) FROM (SELECT DISTINCT f.catalog FROM changed f) c;
+    ELSE
+        PERFORM lumina_internal.note_images(f.catalog, array_agg(f.image)) FROM changed f
+            WHERE EXISTS (SELECT FROM lumina.catalogs c WHERE c.id = f.catalog) GROUP BY f.catalog;
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.note_frames() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.note_frames() IS 'Internal: notes images that are in other shots than before';
+CREATE TRIGGER note_inserted AFTER INSERT ON lumina.burst_frames REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_frames();
+CREATE TRIGGER note_updated AFTER UPDATE ON lumina.burst_frames REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_frames();
+CREATE TRIGGER note_removed AFTER DELETE ON lumina.burst_frames REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_frames();
+
+CREATE FUNCTION lumina_internal.note_truncated() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM lumina_internal.note_everything(c.id) FROM lumina.catalogs c;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.note_truncated() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.note_truncated() IS 'Internal: notes that a table was emptied';
+CREATE TRIGGER note_truncated AFTER TRUNCATE ON lumina.images
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_truncated();
+CREATE TRIGGER note_truncated AFTER TRUNCATE ON lumina.image_files
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_truncated();
+CREATE TRIGGER note_truncated AFTER TRUNCATE ON lumina.duplicate_members
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_truncated();
+
+-- Which image of a group is kept depends on these. Another text later means that the order of all images may be
+-- another one.
+CREATE FUNCTION lumina_internal.search_basis(of_catalog int8) RETURNS text
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT md5(concat_ws(' ', lumina.library_version(), lumina_internal.score_weights(c.id), '/',
+        lumina_internal.folder_list(c.settings->'preferred_folders'), '/', lumina_internal.protected_folders(c.id)))
+    FROM lumina.catalogs c WHERE c.id = of_catalog;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.search_basis(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.search_basis(int8) IS
+    'Internal: identifies what the order of preference in a catalog depends on';
+
+-- The run that a search with these parameters can continue, or why there is none.
+CREATE FUNCTION lumina_internal.run_to_continue(of_catalog int8, wanted jsonb,
+    OUT run int8, OUT images int8, OUT obstacle text)
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    current record;
+    here record;
+BEGIN
+    SELECT r.id, r.images, r.basis, j.parameters, j.system_identifier, j.database INTO current
+        FROM lumina.duplicate_runs r JOIN lumina.jobs j ON j.id = r.job
+        WHERE r.catalog = of_catalog AND r.is_current;
+    IF NOT FOUND THEN
+        obstacle := 'no search before';
+    ELSIF current.parameters - 'scope' <> wanted - 'scope' THEN
+        obstacle := 'other parameters';
+    ELSIF current.basis IS DISTINCT FROM lumina_internal.search_basis(of_catalog) THEN
+        obstacle := 'another order of preference';
+    ELSIF EXISTS (SELECT FROM lumina_internal.image_changes c WHERE c.catalog = of_catalog AND c.is_everything) THEN
+        obstacle := 'too many changes';
+    ELSE
+        -- A dump holds the groups, but not what has changed since.
+        here := lumina_internal.home();
+        IF (current.system_identifier, current.database) <> (here.system_identifier, here.database) THEN
+            obstacle := 'a search in another database';
+        END IF;
+    END IF;
+    IF obstacle IS NULL THEN
+        run := current.id;
+        images := current.images;
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.run_to_continue(int8, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.run_to_continue(int8, jsonb) IS
+    'Internal: the run that a search for duplicates can continue, or why it cannot';
+
+-- The images that are noted, and those with files of the same stem: whether these are compared depends on the raw
+-- file among them. At most one more than `most`.
+CREATE FUNCTION lumina_internal.changed_images(of_catalog int8, most int8) RETURNS int8[]
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+BEGIN ATOMIC
+    WITH changed AS MATERIALIZED (
+        SELECT i.id
+        FROM (SELECT unnest(range_agg(int8range(c.first_image, c.last_image, '[]'))) AS ids
+            FROM lumina_internal.image_changes c WHERE c.catalog = of_catalog AND c.first_image IS NOT NULL) r
+        CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
+            WHERE i.catalog = of_catalog AND i.id >= lower(r.ids) AND i.id < upper(r.ids) OFFSET 0) i
+        LIMIT most + 1),
+    stems AS MATERIALIZED (
+        SELECT f.stem FROM changed c CROSS JOIN LATERAL (SELECT f.stem FROM lumina.image_files f
+            WHERE f.image = c.id OFFSET 0) f
+        UNION
+        SELECT c.stem FROM lumina_internal.image_changes c WHERE c.catalog = of_catalog AND c.stem IS NOT NULL)
+    SELECT coalesce(array_agg(a.id ORDER BY a.id), '{}') FROM (
+        SELECT c.id FROM changed c
+        UNION
+        SELECT f.image FROM stems s CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f
+            WHERE f.path >= s.stem AND f.path < s.stem || '/' AND f.stem = s.stem AND f.catalog + 0 = of_catalog
+            OFFSET 0) f
+        LIMIT most + 1) a;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.changed_images(int8, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.changed_images(int8, int8) IS
+    'Internal: the images that a change may have given other near ones, or taken them';
+
+-- A query for the images that are near one of the rows of `hashes`, a query whose columns are named as the hashes are.
+-- `rule` was checked when the job was submitted; names and distances are all that is put into the text.
+CREATE FUNCTION lumina_internal.near_query(of_catalog int8, rule jsonb, hashes text) RETURNS text
+    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT format('SELECT n.id FROM (%s) q CROSS JOIN LATERAL (%s OFFSET 0) n', hashes,
+        string_agg(format($sql$SELECT i.id FROM lumina.images i WHERE %s
+            AND i.catalog + 0 = %s AND i.hash_valid AND i.status <> 'rejected'$sql$, a.condition, of_catalog),
+            ' UNION ALL '))
+    FROM (SELECT (SELECT string_agg(format('i.%1$I OPERATOR(@extschema@.<@) @extschema@.phash_ball(q.%1$I, %2$s)',
+                h.key, h.value), ' AND ') FROM jsonb_each_text(e.alternative) h) AS condition
+        FROM jsonb_array_elements(rule) e (alternative)) a;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.near_query(int8, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.near_query(int8, jsonb, text) IS
+    'Internal: a query for images that are near one of some hashes';
+
+-- The hashes of what has changed: as they are, and as they were. `images` are those of changed_images.
+CREATE FUNCTION lumina_internal.changed_hashes(of_catalog int8, images int8[])
+    RETURNS TABLE (ahash @extschema@.phash(64), dhash @extschema@.phash(64), dct @extschema@.phash(64),
+        pdq @extschema@.phash(256))
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT i.ahash, i.dhash, i.dct, i.pdq FROM unnest(images) n
+        CROSS JOIN LATERAL (SELECT * FROM lumina.images i WHERE i.id = n AND i.hash_valid OFFSET 0) i
+    UNION ALL
+    SELECT c.ahash, c.dhash, c.dct, c.pdq FROM lumina_internal.image_changes c
+        WHERE c.catalog = of_catalog AND c.dhash IS NOT NULL;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.changed_hashes(int8, int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.changed_hashes(int8, int8[]) IS
+    'Internal: the hashes of changed images, before and after';
+
+-- Whether to look up the near images of `images` one by one costs less than to read the hashes of all, by the planner's
+-- costs: where an index of type hamming serves the rule, up to some thousand images; without one, never.
+CREATE FUNCTION lumina_internal.index_is_cheaper(of_catalog int8, rule jsonb, images int8[]) RETURNS bool
+    -- VOLATILE, as EXPLAIN demands.
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    one json;
+    every json;
+    looked_up CONSTANT int8 := cardinality(images)
+        + (SELECT count(*) FROM lumina_internal.image_changes c WHERE c.catalog = of_catalog AND c.dhash IS NOT NULL);
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT JSON) ' || lumina_internal.near_query(of_catalog, rule, format(
+        'SELECT h.* FROM lumina.images h WHERE h.id = %s', coalesce(images[1], 0))) INTO one;
+    EXECUTE format('EXPLAIN (FORMAT JSON) SELECT i.id, i.dhash FROM lumina.images i WHERE i.catalog + 0 = %s',
+        of_catalog) INTO every;
+    RETURN (one->0->'Plan'->>'Total Cost')::float8 * looked_up < (every->0->'Plan'->>'Total Cost')::float8;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.index_is_cheaper(int8, jsonb, int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.index_is_cheaper(int8, jsonb, int8[]) IS
+    'Internal: whether near images are looked up by an index, or matched with all';
+
+-- The images that are connected to changed ones by near pairs, looked up one by one: those near them, those near these,
+-- and so on. NULL where there are more than `most`.
+CREATE FUNCTION lumina_internal.connected_by_index(of_catalog int8, rule jsonb, images int8[], most int8)
+    RETURNS int8[]
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    hashes text := format('SELECT DISTINCT * FROM lumina_internal.changed_hashes(%s, $1)', of_catalog);
+    next int8[] := images;
+    connected int8[] := '{}';
+BEGIN
+    LOOP
+        EXECUTE format('SELECT coalesce(array_agg(s.id), ''{}'') FROM (
+                SELECT n.id FROM (%s) n EXCEPT SELECT k FROM unnest($2) k) s',
+            lumina_internal.near_query(of_catalog, rule, hashes)) USING next, connected INTO next;
+        EXIT WHEN next = '{}';
+        connected := connected || next;
+        IF cardinality(connected) > most THEN
+            RETURN NULL;
+        END IF;
+        hashes := 'SELECT DISTINCT i.ahash, i.dhash, i.dct, i.pdq FROM unnest($1) k
+            CROSS JOIN LATERAL (SELECT * FROM lumina.images i WHERE i.id = k OFFSET 0) i';
+    END LOOP;
+    RETURN connected;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.connected_by_index(int8, jsonb, int8[], int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.connected_by_index(int8, jsonb, int8[], int8) IS
+    'Internal: the images that are connected to changed ones by near pairs';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   changes
+
 -- Decisions about one group: keep the best, keep some, keep all.
 --
 -- A group is decided as it was found or not at all: where an image or file of it has come or gone since, the answer is
@@ -4349,6 +4783,8 @@ BEGIN
         RETURNING id INTO split_group.action;
     UPDATE lumina.duplicate_groups g SET decision = split_group.action
         WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog;
+    -- It has no members any more, and goes with the next search.
+    INSERT INTO lumina_internal.image_changes (catalog, group_id) VALUES (target.catalog, target.id);
     PERFORM lumina_internal.keep_apart(split_group.action, target.catalog, target.id, others || own,
         array_fill(0, ARRAY[cardinality(others)]) || array_fill(1, ARRAY[cardinality(own)]), '{}', '{}');
 END $$;

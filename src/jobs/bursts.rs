@@ -2,7 +2,7 @@
 //!
 //! It reads in one transaction, as the submitter; computes in none; writes in one, together with the end of the job.
 //! That one also carries over the best images that somebody has chosen: `lumina.set_burst_best` waits for it, or it for
-//! that. Where an image is gone that is to be written, a foreign key says so, and the job starts over.
+//! that. Where an image is gone that is to be written, the job starts over.
 //!
 //! - [`parameters`]: the job's parameters.
 //! - [`input`]: reads images and files.
@@ -20,7 +20,7 @@ use super::session::in_session;
 use super::stop::{Failure, Stop};
 use lumina_catalog::bursts::Bursts;
 use parameters::Parameters;
-use pgrx::PgSqlErrorCode::{ERRCODE_FOREIGN_KEY_VIOLATION, ERRCODE_T_R_SERIALIZATION_FAILURE};
+use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
 use pgrx::pg_sys::Oid;
 use serde_json::Value;
 
@@ -50,9 +50,14 @@ impl Work for DetectBursts {
         for _ in 0..TRIES {
             let mut bursts = compute(job, &parameters)?;
             report_phase(job, "writing", 0.5, bursts.frame_count())?;
-            match job.finish(|| output::write(job, &parameters, &mut bursts)) {
-                Err(Stop::Failed(failure)) if failure.sqlstate == ERRCODE_FOREIGN_KEY_VIOLATION => (),
-                ended => return ended,
+            let mut changed = false;
+            let written = job.finish(|| {
+                changed = !output::lock_frames(job, &bursts)?;
+                // An error rolls back; this one is not reported, and the loop goes on.
+                if changed { Err(Stop::LostClaim) } else { output::write(job, &parameters, &mut bursts) }
+            });
+            if !changed {
+                return written;
             }
         }
         Err(Stop::Failed(Failure::new(

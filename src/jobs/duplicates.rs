@@ -5,16 +5,19 @@
 //! where something has changed since it was read, the job starts over.
 //!
 //! - [`parameters`]: the job's parameters.
-//! - [`input`], [`reader`]: read the images of a catalog.
+//! - [`extent`]: all images, or those that what has changed can touch.
+//! - [`input`], [`queries`], [`reader`]: read the images of a catalog.
 //! - [`compare`]: finds groups of them.
 //! - [`output`]: writes groups into tables.
 //!
 //! Which image is the one to keep, what a pair is and how groups are made is decided in `crates/catalog`.
 
 mod compare;
+mod extent;
 mod input;
 mod output;
 mod parameters;
+mod queries;
 mod reader;
 
 use super::job::{Job, Work};
@@ -23,6 +26,8 @@ use super::session::in_session;
 use super::stop::{Failure, Stop};
 use crate::search::session::SearchSession;
 use compare::report_phase;
+use extent::Extent;
+use input::Base;
 use lumina_catalog::{DuplicateGroups, RankedImages};
 use parameters::Parameters;
 use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
@@ -53,14 +58,15 @@ impl Work for DetectDuplicates {
     fn run(&self, job: &Job) -> Result<(), Stop> {
         let parameters = Parameters::read(&job.parameters)?;
         for _ in 0..TRIES {
-            let Compared { images, groups, constraints } = compute(job, &parameters)?;
-            report_phase(job, "writing", 0.8, images.len())?;
+            let compared = in_session(job, |run| compute(job, &parameters, run))?;
+            report_phase(job, "writing", 0.8, compared.images.len())?;
             let mut changed = false;
             let written = job.finish(|| {
-                changed = constraints != input::constraints(job, &parameters)
-                    || !output::lock_unchanged(job, &images, &groups)?;
+                changed = compared.base.constraints != input::constraints(job, &parameters)
+                    || !output::can_continue(job, &compared.extent)
+                    || !output::lock_unchanged(job, &compared.images, &compared.groups)?;
                 // An error rolls back; this one is not reported, and the loop goes on.
-                if changed { Err(Stop::LostClaim) } else { output::write(job, &parameters, &images, &groups) }
+                if changed { Err(Stop::LostClaim) } else { output::write(job, &parameters, &compared) }
             });
             if !changed {
                 return written;
@@ -77,20 +83,17 @@ impl Work for DetectDuplicates {
 
 /// The images of a catalog, compared.
 struct Compared {
+    extent: Extent,
     images: RankedImages,
     groups: DuplicateGroups,
-    /// [`input::constraints`], when they were read.
-    constraints: String,
+    base: Base,
 }
 
 /// Reads and groups the images. A transaction is open only while it reads.
-fn compute(job: &Job, parameters: &Parameters) -> Result<Compared, Stop> {
-    in_session(job, |run| search(job, parameters, run))
-}
-
-fn search(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) -> Result<Compared, Stop> {
-    let input::Input { images, rows, constraints } = input::read(job, parameters, run)?;
+fn compute(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) -> Result<Compared, Stop> {
+    let extent = Extent::find(job, parameters, run)?;
+    let input::Input { images, rows, base } = input::read(job, parameters, run, extent.images())?;
     report_phase(job, "comparing", 0.2, images.len())?;
     let groups = compare::find_groups(job, rows, &images, parameters, run)?;
-    Ok(Compared { images, groups, constraints })
+    Ok(Compared { extent, images, groups, base })
 }

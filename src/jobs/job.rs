@@ -32,7 +32,7 @@ const TRIES: usize = 5;
 /// The tables that tell whether a job is cancelled or stopped.
 const STATE_TABLES: [&CStr; 3] = [c"jobs", c"job_cancellations", c"workers_stopped"];
 /// All tables and sequences that a worker uses.
-pub(super) const TABLES: [&CStr; 24] = [
+pub(super) const TABLES: [&CStr; 25] = [
     c"catalogs",
     c"catalog_grants",
     c"jobs",
@@ -57,6 +57,7 @@ pub(super) const TABLES: [&CStr; 24] = [
     c"duplicate_actions",
     c"distinct_images",
     c"distinct_files",
+    c"lumina_internal.image_changes",
 ];
 
 /// What a kind of job does.

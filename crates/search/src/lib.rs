@@ -18,6 +18,7 @@
 //! - [`counter`], [`expand`]: a limit on pairs; pairs of values to pairs of rows.
 //! - [`rule`]: when two values are near, with alternatives: the pairs of several queries.
 //! - [`group`]: cliques, stars and components.
+//! - [`connected`]: what is connected to given hashes by near pairs.
 //! - [`transfer`]: sets and plans for another device.
 //!
 //! Called by `src/search` and `src/jobs/duplicates` of the extension, and by `crates/catalog`. Threads never see
@@ -28,6 +29,7 @@ pub mod batch;
 mod buckets;
 mod buffers;
 mod collapse;
+mod connected;
 pub mod context;
 mod counter;
 pub mod error;
@@ -47,6 +49,7 @@ pub mod transfer;
 pub mod values;
 
 pub use batch::{PairBatch, PairResults, PairSink, ValuePair};
+pub use connected::find_connected;
 pub use context::SearchContext;
 pub use error::{SearchError, ValueShare};
 pub use executor::{CpuExecutor, Executor};

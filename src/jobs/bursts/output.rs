@@ -1,9 +1,14 @@
 //! Writes bursts into tables: they replace those that the catalog had, but for the choices of their best images.
 //! Called in the last transaction of the job, which has the catalog locked.
+//!
+//! Foreign keys are not checked ([`crate::jobs::results`]), but hold: frames refer to the burst that was inserted before
+//! them, and are deleted before it; the best image of a burst is one of its frames.
 
 use super::parameters::Parameters;
+use crate::error::OutOfMemory;
 use crate::guc;
 use crate::jobs::job::Job;
+use crate::jobs::results::{check_foreign_keys, lock_images};
 use crate::jobs::stop::Stop;
 use crate::pg::spi::statement::{self, Argument};
 use lumina_catalog::bursts::{BurstChoice, Bursts};
@@ -14,11 +19,24 @@ use std::ops::Range;
 /// Frames that are written by one statement, and those of one burst more.
 const FRAMES: usize = 16_384;
 
+/// Locks the images of all frames. Whether all are there.
+pub(super) fn lock_frames(job: &Job, bursts: &Bursts) -> Result<bool, Stop> {
+    let mut images = Vec::new();
+    images.try_reserve_exact(bursts.frame_count()).map_err(|_| OutOfMemory)?;
+    for number in 0..bursts.len() {
+        images.extend(bursts.frames(bursts.burst(number)).iter().map(|frame| frame.image));
+    }
+    images.sort_unstable();
+    lock_images(job, &images, None)
+}
+
 /// Replaces the bursts of the catalog. Returns the job's result.
 pub(super) fn write(job: &Job, parameters: &Parameters, bursts: &mut Bursts) -> Result<Value, Stop> {
     let catalog = job.catalog;
     let context = SearchContext::new(guc::search_memory().value);
     let chosen = bursts.keep_choices(&choices(catalog), &context)?;
+    let before = shots(catalog);
+    check_foreign_keys(false);
     // Frames first: deleting a burst looks up its frames.
     for table in ["burst_frames", "bursts"] {
         let delete = format!("DELETE FROM lumina.{table} WHERE catalog = $1");
@@ -36,6 +54,8 @@ pub(super) fn write(job: &Job, parameters: &Parameters, bursts: &mut Bursts) -> 
         job.check_cancelled_in_transaction()?;
         first = end;
     }
+    check_foreign_keys(true);
+    note_changes(catalog, &before, &shots(catalog));
     let suspects = (0..bursts.len()).filter(|&number| bursts.burst(number).is_suspect).count();
     Ok(json!({"bursts": bursts.len(), "frames": bursts.frame_count(), "suspects": suspects, "chosen": chosen}))
 }
@@ -51,6 +71,38 @@ fn choices(catalog: i64) -> Vec<BurstChoice> {
         &[catalog.into()],
         |row| BurstChoice { image: row.known(1), frames: row.known(2) },
     )
+}
+
+/// The most frames that are compared with those before: with more, the next search for duplicates is a whole one.
+const COMPARED: usize = 10_000;
+
+/// The images that are kept apart from others, ascending: each with the first image of its burst, and its shot there.
+/// Of a great many, one more than are compared.
+fn shots(catalog: i64) -> Vec<(i64, i64, i32)> {
+    statement::rows(
+        "SELECT s.image, min(s.image) OVER (PARTITION BY s.burst), s.shot
+            FROM (SELECT f.image, f.burst, f.shot FROM lumina.burst_frames f
+                WHERE f.catalog = $1 AND f.shot IS NOT NULL LIMIT $2) s
+            ORDER BY s.image",
+        &[catalog.into(), (COMPARED as i64 + 1).into()],
+        |row| (row.known(1), row.known(2), row.known(3)),
+    )
+}
+
+/// Notes which images are in other shots than before: a search for duplicates may group them otherwise.
+fn note_changes(catalog: i64, before: &[(i64, i64, i32)], after: &[(i64, i64, i32)]) {
+    if before.len().max(after.len()) > COMPARED {
+        statement::execute("SELECT lumina_internal.note_everything($1)", &[catalog.into()]);
+        return;
+    }
+    let other = |of: &[(i64, i64, i32)], than: &[(i64, i64, i32)]| -> Vec<i64> {
+        of.iter().filter(|frame| than.binary_search(frame).is_err()).map(|frame| frame.0).collect()
+    };
+    let mut changed = other(before, after);
+    changed.extend(other(after, before));
+    changed.sort_unstable();
+    changed.dedup();
+    statement::execute("SELECT lumina_internal.note_images($1, $2)", &[catalog.into(), changed.into()]);
 }
 
 /// Writes some bursts, by their numbers.
@@ -99,8 +151,7 @@ struct BurstRows {
 }
 
 impl BurstRows {
-    /// The camera is that of the first image. Where that is gone the burst is not written, and a foreign key of its
-    /// frames ends the transaction.
+    /// The camera is that of the first image.
     fn write(self, catalog: i64, best_by: &str) {
         let arguments: [Argument<'_>; 11] = [
             catalog.into(),

@@ -1,11 +1,12 @@
 //! Reads the images of a catalog with their files and siblings, as the role that submitted the job, and puts them into
 //! the order of preference.
 //!
-//! The queries are plain scans, whose rows come at once: between them the job checks for cancellation. Sorting,
+//! The rows of the queries ([`super::queries`]) come at once: between them the job checks for cancellation. Sorting,
 //! counting and joining is done by `lumina_catalog`, but for the pictures beside raw files, which a query finds where
 //! there are raw files at all, and for decisions, which name images by their contents.
 
 use super::parameters::Parameters;
+use super::queries::Queries;
 use super::reader::{Choices, Reader};
 use crate::error::LuminaError;
 use crate::jobs::job::{Job, TABLES};
@@ -18,42 +19,24 @@ use lumina_search::HashRows;
 use std::cell::Cell;
 use std::time::Duration;
 
-/// The parts of both scores, in the order of [`ScoreWeights::weights`].
-const QUALITY_PARTS: &str = "i.quality_format, i.quality_resolution, i.quality_size, i.quality_metadata";
-const COMPOSITE_PARTS: &str = "i.composite_format, i.composite_resolution, i.composite_size, i.composite_sharpness";
-
-/// Pictures that a camera has written beside a raw file, by the same name, where the raw file can be compared: a row
-/// for each raw file, NULL where there is none, so that the job checks for cancellation between them.
-///
-/// The planner knows nothing of names, and would compare each raw file with every file: so each looks for its own,
-/// whose paths are "stem" or begin by "stem.", and so come before "stem/".
-const SIBLINGS: &str = "SELECT s.image FROM lumina.image_files r
-    JOIN lumina.images ri
-        ON ri.id = r.image AND lumina_internal.is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected'
-    LEFT JOIN LATERAL (SELECT f.image FROM lumina.image_files f
-        JOIN lumina.images i ON i.id = f.image AND i.format IN ('jpeg', 'heic')
-        WHERE f.path >= r.stem AND f.path < r.stem || '/' AND f.stem = r.stem AND f.catalog + 0 = r.catalog
-            AND f.image <> r.image AND f.state = 'keep' AND f.missing_since IS NULL OFFSET 0) s ON true
-    WHERE r.state = 'keep' AND r.missing_since IS NULL AND r.catalog = ";
-
-/// Images that somebody has called different: the action, the image, and its part. Each content is looked up.
-const DISTINCT_IMAGES: &str = "SELECT d.action, i.id, d.part FROM lumina.distinct_images d
-    CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
-        WHERE i.sha256 = d.sha256 AND i.catalog = d.catalog OFFSET 0) i
-    WHERE d.catalog = ";
-
-/// Frames of bursts, by their shots. What only looks like a burst has none, and keeps nothing apart.
-const BURST_FRAMES: &str = "SELECT f.burst, f.image, f.shot FROM lumina.burst_frames f
-    WHERE f.shot IS NOT NULL AND f.catalog = ";
-
 /// What the job read.
 pub(super) struct Input {
     /// The images, best first.
     pub(super) images: RankedImages,
     /// The rows to compare.
     pub(super) rows: HashRows,
-    /// [`constraints`], when it read.
+    /// What the groups depend on beside the images.
+    pub(super) base: Base,
+}
+
+/// What groups depend on beside the images, when these were read.
+pub(super) struct Base {
+    /// [`constraints`].
     pub(super) constraints: String,
+    /// `lumina_internal.search_basis`.
+    pub(super) preference: String,
+    /// What was visible.
+    pub(super) snapshot: String,
 }
 
 /// Identifies what keeps images of a catalog apart, and which decisions have changed files or were taken back, as it is
@@ -75,34 +58,15 @@ pub(super) fn constraints(job: &Job, parameters: &Parameters) -> String {
     statement::row(&query, &[job.catalog.into()], |row| row.known::<String>(1)).unwrap_or_default()
 }
 
-/// Reads the images, best first, and the rows to compare.
-pub(super) fn read(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) -> Result<Input, Stop> {
+/// Reads the images, best first, and the rows to compare: those in `some`, or all.
+pub(super) fn read(
+    job: &Job,
+    parameters: &Parameters,
+    run: &SearchSession<'_>,
+    some: Option<&[i64]>,
+) -> Result<Input, Stop> {
     let choices = job.read(|| Ok(Choices::read(job)))?;
-    let columns: Vec<String> = parameters.rule.hashes().iter().map(|hash| format!("i.{}", hash.name)).collect();
-    // Names are ours, and the catalog is a number.
-    let images = format!(
-        "SELECT i.id, i.size, i.xmin::pg_catalog.text::pg_catalog.int8, (i.ranking_score * 100)::pg_catalog.int4,
-            i.hash_valid::pg_catalog.int4, (pg_catalog.date_part('epoch', i.captured_at) * 1000000)::pg_catalog.int8,
-            lumina_internal.is_raw(i.format)::pg_catalog.int4, i.truncated::pg_catalog.int4, i.sha256,
-            i.width, i.height, i.format, {}, {}
-        FROM lumina.images i WHERE i.catalog = {} AND i.status <> 'rejected'",
-        if choices.weights.is_composite { COMPOSITE_PARTS } else { QUALITY_PARTS },
-        columns.join(", "),
-        job.catalog
-    );
-    let files = format!(
-        "SELECT f.image, f.device, f.inode, f.id{} FROM lumina.image_files f
-        WHERE f.catalog = {} AND f.state = 'keep' AND f.missing_since IS NULL",
-        if choices.has_folders() { ", f.path" } else { "" },
-        job.catalog
-    );
-    // An earlier decision on a file counts.
-    let decided_files = format!(
-        "SELECT d.file, pg_catalog.min(d.action) FROM lumina.distinct_files d WHERE d.catalog = {}
-        GROUP BY d.file ORDER BY d.file",
-        job.catalog
-    );
-    let of_catalog = |query: &str| format!("{query}{}", job.catalog);
+    let queries = Queries::new(job.catalog, parameters, &choices, some);
     let stopped = Cell::new(None);
     let read = attempt(|| {
         transaction::run(|| {
@@ -112,6 +76,7 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) 
             // Before the snapshot of what is read: what comes between the two is compared once more.
             let constraints = constraints(job, parameters);
             transaction::refresh_snapshot();
+            let snapshot = snapshot();
             // A role that may not read the catalog any more would read no images, and find no duplicates.
             job.check_rights()?;
             let look = || -> Result<(), LuminaError> {
@@ -125,28 +90,34 @@ pub(super) fn read(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) 
             };
             as_role(job.role, || {
                 let mut reader = Reader::new(parameters, &choices, run);
-                reader = reader.scan(images, &look, Reader::take_image)?;
-                reader = reader.scan(decided_files, &look, Reader::take_decided_file)?;
-                reader = reader.scan(files, &look, Reader::take_file)?;
-                if reader.has_raw && parameters.leave_out_siblings {
-                    reader = reader.scan(of_catalog(SIBLINGS), &look, Reader::take_sibling)?;
+                reader = reader.scan(queries.images(), &look, Reader::take_image)?;
+                reader = reader.scan(queries.decided_files(), &look, Reader::take_decided_file)?;
+                reader = reader.scan(queries.files(), &look, Reader::take_file)?;
+                // The raw file of a picture may not be among some images.
+                if (reader.has_raw || some.is_some()) && parameters.leave_out_siblings {
+                    reader = reader.scan(queries.siblings(), &look, Reader::take_sibling)?;
                 }
-                reader = reader.scan(of_catalog(DISTINCT_IMAGES), &look, |reader, row| {
-                    reader.take_label(LabelSet::Decision, row)
-                })?;
+                reader = reader
+                    .scan(queries.distinct_images(), &look, |reader, row| reader.take_label(LabelSet::Decision, row))?;
                 if parameters.exclude_bursts {
                     reader = reader
-                        .scan(of_catalog(BURST_FRAMES), &look, |reader, row| reader.take_label(LabelSet::Burst, row))?;
+                        .scan(queries.burst_frames(), &look, |reader, row| reader.take_label(LabelSet::Burst, row))?;
                 }
                 Ok(reader.end())
             })
-            .and_then(|images| job.check_rights().map(|()| (images, constraints)))
+            .and_then(|images| job.check_rights().map(|()| (images, constraints, snapshot)))
         })
     });
     if let Some(stop) = stopped.take() {
         return Err(stop);
     }
-    let (images, constraints) = read??;
+    let (images, constraints, snapshot) = read??;
     let (images, rows) = run.on_threads(|context| images.rank(context))?;
-    Ok(Input { images, rows, constraints })
+    Ok(Input { images, rows, base: Base { constraints, preference: choices.basis, snapshot } })
+}
+
+/// What is visible to the running statement.
+pub(super) fn snapshot() -> String {
+    let read = "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text";
+    statement::read(read, &[], |row| row.known::<String>(1)).pop().unwrap_or_default()
 }

@@ -1,14 +1,16 @@
-//! Writes groups into tables: the new run, its groups and members, which replace those of the run before.
+//! Writes groups into tables: the new run, its groups and members, which replace those of the run before; or, where a
+//! search continues a run, groups and members in it, which replace those of what has changed.
 //!
-//! Foreign keys are not checked row by row, which took two thirds of the time, but hold, since within one transaction:
-//! - [`lock_unchanged`] has found the image of every member in the catalog, and locks it as the check would: a DELETE
-//!   of it waits, and then removes the member, too;
-//! - a group refers to the run that was inserted before it, and its members to the group that was inserted with them;
-//! - no member is left when groups are deleted: members are of the catalog of their group.
+//! Foreign keys are not checked ([`crate::jobs::results`]), but hold: a group refers to the run that was inserted before
+//! it, and its members to the group that was inserted with them; no member is left when groups are deleted: members are
+//! of the catalog of their group.
 
+use super::Compared;
+use super::extent::{Changes, Extent};
 use super::parameters::Parameters;
 use crate::error::{LuminaError, OutOfMemory};
 use crate::jobs::job::Job;
+use crate::jobs::results::{check_foreign_keys, lock_images};
 use crate::jobs::stop::Stop;
 use crate::pg::spi::statement::{self, Argument};
 use lumina_catalog::{DuplicateGroup, DuplicateGroups, PairRule, RankedImages};
@@ -17,41 +19,38 @@ use serde_json::{Value, json};
 
 /// Groups that are written by one statement.
 const GROUPS: usize = 16_384;
-/// Images that are checked by one statement.
-const IMAGES: usize = 65_536;
-
-/// Locks the images in groups, so that none is deleted before the groups are written. Whether all are there, and none
-/// has changed since it was read.
+/// Locks the images in groups. Whether all are there, and none has changed since it was read.
 pub(super) fn lock_unchanged(job: &Job, images: &RankedImages, groups: &DuplicateGroups) -> Result<bool, Stop> {
-    for members in groups.members().chunks(IMAGES) {
-        job.check_cancelled_in_transaction()?;
-        // In the order in which they lie in the table.
-        let mut rows: Vec<(i64, i32)> =
-            members.iter().map(|&rank| (images.id(rank), images.row_version(rank) as i32)).collect();
-        rows.sort_unstable();
-        let (ids, versions): (Vec<i64>, Vec<i32>) = rows.into_iter().unzip();
-        // An xid is compared with an integer of the same bits.
-        let locked = statement::row(
-            "SELECT count(*) FROM ROWS FROM (unnest($1::int8[]), unnest($2::int4[])) AS m (id, written)
-                CROSS JOIN LATERAL (SELECT FROM lumina.images i
-                    WHERE i.id = m.id AND i.xmin = m.written AND i.catalog + 0 = $3 OFFSET 0 FOR KEY SHARE) i",
-            &[ids.into(), versions.into(), job.catalog.into()],
-            |row| row.known::<i64>(1),
-        );
-        if locked != Some(members.len() as i64) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let mut rows = Vec::new();
+    rows.try_reserve_exact(groups.members().len()).map_err(|_| OutOfMemory)?;
+    rows.extend(groups.members().iter().map(|&rank| (images.id(rank), images.row_version(rank) as i32)));
+    rows.sort_unstable();
+    let (ids, versions): (Vec<i64>, Vec<i32>) = rows.into_iter().unzip();
+    lock_images(job, &ids, Some(&versions))
 }
 
-/// Replaces the groups of the catalog. Returns the job's result.
-pub(super) fn write(
-    job: &Job,
-    parameters: &Parameters,
-    images: &RankedImages,
-    groups: &DuplicateGroups,
-) -> Result<Value, Stop> {
+/// Whether the run that a search continues is still the current one. The catalog is locked: no other takes its place.
+pub(super) fn can_continue(job: &Job, extent: &Extent) -> bool {
+    match extent {
+        Extent::Whole(_) => true,
+        Extent::Changes(changes) => statement::execute(
+            "SELECT FROM lumina.duplicate_runs WHERE id = $1 AND catalog = $2 AND is_current",
+            &[changes.run.into(), job.catalog.into()],
+        ),
+    }
+}
+
+/// Replaces the groups of the catalog, or those of what has changed. Returns the job's result.
+pub(super) fn write(job: &Job, parameters: &Parameters, compared: &Compared) -> Result<Value, Stop> {
+    match &compared.extent {
+        Extent::Whole(obstacle) => write_all(job, parameters, compared, obstacle.as_deref()),
+        Extent::Changes(changes) => write_changes(job, parameters, compared, changes),
+    }
+}
+
+/// Replaces all groups of the catalog, by a new run.
+fn write_all(job: &Job, parameters: &Parameters, compared: &Compared, obstacle: Option<&str>) -> Result<Value, Stop> {
+    let Compared { images, groups, base, .. } = compared;
     let catalog = job.catalog;
     check_foreign_keys(false);
     // Members first: no group is deleted that has any.
@@ -64,7 +63,7 @@ pub(super) fn write(
         "UPDATE lumina.duplicate_runs SET is_current = false WHERE catalog = $1 AND is_current",
         &[catalog.into()],
     );
-    let arguments: [Argument<'_>; 10] = [
+    let arguments: [Argument<'_>; 11] = [
         catalog.into(),
         job.id.into(),
         JsonB(parameters.rule_json.clone()).into(),
@@ -75,37 +74,87 @@ pub(super) fn write(
         (groups.near_pairs() as i64).into(),
         (groups.len() as i64).into(),
         (groups.members().len() as i64).into(),
+        base.preference.as_str().into(),
     ];
     let run = statement::row(
         "INSERT INTO lumina.duplicate_runs (catalog, job, is_current, rule, strategy, images, compared, possible_pairs,
-                complete, near_pairs, groups, members)
-            VALUES ($1, $2, true, $3, $4, $5, $6, $7::numeric, true, $8, $9, $10) RETURNING id",
+                complete, near_pairs, groups, members, basis)
+            VALUES ($1, $2, true, $3, $4, $5, $6, $7::numeric, true, $8, $9, $10, $11) RETURNING id",
         &arguments,
         |row| row.known::<i64>(1),
     );
     let Some(run) = run else { panic!("an INSERT returns its row") };
-    let mut savings = 0;
-    check_foreign_keys(false);
-    for some in by_primary(images, groups)?.chunks(GROUPS) {
-        savings += write_groups(job, &parameters.rule, images, groups, run, some);
-        job.check_cancelled_in_transaction()?;
-    }
-    check_foreign_keys(true);
-    Ok(json!({
+    let savings = write_groups(job, parameters, compared, run)?;
+    forget_changes(job, &base.snapshot);
+    let mut result = json!({
         "run": run,
+        "scope": "all",
         "images": images.len(),
         "compared": images.compared(),
         "near_pairs": groups.near_pairs(),
         "groups": groups.len(),
         "members": groups.members().len(),
         "savings": savings,
+    });
+    if let Some(obstacle) = obstacle {
+        result["reason"] = obstacle.into();
+    }
+    Ok(result)
+}
+
+/// Replaces the groups of what has changed, in the current run.
+fn write_changes(job: &Job, parameters: &Parameters, compared: &Compared, changes: &Changes) -> Result<Value, Stop> {
+    let run = changes.run;
+    // Those of images that may be grouped otherwise now, and those whose images have gone.
+    let replaced = statement::row(
+        "SELECT coalesce(array_agg(s.group_id), '{}') FROM (
+            SELECT m.group_id FROM unnest($2) n CROSS JOIN LATERAL (SELECT m.group_id FROM lumina.duplicate_members m
+                WHERE m.image = n AND m.run = $3 OFFSET 0) m
+            UNION SELECT c.group_id FROM lumina_internal.image_changes c
+                WHERE c.catalog = $1 AND c.group_id IS NOT NULL AND pg_visible_in_snapshot(c.changed_by, $4::pg_snapshot)
+            ) s",
+        &[job.catalog.into(), changes.images.clone().into(), run.into(), changes.snapshot.as_str().into()],
+        |row| row.known::<Vec<i64>>(1),
+    );
+    let replaced = replaced.unwrap_or_default();
+    check_foreign_keys(false);
+    for (table, id) in [("duplicate_members", "group_id"), ("duplicate_groups", "id")] {
+        let delete = format!("DELETE FROM lumina.{table} WHERE {id} = ANY ($1) AND run = $2 AND catalog = $3");
+        statement::execute(&delete, &[replaced.clone().into(), run.into(), job.catalog.into()]);
+    }
+    check_foreign_keys(true);
+    write_groups(job, parameters, compared, run)?;
+    forget_changes(job, &changes.snapshot);
+    let counts = statement::row(
+        "UPDATE lumina.duplicate_runs r SET groups = c.groups, members = c.members, refreshed_by = $2,
+                refreshed_at = now()
+            FROM (SELECT count(*) AS groups, coalesce(sum(g.images::int8), 0)::int8 AS members,
+                    coalesce(sum(g.savings), 0)::int8 AS savings FROM lumina.duplicate_groups g WHERE g.run = $1) c
+            WHERE r.id = $1 RETURNING r.groups, r.members, c.savings",
+        &[run.into(), job.id.into()],
+        |row| (row.known::<i64>(1), row.known::<i64>(2), row.known::<i64>(3)),
+    );
+    let Some((groups, members, savings)) = counts else { panic!("the run was found before") };
+    Ok(json!({
+        "run": run,
+        "scope": "changes",
+        "changed": changes.changed,
+        "images": compared.images.len(),
+        "replaced_groups": replaced.len(),
+        "new_groups": compared.groups.len(),
+        "groups": groups,
+        "members": members,
+        "savings": savings,
     }))
 }
 
-/// Whether foreign keys are checked, which triggers do; until the transaction ends at most.
-fn check_foreign_keys(checked: bool) {
-    let role = if checked { "origin" } else { "replica" };
-    statement::execute(&format!("SET LOCAL session_replication_role = {role}"), &[]);
+/// Removes the notes on changes that the search has seen.
+fn forget_changes(job: &Job, snapshot: &str) {
+    statement::execute(
+        "DELETE FROM lumina_internal.image_changes c
+            WHERE c.catalog = $1 AND pg_visible_in_snapshot(c.changed_by, $2::pg_snapshot)",
+        &[job.catalog.into(), snapshot.into()],
+    );
 }
 
 /// The numbers of groups in the order of the images to keep: rows and entries of indexes are found, and made, one
@@ -123,15 +172,22 @@ fn primary(images: &RankedImages, group: &DuplicateGroup<'_>) -> i64 {
     group.members.first().map_or(0, |&rank| images.id(rank))
 }
 
+/// Writes the groups, and returns how many bytes they would save.
+fn write_groups(job: &Job, parameters: &Parameters, compared: &Compared, run: i64) -> Result<i64, Stop> {
+    let Compared { images, groups, .. } = compared;
+    let mut savings = 0;
+    check_foreign_keys(false);
+    for some in by_primary(images, groups)?.chunks(GROUPS) {
+        savings += write_some(job, &parameters.rule, compared, run, some);
+        job.check_cancelled_in_transaction()?;
+    }
+    check_foreign_keys(true);
+    Ok(savings)
+}
+
 /// Writes some groups, by their numbers, and returns how many bytes they would save.
-fn write_groups(
-    job: &Job,
-    rule: &PairRule,
-    images: &RankedImages,
-    groups: &DuplicateGroups,
-    run: i64,
-    numbers: &[u32],
-) -> i64 {
+fn write_some(job: &Job, rule: &PairRule, compared: &Compared, run: i64, numbers: &[u32]) -> i64 {
+    let Compared { images, groups, .. } = compared;
     let ids = statement::row(
         "SELECT array_agg(nextval('lumina.duplicate_groups_id_seq')) FROM generate_series(1, $1)",
         &[(numbers.len() as i32).into()],

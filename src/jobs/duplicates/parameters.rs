@@ -6,6 +6,17 @@ use lumina_search::group::Strategy;
 use pgrx::PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;
 use serde_json::Value;
 
+/// How much is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// What has changed since the search before, where it can go on from that; else all.
+    Auto,
+    /// All images.
+    All,
+    /// What has changed, or nothing.
+    Changes,
+}
+
 /// The parameters of a job.
 pub(super) struct Parameters {
     pub(super) rule: PairRule,
@@ -17,6 +28,7 @@ pub(super) struct Parameters {
     pub(super) leave_out_siblings: bool,
     /// Whether different shots of a burst are kept apart.
     pub(super) exclude_bursts: bool,
+    pub(super) scope: Scope,
 }
 
 impl Parameters {
@@ -32,6 +44,11 @@ impl Parameters {
                 strategy_name,
                 leave_out_siblings: parameters.get("raw_jpeg").and_then(Value::as_str) != Some("duplicate"),
                 exclude_bursts: parameters.get("exclude_bursts").and_then(Value::as_bool).unwrap_or(true),
+                scope: match parameters.get("scope").and_then(Value::as_str) {
+                    Some("all") => Scope::All,
+                    Some("changes") => Scope::Changes,
+                    _ => Scope::Auto,
+                },
             })
         };
         read().ok_or_else(|| {

@@ -22,20 +22,23 @@ pub(super) struct Choices {
     /// Preferred folders and protected sources, as lists for [`Folders`]; `None` where there are none.
     preferred: Option<Vec<u8>>,
     protected: Option<Vec<u8>>,
+    /// `lumina_internal.search_basis`: identifies all of these.
+    pub(super) basis: String,
 }
 
 impl Choices {
     /// In a transaction.
     pub(super) fn read(job: &Job) -> Self {
         let read = "SELECT lumina_internal.score_weights(c.id),
-                lumina_internal.folder_list(c.settings->'preferred_folders'), lumina_internal.protected_folders(c.id)
+                lumina_internal.folder_list(c.settings->'preferred_folders'), lumina_internal.protected_folders(c.id),
+                lumina_internal.search_basis(c.id)
             FROM lumina.catalogs c WHERE c.id = $1";
         let row = statement::row(read, &[job.catalog.into()], |row| {
-            (row.get::<Vec<f64>>(1), row.get::<Vec<u8>>(2), row.get::<Vec<u8>>(3))
+            (row.get::<Vec<f64>>(1), row.get::<Vec<u8>>(2), row.get::<Vec<u8>>(3), row.known(4))
         });
-        let (weights, preferred, protected) = row.unwrap_or_default();
+        let (weights, preferred, protected, basis) = row.unwrap_or_default();
         let weights = weights.and_then(|weights| ScoreWeights::from_eight(&weights));
-        Choices { weights: weights.unwrap_or(ScoreWeights::DEFAULT), preferred, protected }
+        Choices { weights: weights.unwrap_or(ScoreWeights::DEFAULT), preferred, protected, basis }
     }
 
     /// Whether paths matter. Most catalogs have neither list, and then no path is read.

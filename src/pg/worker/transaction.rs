@@ -137,7 +137,7 @@ pub(crate) enum Tables {
     Gone,
 }
 
-/// Tries to lock tables and sequences of the schema `lumina` for the rest of this transaction: all of them, or none. A
+/// Tries to lock tables and sequences ([`relation`]) for the rest of this transaction: all of them, or none. A
 /// session that has locked all that it needs never waits for a DROP EXTENSION that has locked some of them, and so
 /// never deadlocks. No lock that others can take is in the way: those on tables need rights to them.
 pub(crate) fn try_lock_tables(names: &[&CStr], to_write: bool) -> Tables {
@@ -182,10 +182,13 @@ pub(crate) fn lock_tables(names: &[&CStr], to_write: bool, timeout: Duration) ->
     }
 }
 
-/// A table or view of the schema `lumina`.
+/// A table or view of the schema `lumina`, or, with that before its name, of `lumina_internal`.
 pub(crate) fn relation(name: &CStr) -> Oid {
+    let internal = name.to_bytes_with_nul().strip_prefix(b"lumina_internal.");
+    let name_in = internal.and_then(|name| CStr::from_bytes_with_nul(name).ok());
+    let (schema, name) = name_in.map_or((c"lumina", name), |name| (c"lumina_internal", name));
     // SAFETY: look-ups by static names, which answer that there is none.
-    unsafe { pg_sys::get_relname_relid(name.as_ptr(), pg_sys::get_namespace_oid(c"lumina".as_ptr(), true)) }
+    unsafe { pg_sys::get_relname_relid(name.as_ptr(), pg_sys::get_namespace_oid(schema.as_ptr(), true)) }
 }
 
 /// Whether this xid belongs to the running transaction.

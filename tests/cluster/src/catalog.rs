@@ -38,9 +38,10 @@ pub fn fill(session: &mut Client, catalog: &str, hashes: &[u64]) -> i64 {
     id
 }
 
-/// Submits a search for duplicates within a distance; returns the job.
+/// Submits a search for duplicates within a distance, of all images; returns the job.
 pub fn submit(session: &mut Client, catalog: &str, distance: i32) -> i64 {
-    session.query_one("SELECT lumina.detect_duplicates($1, $2)", &[&catalog, &distance]).expect("a job").get(0)
+    let submit = "SELECT lumina.detect_duplicates($1, $2, scope => 'all')";
+    session.query_one(submit, &[&catalog, &distance]).expect("a job").get(0)
 }
 
 /// The state of a job in `job_progress`, which also shows orphaned and fenced jobs.
@@ -98,7 +99,8 @@ pub fn leftovers(session: &mut Client) -> Vec<String> {
         UNION ALL SELECT 'run of a job that has not succeeded' FROM lumina.duplicate_runs r
             JOIN lumina.jobs j ON j.id = r.job WHERE j.state <> 'succeeded'
         UNION ALL SELECT 'succeeded job without a run' FROM lumina.jobs j WHERE j.state = 'succeeded'
-            AND j.kind = 'detect_duplicates' AND NOT EXISTS (SELECT FROM lumina.duplicate_runs r WHERE r.job = j.id)
+            AND j.kind = 'detect_duplicates' AND NOT EXISTS (SELECT FROM lumina.duplicate_runs r
+                WHERE r.job = j.id OR r.id = (j.result->>'run')::int8 AND j.result->>'scope' = 'changes')
         UNION ALL SELECT 'file that is not done with, of an import that has succeeded' FROM lumina.import_items t
             JOIN lumina.jobs j ON j.id = t.job WHERE j.kind = 'import' AND j.state = 'succeeded'
                 AND t.state IN ('found', 'ready')

@@ -10,6 +10,7 @@ mod catalog_forgery;
 mod catalog_roles;
 mod catalog_security;
 mod clients;
+mod continued;
 mod decisions;
 mod duplicate_pages;
 mod duplicates;
