@@ -3669,6 +3669,7 @@ CREATE TABLE lumina_internal.image_changes (
     CHECK ((first_image IS NULL) = (last_image IS NULL) AND first_image <= last_image)
 );
 CREATE INDEX image_changes_catalog ON lumina_internal.image_changes (catalog);
+ALTER TABLE lumina_internal.image_changes ENABLE ROW LEVEL SECURITY; -- without a policy: nobody's to read
 COMMENT ON TABLE lumina_internal.image_changes IS
     'Internal: what has changed since duplicates were searched; removed by the search that has seen it';
 

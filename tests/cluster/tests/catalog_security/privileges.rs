@@ -40,7 +40,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina.composite_size(bigint, integer, integer): EXECUTE
     function lumina.create_catalog(text, text): nothing
     function lumina.detect_bursts(text, text, interval, integer, text): EXECUTE
-    function lumina.detect_duplicates(text, integer, text, text, text, boolean): EXECUTE
+    function lumina.detect_duplicates(text, integer, text, text, text, boolean, text): EXECUTE
     function lumina.drop_catalog(text): EXECUTE
     function lumina.duplicates(text, integer, text, text, integer): EXECUTE
     function lumina.duplicates_html(text, integer, text, text): EXECUTE
@@ -97,6 +97,8 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.cancel_job(oid, bigint): nothing
     function lumina_internal.carried(bigint, bigint[], bigint[]): nothing
     function lumina_internal.catalog(oid, text, lumina.access_right): nothing
+    function lumina_internal.changed_hashes(bigint, bigint[]): nothing
+    function lumina_internal.changed_images(bigint, bigint): nothing
     function lumina_internal.check_job_change(): nothing
     function lumina_internal.check_path(oid, text): nothing
     function lumina_internal.check_version(): nothing
@@ -106,10 +108,11 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.checked_option(oid, bigint, text, jsonb): nothing
     function lumina_internal.checked_path(text, text): nothing
     function lumina_internal.checked_quality(jsonb): nothing
+    function lumina_internal.connected_by_index(bigint, jsonb, bigint[], bigint): nothing
     function lumina_internal.create_catalog(oid, text, text): nothing
     function lumina_internal.current_rule(bigint): nothing
     function lumina_internal.detect_bursts(oid, text, text, interval, integer, text): nothing
-    function lumina_internal.detect_duplicates(oid, text, integer, text, text, text, boolean): nothing
+    function lumina_internal.detect_duplicates(oid, text, integer, text, text, text, boolean, text): nothing
     function lumina_internal.drop_catalog(oid, text): nothing
     function lumina_internal.duplicates(oid, text, integer, text, text, integer): nothing
     function lumina_internal.duplicates_html(oid, text, integer, text, text): nothing
@@ -133,6 +136,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.import(oid, text, text, text, boolean): nothing
     function lumina_internal.import_batch(bigint, bigint, bigint, jsonb, boolean): nothing
     function lumina_internal.import_roots(oid): nothing
+    function lumina_internal.index_is_cheaper(bigint, jsonb, bigint[]): nothing
     function lumina_internal.is_below(bytea, text): EXECUTE
     function lumina_internal.is_raw(text): EXECUTE
     function lumina_internal.job(oid, bigint): nothing
@@ -149,6 +153,20 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.next_groups(bigint, text, lumina_internal.page_place, integer): nothing
     function lumina_internal.kept_paths(bigint): nothing
     function lumina_internal.members_now(lumina.duplicate_groups): nothing
+    function lumina_internal.most_changes(): nothing
+    function lumina_internal.near_query(bigint, jsonb, text): nothing
+    function lumina_internal.note_distinct(): nothing
+    function lumina_internal.note_everything(bigint): nothing
+    function lumina_internal.note_frames(): nothing
+    function lumina_internal.note_images(bigint, bigint[]): nothing
+    function lumina_internal.note_inserted_files(): nothing
+    function lumina_internal.note_inserted_images(): nothing
+    function lumina_internal.note_removed_files(): nothing
+    function lumina_internal.note_removed_images(): nothing
+    function lumina_internal.note_removed_members(): nothing
+    function lumina_internal.note_truncated(): nothing
+    function lumina_internal.note_updated_files(): nothing
+    function lumina_internal.note_updated_images(): nothing
     function lumina_internal.notify_at_commit(text): nothing
     function lumina_internal.notify_job(): nothing
     function lumina_internal.page(bigint, text, integer, text, text): nothing
@@ -183,9 +201,11 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.role_oid(lumina.role): nothing
     function lumina_internal.rounded_score(double precision): nothing
     function lumina_internal.run_import(oid, bigint): nothing
+    function lumina_internal.run_to_continue(bigint, jsonb): nothing
     function lumina_internal.score_batch(bigint, text, bigint, integer): nothing
     function lumina_internal.score_quality(oid, text): nothing
     function lumina_internal.score_weights(bigint): nothing
+    function lumina_internal.search_basis(bigint): nothing
     function lumina_internal.set_catalog_option(oid, text, text, jsonb): nothing
     function lumina_internal.source(bigint, text): nothing
     function lumina_internal.set_burst_best(oid, bigint, bigint): nothing
@@ -236,6 +256,7 @@ pub(crate) const EXPECTED: &str = "\
     table lumina.sidecars: SELECT
     table lumina.sources: SELECT
     table lumina.workers_stopped: SELECT
+    table lumina_internal.image_changes: nothing
     type lumina.access_right: USAGE
     type lumina.action_kind: USAGE
     type lumina.file_state: USAGE
