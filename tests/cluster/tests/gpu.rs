@@ -61,6 +61,11 @@ fn sum(call: &str) -> String {
 
 /// A search that takes the stand-in some hundred milliseconds.
 const SEARCH: &str = "phash_pairs('SELECT id, h256 FROM hashes', 90)";
+/// A query of which a search within 90 takes one thread some ten milliseconds, whatever instructions it has: enough to
+/// pay for a device, and too little to pay for the start of its process.
+const LARGE: &str = "'SELECT n AS id, sha256(int8send(n))::phash AS h FROM generate_series(1, 30000) n', 90";
+/// Under `auto`, on a processor of one thread.
+const AUTO: &str = "auto; SET lumina.search_threads = 1";
 /// A table in which each second row is near the one before it: in bits anywhere of `h64` and `h256`, in several bits of
 /// one word of `far`, where a band of another column does not find them.
 const MANY: &str = "

@@ -1,6 +1,6 @@
 //! Faults: each time the statement returns the CPU's rows, or an error with the reason, and the next one works.
 
-use super::{MANY, NOTICE, SEARCH, digest, info, kill, make_fast, process, server};
+use super::{AUTO, LARGE, MANY, NOTICE, SEARCH, digest, info, kill, make_fast, process, server};
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::gpu::Card;
@@ -221,10 +221,10 @@ fn a_start_that_fails() {
     card.set("");
     assert!(!digest(&cluster, "cuda", SEARCH).contains("ERROR"));
     make_fast(&cluster);
-    let large = "phash_pairs('SELECT id, h1024 FROM hashes', 100)";
-    let wanted = digest(&cluster, "cpu", large);
+    let large = format!("phash_pairs({LARGE})");
+    let wanted = digest(&cluster, "cpu", &large);
     card.set("sticky 700 at launch 1");
-    let found = digest(&cluster, "auto", large);
+    let found = digest(&cluster, AUTO, &large);
     assert!(found.starts_with(NOTICE) && found.ends_with(&wanted), "{found}");
 }
 

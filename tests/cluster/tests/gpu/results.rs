@@ -1,6 +1,6 @@
 //! Results on every kind of device equal the CPU's.
 
-use super::{COLUMNS, MANY, SEARCH, digest, info, make_fast, server, sum};
+use super::{AUTO, COLUMNS, LARGE, MANY, SEARCH, digest, info, make_fast, server, sum};
 use lumina_cluster::gpu::Card;
 
 /// Columns, and radii for each.
@@ -90,16 +90,15 @@ fn the_plan_decides() {
         let script = format!("SET lumina.device = {setting}; SELECT device FROM {call}");
         cluster.sql("postgres", &script).trim().to_owned()
     };
-    let (small, large) =
-        ("phash_plan('SELECT id, h64 FROM hashes', 0)", "phash_plan('SELECT id, h1024 FROM hashes', 500)");
+    let (small, large) = ("phash_plan('SELECT id, h64 FROM hashes', 0)", &*format!("phash_plan({LARGE})"));
     // No attempt yet: a search of milliseconds does not pay for the start.
-    assert_eq!((device("auto", large), device("cpu", large)), ("cpu".into(), "cpu".into()));
+    assert_eq!((device(AUTO, large), device("cpu", large)), ("cpu".into(), "cpu".into()));
     assert_eq!(info(&cluster, "state"), "not tried");
     assert_eq!(device("cuda", small), "cuda");
     // An interpreter is slower than this processor.
-    assert_eq!(device("auto", large), "cpu");
+    assert_eq!(device(AUTO, large), "cpu");
     make_fast(&cluster);
-    assert_eq!((device("auto", large), device("auto", small)), ("cuda".into(), "cpu".into()));
+    assert_eq!((device(AUTO, large), device(AUTO, small)), ("cuda".into(), "cpu".into()));
     let call = "phash_pairs('SELECT id, h1024 FROM hashes WHERE id < 900', 500)";
     assert_eq!(digest(&cluster, "auto", call), digest(&cluster, "cpu", call));
 }
