@@ -5,9 +5,9 @@
 -- removes the notes that are visible in it, in the transaction that writes its groups: a change that it has not seen
 -- stays noted, whenever it commits. Notes are never wrong to keep: an image too many is compared once more.
 --
--- What a change can touch are the images that are connected to it by near pairs, before it and after it. After it they
--- are found by the hashes that images have; before it by those that a changed or removed image had, which is why they
--- are noted. A group depends on nothing outside of the images that are connected to its members.
+-- What a change can touch are groups of images that are near a changed one, before it and after it. After it they are
+-- found by the hashes that images have; before it by those that a changed or removed image had, which is why they are
+-- noted. src/jobs/duplicates/extent.rs says how far a search goes from there.
 
 CREATE TABLE lumina_internal.image_changes (
     catalog int8 NOT NULL,
@@ -385,30 +385,50 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.index_is_cheaper(int8, jsonb, int8[])
 COMMENT ON FUNCTION lumina_internal.index_is_cheaper(int8, jsonb, int8[]) IS
     'Internal: whether near images are looked up by an index, or matched with all';
 
--- The images that are connected to changed ones by near pairs, looked up one by one: those near them, those near these,
--- and so on. NULL where there are more than `most`.
-CREATE FUNCTION lumina_internal.connected_by_index(of_catalog int8, rule jsonb, images int8[], most int8)
+-- The images that are near some images, looked up one by one; with what has changed, those that are near that, now or
+-- before.
+CREATE FUNCTION lumina_internal.near_by_index(of_catalog int8, rule jsonb, images int8[], with_changes bool)
     RETURNS int8[]
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
-    hashes text := format('SELECT DISTINCT * FROM lumina_internal.changed_hashes(%s, $1)', of_catalog);
-    next int8[] := images;
-    connected int8[] := '{}';
+    near int8[];
 BEGIN
-    LOOP
-        EXECUTE format('SELECT coalesce(array_agg(s.id), ''{}'') FROM (
-                SELECT n.id FROM (%s) n EXCEPT SELECT k FROM unnest($2) k) s',
-            lumina_internal.near_query(of_catalog, rule, hashes)) USING next, connected INTO next;
-        EXIT WHEN next = '{}';
-        connected := connected || next;
-        IF cardinality(connected) > most THEN
-            RETURN NULL;
-        END IF;
-        hashes := 'SELECT DISTINCT i.ahash, i.dhash, i.dct, i.pdq FROM unnest($1) k
-            CROSS JOIN LATERAL (SELECT * FROM lumina.images i WHERE i.id = k OFFSET 0) i';
-    END LOOP;
-    RETURN connected;
+    EXECUTE format('SELECT array_agg(DISTINCT n.id) FROM (%s) n', lumina_internal.near_query(of_catalog, rule,
+        CASE WHEN with_changes
+            THEN format('SELECT DISTINCT h.* FROM lumina_internal.changed_hashes(%s, $1) h', of_catalog)
+            ELSE 'SELECT DISTINCT i.ahash, i.dhash, i.dct, i.pdq FROM unnest($1) k CROSS JOIN LATERAL
+                (SELECT * FROM lumina.images i WHERE i.id = k AND i.hash_valid OFFSET 0) i' END))
+        USING images INTO near;
+    RETURN coalesce(near, '{}');
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.connected_by_index(int8, jsonb, int8[], int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.connected_by_index(int8, jsonb, int8[], int8) IS
-    'Internal: the images that are connected to changed ones by near pairs';
+REVOKE EXECUTE ON FUNCTION lumina_internal.near_by_index(int8, jsonb, int8[], bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.near_by_index(int8, jsonb, int8[], bool) IS
+    'Internal: the images that are near some images';
+
+-- The groups of a run that some images are in, with all members, the one to keep first.
+CREATE FUNCTION lumina_internal.groups_of(of_run int8, images int8[]) RETURNS TABLE (group_id int8, members int8[])
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+BEGIN ATOMIC
+    SELECT g.group_id, m.members
+    FROM (SELECT DISTINCT d.group_id FROM unnest(images) n
+        CROSS JOIN LATERAL (SELECT d.group_id FROM lumina.duplicate_members d
+            WHERE d.image = n AND d.run = of_run OFFSET 0) d) g
+    CROSS JOIN LATERAL (SELECT array_agg(d.image ORDER BY d.place) AS members FROM lumina.duplicate_members d
+        WHERE d.group_id = g.group_id OFFSET 0) m;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.groups_of(int8, int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.groups_of(int8, int8[]) IS 'Internal: the groups of a run that images are in';
+
+-- Groups of a run that are not as it has left them: those that have lost members, and those that were decided.
+CREATE FUNCTION lumina_internal.unsettled_groups(of_catalog int8, of_run int8) RETURNS int8[]
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(array_agg(u.id), '{}') FROM (
+        SELECT c.group_id AS id FROM lumina_internal.image_changes c
+            WHERE c.catalog = of_catalog AND c.group_id IS NOT NULL
+        UNION SELECT g.id FROM lumina.duplicate_groups g WHERE g.run = of_run AND g.decision IS NOT NULL) u;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.unsettled_groups(int8, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.unsettled_groups(int8, int8) IS
+    'Internal: groups of a run that have lost members or were decided';

@@ -7,7 +7,7 @@ The ordering of items is not stable, it is driven by a dependency graph.
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:52
 -- bootstrap
 -- phash: a string of 8 to 4096 bits, with its width as a type modifier.
 
@@ -75,7 +75,7 @@ COMMENT ON FUNCTION phash_bits(phash) IS 'Width of a hash in bits';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:53
 -- requires:
 --   phash
 
@@ -129,7 +129,7 @@ COMMENT ON FUNCTION phash_ball_radius(phash_ball) IS 'Radius of a ball, in bits'
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:54
 -- requires:
 --   ball
 
@@ -212,7 +212,7 @@ COMMENT ON OPERATOR @> (phash_ball, phash) IS 'Contains the hash';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:55
 -- requires:
 --   operators
 
@@ -303,7 +303,7 @@ COMMENT ON OPERATOR CLASS phash_ops USING hash IS 'Equality of hashes';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:56
 -- requires:
 --   compare
 
@@ -365,7 +365,7 @@ COMMENT ON CAST (phash AS varbit) IS 'The bits of a hash, all of them';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:57
 -- requires:
 --   casts
 
@@ -384,7 +384,7 @@ COMMENT ON FUNCTION phash_bands(phash, int4) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:58
 -- requires:
 --   bands
 
@@ -426,7 +426,7 @@ COMMENT ON FUNCTION hamming_index_merge(regclass) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:59
 -- requires:
 --   hamming
 
@@ -568,7 +568,7 @@ COMMENT ON FUNCTION phash_plan(text, int4[]) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:60
 -- requires:
 --   search
 
@@ -608,7 +608,7 @@ COMMENT ON FUNCTION image_info(bytea) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:61
 -- requires:
 --   image_functions
 
@@ -633,7 +633,7 @@ GRANT USAGE ON SCHEMA lumina_internal TO PUBLIC;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:62
 -- requires:
 --   schemas
 
@@ -661,7 +661,7 @@ COMMENT ON FUNCTION lumina.gpu_reset() IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:63
 -- requires:
 --   gpu
 
@@ -768,7 +768,7 @@ COMMENT ON OPERATOR CLASS lumina.role_ops USING hash IS 'Hashes of roles';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:64
 -- requires:
 --   roles
 
@@ -1023,7 +1023,7 @@ COMMENT ON FUNCTION lumina.revoke_catalog(text, text, text) IS 'Takes back what 
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:65
 -- requires:
 --   catalogs
 
@@ -1234,7 +1234,7 @@ GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sideca
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:66
 -- requires:
 --   images
 
@@ -1746,7 +1746,7 @@ COMMENT ON VIEW lumina.job_progress IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:67
 -- requires:
 --   jobs
 
@@ -2032,7 +2032,7 @@ COMMENT ON FUNCTION lumina_internal.protected_folders(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:68
 -- requires:
 --   quality
 
@@ -2424,7 +2424,7 @@ COMMENT ON VIEW lumina.import_items_detail IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:69
 -- requires:
 --   import
 
@@ -2714,7 +2714,7 @@ COMMENT ON FUNCTION lumina.readable_catalog(text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:70
 -- requires:
 --   duplicates
 
@@ -3120,7 +3120,7 @@ COMMENT ON FUNCTION lumina.duplicates(text, int4, text, text, int4) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:71
 -- requires:
 --   duplicate_pages
 
@@ -3320,7 +3320,7 @@ COMMENT ON FUNCTION lumina.list_bursts(text, text, int4, bool) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:72
 -- requires:
 --   bursts
 
@@ -3373,7 +3373,7 @@ COMMENT ON FUNCTION lumina.set_catalog_option(text, text, jsonb) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:73
 -- requires:
 --   options
 
@@ -3634,7 +3634,7 @@ COMMENT ON FUNCTION lumina_internal.run_hook(int8, int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:74
 -- requires:
 --   decisions
 
@@ -3645,9 +3645,9 @@ COMMENT ON FUNCTION lumina_internal.run_hook(int8, int8) IS
 -- removes the notes that are visible in it, in the transaction that writes its groups: a change that it has not seen
 -- stays noted, whenever it commits. Notes are never wrong to keep: an image too many is compared once more.
 --
--- What a change can touch are the images that are connected to it by near pairs, before it and after it. After it they
--- are found by the hashes that images have; before it by those that a changed or removed image had, which is why they
--- are noted. A group depends on nothing outside of the images that are connected to its members.
+-- What a change can touch are groups of images that are near a changed one, before it and after it. After it they are
+-- found by the hashes that images have; before it by those that a changed or removed image had, which is why they are
+-- noted. src/jobs/duplicates/extent.rs says how far a search goes from there.
 
 CREATE TABLE lumina_internal.image_changes (
     catalog int8 NOT NULL,
@@ -4025,37 +4025,57 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.index_is_cheaper(int8, jsonb, int8[])
 COMMENT ON FUNCTION lumina_internal.index_is_cheaper(int8, jsonb, int8[]) IS
     'Internal: whether near images are looked up by an index, or matched with all';
 
--- The images that are connected to changed ones by near pairs, looked up one by one: those near them, those near these,
--- and so on. NULL where there are more than `most`.
-CREATE FUNCTION lumina_internal.connected_by_index(of_catalog int8, rule jsonb, images int8[], most int8)
+-- The images that are near some images, looked up one by one; with what has changed, those that are near that, now or
+-- before.
+CREATE FUNCTION lumina_internal.near_by_index(of_catalog int8, rule jsonb, images int8[], with_changes bool)
     RETURNS int8[]
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
-    hashes text := format('SELECT DISTINCT * FROM lumina_internal.changed_hashes(%s, $1)', of_catalog);
-    next int8[] := images;
-    connected int8[] := '{}';
+    near int8[];
 BEGIN
-    LOOP
-        EXECUTE format('SELECT coalesce(array_agg(s.id), ''{}'') FROM (
-                SELECT n.id FROM (%s) n EXCEPT SELECT k FROM unnest($2) k) s',
-            lumina_internal.near_query(of_catalog, rule, hashes)) USING next, connected INTO next;
-        EXIT WHEN next = '{}';
-        connected := connected || next;
-        IF cardinality(connected) > most THEN
-            RETURN NULL;
-        END IF;
-        hashes := 'SELECT DISTINCT i.ahash, i.dhash, i.dct, i.pdq FROM unnest($1) k
-            CROSS JOIN LATERAL (SELECT * FROM lumina.images i WHERE i.id = k OFFSET 0) i';
-    END LOOP;
-    RETURN connected;
+    EXECUTE format('SELECT array_agg(DISTINCT n.id) FROM (%s) n', lumina_internal.near_query(of_catalog, rule,
+        CASE WHEN with_changes
+            THEN format('SELECT DISTINCT h.* FROM lumina_internal.changed_hashes(%s, $1) h', of_catalog)
+            ELSE 'SELECT DISTINCT i.ahash, i.dhash, i.dct, i.pdq FROM unnest($1) k CROSS JOIN LATERAL
+                (SELECT * FROM lumina.images i WHERE i.id = k AND i.hash_valid OFFSET 0) i' END))
+        USING images INTO near;
+    RETURN coalesce(near, '{}');
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.connected_by_index(int8, jsonb, int8[], int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.connected_by_index(int8, jsonb, int8[], int8) IS
-    'Internal: the images that are connected to changed ones by near pairs';
+REVOKE EXECUTE ON FUNCTION lumina_internal.near_by_index(int8, jsonb, int8[], bool) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.near_by_index(int8, jsonb, int8[], bool) IS
+    'Internal: the images that are near some images';
+
+-- The groups of a run that some images are in, with all members, the one to keep first.
+CREATE FUNCTION lumina_internal.groups_of(of_run int8, images int8[]) RETURNS TABLE (group_id int8, members int8[])
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+BEGIN ATOMIC
+    SELECT g.group_id, m.members
+    FROM (SELECT DISTINCT d.group_id FROM unnest(images) n
+        CROSS JOIN LATERAL (SELECT d.group_id FROM lumina.duplicate_members d
+            WHERE d.image = n AND d.run = of_run OFFSET 0) d) g
+    CROSS JOIN LATERAL (SELECT array_agg(d.image ORDER BY d.place) AS members FROM lumina.duplicate_members d
+        WHERE d.group_id = g.group_id OFFSET 0) m;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.groups_of(int8, int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.groups_of(int8, int8[]) IS 'Internal: the groups of a run that images are in';
+
+-- Groups of a run that are not as it has left them: those that have lost members, and those that were decided.
+CREATE FUNCTION lumina_internal.unsettled_groups(of_catalog int8, of_run int8) RETURNS int8[]
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(array_agg(u.id), '{}') FROM (
+        SELECT c.group_id AS id FROM lumina_internal.image_changes c
+            WHERE c.catalog = of_catalog AND c.group_id IS NOT NULL
+        UNION SELECT g.id FROM lumina.duplicate_groups g WHERE g.run = of_run AND g.decision IS NOT NULL) u;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.unsettled_groups(int8, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.unsettled_groups(int8, int8) IS
+    'Internal: groups of a run that have lost members or were decided';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:75
 -- requires:
 --   changes
 
@@ -4399,7 +4419,7 @@ COMMENT ON FUNCTION lumina.keep_all(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:76
 -- requires:
 --   resolve
 
@@ -4655,7 +4675,7 @@ COMMENT ON FUNCTION lumina.set_image_status(text, int8[], text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:77
 -- requires:
 --   resolve_all
 
@@ -4799,7 +4819,7 @@ COMMENT ON FUNCTION lumina.split_group(int8, int8[]) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:78
 -- requires:
 --   split
 
@@ -4964,7 +4984,7 @@ COMMENT ON FUNCTION lumina.undo(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:79
 -- requires:
 --   undo
 
@@ -5160,7 +5180,7 @@ COMMENT ON FUNCTION lumina.explain_pair(int8, int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:80
 -- requires:
 --   explain
 
@@ -5292,7 +5312,7 @@ COMMENT ON FUNCTION lumina.duplicates_html(text, int4, text, text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:81
 -- requires:
 --   report
 
@@ -5326,7 +5346,7 @@ END $$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:82
 -- requires:
 --   statistics
 
@@ -5366,205 +5386,205 @@ SELECT pg_catalog.pg_extension_config_dump('lumina.distinct_files', '');
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:49
 -- lumina::types::ball::phash_ball
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:62
 -- lumina::types::ball::phash_ball_center
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs
+-- src/planner/selectivity.rs:33
 -- lumina::planner::selectivity::phash_ball_contains_joinsel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs
+-- src/planner/selectivity.rs:20
 -- lumina::planner::selectivity::phash_ball_contains_sel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs
+-- src/planner/support.rs:40
 -- lumina::planner::support::phash_ball_contains_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:16
 -- lumina::types::ball::phash_ball_in
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:30
 -- lumina::types::ball::phash_ball_out
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:68
 -- lumina::types::ball::phash_ball_radius
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:36
 -- lumina::types::ball::phash_ball_recv
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:43
 -- lumina::types::ball::phash_ball_send
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/bands.rs
+-- src/types/bands.rs:13
 -- lumina::types::bands::phash_bands
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/bands.rs
+-- src/types/bands.rs:24
 -- lumina::types::bands::phash_bands_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:71
 -- lumina::types::phash::phash_bits
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs
+-- src/planner/support.rs:18
 -- lumina::planner::support::phash_distance_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:65
 -- lumina::types::phash::phash_enforce_width
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:12
 -- lumina::types::cast::phash_from_bigint
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:40
 -- lumina::types::cast::phash_from_bit
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:27
 -- lumina::types::cast::phash_from_bytea
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:15
 -- lumina::types::phash::phash_in
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs
+-- src/planner/selectivity.rs:26
 -- lumina::planner::selectivity::phash_in_ball_joinsel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs
+-- src/planner/selectivity.rs:14
 -- lumina::planner::selectivity::phash_in_ball_sel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs
+-- src/planner/support.rs:34
 -- lumina::planner::support::phash_in_ball_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:28
 -- lumina::types::phash::phash_out
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:34
 -- lumina::types::phash::phash_recv
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:55
 -- lumina::types::ball::phash_search_ball
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:42
 -- lumina::types::phash::phash_send
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/compare.rs
+-- src/types/compare.rs:38
 -- lumina::types::compare::phash_sortsupport
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:18
 -- lumina::types::cast::phash_to_bigint
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:56
 -- lumina::types::cast::phash_to_bit
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:34
 -- lumina::types::cast::phash_to_bytea
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:65
 -- lumina::types::cast::phash_to_varbit
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:48
 -- lumina::types::phash::phash_typmod_in
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:57
 -- lumina::types::phash::phash_typmod_out
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs
+-- src/planner/support.rs:57
 -- lumina::planner::support::phash_within_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */

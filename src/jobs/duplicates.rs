@@ -58,13 +58,17 @@ impl Work for DetectDuplicates {
     fn run(&self, job: &Job) -> Result<(), Stop> {
         let parameters = Parameters::read(&job.parameters)?;
         for _ in 0..TRIES {
-            let compared = in_session(job, |run| compute(job, &parameters, run))?;
+            let compared = match in_session(job, |run| compute_changes(job, &parameters, run))? {
+                Ok(compared) => compared,
+                // With all of the search's memory.
+                Err(whole) => in_session(job, |run| compute(job, &parameters, run, whole))?,
+            };
             report_phase(job, "writing", 0.8, compared.images.len())?;
             let mut changed = false;
             let written = job.finish(|| {
                 changed = compared.base.constraints != input::constraints(job, &parameters)
                     || !output::can_continue(job, &compared.extent)
-                    || !output::lock_unchanged(job, &compared.images, &compared.groups)?;
+                    || !output::lock_unchanged(job, &compared)?;
                 // An error rolls back; this one is not reported, and the loop goes on.
                 if changed { Err(Stop::LostClaim) } else { output::write(job, &parameters, &compared) }
             });
@@ -89,9 +93,29 @@ struct Compared {
     base: Base,
 }
 
-/// Reads and groups the images. A transaction is open only while it reads.
-fn compute(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) -> Result<Compared, Stop> {
-    let extent = Extent::find(job, parameters, run)?;
+/// Reads and groups what has changed, with what it can touch; `Err` where all images are to be read.
+fn compute_changes(
+    job: &Job,
+    parameters: &Parameters,
+    run: &SearchSession<'_>,
+) -> Result<Result<Compared, Extent>, Stop> {
+    let (mut extent, nearness) = extent::find(job, parameters, run)?;
+    let Some(nearness) = nearness else { return Ok(Err(extent)) };
+    loop {
+        let mut compared = compute(job, parameters, run, extent)?;
+        let Compared { extent: Extent::Changes(changes), images, groups, .. } = &mut compared else {
+            return Ok(Ok(compared));
+        };
+        match changes.settle(job, parameters, run, &nearness, images, groups)? {
+            Some(true) => return Ok(Ok(compared)),
+            Some(false) => extent = compared.extent,
+            None => return Ok(Err(Extent::whole(parameters, extent::TOO_MANY.to_owned())?)),
+        }
+    }
+}
+
+/// Reads and groups images. A transaction is open only while it reads.
+fn compute(job: &Job, parameters: &Parameters, run: &SearchSession<'_>, extent: Extent) -> Result<Compared, Stop> {
     let input::Input { images, rows, base } = input::read(job, parameters, run, extent.images())?;
     report_phase(job, "comparing", 0.2, images.len())?;
     let groups = compare::find_groups(job, rows, &images, parameters, run)?;

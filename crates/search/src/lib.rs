@@ -18,7 +18,7 @@
 //! - [`counter`], [`expand`]: a limit on pairs; pairs of values to pairs of rows.
 //! - [`rule`]: when two values are near, with alternatives: the pairs of several queries.
 //! - [`group`]: cliques, stars and components.
-//! - [`connected`]: what is connected to given hashes by near pairs.
+//! - [`near`]: the rows of a set that are near given hashes.
 //! - [`transfer`]: sets and plans for another device.
 //!
 //! Called by `src/search` and `src/jobs/duplicates` of the extension, and by `crates/catalog`. Threads never see
@@ -29,7 +29,6 @@ pub mod batch;
 mod buckets;
 mod buffers;
 mod collapse;
-mod connected;
 pub mod context;
 mod counter;
 pub mod error;
@@ -38,6 +37,7 @@ pub mod expand;
 pub mod group;
 pub mod join;
 mod lists;
+mod near;
 pub mod plan;
 pub mod pool;
 pub mod query;
@@ -49,12 +49,12 @@ pub mod transfer;
 pub mod values;
 
 pub use batch::{PairBatch, PairResults, PairSink, ValuePair};
-pub use connected::find_connected;
 pub use context::SearchContext;
 pub use error::{SearchError, ValueShare};
 pub use executor::{CpuExecutor, Executor};
 pub use expand::Expansion;
 pub use join::find_pairs;
+pub use near::find_near_rows;
 pub use plan::{Costs, Plan};
 pub use pool::run_on_pool;
 pub use query::PairQuery;

@@ -1,24 +1,37 @@
-//! How much a search reads: the whole catalog, or what has changed since the run that it continues, with all that is
-//! connected to it by near pairs. `sql/catalog/changes.sql` says what is noted as changed, and why that is enough.
+//! How much a search reads: the whole catalog, or what has changed since the run that it continues, with what that can
+//! touch. `sql/catalog/changes.sql` notes what has changed.
 //!
-//! What is connected is found by an index of type `hamming` on a hash of the rule, where there is one and few images
-//! have changed; else by a search of the changed hashes against those of all images, step by step. Where a large share
-//! of a catalog is connected, it is read whole, which takes less time then.
+//! Groups are formed by taking edges in an order (`lumina_search::group`): each is decided by the groups that its ends
+//! are in at that moment. So a group comes out as it did before, whatever else is compared, as long as its members, the
+//! edges among them, and their order are the same, and no edge that leads out of it is taken, as none was before. Hence:
+//!
+//! 1. *Dirty* are the images that have changed, all members of their groups, and all groups that are near them, now or
+//!    before: their list of what is also near may be another one. Groups that have lost members, too.
+//! 2. The dirty images are grouped once more, together with all images near them and all members of those images'
+//!    groups.
+//! 3. If each of these other groups comes out as it was, and no dirty image is in one, everything outside of the dirty
+//!    images is as a search of all would find it, and so is what was found for them: the groups of dirty images are
+//!    replaced. Otherwise the groups that came out otherwise become dirty, and it goes on with 2.
+//!
+//! Whose edges come first depends on the order of preference among the images that are compared, which is that among
+//! all of them.
+//!
+//! What is near is looked up by an index of type `hamming` on a hash of the rule, where there is one and few images have
+//! changed; else it is matched with the hashes of all images, in memory. Where much of a catalog becomes dirty, it is
+//! read whole, which takes less time then.
 
+use super::input::scan_hashes;
 use super::parameters::{Parameters, Scope};
-use crate::error::LuminaError;
-use crate::jobs::job::{Job, TABLES};
+use crate::jobs::job::Job;
 use crate::jobs::stop::{Failure, Stop};
-use crate::pg::spi::query::{Column, Row, run_select};
 use crate::pg::spi::statement;
-use crate::pg::worker::transaction::{self, Tables, attempt, lock_tables};
 use crate::search::session::SearchSession;
-use lumina_search::{HashRows, SearchError, find_connected};
+use lumina_catalog::{DuplicateGroups, RankedImages};
+use lumina_search::group::Strategy;
+use lumina_search::{HashRows, Values, find_near_rows};
 use pgrx::JsonB;
 use pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
-use std::cell::Cell;
-use std::ffi::CString;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The images that are read and compared.
 pub(super) enum Extent {
@@ -28,23 +41,44 @@ pub(super) enum Extent {
     Changes(Changes),
 }
 
-/// What has changed since a run, and what that can touch.
+/// What has changed since a run, and what that can touch. Images are named by their ids.
 pub(super) struct Changes {
     /// The run that the search continues.
     pub(super) run: i64,
-    /// What was visible when this was read: changes that are visible in it need not be kept.
+    /// What was visible when the changes were read: those that are visible in it need not be kept.
     pub(super) snapshot: String,
     /// How many images have changed.
     pub(super) changed: usize,
-    /// These, and those that are connected to them, ascending by their ids.
+    /// Those whose groups are replaced.
+    dirty: BTreeSet<i64>,
+    /// Those that are compared, ascending: the dirty ones, and all that is near them, with all members of its groups.
     pub(super) images: Vec<i64>,
+    /// The groups of the run that they are in, by their ids: their members, the one to keep first.
+    groups: BTreeMap<i64, Vec<i64>>,
+    group_of: BTreeMap<i64, i64>,
+    /// Groups to remove that may have no member left.
+    unsettled: Vec<i64>,
+    /// The most images that are read so.
+    most: usize,
 }
 
-/// A search of what has changed costs as much as one of the whole catalog where it reads this share of it: an image
-/// that is looked up takes three times as long as one that a scan returns.
-const MOST_SHARE: i64 = 4;
-/// A catalog of so few images is read in no time either way.
+/// How what is near some images is found.
+pub(super) enum Nearness {
+    /// By an index.
+    Index,
+    /// By a search of all hashes, each with its image.
+    Hashes { values: Values, images: Vec<i64> },
+}
+
+/// An image that is looked up costs some five times as much as one that a scan returns.
+const MOST_SHARE: i64 = 8;
+/// In a small catalog either takes no time.
 const FEW: i64 = 1000;
+/// Of each image that is read so some hundred bytes are held outside of the search's memory.
+const MANY: i64 = 200_000;
+
+/// Why all images are compared after all.
+pub(super) const TOO_MANY: &str = "too many changes";
 
 impl Extent {
     /// The images that are read, if not all.
@@ -55,76 +89,51 @@ impl Extent {
         }
     }
 
-    /// Finds out what is to be read.
-    pub(super) fn find(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) -> Result<Self, Stop> {
-        if parameters.scope == Scope::All {
-            return Ok(Self::Whole(None));
-        }
-        match read(job, parameters, run)? {
-            Known::Obstacle(obstacle) if parameters.scope == Scope::Changes => Err(Stop::Failed(Failure::new(
+    /// All images, since a search of what has changed cannot be.
+    pub(super) fn whole(parameters: &Parameters, obstacle: String) -> Result<Self, Stop> {
+        if parameters.scope == Scope::Changes {
+            return Err(Stop::Failed(Failure::new(
                 "cannot_continue",
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("the search cannot go on from the one before: {obstacle}"),
                 "Leave out scope, or give 'all', to compare all images of the catalog.",
-            ))),
-            Known::Obstacle(obstacle) => Ok(Self::Whole(Some(obstacle))),
-            Known::Connected(changes) => Ok(Self::Changes(changes)),
-            Known::Hashes { changes, hashes, ids, rows, most } => {
-                let values = run.collapse(rows)?;
-                let connected = find_connected(run, hashes, &values, parameters.rule.near(), most)?;
-                values.free(run.context());
-                let extent = match connected {
-                    Some(rows) => Self::Changes(changes.with(rows.iter().map(|row| ids[*row as usize]))),
-                    None => Self::Whole(Some(TOO_MANY.to_owned())),
-                };
-                run.context().free(ids);
-                Ok(extent)
-            }
+            )));
         }
+        Ok(Self::Whole(Some(obstacle)))
+    }
+}
+
+/// Finds out what is to be read; with a way to find more, where that is not all.
+pub(super) fn find(
+    job: &Job,
+    parameters: &Parameters,
+    run: &SearchSession<'_>,
+) -> Result<(Extent, Option<Nearness>), Stop> {
+    if parameters.scope == Scope::All {
+        return Ok((Extent::Whole(None), None));
+    }
+    let mut changes = match job.read(|| Changes::read(job))? {
+        Ok(changes) => changes,
+        Err(obstacle) => return Ok((Extent::whole(parameters, obstacle)?, None)),
+    };
+    let nearness = Nearness::of(job, parameters, run, &changes.images)?;
+    let changed = changes.images.clone();
+    let near = nearness.near(job, parameters, run, &changed, true)?;
+    let lost = changes.unsettled_members(job)?;
+    let first: Vec<i64> = changed.into_iter().chain(near).chain(lost).collect();
+    changes.read_groups(job, &first)?;
+    if changes.spread(job, parameters, run, &nearness, first)? {
+        Ok((Extent::Changes(changes), Some(nearness)))
+    } else {
+        nearness.free(run);
+        Ok((Extent::whole(parameters, TOO_MANY.to_owned())?, None))
     }
 }
 
 impl Changes {
-    /// Adds images.
-    fn with(mut self, connected: impl Iterator<Item = i64>) -> Self {
-        self.images.extend(connected);
-        self.images.sort_unstable();
-        self.images.dedup();
-        self
-    }
-}
-
-const TOO_MANY: &str = "too many changes";
-
-/// What is known after a transaction.
-enum Known {
-    /// Why the whole catalog is read.
-    Obstacle(String),
-    /// All that is connected.
-    Connected(Changes),
-    /// What has changed, to be matched with all images.
-    Hashes {
-        changes: Changes,
-        /// The hashes that images have or had which have changed.
-        hashes: HashRows,
-        /// All images, and their hashes.
-        ids: Vec<i64>,
-        rows: HashRows,
-        /// The most that may be connected.
-        most: usize,
-    },
-}
-
-/// Reads what has changed, as the worker: row-level security of the submitter would keep indexes of hashes from being
-/// used. It is of the job's catalog alone, and the submitter may read all of that.
-fn read(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) -> Result<Known, Stop> {
-    let catalog = job.catalog;
-    let once = || {
-        if lock_tables(&TABLES, true, Duration::MAX) != Tables::Locked {
-            return Err(Stop::LostClaim);
-        }
-        transaction::refresh_snapshot();
-        job.check_rights()?;
+    /// Reads what has changed; or why all images are to be compared. In a transaction.
+    fn read(job: &Job) -> Result<Result<Self, String>, Stop> {
+        let catalog = job.catalog;
         let base = statement::read(
             "SELECT r.run, r.images, pg_catalog.convert_to(r.obstacle, 'UTF8'),
                     pg_catalog.pg_current_snapshot()::pg_catalog.text
@@ -133,77 +142,218 @@ fn read(job: &Job, parameters: &Parameters, run: &SearchSession<'_>) -> Result<K
             |row| (row.get::<i64>(1).zip(row.get::<i64>(2)), row.utf8(3), row.known::<String>(4)),
         );
         let (base, obstacle, snapshot) = base.into_iter().next().unwrap_or_default();
-        let Some((base, images)) = base else { return Ok(Known::Obstacle(obstacle.unwrap_or_default())) };
-        let most = (images / MOST_SHARE).max(FEW);
-        let changed: Vec<i64> =
-            statement::read("SELECT lumina_internal.changed_images($1, $2)", &[catalog.into(), most.into()], |row| {
-                row.known::<Vec<i64>>(1)
-            })
-            .pop()
-            .unwrap_or_default();
-        if changed.len() as i64 > most {
-            return Ok(Known::Obstacle(TOO_MANY.to_owned()));
+        let Some((run, images)) = base else { return Ok(Err(obstacle.unwrap_or_default())) };
+        let most = (images / MOST_SHARE).clamp(FEW, MANY);
+        let list = |sql: &str, second: i64| -> Vec<i64> {
+            statement::read(sql, &[catalog.into(), second.into()], |row| row.known(1)).pop().unwrap_or_default()
+        };
+        let images = list("SELECT lumina_internal.changed_images($1, $2)", most);
+        let unsettled = list("SELECT lumina_internal.unsettled_groups($1, $2)", run);
+        let most = most as usize;
+        if images.len().max(unsettled.len()) > most {
+            return Ok(Err(TOO_MANY.to_owned()));
         }
-        let changes = Changes { run: base, snapshot, changed: changed.len(), images: changed };
-        let rule = || JsonB(parameters.rule_json.clone());
-        let by_index = statement::rows(
-            "SELECT lumina_internal.index_is_cheaper($1, $2, $3)",
-            &[catalog.into(), rule().into(), changes.images.clone().into()],
-            |row| row.known::<bool>(1),
-        );
-        if by_index == [true] {
-            let connected = statement::read(
-                "SELECT lumina_internal.connected_by_index($1, $2, $3, $4)",
-                &[catalog.into(), rule().into(), changes.images.clone().into(), most.into()],
-                |row| row.get::<Vec<i64>>(1),
-            );
-            return Ok(match connected.into_iter().next().flatten() {
-                Some(connected) => Known::Connected(changes.with(connected.into_iter())),
-                None => Known::Obstacle(TOO_MANY.to_owned()),
-            });
+        Ok(Ok(Changes {
+            run,
+            snapshot,
+            changed: images.len(),
+            dirty: BTreeSet::new(),
+            images,
+            groups: BTreeMap::new(),
+            group_of: BTreeMap::new(),
+            unsettled,
+            most,
+        }))
+    }
+
+    /// What is left of groups that have lost members, or were decided.
+    fn unsettled_members(&self, job: &Job) -> Result<Vec<i64>, Stop> {
+        job.read(|| {
+            Ok(statement::read(
+                "SELECT d.image FROM pg_catalog.unnest($1) g CROSS JOIN LATERAL
+                    (SELECT d.image FROM lumina.duplicate_members d WHERE d.group_id = g OFFSET 0) d",
+                &[self.unsettled.clone().into()],
+                |row| row.known(1),
+            ))
+        })
+    }
+
+    /// Reads the groups that images are in.
+    fn read_groups(&mut self, job: &Job, images: &[i64]) -> Result<(), Stop> {
+        let unknown: Vec<i64> = images.iter().copied().filter(|image| !self.group_of.contains_key(image)).collect();
+        let groups: Vec<(i64, Vec<i64>)> = job.read(|| {
+            Ok(statement::read(
+                "SELECT g.group_id, g.members FROM lumina_internal.groups_of($1, $2) g",
+                &[self.run.into(), unknown.clone().into()],
+                |row| (row.known(1), row.known(2)),
+            ))
+        })?;
+        for (group, members) in groups {
+            self.group_of.extend(members.iter().map(|member| (*member, group)));
+            self.groups.insert(group, members);
         }
-        let columns: Vec<String> = parameters.rule.hashes().iter().map(|hash| format!("h.{}", hash.name)).collect();
-        let columns = columns.join(", ");
-        let changed = changes.images.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-        let of_changed = format!(
-            "SELECT 0::pg_catalog.int8, {columns} FROM lumina_internal.changed_hashes({catalog}, '{{{changed}}}') h"
-        );
-        let of_all = format!(
-            "SELECT h.id, {columns} FROM lumina.images h
-                WHERE h.catalog = {catalog} AND h.hash_valid AND h.status <> 'rejected'"
-        );
-        let (ids, hashes) = scan(job, parameters, run, of_changed)?;
-        run.context().free(ids);
-        let (ids, rows) = scan(job, parameters, run, of_all)?;
-        Ok(Known::Hashes { changes, hashes, ids, rows, most: most as usize })
-    };
-    attempt(|| transaction::run(once))?
+        Ok(())
+    }
+
+    /// Makes images dirty whose groups are known, and all members of these groups, and adds what is near them. Returns
+    /// whether what is to be read is not too much.
+    fn spread(
+        &mut self,
+        job: &Job,
+        parameters: &Parameters,
+        run: &SearchSession<'_>,
+        nearness: &Nearness,
+        images: Vec<i64>,
+    ) -> Result<bool, Stop> {
+        let groups: BTreeSet<i64> = images.iter().filter_map(|image| self.group_of.get(image).copied()).collect();
+        let members = groups.iter().flat_map(|group| &self.groups[group]).copied();
+        let mut dirty: Vec<i64> =
+            images.into_iter().chain(members).filter(|image| !self.dirty.contains(image)).collect();
+        dirty.sort_unstable();
+        dirty.dedup();
+        self.dirty.extend(&dirty);
+        if self.dirty.len() > self.most {
+            return Ok(false);
+        }
+        let near = nearness.near(job, parameters, run, &dirty, false)?;
+        if near.len() > self.most {
+            return Ok(false);
+        }
+        self.read_groups(job, &near)?;
+        let known = std::mem::take(&mut self.images).into_iter().chain(near).chain(dirty);
+        self.images = known.chain(self.groups.values().flatten().copied()).collect();
+        self.images.sort_unstable();
+        self.images.dedup();
+        Ok(self.images.len() <= self.most)
+    }
+
+    /// Compares the groups that were found with those that were there. Where others than dirty ones have come out
+    /// otherwise, or dirty images are in them, these become dirty, too. Returns whether there was none; `None` where too
+    /// much is to be read.
+    pub(super) fn settle(
+        &mut self,
+        job: &Job,
+        parameters: &Parameters,
+        run: &SearchSession<'_>,
+        nearness: &Nearness,
+        images: &RankedImages,
+        groups: &DuplicateGroups,
+    ) -> Result<Option<bool>, Stop> {
+        let mut same = BTreeSet::new();
+        let mut disturbed = Vec::new();
+        for number in 0..groups.len() {
+            let members: Vec<i64> = groups.group(number).members.iter().map(|&rank| images.id(rank)).collect();
+            if self.is_dirty(&members) {
+                disturbed.extend(members.iter().filter(|image| !self.dirty.contains(image)));
+                continue;
+            }
+            let before = members.first().and_then(|image| self.group_of.get(image));
+            match before.filter(|group| self.is_same(&self.groups[group], &members, parameters.strategy)) {
+                Some(group) => {
+                    same.insert(*group);
+                }
+                None => disturbed.extend(&members),
+            }
+        }
+        for (group, members) in &self.groups {
+            if !same.contains(group) && !self.is_dirty(members) {
+                disturbed.extend(members);
+            }
+        }
+        if disturbed.is_empty() {
+            return Ok(Some(true));
+        }
+        Ok(self.spread(job, parameters, run, nearness, disturbed)?.then_some(false))
+    }
+
+    /// Whether one of the members of a group is dirty: then its groups are replaced.
+    pub(super) fn is_dirty(&self, members: &[i64]) -> bool {
+        members.iter().any(|image| self.dirty.contains(image))
+    }
+
+    fn is_same(&self, before: &[i64], now: &[i64], strategy: Strategy) -> bool {
+        // Of a star the image in its centre is the first.
+        (strategy != Strategy::Star || before.first() == now.first())
+            && before.len() == now.len()
+            && before.iter().collect::<BTreeSet<_>>() == now.iter().collect::<BTreeSet<_>>()
+    }
+
+    /// The groups of the run to remove.
+    pub(super) fn replaced(&self) -> Vec<i64> {
+        let dirty = self.groups.iter().filter(|(_, members)| self.is_dirty(members)).map(|(group, _)| *group);
+        dirty.chain(self.unsettled.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
 }
 
-/// Runs a query for an id and the hashes of the rule, in a transaction.
-fn scan(
-    job: &Job,
-    parameters: &Parameters,
-    run: &SearchSession<'_>,
-    query: String,
-) -> Result<(Vec<i64>, HashRows), Stop> {
-    let query = CString::new(query).unwrap_or_default(); // it holds no zero byte
-    let widths: Vec<usize> = parameters.rule.hashes().iter().map(|hash| hash.bits).collect();
-    let (context, stopped) = (run.context(), Cell::new(None));
-    let read = run_select(
-        &query,
-        |_: &[Column]| Ok((Vec::new(), HashRows::new(&widths))),
-        |(ids, rows), row: Row<'_>| {
-            if let Err(stop) = job.check_cancelled_in_transaction() {
-                stopped.set(Some(stop));
-                return Err(SearchError::Cancelled.into());
+impl Nearness {
+    /// The way that costs less for so many changed images.
+    fn of(job: &Job, parameters: &Parameters, run: &SearchSession<'_>, changed: &[i64]) -> Result<Self, Stop> {
+        let by_index = job.read(|| {
+            Ok(statement::rows(
+                "SELECT lumina_internal.index_is_cheaper($1, $2, $3)",
+                &[job.catalog.into(), JsonB(parameters.rule_json.clone()).into(), changed.to_vec().into()],
+                |row| row.known::<bool>(1),
+            ))
+        })?;
+        if by_index == [true] {
+            return Ok(Self::Index);
+        }
+        let all = format!(
+            "FROM lumina.images h WHERE h.catalog = {} AND h.hash_valid AND h.status <> 'rejected'",
+            job.catalog
+        );
+        let (images, rows) = scan_hashes(job, parameters, run, "h.id", &all)?;
+        Ok(Self::Hashes { values: run.collapse(rows)?, images })
+    }
+
+    /// The images that are near some images; `with_changes`: or near what has changed, as it is or as it was.
+    fn near(
+        &self,
+        job: &Job,
+        parameters: &Parameters,
+        run: &SearchSession<'_>,
+        images: &[i64],
+        with_changes: bool,
+    ) -> Result<Vec<i64>, Stop> {
+        match self {
+            Self::Index => job.read(|| {
+                let near = statement::read(
+                    "SELECT lumina_internal.near_by_index($1, $2, $3, $4)",
+                    &[
+                        job.catalog.into(),
+                        JsonB(parameters.rule_json.clone()).into(),
+                        images.to_vec().into(),
+                        with_changes.into(),
+                    ],
+                    |row| row.known::<Vec<i64>>(1),
+                );
+                Ok(near.into_iter().flatten().collect())
+            }),
+            Self::Hashes { values, images: all } => {
+                let list = images.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+                let of = if with_changes {
+                    format!("FROM lumina_internal.changed_hashes({}, '{{{list}}}') h", job.catalog)
+                } else {
+                    format!(
+                        "FROM pg_catalog.unnest('{{{list}}}'::pg_catalog.int8[]) n CROSS JOIN LATERAL
+                            (SELECT * FROM lumina.images h WHERE h.id = n AND h.hash_valid OFFSET 0) h"
+                    )
+                };
+                let (ids, hashes): (Vec<i64>, HashRows) = scan_hashes(job, parameters, run, "0::pg_catalog.int8", &of)?;
+                run.context().free(ids);
+                let rows = find_near_rows(run, hashes, values, parameters.rule.near())?;
+                let near = rows.iter().map(|row| all[*row as usize]).collect();
+                run.context().free(rows);
+                Ok(near)
             }
-            context.push(ids, row.integer(0)).map_err(LuminaError::from)?;
-            Ok(rows.push((1..=widths.len()).map(|column| row.bytes(column)), context)?)
-        },
-    );
-    match stopped.take() {
-        Some(stop) => Err(stop),
-        None => Ok(read?),
+        }
+    }
+
+    /// Frees the hashes.
+    pub(super) fn free(self, run: &SearchSession<'_>) {
+        if let Self::Hashes { values, images } = self {
+            values.free(run.context());
+            run.context().free(images);
+        }
     }
 }

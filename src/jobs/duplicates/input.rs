@@ -11,12 +11,14 @@ use super::reader::{Choices, Reader};
 use crate::error::LuminaError;
 use crate::jobs::job::{Job, TABLES};
 use crate::jobs::stop::Stop;
+use crate::pg::spi::query::{Column, Row, run_select};
 use crate::pg::spi::statement;
 use crate::pg::worker::transaction::{self, Tables, as_role, attempt, lock_tables};
 use crate::search::session::SearchSession;
 use lumina_catalog::{LabelSet, RankedImages};
-use lumina_search::HashRows;
+use lumina_search::{HashRows, SearchError};
 use std::cell::Cell;
+use std::ffi::CString;
 use std::time::Duration;
 
 /// What the job read.
@@ -84,7 +86,7 @@ pub(super) fn read(
                     Ok(()) => Ok(()),
                     Err(stop) => {
                         stopped.set(Some(stop));
-                        Err(lumina_search::SearchError::Cancelled.into())
+                        Err(SearchError::Cancelled.into())
                     }
                 }
             };
@@ -114,6 +116,47 @@ pub(super) fn read(
     let (images, constraints, snapshot) = read??;
     let (images, rows) = run.on_threads(|context| images.rank(context))?;
     Ok(Input { images, rows, base: Base { constraints, preference: choices.basis, snapshot } })
+}
+
+/// Reads an id and the hashes of the rule of each row of a FROM item `h`, as the worker: row-level security of the
+/// submitter would keep indexes from being used. The rows are of the job's catalog, all of which the submitter may read.
+pub(super) fn scan_hashes(
+    job: &Job,
+    parameters: &Parameters,
+    run: &SearchSession<'_>,
+    id: &str,
+    from: &str,
+) -> Result<(Vec<i64>, HashRows), Stop> {
+    let columns: Vec<String> = parameters.rule.hashes().iter().map(|hash| format!("h.{}", hash.name)).collect();
+    let query = CString::new(format!("SELECT {id}, {} {from}", columns.join(", "))).unwrap_or_default(); // no zero byte
+    let widths: Vec<usize> = parameters.rule.hashes().iter().map(|hash| hash.bits).collect();
+    let (context, stopped) = (run.context(), Cell::new(None));
+    let read = attempt(|| {
+        transaction::run(|| {
+            if lock_tables(&TABLES, true, Duration::MAX) != Tables::Locked {
+                return Err(Stop::LostClaim);
+            }
+            transaction::refresh_snapshot();
+            job.check_rights()?;
+            let rows = run_select(
+                &query,
+                |_: &[Column]| Ok((Vec::new(), HashRows::new(&widths))),
+                |(ids, rows), row: Row<'_>| {
+                    if let Err(stop) = job.check_cancelled_in_transaction() {
+                        stopped.set(Some(stop));
+                        return Err(SearchError::Cancelled.into());
+                    }
+                    context.push(ids, row.integer(0)).map_err(LuminaError::from)?;
+                    Ok(rows.push((1..=widths.len()).map(|column| row.bytes(column)), context)?)
+                },
+            );
+            Ok(rows?)
+        })
+    });
+    match stopped.take() {
+        Some(stop) => Err(stop),
+        None => read?,
+    }
 }
 
 /// What is visible to the running statement.

@@ -13,20 +13,35 @@ use crate::jobs::job::Job;
 use crate::jobs::results::{check_foreign_keys, lock_images};
 use crate::jobs::stop::Stop;
 use crate::pg::spi::statement::{self, Argument};
-use lumina_catalog::{DuplicateGroup, DuplicateGroups, PairRule, RankedImages};
+use lumina_catalog::{DuplicateGroup, PairRule, RankedImages};
 use pgrx::JsonB;
 use serde_json::{Value, json};
 
 /// Groups that are written by one statement.
 const GROUPS: usize = 16_384;
-/// Locks the images in groups. Whether all are there, and none has changed since it was read.
-pub(super) fn lock_unchanged(job: &Job, images: &RankedImages, groups: &DuplicateGroups) -> Result<bool, Stop> {
+/// Locks the images in groups that are written. Whether all are there, and none has changed since it was read.
+pub(super) fn lock_unchanged(job: &Job, compared: &Compared) -> Result<bool, Stop> {
+    let Compared { images, groups, .. } = compared;
     let mut rows = Vec::new();
     rows.try_reserve_exact(groups.members().len()).map_err(|_| OutOfMemory)?;
-    rows.extend(groups.members().iter().map(|&rank| (images.id(rank), images.row_version(rank) as i32)));
+    for number in (0..groups.len()).filter(|number| is_written(compared, *number)) {
+        let members = groups.group(number).members.iter();
+        rows.extend(members.map(|&rank| (images.id(rank), images.row_version(rank) as i32)));
+    }
     rows.sort_unstable();
     let (ids, versions): (Vec<i64>, Vec<i32>) = rows.into_iter().unzip();
     lock_images(job, &ids, Some(&versions))
+}
+
+/// Whether a group is written: of a search of what has changed, those of dirty images.
+fn is_written(compared: &Compared, number: usize) -> bool {
+    match &compared.extent {
+        Extent::Whole(_) => true,
+        Extent::Changes(changes) => {
+            let members = compared.groups.group(number).members;
+            members.first().is_some_and(|&rank| changes.is_dirty(&[compared.images.id(rank)]))
+        }
+    }
 }
 
 /// Whether the run that a search continues is still the current one. The catalog is locked: no other takes its place.
@@ -84,7 +99,7 @@ fn write_all(job: &Job, parameters: &Parameters, compared: &Compared, obstacle: 
         |row| row.known::<i64>(1),
     );
     let Some(run) = run else { panic!("an INSERT returns its row") };
-    let savings = write_groups(job, parameters, compared, run)?;
+    let (_, savings) = write_groups(job, parameters, compared, run)?;
     forget_changes(job, &base.snapshot);
     let mut result = json!({
         "run": run,
@@ -104,26 +119,14 @@ fn write_all(job: &Job, parameters: &Parameters, compared: &Compared, obstacle: 
 
 /// Replaces the groups of what has changed, in the current run.
 fn write_changes(job: &Job, parameters: &Parameters, compared: &Compared, changes: &Changes) -> Result<Value, Stop> {
-    let run = changes.run;
-    // Those of images that may be grouped otherwise now, and those whose images have gone.
-    let replaced = statement::row(
-        "SELECT coalesce(array_agg(s.group_id), '{}') FROM (
-            SELECT m.group_id FROM unnest($2) n CROSS JOIN LATERAL (SELECT m.group_id FROM lumina.duplicate_members m
-                WHERE m.image = n AND m.run = $3 OFFSET 0) m
-            UNION SELECT c.group_id FROM lumina_internal.image_changes c
-                WHERE c.catalog = $1 AND c.group_id IS NOT NULL AND pg_visible_in_snapshot(c.changed_by, $4::pg_snapshot)
-            ) s",
-        &[job.catalog.into(), changes.images.clone().into(), run.into(), changes.snapshot.as_str().into()],
-        |row| row.known::<Vec<i64>>(1),
-    );
-    let replaced = replaced.unwrap_or_default();
+    let (run, replaced) = (changes.run, changes.replaced());
     check_foreign_keys(false);
     for (table, id) in [("duplicate_members", "group_id"), ("duplicate_groups", "id")] {
         let delete = format!("DELETE FROM lumina.{table} WHERE {id} = ANY ($1) AND run = $2 AND catalog = $3");
         statement::execute(&delete, &[replaced.clone().into(), run.into(), job.catalog.into()]);
     }
     check_foreign_keys(true);
-    write_groups(job, parameters, compared, run)?;
+    let (written, _) = write_groups(job, parameters, compared, run)?;
     forget_changes(job, &changes.snapshot);
     let counts = statement::row(
         "UPDATE lumina.duplicate_runs r SET groups = c.groups, members = c.members, refreshed_by = $2,
@@ -141,7 +144,7 @@ fn write_changes(job: &Job, parameters: &Parameters, compared: &Compared, change
         "changed": changes.changed,
         "images": compared.images.len(),
         "replaced_groups": replaced.len(),
-        "new_groups": compared.groups.len(),
+        "new_groups": written,
         "groups": groups,
         "members": members,
         "savings": savings,
@@ -157,12 +160,13 @@ fn forget_changes(job: &Job, snapshot: &str) {
     );
 }
 
-/// The numbers of groups in the order of the images to keep: rows and entries of indexes are found, and made, one
+/// The numbers of the groups that are written, in the order of the images to keep: rows and entries of indexes are found, and made, one
 /// beside the other. In any other order the caches of the processor miss most of them.
-fn by_primary(images: &RankedImages, groups: &DuplicateGroups) -> Result<Vec<u32>, LuminaError> {
+fn by_primary(compared: &Compared) -> Result<Vec<u32>, LuminaError> {
+    let Compared { images, groups, .. } = compared;
     let mut numbers = Vec::new();
     numbers.try_reserve_exact(groups.len()).map_err(|_| OutOfMemory)?;
-    numbers.extend(0..groups.len() as u32);
+    numbers.extend((0..groups.len() as u32).filter(|number| is_written(compared, *number as usize)));
     numbers.sort_unstable_by_key(|&number| primary(images, &groups.group(number as usize)));
     Ok(numbers)
 }
@@ -172,17 +176,17 @@ fn primary(images: &RankedImages, group: &DuplicateGroup<'_>) -> i64 {
     group.members.first().map_or(0, |&rank| images.id(rank))
 }
 
-/// Writes the groups, and returns how many bytes they would save.
-fn write_groups(job: &Job, parameters: &Parameters, compared: &Compared, run: i64) -> Result<i64, Stop> {
-    let Compared { images, groups, .. } = compared;
+/// Writes the groups, and returns how many, and how many bytes they would save.
+fn write_groups(job: &Job, parameters: &Parameters, compared: &Compared, run: i64) -> Result<(usize, i64), Stop> {
+    let numbers = by_primary(compared)?;
     let mut savings = 0;
     check_foreign_keys(false);
-    for some in by_primary(images, groups)?.chunks(GROUPS) {
+    for some in numbers.chunks(GROUPS) {
         savings += write_some(job, &parameters.rule, compared, run, some);
         job.check_cancelled_in_transaction()?;
     }
     check_foreign_keys(true);
-    Ok(savings)
+    Ok((numbers.len(), savings))
 }
 
 /// Writes some groups, by their numbers, and returns how many bytes they would save.

@@ -170,7 +170,7 @@ impl History {
     }
 }
 
-/// Fifty histories of imports and changes: after each step a search that goes on, and in the end one of all images.
+/// Seventeen histories of imports and changes: after each step a search that goes on, and in the end one of all images.
 fn as_a_whole_search(seed: u64, by_index: bool, arguments: &str) {
     // The planner would read so small a table from end to end.
     let cluster = Cluster::start_with(if by_index { &[("enable_seqscan", "off")] } else { &[] });
@@ -182,7 +182,7 @@ fn as_a_whole_search(seed: u64, by_index: bool, arguments: &str) {
         history.import();
     }
     search(&mut history.session, &format!("{arguments}, scope => 'all'"));
-    for sequence in 0..25 {
+    for sequence in 0..17 {
         for step in 0..3 {
             for _ in 0..=history.below(4) {
                 if history.below(3) == 0 { history.import() } else { history.change() }
@@ -257,7 +257,7 @@ fn a_change_that_commits_late_is_not_lost() {
 #[test]
 fn what_it_cannot_go_on_from() {
     let (_cluster, mut session) = world();
-    let mut last = |session: &mut Client, arguments: &str| {
+    let last = |session: &mut Client, arguments: &str| {
         let job = search(session, arguments);
         (result(session, job, "scope"), result(session, job, "reason"))
     };

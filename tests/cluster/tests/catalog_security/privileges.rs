@@ -108,7 +108,6 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.checked_option(oid, bigint, text, jsonb): nothing
     function lumina_internal.checked_path(text, text): nothing
     function lumina_internal.checked_quality(jsonb): nothing
-    function lumina_internal.connected_by_index(bigint, jsonb, bigint[], bigint): nothing
     function lumina_internal.create_catalog(oid, text, text): nothing
     function lumina_internal.current_rule(bigint): nothing
     function lumina_internal.detect_bursts(oid, text, text, interval, integer, text): nothing
@@ -129,6 +128,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.from_micros(bigint): nothing
     function lumina_internal.grant_catalog(oid, text, text, text): nothing
     function lumina_internal.group_files(bigint, bytea, bytea): nothing
+    function lumina_internal.groups_of(bigint, bigint[]): nothing
     function lumina_internal.group_to_decide(oid, bigint): nothing
     function lumina_internal.group_verdicts(bigint, bytea, bytea, double precision, boolean): nothing
     function lumina_internal.home(): nothing
@@ -154,6 +154,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.kept_paths(bigint): nothing
     function lumina_internal.members_now(lumina.duplicate_groups): nothing
     function lumina_internal.most_changes(): nothing
+    function lumina_internal.near_by_index(bigint, jsonb, bigint[], boolean): nothing
     function lumina_internal.near_query(bigint, jsonb, text): nothing
     function lumina_internal.note_distinct(): nothing
     function lumina_internal.note_everything(bigint): nothing
@@ -222,6 +223,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.submit(oid, text, bigint, jsonb, bigint): nothing
     function lumina_internal.weighted_score(double precision[], real, real, real, real, real, real, real, real): nothing
     function lumina_internal.undo(oid, bigint): nothing
+    function lumina_internal.unsettled_groups(bigint, bigint): nothing
     function lumina_internal.undo_split(lumina.duplicate_actions): nothing
     procedure lumina.wait_for_job(bigint): EXECUTE
     schema lumina: USAGE
