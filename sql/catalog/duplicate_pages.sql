@@ -45,11 +45,11 @@ COMMENT ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) IS
 
 -- Preferred folders and protected sources of a catalog, each NULL where there are none.
 CREATE FUNCTION lumina_internal.file_lists(of_catalog int8, OUT preferred bytea, OUT protected bytea)
-    STABLE LANGUAGE sql
-BEGIN ATOMIC
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
     SELECT lumina_internal.folder_list(c.settings->'preferred_folders'), lumina_internal.protected_folders(c.id)
-    FROM lumina.catalogs c WHERE c.id = of_catalog;
-END;
+        INTO preferred, protected FROM lumina.catalogs c WHERE c.id = of_catalog;
+END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.file_lists(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.file_lists(int8) IS
     'Internal: preferred folders and protected sources of a catalog, as group_files reads them';
