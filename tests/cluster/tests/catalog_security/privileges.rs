@@ -120,7 +120,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.explain_image(lumina.images): nothing
     function lumina_internal.explain_pair(oid, bigint, bigint): nothing
     function lumina_internal.file_lists(bigint): nothing
-    function lumina_internal.files_to_keep(bigint, bytea, bytea): nothing
+    function lumina_internal.files_to_keep(bigint[], bytea, bytea): nothing
     function lumina_internal.finish_import(bigint, bigint, text, boolean): nothing
     function lumina_internal.folder_list(jsonb): EXECUTE
     function lumina_internal.folder_rank(bytea, text): EXECUTE
