@@ -68,7 +68,8 @@ pgrx::extension_sql_file!("../sql/catalog/quality.sql", name = "quality", requir
 pgrx::extension_sql_file!("../sql/catalog/import.sql", name = "import", requires = ["quality"]);
 pgrx::extension_sql_file!("../sql/catalog/duplicates.sql", name = "duplicates", requires = ["import"]);
 pgrx::extension_sql_file!("../sql/catalog/duplicate_pages.sql", name = "duplicate_pages", requires = ["duplicates"]);
-pgrx::extension_sql_file!("../sql/catalog/bursts.sql", name = "bursts", requires = ["duplicate_pages"]);
+pgrx::extension_sql_file!("../sql/catalog/whole_catalog.sql", name = "whole_catalog", requires = ["duplicate_pages"]);
+pgrx::extension_sql_file!("../sql/catalog/bursts.sql", name = "bursts", requires = ["whole_catalog"]);
 pgrx::extension_sql_file!("../sql/catalog/options.sql", name = "options", requires = ["bursts"]);
 pgrx::extension_sql_file!("../sql/catalog/decisions.sql", name = "decisions", requires = ["options"]);
 pgrx::extension_sql_file!("../sql/catalog/changes.sql", name = "changes", requires = ["decisions"]);

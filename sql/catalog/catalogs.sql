@@ -35,27 +35,28 @@ CREATE TABLE lumina.catalog_grants (
 );
 COMMENT ON TABLE lumina.catalog_grants IS 'Which roles beside its owner may read, curate or import into a catalog';
 
--- Whether a role is a superuser, or has the rights of another, which is there still.
+-- Whether a role is a superuser, or has the rights of another, which is there still. In PL/pgSQL, as all that each
+-- decision calls: it keeps its plans, where a function in SQL is read and planned in every statement.
 CREATE FUNCTION lumina_internal.acts_for(caller oid, role lumina.role) RETURNS bool
-    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = caller AND r.rolsuper)
-        OR EXISTS (SELECT FROM pg_catalog.pg_roles r
-            WHERE r.oid = lumina_internal.role_oid(role) AND pg_catalog.pg_has_role(caller, r.oid, 'USAGE'));
-END;
+    STABLE STRICT LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM pg_roles r WHERE r.oid = caller AND r.rolsuper)
+        OR EXISTS (SELECT FROM pg_roles r
+            WHERE r.oid = lumina_internal.role_oid(role) AND pg_has_role(caller, r.oid, 'USAGE'));
+END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.acts_for(oid, lumina.role) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.acts_for(oid, lumina.role) IS
     'Internal: whether a role is a superuser or has the rights of another';
 
 CREATE FUNCTION lumina_internal.rights(caller oid, of_catalog int8) RETURNS lumina.access_right[]
-    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT CASE WHEN lumina_internal.acts_for(caller, c.owner) THEN enum_range(NULL::lumina.access_right)
-        ELSE (SELECT array_agg(DISTINCT r.granted)
-            FROM lumina.catalog_grants g, unnest(ARRAY['read', g.access]::lumina.access_right[]) r (granted)
-            WHERE g.catalog = c.id AND lumina_internal.acts_for(caller, g.role)) END
-    FROM lumina.catalogs c WHERE c.id = of_catalog;
-END;
+    STABLE STRICT LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT CASE WHEN lumina_internal.acts_for(caller, c.owner) THEN enum_range(NULL::lumina.access_right)
+            ELSE (SELECT array_agg(DISTINCT r.granted)
+                FROM lumina.catalog_grants g, unnest(ARRAY['read', g.access]::lumina.access_right[]) r (granted)
+                WHERE g.catalog = c.id AND lumina_internal.acts_for(caller, g.role)) END
+        FROM lumina.catalogs c WHERE c.id = of_catalog);
+END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.rights(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.rights(oid, int8) IS
     'Internal: what a role may do with a catalog; NULL for nothing';

@@ -45,11 +45,11 @@ COMMENT ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) IS
 
 -- Preferred folders and protected sources of a catalog, each NULL where there are none.
 CREATE FUNCTION lumina_internal.file_lists(of_catalog int8, OUT preferred bytea, OUT protected bytea)
-    STABLE LANGUAGE sql
-BEGIN ATOMIC
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
     SELECT lumina_internal.folder_list(c.settings->'preferred_folders'), lumina_internal.protected_folders(c.id)
-    FROM lumina.catalogs c WHERE c.id = of_catalog;
-END;
+        INTO preferred, protected FROM lumina.catalogs c WHERE c.id = of_catalog;
+END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.file_lists(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.file_lists(int8) IS
     'Internal: preferred folders and protected sources of a catalog, as group_files reads them';
@@ -83,6 +83,10 @@ CREATE FUNCTION lumina_internal.refresh_groups(groups int8[]) RETURNS void
 DECLARE
     ordered CONSTANT int8[] := ARRAY(SELECT DISTINCT n FROM unnest(groups) n ORDER BY n);
 BEGIN
+    IF cardinality(ordered) >= lumina_internal.many_groups() THEN
+        PERFORM lumina_internal.refresh_many_groups(ordered);
+        RETURN;
+    END IF;
     PERFORM FROM unnest(ordered) AS n CROSS JOIN LATERAL (SELECT FROM lumina.duplicate_groups g
         WHERE g.id = n OFFSET 0 FOR NO KEY UPDATE) g;
     UPDATE lumina.duplicate_groups g
@@ -101,12 +105,17 @@ CREATE FUNCTION lumina_internal.refresh_groups_of(images int8[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
-    groups CONSTANT int8[] := ARRAY(SELECT g.id FROM unnest(images) AS n
-        CROSS JOIN LATERAL (SELECT m.group_id FROM lumina.duplicate_members m WHERE m.image = n OFFSET 0) m
-        -- A group that was decided is hidden: it is counted when that is taken back.
-        CROSS JOIN LATERAL (SELECT g.id FROM lumina.duplicate_groups g
-            WHERE g.id = m.group_id AND g.decision IS NULL OFFSET 0) g);
+    groups int8[];
 BEGIN
+    -- A group that was decided is hidden: it is counted when that is taken back.
+    IF cardinality(images) >= lumina_internal.many_groups() THEN
+        groups := lumina_internal.groups_of_many(images);
+    ELSE
+        groups := ARRAY(SELECT g.id FROM unnest(images) AS n
+            CROSS JOIN LATERAL (SELECT m.group_id FROM lumina.duplicate_members m WHERE m.image = n OFFSET 0) m
+            CROSS JOIN LATERAL (SELECT g.id FROM lumina.duplicate_groups g
+                WHERE g.id = m.group_id AND g.decision IS NULL OFFSET 0) g);
+    END IF;
     IF groups <> '{}' THEN
         PERFORM lumina_internal.refresh_groups(groups);
     END IF;
@@ -286,9 +295,9 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.next_groups(int8, text, lumina_intern
 COMMENT ON FUNCTION lumina_internal.next_groups(int8, text, lumina_internal.page_place, int4) IS
     'Internal: the ids of the next groups of an order';
 
--- A page of groups. Of a group with very many files the first ones are read.
-CREATE FUNCTION lumina_internal.some_duplicates(
-    of_catalog int8, max_groups int4, order_by text, place lumina_internal.page_place, max_others int4)
+-- A page of groups. Of a group with very many files the first ones are read, and of what is near the first ones, too.
+CREATE FUNCTION lumina_internal.some_duplicates(of_catalog int8, max_groups int4, order_by text,
+        place lumina_internal.page_place, max_others int4, max_near int4)
     RETURNS TABLE (group_id int8, kind lumina.group_kind, keep text, others text[], distances int2[], more int4,
         confidence int2, savings int8, also_near text[], cursor text)
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -306,12 +315,14 @@ BEGIN
     LOOP
         ids := lumina_internal.next_groups(of_catalog, order_by, place, max_groups);
         RETURN QUERY
-        SELECT g.id, g.kind, f.paths[1], f.paths[2:], f.distances[2:], greatest(g.current_files - f.count, 0),
-            g.confidence, CASE WHEN g.current_files > f.count THEN g.current_savings ELSE f.savings END,
+        SELECT g.id, g.kind, f.paths[1], f.paths[2:], f.distances[2:],
+            -- Where there are fewer than were asked for all were read.
+            CASE WHEN f.count <= max_others THEN 0 ELSE greatest(g.current_files - f.count, 0) END, g.confidence,
+            CASE WHEN f.count > max_others AND g.current_files > f.count THEN g.current_savings ELSE f.savings END,
             -- Of most groups there is none.
             CASE WHEN g.also_near <> '{}' THEN (SELECT array_agg(a.path ORDER BY a.place)
-                FROM lumina_internal.paths_of(g.also_near) a) END
-                || lumina_internal.and_more(g.also_near_count - cardinality(g.also_near)),
+                FROM lumina_internal.paths_of(g.also_near[:max_near]) a) END
+                || lumina_internal.and_more(g.also_near_count - least(cardinality(g.also_near), max_near)),
             g.cursor
         FROM unnest(ids) WITH ORDINALITY AS p (id, place)
         CROSS JOIN LATERAL (SELECT d.*, lumina_internal.page_cursor(order_by, d) AS cursor
@@ -331,9 +342,9 @@ BEGIN
             FROM lumina.duplicate_groups d WHERE d.id = ids[cardinality(ids)];
     END LOOP;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.some_duplicates(int8, int4, text, lumina_internal.page_place, int4)
+REVOKE EXECUTE ON FUNCTION lumina_internal.some_duplicates(int8, int4, text, lumina_internal.page_place, int4, int4)
     FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.some_duplicates(int8, int4, text, lumina_internal.page_place, int4) IS
+COMMENT ON FUNCTION lumina_internal.some_duplicates(int8, int4, text, lumina_internal.page_place, int4, int4) IS
     'Internal: a page of the groups of a catalog';
 
 CREATE FUNCTION lumina_internal.duplicates(
@@ -348,7 +359,8 @@ DECLARE
     -- First of all: a catalog that is not there is an error, not an empty result.
     wanted int8 := lumina_internal.catalog(caller, catalog_name, 'read');
     place lumina_internal.page_place := lumina_internal.page_place(order_by, after);
-    most_others CONSTANT int4 := coalesce(max_others, CASE WHEN max_groups IS NULL THEN 2147483647 ELSE 100 END);
+    most_others CONSTANT int4 := least(coalesce(max_others, CASE WHEN max_groups IS NULL THEN 2147483647 ELSE 100 END),
+        2147483646);
 BEGIN
     IF max_groups NOT BETWEEN 1 AND 10000 THEN
         RAISE numeric_value_out_of_range USING MESSAGE = format('max_groups %s is not between 1 and 10000', max_groups),
@@ -359,31 +371,18 @@ BEGIN
     ELSIF max_groups IS NULL AND after IS NOT NULL THEN
         RAISE invalid_parameter_value USING MESSAGE = 'after goes with max_groups alone',
             HINT = 'Say how many groups a page has: max_groups => 100.';
-    ELSIF max_groups IS NULL THEN
-        -- By joins of whole tables: of most groups that is quicker than to look up each.
-        RETURN QUERY SELECT g.id, g.kind, f.keep, f.others[:most_others], f.distances[:most_others], g.confidence,
-            pg_size_pretty(f.savings), f.savings,
-            CASE WHEN g.also_near <> '{}' THEN (SELECT array_agg(a.path ORDER BY a.place)
-                FROM lumina_internal.paths_of(g.also_near) a) END
-                || lumina_internal.and_more(g.also_near_count - cardinality(g.also_near)),
-            greatest(cardinality(f.others) - most_others, 0), lumina_internal.page_cursor(order_by, g)
-        FROM (SELECT c.group_id, c.keep, array_agg(c.path ORDER BY c.file_place) AS others,
-                array_agg(c.distance ORDER BY c.file_place) AS distances, sum(c.size)::int8 AS savings
-            FROM lumina_internal.current_files c
-            WHERE c.catalog = wanted AND c.file_place > 1 GROUP BY c.group_id, c.keep) f
-        JOIN lumina.duplicate_groups g ON g.id = f.group_id
-        ORDER BY CASE order_by WHEN 'kind' THEN g.kind END,
-            CASE order_by WHEN 'confidence' THEN g.confidence END DESC,
-            CASE order_by WHEN 'date' THEN g.captured_at END DESC,
-            CASE order_by WHEN 'folder' THEN g.folder END,
-            CASE order_by WHEN 'folder' THEN g.id END,
-            CASE order_by WHEN 'date' THEN 0 ELSE g.savings END DESC,
-            g.id DESC;
+    ELSIF max_groups IS NULL AND (SELECT count(*) FROM (SELECT FROM lumina.duplicate_groups g
+            WHERE g.catalog = wanted AND g.is_open LIMIT lumina_internal.many_groups()) g)
+            >= lumina_internal.many_groups() THEN
+        RETURN QUERY SELECT d.group_id, d.kind, d.keep, d.others, d.distances, d.confidence,
+            pg_size_pretty(d.savings), d.savings, d.also_near, d.more, d.cursor
+            FROM lumina_internal.all_duplicates(wanted, order_by, most_others) d;
     ELSE
         RETURN QUERY SELECT d.group_id, d.kind, d.keep, d.others, d.distances, d.confidence,
             pg_size_pretty(d.savings), d.savings, d.also_near, d.more, d.cursor
-            FROM lumina_internal.some_duplicates(wanted, max_groups, order_by, place,
-                least(most_others, 2147483646)) d;
+            FROM lumina_internal.some_duplicates(wanted, coalesce(max_groups, 2147483647), order_by, place, most_others,
+                -- Each is a look-up, as a file of the group is: a quarter, rounded up.
+                CASE WHEN max_groups IS NULL THEN 2147483647 ELSE (most_others - 1) / 4 + 1 END) d;
     END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.duplicates(oid, text, int4, text, text, int4) FROM PUBLIC;

@@ -134,7 +134,9 @@ CREATE TABLE lumina.images (
     UNIQUE (catalog, id),
     CHECK ((width IS NULL) = (height IS NULL)),
     CHECK (NOT hash_valid OR (ahash IS NOT NULL AND dhash IS NOT NULL AND dct IS NOT NULL AND pdq IS NOT NULL))
-);
+-- Room for another version of some rows of a page: a decision about all groups rejects every eighth image or so. No
+-- index is written where the new version is in the same page.
+) WITH (fillfactor = 85);
 COMMENT ON TABLE lumina.images IS 'One row a picture, that is a content, of a catalog: facts, hashes, quality, status';
 
 CREATE TABLE lumina.image_files (

@@ -269,11 +269,11 @@ COMMENT ON FUNCTION lumina_internal.is_below(bytea, text) IS 'Internal: whether 
 
 -- For is_below; NULL where no source is protected.
 CREATE FUNCTION lumina_internal.protected_folders(of_catalog int8) RETURNS bytea
-    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT lumina_internal.folder_list(jsonb_agg(s.path)) FROM lumina.sources s
-    WHERE s.catalog = of_catalog AND s.protected;
-END;
+    STABLE STRICT LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT lumina_internal.folder_list(jsonb_agg(s.path)) FROM lumina.sources s
+        WHERE s.catalog = of_catalog AND s.protected);
+END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.protected_folders(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.protected_folders(int8) IS
     'Internal: the protected sources of a catalog, as a list for is_below';

@@ -13,45 +13,36 @@ CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, preferred bytea,
         skipped text)
     STABLE ROWS 100000 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
     -- Each worker would read all files.
-    SET max_parallel_workers_per_gather = 0
+    SET max_parallel_workers_per_gather = 0 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
-    WITH files AS (
-        SELECT f.image, count(*) AS files,
+    WITH images AS (
+        SELECT f.group_id, f.place, f.image, f.status, f.size, f.ranking_score, count(*) AS files,
             count(*) FILTER (WHERE lumina_internal.is_below(protected, f.path)) AS protected_files,
-            bool_or(f.id IN (SELECT d.file FROM lumina.distinct_files d WHERE d.catalog = of_catalog)) AS has_wanted,
+            bool_or(f.file IN (SELECT d.file FROM lumina.distinct_files d WHERE d.catalog = of_catalog)) AS has_wanted,
             min(lumina_internal.folder_rank(preferred, f.path)) AS folder
-        FROM lumina.image_files f
-        WHERE f.catalog = of_catalog AND f.state = 'keep' AND f.missing_since IS NULL
-            AND NOT EXISTS (SELECT FROM lumina.image_files o
-                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-                    AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
-                        < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
-                    AND o.state = 'keep' AND o.missing_since IS NULL)
-        GROUP BY f.image
+        FROM lumina_internal.member_files(ARRAY[of_catalog]) f
+        GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score
     ), found AS (
-        SELECT m.group_id, count(*) AS images, sum(f.files)::int8 AS files,
+        SELECT i.group_id, count(*) AS images, sum(i.files)::int8 AS files,
             -- Where the first member is not there any more the group has changed.
-            max(m.image) FILTER (WHERE m.place = 0) AS kept,
-            max(i.ranking_score) FILTER (WHERE m.place = 0)
-                - max(i.ranking_score) FILTER (WHERE m.place > 0) AS score_gap,
-            max(f.files) FILTER (WHERE m.place = 0) AS kept_files,
-            max(f.files - greatest(f.protected_files, 1)) FILTER (WHERE m.place = 0) AS spare_files,
-            bool_or(f.has_wanted) FILTER (WHERE m.place = 0) AS has_wanted,
-            max(f.folder) FILTER (WHERE m.place = 0) < min(f.folder) FILTER (WHERE m.place > 0) AS is_preferred,
-            sum(i.size * CASE WHEN m.place = 0 THEN f.files - greatest(f.protected_files, 1) ELSE f.files END)::int8
+            max(i.image) FILTER (WHERE i.place = 0) AS kept,
+            max(i.ranking_score) FILTER (WHERE i.place = 0)
+                - max(i.ranking_score) FILTER (WHERE i.place > 0) AS score_gap,
+            max(i.files) FILTER (WHERE i.place = 0) AS kept_files,
+            max(i.files - greatest(i.protected_files, 1)) FILTER (WHERE i.place = 0) AS spare_files,
+            bool_or(i.has_wanted) FILTER (WHERE i.place = 0) AS has_wanted,
+            max(i.folder) FILTER (WHERE i.place = 0) < min(i.folder) FILTER (WHERE i.place > 0) AS is_preferred,
+            sum(i.size * CASE WHEN i.place = 0 THEN i.files - greatest(i.protected_files, 1) ELSE i.files END)::int8
                 AS savings,
-            array_agg(m.image) FILTER (WHERE m.place > 0) AS rejected,
-            array_agg(i.status) FILTER (WHERE m.place > 0) AS statuses,
-            bool_or(m.place > 0 AND i.status IN ('flagged', 'archived')) AS loses_chosen,
+            array_agg(i.image) FILTER (WHERE i.place > 0) AS rejected,
+            array_agg(i.status) FILTER (WHERE i.place > 0) AS statuses,
+            bool_or(i.place > 0 AND i.status IN ('flagged', 'archived')) AS loses_chosen,
             -- Also one that is missing: its disk may not be there at the moment.
-            bool_or(m.place > 0 AND protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
-                WHERE p.image = m.image AND p.state = 'keep' AND lumina_internal.is_below(protected, p.path)))
+            bool_or(i.place > 0 AND protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
+                WHERE p.image = i.image AND p.state = 'keep' AND lumina_internal.is_below(protected, p.path)))
                 AS loses_protected
-        FROM lumina.duplicate_members m
-        JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
-        JOIN files f ON f.image = m.image
-        WHERE m.catalog = of_catalog
-        GROUP BY m.group_id
+        FROM images i
+        GROUP BY i.group_id
     )
     SELECT g.id, g.run, g.kind, f.kept, coalesce(f.rejected, '{}'), coalesce(f.statuses, '{}'), f.kept_files,
         coalesce(f.spare_files, 0), f.savings, round(f.score_gap::numeric, 2)::float8,
@@ -70,29 +61,31 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, fl
 COMMENT ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, float8, bool) IS
     'Internal: undecided groups, with what keep_best_in_all makes of them';
 
--- The files of an image that goes on being kept, the one to keep first, as in current_files; `is_spare` where it goes.
-CREATE FUNCTION lumina_internal.files_to_keep(of_image int8, preferred bytea, protected bytea)
-    RETURNS TABLE (file int8, path text, is_spare bool)
-    STABLE ROWS 2 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- The files of images that go on being kept; `is_spare` where one goes. Which is kept of each image is as in
+-- current_files.
+CREATE FUNCTION lumina_internal.files_to_keep(images int8[], preferred bytea, protected bytea)
+    RETURNS TABLE (image int8, file int8, is_spare bool)
+    STABLE ROWS 100000 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+    SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
-    SELECT f.id, f.path::text, NOT f.in_protected AND (row_number() OVER w > 1 OR bool_or(f.in_protected) OVER ())
-    FROM (SELECT f.id, f.path, coalesce(f.import_job, 0) AS import_job,
+    WITH files AS MATERIALIZED (
+        SELECT f.image, f.id, f.path, f.device, f.inode, coalesce(f.import_job, 0) AS import_job,
+            CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
             lumina_internal.folder_rank(preferred, f.path) AS folder,
             coalesce(lumina_internal.is_below(protected, f.path), false) AS in_protected
-        FROM lumina.image_files f
-        WHERE f.image = of_image AND f.state = 'keep' AND f.missing_since IS NULL
-            AND (f.device IS NULL OR NOT EXISTS (SELECT FROM lumina.image_files o
-                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-                    AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
-                        < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
-                    AND o.state = 'keep' AND o.missing_since IS NULL))) f
-    WINDOW w AS (ORDER BY f.folder, NOT f.in_protected, f.import_job,
-        CASE WHEN f.import_job = 0 THEN f.id ELSE 0 END, f.path)
-    ORDER BY row_number() OVER w;
+        FROM unnest(images) AS n (image)
+        JOIN lumina.image_files f ON f.image = n.image AND f.state = 'keep' AND f.missing_since IS NULL
+    )
+    SELECT f.image, f.id,
+        NOT f.in_protected AND (row_number() OVER w > 1 OR bool_or(f.in_protected) OVER (PARTITION BY f.image))
+    FROM files f
+    WHERE NOT EXISTS (SELECT FROM files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+        AND (o.import_job, o.number, o.path) < (f.import_job, f.number, f.path))
+    WINDOW w AS (PARTITION BY f.image ORDER BY f.folder, NOT f.in_protected, f.import_job, f.number, f.path);
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.files_to_keep(int8, bytea, bytea) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.files_to_keep(int8, bytea, bytea) IS
-    'Internal: the files of an image that is kept, the one to keep first';
+REVOKE EXECUTE ON FUNCTION lumina_internal.files_to_keep(int8[], bytea, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.files_to_keep(int8[], bytea, bytea) IS
+    'Internal: the files of images that are kept, and which of them go';
 
 CREATE FUNCTION lumina_internal.keep_best_in_all(caller oid, catalog_name text, min_score_gap float8, dry_run bool,
         include_also_near bool)
@@ -152,10 +145,11 @@ BEGIN
         INSERT INTO lumina.action_images (action, catalog, group_id, image, kept, before, after)
             SELECT made, wanted, i.group_id, i.id, i.kept, i.status, 'rejected' FROM images i
     ), files AS MATERIALIZED (
-        SELECT v.kept AS image, f.file, f.is_spare,
-            NOT f.is_spare AND v.kept_files - v.spare_files > 1 AS is_distinct
-        FROM verdicts v CROSS JOIN LATERAL lumina_internal.files_to_keep(v.kept, lists.preferred, lists.protected) f
-        WHERE v.skipped IS NULL AND v.kept_files > 1
+        SELECT f.image, f.file, f.is_spare, NOT f.is_spare AND v.kept_files - v.spare_files > 1 AS is_distinct
+        FROM verdicts v
+        JOIN lumina_internal.files_to_keep(ARRAY(SELECT k.kept FROM verdicts k
+                WHERE k.skipped IS NULL AND k.kept_files > 1), lists.preferred, lists.protected) f ON f.image = v.kept
+        WHERE v.skipped IS NULL
     ), spare AS (
         UPDATE lumina.image_files f SET state = 'rejected' FROM files s
             WHERE s.is_spare AND f.id = s.file AND f.image = s.image AND f.state = 'keep'

@@ -29,6 +29,14 @@ fn world(images: usize) -> (Cluster, Client) {
     (cluster, session)
 }
 
+/// From how many groups or images on whole tables are joined.
+fn join_from(session: &mut Client, groups: i32) {
+    let replace = format!(
+        "CREATE OR REPLACE FUNCTION lumina_internal.many_groups() RETURNS int4 STABLE LANGUAGE sql RETURN {groups}"
+    );
+    session.batch_execute(&replace).unwrap();
+}
+
 fn search(session: &mut Client) {
     let job = submit(session, "photos", 5);
     assert_eq!(wait_for_end(session, job), "succeeded");
@@ -83,6 +91,15 @@ fn check(session: &mut Client, what: &str) {
         let expected = ids(session, &format!("SELECT g.id FROM lumina.duplicate_groups g ORDER BY {definition}"));
         let expected: Vec<i64> = expected.into_iter().filter(|id| open.contains(id)).collect();
         assert_eq!(whole.iter().map(|group| group.0).collect::<Vec<_>>(), expected, "{what}: {order}");
+        join_from(session, 1);
+        for cut in ["", ", max_others => 2"] {
+            let arguments = format!("order_by => '{order}'{cut}");
+            let (joined, _) = groups(session, &arguments);
+            join_from(session, 1_000_000);
+            assert_eq!(joined, groups(session, &arguments).0, "{what}: joined by {order}{cut}");
+            join_from(session, 1);
+        }
+        join_from(session, 1_000_000);
         for size in [7, 100, 10_000] {
             assert_eq!(pages(session, order, size), whole, "{what}: pages of {size} by {order}");
         }
@@ -120,13 +137,17 @@ fn pages_make_the_whole_whatever_becomes_of_images_and_files() {
                 some(&mut random)
             ),
         ];
-        for change in changes {
-            session.batch_execute(&change).unwrap();
+        for (place, change) in changes.iter().enumerate() {
+            // Both ways to count what is left.
+            join_from(&mut session, if (place + round) % 2 == 0 { 1 } else { 1_000_000 });
+            session.batch_execute(change).unwrap();
         }
         check(&mut session, &format!("round {round}"));
     }
+    join_from(&mut session, 1);
     session.batch_execute("UPDATE lumina.images SET status = 'rejected'").unwrap();
     check(&mut session, "all rejected");
+    join_from(&mut session, 1);
     session.batch_execute("UPDATE lumina.images SET status = 'active'").unwrap();
     check(&mut session, "none rejected");
     search(&mut session);
@@ -207,6 +228,25 @@ fn large_groups_are_cut_in_pages_alone() {
     assert_eq!(first("1, max_others => 5"), (5, 5, others - 5, savings));
     assert_eq!(first("NULL, max_others => 5"), (5, 5, others - 5, savings));
     assert_eq!(first("1, max_others => 1000"), (others, others, 0, savings));
+    // What is near is cut to a quarter of that, rounded up, and the rest counted.
+    session
+        .batch_execute(
+            "UPDATE lumina.duplicate_groups g SET also_near_count = 12,
+                also_near = ARRAY(SELECT i.id FROM lumina.images i ORDER BY i.id LIMIT g.id % 9)",
+        )
+        .unwrap();
+    for (most_others, near) in [(1, 1), (4, 1), (5, 2), (100, 25)] {
+        let wrong = format!(
+            "SELECT g.id FROM lumina.duplicates('photos') w,
+                lumina.duplicates('photos', 10000, max_others => {most_others}) p,
+                (SELECT *, least({near}, cardinality(also_near)) AS near FROM lumina.duplicate_groups) g
+            WHERE w.group_id = g.id AND p.group_id = g.id AND (p.also_near IS DISTINCT FROM
+                    w.also_near[:near] || lumina_internal.and_more(g.also_near_count - near)
+                OR w.also_near IS DISTINCT FROM
+                    w.also_near[:cardinality(g.also_near)] || lumina_internal.and_more(12 - cardinality(g.also_near)))"
+        );
+        assert_eq!(ids(&mut session, &wrong), [0; 0], "{most_others}");
+    }
 }
 
 #[test]

@@ -91,6 +91,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina.undo(bigint): EXECUTE
     function lumina_internal.acts_for(oid, lumina.role): nothing
     function lumina_internal.adopt_catalog(oid, text): nothing
+    function lumina_internal.all_duplicates(bigint, text, integer): nothing
     function lumina_internal.and_more(integer): nothing
     function lumina_internal.approve_preview(bigint): nothing
     function lumina_internal.call_hook(oid, oid, text, bigint, bigint, text[], text[]): nothing
@@ -121,7 +122,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.explain_image(lumina.images): nothing
     function lumina_internal.explain_pair(oid, bigint, bigint): nothing
     function lumina_internal.file_lists(bigint): nothing
-    function lumina_internal.files_to_keep(bigint, bytea, bytea): nothing
+    function lumina_internal.files_to_keep(bigint[], bytea, bytea): nothing
     function lumina_internal.finish_import(bigint, bigint, text, boolean): nothing
     function lumina_internal.folder_list(jsonb): EXECUTE
     function lumina_internal.folder_rank(bytea, text): EXECUTE
@@ -130,6 +131,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.group_files(bigint, bytea, bytea): nothing
     function lumina_internal.groups_of(bigint, bigint[]): nothing
     function lumina_internal.group_to_decide(oid, bigint): nothing
+    function lumina_internal.groups_of_many(bigint[]): nothing
     function lumina_internal.group_verdicts(bigint, bytea, bytea, double precision, boolean): nothing
     function lumina_internal.home(): nothing
     function lumina_internal.hook_function(bigint, text): nothing
@@ -150,6 +152,8 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.keep_best(oid, bigint): nothing
     function lumina_internal.keep_best_in_all(oid, text, double precision, boolean, boolean): nothing
     function lumina_internal.keep_original_path(): nothing
+    function lumina_internal.many_groups(): nothing
+    function lumina_internal.member_files(bigint[]): nothing
     function lumina_internal.next_groups(bigint, text, lumina_internal.page_place, integer): nothing
     function lumina_internal.kept_paths(bigint): nothing
     function lumina_internal.members_now(lumina.duplicate_groups): nothing
@@ -190,6 +194,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.refresh_groups_of(bigint[]): nothing
     function lumina_internal.refresh_groups_of_files(): nothing
     function lumina_internal.refresh_groups_of_images(): nothing
+    function lumina_internal.refresh_many_groups(bigint[]): nothing
     function lumina_internal.refuse_in_hook(): nothing
     function lumina_internal.remove_expired_jobs(): nothing
     function lumina_internal.resolve(oid, bigint, bigint[]): nothing
@@ -210,7 +215,8 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.set_catalog_option(oid, text, text, jsonb): nothing
     function lumina_internal.source(bigint, text): nothing
     function lumina_internal.set_burst_best(oid, bigint, bigint): nothing
-    function lumina_internal.some_duplicates(bigint, integer, text, lumina_internal.page_place, integer): nothing
+    function lumina_internal.some_duplicates(bigint, integer, text, lumina_internal.page_place, integer, integer): \
+        nothing
     function lumina_internal.rule_distance(jsonb, integer, integer, integer, integer): nothing
     function lumina_internal.run_hook(bigint, bigint): nothing
     function lumina_internal.set_image_status(oid, text, bigint[], text): nothing
@@ -305,7 +311,7 @@ pub(crate) const RULES: [(&str, &str); 11] = [
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina_internal'::regnamespace AND prosecdef
             AND (NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)
                 OR EXISTS (SELECT FROM unnest(proconfig) c WHERE c <> 'search_path=pg_catalog, pg_temp'
-                    AND c NOT LIKE 'enable\\_%=off' AND c NOT IN ('jit=off', 'plan_cache_mode=force_generic_plan',
+                    AND c NOT LIKE 'enable\\_%=o%' AND c NOT IN ('jit=off', 'plan_cache_mode=force_generic_plan',
                         'max_parallel_workers_per_gather=0')))",
     ),
     (

@@ -1,0 +1,136 @@
+-- The groups of a whole catalog at once: all of them as rows, and what is left of very many.
+--
+-- Where there is much to do, tables are joined from end to end, which takes a small part of the time that a look-up for
+-- each group takes. The planner is told so, as it knows nothing of tables that were filled a moment ago. Where there is
+-- little to do nothing of this is called: it reads whole tables.
+
+-- A function, so that a test can replace it; and STABLE, so that plans that were made before notice.
+CREATE FUNCTION lumina_internal.many_groups() RETURNS int4
+    STABLE LANGUAGE sql
+RETURN 20000;
+REVOKE EXECUTE ON FUNCTION lumina_internal.many_groups() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.many_groups() IS
+    'Internal: from how many groups or images on whole tables are joined, and not each looked up';
+
+-- Files that are there of images that are not rejected, of all groups of catalogs. Without SET, so that it is inlined.
+-- Two names of one file are looked for among these files alone, and not in the whole table.
+CREATE FUNCTION lumina_internal.member_files(of_catalogs int8[])
+    RETURNS TABLE (group_id int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
+        ranking_score float4, file int8, path text, import_job int8, number int8)
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    WITH files AS MATERIALIZED (
+        SELECT m.group_id, m.image, m.place, m.distance, i.status, i.size, i.ranking_score, f.id, f.path,
+            coalesce(f.import_job, 0) AS import_job, CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
+            f.device, f.inode
+        FROM lumina.duplicate_members m
+        JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
+        JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
+        WHERE m.catalog = ANY (of_catalogs)
+    )
+    SELECT f.group_id, f.image, f.place, f.distance, f.status, f.size, f.ranking_score, f.id, f.path, f.import_job,
+        f.number
+    FROM files f
+    WHERE NOT EXISTS (SELECT FROM files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+        AND (o.import_job, o.number, o.path) < (f.import_job, f.number, f.path));
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.member_files(int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.member_files(int8[]) IS
+    'Internal: the files of all groups of catalogs that are there, in no order';
+
+-- All groups of a catalog that nobody has decided. Groups are numbered in their order, so that all else is sorted by
+-- one number.
+CREATE FUNCTION lumina_internal.all_duplicates(of_catalog int8, order_by text, max_others int4)
+    RETURNS TABLE (group_id int8, kind lumina.group_kind, keep text, others text[], distances int2[], more int4,
+        confidence int2, savings int8, also_near text[], cursor text)
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+    lists CONSTANT record := lumina_internal.file_lists(of_catalog);
+BEGIN
+    RETURN QUERY
+    WITH groups AS MATERIALIZED (
+        SELECT g.id, g.kind, g.confidence, g.also_near, g.also_near_count,
+            lumina_internal.page_cursor(order_by, g) AS cursor,
+            row_number() OVER (ORDER BY CASE order_by WHEN 'kind' THEN g.kind END,
+                CASE order_by WHEN 'confidence' THEN g.confidence END DESC,
+                CASE order_by WHEN 'date' THEN g.captured_at END DESC,
+                CASE order_by WHEN 'folder' THEN g.folder END,
+                CASE order_by WHEN 'folder' THEN g.id END,
+                CASE order_by WHEN 'date' THEN 0 ELSE g.savings END DESC,
+                g.id DESC) AS nth
+        FROM lumina.duplicate_groups g
+        JOIN lumina.duplicate_runs r ON r.id = g.run AND r.is_current
+        WHERE g.catalog = of_catalog AND g.decision IS NULL
+    ), files AS (
+        -- The size is that of the image: what is won back is all but that of the first file.
+        SELECT f.nth, array_agg(f.path) AS paths, array_agg(f.distance) AS distances,
+            (sum(f.size) - (array_agg(f.size))[1])::int8 AS savings
+        FROM (SELECT g.nth, f.path, f.distance, f.size
+            FROM groups g JOIN lumina_internal.member_files(ARRAY[of_catalog]) f ON f.group_id = g.id
+            ORDER BY g.nth, f.place, lumina_internal.folder_rank(lists.preferred, f.path),
+                NOT lumina_internal.is_below(lists.protected, f.path), f.import_job, f.number, f.path) f
+        GROUP BY f.nth HAVING count(*) > 1
+    ), near AS (
+        -- As paths_of: the first path of each image.
+        SELECT p.nth, array_agg(p.path ORDER BY p.place) AS paths
+        FROM (SELECT DISTINCT ON (n.nth, n.place) n.nth, n.place, q.path
+            FROM (SELECT g.nth, a.image, a.place FROM groups g
+                CROSS JOIN LATERAL unnest(g.also_near) WITH ORDINALITY a (image, place)) n
+            JOIN lumina.image_files q ON q.image = n.image
+            ORDER BY n.nth, n.place, coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END,
+                q.path) p
+        GROUP BY p.nth
+    )
+    SELECT g.id, g.kind, f.paths[1], f.paths[2:max_others + 1], f.distances[2:max_others + 1],
+        greatest(cardinality(f.paths) - 1 - max_others, 0), g.confidence, f.savings,
+        CASE WHEN g.also_near <> '{}' THEN n.paths END
+            || lumina_internal.and_more(g.also_near_count - cardinality(g.also_near)), g.cursor
+    FROM groups g JOIN files f ON f.nth = g.nth LEFT JOIN near n ON n.nth = g.nth
+    ORDER BY g.nth;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.all_duplicates(int8, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.all_duplicates(int8, text, int4) IS
+    'Internal: all groups of a catalog, by joins of whole tables';
+
+-- What refresh_groups_of finds.
+CREATE FUNCTION lumina_internal.groups_of_many(images int8[]) RETURNS int8[]
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    -- Its caller has told the planner the opposite.
+    SET jit = off SET enable_seqscan = on SET enable_nestloop = off AS $$
+BEGIN
+    RETURN ARRAY(SELECT m.group_id FROM unnest(images) AS n (image)
+        JOIN lumina.duplicate_members m ON m.image = n.image
+        JOIN lumina.duplicate_groups g ON g.id = m.group_id AND g.decision IS NULL);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.groups_of_many(int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.groups_of_many(int8[]) IS
+    'Internal: the groups in which very many images are and that nobody has decided';
+
+-- What refresh_groups does, in the same order: groups are locked by their ids, then counted in a snapshot of its own.
+CREATE FUNCTION lumina_internal.refresh_many_groups(groups int8[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    -- Its caller has told the planner the opposite.
+    SET jit = off SET enable_seqscan = on SET enable_hashjoin = on SET enable_nestloop = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    catalogs int8[];
+BEGIN
+    PERFORM FROM lumina.duplicate_groups g WHERE g.id IN (SELECT unnest(groups)) ORDER BY g.id FOR NO KEY UPDATE OF g;
+    catalogs := ARRAY(SELECT DISTINCT g.catalog FROM lumina.duplicate_groups g WHERE g.id IN (SELECT unnest(groups)));
+    UPDATE lumina.duplicate_groups g
+    SET current_images = l.images, current_files = l.files, current_savings = l.savings
+    FROM (SELECT n.id, coalesce(c.images, 0) AS images, coalesce(c.files, 0) AS files, coalesce(c.savings, 0) AS savings
+        FROM unnest(groups) AS n (id)
+        LEFT JOIN (SELECT i.group_id, count(*)::int4 AS images, sum(i.files)::int4 AS files,
+                (sum(i.files * i.size) - (array_agg(i.size ORDER BY i.place))[1])::int8 AS savings
+            FROM (SELECT f.group_id, f.place, max(f.size) AS size, count(*) AS files
+                FROM lumina_internal.member_files(catalogs) f GROUP BY f.group_id, f.place) i
+            GROUP BY i.group_id) c ON c.group_id = n.id) l
+    WHERE g.id = l.id AND (g.current_images, g.current_files, g.current_savings)
+        IS DISTINCT FROM (l.images, l.files, l.savings);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_many_groups(int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refresh_many_groups(int8[]) IS
+    'Internal: counts what is left of very many groups, by joins of whole tables';
