@@ -164,7 +164,8 @@ CREATE TABLE lumina.image_files (
     UNIQUE (id, catalog),
     FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE CASCADE,
     FOREIGN KEY (source, catalog) REFERENCES lumina.sources (id, catalog) ON DELETE SET NULL (source)
-);
+-- As of images.
+) WITH (fillfactor = 90);
 CREATE INDEX image_files_image ON lumina.image_files (image);
 COMMENT ON TABLE lumina.image_files IS
     'One row a file: where an image lies; an exact duplicate is an image with two files';
@@ -190,7 +191,8 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.keep_original_path() FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.keep_original_path() IS 'Internal: keeps image_files.original_path as it was';
-CREATE TRIGGER keep_original_path BEFORE UPDATE OF original_path ON lumina.image_files FOR EACH ROW
+-- AFTER: with a trigger before it every update would compute the stem again.
+CREATE TRIGGER keep_original_path AFTER UPDATE OF original_path ON lumina.image_files FOR EACH ROW
     WHEN (OLD.original_path IS DISTINCT FROM NEW.original_path) EXECUTE FUNCTION lumina_internal.keep_original_path();
 
 ALTER TABLE lumina.sources ENABLE ROW LEVEL SECURITY;

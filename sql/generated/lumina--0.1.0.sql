@@ -7,7 +7,7 @@ The ordering of items is not stable, it is driven by a dependency graph.
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:52
+-- src/lib.rs
 -- bootstrap
 -- phash: a string of 8 to 4096 bits, with its width as a type modifier.
 
@@ -75,7 +75,7 @@ COMMENT ON FUNCTION phash_bits(phash) IS 'Width of a hash in bits';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:53
+-- src/lib.rs
 -- requires:
 --   phash
 
@@ -129,7 +129,7 @@ COMMENT ON FUNCTION phash_ball_radius(phash_ball) IS 'Radius of a ball, in bits'
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:54
+-- src/lib.rs
 -- requires:
 --   ball
 
@@ -212,7 +212,7 @@ COMMENT ON OPERATOR @> (phash_ball, phash) IS 'Contains the hash';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:55
+-- src/lib.rs
 -- requires:
 --   operators
 
@@ -303,7 +303,7 @@ COMMENT ON OPERATOR CLASS phash_ops USING hash IS 'Equality of hashes';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:56
+-- src/lib.rs
 -- requires:
 --   compare
 
@@ -365,7 +365,7 @@ COMMENT ON CAST (phash AS varbit) IS 'The bits of a hash, all of them';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:57
+-- src/lib.rs
 -- requires:
 --   casts
 
@@ -384,7 +384,7 @@ COMMENT ON FUNCTION phash_bands(phash, int4) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:58
+-- src/lib.rs
 -- requires:
 --   bands
 
@@ -426,7 +426,7 @@ COMMENT ON FUNCTION hamming_index_merge(regclass) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:59
+-- src/lib.rs
 -- requires:
 --   hamming
 
@@ -568,7 +568,7 @@ COMMENT ON FUNCTION phash_plan(text, int4[]) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:60
+-- src/lib.rs
 -- requires:
 --   search
 
@@ -608,7 +608,7 @@ COMMENT ON FUNCTION image_info(bytea) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:61
+-- src/lib.rs
 -- requires:
 --   image_functions
 
@@ -633,7 +633,7 @@ GRANT USAGE ON SCHEMA lumina_internal TO PUBLIC;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:62
+-- src/lib.rs
 -- requires:
 --   schemas
 
@@ -661,7 +661,7 @@ COMMENT ON FUNCTION lumina.gpu_reset() IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:63
+-- src/lib.rs
 -- requires:
 --   gpu
 
@@ -768,7 +768,7 @@ COMMENT ON OPERATOR CLASS lumina.role_ops USING hash IS 'Hashes of roles';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:64
+-- src/lib.rs
 -- requires:
 --   roles
 
@@ -809,27 +809,28 @@ CREATE TABLE lumina.catalog_grants (
 );
 COMMENT ON TABLE lumina.catalog_grants IS 'Which roles beside its owner may read, curate or import into a catalog';
 
--- Whether a role is a superuser, or has the rights of another, which is there still.
+-- Whether a role is a superuser, or has the rights of another, which is there still. In PL/pgSQL, as all that each
+-- decision calls: it keeps its plans, where a function in SQL is read and planned in every statement.
 CREATE FUNCTION lumina_internal.acts_for(caller oid, role lumina.role) RETURNS bool
-    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = caller AND r.rolsuper)
-        OR EXISTS (SELECT FROM pg_catalog.pg_roles r
-            WHERE r.oid = lumina_internal.role_oid(role) AND pg_catalog.pg_has_role(caller, r.oid, 'USAGE'));
-END;
+    STABLE STRICT LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM pg_roles r WHERE r.oid = caller AND r.rolsuper)
+        OR EXISTS (SELECT FROM pg_roles r
+            WHERE r.oid = lumina_internal.role_oid(role) AND pg_has_role(caller, r.oid, 'USAGE'));
+END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.acts_for(oid, lumina.role) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.acts_for(oid, lumina.role) IS
     'Internal: whether a role is a superuser or has the rights of another';
 
 CREATE FUNCTION lumina_internal.rights(caller oid, of_catalog int8) RETURNS lumina.access_right[]
-    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT CASE WHEN lumina_internal.acts_for(caller, c.owner) THEN enum_range(NULL::lumina.access_right)
-        ELSE (SELECT array_agg(DISTINCT r.granted)
-            FROM lumina.catalog_grants g, unnest(ARRAY['read', g.access]::lumina.access_right[]) r (granted)
-            WHERE g.catalog = c.id AND lumina_internal.acts_for(caller, g.role)) END
-    FROM lumina.catalogs c WHERE c.id = of_catalog;
-END;
+    STABLE STRICT LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT CASE WHEN lumina_internal.acts_for(caller, c.owner) THEN enum_range(NULL::lumina.access_right)
+            ELSE (SELECT array_agg(DISTINCT r.granted)
+                FROM lumina.catalog_grants g, unnest(ARRAY['read', g.access]::lumina.access_right[]) r (granted)
+                WHERE g.catalog = c.id AND lumina_internal.acts_for(caller, g.role)) END
+        FROM lumina.catalogs c WHERE c.id = of_catalog);
+END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.rights(oid, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.rights(oid, int8) IS
     'Internal: what a role may do with a catalog; NULL for nothing';
@@ -1023,7 +1024,7 @@ COMMENT ON FUNCTION lumina.revoke_catalog(text, text, text) IS 'Takes back what 
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:65
+-- src/lib.rs
 -- requires:
 --   catalogs
 
@@ -1163,7 +1164,9 @@ CREATE TABLE lumina.images (
     UNIQUE (catalog, id),
     CHECK ((width IS NULL) = (height IS NULL)),
     CHECK (NOT hash_valid OR (ahash IS NOT NULL AND dhash IS NOT NULL AND dct IS NOT NULL AND pdq IS NOT NULL))
-);
+-- Room for another version of some rows of a page: a decision about all groups rejects every eighth image or so. No
+-- index is written where the new version is in the same page.
+) WITH (fillfactor = 85);
 COMMENT ON TABLE lumina.images IS 'One row a picture, that is a content, of a catalog: facts, hashes, quality, status';
 
 CREATE TABLE lumina.image_files (
@@ -1191,7 +1194,8 @@ CREATE TABLE lumina.image_files (
     UNIQUE (id, catalog),
     FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE CASCADE,
     FOREIGN KEY (source, catalog) REFERENCES lumina.sources (id, catalog) ON DELETE SET NULL (source)
-);
+-- As of images.
+) WITH (fillfactor = 90);
 CREATE INDEX image_files_image ON lumina.image_files (image);
 COMMENT ON TABLE lumina.image_files IS
     'One row a file: where an image lies; an exact duplicate is an image with two files';
@@ -1217,7 +1221,8 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.keep_original_path() FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.keep_original_path() IS 'Internal: keeps image_files.original_path as it was';
-CREATE TRIGGER keep_original_path BEFORE UPDATE OF original_path ON lumina.image_files FOR EACH ROW
+-- AFTER: with a trigger before it every update would compute the stem again.
+CREATE TRIGGER keep_original_path AFTER UPDATE OF original_path ON lumina.image_files FOR EACH ROW
     WHEN (OLD.original_path IS DISTINCT FROM NEW.original_path) EXECUTE FUNCTION lumina_internal.keep_original_path();
 
 ALTER TABLE lumina.sources ENABLE ROW LEVEL SECURITY;
@@ -1234,7 +1239,7 @@ GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sideca
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:66
+-- src/lib.rs
 -- requires:
 --   images
 
@@ -1746,7 +1751,7 @@ COMMENT ON VIEW lumina.job_progress IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:67
+-- src/lib.rs
 -- requires:
 --   jobs
 
@@ -2021,18 +2026,18 @@ COMMENT ON FUNCTION lumina_internal.is_below(bytea, text) IS 'Internal: whether 
 
 -- For is_below; NULL where no source is protected.
 CREATE FUNCTION lumina_internal.protected_folders(of_catalog int8) RETURNS bytea
-    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT lumina_internal.folder_list(jsonb_agg(s.path)) FROM lumina.sources s
-    WHERE s.catalog = of_catalog AND s.protected;
-END;
+    STABLE STRICT LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT lumina_internal.folder_list(jsonb_agg(s.path)) FROM lumina.sources s
+        WHERE s.catalog = of_catalog AND s.protected);
+END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.protected_folders(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.protected_folders(int8) IS
     'Internal: the protected sources of a catalog, as a list for is_below';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:68
+-- src/lib.rs
 -- requires:
 --   quality
 
@@ -2424,7 +2429,7 @@ COMMENT ON VIEW lumina.import_items_detail IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:69
+-- src/lib.rs
 -- requires:
 --   import
 
@@ -2714,7 +2719,7 @@ COMMENT ON FUNCTION lumina.readable_catalog(text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:70
+-- src/lib.rs
 -- requires:
 --   duplicates
 
@@ -2765,11 +2770,11 @@ COMMENT ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) IS
 
 -- Preferred folders and protected sources of a catalog, each NULL where there are none.
 CREATE FUNCTION lumina_internal.file_lists(of_catalog int8, OUT preferred bytea, OUT protected bytea)
-    STABLE LANGUAGE sql
-BEGIN ATOMIC
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
     SELECT lumina_internal.folder_list(c.settings->'preferred_folders'), lumina_internal.protected_folders(c.id)
-    FROM lumina.catalogs c WHERE c.id = of_catalog;
-END;
+        INTO preferred, protected FROM lumina.catalogs c WHERE c.id = of_catalog;
+END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.file_lists(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.file_lists(int8) IS
     'Internal: preferred folders and protected sources of a catalog, as group_files reads them';
@@ -2803,6 +2808,10 @@ CREATE FUNCTION lumina_internal.refresh_groups(groups int8[]) RETURNS void
 DECLARE
     ordered CONSTANT int8[] := ARRAY(SELECT DISTINCT n FROM unnest(groups) n ORDER BY n);
 BEGIN
+    IF cardinality(ordered) >= lumina_internal.many_groups() THEN
+        PERFORM lumina_internal.refresh_many_groups(ordered);
+        RETURN;
+    END IF;
     PERFORM FROM unnest(ordered) AS n CROSS JOIN LATERAL (SELECT FROM lumina.duplicate_groups g
         WHERE g.id = n OFFSET 0 FOR NO KEY UPDATE) g;
     UPDATE lumina.duplicate_groups g
@@ -2821,12 +2830,17 @@ CREATE FUNCTION lumina_internal.refresh_groups_of(images int8[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
-    groups CONSTANT int8[] := ARRAY(SELECT g.id FROM unnest(images) AS n
-        CROSS JOIN LATERAL (SELECT m.group_id FROM lumina.duplicate_members m WHERE m.image = n OFFSET 0) m
-        -- A group that was decided is hidden: it is counted when that is taken back.
-        CROSS JOIN LATERAL (SELECT g.id FROM lumina.duplicate_groups g
-            WHERE g.id = m.group_id AND g.decision IS NULL OFFSET 0) g);
+    groups int8[];
 BEGIN
+    -- A group that was decided is hidden: it is counted when that is taken back.
+    IF cardinality(images) >= lumina_internal.many_groups() THEN
+        groups := lumina_internal.groups_of_many(images);
+    ELSE
+        groups := ARRAY(SELECT g.id FROM unnest(images) AS n
+            CROSS JOIN LATERAL (SELECT m.group_id FROM lumina.duplicate_members m WHERE m.image = n OFFSET 0) m
+            CROSS JOIN LATERAL (SELECT g.id FROM lumina.duplicate_groups g
+                WHERE g.id = m.group_id AND g.decision IS NULL OFFSET 0) g);
+    END IF;
     IF groups <> '{}' THEN
         PERFORM lumina_internal.refresh_groups(groups);
     END IF;
@@ -3006,9 +3020,9 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.next_groups(int8, text, lumina_intern
 COMMENT ON FUNCTION lumina_internal.next_groups(int8, text, lumina_internal.page_place, int4) IS
     'Internal: the ids of the next groups of an order';
 
--- A page of groups. Of a group with very many files the first ones are read.
-CREATE FUNCTION lumina_internal.some_duplicates(
-    of_catalog int8, max_groups int4, order_by text, place lumina_internal.page_place, max_others int4)
+-- A page of groups. Of a group with very many files the first ones are read, and of what is near the first ones, too.
+CREATE FUNCTION lumina_internal.some_duplicates(of_catalog int8, max_groups int4, order_by text,
+        place lumina_internal.page_place, max_others int4, max_near int4)
     RETURNS TABLE (group_id int8, kind lumina.group_kind, keep text, others text[], distances int2[], more int4,
         confidence int2, savings int8, also_near text[], cursor text)
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -3026,12 +3040,14 @@ BEGIN
     LOOP
         ids := lumina_internal.next_groups(of_catalog, order_by, place, max_groups);
         RETURN QUERY
-        SELECT g.id, g.kind, f.paths[1], f.paths[2:], f.distances[2:], greatest(g.current_files - f.count, 0),
-            g.confidence, CASE WHEN g.current_files > f.count THEN g.current_savings ELSE f.savings END,
+        SELECT g.id, g.kind, f.paths[1], f.paths[2:], f.distances[2:],
+            -- Where there are fewer than were asked for all were read.
+            CASE WHEN f.count <= max_others THEN 0 ELSE greatest(g.current_files - f.count, 0) END, g.confidence,
+            CASE WHEN f.count > max_others AND g.current_files > f.count THEN g.current_savings ELSE f.savings END,
             -- Of most groups there is none.
             CASE WHEN g.also_near <> '{}' THEN (SELECT array_agg(a.path ORDER BY a.place)
-                FROM lumina_internal.paths_of(g.also_near) a) END
-                || lumina_internal.and_more(g.also_near_count - cardinality(g.also_near)),
+                FROM lumina_internal.paths_of(g.also_near[:max_near]) a) END
+                || lumina_internal.and_more(g.also_near_count - least(cardinality(g.also_near), max_near)),
             g.cursor
         FROM unnest(ids) WITH ORDINALITY AS p (id, place)
         CROSS JOIN LATERAL (SELECT d.*, lumina_internal.page_cursor(order_by, d) AS cursor
@@ -3051,9 +3067,9 @@ BEGIN
             FROM lumina.duplicate_groups d WHERE d.id = ids[cardinality(ids)];
     END LOOP;
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.some_duplicates(int8, int4, text, lumina_internal.page_place, int4)
+REVOKE EXECUTE ON FUNCTION lumina_internal.some_duplicates(int8, int4, text, lumina_internal.page_place, int4, int4)
     FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.some_duplicates(int8, int4, text, lumina_internal.page_place, int4) IS
+COMMENT ON FUNCTION lumina_internal.some_duplicates(int8, int4, text, lumina_internal.page_place, int4, int4) IS
     'Internal: a page of the groups of a catalog';
 
 CREATE FUNCTION lumina_internal.duplicates(
@@ -3068,7 +3084,8 @@ DECLARE
     -- First of all: a catalog that is not there is an error, not an empty result.
     wanted int8 := lumina_internal.catalog(caller, catalog_name, 'read');
     place lumina_internal.page_place := lumina_internal.page_place(order_by, after);
-    most_others CONSTANT int4 := coalesce(max_others, CASE WHEN max_groups IS NULL THEN 2147483647 ELSE 100 END);
+    most_others CONSTANT int4 := least(coalesce(max_others, CASE WHEN max_groups IS NULL THEN 2147483647 ELSE 100 END),
+        2147483646);
 BEGIN
     IF max_groups NOT BETWEEN 1 AND 10000 THEN
         RAISE numeric_value_out_of_range USING MESSAGE = format('max_groups %s is not between 1 and 10000', max_groups),
@@ -3079,31 +3096,18 @@ BEGIN
     ELSIF max_groups IS NULL AND after IS NOT NULL THEN
         RAISE invalid_parameter_value USING MESSAGE = 'after goes with max_groups alone',
             HINT = 'Say how many groups a page has: max_groups => 100.';
-    ELSIF max_groups IS NULL THEN
-        -- By joins of whole tables: of most groups that is quicker than to look up each.
-        RETURN QUERY SELECT g.id, g.kind, f.keep, f.others[:most_others], f.distances[:most_others], g.confidence,
-            pg_size_pretty(f.savings), f.savings,
-            CASE WHEN g.also_near <> '{}' THEN (SELECT array_agg(a.path ORDER BY a.place)
-                FROM lumina_internal.paths_of(g.also_near) a) END
-                || lumina_internal.and_more(g.also_near_count - cardinality(g.also_near)),
-            greatest(cardinality(f.others) - most_others, 0), lumina_internal.page_cursor(order_by, g)
-        FROM (SELECT c.group_id, c.keep, array_agg(c.path ORDER BY c.file_place) AS others,
-                array_agg(c.distance ORDER BY c.file_place) AS distances, sum(c.size)::int8 AS savings
-            FROM lumina_internal.current_files c
-            WHERE c.catalog = wanted AND c.file_place > 1 GROUP BY c.group_id, c.keep) f
-        JOIN lumina.duplicate_groups g ON g.id = f.group_id
-        ORDER BY CASE order_by WHEN 'kind' THEN g.kind END,
-            CASE order_by WHEN 'confidence' THEN g.confidence END DESC,
-            CASE order_by WHEN 'date' THEN g.captured_at END DESC,
-            CASE order_by WHEN 'folder' THEN g.folder END,
-            CASE order_by WHEN 'folder' THEN g.id END,
-            CASE order_by WHEN 'date' THEN 0 ELSE g.savings END DESC,
-            g.id DESC;
+    ELSIF max_groups IS NULL AND (SELECT count(*) FROM (SELECT FROM lumina.duplicate_groups g
+            WHERE g.catalog = wanted AND g.is_open LIMIT lumina_internal.many_groups()) g)
+            >= lumina_internal.many_groups() THEN
+        RETURN QUERY SELECT d.group_id, d.kind, d.keep, d.others, d.distances, d.confidence,
+            pg_size_pretty(d.savings), d.savings, d.also_near, d.more, d.cursor
+            FROM lumina_internal.all_duplicates(wanted, order_by, most_others) d;
     ELSE
         RETURN QUERY SELECT d.group_id, d.kind, d.keep, d.others, d.distances, d.confidence,
             pg_size_pretty(d.savings), d.savings, d.also_near, d.more, d.cursor
-            FROM lumina_internal.some_duplicates(wanted, max_groups, order_by, place,
-                least(most_others, 2147483646)) d;
+            FROM lumina_internal.some_duplicates(wanted, coalesce(max_groups, 2147483647), order_by, place, most_others,
+                -- Each is a look-up, as a file of the group is: a quarter, rounded up.
+                CASE WHEN max_groups IS NULL THEN 2147483647 ELSE (most_others - 1) / 4 + 1 END) d;
     END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.duplicates(oid, text, int4, text, text, int4) FROM PUBLIC;
@@ -3120,9 +3124,152 @@ COMMENT ON FUNCTION lumina.duplicates(text, int4, text, text, int4) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:71
+-- src/lib.rs
 -- requires:
 --   duplicate_pages
+
+-- The groups of a whole catalog at once: all of them as rows, and what is left of very many.
+--
+-- Where there is much to do, tables are joined from end to end, which takes a small part of the time that a look-up for
+-- each group takes. The planner is told so, as it knows nothing of tables that were filled a moment ago. Where there is
+-- little to do nothing of this is called: it reads whole tables.
+
+-- A function, so that a test can replace it; and STABLE, so that plans that were made before notice.
+CREATE FUNCTION lumina_internal.many_groups() RETURNS int4
+    STABLE LANGUAGE sql
+RETURN 20000;
+REVOKE EXECUTE ON FUNCTION lumina_internal.many_groups() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.many_groups() IS
+    'Internal: from how many groups or images on whole tables are joined, and not each looked up';
+
+-- Files that are there of images that are not rejected, of all groups of catalogs. Without SET, so that it is inlined.
+-- Two names of one file are looked for among these files alone, and not in the whole table.
+CREATE FUNCTION lumina_internal.member_files(of_catalogs int8[])
+    RETURNS TABLE (group_id int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
+        ranking_score float4, file int8, path text, import_job int8, number int8)
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    WITH files AS MATERIALIZED (
+        SELECT m.group_id, m.image, m.place, m.distance, i.status, i.size, i.ranking_score, f.id, f.path,
+            coalesce(f.import_job, 0) AS import_job, CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
+            f.device, f.inode
+        FROM lumina.duplicate_members m
+        JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
+        JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
+        WHERE m.catalog = ANY (of_catalogs)
+    )
+    SELECT f.group_id, f.image, f.place, f.distance, f.status, f.size, f.ranking_score, f.id, f.path, f.import_job,
+        f.number
+    FROM files f
+    WHERE NOT EXISTS (SELECT FROM files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+        AND (o.import_job, o.number, o.path) < (f.import_job, f.number, f.path));
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.member_files(int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.member_files(int8[]) IS
+    'Internal: the files of all groups of catalogs that are there, in no order';
+
+-- All groups of a catalog that nobody has decided. Groups are numbered in their order, so that all else is sorted by
+-- one number.
+CREATE FUNCTION lumina_internal.all_duplicates(of_catalog int8, order_by text, max_others int4)
+    RETURNS TABLE (group_id int8, kind lumina.group_kind, keep text, others text[], distances int2[], more int4,
+        confidence int2, savings int8, also_near text[], cursor text)
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+    lists CONSTANT record := lumina_internal.file_lists(of_catalog);
+BEGIN
+    RETURN QUERY
+    WITH groups AS MATERIALIZED (
+        SELECT g.id, g.kind, g.confidence, g.also_near, g.also_near_count,
+            lumina_internal.page_cursor(order_by, g) AS cursor,
+            row_number() OVER (ORDER BY CASE order_by WHEN 'kind' THEN g.kind END,
+                CASE order_by WHEN 'confidence' THEN g.confidence END DESC,
+                CASE order_by WHEN 'date' THEN g.captured_at END DESC,
+                CASE order_by WHEN 'folder' THEN g.folder END,
+                CASE order_by WHEN 'folder' THEN g.id END,
+                CASE order_by WHEN 'date' THEN 0 ELSE g.savings END DESC,
+                g.id DESC) AS nth
+        FROM lumina.duplicate_groups g
+        JOIN lumina.duplicate_runs r ON r.id = g.run AND r.is_current
+        WHERE g.catalog = of_catalog AND g.decision IS NULL
+    ), files AS (
+        -- The size is that of the image: what is won back is all but that of the first file.
+        SELECT f.nth, array_agg(f.path) AS paths, array_agg(f.distance) AS distances,
+            (sum(f.size) - (array_agg(f.size))[1])::int8 AS savings
+        FROM (SELECT g.nth, f.path, f.distance, f.size
+            FROM groups g JOIN lumina_internal.member_files(ARRAY[of_catalog]) f ON f.group_id = g.id
+            ORDER BY g.nth, f.place, lumina_internal.folder_rank(lists.preferred, f.path),
+                NOT lumina_internal.is_below(lists.protected, f.path), f.import_job, f.number, f.path) f
+        GROUP BY f.nth HAVING count(*) > 1
+    ), near AS (
+        -- As paths_of: the first path of each image.
+        SELECT p.nth, array_agg(p.path ORDER BY p.place) AS paths
+        FROM (SELECT DISTINCT ON (n.nth, n.place) n.nth, n.place, q.path
+            FROM (SELECT g.nth, a.image, a.place FROM groups g
+                CROSS JOIN LATERAL unnest(g.also_near) WITH ORDINALITY a (image, place)) n
+            JOIN lumina.image_files q ON q.image = n.image
+            ORDER BY n.nth, n.place, coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END,
+                q.path) p
+        GROUP BY p.nth
+    )
+    SELECT g.id, g.kind, f.paths[1], f.paths[2:max_others + 1], f.distances[2:max_others + 1],
+        greatest(cardinality(f.paths) - 1 - max_others, 0), g.confidence, f.savings,
+        CASE WHEN g.also_near <> '{}' THEN n.paths END
+            || lumina_internal.and_more(g.also_near_count - cardinality(g.also_near)), g.cursor
+    FROM groups g JOIN files f ON f.nth = g.nth LEFT JOIN near n ON n.nth = g.nth
+    ORDER BY g.nth;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.all_duplicates(int8, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.all_duplicates(int8, text, int4) IS
+    'Internal: all groups of a catalog, by joins of whole tables';
+
+-- What refresh_groups_of finds.
+CREATE FUNCTION lumina_internal.groups_of_many(images int8[]) RETURNS int8[]
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    -- Its caller has told the planner the opposite.
+    SET jit = off SET enable_seqscan = on SET enable_nestloop = off AS $$
+BEGIN
+    RETURN ARRAY(SELECT m.group_id FROM unnest(images) AS n (image)
+        JOIN lumina.duplicate_members m ON m.image = n.image
+        JOIN lumina.duplicate_groups g ON g.id = m.group_id AND g.decision IS NULL);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.groups_of_many(int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.groups_of_many(int8[]) IS
+    'Internal: the groups in which very many images are and that nobody has decided';
+
+-- What refresh_groups does, in the same order: groups are locked by their ids, then counted in a snapshot of its own.
+CREATE FUNCTION lumina_internal.refresh_many_groups(groups int8[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    -- Its caller has told the planner the opposite.
+    SET jit = off SET enable_seqscan = on SET enable_hashjoin = on SET enable_nestloop = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    catalogs int8[];
+BEGIN
+    PERFORM FROM lumina.duplicate_groups g WHERE g.id IN (SELECT unnest(groups)) ORDER BY g.id FOR NO KEY UPDATE OF g;
+    catalogs := ARRAY(SELECT DISTINCT g.catalog FROM lumina.duplicate_groups g WHERE g.id IN (SELECT unnest(groups)));
+    UPDATE lumina.duplicate_groups g
+    SET current_images = l.images, current_files = l.files, current_savings = l.savings
+    FROM (SELECT n.id, coalesce(c.images, 0) AS images, coalesce(c.files, 0) AS files, coalesce(c.savings, 0) AS savings
+        FROM unnest(groups) AS n (id)
+        LEFT JOIN (SELECT i.group_id, count(*)::int4 AS images, sum(i.files)::int4 AS files,
+                (sum(i.files * i.size) - (array_agg(i.size ORDER BY i.place))[1])::int8 AS savings
+            FROM (SELECT f.group_id, f.place, max(f.size) AS size, count(*) AS files
+                FROM lumina_internal.member_files(catalogs) f GROUP BY f.group_id, f.place) i
+            GROUP BY i.group_id) c ON c.group_id = n.id) l
+    WHERE g.id = l.id AND (g.current_images, g.current_files, g.current_savings)
+        IS DISTINCT FROM (l.images, l.files, l.savings);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_many_groups(int8[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refresh_many_groups(int8[]) IS
+    'Internal: counts what is left of very many groups, by joins of whole tables';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   whole_catalog
 
 -- Bursts: photographs that a camera took one after the other, as the job detect_bursts has found them.
 --
@@ -3320,7 +3467,7 @@ COMMENT ON FUNCTION lumina.list_bursts(text, text, int4, bool) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:72
+-- src/lib.rs
 -- requires:
 --   bursts
 
@@ -3373,7 +3520,7 @@ COMMENT ON FUNCTION lumina.set_catalog_option(text, text, jsonb) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:73
+-- src/lib.rs
 -- requires:
 --   options
 
@@ -3634,7 +3781,7 @@ COMMENT ON FUNCTION lumina_internal.run_hook(int8, int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:74
+-- src/lib.rs
 -- requires:
 --   decisions
 
@@ -4075,7 +4222,7 @@ COMMENT ON FUNCTION lumina_internal.unsettled_groups(int8, int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:75
+-- src/lib.rs
 -- requires:
 --   changes
 
@@ -4419,7 +4566,7 @@ COMMENT ON FUNCTION lumina.keep_all(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:76
+-- src/lib.rs
 -- requires:
 --   resolve
 
@@ -4438,45 +4585,36 @@ CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, preferred bytea,
         skipped text)
     STABLE ROWS 100000 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
     -- Each worker would read all files.
-    SET max_parallel_workers_per_gather = 0
+    SET max_parallel_workers_per_gather = 0 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
-    WITH files AS (
-        SELECT f.image, count(*) AS files,
+    WITH images AS (
+        SELECT f.group_id, f.place, f.image, f.status, f.size, f.ranking_score, count(*) AS files,
             count(*) FILTER (WHERE lumina_internal.is_below(protected, f.path)) AS protected_files,
-            bool_or(f.id IN (SELECT d.file FROM lumina.distinct_files d WHERE d.catalog = of_catalog)) AS has_wanted,
+            bool_or(f.file IN (SELECT d.file FROM lumina.distinct_files d WHERE d.catalog = of_catalog)) AS has_wanted,
             min(lumina_internal.folder_rank(preferred, f.path)) AS folder
-        FROM lumina.image_files f
-        WHERE f.catalog = of_catalog AND f.state = 'keep' AND f.missing_since IS NULL
-            AND NOT EXISTS (SELECT FROM lumina.image_files o
-                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-                    AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
-                        < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
-                    AND o.state = 'keep' AND o.missing_since IS NULL)
-        GROUP BY f.image
+        FROM lumina_internal.member_files(ARRAY[of_catalog]) f
+        GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score
     ), found AS (
-        SELECT m.group_id, count(*) AS images, sum(f.files)::int8 AS files,
+        SELECT i.group_id, count(*) AS images, sum(i.files)::int8 AS files,
             -- Where the first member is not there any more the group has changed.
-            max(m.image) FILTER (WHERE m.place = 0) AS kept,
-            max(i.ranking_score) FILTER (WHERE m.place = 0)
-                - max(i.ranking_score) FILTER (WHERE m.place > 0) AS score_gap,
-            max(f.files) FILTER (WHERE m.place = 0) AS kept_files,
-            max(f.files - greatest(f.protected_files, 1)) FILTER (WHERE m.place = 0) AS spare_files,
-            bool_or(f.has_wanted) FILTER (WHERE m.place = 0) AS has_wanted,
-            max(f.folder) FILTER (WHERE m.place = 0) < min(f.folder) FILTER (WHERE m.place > 0) AS is_preferred,
-            sum(i.size * CASE WHEN m.place = 0 THEN f.files - greatest(f.protected_files, 1) ELSE f.files END)::int8
+            max(i.image) FILTER (WHERE i.place = 0) AS kept,
+            max(i.ranking_score) FILTER (WHERE i.place = 0)
+                - max(i.ranking_score) FILTER (WHERE i.place > 0) AS score_gap,
+            max(i.files) FILTER (WHERE i.place = 0) AS kept_files,
+            max(i.files - greatest(i.protected_files, 1)) FILTER (WHERE i.place = 0) AS spare_files,
+            bool_or(i.has_wanted) FILTER (WHERE i.place = 0) AS has_wanted,
+            max(i.folder) FILTER (WHERE i.place = 0) < min(i.folder) FILTER (WHERE i.place > 0) AS is_preferred,
+            sum(i.size * CASE WHEN i.place = 0 THEN i.files - greatest(i.protected_files, 1) ELSE i.files END)::int8
                 AS savings,
-            array_agg(m.image) FILTER (WHERE m.place > 0) AS rejected,
-            array_agg(i.status) FILTER (WHERE m.place > 0) AS statuses,
-            bool_or(m.place > 0 AND i.status IN ('flagged', 'archived')) AS loses_chosen,
+            array_agg(i.image) FILTER (WHERE i.place > 0) AS rejected,
+            array_agg(i.status) FILTER (WHERE i.place > 0) AS statuses,
+            bool_or(i.place > 0 AND i.status IN ('flagged', 'archived')) AS loses_chosen,
             -- Also one that is missing: its disk may not be there at the moment.
-            bool_or(m.place > 0 AND protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
-                WHERE p.image = m.image AND p.state = 'keep' AND lumina_internal.is_below(protected, p.path)))
+            bool_or(i.place > 0 AND protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
+                WHERE p.image = i.image AND p.state = 'keep' AND lumina_internal.is_below(protected, p.path)))
                 AS loses_protected
-        FROM lumina.duplicate_members m
-        JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
-        JOIN files f ON f.image = m.image
-        WHERE m.catalog = of_catalog
-        GROUP BY m.group_id
+        FROM images i
+        GROUP BY i.group_id
     )
     SELECT g.id, g.run, g.kind, f.kept, coalesce(f.rejected, '{}'), coalesce(f.statuses, '{}'), f.kept_files,
         coalesce(f.spare_files, 0), f.savings, round(f.score_gap::numeric, 2)::float8,
@@ -4495,29 +4633,31 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, fl
 COMMENT ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, float8, bool) IS
     'Internal: undecided groups, with what keep_best_in_all makes of them';
 
--- The files of an image that goes on being kept, the one to keep first, as in current_files; `is_spare` where it goes.
-CREATE FUNCTION lumina_internal.files_to_keep(of_image int8, preferred bytea, protected bytea)
-    RETURNS TABLE (file int8, path text, is_spare bool)
-    STABLE ROWS 2 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- The files of images that go on being kept; `is_spare` where one goes. Which is kept of each image is as in
+-- current_files.
+CREATE FUNCTION lumina_internal.files_to_keep(images int8[], preferred bytea, protected bytea)
+    RETURNS TABLE (image int8, file int8, is_spare bool)
+    STABLE ROWS 100000 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+    SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
-    SELECT f.id, f.path::text, NOT f.in_protected AND (row_number() OVER w > 1 OR bool_or(f.in_protected) OVER ())
-    FROM (SELECT f.id, f.path, coalesce(f.import_job, 0) AS import_job,
+    WITH files AS MATERIALIZED (
+        SELECT f.image, f.id, f.path, f.device, f.inode, coalesce(f.import_job, 0) AS import_job,
+            CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
             lumina_internal.folder_rank(preferred, f.path) AS folder,
             coalesce(lumina_internal.is_below(protected, f.path), false) AS in_protected
-        FROM lumina.image_files f
-        WHERE f.image = of_image AND f.state = 'keep' AND f.missing_since IS NULL
-            AND (f.device IS NULL OR NOT EXISTS (SELECT FROM lumina.image_files o
-                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-                    AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
-                        < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
-                    AND o.state = 'keep' AND o.missing_since IS NULL))) f
-    WINDOW w AS (ORDER BY f.folder, NOT f.in_protected, f.import_job,
-        CASE WHEN f.import_job = 0 THEN f.id ELSE 0 END, f.path)
-    ORDER BY row_number() OVER w;
+        FROM unnest(images) AS n (image)
+        JOIN lumina.image_files f ON f.image = n.image AND f.state = 'keep' AND f.missing_since IS NULL
+    )
+    SELECT f.image, f.id,
+        NOT f.in_protected AND (row_number() OVER w > 1 OR bool_or(f.in_protected) OVER (PARTITION BY f.image))
+    FROM files f
+    WHERE NOT EXISTS (SELECT FROM files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
+        AND (o.import_job, o.number, o.path) < (f.import_job, f.number, f.path))
+    WINDOW w AS (PARTITION BY f.image ORDER BY f.folder, NOT f.in_protected, f.import_job, f.number, f.path);
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.files_to_keep(int8, bytea, bytea) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.files_to_keep(int8, bytea, bytea) IS
-    'Internal: the files of an image that is kept, the one to keep first';
+REVOKE EXECUTE ON FUNCTION lumina_internal.files_to_keep(int8[], bytea, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.files_to_keep(int8[], bytea, bytea) IS
+    'Internal: the files of images that are kept, and which of them go';
 
 CREATE FUNCTION lumina_internal.keep_best_in_all(caller oid, catalog_name text, min_score_gap float8, dry_run bool,
         include_also_near bool)
@@ -4577,10 +4717,11 @@ BEGIN
         INSERT INTO lumina.action_images (action, catalog, group_id, image, kept, before, after)
             SELECT made, wanted, i.group_id, i.id, i.kept, i.status, 'rejected' FROM images i
     ), files AS MATERIALIZED (
-        SELECT v.kept AS image, f.file, f.is_spare,
-            NOT f.is_spare AND v.kept_files - v.spare_files > 1 AS is_distinct
-        FROM verdicts v CROSS JOIN LATERAL lumina_internal.files_to_keep(v.kept, lists.preferred, lists.protected) f
-        WHERE v.skipped IS NULL AND v.kept_files > 1
+        SELECT f.image, f.file, f.is_spare, NOT f.is_spare AND v.kept_files - v.spare_files > 1 AS is_distinct
+        FROM verdicts v
+        JOIN lumina_internal.files_to_keep(ARRAY(SELECT k.kept FROM verdicts k
+                WHERE k.skipped IS NULL AND k.kept_files > 1), lists.preferred, lists.protected) f ON f.image = v.kept
+        WHERE v.skipped IS NULL
     ), spare AS (
         UPDATE lumina.image_files f SET state = 'rejected' FROM files s
             WHERE s.is_spare AND f.id = s.file AND f.image = s.image AND f.state = 'keep'
@@ -4675,7 +4816,7 @@ COMMENT ON FUNCTION lumina.set_image_status(text, int8[], text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:77
+-- src/lib.rs
 -- requires:
 --   resolve_all
 
@@ -4819,7 +4960,7 @@ COMMENT ON FUNCTION lumina.split_group(int8, int8[]) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:78
+-- src/lib.rs
 -- requires:
 --   split
 
@@ -4984,7 +5125,7 @@ COMMENT ON FUNCTION lumina.undo(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:79
+-- src/lib.rs
 -- requires:
 --   undo
 
@@ -5180,7 +5321,7 @@ COMMENT ON FUNCTION lumina.explain_pair(int8, int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:80
+-- src/lib.rs
 -- requires:
 --   explain
 
@@ -5312,7 +5453,7 @@ COMMENT ON FUNCTION lumina.duplicates_html(text, int4, text, text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:81
+-- src/lib.rs
 -- requires:
 --   report
 
@@ -5346,7 +5487,7 @@ END $$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:82
+-- src/lib.rs
 -- requires:
 --   statistics
 
@@ -5386,205 +5527,205 @@ SELECT pg_catalog.pg_extension_config_dump('lumina.distinct_files', '');
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:49
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:62
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball_center
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs:33
+-- src/planner/selectivity.rs
 -- lumina::planner::selectivity::phash_ball_contains_joinsel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs:20
+-- src/planner/selectivity.rs
 -- lumina::planner::selectivity::phash_ball_contains_sel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs:40
+-- src/planner/support.rs
 -- lumina::planner::support::phash_ball_contains_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:16
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball_in
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:30
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball_out
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:68
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball_radius
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:36
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball_recv
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:43
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball_send
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/bands.rs:13
+-- src/types/bands.rs
 -- lumina::types::bands::phash_bands
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/bands.rs:24
+-- src/types/bands.rs
 -- lumina::types::bands::phash_bands_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:71
+-- src/types/phash.rs
 -- lumina::types::phash::phash_bits
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs:18
+-- src/planner/support.rs
 -- lumina::planner::support::phash_distance_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:65
+-- src/types/phash.rs
 -- lumina::types::phash::phash_enforce_width
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:12
+-- src/types/cast.rs
 -- lumina::types::cast::phash_from_bigint
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:40
+-- src/types/cast.rs
 -- lumina::types::cast::phash_from_bit
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:27
+-- src/types/cast.rs
 -- lumina::types::cast::phash_from_bytea
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:15
+-- src/types/phash.rs
 -- lumina::types::phash::phash_in
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs:26
+-- src/planner/selectivity.rs
 -- lumina::planner::selectivity::phash_in_ball_joinsel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs:14
+-- src/planner/selectivity.rs
 -- lumina::planner::selectivity::phash_in_ball_sel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs:34
+-- src/planner/support.rs
 -- lumina::planner::support::phash_in_ball_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:28
+-- src/types/phash.rs
 -- lumina::types::phash::phash_out
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:34
+-- src/types/phash.rs
 -- lumina::types::phash::phash_recv
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:55
+-- src/types/ball.rs
 -- lumina::types::ball::phash_search_ball
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:42
+-- src/types/phash.rs
 -- lumina::types::phash::phash_send
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/compare.rs:38
+-- src/types/compare.rs
 -- lumina::types::compare::phash_sortsupport
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:18
+-- src/types/cast.rs
 -- lumina::types::cast::phash_to_bigint
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:56
+-- src/types/cast.rs
 -- lumina::types::cast::phash_to_bit
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:34
+-- src/types/cast.rs
 -- lumina::types::cast::phash_to_bytea
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:65
+-- src/types/cast.rs
 -- lumina::types::cast::phash_to_varbit
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:48
+-- src/types/phash.rs
 -- lumina::types::phash::phash_typmod_in
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:57
+-- src/types/phash.rs
 -- lumina::types::phash::phash_typmod_out
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs:57
+-- src/planner/support.rs
 -- lumina::planner::support::phash_within_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
