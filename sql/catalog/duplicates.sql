@@ -61,6 +61,8 @@ CREATE TABLE lumina.duplicate_runs (
     created_at timestamptz NOT NULL DEFAULT now(),
     -- What its order of preference depended on: see sql/catalog/changes.sql.
     basis text,
+    -- Whether there was a raw file among the images, beside which a picture may lie.
+    has_raw bool NOT NULL DEFAULT true,
     -- The last search of what had changed since, which has replaced groups of this run; images, compared, possible_pairs
     -- and near_pairs are those of the run.
     refreshed_by int8,

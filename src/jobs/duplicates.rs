@@ -116,7 +116,7 @@ fn compute_changes(
 
 /// Reads and groups images. A transaction is open only while it reads.
 fn compute(job: &Job, parameters: &Parameters, run: &SearchSession<'_>, extent: Extent) -> Result<Compared, Stop> {
-    let input::Input { images, rows, base } = input::read(job, parameters, run, extent.images())?;
+    let input::Input { images, rows, base } = input::read(job, parameters, run, &extent)?;
     report_phase(job, "comparing", 0.2, images.len())?;
     let groups = compare::find_groups(job, rows, &images, parameters, run)?;
     Ok(Compared { extent, images, groups, base })

@@ -49,6 +49,8 @@ pub(super) struct Changes {
     pub(super) snapshot: String,
     /// How many images have changed.
     pub(super) changed: usize,
+    /// Whether the catalog had a raw file at the time of the run.
+    pub(super) had_raw: bool,
     /// Those whose groups are replaced.
     dirty: BTreeSet<i64>,
     /// Those that are compared, ascending: the dirty ones, and all that is near them, with all members of its groups.
@@ -87,6 +89,11 @@ impl Extent {
             Self::Whole(_) => None,
             Self::Changes(changes) => Some(&changes.images),
         }
+    }
+
+    /// Whether a picture may lie beside a raw file that is not among [`Extent::images`].
+    pub(super) fn had_raw(&self) -> bool {
+        matches!(self, Self::Changes(changes) if changes.had_raw)
     }
 
     /// All images, since a search of what has changed cannot be.
@@ -136,12 +143,12 @@ impl Changes {
         let catalog = job.catalog;
         let base = statement::read(
             "SELECT r.run, r.images, pg_catalog.convert_to(r.obstacle, 'UTF8'),
-                    pg_catalog.pg_current_snapshot()::pg_catalog.text
+                    pg_catalog.pg_current_snapshot()::pg_catalog.text, r.has_raw IS NOT FALSE
                 FROM lumina_internal.run_to_continue($1, $2) r",
             &[catalog.into(), JsonB(job.parameters.clone()).into()],
-            |row| (row.get::<i64>(1).zip(row.get::<i64>(2)), row.utf8(3), row.known::<String>(4)),
+            |row| (row.get::<i64>(1).zip(row.get::<i64>(2)), row.utf8(3), row.known::<String>(4), row.known::<bool>(5)),
         );
-        let (base, obstacle, snapshot) = base.into_iter().next().unwrap_or_default();
+        let (base, obstacle, snapshot, had_raw) = base.into_iter().next().unwrap_or_default();
         let Some((run, images)) = base else { return Ok(Err(obstacle.unwrap_or_default())) };
         let most = (images / MOST_SHARE).clamp(FEW, MANY);
         let list = |sql: &str, second: i64| -> Vec<i64> {
@@ -157,6 +164,7 @@ impl Changes {
             run,
             snapshot,
             changed: images.len(),
+            had_raw,
             dirty: BTreeSet::new(),
             images,
             groups: BTreeMap::new(),

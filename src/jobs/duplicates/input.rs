@@ -5,6 +5,7 @@
 //! counting and joining is done by `lumina_catalog`, but for the pictures beside raw files, which a query finds where
 //! there are raw files at all, and for decisions, which name images by their contents.
 
+use super::extent::Extent;
 use super::parameters::Parameters;
 use super::queries::Queries;
 use super::reader::{Choices, Reader};
@@ -39,6 +40,8 @@ pub(super) struct Base {
     pub(super) preference: String,
     /// What was visible.
     pub(super) snapshot: String,
+    /// Whether one of the images is a raw file.
+    pub(super) has_raw: bool,
 }
 
 /// Identifies what keeps images of a catalog apart, and which decisions have changed files or were taken back, as it is
@@ -60,15 +63,15 @@ pub(super) fn constraints(job: &Job, parameters: &Parameters) -> String {
     statement::row(&query, &[job.catalog.into()], |row| row.known::<String>(1)).unwrap_or_default()
 }
 
-/// Reads the images, best first, and the rows to compare: those in `some`, or all.
+/// Reads the images, best first, and the rows to compare: those of an extent.
 pub(super) fn read(
     job: &Job,
     parameters: &Parameters,
     run: &SearchSession<'_>,
-    some: Option<&[i64]>,
+    extent: &Extent,
 ) -> Result<Input, Stop> {
     let choices = job.read(|| Ok(Choices::read(job)))?;
-    let queries = Queries::new(job.catalog, parameters, &choices, some);
+    let queries = Queries::new(job.catalog, parameters, &choices, extent.images());
     let stopped = Cell::new(None);
     let read = attempt(|| {
         transaction::run(|| {
@@ -95,8 +98,8 @@ pub(super) fn read(
                 reader = reader.scan(queries.images(), &look, Reader::take_image)?;
                 reader = reader.scan(queries.decided_files(), &look, Reader::take_decided_file)?;
                 reader = reader.scan(queries.files(), &look, Reader::take_file)?;
-                // The raw file of a picture may not be among some images.
-                if (reader.has_raw || some.is_some()) && parameters.leave_out_siblings {
+                let has_raw = reader.has_raw || extent.had_raw();
+                if has_raw && parameters.leave_out_siblings {
                     reader = reader.scan(queries.siblings(), &look, Reader::take_sibling)?;
                 }
                 reader = reader
@@ -105,17 +108,17 @@ pub(super) fn read(
                     reader = reader
                         .scan(queries.burst_frames(), &look, |reader, row| reader.take_label(LabelSet::Burst, row))?;
                 }
-                Ok(reader.end())
+                Ok((has_raw, reader.end()))
             })
-            .and_then(|images| job.check_rights().map(|()| (images, constraints, snapshot)))
+            .and_then(|(has_raw, images)| job.check_rights().map(|()| (images, constraints, snapshot, has_raw)))
         })
     });
     if let Some(stop) = stopped.take() {
         return Err(stop);
     }
-    let (images, constraints, snapshot) = read??;
+    let (images, constraints, snapshot, has_raw) = read??;
     let (images, rows) = run.on_threads(|context| images.rank(context))?;
-    Ok(Input { images, rows, base: Base { constraints, preference: choices.basis, snapshot } })
+    Ok(Input { images, rows, base: Base { constraints, preference: choices.basis, snapshot, has_raw } })
 }
 
 /// Reads an id and the hashes of the rule of each row of a FROM item `h`, as the worker: row-level security of the

@@ -78,7 +78,7 @@ fn write_all(job: &Job, parameters: &Parameters, compared: &Compared, obstacle: 
         "UPDATE lumina.duplicate_runs SET is_current = false WHERE catalog = $1 AND is_current",
         &[catalog.into()],
     );
-    let arguments: [Argument<'_>; 11] = [
+    let arguments: [Argument<'_>; 12] = [
         catalog.into(),
         job.id.into(),
         JsonB(parameters.rule_json.clone()).into(),
@@ -90,11 +90,12 @@ fn write_all(job: &Job, parameters: &Parameters, compared: &Compared, obstacle: 
         (groups.len() as i64).into(),
         (groups.members().len() as i64).into(),
         base.preference.as_str().into(),
+        base.has_raw.into(),
     ];
     let run = statement::row(
         "INSERT INTO lumina.duplicate_runs (catalog, job, is_current, rule, strategy, images, compared, possible_pairs,
-                complete, near_pairs, groups, members, basis)
-            VALUES ($1, $2, true, $3, $4, $5, $6, $7::numeric, true, $8, $9, $10, $11) RETURNING id",
+                complete, near_pairs, groups, members, basis, has_raw)
+            VALUES ($1, $2, true, $3, $4, $5, $6, $7::numeric, true, $8, $9, $10, $11, $12) RETURNING id",
         &arguments,
         |row| row.known::<i64>(1),
     );
@@ -130,11 +131,11 @@ fn write_changes(job: &Job, parameters: &Parameters, compared: &Compared, change
     forget_changes(job, &changes.snapshot);
     let counts = statement::row(
         "UPDATE lumina.duplicate_runs r SET groups = c.groups, members = c.members, refreshed_by = $2,
-                refreshed_at = now()
+                refreshed_at = now(), has_raw = $3
             FROM (SELECT count(*) AS groups, coalesce(sum(g.images::int8), 0)::int8 AS members,
                     coalesce(sum(g.savings), 0)::int8 AS savings FROM lumina.duplicate_groups g WHERE g.run = $1) c
             WHERE r.id = $1 RETURNING r.groups, r.members, c.savings",
-        &[run.into(), job.id.into()],
+        &[run.into(), job.id.into(), compared.base.has_raw.into()],
         |row| (row.known::<i64>(1), row.known::<i64>(2), row.known::<i64>(3)),
     );
     let Some((groups, members, savings)) = counts else { panic!("the run was found before") };

@@ -70,6 +70,11 @@ impl<'a> Queries<'a> {
         self.select(&columns, "lumina.image_files f", IS_THERE, "f.image = n.id")
     }
 
+    /// Where it has no row of this catalog, a table is not looked at for each of some images.
+    fn unless_empty(&self, table: &str) -> String {
+        format!("(SELECT EXISTS (SELECT FROM lumina.{table} t WHERE t.catalog = {}))", self.catalog)
+    }
+
     /// Files that are kept beside others of their image, in order, each with the action that decided it. An earlier
     /// decision on a file counts.
     pub(super) fn decided_files(&self) -> String {
@@ -79,7 +84,11 @@ impl<'a> Queries<'a> {
             "true",
             "d.file = ANY (ARRAY(SELECT f.id FROM lumina.image_files f WHERE f.image = n.id))",
         );
-        format!("SELECT d.file, pg_catalog.min(d.action) FROM ({decided}) d GROUP BY d.file ORDER BY d.file")
+        let is_any = self.unless_empty("distinct_files");
+        format!(
+            "SELECT d.file, pg_catalog.min(d.action) FROM ({decided}) d WHERE {is_any}
+                GROUP BY d.file ORDER BY d.file"
+        )
     }
 
     /// Pictures that a camera has written beside a raw file, by the same name, where the raw file can be compared. Of
@@ -130,8 +139,10 @@ impl<'a> Queries<'a> {
                 "SELECT d.action, n.id, d.part FROM {some}
                     CROSS JOIN LATERAL (SELECT i.sha256 FROM lumina.images i WHERE i.id = n.id OFFSET 0) i
                     CROSS JOIN LATERAL (SELECT d.action, d.part FROM lumina.distinct_images d
-                        WHERE d.sha256 = i.sha256 AND d.catalog = {} OFFSET 0) d",
-                self.catalog
+                        WHERE d.sha256 = i.sha256 AND d.catalog = {} OFFSET 0) d
+                    WHERE {}",
+                self.catalog,
+                self.unless_empty("distinct_images")
             ),
         }
     }
