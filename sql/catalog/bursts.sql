@@ -27,6 +27,7 @@ CREATE TABLE lumina.bursts (
     CHECK (NOT suspect OR ended_at < started_at + '0.5 seconds'::interval)
 );
 CREATE INDEX bursts_best_image ON lumina.bursts (best_image);
+CREATE INDEX bursts_started_at ON lumina.bursts (catalog, started_at DESC, id);
 COMMENT ON TABLE lumina.bursts IS
     'Photographs that a camera took one after the other: when, how many, and the best one; suspect: of one second';
 

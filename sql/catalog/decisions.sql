@@ -32,7 +32,9 @@ CREATE TABLE lumina.duplicate_actions (
     CHECK ((kind = 'split_group') = (details IS NOT NULL))
 );
 CREATE UNIQUE INDEX duplicate_actions_undo ON lumina.duplicate_actions (undo_of) WHERE undo_of IS NOT NULL;
-CREATE INDEX duplicate_actions_catalog ON lumina.duplicate_actions (catalog);
+-- With what a count of those that stand reads.
+CREATE INDEX duplicate_actions_catalog ON lumina.duplicate_actions (catalog, id)
+    INCLUDE (kind, images, files, undo_of);
 COMMENT ON TABLE lumina.duplicate_actions IS
     'Decisions about duplicates: who, when, what; never changed or removed. An action that was undone has one that '
     'undoes it';

@@ -1,7 +1,60 @@
--- The duplicates of a catalog as a page to look at: the groups with small pictures, and the file to keep marked.
+-- The duplicates of a catalog as a page to look at: the groups with small pictures, and the file to keep marked; some
+-- of the bursts, and what was decided. All of it is bounded, and looked up by indexes.
 --
 -- Pictures are made of the files as they lie there, below the roots of the catalog's owner, and only where a file is
 -- still the content that was imported: so that a reader of the catalog sees what is in it, and nothing else.
+
+CREATE FUNCTION lumina_internal.camera_name(make text, model text) RETURNS text
+    IMMUTABLE LANGUAGE sql
+RETURN nullif(concat_ws(' ', CASE WHEN starts_with(model, make) THEN NULL ELSE make END, model), '');
+REVOKE EXECUTE ON FUNCTION lumina_internal.camera_name(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.camera_name(text, text) IS 'Internal: make and model of a camera as one name';
+
+-- How many protected files of open groups are neither the one to keep nor to be counted as redundant, and their bytes:
+-- what the groups' own numbers hold too much. Not is_all where there are more protected files than are looked at; then
+-- nothing is said of them, and the groups' numbers are bounds.
+CREATE FUNCTION lumina_internal.page_protected(of_catalog int8, OUT files int8, OUT bytes int8, OUT is_all bool)
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    most CONSTANT int4 := 10000;
+    lists CONSTANT record := lumina_internal.file_lists(of_catalog);
+    images int8[];
+    groups int8[];
+    in_groups int8;
+BEGIN
+    files := 0;
+    bytes := 0;
+    is_all := true;
+    IF lists.protected IS NULL THEN
+        RETURN;
+    END IF;
+    -- A source may be one file.
+    images := ARRAY(SELECT f.image FROM lumina.sources s
+        CROSS JOIN LATERAL (
+            SELECT f.image FROM lumina.image_files f WHERE f.path = s.path AND f.catalog = of_catalog
+            UNION ALL SELECT f.image FROM lumina.image_files f
+                WHERE f.path > rtrim(s.path, '/') || '/' AND f.path < rtrim(s.path, '/') || '0'
+                    AND f.catalog = of_catalog) f
+        WHERE s.catalog = of_catalog AND s.protected LIMIT most + 1);
+    SELECT array_agg(g.id), sum(g.current_files) INTO groups, in_groups
+        FROM (SELECT DISTINCT m.group_id FROM unnest(images) n (image)
+            CROSS JOIN LATERAL (SELECT m.group_id FROM lumina.duplicate_members m WHERE m.image = n.image OFFSET 0) m) m
+        CROSS JOIN LATERAL (SELECT g.id, g.current_files FROM lumina.duplicate_groups g
+            WHERE g.id = m.group_id AND g.is_open OFFSET 0) g;
+    IF cardinality(images) > most OR in_groups > 5 * most THEN
+        is_all := false;
+    ELSE
+        SELECT count(*), coalesce(sum(f.size), 0) INTO files, bytes FROM unnest(groups) n (id)
+            CROSS JOIN LATERAL (SELECT f.size
+                FROM lumina_internal.group_files(n.id, lists.preferred, lists.protected) f
+                WHERE f.file_place > 1 AND f.is_protected OFFSET 0) f;
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.page_protected(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page_protected(int8) IS
+    'Internal: protected files that the numbers of open groups count as redundant';
 
 CREATE FUNCTION lumina_internal.page_summary(of_catalog int8) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -9,17 +62,75 @@ BEGIN ATOMIC
     SELECT jsonb_build_object('catalog', c.name,
         'generated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
         'rule', coalesce(r.rule, '[]'), 'strategy', coalesce(r.strategy, ''), 'images', coalesce(r.images, 0),
-        'groups', count(g.id), 'redundant_files', coalesce(sum(g.current_files::int8 - 1), 0),
-        'savings', coalesce(sum(g.current_savings), 0))
+        'weights', lumina_internal.score_weights(c.id), 'groups', g.groups,
+        'redundant_files', greatest(g.redundant_files - p.files, 0), 'savings', greatest(g.savings - p.bytes, 0),
+        'is_at_most', NOT p.is_all)
     FROM lumina.catalogs c
     LEFT JOIN lumina.duplicate_runs r ON r.catalog = c.id AND r.is_current
-    LEFT JOIN lumina.duplicate_groups g ON g.run = r.id AND g.is_open
-    WHERE c.id = of_catalog
-    GROUP BY c.id, r.id;
+    CROSS JOIN LATERAL (SELECT count(*) AS groups, coalesce(sum(g.current_files::int8 - 1), 0) AS redundant_files,
+            coalesce(sum(g.current_savings), 0) AS savings
+        FROM lumina.duplicate_groups g WHERE g.run = r.id AND g.catalog = c.id AND g.is_open) g
+    CROSS JOIN LATERAL lumina_internal.page_protected(c.id) p
+    WHERE c.id = of_catalog;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.page_summary(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.page_summary(int8) IS
     'Internal: what a page of duplicates says of the whole catalog';
+
+-- How many bursts there are, and the newest of those whose best image is there and not rejected.
+CREATE FUNCTION lumina_internal.page_bursts(of_catalog int8, most int4) RETURNS jsonb
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+    SET enable_bitmapscan = off SET enable_sort = off
+BEGIN ATOMIC
+    SELECT jsonb_build_object(
+        'total', (SELECT count(*) FROM lumina.bursts b WHERE b.catalog = of_catalog),
+        'shown', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', b.id, 'frames', b.frames, 'shots', b.shots,
+                'started', to_char(b.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+                'camera', lumina_internal.camera_name(b.camera_make, b.camera_model), 'is_suspect', b.suspect,
+                'best', p.path, 'sha256', encode(b.sha256, 'hex')) ORDER BY b.started_at DESC, b.id), '[]')
+            FROM (SELECT n.*, i.sha256
+                FROM (SELECT * FROM lumina.bursts b WHERE b.catalog = of_catalog
+                    ORDER BY b.started_at DESC, b.id LIMIT 50) n
+                CROSS JOIN LATERAL (SELECT i.sha256 FROM lumina.images i
+                    WHERE i.id = n.best_image AND i.status <> 'rejected' OFFSET 0) i
+                ORDER BY n.started_at DESC, n.id LIMIT most) b
+            LEFT JOIN LATERAL (SELECT q.path FROM lumina.image_files q
+                WHERE q.image = b.best_image AND q.state = 'keep' AND q.missing_since IS NULL
+                ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path
+                LIMIT 1) p ON true));
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.page_bursts(int8, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page_bursts(int8, int4) IS
+    'Internal: the bursts of a catalog as a page of duplicates shows them';
+
+-- What was decided, of the latest 100,000 actions. An action that was undone does not stand.
+CREATE FUNCTION lumina_internal.page_decisions(of_catalog int8, most int4) RETURNS jsonb
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+BEGIN ATOMIC
+    WITH latest AS MATERIALIZED (
+        SELECT a.id, a.kind, a.images, a.files, a.undo_of FROM lumina.duplicate_actions a WHERE a.catalog = of_catalog
+        ORDER BY a.id DESC LIMIT 100000
+    )
+    SELECT jsonb_build_object('standing', s.standing, 'images_rejected', s.images, 'files_rejected', s.files,
+        'is_at_least', (SELECT count(*) FROM latest) = 100000,
+        'last', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'kind', a.kind, 'group', a.group_id,
+                'actor', a.actor::text, 'at', to_char(a.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
+                'images', a.images, 'files', a.files, 'undo_of', a.undo_of,
+                'undone_by', (SELECT u.id FROM lumina.duplicate_actions u WHERE u.undo_of = a.id)) ORDER BY a.id DESC),
+                '[]')
+            FROM (SELECT * FROM lumina.duplicate_actions a WHERE a.catalog = of_catalog
+                ORDER BY a.id DESC LIMIT most) a))
+    FROM (SELECT count(*) AS standing,
+            coalesce(sum(l.images) FILTER (WHERE l.kind IN ('keep_best', 'keep_best_in_all', 'resolve')), 0) AS images,
+            coalesce(sum(l.files) FILTER (WHERE l.kind IN ('keep_best', 'keep_best_in_all', 'resolve')), 0) AS files
+        FROM latest l LEFT JOIN latest u ON u.undo_of = l.id
+        WHERE l.kind <> 'undo' AND u.id IS NULL) s;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.page_decisions(int8, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page_decisions(int8, int4) IS
+    'Internal: the decisions of a catalog as a page of duplicates shows them';
 
 -- Which groups come next on a page, and the place of the last of them, after which it goes on.
 CREATE FUNCTION lumina_internal.page_ids(of_catalog int8, order_by text, after text, most int4) RETURNS jsonb
@@ -35,14 +146,28 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.page_ids(int8, text, text, int4) FROM
 COMMENT ON FUNCTION lumina_internal.page_ids(int8, text, text, int4) IS
     'Internal: the next groups of a page of duplicates';
 
+-- The frame of a burst that an image is, if it is one.
+CREATE FUNCTION lumina_internal.page_frame(of_image int8) RETURNS jsonb
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT jsonb_build_object('burst', b.id, 'frames', b.frames, 'position', f.position, 'shot', f.shot,
+        'is_best', coalesce(b.best_image = of_image, false))
+    FROM (SELECT * FROM lumina.burst_frames f WHERE f.image = of_image OFFSET 0) f
+    CROSS JOIN LATERAL (SELECT * FROM lumina.bursts b WHERE b.id = f.burst OFFSET 0) b;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.page_frame(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.page_frame(int8) IS 'Internal: the frame of a burst that an image is';
+
 -- Of a group with very many images only some are shown, those nearest to the one to keep; no more than 300 files are
--- read.
+-- read. Of images and of the files of the one to keep there is all that preference decides by: which is why one is kept
+-- (crates/report/src/why.rs).
 CREATE FUNCTION lumina_internal.page_groups(ids int8[], most_images int4) RETURNS SETOF jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off
 BEGIN ATOMIC
     SELECT jsonb_build_object('id', g.id, 'kind', g.kind, 'confidence', g.confidence,
-        'savings', CASE WHEN m.files < 300 THEN m.savings ELSE g.current_savings END, 'images', m.images,
+        'savings', CASE WHEN m.files < 300 THEN m.savings ELSE greatest(g.current_savings - m.spared, 0) END,
+        'is_at_most', m.files >= 300 AND lists.protected IS NOT NULL, 'images', m.images,
         'more_images', CASE WHEN m.files < 300 THEN m.count ELSE greatest(m.count, g.current_images) END
             - least(m.count, most_images),
         'also_near', (SELECT coalesce(jsonb_agg(a.path ORDER BY a.place), '[]')
@@ -53,32 +178,52 @@ BEGIN ATOMIC
     CROSS JOIN unnest(ids) WITH ORDINALITY AS p (id, place)
     CROSS JOIN LATERAL (SELECT * FROM lumina.duplicate_groups d WHERE d.id = p.id OFFSET 0) g
     CROSS JOIN LATERAL (
-        SELECT sum(i.savings) AS savings, sum(i.files_count) AS files, count(*) AS count,
+        SELECT sum(i.savings) AS savings, sum(i.spared) AS spared, sum(i.files_count) AS files, count(*) AS count,
             jsonb_agg(x.shown ORDER BY i.place) FILTER (WHERE x.shown IS NOT NULL) AS images
         FROM (SELECT f.image, min(f.place) AS place, min(f.distance) AS distance,
-                (array_agg(f.path ORDER BY f.file_place))[1:100] AS files, count(*) AS files_count,
-                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1), 0) AS savings,
+                (array_agg(f.path ORDER BY f.file_place))[1:100] AS files,
+                (array_agg(f.is_protected ORDER BY f.file_place))[1:100] AS protected,
+                (array_agg(f.file ORDER BY f.file_place))[1:100] AS ids, count(*) AS files_count,
+                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected), 0) AS savings,
+                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1 AND f.is_protected), 0) AS spared,
                 row_number() OVER (ORDER BY min(f.place)) AS row
             FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected) LIMIT 300) f
             GROUP BY f.image) i
         LEFT JOIN LATERAL (SELECT jsonb_build_object(
-                'files', i.files, 'more_files', i.files_count - cardinality(i.files),
+                'place', i.place, 'files', i.files, 'protected', i.protected,
+                'more_files', i.files_count - cardinality(i.files),
+                'origins', CASE WHEN i.row = 1 AND i.files_count > 1 THEN (
+                    SELECT jsonb_agg(jsonb_build_array(lumina_internal.folder_rank(lists.preferred, o.path),
+                            coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END)
+                        ORDER BY n.place)
+                    FROM unnest(i.ids) WITH ORDINALITY n (id, place)
+                    CROSS JOIN LATERAL (SELECT * FROM lumina.image_files o WHERE o.id = n.id OFFSET 0) o) END,
                 'sha256', encode(x.sha256, 'hex'), 'size', x.size, 'format', x.format,
                 'width', x.width, 'height', x.height,
                 'raw', lumina_internal.is_raw(x.format), 'truncated', x.truncated,
                 -- A file's time says when it was copied, mostly.
                 'captured', CASE WHEN x.date_source <> 'file_time'
                     THEN to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END,
-                'camera', nullif(concat_ws(' ',
-                    CASE WHEN NOT starts_with(x.camera_model, x.camera_make) THEN x.camera_make END,
-                    x.camera_model), ''),
-                'quality', x.quality_score, 'quality_format', x.quality_format, 'quality_metadata', x.quality_metadata,
+                'camera', lumina_internal.camera_name(x.camera_make, x.camera_model),
+                -- As a search for duplicates reads them.
+                'time', (date_part('epoch', x.captured_at) * 1000000)::int8,
+                'score', (x.ranking_score * 100)::int4,
+                'quality', ARRAY[x.quality_format, x.quality_resolution, x.quality_size, x.quality_metadata],
+                'composite', ARRAY[x.composite_format, x.composite_resolution, x.composite_size,
+                    x.composite_sharpness],
+                'folder', w.folder, 'is_protected', w.is_protected, 'burst', lumina_internal.page_frame(x.id),
                 'distance', i.distance,
                 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
                     'dct', d.dct_distance, 'pdq', d.pdq_distance)) AS shown
             FROM lumina.images x
             CROSS JOIN LATERAL (SELECT * FROM lumina.duplicate_members d
                 WHERE d.image = x.id AND d.group_id = p.id OFFSET 0) d
+            -- Another name of a file counts as well. Most catalogs have neither list: then no file is read.
+            CROSS JOIN LATERAL (SELECT min(lumina_internal.folder_rank(lists.preferred, q.path)) AS folder,
+                    coalesce(bool_or(lumina_internal.is_below(lists.protected, q.path)), false) AS is_protected
+                FROM lumina.image_files q
+                WHERE coalesce(lists.preferred, lists.protected) IS NOT NULL
+                    AND q.image = x.id AND q.state = 'keep' AND q.missing_since IS NULL OFFSET 0) w
             WHERE x.id = i.image AND i.row <= most_images OFFSET 0) x ON true
         OFFSET 0) m
     WHERE m.files > 1
@@ -122,4 +267,4 @@ CREATE FUNCTION lumina.duplicates_html(catalog text, max_groups int4 DEFAULT 500
     VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.duplicates_html(text, int4, text, text) IS
     'The duplicates of a catalog as one HTML page with small pictures: what to keep of each group, why, and what '
-    'deleting the others wins back';
+    'deleting the others wins back; some of the bursts, and what was decided';

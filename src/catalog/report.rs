@@ -1,6 +1,8 @@
 //! `lumina_internal.page`, behind `duplicates_html`: SQL returns the groups of a catalog, threads make their
 //! thumbnails, and `lumina-report` writes the report.
 
+mod rows;
+
 use super::error::ReportTooLarge;
 use super::paths::{roots, text};
 use crate::error::{LuminaError, OutOfMemory};
@@ -16,10 +18,10 @@ use crate::pg::spi::statement;
 use lumina_import::contents::from_hex;
 use lumina_import::pool::Pool;
 use lumina_import::thumbnail::{Missing, ThumbnailTask, Thumbnailer};
-use lumina_report::{Distance, GroupKind, Member, Merits, ReportGroup, ReportSummary, ReportWriter};
+use lumina_report::{BurstsSummary, DecisionsSummary, ReportWriter};
 use pgrx::JsonB;
+use rows::{BurstsRow, DecisionsRow, GroupRow, NextGroups, Original, SummaryRow};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +29,10 @@ use std::time::Duration;
 const SIDE: u32 = 320;
 /// The most images shown of one group.
 const MOST_IMAGES: i32 = 60;
+/// Bursts that are shown.
+const MOST_BURSTS: i32 = 8;
+/// Actions that are listed.
+const MOST_ACTIONS: i32 = 10;
 /// Groups that are read at a time.
 const GROUPS_AT_ONCE: i32 = 200;
 /// The most bytes of a report: the longest text of Postgres, less some room.
@@ -36,61 +42,6 @@ const LONGEST: usize = 1_000_000_000;
 const EACH: u64 = 128 << 20;
 /// The longest sleep of the backend's thread.
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
-
-/// The catalog, from `lumina_internal.page_summary`.
-#[derive(Deserialize)]
-struct SummaryRow {
-    catalog: String,
-    generated: String,
-    rule: Vec<BTreeMap<String, u16>>,
-    strategy: String,
-    images: u64,
-    groups: u64,
-    redundant_files: u64,
-    savings: u64,
-}
-
-/// What comes next on the page, from `lumina_internal.page_ids`.
-#[derive(Deserialize)]
-struct NextGroups {
-    ids: Vec<i64>,
-    /// The place of the last one in the order.
-    cursor: Option<String>,
-}
-
-/// A group, from `lumina_internal.page_groups`.
-#[derive(Deserialize)]
-struct GroupRow {
-    id: i64,
-    kind: String,
-    confidence: u8,
-    savings: u64,
-    images: Vec<ImageRow>,
-    more_images: u64,
-    also_near: Vec<String>,
-    also_near_more: u64,
-}
-
-/// An image of a group.
-#[derive(Deserialize)]
-struct ImageRow {
-    files: Vec<String>,
-    more_files: u64,
-    sha256: String,
-    size: u64,
-    format: String,
-    raw: bool,
-    truncated: bool,
-    width: Option<u32>,
-    height: Option<u32>,
-    captured: Option<String>,
-    camera: Option<String>,
-    quality: f32,
-    quality_format: f32,
-    quality_metadata: f32,
-    distance: u8,
-    distances: BTreeMap<String, Option<u16>>,
-}
 
 function! {
     /// `lumina_internal.page(bigint, text, int, text, text)`.
@@ -122,7 +73,12 @@ fn make(
         memory: share.for_thread(),
     };
     let pool = start_pool(threads, &thumbnailer)?;
-    let report = report_of(&summary);
+    let mut report = summary.report();
+    if after.is_empty() {
+        report.bursts = bursts(catalog, &pool, threads, share)?;
+        report.decisions = decisions(catalog)?;
+    }
+    let choice = summary.choice();
     let mut html = Bounded::default();
     let mut writer = ReportWriter::begin(&report, &mut html).map_err(too_large)?;
     let mut shown = 0;
@@ -137,8 +93,9 @@ fn make(
         let groups: Vec<GroupRow> = read("SELECT lumina_internal.page_groups($1, $2)", &arguments);
         shown += groups.len() as i32;
         for group in groups {
-            let pictures = pictures(&pool, &group.images, threads, share)?;
-            if let Some(group) = group.shown(pictures) {
+            let originals: Vec<Original<'_>> = group.images.iter().map(|image| image.original()).collect();
+            let pictures = pictures(&pool, &originals, threads, share)?;
+            if let Some(group) = group.shown(pictures, &choice) {
                 writer.group(&group).map_err(too_large)?;
             }
         }
@@ -149,6 +106,28 @@ fn make(
     }
     writer.end().map_err(too_large)?;
     Ok(html.text)
+}
+
+/// The bursts of a catalog, with the pictures of some.
+fn bursts(
+    catalog: i64,
+    pool: &Pool<Thumbnailer<Arc<Counted>>>,
+    threads: usize,
+    share: &mut Share,
+) -> Result<BurstsSummary, LuminaError> {
+    let arguments = [catalog.into(), MOST_BURSTS.into()];
+    let bursts: BurstsRow =
+        read("SELECT lumina_internal.page_bursts($1, $2)", &arguments).pop().ok_or(IncompleteExtension)?;
+    let originals: Vec<Original<'_>> = bursts.shown.iter().map(|burst| burst.original()).collect();
+    let pictures = pictures(pool, &originals, threads, share)?;
+    Ok(bursts.summary(pictures))
+}
+
+fn decisions(catalog: i64) -> Result<DecisionsSummary, LuminaError> {
+    let arguments = [catalog.into(), MOST_ACTIONS.into()];
+    let decisions: DecisionsRow =
+        read("SELECT lumina_internal.page_decisions($1, $2)", &arguments).pop().ok_or(IncompleteExtension)?;
+    Ok(decisions.summary())
 }
 
 /// A text whose growth can fail, of at most the size that Postgres can return.
@@ -182,7 +161,7 @@ fn read<T: for<'a> Deserialize<'a>>(statement: &str, arguments: &[statement::Arg
 /// For each image its thumbnail, or why there is none. One that needs more memory than a thread's share is made alone.
 fn pictures(
     pool: &Pool<Thumbnailer<Arc<Counted>>>,
-    images: &[ImageRow],
+    images: &[Original<'_>],
     threads: usize,
     share: &mut Share,
 ) -> Result<Vec<Result<Vec<u8>, String>>, LuminaError> {
@@ -191,7 +170,7 @@ fn pictures(
     let each = (all / threads as u64).min(EACH);
     let task = |number: usize, memory: u64| {
         let image = &images[number];
-        Some(ThumbnailTask { number, path: image.files.first()?.into(), sha256: from_hex(&image.sha256)?, memory })
+        Some(ThumbnailTask { number, path: image.path?.into(), sha256: from_hex(image.sha256)?, memory })
     };
     share.grow(each * threads as u64)?;
     let mut waiting = 0;
@@ -238,84 +217,5 @@ fn next(pool: &Pool<Thumbnailer<Arc<Counted>>>) -> Result<(usize, Result<Vec<u8>
                 return Err(ThreadsNotStarted { threads: guc::import_threads(), why: broken.to_string() }.into());
             }
         }
-    }
-}
-
-fn report_of(summary: &SummaryRow) -> ReportSummary {
-    let distances =
-        |each: &BTreeMap<String, u16>| each.iter().map(|(hash, distance)| of_hash(hash, *distance)).collect();
-    ReportSummary {
-        catalog: summary.catalog.clone(),
-        generated: summary.generated.clone(),
-        rule: summary.rule.iter().map(distances).collect(),
-        strategy: summary.strategy.clone(),
-        images: summary.images,
-        groups_total: summary.groups,
-        redundant_files: summary.redundant_files,
-        savings: summary.savings,
-    }
-}
-
-fn of_hash(hash: &str, distance: u16) -> Distance {
-    Distance { hash: hash.to_owned(), distance, bits: if hash == "pdq" { 256 } else { 64 } }
-}
-
-impl GroupRow {
-    /// The group with a picture of each of its images.
-    fn shown(self, pictures: Vec<Result<Vec<u8>, String>>) -> Option<ReportGroup> {
-        let merits: Vec<Merits> = self.images.iter().map(ImageRow::merits).collect();
-        let why = lumina_report::why(&merits).into_iter().map(str::to_owned).collect();
-        let mut pictures = pictures.into_iter();
-        let mut members = self.images.into_iter().enumerate().map(|(place, image)| Member {
-            distance: (place > 0).then_some(image.distance),
-            distances: image
-                .distances
-                .iter()
-                .filter(|_| place > 0)
-                .filter_map(|(hash, distance)| Some(of_hash(hash, (*distance)?)))
-                .collect(),
-            files: image.all_files(),
-            size: image.size,
-            format: image.format.to_uppercase(),
-            width: image.width,
-            height: image.height,
-            captured: image.captured,
-            camera: image.camera,
-            quality: image.quality,
-            thumbnail: pictures.next().unwrap_or_else(|| Err(String::new())),
-        });
-        Some(ReportGroup {
-            id: self.id,
-            kind: GroupKind::from_name(&self.kind)?,
-            confidence: self.confidence,
-            savings: self.savings,
-            keep: members.next()?,
-            why,
-            others: members.collect(),
-            others_more: self.more_images,
-            also_near: self.also_near,
-            also_near_more: self.also_near_more,
-        })
-    }
-}
-
-impl ImageRow {
-    fn merits(&self) -> Merits {
-        Merits {
-            raw: self.raw,
-            truncated: self.truncated,
-            pixels: self.width.zip(self.height).map(|(width, height)| u64::from(width) * u64::from(height)),
-            size: self.size,
-            quality: self.quality,
-            quality_format: self.quality_format,
-            quality_metadata: self.quality_metadata,
-            captured: self.captured.clone(),
-        }
-    }
-
-    /// The paths, and the number of further ones.
-    fn all_files(&self) -> Vec<String> {
-        let more = (self.more_files > 0).then(|| format!("... and {} more", self.more_files));
-        self.files.iter().cloned().chain(more).collect()
     }
 }

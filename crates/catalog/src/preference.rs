@@ -4,7 +4,7 @@
 //! catalog: ties in a search go to the better image. [`best_of`] chooses among the members of a group that was formed,
 //! where small differences in resolution and size count as none; such a tolerance is no order (it is not transitive),
 //! but relative to the largest member it is a choice: every member gets a score of its own, and the members' order does
-//! not matter. Called by [`crate::groups`].
+//! not matter. Called by [`crate::groups`]; the report of duplicates tells why in the same order (`lumina-report`).
 //!
 //! Both put folders first, then protected files, then whole pictures. Neither depends on ids, except for images that
 //! differ in nothing else: ids are in the order in which the threads of an import finished.
@@ -58,6 +58,13 @@ pub struct ScoreParts {
     pub rest: u16,
     /// A number for its format: sizes are compared within a format.
     pub format: u8,
+}
+
+impl ScoreParts {
+    /// The score.
+    pub fn sum(&self) -> u32 {
+        u32::from(self.rest) + u32::from(self.resolution) + u32::from(self.size)
+    }
 }
 
 /// How much each part of a score counts.
@@ -178,27 +185,52 @@ pub struct Candidate {
 pub fn best_of(members: impl Iterator<Item = Candidate> + Clone) -> Option<u32> {
     let class = members.clone().map(|member| member.class).min()?;
     let left = members.filter(|member| member.class == class);
-    // Of several that are largest, that to which it adds most.
-    let (mut most_pixels, mut sizes) = ((0, 0), Vec::<(u8, (i64, u16))>::new());
-    for Candidate { parts, size, .. } in left.clone() {
-        most_pixels = most_pixels.max((parts.pixels, parts.resolution));
-        match sizes.iter_mut().find(|(format, _)| *format == parts.format) {
-            Some((_, largest)) => *largest = (*largest).max((size, parts.size)),
-            None => sizes.push((parts.format, (size, parts.size))),
+    let tolerances = Tolerances::of(left.clone());
+    left.min_by_key(|member| (Reverse(tolerances.score(member)), member.captured, Reverse(member.size), member.rank))
+        .map(|member| member.rank)
+}
+
+/// The largest of the members of a group that are left: what resolution and size of each are compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tolerances {
+    /// The most pixels, and what they add to a score.
+    most_pixels: (u32, u16),
+    /// Of each format the most bytes, and what they add.
+    sizes: Vec<(u8, (i64, u16))>,
+}
+
+impl Tolerances {
+    /// Of the members of the best class.
+    pub fn of(left: impl Iterator<Item = Candidate>) -> Self {
+        // Of several that are largest, that to which it adds most.
+        let (mut most_pixels, mut sizes) = ((0, 0), Vec::<(u8, (i64, u16))>::new());
+        for Candidate { parts, size, .. } in left {
+            most_pixels = most_pixels.max((parts.pixels, parts.resolution));
+            match sizes.iter_mut().find(|(format, _)| *format == parts.format) {
+                Some((_, largest)) => *largest = (*largest).max((size, parts.size)),
+                None => sizes.push((parts.format, (size, parts.size))),
+            }
         }
+        Tolerances { most_pixels, sizes }
     }
-    let score = |Candidate { parts, size, .. }: &Candidate| {
-        let resolution =
-            if is_more_than(parts.pixels.into(), 95, most_pixels.0.into()) { most_pixels.1 } else { parts.resolution };
-        let largest = sizes.iter().find(|(format, _)| *format == parts.format).map(|(_, largest)| *largest);
+
+    /// The parts of a member's score as they count: those of the largest, where the difference counts as none.
+    pub fn counted(&self, member: &Candidate) -> ScoreParts {
+        let Candidate { parts, size, .. } = *member;
+        let (most, adds) = self.most_pixels;
+        let resolution = if is_more_than(parts.pixels.into(), 95, most.into()) { adds } else { parts.resolution };
+        let largest = self.sizes.iter().find(|(format, _)| *format == parts.format).map(|(_, largest)| *largest);
         let of_size = match largest {
-            Some((most, adds)) if is_more_than(*size, 90, most) => adds,
+            Some((most, adds)) if is_more_than(size, 90, most) => adds,
             _ => parts.size,
         };
-        u32::from(parts.rest) + u32::from(resolution) + u32::from(of_size)
-    };
-    left.min_by_key(|member| (Reverse(score(member)), member.captured, Reverse(member.size), member.rank))
-        .map(|member| member.rank)
+        ScoreParts { resolution, size: of_size, ..parts }
+    }
+
+    /// The score of a member as it counts, in hundredths.
+    pub fn score(&self, member: &Candidate) -> u32 {
+        self.counted(member).sum()
+    }
 }
 
 /// Whether a number is the most, or more than so many percent of it.

@@ -1,22 +1,21 @@
 //! The section of a group: its members side by side, the one to keep first. What a member shares with that one is toned
 //! down, so that the differences stand out.
 
-use crate::text::{Attribute, Path, Text, joined, name};
-use crate::units::{Bytes, Count, Of, jpeg_size};
-use crate::{GroupKind, Member, ReportGroup, words};
-use base64::display::Base64Display;
-use base64::engine::general_purpose::STANDARD;
+use crate::text::{Path, Text, joined, name};
+use crate::units::{Bytes, Count, Of};
+use crate::{BurstFrame, GroupKind, Member, MemberFile, ReportGroup, picture, words};
 use std::fmt::{self, Write};
 
 pub(crate) fn write(group: &ReportGroup, to: &mut dyn Write) -> fmt::Result {
     let (id, kind, words) = (group.id, group.kind.name(), words::kind(group.kind));
     let members = std::iter::once(&group.keep).chain(&group.others);
-    let files = Of(members.map(|member| member.files.len() as u64).sum(), "file");
+    let files = Of(members.map(|member| member.files.len() as u64 + member.files_more).sum(), "file");
+    let at_most = if group.is_at_most { "at most " } else { "" };
     write!(
         to,
-        "<section class=\"group {kind}\" id=\"group-{id}\" aria-label=\"Group {id}: {words}, {files}, {} to \
+        "<section class=\"group {kind}\" id=\"group-{id}\" aria-label=\"Group {id}: {words}, {files}, {at_most}{} to \
          win back\">\n\
-         <header>\n<h2>{}\u{a0}<span>to win back</span></h2>\n<p><strong>{words}</strong> · {files}",
+         <header>\n<h2>{at_most}{}\u{a0}<span>to win back</span></h2>\n<p><strong>{words}</strong> · {files}",
         Bytes(group.savings).plain(),
         Bytes(group.savings),
     )?;
@@ -44,17 +43,21 @@ fn member(group: &ReportGroup, place: usize, to: &mut dyn Write) -> fmt::Result 
     let member = place.checked_sub(1).map_or(&group.keep, |other| &group.others[other]);
     let is_kept = place == 0;
     writeln!(to, "<figure class=\"member{}\">", if is_kept { " keep" } else { "" })?;
-    picture(member, is_kept, to)?;
+    let verdict = if member.is_protected() { "Protected" } else { "Redundant" };
+    let what = if is_kept { "To keep" } else { verdict };
+    picture::write(&member.thumbnail, what, member.files.first().map(|file| name(&file.path)), to)?;
     to.write_str("<figcaption>\n<div class=\"verdict\">")?;
     if is_kept {
         to.write_str("<strong>✓\u{a0}Keep</strong>")?;
-        if !group.why.is_empty() {
+        // Of one image there are its files to choose from.
+        let why = if group.kind == GroupKind::Exact { &group.why_file } else { &group.why };
+        if !why.is_empty() {
             to.write_str(" <span class=\"why\">")?;
-            joined(group.why.iter().map(|reason| Text(reason)), ", ", to)?;
+            joined(why.iter().map(|reason| Text(reason)), "; ", to)?;
             to.write_str("</span>")?;
         }
     } else {
-        to.write_str("<strong>Redundant</strong>")?;
+        write!(to, "<strong>{verdict}</strong>")?;
         match member.distance {
             Some(0) => to.write_str(" <span class=\"why\">same hashes</span>")?,
             Some(distance) => write!(to, " <span class=\"why\">distance {distance} of 64</span>")?,
@@ -62,53 +65,58 @@ fn member(group: &ReportGroup, place: usize, to: &mut dyn Write) -> fmt::Result 
         }
     }
     to.write_str("</div>\n")?;
-    files(member, is_kept, to)?;
+    files(group, member, is_kept, to)?;
     facts(group, member, to)?;
     to.write_str("</figcaption>\n</figure>\n")
 }
 
-fn picture(member: &Member, is_kept: bool, to: &mut dyn Write) -> fmt::Result {
-    match &member.thumbnail {
-        Ok(jpeg) => {
-            let what = if is_kept { "To keep" } else { "Redundant" };
-            let file = member.files.first().map_or("", |path| name(path));
-            write!(
-                to,
-                "<div class=\"mat\"><img loading=\"lazy\" decoding=\"async\" alt=\"{what}: {}\"",
-                Attribute(file)
-            )?;
-            if let Some((width, height)) = jpeg_size(jpeg) {
-                write!(to, " width=\"{width}\" height=\"{height}\"")?;
-            }
-            writeln!(to, " src=\"data:image/jpeg;base64,{}\"></div>", Base64Display::new(jpeg, &STANDARD))
-        }
-        Err(why) => writeln!(to, "<div class=\"mat\"><p>No picture: {}</p></div>", Text(why)),
-    }
-}
-
-/// The paths of an image. Of the one to keep, those after the first are redundant.
-fn files(member: &Member, is_kept: bool, to: &mut dyn Write) -> fmt::Result {
+/// The files of an image: the one to keep, those that are protected, those that are redundant.
+fn files(group: &ReportGroup, member: &Member, is_kept: bool, to: &mut dyn Write) -> fmt::Result {
     to.write_str("<div class=\"files\">")?;
-    let alone = if is_kept { 1 } else { member.files.len() };
-    let (alone, copies) = member.files.split_at(alone.min(member.files.len()));
-    if alone.len() > 1 {
-        write!(to, "<p>{}, the same byte for byte:</p>", Of(alone.len() as u64, "file"))?;
+    let (first, others) = member.files.split_at(usize::from(is_kept).min(member.files.len()));
+    let (protected, redundant): (Vec<&MemberFile>, Vec<&MemberFile>) =
+        others.iter().partition(|file| file.is_protected);
+    list(first.iter(), to)?;
+    if !first.is_empty() && !group.why_file.is_empty() && group.kind != GroupKind::Exact {
+        to.write_str("<p>Of its files this one is kept: ")?;
+        joined(group.why_file.iter().map(|reason| Text(reason)), "; ", to)?;
+        to.write_str("</p>")?;
     }
-    list(alone, to)?;
-    if !copies.is_empty() {
-        let copy = if copies.len() == 1 { "copy" } else { "copies" };
-        write!(to, "<p><strong>Redundant</strong> {} {copy}, the same byte for byte:</p>", Count(copies.len() as u64))?;
-        list(copies, to)?;
+    if !protected.is_empty() {
+        // That of another image is in its verdict.
+        if is_kept {
+            copies("Protected", protected.len(), to)?;
+        }
+        list(protected.into_iter(), to)?;
+    }
+    if !redundant.is_empty() {
+        if is_kept || member.is_protected() {
+            copies("Redundant", redundant.len(), to)?;
+        } else if redundant.len() > 1 {
+            write!(to, "<p>{}, the same byte for byte:</p>", Of(redundant.len() as u64, "file"))?;
+        }
+        list(redundant.into_iter(), to)?;
+    }
+    if member.files_more > 0 {
+        write!(to, "<p>and {}, the same byte for byte</p>", Of(member.files_more, "more file"))?;
     }
     to.write_str("</div>\n")
 }
 
-fn list(paths: &[String], to: &mut dyn Write) -> fmt::Result {
-    to.write_str("<ul>")?;
-    for path in paths {
-        write!(to, "<li>{}</li>", Path(path))?;
+fn copies(verdict: &str, count: usize, to: &mut dyn Write) -> fmt::Result {
+    let copies = if count == 1 { "copy" } else { "copies" };
+    write!(to, "<p><strong>{verdict}</strong> {} {copies}, the same byte for byte:</p>", Count(count as u64))
+}
+
+fn list<'a>(files: impl Iterator<Item = &'a MemberFile>, to: &mut dyn Write) -> fmt::Result {
+    let mut is_begun = false;
+    for file in files {
+        to.write_str(if is_begun { "" } else { "<ul>" })?;
+        is_begun = true;
+        write!(to, "<li>{}", Path(&file.path))?;
+        to.write_str(if file.is_protected { " <small>protected</small></li>" } else { "</li>" })?;
     }
-    to.write_str("</ul>")
+    to.write_str(if is_begun { "</ul>" } else { "" })
 }
 
 /// The facts of an image. A fact that no member has is omitted, so that equal facts are aligned.
@@ -131,8 +139,12 @@ fn facts(group: &ReportGroup, member: &Member, to: &mut dyn Write) -> fmt::Resul
         let camera = member.camera.as_deref().map(|camera| Text(camera).to_string());
         fact("Camera", &said(camera), member.camera != keep.camera, to)?;
     }
-    let quality = |member: &Member| format!("{:.0}\u{a0}of\u{a0}100", member.quality);
+    let quality = |member: &Member| format!("{:.1}\u{a0}of\u{a0}100", member.quality);
     fact("Quality", &quality(member), quality(member) != quality(keep), to)?;
+    if known(|member| member.burst.is_some()) {
+        let burst = member.burst.as_ref().map_or_else(|| "none".into(), BurstFrame::words);
+        fact("Burst", &burst, member.burst != keep.burst, to)?;
+    }
     if !member.distances.is_empty() {
         let distances =
             member.distances.iter().map(|of| format!("{}\u{a0}{}/{}", Text(&of.hash), of.distance, of.bits));

@@ -1,17 +1,20 @@
 //! The duplicates of a catalog as one HTML page, without Postgres: groups, thumbnails, the file to keep of each with
-//! the reason, and the space that deleting the others frees.
+//! the reason, and the space that deleting the others frees; bursts, and what was decided so far.
 //!
 //! - [`ReportWriter`] writes the report piece by piece, so that only the pictures of one group are in memory at once.
-//! - [`why`]: why an image is the one to keep.
-//! - `group`: the section of a group. `words`: rules and strategies in words. `units`: formatted numbers. `text`: data
-//!   as HTML.
+//! - [`why`], [`why_file`]: why an image is the one to keep, and why a file of it.
+//! - `group`: the section of a group. `picture`: a thumbnail. `bursts`, `decisions`: the sections after the groups.
+//! - `words`: rules and strategies in words. `units`: formatted numbers. `text`: data as HTML.
 //! - `style.css`: how it looks, on a screen of any width, in light and dark, and on paper.
 //!
 //! Called by `src/catalog/report.rs` of the extension. The report is one self-contained HTML page: no script, pictures
 //! as `data:` URIs, and a Content-Security-Policy that blocks everything else. All text from the catalog goes through
 //! `text`: it cannot become markup, nor reorder the characters around it.
 
+mod bursts;
+mod decisions;
 mod group;
+mod picture;
 mod text;
 mod units;
 mod why;
@@ -22,7 +25,9 @@ mod writer;
 #[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests;
 
-pub use why::{Merits, why};
+pub use bursts::{BurstFrame, BurstsSummary, ShownBurst};
+pub use decisions::{Decision, DecisionsSummary};
+pub use why::{Choice, FileMerits, Merits, why, why_file};
 pub use writer::ReportWriter;
 
 /// The report's data about the whole catalog.
@@ -40,10 +45,16 @@ pub struct ReportSummary {
     pub images: u64,
     /// Groups of the catalog; the report may be given fewer.
     pub groups_total: u64,
-    /// Files of all groups that are not the one to keep.
+    /// Files of all groups that are neither the one to keep nor protected.
     pub redundant_files: u64,
     /// Bytes of these.
     pub savings: u64,
+    /// Whether these two are no more than bounds: protected files are too many to be counted.
+    pub is_at_most: bool,
+    /// The bursts of the catalog.
+    pub bursts: BurstsSummary,
+    /// What was decided.
+    pub decisions: DecisionsSummary,
 }
 
 /// A group of duplicates.
@@ -55,12 +66,16 @@ pub struct ReportGroup {
     pub kind: GroupKind,
     /// 0 to 100.
     pub confidence: u8,
-    /// Bytes that are freed if all files but the one to keep are deleted.
+    /// Bytes that are freed if all files are deleted but the one to keep and those that are protected.
     pub savings: u64,
+    /// Whether that is no more than a bound: there are too many files to look at each.
+    pub is_at_most: bool,
     /// The image to keep: its first file is the one.
     pub keep: Member,
-    /// Why this one, in short: "more pixels", "raw".
+    /// Why this image, from [`why`].
     pub why: Vec<String>,
+    /// Why this file of the image, from [`why_file`].
+    pub why_file: Vec<String>,
     /// The other images, none in a group of kind [`GroupKind::Exact`].
     pub others: Vec<Member>,
     /// How many more there are than are shown.
@@ -101,8 +116,10 @@ impl GroupKind {
 /// An image of a group. `None` is shown as unknown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member {
-    /// Paths of its files, which are byte-identical.
-    pub files: Vec<String>,
+    /// Its files, which are byte-identical.
+    pub files: Vec<MemberFile>,
+    /// How many more there are than are shown.
+    pub files_more: u64,
     /// Bytes of one file.
     pub size: u64,
     /// As text: "JPEG".
@@ -115,14 +132,39 @@ pub struct Member {
     pub captured: Option<String>,
     /// The camera.
     pub camera: Option<String>,
-    /// The quality score, 0 to 100.
+    /// The score by which the catalog ranks, 0 to 100.
     pub quality: f32,
+    /// The frame of a burst that it is.
+    pub burst: Option<BurstFrame>,
     /// The distance to the image to keep, of 64 bits; `None` for that image itself.
     pub distance: Option<u8>,
     /// The distances by hash.
     pub distances: Vec<Distance>,
     /// The thumbnail: a JPEG, or why there is none, in a few words.
     pub thumbnail: Result<Vec<u8>, String>,
+}
+
+impl Member {
+    /// Whether one of its files is protected: then it is never proposed for rejection.
+    pub fn is_protected(&self) -> bool {
+        self.files.iter().any(|file| file.is_protected)
+    }
+}
+
+/// A file of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberFile {
+    /// Where it lies.
+    pub path: String,
+    /// Whether it is below a protected source.
+    pub is_protected: bool,
+}
+
+impl From<&str> for MemberFile {
+    /// A file that is not protected.
+    fn from(path: &str) -> Self {
+        MemberFile { path: path.into(), is_protected: false }
+    }
 }
 
 /// A distance of one kind of hash: between two images, or the largest that a rule allows.

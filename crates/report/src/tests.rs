@@ -21,7 +21,8 @@ fn jpeg(width: u16, height: u16) -> Vec<u8> {
 /// An image all of whose texts are `text`.
 fn member(text: &str, files: usize, distances: Option<u8>) -> Member {
     Member {
-        files: (0..files).map(|_| text.to_string()).collect(),
+        files: (0..files).map(|_| text.into()).collect(),
+        files_more: 0,
         size: 12_345_678,
         format: text.into(),
         width: Some(4000),
@@ -29,6 +30,13 @@ fn member(text: &str, files: usize, distances: Option<u8>) -> Member {
         captured: Some(text.into()),
         camera: Some(text.into()),
         quality: 71.4,
+        burst: distances.map(|shot| BurstFrame {
+            burst: 4,
+            frames: 5,
+            frame: 3,
+            shot: (shot > 0).then_some(shot.into()),
+            is_best: shot == 1,
+        }),
         distance: distances,
         distances: distances.map(|bits| distance(text, bits.into(), 64)).into_iter().collect(),
         thumbnail: if distances == Some(3) { Err(text.into()) } else { Ok(jpeg(320, 240)) },
@@ -48,6 +56,48 @@ fn report(text: &str) -> ReportSummary {
         groups_total: 412,
         redundant_files: 531,
         savings: 9_018_345_421,
+        is_at_most: false,
+        bursts: bursts(text),
+        decisions: decisions(text),
+    }
+}
+
+fn bursts(text: &str) -> BurstsSummary {
+    let burst = |id, is_suspect| ShownBurst {
+        id,
+        frames: 5,
+        shots: 3,
+        started: text.into(),
+        camera: Some(text.into()),
+        is_suspect,
+        best: Some(text.into()),
+        thumbnail: if is_suspect { Err(text.into()) } else { Ok(jpeg(320, 240)) },
+    };
+    BurstsSummary { total: 1_200, shown: vec![burst(7, false), burst(8, true)] }
+}
+
+fn decisions(text: &str) -> DecisionsSummary {
+    let decision = |id, kind: &str, undo_of, undone_by| Decision {
+        id,
+        kind: kind.into(),
+        group: Some(17),
+        actor: text.into(),
+        at: text.into(),
+        images: 2,
+        files: 1,
+        undo_of,
+        undone_by,
+    };
+    DecisionsSummary {
+        standing: 3,
+        images_rejected: 1_001,
+        files_rejected: 1,
+        is_at_least: false,
+        last: vec![
+            decision(12, "undo", Some(11), None),
+            decision(11, "keep_best", None, Some(12)),
+            decision(10, text, None, None),
+        ],
     }
 }
 
@@ -59,7 +109,9 @@ fn group(text: &str) -> ReportGroup {
         confidence: 95,
         savings: 37_037_034,
         keep: member(text, 2, None),
+        is_at_most: false,
         why: vec![text.into(), text.into()],
+        why_file: vec![text.into()],
         others: vec![member(text, 2, Some(3)), member(text, 1, Some(0)), member(text, 1, Some(1))],
         others_more: 0,
         also_near: vec![text.into()],
@@ -75,10 +127,11 @@ fn written(report: &ReportSummary, groups: &[ReportGroup]) -> String {
     html
 }
 
-/// Paths of a group in the order in which they are shown.
-fn given(group: &ReportGroup) -> Vec<String> {
+/// Paths of a group, and of bursts, in the order in which they are shown.
+fn given(group: &ReportGroup, bursts: &BurstsSummary) -> Vec<String> {
     let members = std::iter::once(&group.keep).chain(&group.others);
-    members.flat_map(|member| &member.files).chain(&group.also_near).cloned().collect()
+    let files = members.flat_map(|member| &member.files).map(|file| &file.path);
+    files.chain(&group.also_near).chain(bursts.shown.iter().filter_map(|burst| burst.best.as_ref())).cloned().collect()
 }
 
 /// Texts of every character, with many special ones.
@@ -153,16 +206,18 @@ proptest! {
     fn data_stays_data(text in texts()) {
         let html = written(&report(&text), &[group(&text)]);
         prop_assert_eq!(shape(&html), shape(&written(&report("harmless"), &[group("harmless")])));
-        prop_assert_eq!(paths(&html), given(&group(&text)));
+        prop_assert_eq!(paths(&html), given(&group(&text), &bursts(&text)));
     }
 
     #[test]
-    fn paths_are_read_back(paths_given in prop::collection::vec(texts(), 7)) {
-        let mut group = group("");
+    fn paths_are_read_back(paths_given in prop::collection::vec(texts(), 9)) {
+        let (mut group, mut report) = (group(""), report("holiday"));
         let members = std::iter::once(&mut group.keep).chain(&mut group.others);
-        let places = members.flat_map(|member| &mut member.files).chain(&mut group.also_near);
+        let places = members.flat_map(|member| &mut member.files).map(|file| &mut file.path);
+        let bursts = report.bursts.shown.iter_mut().filter_map(|burst| burst.best.as_mut());
+        let places = places.chain(&mut group.also_near).chain(bursts);
         places.zip(&paths_given).for_each(|(place, path)| place.clone_from(path));
-        prop_assert_eq!(paths(&written(&report("holiday"), &[group])), paths_given);
+        prop_assert_eq!(paths(&written(&report, &[group])), paths_given);
     }
 
     /// Invisible characters, and those that reorder others, are never written.
@@ -194,6 +249,13 @@ fn golden() {
     report.rule[1] = vec![distance("dct", 14, 64), distance("pdq", 100, 256)];
     report.strategy = "clique".into();
     report.generated = "25 November 2026, 14:02".into();
+    for burst in &mut report.bursts.shown {
+        burst.started = "2023-04-15 12:00:00".into();
+        burst.best = Some("/srv/<2023>/IMG_0042.jpg".into());
+    }
+    for decision in &mut report.decisions.last {
+        (decision.actor, decision.at) = ("ann & \u{202e}bob".into(), "2026-11-24 09:30 UTC".into());
+    }
     let named = |text: &str, files, distances: Option<u8>| Member {
         format: "JPEG".into(),
         captured: Some("2021-08-14 17:42:09".into()),
@@ -216,6 +278,7 @@ fn golden() {
         kind: GroupKind::Exact,
         keep: Member { width: None, captured: None, camera: None, ..named("/srv/\u{202e}gpj.exe", 3, None) },
         why: vec![],
+        why_file: vec!["imported first".into()],
         others: vec![],
         others_more: 0,
         also_near: vec![],
@@ -237,14 +300,16 @@ fn one_document_that_asks_for_nothing() {
     let count =
         |wanted: &str| parts.iter().filter(|part| matches!(part, Part::Start(name, _) if name == wanted)).count();
     assert_eq!((count("html"), count("h1"), count("main"), count("title")), (1, 1, 1, 1));
-    assert_eq!((count("section"), count("figure"), count("img")), (2, 8, 6));
+    assert_eq!((count("section"), count("figure"), count("img")), (4, 10, 7));
     assert_eq!(["script", "link", "iframe", "form", "object", "base"].map(count), [0; 6]);
     let names = ["src", "href", "srcset", "action", "style", "background", "poster"];
     for part in &parts {
         let Part::Start(tag, attributes) = part else { continue };
         for (name, value) in attributes {
             assert!(!name.starts_with("on"), "{tag} {name}");
-            let local = value.starts_with("data:image/jpeg;base64,") || value.starts_with("#group-");
+            let local = value.starts_with("data:image/jpeg;base64,")
+                || value.starts_with("#group-")
+                || ["#bursts", "#decisions"].contains(&value.as_str());
             assert!(!names.contains(&name.as_str()) || local, "{tag} {name}={value}");
         }
     }
@@ -267,6 +332,101 @@ fn the_rest_is_told() {
     assert!(!text(&report, &[group("a"), group("b")]).contains("Not on this page"));
     report.groups_total = 0;
     assert!(text(&report, &[]).contains("There are no duplicates in this catalog."));
+}
+
+/// The text of a page, or of what of it is after some words.
+fn text_after(html: &str, words: &str) -> String {
+    let text = reader::text(html).replace('\u{a0}', " ");
+    text.split_once(words).unwrap_or_else(|| panic!("{words} is not in {text}")).1.to_owned()
+}
+
+/// Protected files are marked, and nothing says that they are redundant; of what else is redundant the bytes are told.
+#[test]
+fn protected_files_are_not_redundant() {
+    let file = |path: &str, is_protected| MemberFile { path: path.into(), is_protected };
+    let plain = Member { burst: None, ..member("jpeg", 0, Some(3)) };
+    let with = |files: &[(&str, bool)]| Member {
+        files: files.iter().map(|(path, is_protected)| file(path, *is_protected)).collect(),
+        ..plain.clone()
+    };
+    let shown = |keep: Member, others: Vec<Member>| {
+        let group = ReportGroup { keep, others, why: vec![], why_file: vec![], ..group("near") };
+        let html = written(&ReportSummary { groups_total: 1, ..ReportSummary::default() }, &[group]);
+        text_after(&html, "Keep").replace('\n', " ")
+    };
+    let keep = || with(&[("/a/1", false)]);
+    let alone = shown(keep(), vec![with(&[("/b/2", true)])]);
+    assert!(alone.contains("Protected distance 3 of 64 /b/2 protected"), "{alone}");
+    assert!(!alone.contains("Redundant"), "{alone}");
+    let copy = shown(keep(), vec![with(&[("/b/2", true), ("/a/2", false), ("/a/3", false)])]);
+    let expected = "Protected distance 3 of 64 /b/2 protectedRedundant 2 copies, the same byte for byte:/a/2/a/3";
+    assert!(copy.contains(expected), "{copy}");
+    let kept = shown(with(&[("/a/1", false), ("/b/1", true), ("/a/2", false)]), vec![]);
+    let expected = "/a/1Protected 1 copy, the same byte for byte:/b/1 protectedRedundant 1 copy, the same byte for \
+                    byte:/a/2";
+    assert!(kept.contains(expected), "{kept}");
+    let html = written(&report("a"), &[ReportGroup { others: vec![with(&[("/b/2", true)])], ..group("a") }]);
+    assert!(html.contains("alt=\"Protected: 2\"") || html.contains("No picture"), "{html}");
+}
+
+/// Numbers that are no more than bounds say so.
+#[test]
+fn bounds_are_called_bounds() {
+    let bounded = ReportSummary { is_at_most: true, ..report("a") };
+    let html = written(&bounded, &[ReportGroup { is_at_most: true, ..group("a") }]);
+    let text = text_after(&html, "Duplicate photos in");
+    for expected in ["at most 8.4 GB", "at most 531", "at most 35 MB to win back", "with at most 8.4 GB to win back"] {
+        assert!(text.contains(expected), "{expected} is not in {text}");
+    }
+    assert!(!reader::text(&written(&report("a"), &[group("a")])).contains("at most 8"));
+}
+
+#[test]
+fn bursts_are_shown_and_how_to_list_them() {
+    let html = written(&report("Ann's <photos>"), &[group("a")]);
+    let text = text_after(&html, "4 more pictures").replace('\n', " ");
+    for expected in [
+        "1,200 bursts",
+        "The newest are shown by their best pictures. All of them: \
+         SELECT * FROM lumina.list_bursts('Ann''s <photos>');",
+        "5 frames 3 shots",
+        "3 shots, or no burst: all are of one second",
+    ] {
+        assert!(text.contains(expected), "{expected} is not in {text}");
+    }
+    assert!(html.contains("<a href=\"#bursts\">1,200\u{a0}bursts</a>"));
+    // Of the images of a group: which frame each is, and that the others are none.
+    let facts = text_after(&html, "71.4 of 100\nBurst");
+    assert!(facts.starts_with("none"), "{facts}");
+    for expected in
+        ["frame 3 of 5, shot 3 burst 4", "frame 3 of 5, if it is a burst burst 4", ", shot 1, the best one "]
+    {
+        assert!(facts.contains(expected), "{expected} is not in {facts}");
+    }
+    let none = written(&ReportSummary { bursts: BurstsSummary::default(), ..report("a") }, &[]);
+    assert!(!none.contains("id=\"bursts\"") && !reader::text(&none).contains("list_bursts"));
+}
+
+#[test]
+fn decisions_are_shown_and_how_to_take_one_back() {
+    let html = written(&report("<ann>"), &[]);
+    let text = text_after(&html, "3 decisions stand").replace('\n', " ");
+    for expected in [
+        "Rejected by them: 1,001 pictures, and 1 file of pictures that are kept.",
+        "SELECT lumina.undo(n);",
+        "Action 11 is taken back action 12 · by <ann> · <ann> · 2 pictures and 1 file changed",
+        "The best of group 17 is kept action 11 · by <ann> · <ann> · 2 pictures and 1 file changed · taken back by \
+         action 12",
+        "<ann> action 10",
+    ] {
+        assert!(text.contains(expected), "{expected} is not in {text}");
+    }
+    let mut one = report("a");
+    one.decisions = DecisionsSummary { standing: 1, is_at_least: true, last: vec![], ..one.decisions };
+    let text = reader::text(&written(&one, &[])).replace('\u{a0}', " ");
+    assert!(text.contains("at least 1 decision stands") && text.contains("Rejected by it: at least 1,001"), "{text}");
+    let none = written(&ReportSummary { decisions: DecisionsSummary::default(), ..report("a") }, &[]);
+    assert!(!none.contains("id=\"decisions\"") && !none.contains("undo"));
 }
 
 #[test]

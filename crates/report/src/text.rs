@@ -81,6 +81,11 @@ pub(crate) fn name(path: &str) -> &str {
     path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(path)
 }
 
+/// A text as a literal of SQL; not yet HTML.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// Writes the items with a separator between them.
 pub(crate) fn joined<T: Display>(
     items: impl IntoIterator<Item = T>,

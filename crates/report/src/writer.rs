@@ -2,7 +2,7 @@
 
 use crate::text::{Attribute, Text};
 use crate::units::{Bytes, Count, Of};
-use crate::{GroupKind, ReportGroup, ReportSummary, group, words};
+use crate::{GroupKind, ReportGroup, ReportSummary, bursts, decisions, group, words};
 use std::fmt::{self, Write};
 
 const STYLE: &str = include_str!("style.css");
@@ -40,9 +40,11 @@ impl<'a> ReportWriter<'a> {
         group::write(group, self.to)
     }
 
-    /// Writes everything after the last group, including a note about groups that are not in the report.
+    /// Writes everything after the last group: bursts, decisions, and a note about groups that are not in the report.
     pub fn end(self) -> fmt::Result {
         let ReportWriter { report, to, groups, savings } = self;
+        bursts::write(&report.bursts, &report.catalog, to)?;
+        decisions::write(&report.decisions, to)?;
         to.write_str("</main>\n<footer>\n")?;
         let missing = report.groups_total.saturating_sub(groups);
         if report.groups_total == 0 {
@@ -50,9 +52,10 @@ impl<'a> ReportWriter<'a> {
         } else if missing > 0 {
             writeln!(
                 to,
-                "<p class=\"missing\"><strong>Not on this page:</strong> {}, with {} to win back. This page \
-                 shows {} of {}. All are in <code>lumina.duplicates</code>.</p>",
+                "<p class=\"missing\"><strong>Not on this page:</strong> {}, with {}{} to win back. This \
+                 page shows {} of {}. All are in <code>lumina.duplicates</code>.</p>",
                 Of(missing, "more group"),
+                at_most(report),
                 Bytes(report.savings.saturating_sub(savings)),
                 Count(groups),
                 Count(report.groups_total),
@@ -83,13 +86,15 @@ fn summary(report: &ReportSummary, to: &mut dyn Write) -> fmt::Result {
     writeln!(
         to,
         "<header class=\"summary\">\n<h1><span>Duplicate photos in</span> <bdi>{}</bdi></h1>\n<dl>\n\
-         <div><dt>to win back</dt><dd>{}</dd></div>\n\
-         <div><dt>redundant {}</dt><dd>{}</dd></div>\n\
+         <div><dt>to win back</dt><dd>{}{}</dd></div>\n\
+         <div><dt>redundant {}</dt><dd>{}{}</dd></div>\n\
          <div><dt>{}</dt><dd>{}</dd></div>\n\
          <div><dt>{} compared</dt><dd>{}</dd></div>\n</dl>",
         Text(&report.catalog),
+        at_most(report),
         Bytes(report.savings),
         if report.redundant_files == 1 { "file" } else { "files" },
+        at_most(report),
         Count(report.redundant_files),
         if report.groups_total == 1 { "group" } else { "groups" },
         Count(report.groups_total),
@@ -101,7 +106,20 @@ fn summary(report: &ReportSummary, to: &mut dyn Write) -> fmt::Result {
         words::rule(&report.rule, to)?;
         writeln!(to, " {}</p>", words::strategy(&report.strategy))?;
     }
-    writeln!(to, "<p class=\"generated\">{}</p>\n</header>", Text(&report.generated))
+    write!(to, "<p class=\"generated\">{}", Text(&report.generated))?;
+    for (count, noun, link) in
+        [(report.bursts.total, "burst", "bursts"), (report.decisions.last.len() as u64, "recent decision", "decisions")]
+    {
+        if count > 0 {
+            write!(to, " · <a href=\"#{link}\">{}</a>", Of(count, noun))?;
+        }
+    }
+    to.write_str("</p>\n</header>\n")
+}
+
+/// Before a number that is no more than a bound.
+fn at_most(report: &ReportSummary) -> &'static str {
+    if report.is_at_most { "at most " } else { "" }
 }
 
 /// Shows groups of one kind, by style alone.

@@ -8,7 +8,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 use lumina_photo::{Format, Limits, NeverCancels, Orientation, Picture, Pixels, decode, metadata, thumbnail};
-use lumina_report::{Distance, GroupKind, Member, ReportGroup, ReportSummary, ReportWriter};
+use lumina_report::{
+    BurstsSummary, Decision, DecisionsSummary, Distance, GroupKind, Member, ReportGroup, ReportSummary, ReportWriter,
+    ShownBurst,
+};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -194,6 +197,7 @@ fn member(files: &[&str], (width, height): (u32, u32), seed: u32, distance: Opti
     let of = |hash: &str, distance: u8, bits: u16| Distance { hash: hash.into(), distance: distance.into(), bits };
     Member {
         files: files.iter().map(|file| (*file).into()).collect(),
+        files_more: 0,
         size: u64::from(width) * u64::from(height) / 3,
         format: "JPEG".into(),
         width: Some(width),
@@ -201,6 +205,7 @@ fn member(files: &[&str], (width, height): (u32, u32), seed: u32, distance: Opti
         captured: Some("2021-08-14 17:42:09".into()),
         camera: Some("Canon EOS 5D Mark IV".into()),
         quality: 71.4 - f32::from(distance.unwrap_or(0)),
+        burst: None,
         distance,
         distances: distance
             .map_or(vec![], |d| vec![of("ahash", d.saturating_sub(1), 64), of("dhash", d, 64), of("pdq", 3 * d, 256)]),
@@ -235,14 +240,16 @@ fn group(id: i64, kind: GroupKind, keep: Member, why: &[&str], others: Vec<Membe
         .filter_map(|other| other.distance)
         .max()
         .map_or(100, |worst| 100 - (u32::from(worst) * 100 / 64) as u8);
-    let why = why.iter().map(|why| (*why).into()).collect();
+    let why: Vec<String> = why.iter().map(|why| (*why).into()).collect();
     ReportGroup {
         id,
         kind,
         confidence,
         savings,
+        is_at_most: false,
         keep,
-        why,
+        why: why.clone(),
+        why_file: why,
         others,
         others_more: 0,
         also_near: vec![],
@@ -363,6 +370,36 @@ fn real_groups() -> Vec<ReportGroup> {
     ]
 }
 
+/// One burst, whose best picture has a hostile name.
+fn bursts() -> BurstsSummary {
+    let shown = ShownBurst {
+        id: 7,
+        frames: 5,
+        shots: 4,
+        started: "2021-08-14 17:42:09".into(),
+        camera: Some("Canon EOS 5D Mark IV".into()),
+        is_suspect: false,
+        best: Some(HOSTILE[0].into()),
+        thumbnail: small(&made(320, 213, 1)),
+    };
+    BurstsSummary { total: 12, shown: vec![shown] }
+}
+
+fn decisions() -> DecisionsSummary {
+    let last = Decision {
+        id: 12,
+        kind: "keep_best".into(),
+        group: Some(7),
+        actor: HOSTILE[6].into(),
+        at: "2026-11-24 09:30 UTC".into(),
+        images: 2,
+        files: 0,
+        undo_of: None,
+        undone_by: None,
+    };
+    DecisionsSummary { standing: 1, images_rejected: 2, last: vec![last], ..DecisionsSummary::default() }
+}
+
 /// All groups, on a page of a catalog that has more.
 fn report() -> (Vec<ReportGroup>, String) {
     let mut groups = real_groups();
@@ -377,6 +414,9 @@ fn report() -> (Vec<ReportGroup>, String) {
         groups_total: 412,
         redundant_files: 531,
         savings: 9_018_345_421,
+        is_at_most: false,
+        bursts: bursts(),
+        decisions: decisions(),
     };
     let mut html = String::new();
     let mut writer = ReportWriter::begin(&report, &mut html).unwrap();
@@ -402,13 +442,15 @@ fn everything_is_shown_at_every_width() {
     let Some(chromium) = chromium() else { return };
     let (groups, html) = report();
     let members = || groups.iter().flat_map(|group| std::iter::once(&group.keep).chain(&group.others));
-    let pictures = members().filter(|member| member.thumbnail.is_ok()).count();
+    let pictures = members().filter(|member| member.thumbnail.is_ok()).count() + bursts().shown.len();
     let paths: Vec<String> = groups
         .iter()
         .flat_map(|group| {
             let members = std::iter::once(&group.keep).chain(&group.others);
-            members.flat_map(|member| &member.files).chain(&group.also_near).map(|path| code_points(path))
+            let files = members.flat_map(|member| &member.files).map(|file| &file.path);
+            files.chain(&group.also_near).map(|path| code_points(path)).collect::<Vec<_>>()
         })
+        .chain(bursts().shown.iter().filter_map(|burst| burst.best.as_deref()).map(code_points))
         .collect();
     for width in [1280, 700, 390, 320] {
         let found = found(&chromium, &html, width);
@@ -419,7 +461,7 @@ fn everything_is_shown_at_every_width() {
         assert_eq!(one("title"), "Duplicates in holiday");
         assert_eq!(one("groups"), groups.len().to_string());
         assert_eq!(one("labels"), groups.len().to_string());
-        assert_eq!(one("figures"), members().count().to_string());
+        assert_eq!(one("figures"), (members().count() + bursts().shown.len()).to_string());
         assert_eq!(one("kept"), vec!["1"; groups.len()].join(" "));
         for name in ["images", "shown", "sized"] {
             assert_eq!(one(name), pictures.to_string(), "{name}");

@@ -33,6 +33,7 @@ mod jobs;
 mod kept_apart;
 mod oracle;
 mod quality;
+mod report;
 mod round_trips;
 mod search;
 mod search_limits;

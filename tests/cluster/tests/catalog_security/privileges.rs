@@ -100,6 +100,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.catalog(oid, text, lumina.access_right): nothing
     function lumina_internal.changed_hashes(bigint, bigint[]): nothing
     function lumina_internal.changed_images(bigint, bigint): nothing
+    function lumina_internal.camera_name(text, text): nothing
     function lumina_internal.check_job_change(): nothing
     function lumina_internal.check_path(oid, text): nothing
     function lumina_internal.check_version(): nothing
@@ -175,10 +176,14 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.notify_at_commit(text): nothing
     function lumina_internal.notify_job(): nothing
     function lumina_internal.page(bigint, text, integer, text, text): nothing
+    function lumina_internal.page_bursts(bigint, integer): nothing
     function lumina_internal.page_cursor(text, lumina.duplicate_groups): nothing
+    function lumina_internal.page_decisions(bigint, integer): nothing
+    function lumina_internal.page_frame(bigint): nothing
     function lumina_internal.page_groups(bigint[], integer): nothing
     function lumina_internal.page_ids(bigint, text, text, integer): nothing
     function lumina_internal.page_place(text, text): nothing
+    function lumina_internal.page_protected(bigint): nothing
     function lumina_internal.page_summary(bigint): nothing
     function lumina_internal.pair_reason(text, text, text): nothing
     function lumina_internal.pair_rule(jsonb): EXECUTE
