@@ -63,8 +63,8 @@ CREATE TABLE lumina.duplicate_runs (
     basis text,
     -- Whether there was a raw file among the images, beside which a picture may lie.
     has_raw bool NOT NULL DEFAULT true,
-    -- The last search of what had changed since, which has replaced groups of this run; images, compared, possible_pairs
-    -- and near_pairs are those of the run.
+    -- The last search of what had changed since, which has replaced groups of this run; images, compared,
+    -- possible_pairs and near_pairs are those of the run.
     refreshed_by int8,
     refreshed_at timestamptz,
     UNIQUE (id, catalog),

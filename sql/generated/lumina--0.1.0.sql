@@ -2498,8 +2498,8 @@ CREATE TABLE lumina.duplicate_runs (
     basis text,
     -- Whether there was a raw file among the images, beside which a picture may lie.
     has_raw bool NOT NULL DEFAULT true,
-    -- The last search of what had changed since, which has replaced groups of this run; images, compared, possible_pairs
-    -- and near_pairs are those of the run.
+    -- The last search of what had changed since, which has replaced groups of this run; images, compared,
+    -- possible_pairs and near_pairs are those of the run.
     refreshed_by int8,
     refreshed_at timestamptz,
     UNIQUE (id, catalog),
@@ -4157,9 +4157,9 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.changed_hashes(int8, int8[]) FROM PUB
 COMMENT ON FUNCTION lumina_internal.changed_hashes(int8, int8[]) IS
     'Internal: the hashes of changed images, before and after';
 
--- Whether to look up the near images of `images` one by one costs less than to match them with the hashes of all, by the
--- planner's costs: where an index of type hamming serves the rule, up to some thousand images; without one, never. All
--- hashes are read, and also sorted by their bands: that takes some three times as long as to read them.
+-- Whether to look up the near images of `images` one by one costs less than to match them with the hashes of all, by
+-- the planner's costs: where an index of type hamming serves the rule, up to some thousand images; without one, never.
+-- All hashes are read, and also sorted by their bands: that takes some three times as long as to read them.
 CREATE FUNCTION lumina_internal.index_is_cheaper(of_catalog int8, rule jsonb, images int8[]) RETURNS bool
     -- VOLATILE, as EXPLAIN demands.
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$

@@ -2,8 +2,8 @@
 //! of a job (`duplicates/output.rs`, `bursts/output.rs`).
 //!
 //! Foreign keys are not checked row by row, which took two thirds of the time. They hold, since within one transaction
-//! [`lock_images`] has found every image in the catalog, and locks it as the check would: a DELETE of it waits, and then
-//! removes what refers to it, too. Rows that the results refer to among themselves are written before them, and
+//! [`lock_images`] has found every image in the catalog, and locks it as the check would: a DELETE of it waits, and
+//! then removes what refers to it, too. Rows that the results refer to among themselves are written before them, and
 //! removed after them, by the caller.
 
 use super::job::Job;
@@ -14,8 +14,8 @@ use crate::pg::spi::statement;
 const IMAGES: usize = 65_536;
 
 /// Locks images of the catalog, so that none is deleted before the job's transaction ends. Whether all are there, and
-/// none has changed: each comes with the version of its row when it was read, or all without. Requires: they are sorted,
-/// as they lie in the table, and no image is twice among them.
+/// none has changed: each comes with the version of its row when it was read, or all without. Requires: they are
+/// sorted, as they lie in the table, and no image is twice among them.
 pub(super) fn lock_images(job: &Job, images: &[i64], versions: Option<&[i32]>) -> Result<bool, Stop> {
     for (at, ids) in images.chunks(IMAGES).enumerate() {
         job.check_cancelled_in_transaction()?;

@@ -1,8 +1,8 @@
 //! Writes bursts into tables: they replace those that the catalog had, but for the choices of their best images.
 //! Called in the last transaction of the job, which has the catalog locked.
 //!
-//! Foreign keys are not checked ([`crate::jobs::results`]), but hold: frames refer to the burst that was inserted before
-//! them, and are deleted before it; the best image of a burst is one of its frames.
+//! Foreign keys are not checked ([`crate::jobs::results`]), but hold: frames refer to the burst that was inserted
+//! before them, and are deleted before it; the best image of a burst is one of its frames.
 
 use super::parameters::Parameters;
 use crate::error::OutOfMemory;

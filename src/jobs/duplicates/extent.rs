@@ -3,7 +3,8 @@
 //!
 //! Groups are formed by taking edges in an order (`lumina_search::group`): each is decided by the groups that its ends
 //! are in at that moment. So a group comes out as it did before, whatever else is compared, as long as its members, the
-//! edges among them, and their order are the same, and no edge that leads out of it is taken, as none was before. Hence:
+//! edges among them, and their order are the same, and no edge that leads out of it is taken, as none was before.
+//! Hence:
 //!
 //! 1. *Dirty* are the images that have changed, all members of their groups, and all groups that are near them, now or
 //!    before: their list of what is also near may be another one. Groups that have lost members, too.
@@ -16,9 +17,9 @@
 //! Whose edges come first depends on the order of preference among the images that are compared, which is that among
 //! all of them.
 //!
-//! What is near is looked up by an index of type `hamming` on a hash of the rule, where there is one and few images have
-//! changed; else it is matched with the hashes of all images, in memory. Where much of a catalog becomes dirty, it is
-//! read whole, which takes less time then.
+//! What is near is looked up by an index of type `hamming` on a hash of the rule, where there is one and few images
+//! have changed; else it is matched with the hashes of all images, in memory. Where much of a catalog becomes dirty, it
+//! is read whole, which takes less time then.
 
 use super::input::scan_hashes;
 use super::parameters::{Parameters, Scope};
@@ -236,8 +237,8 @@ impl Changes {
     }
 
     /// Compares the groups that were found with those that were there. Where others than dirty ones have come out
-    /// otherwise, or dirty images are in them, these become dirty, too. Returns whether there was none; `None` where too
-    /// much is to be read.
+    /// otherwise, or dirty images are in them, these become dirty, too. Returns whether there was none; `None` where
+    /// too much is to be read.
     pub(super) fn settle(
         &mut self,
         job: &Job,

@@ -122,7 +122,8 @@ pub(super) fn read(
 }
 
 /// Reads an id and the hashes of the rule of each row of a FROM item `h`, as the worker: row-level security of the
-/// submitter would keep indexes from being used. The rows are of the job's catalog, all of which the submitter may read.
+/// submitter would keep indexes from being used. The rows are of the job's catalog, all of which the submitter may
+/// read.
 pub(super) fn scan_hashes(
     job: &Job,
     parameters: &Parameters,

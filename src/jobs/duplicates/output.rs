@@ -1,9 +1,9 @@
 //! Writes groups into tables: the new run, its groups and members, which replace those of the run before; or, where a
 //! search continues a run, groups and members in it, which replace those of what has changed.
 //!
-//! Foreign keys are not checked ([`crate::jobs::results`]), but hold: a group refers to the run that was inserted before
-//! it, and its members to the group that was inserted with them; no member is left when groups are deleted: members are
-//! of the catalog of their group.
+//! Foreign keys are not checked ([`crate::jobs::results`]), but hold: a group refers to the run that was inserted
+//! before it, and its members to the group that was inserted with them; no member is left when groups are deleted:
+//! members are of the catalog of their group.
 
 use super::Compared;
 use super::extent::{Changes, Extent};
@@ -161,8 +161,8 @@ fn forget_changes(job: &Job, snapshot: &str) {
     );
 }
 
-/// The numbers of the groups that are written, in the order of the images to keep: rows and entries of indexes are found, and made, one
-/// beside the other. In any other order the caches of the processor miss most of them.
+/// The numbers of the groups that are written, in the order of the images to keep: rows and entries of indexes are
+/// found, and made, one beside the other. In any other order the caches of the processor miss most of them.
 fn by_primary(compared: &Compared) -> Result<Vec<u32>, LuminaError> {
     let Compared { images, groups, .. } = compared;
     let mut numbers = Vec::new();

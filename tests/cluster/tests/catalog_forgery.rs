@@ -12,7 +12,8 @@ const ONE_SEARCH: [(&str, &str); 1] = [("lumina.concurrent_searches", "1")];
 /// The job whose groups are shown of `holiday`, and how many there are.
 fn shown(cluster: &Cluster) -> String {
     let shown = "SELECT format('job %s: %s groups', coalesce(r.refreshed_by, r.job), count(g.id))
-        FROM lumina.duplicate_runs r LEFT JOIN lumina.duplicate_groups g ON g.run = r.id WHERE r.is_current AND r.catalog = 1 GROUP BY r.id";
+        FROM lumina.duplicate_runs r LEFT JOIN lumina.duplicate_groups g ON g.run = r.id
+        WHERE r.is_current AND r.catalog = 1 GROUP BY r.id";
     text(&mut cluster.connect(), shown)
 }
 

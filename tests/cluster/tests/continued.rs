@@ -87,7 +87,7 @@ impl History {
             let content = self.contents;
             // Centres that are some bits apart, and up to three bits beside.
             let center = 0x0123_4567_89ab_cdef_u64.rotate_left(self.below(6) as u32 * 9);
-            let mut hash = center ^ (self.below(4) * 0x0f << 40);
+            let mut hash = center ^ ((self.below(4) * 0x0f) << 40);
             for _ in 0..self.below(4) {
                 hash ^= 1 << self.below(64);
             }
