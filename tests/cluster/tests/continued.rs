@@ -4,10 +4,13 @@
 use crate::decisions::{group_of, world};
 use lumina_cluster::Cluster;
 use lumina_cluster::Random;
-use lumina_cluster::catalog::wait_for_end;
+use lumina_cluster::catalog::{leftovers, wait_for_end};
 use lumina_cluster::cluster::wait_until;
+use lumina_cluster::kills::{Hits, WAYS};
 use lumina_cluster::postgres::Client;
+use lumina_cluster::report::{number as number_of, say};
 use std::fmt::Write as _;
+use std::time::Instant;
 
 /// The groups of the catalog, with everything but their numbers.
 const GROUPS: &str = "
@@ -223,6 +226,54 @@ fn equal_to_a_whole_search_in_components_by_another_rule() {
         false,
         r#"NULL, 'component', '[{"dhash": 2, "pdq": 20}, {"dct": 4, "ahash": 1}]', 'duplicate', false"#,
     );
+}
+
+/// Killed in every way, at any moment, while images come and go and decisions are made: no change is lost, none of the
+/// decisions, and in the end the groups are those of a whole search. `LUMINA_KILLS` sets the number (21 by default),
+/// `LUMINA_SEED` the random seed.
+#[test]
+fn killed_at_any_moment() {
+    let preloaded = [("shared_preload_libraries", "lumina"), ("lumina.launcher_interval", "60")];
+    let cluster = Cluster::start_with(&preloaded);
+    let mut history = History::new(&cluster, number_of("LUMINA_SEED", 1));
+    (0..60).for_each(|_| history.import());
+    search(&mut history.session, "3, scope => 'all'");
+    let began = Instant::now();
+    history.import();
+    search(&mut history.session, "3, scope => 'changes'");
+    let took = began.elapsed();
+    let (kills, mut hits, mut decisions) = (number_of("LUMINA_KILLS", 21), Hits::default(), 0);
+    for round in 0..kills {
+        history.import();
+        history.change();
+        let submit = "SELECT lumina.detect_duplicates('photos', 3, scope => 'changes')";
+        let job = number(&mut history.session, submit);
+        let moment = took.mul_f64(history.below(1000) as f64 / 1000.0);
+        let submitted = Instant::now();
+        history.change();
+        if let Some(group) = history.group() {
+            let keep = format!("SELECT lumina.keep_all({group})");
+            decisions += i64::from(history.session.batch_execute(&keep).is_ok());
+        }
+        std::thread::sleep(moment.saturating_sub(submitted.elapsed())); // the moment itself
+        let way = WAYS[round as usize % WAYS.len()];
+        let hit = way.strike(&cluster, &mut history.session, job);
+        history.session = way.recover(&cluster, &mut history.session, hit);
+        let end = wait_for_end(&mut history.session, job);
+        assert!(end == "succeeded" || end == "cancelled" && way.cancels(), "round {round}: {way:?}: {end}");
+        hits.count(way, hit);
+        // Images may have gone since, and members with them.
+        let left = leftovers(&mut history.session).into_iter().filter(|left| !left.contains("number of members"));
+        assert_eq!(left.collect::<Vec<_>>(), [""; 0], "round {round}: {way:?}");
+    }
+    search(&mut history.session, "3, scope => 'changes'");
+    let found = text(&mut history.session, GROUPS);
+    search(&mut history.session, "3, scope => 'all'");
+    assert_eq!(found, text(&mut history.session, GROUPS));
+    let made = "SELECT count(*) FROM lumina.duplicate_actions WHERE kind = 'keep_all'";
+    assert!(number(&mut history.session, made) >= decisions, "a decision was lost");
+    say(&format!("{kills} searches hit: {hits:?}; {decisions} groups decided meanwhile"));
+    assert!(!cluster.log().contains("PANIC"), "{}", cluster.log());
 }
 
 /// What was not seen stays noted: a change that commits after the search has read is found by the next one.
