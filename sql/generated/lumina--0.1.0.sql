@@ -3825,7 +3825,7 @@ ALTER TABLE lumina_internal.image_changes ENABLE ROW LEVEL SECURITY; -- without 
 COMMENT ON TABLE lumina_internal.image_changes IS
     'Internal: what has changed since duplicates were searched; removed by the search that has seen it';
 
--- Not a foreign key, which would lock the catalog at every change; what is of no catalog is not noted (they go whole).
+-- Not a foreign key, which would lock the catalog at every change; what goes with its catalog is not noted.
 CREATE FUNCTION lumina_internal.note_everything(of_catalog int8) RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -3849,8 +3849,9 @@ END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.note_images(int8, int8[]) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.note_images(int8, int8[]) IS 'Internal: notes that images have changed';
 
--- The most rows of a statement that are noted one by one, where more than a range is noted of each.
-CREATE FUNCTION lumina_internal.most_changes() RETURNS int8 IMMUTABLE LANGUAGE sql RETURN 10000;
+-- The most rows of a statement that are noted one by one, where more than a range is noted of each. Fewer than a batch
+-- of score_quality has: where all images are scored the next search is a whole one anyway.
+CREATE FUNCTION lumina_internal.most_changes() RETURNS int8 IMMUTABLE LANGUAGE sql RETURN 2000;
 REVOKE EXECUTE ON FUNCTION lumina_internal.most_changes() FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.most_changes() IS
     'Internal: the most rows that a statement changes and that are noted one by one';
@@ -4044,6 +4045,24 @@ CREATE TRIGGER note_truncated AFTER TRUNCATE ON lumina.image_files
     FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_truncated();
 CREATE TRIGGER note_truncated AFTER TRUNCATE ON lumina.duplicate_members
     FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_truncated();
+CREATE TRIGGER note_truncated AFTER TRUNCATE ON lumina.burst_frames
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_truncated();
+CREATE TRIGGER note_truncated AFTER TRUNCATE ON lumina.distinct_images
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_truncated();
+CREATE TRIGGER note_truncated AFTER TRUNCATE ON lumina.distinct_files
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.note_truncated();
+
+-- Notes go with their catalog.
+CREATE FUNCTION lumina_internal.remove_notes() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM lumina_internal.image_changes c USING rows_before b WHERE c.catalog = b.id;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.remove_notes() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.remove_notes() IS 'Internal: removes what was noted of a catalog that goes';
+CREATE TRIGGER remove_notes AFTER DELETE ON lumina.catalogs REFERENCING OLD TABLE AS rows_before
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.remove_notes();
 
 -- Which image of a group is kept depends on these. Another text later means that the order of all images may be
 -- another one.

@@ -66,8 +66,8 @@ impl Work for DetectDuplicates {
             report_phase(job, "writing", 0.8, compared.images.len())?;
             let mut changed = false;
             let written = job.finish(|| {
-                changed = compared.base.constraints != input::constraints(job, &parameters)
-                    || !output::can_continue(job, &compared.extent)
+                changed = *compared.constraints() != input::constraints(job, &parameters)
+                    || !output::can_continue(job, &compared)
                     || !output::lock_unchanged(job, &compared)?;
                 // An error rolls back; this one is not reported, and the loop goes on.
                 if changed { Err(Stop::LostClaim) } else { output::write(job, &parameters, &compared) }
@@ -91,6 +91,16 @@ struct Compared {
     images: RankedImages,
     groups: DuplicateGroups,
     base: Base,
+}
+
+impl Compared {
+    /// [`input::constraints`], before anything was read that depends on them.
+    fn constraints(&self) -> &String {
+        match &self.extent {
+            Extent::Whole(_) => &self.base.constraints,
+            Extent::Changes(changes) => &changes.constraints,
+        }
+    }
 }
 
 /// Reads and groups what has changed, with what it can touch; `Err` where all images are to be read.

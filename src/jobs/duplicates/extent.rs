@@ -21,7 +21,7 @@
 //! have changed; else it is matched with the hashes of all images, in memory. Where much of a catalog becomes dirty, it
 //! is read whole, which takes less time then.
 
-use super::input::scan_hashes;
+use super::input::{constraints, scan_hashes};
 use super::parameters::{Parameters, Scope};
 use crate::jobs::job::Job;
 use crate::jobs::stop::{Failure, Stop};
@@ -48,6 +48,8 @@ pub(super) struct Changes {
     pub(super) run: i64,
     /// What was visible when the changes were read: those that are visible in it need not be kept.
     pub(super) snapshot: String,
+    /// [`constraints`], at that time: what is read later, round for round, may have seen a decision that this has not.
+    pub(super) constraints: String,
     /// How many images have changed.
     pub(super) changed: usize,
     /// Whether the catalog had a raw file at the time of the run.
@@ -63,6 +65,8 @@ pub(super) struct Changes {
     unsettled: Vec<i64>,
     /// The most images that are read so.
     most: usize,
+    /// How many were read in all rounds.
+    read: usize,
 }
 
 /// How what is near some images is found.
@@ -79,6 +83,9 @@ const MOST_SHARE: i64 = 8;
 const FEW: i64 = 1000;
 /// Of each image that is read so some hundred bytes are held outside of the search's memory.
 const MANY: i64 = 200_000;
+
+/// All rounds together read no more than so many times the most images.
+const MOST_ROUNDS: usize = 2;
 
 /// Why all images are compared after all.
 pub(super) const TOO_MANY: &str = "too many changes";
@@ -120,7 +127,7 @@ pub(super) fn find(
     if parameters.scope == Scope::All {
         return Ok((Extent::Whole(None), None));
     }
-    let mut changes = match job.read(|| Changes::read(job))? {
+    let mut changes = match job.read(|| Changes::read(job, parameters))? {
         Ok(changes) => changes,
         Err(obstacle) => return Ok((Extent::whole(parameters, obstacle)?, None)),
     };
@@ -140,8 +147,9 @@ pub(super) fn find(
 
 impl Changes {
     /// Reads what has changed; or why all images are to be compared. In a transaction.
-    fn read(job: &Job) -> Result<Result<Self, String>, Stop> {
+    fn read(job: &Job, parameters: &Parameters) -> Result<Result<Self, String>, Stop> {
         let catalog = job.catalog;
+        let constraints = constraints(job, parameters);
         let base = statement::read(
             "SELECT r.run, r.images, pg_catalog.convert_to(r.obstacle, 'UTF8'),
                     pg_catalog.pg_current_snapshot()::pg_catalog.text, r.has_raw IS NOT FALSE
@@ -164,6 +172,7 @@ impl Changes {
         Ok(Ok(Changes {
             run,
             snapshot,
+            constraints,
             changed: images.len(),
             had_raw,
             dirty: BTreeSet::new(),
@@ -172,6 +181,7 @@ impl Changes {
             group_of: BTreeMap::new(),
             unsettled,
             most,
+            read: 0,
         }))
     }
 
@@ -233,7 +243,9 @@ impl Changes {
         self.images = known.chain(self.groups.values().flatten().copied()).collect();
         self.images.sort_unstable();
         self.images.dedup();
-        Ok(self.images.len() <= self.most)
+        // Along a chain of images groups may come out otherwise one after the other, and each round reads all of them.
+        self.read += self.images.len();
+        Ok(self.images.len() <= self.most && self.read <= MOST_ROUNDS * self.most)
     }
 
     /// Compares the groups that were found with those that were there. Where others than dirty ones have come out

@@ -44,13 +44,14 @@ fn is_written(compared: &Compared, number: usize) -> bool {
     }
 }
 
-/// Whether the run that a search continues is still the current one. The catalog is locked: no other takes its place.
-pub(super) fn can_continue(job: &Job, extent: &Extent) -> bool {
-    match extent {
+/// Whether the run that a search continues is still the current one, and its order of preference that by which groups
+/// were formed now. The catalog is locked: no other run takes its place.
+pub(super) fn can_continue(job: &Job, compared: &Compared) -> bool {
+    match &compared.extent {
         Extent::Whole(_) => true,
         Extent::Changes(changes) => statement::execute(
-            "SELECT FROM lumina.duplicate_runs WHERE id = $1 AND catalog = $2 AND is_current",
-            &[changes.run.into(), job.catalog.into()],
+            "SELECT FROM lumina.duplicate_runs WHERE id = $1 AND catalog = $2 AND is_current AND basis = $3",
+            &[changes.run.into(), job.catalog.into(), compared.base.preference.as_str().into()],
         ),
     }
 }

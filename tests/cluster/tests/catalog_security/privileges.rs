@@ -202,6 +202,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.refresh_many_groups(bigint[]): nothing
     function lumina_internal.refuse_in_hook(): nothing
     function lumina_internal.remove_expired_jobs(): nothing
+    function lumina_internal.remove_notes(): nothing
     function lumina_internal.resolve(oid, bigint, bigint[]): nothing
     function lumina_internal.resume_jobs(oid, boolean): nothing
     function lumina_internal.restore_many(bigint, bigint): nothing
