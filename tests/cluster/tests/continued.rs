@@ -176,7 +176,8 @@ impl History {
 /// Seventeen histories of imports and changes: after each step a search that goes on, and in the end one of all images.
 fn as_a_whole_search(seed: u64, by_index: bool, arguments: &str) {
     // The planner would read so small a table from end to end.
-    let cluster = Cluster::start_with(if by_index { &[("enable_seqscan", "off")] } else { &[] });
+    let cluster =
+        Cluster::start_with(if by_index { &[("enable_seqscan", "off"), ("seq_page_cost", "100000")] } else { &[] });
     let mut history = History::new(&cluster, seed);
     if by_index {
         history.session.batch_execute("CREATE INDEX near ON lumina.images USING hamming (dhash)").unwrap();
