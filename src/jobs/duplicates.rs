@@ -7,12 +7,13 @@
 //! - [`parameters`]: the job's parameters.
 //! - [`extent`]: all images, or those that what has changed can touch.
 //! - [`input`], [`queries`], [`reader`]: read the images of a catalog.
-//! - [`compare`]: finds groups of them.
+//! - [`compare`]: finds groups of them. [`compared`]: what was found.
 //! - [`output`]: writes groups into tables.
 //!
 //! Which image is the one to keep, what a pair is and how groups are made is decided in `crates/catalog`.
 
 mod compare;
+mod compared;
 mod extent;
 mod input;
 mod output;
@@ -26,9 +27,8 @@ use super::session::in_session;
 use super::stop::{Failure, Stop};
 use crate::search::session::SearchSession;
 use compare::report_phase;
+use compared::Compared;
 use extent::Extent;
-use input::Base;
-use lumina_catalog::{DuplicateGroups, RankedImages};
 use parameters::Parameters;
 use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
 use pgrx::pg_sys::Oid;
@@ -85,24 +85,6 @@ impl Work for DetectDuplicates {
     }
 }
 
-/// The images of a catalog, compared.
-struct Compared {
-    extent: Extent,
-    images: RankedImages,
-    groups: DuplicateGroups,
-    base: Base,
-}
-
-impl Compared {
-    /// [`input::constraints`], before anything was read that depends on them.
-    fn constraints(&self) -> &String {
-        match &self.extent {
-            Extent::Whole(_) => &self.base.constraints,
-            Extent::Changes(changes) => &changes.constraints,
-        }
-    }
-}
-
 /// Reads and groups what has changed, with what it can touch; `Err` where all images are to be read.
 fn compute_changes(
     job: &Job,
@@ -126,7 +108,7 @@ fn compute_changes(
 
 /// Reads and groups images. A transaction is open only while it reads.
 fn compute(job: &Job, parameters: &Parameters, run: &SearchSession<'_>, extent: Extent) -> Result<Compared, Stop> {
-    let input::Input { images, rows, base } = input::read(job, parameters, run, &extent)?;
+    let input::Input { images, rows, base } = input::read(job, parameters, run, extent.images(), extent.had_raw())?;
     report_phase(job, "comparing", 0.2, images.len())?;
     let groups = compare::find_groups(job, rows, &images, parameters, run)?;
     Ok(Compared { extent, images, groups, base })

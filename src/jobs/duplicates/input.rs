@@ -5,7 +5,6 @@
 //! counting and joining is done by `lumina_catalog`, but for the pictures beside raw files, which a query finds where
 //! there are raw files at all, and for decisions, which name images by their contents.
 
-use super::extent::Extent;
 use super::parameters::Parameters;
 use super::queries::Queries;
 use super::reader::{Choices, Reader};
@@ -63,15 +62,17 @@ pub(super) fn constraints(job: &Job, parameters: &Parameters) -> String {
     statement::row(&query, &[job.catalog.into()], |row| row.known::<String>(1)).unwrap_or_default()
 }
 
-/// Reads the images, best first, and the rows to compare: those of an extent.
+/// Reads the images, best first, and the rows to compare: those in `some`, or all. `had_raw`: whether a picture may lie
+/// beside a raw file that is not among some.
 pub(super) fn read(
     job: &Job,
     parameters: &Parameters,
     run: &SearchSession<'_>,
-    extent: &Extent,
+    some: Option<&[i64]>,
+    had_raw: bool,
 ) -> Result<Input, Stop> {
     let choices = job.read(|| Ok(Choices::read(job)))?;
-    let queries = Queries::new(job.catalog, parameters, &choices, extent.images());
+    let queries = Queries::new(job.catalog, parameters, &choices, some);
     let stopped = Cell::new(None);
     let read = attempt(|| {
         transaction::run(|| {
@@ -98,7 +99,7 @@ pub(super) fn read(
                 reader = reader.scan(queries.images(), &look, Reader::take_image)?;
                 reader = reader.scan(queries.decided_files(), &look, Reader::take_decided_file)?;
                 reader = reader.scan(queries.files(), &look, Reader::take_file)?;
-                let has_raw = reader.has_raw || extent.had_raw();
+                let has_raw = reader.has_raw || had_raw;
                 if has_raw && parameters.leave_out_siblings {
                     reader = reader.scan(queries.siblings(), &look, Reader::take_sibling)?;
                 }

@@ -5,7 +5,7 @@
 //! before it, and its members to the group that was inserted with them; no member is left when groups are deleted:
 //! members are of the catalog of their group.
 
-use super::Compared;
+use super::compared::Compared;
 use super::extent::{Changes, Extent};
 use super::parameters::Parameters;
 use crate::error::{LuminaError, OutOfMemory};
