@@ -3799,7 +3799,7 @@ COMMENT ON FUNCTION lumina_internal.run_hook(int8, int8) IS
 --
 -- What a change can touch are groups of images that are near a changed one, before it and after it. After it they are
 -- found by the hashes that images have; before it by those that a changed or removed image had, which is why they are
--- noted. src/jobs/duplicates/extent.rs says how far a search goes from there.
+-- noted. crates/catalog/src/regroup.rs says how far a search goes from there.
 
 CREATE TABLE lumina_internal.image_changes (
     catalog int8 NOT NULL,

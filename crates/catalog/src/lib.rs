@@ -7,6 +7,7 @@
 //! - [`apart`]: images that are kept apart.
 //! - [`images`]: the images of a catalog as read, and in the order of preference.
 //! - [`groups`]: groups of duplicates, with the sizes and distances that tables show.
+//! - [`regroup`]: which groups of an earlier search are formed again where images have changed.
 //! - [`bursts`]: photographs that a camera took one after the other; the jobs of kind `detect_bursts` call it.
 //!
 //! Called by the jobs of kind `detect_duplicates` (`src/jobs/duplicates`), which read rows from tables and write groups
@@ -15,7 +16,8 @@
 //!
 //! Invariants: an image is known by its *rank*, its place in the order of preference, so that ties in a search go to
 //! the better image. Results depend neither on the order of rows nor on the number of threads. What grows with the
-//! catalog is allocated through a [`lumina_search::SearchContext`], which bounds it.
+//! catalog is allocated through a [`lumina_search::SearchContext`], which bounds it, but for [`regroup`], whose caller
+//! bounds the images.
 
 pub mod apart;
 pub mod bursts;
@@ -23,6 +25,7 @@ pub mod folders;
 pub mod groups;
 pub mod images;
 pub mod preference;
+pub mod regroup;
 pub mod rule;
 
 pub use apart::LabelSet;

@@ -1,21 +1,7 @@
 //! How much a search reads: the whole catalog, or what has changed since the run that it continues, with what that can
 //! touch. `sql/catalog/changes.sql` notes what has changed.
 //!
-//! Groups are formed by taking edges in an order (`lumina_search::group`): each is decided by the groups that its ends
-//! are in at that moment. So a group comes out as it did before, whatever else is compared, as long as its members, the
-//! edges among them, and their order are the same, and no edge that leads out of it is taken, as none was before.
-//! Hence:
-//!
-//! 1. *Dirty* are the images that have changed, all members of their groups, and all groups that are near them, now or
-//!    before: their list of what is also near may be another one. Groups that have lost members, too.
-//! 2. The dirty images are grouped once more, together with all images near them and all members of those images'
-//!    groups.
-//! 3. If each of these other groups comes out as it was, and no dirty image is in one, everything outside of the dirty
-//!    images is as a search of all would find it, and so is what was found for them: the groups of dirty images are
-//!    replaced. Otherwise the groups that came out otherwise become dirty, and it goes on with 2.
-//!
-//! Whose edges come first depends on the order of preference among the images that are compared, which is that among
-//! all of them.
+//! Which groups are formed again, and why that is enough, is decided in `lumina_catalog::regroup`.
 //!
 //! What is near is looked up by an index of type `hamming` on a hash of the rule, where there is one and few images
 //! have changed; else it is matched with the hashes of all images, in memory. Where much of a catalog becomes dirty, it
@@ -27,12 +13,12 @@ use crate::jobs::job::Job;
 use crate::jobs::stop::{Failure, Stop};
 use crate::pg::spi::statement;
 use crate::search::session::SearchSession;
+use lumina_catalog::regroup::Regrouping;
 use lumina_catalog::{DuplicateGroups, RankedImages};
-use lumina_search::group::Strategy;
 use lumina_search::{HashRows, Values, find_near_rows};
 use pgrx::JsonB;
 use pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The images that are read and compared.
 pub(super) enum Extent {
@@ -54,13 +40,10 @@ pub(super) struct Changes {
     pub(super) changed: usize,
     /// Whether the catalog had a raw file at the time of the run.
     pub(super) had_raw: bool,
-    /// Those whose groups are replaced.
-    dirty: BTreeSet<i64>,
+    /// Images whose groups are replaced, and the groups around.
+    regrouping: Regrouping,
     /// Those that are compared, ascending: the dirty ones, and all that is near them, with all members of its groups.
     pub(super) images: Vec<i64>,
-    /// The groups of the run that they are in, by their ids: their members, the one to keep first.
-    groups: BTreeMap<i64, Vec<i64>>,
-    group_of: BTreeMap<i64, i64>,
     /// Groups to remove that may have no member left.
     unsettled: Vec<i64>,
     /// The most images that are read so.
@@ -84,7 +67,7 @@ const FEW: i64 = 1000;
 /// Of each image that is read so some hundred bytes are held outside of the search's memory.
 const MANY: i64 = 200_000;
 
-/// All rounds together read no more than so many times the most images.
+/// All rounds together read at most this many times the most images.
 const MOST_ROUNDS: usize = 2;
 
 /// Why all images are compared after all.
@@ -175,10 +158,8 @@ impl Changes {
             constraints,
             changed: images.len(),
             had_raw,
-            dirty: BTreeSet::new(),
+            regrouping: Regrouping::default(),
             images,
-            groups: BTreeMap::new(),
-            group_of: BTreeMap::new(),
             unsettled,
             most,
             read: 0,
@@ -199,7 +180,7 @@ impl Changes {
 
     /// Reads the groups that images are in.
     fn read_groups(&mut self, job: &Job, images: &[i64]) -> Result<(), Stop> {
-        let unknown: Vec<i64> = images.iter().copied().filter(|image| !self.group_of.contains_key(image)).collect();
+        let unknown: Vec<i64> = images.iter().copied().filter(|image| !self.regrouping.is_grouped(*image)).collect();
         let groups: Vec<(i64, Vec<i64>)> = job.read(|| {
             Ok(statement::read(
                 "SELECT g.group_id, g.members FROM lumina_internal.groups_of($1, $2) g",
@@ -207,10 +188,7 @@ impl Changes {
                 |row| (row.known(1), row.known(2)),
             ))
         })?;
-        for (group, members) in groups {
-            self.group_of.extend(members.iter().map(|member| (*member, group)));
-            self.groups.insert(group, members);
-        }
+        groups.into_iter().for_each(|(group, members)| self.regrouping.add_group(group, members));
         Ok(())
     }
 
@@ -224,14 +202,8 @@ impl Changes {
         nearness: &Nearness,
         images: Vec<i64>,
     ) -> Result<bool, Stop> {
-        let groups: BTreeSet<i64> = images.iter().filter_map(|image| self.group_of.get(image).copied()).collect();
-        let members = groups.iter().flat_map(|group| &self.groups[group]).copied();
-        let mut dirty: Vec<i64> =
-            images.into_iter().chain(members).filter(|image| !self.dirty.contains(image)).collect();
-        dirty.sort_unstable();
-        dirty.dedup();
-        self.dirty.extend(&dirty);
-        if self.dirty.len() > self.most {
+        let dirty = self.regrouping.soil(&images);
+        if self.regrouping.dirty() > self.most {
             return Ok(false);
         }
         let near = nearness.near(job, parameters, run, &dirty, false)?;
@@ -240,7 +212,7 @@ impl Changes {
         }
         self.read_groups(job, &near)?;
         let known = std::mem::take(&mut self.images).into_iter().chain(near).chain(dirty);
-        self.images = known.chain(self.groups.values().flatten().copied()).collect();
+        self.images = known.chain(self.regrouping.members()).collect();
         self.images.sort_unstable();
         self.images.dedup();
         // Along a chain of images groups may come out otherwise one after the other, and each round reads all of them.
@@ -260,54 +232,28 @@ impl Changes {
         images: &RankedImages,
         groups: &DuplicateGroups,
     ) -> Result<Option<bool>, Stop> {
-        let mut same = BTreeSet::new();
-        let mut disturbed = Vec::new();
-        for number in 0..groups.len() {
-            let members: Vec<i64> = groups.group(number).members.iter().map(|&rank| images.id(rank)).collect();
-            if self.is_dirty(&members) {
-                disturbed.extend(members.iter().filter(|image| !self.dirty.contains(image)));
-                continue;
-            }
-            let before = members.first().and_then(|image| self.group_of.get(image));
-            match before.filter(|group| self.is_same(&self.groups[group], &members, parameters.strategy)) {
-                Some(group) => {
-                    same.insert(*group);
-                }
-                None => disturbed.extend(&members),
-            }
-        }
-        for (group, members) in &self.groups {
-            if !same.contains(group) && !self.is_dirty(members) {
-                disturbed.extend(members);
-            }
-        }
+        let ids = |number| groups.group(number).members.iter().map(|&rank| images.id(rank)).collect();
+        let disturbed = self.regrouping.disturbed((0..groups.len()).map(ids), parameters.strategy);
         if disturbed.is_empty() {
             return Ok(Some(true));
         }
         Ok(self.spread(job, parameters, run, nearness, disturbed)?.then_some(false))
     }
 
-    /// Whether one of the members of a group is dirty: then its groups are replaced.
+    /// Whether a group of these members is replaced, or replaces others.
     pub(super) fn is_dirty(&self, members: &[i64]) -> bool {
-        members.iter().any(|image| self.dirty.contains(image))
-    }
-
-    fn is_same(&self, before: &[i64], now: &[i64], strategy: Strategy) -> bool {
-        // Of a star the image in its centre is the first.
-        (strategy != Strategy::Star || before.first() == now.first())
-            && before.len() == now.len()
-            && before.iter().collect::<BTreeSet<_>>() == now.iter().collect::<BTreeSet<_>>()
+        self.regrouping.is_dirty(members)
     }
 
     /// The groups of the run to remove.
     pub(super) fn replaced(&self) -> Vec<i64> {
-        let dirty = self.groups.iter().filter(|(_, members)| self.is_dirty(members)).map(|(group, _)| *group);
-        dirty.chain(self.unsettled.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect()
+        let replaced = self.regrouping.replaced().chain(self.unsettled.iter().copied());
+        replaced.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
 impl Nearness {
-    /// The way that costs less for so many changed images.
+    /// The way that costs less for this number of changed images.
     fn of(job: &Job, parameters: &Parameters, run: &SearchSession<'_>, changed: &[i64]) -> Result<Self, Stop> {
         let by_index = job.read(|| {
             Ok(statement::rows(
