@@ -427,10 +427,12 @@ fn report() -> (Vec<ReportGroup>, String) {
     (groups, html)
 }
 
-/// The names of the sections of one kind, or of all.
+/// The names of the sections that are shown: the groups of one kind or all of them, then bursts and decisions, which
+/// no choice of a kind hides.
 fn ids(groups: &[ReportGroup], kind: Option<GroupKind>) -> String {
     let of_kind = groups.iter().filter(|group| kind.is_none_or(|kind| group.kind == kind));
-    of_kind.map(|group| format!("group-{}", group.id)).collect::<Vec<_>>().join(" ")
+    let groups = of_kind.map(|group| format!("group-{}", group.id));
+    groups.chain(["bursts".into(), "decisions".into()]).collect::<Vec<_>>().join(" ")
 }
 
 fn code_points(path: &str) -> String {
