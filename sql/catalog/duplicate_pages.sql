@@ -2,41 +2,29 @@
 --
 -- A page is read by an index in the order of its groups. What the order is by is written with a group and never
 -- changes, so that a group that stays is on one page, whatever is decided meanwhile. What is left of a group is in
--- current_images, current_files and current_savings, which triggers keep: groups of which at most one file is left are
--- in no index of these. A group in which a run and a decision have met may say that more is left than is: pages leave
--- it out all the same, since they read its files. Where an import has met the end of a run, it may say that less is
--- left, by the files that are new.
+-- current_images, current_redundant and current_savings, which triggers keep: groups of which nothing redundant is left
+-- are in no index of these. Redundant are all files but the first and those of protected sources. A group in which a
+-- run and a decision have met may say that more is left than is: pages leave it out all the same, since they read its
+-- files. Where an import has met the end of a run, it may say that less is left, by the files that are new.
 
 -- Read forwards or backwards. Each index costs every run, so that three orders have one, whose parts they merge.
 CREATE INDEX duplicate_groups_savings ON lumina.duplicate_groups (catalog, kind, confidence, savings, id) WHERE is_open;
 CREATE INDEX duplicate_groups_date ON lumina.duplicate_groups (catalog, captured_at, id) WHERE is_open;
 CREATE INDEX duplicate_groups_folder ON lumina.duplicate_groups (catalog, folder, id) WHERE is_open;
 
--- The files of a group that are there, the one to keep first: see current_files. `preferred` and `protected` are the
--- lists of file_lists. Not STRICT, without SET: so it is inlined. Each OFFSET 0 keeps its look-up by an index, whatever
--- the planner believes.
+-- The files of a group that are there, the one to keep first: see current_files. Not STRICT, without SET: so it is
+-- inlined. Each OFFSET 0 keeps its look-up by an index, whatever the planner believes.
 CREATE FUNCTION lumina_internal.group_files(of_group int8, preferred bytea, protected bytea)
     RETURNS TABLE (file_place int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
         file int8, path text, is_protected bool)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT row_number() OVER (ORDER BY m.place, lumina_internal.folder_rank(preferred, f.path),
-            NOT lumina_internal.is_below(protected, f.path), f.import_job, f.number, f.path),
-        m.image, m.place, m.distance, i.status, i.size, f.id, f.path,
-        coalesce(lumina_internal.is_below(protected, f.path), false)
+    SELECT row_number() OVER (ORDER BY m.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path),
+        m.image, m.place, m.distance, i.status, i.size, f.file, f.path, f.is_protected
     FROM lumina.duplicate_members m
     CROSS JOIN LATERAL (SELECT i.size, i.status FROM lumina.images i
         WHERE i.id = m.image AND i.status <> 'rejected' OFFSET 0) i
-    CROSS JOIN LATERAL (SELECT f.id, f.path, coalesce(f.import_job, 0) AS import_job,
-            CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number
-        FROM lumina.image_files f
-        WHERE f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
-            -- Most files have one name.
-            AND (f.device IS NULL OR f.inode IS NULL OR NOT EXISTS (SELECT FROM lumina.image_files o
-                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-                AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
-                    < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
-                AND o.state = 'keep' AND o.missing_since IS NULL OFFSET 0)) OFFSET 0) f
+    CROSS JOIN LATERAL (SELECT * FROM lumina_internal.files_there(m.image, preferred, protected) OFFSET 0) f
     WHERE m.group_id = of_group;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) FROM PUBLIC;
@@ -82,6 +70,8 @@ CREATE FUNCTION lumina_internal.refresh_groups(groups int8[]) RETURNS void
     SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     ordered CONSTANT int8[] := ARRAY(SELECT DISTINCT n FROM unnest(groups) n ORDER BY n);
+    of_catalog int8;
+    lists record;
 BEGIN
     IF cardinality(ordered) >= lumina_internal.many_groups() THEN
         PERFORM lumina_internal.refresh_many_groups(ordered);
@@ -89,14 +79,20 @@ BEGIN
     END IF;
     PERFORM FROM unnest(ordered) AS n CROSS JOIN LATERAL (SELECT FROM lumina.duplicate_groups g
         WHERE g.id = n OFFSET 0 FOR NO KEY UPDATE) g;
-    UPDATE lumina.duplicate_groups g
-    SET current_images = l.images, current_files = l.files, current_savings = l.savings
-    FROM (SELECT n AS id, f.* FROM unnest(ordered) AS n CROSS JOIN LATERAL (
-        SELECT count(DISTINCT f.image)::int4 AS images, count(*)::int4 AS files,
-            coalesce(sum(f.size) FILTER (WHERE f.file_place > 1), 0)::int8 AS savings
-        FROM lumina_internal.group_files(n, NULL, NULL) f OFFSET 0) f) l
-    WHERE g.id = l.id AND (g.current_images, g.current_files, g.current_savings)
-        IS DISTINCT FROM (l.images, l.files, l.savings);
+    FOR of_catalog IN SELECT DISTINCT g.catalog FROM unnest(ordered) AS n
+            CROSS JOIN LATERAL (SELECT g.catalog FROM lumina.duplicate_groups g WHERE g.id = n OFFSET 0) g LOOP
+        lists := lumina_internal.file_lists(of_catalog);
+        UPDATE lumina.duplicate_groups g
+        SET current_images = l.images, current_redundant = l.redundant, current_savings = l.savings
+        FROM (SELECT n AS id, f.* FROM unnest(ordered) AS n CROSS JOIN LATERAL (
+            SELECT count(DISTINCT f.image)::int4 AS images,
+                (count(*) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected))::int4 AS redundant,
+                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected), 0)::int8 AS savings
+            FROM lumina_internal.group_files(n, lists.preferred, lists.protected) f OFFSET 0) f) l
+        WHERE g.id = l.id AND g.catalog = of_catalog
+            AND (g.current_images, g.current_redundant, g.current_savings)
+                IS DISTINCT FROM (l.images, l.redundant, l.savings);
+    END LOOP;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups(int8[]) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.refresh_groups(int8[]) IS 'Internal: counts what is left of groups';
@@ -171,6 +167,57 @@ CREATE TRIGGER refresh_groups_inserted AFTER INSERT ON lumina.image_files REFERE
 CREATE TRIGGER refresh_groups_updated AFTER UPDATE ON lumina.image_files
     REFERENCING OLD TABLE AS rows_before NEW TABLE AS rows_after
     FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.refresh_groups_of_files();
+
+-- Counts what is left of the groups with files below some folders: what is redundant of them has changed. The catalog
+-- is locked: no decision reads lists of folders that change at the same moment.
+CREATE FUNCTION lumina_internal.refresh_groups_below(of_catalog int8, folders text[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    -- A source may be one file.
+    images CONSTANT int8[] := ARRAY(SELECT DISTINCT f.image
+        FROM (SELECT DISTINCT rtrim(n, '/') AS path FROM unnest(folders) n) s
+        CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f WHERE f.path = s.path AND f.catalog = of_catalog
+            UNION ALL SELECT f.image FROM lumina.image_files f
+                WHERE f.path > s.path || '/' AND f.path < s.path || '0' AND f.catalog = of_catalog) f);
+BEGIN
+    PERFORM lumina_internal.refresh_groups_of(images);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups_below(int8, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refresh_groups_below(int8, text[]) IS
+    'Internal: counts what is left of the groups with files below some folders';
+
+-- Which file of an image is first depends on preferred folders, and so whether that is one more beside protected files.
+CREATE FUNCTION lumina_internal.refresh_groups_of_lists() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    of_catalog int8;
+    folders text[];
+BEGIN
+    IF TG_TABLE_NAME = 'sources' THEN
+        of_catalog := coalesce(NEW.catalog, OLD.catalog);
+        folders := ARRAY[OLD.path, NEW.path];
+    ELSE
+        of_catalog := NEW.id;
+        folders := ARRAY(SELECT s.path FROM lumina.sources s WHERE s.catalog = NEW.id AND s.protected);
+    END IF;
+    PERFORM FROM lumina.catalogs c WHERE c.id = of_catalog FOR NO KEY UPDATE;
+    IF FOUND AND array_remove(folders, NULL) <> '{}' THEN
+        PERFORM lumina_internal.refresh_groups_below(of_catalog, array_remove(folders, NULL));
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups_of_lists() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refresh_groups_of_lists() IS
+    'Internal: counts what is left of groups where protected sources or preferred folders have changed';
+CREATE TRIGGER refresh_groups_updated AFTER UPDATE ON lumina.sources FOR EACH ROW
+    WHEN ((OLD.protected, OLD.path) IS DISTINCT FROM (NEW.protected, NEW.path) AND (OLD.protected OR NEW.protected))
+    EXECUTE FUNCTION lumina_internal.refresh_groups_of_lists();
+CREATE TRIGGER refresh_groups_deleted AFTER DELETE ON lumina.sources FOR EACH ROW
+    WHEN (OLD.protected) EXECUTE FUNCTION lumina_internal.refresh_groups_of_lists();
+CREATE TRIGGER refresh_groups AFTER UPDATE OF settings ON lumina.catalogs FOR EACH ROW
+    WHEN (OLD.settings->'preferred_folders' IS DISTINCT FROM NEW.settings->'preferred_folders')
+    EXECUTE FUNCTION lumina_internal.refresh_groups_of_lists();
 
 -- A place in an order: that of the last group of a page, after which the next page goes on. As a text it is
 -- 'savings 900000 17', say. It names values and not a row, so that it is good after the row has gone.
@@ -317,8 +364,9 @@ BEGIN
         RETURN QUERY
         SELECT g.id, g.kind, f.paths[1], f.paths[2:], f.distances[2:],
             -- Where there are fewer than were asked for all were read.
-            CASE WHEN f.count <= max_others THEN 0 ELSE greatest(g.current_files - f.count, 0) END, g.confidence,
-            CASE WHEN f.count > max_others AND g.current_files > f.count THEN g.current_savings ELSE f.savings END,
+            CASE WHEN f.count <= max_others THEN 0 ELSE greatest(g.current_redundant + 1 - f.count, 0) END,
+            g.confidence,
+            CASE WHEN f.count > max_others AND g.current_redundant >= f.count THEN g.current_savings ELSE f.savings END,
             -- Of most groups there is none.
             CASE WHEN g.also_near <> '{}' THEN (SELECT array_agg(a.path ORDER BY a.place)
                 FROM lumina_internal.paths_of(g.also_near[:max_near]) a) END
@@ -331,8 +379,8 @@ BEGIN
             SELECT array_agg(f.path ORDER BY f.file_place) AS paths,
                 array_agg(f.distance ORDER BY f.file_place) AS distances, count(*)::int4 AS count,
                 coalesce(sum(f.size) FILTER (WHERE f.file_place > 1), 0)::int8 AS savings
-            FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected)
-                LIMIT max_others + 1) f OFFSET 0) f
+            FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected) g
+                WHERE g.file_place = 1 OR NOT g.is_protected LIMIT max_others + 1) f OFFSET 0) f
         WHERE f.count > 1
         ORDER BY p.place LIMIT remaining;
         GET DIAGNOSTICS shown = ROW_COUNT;

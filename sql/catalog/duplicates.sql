@@ -96,19 +96,19 @@ CREATE TABLE lumina.duplicate_groups (
     folder text COLLATE "C" NOT NULL DEFAULT '',
     -- What is left by now: see sql/catalog/duplicate_pages.sql.
     current_images int4 NOT NULL CHECK (current_images >= 0),
-    current_files int4 NOT NULL,
+    current_redundant int4 NOT NULL CHECK (current_redundant >= 0),
     current_savings int8 NOT NULL CHECK (current_savings >= 0),
-    is_open bool NOT NULL GENERATED ALWAYS AS (current_files > 1 AND decision IS NULL) STORED,
+    is_open bool NOT NULL GENERATED ALWAYS AS (current_redundant > 0 AND decision IS NULL) STORED,
     -- Numbers are never used twice; run and catalog are here for the members to refer to, in one index instead of two.
     PRIMARY KEY (id, run, catalog),
     FOREIGN KEY (run, catalog) REFERENCES lumina.duplicate_runs (id, catalog) ON DELETE CASCADE,
     CHECK ((kind = 'exact') = (images = 1)),
-    CHECK (kind = 'near' OR distance = 0),
-    CHECK (current_files >= current_images)
+    CHECK (kind = 'near' OR distance = 0)
 );
 COMMENT ON TABLE lumina.duplicate_groups IS
-    'Groups of duplicates; distance: between the two members farthest apart, of 64 bits; current_...: what is left by '
-    'now of its images, files and bytes to win back';
+    'Groups of duplicates; distance: between the two members farthest apart, of 64 bits; savings: the bytes of '
+    'redundant files, which are all but the first of the image to keep and those of protected sources; current_...: '
+    'what is left by now of its images, redundant files and their bytes';
 
 CREATE TABLE lumina.duplicate_members (
     image int8 NOT NULL,
@@ -208,13 +208,37 @@ COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text, bool,
     'Submits a job that groups the duplicates of a catalog and replaces the groups it had, all of them or those that '
     'what has changed since can touch; returns the job''s id';
 
+-- The files of an image that are there. Two names of one file are one, known by its best name: one that is protected,
+-- then that in the best preferred folder, then that of the earliest import, and of these the first by its path: ids are
+-- in the order in which files were read. Before them come those that no import has written, by their ids. `preferred`
+-- and `protected` are lists of folders. Not STRICT, without SET: so it is inlined.
+CREATE FUNCTION lumina_internal.files_there(of_image int8, preferred bytea, protected bytea)
+    RETURNS TABLE (file int8, path text, folder int4, is_protected bool, import_job int8, number int8)
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT f.id, f.path, k.folder, k.is_protected, k.import_job, k.number
+    FROM lumina.image_files f
+    CROSS JOIN LATERAL (SELECT coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
+        coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
+        coalesce(f.import_job, 0) AS import_job, CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number) k
+    WHERE f.image = of_image AND f.state = 'keep' AND f.missing_since IS NULL
+        AND NOT EXISTS (SELECT FROM lumina.image_files o
+            WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode AND o.id <> f.id
+            AND o.state = 'keep' AND o.missing_since IS NULL
+            AND (NOT coalesce(lumina_internal.is_below(protected, o.path), false),
+                    coalesce(lumina_internal.folder_rank(preferred, o.path), 65536), coalesce(o.import_job, 0),
+                    CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
+                < (NOT k.is_protected, k.folder, k.import_job, k.number, f.path));
+END;
+COMMENT ON FUNCTION lumina_internal.files_there(int8, bytea, bytea) IS
+    'Internal: the files of an image that are there, each by one of its names';
+
 -- What is there of the current groups that nobody has decided: images that are not rejected, with the files that they
 -- have. Images and files may have gone since the run; the first that is left of a group is the one to keep. A protected
 -- file is never to be proposed for rejection.
 CREATE VIEW lumina_internal.current_files WITH (security_invoker = true) AS
-SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.id AS file, f.path,
-    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep,
-    coalesce(lumina_internal.is_below(p.protected, f.path), false) AS is_protected
+SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.file, f.path,
+    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep, f.is_protected
 FROM lumina.duplicate_runs r
 JOIN (SELECT c.id, lumina_internal.folder_list(c.settings->'preferred_folders') AS preferred,
         lumina_internal.folder_list((SELECT jsonb_agg(s.path) FROM lumina.sources s
@@ -223,21 +247,10 @@ JOIN (SELECT c.id, lumina_internal.folder_list(c.settings->'preferred_folders') 
 JOIN lumina.duplicate_groups g ON g.run = r.id
 JOIN lumina.duplicate_members m ON m.group_id = g.id AND m.run = g.run
 JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
-JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
+CROSS JOIN LATERAL lumina_internal.files_there(m.image, p.preferred, p.protected) f
 WHERE r.is_current AND g.decision IS NULL
-    -- Two names of one file are one: without the one there would be no other.
-    AND NOT EXISTS (SELECT FROM lumina.image_files o
-        WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-        AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
-            < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
-        AND o.state = 'keep' AND o.missing_since IS NULL)
--- Of equal files that in the best preferred folder is kept, then one that is protected, then that of the earliest
--- import, and of these the first by its path: ids are in the order in which files were read. Before them come those
--- that no import has written, by their ids.
-WINDOW w AS (PARTITION BY g.id
-    ORDER BY m.place, lumina_internal.folder_rank(p.preferred, f.path),
-        NOT lumina_internal.is_below(p.protected, f.path),
-        coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path);
+-- Of the files of an image that in the best preferred folder is kept, then one that is protected, then the earliest.
+WINDOW w AS (PARTITION BY g.id ORDER BY m.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path);
 GRANT SELECT ON lumina_internal.current_files TO PUBLIC;
 COMMENT ON VIEW lumina_internal.current_files IS
     'Internal: the files of current groups, the one to keep of each group first';
@@ -258,7 +271,7 @@ SELECT c.name AS catalog, r.id AS run, r.job, r.created_at, r.rule, r.strategy, 
     count(g.id) FILTER (WHERE g.kind = 'identical') AS identical,
     count(g.id) FILTER (WHERE g.kind = 'near') AS near,
     coalesce(sum(g.current_images::int8), 0) AS members,
-    coalesce(sum(g.current_files::int8 - 1), 0) AS redundant_files,
+    coalesce(sum(g.current_redundant::int8), 0) AS redundant_files,
     coalesce(sum(g.current_savings), 0) AS savings,
     pg_size_pretty(coalesce(sum(g.current_savings), 0)) AS win_back
 FROM lumina.duplicate_runs r

@@ -10,67 +10,19 @@ RETURN nullif(concat_ws(' ', CASE WHEN starts_with(model, make) THEN NULL ELSE m
 REVOKE EXECUTE ON FUNCTION lumina_internal.camera_name(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.camera_name(text, text) IS 'Internal: make and model of a camera as one name';
 
--- How many protected files of open groups are neither the one to keep nor to be counted as redundant, and their bytes:
--- what the groups' own numbers hold too much. Not is_all where there are more protected files than are looked at; then
--- nothing is said of them, and the groups' numbers are bounds.
-CREATE FUNCTION lumina_internal.page_protected(of_catalog int8, OUT files int8, OUT bytes int8, OUT is_all bool)
-    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    SET plan_cache_mode = force_generic_plan
-    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
-DECLARE
-    most CONSTANT int4 := 10000;
-    lists CONSTANT record := lumina_internal.file_lists(of_catalog);
-    images int8[];
-    groups int8[];
-    in_groups int8;
-BEGIN
-    files := 0;
-    bytes := 0;
-    is_all := true;
-    IF lists.protected IS NULL THEN
-        RETURN;
-    END IF;
-    -- A source may be one file.
-    images := ARRAY(SELECT f.image FROM lumina.sources s
-        CROSS JOIN LATERAL (
-            SELECT f.image FROM lumina.image_files f WHERE f.path = s.path AND f.catalog = of_catalog
-            UNION ALL SELECT f.image FROM lumina.image_files f
-                WHERE f.path > rtrim(s.path, '/') || '/' AND f.path < rtrim(s.path, '/') || '0'
-                    AND f.catalog = of_catalog) f
-        WHERE s.catalog = of_catalog AND s.protected LIMIT most + 1);
-    SELECT array_agg(g.id), sum(g.current_files) INTO groups, in_groups
-        FROM (SELECT DISTINCT m.group_id FROM unnest(images) n (image)
-            CROSS JOIN LATERAL (SELECT m.group_id FROM lumina.duplicate_members m WHERE m.image = n.image OFFSET 0) m) m
-        CROSS JOIN LATERAL (SELECT g.id, g.current_files FROM lumina.duplicate_groups g
-            WHERE g.id = m.group_id AND g.is_open OFFSET 0) g;
-    IF cardinality(images) > most OR in_groups > 5 * most THEN
-        is_all := false;
-    ELSE
-        SELECT count(*), coalesce(sum(f.size), 0) INTO files, bytes FROM unnest(groups) n (id)
-            CROSS JOIN LATERAL (SELECT f.size
-                FROM lumina_internal.group_files(n.id, lists.preferred, lists.protected) f
-                WHERE f.file_place > 1 AND f.is_protected OFFSET 0) f;
-    END IF;
-END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_protected(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_protected(int8) IS
-    'Internal: protected files that the numbers of open groups count as redundant';
-
 CREATE FUNCTION lumina_internal.page_summary(of_catalog int8) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT jsonb_build_object('catalog', c.name,
         'generated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
         'rule', coalesce(r.rule, '[]'), 'strategy', coalesce(r.strategy, ''), 'images', coalesce(r.images, 0),
-        'weights', lumina_internal.score_weights(c.id), 'groups', g.groups,
-        'redundant_files', greatest(g.redundant_files - p.files, 0), 'savings', greatest(g.savings - p.bytes, 0),
-        'is_at_most', NOT p.is_all)
+        'weights', lumina_internal.score_weights(c.id), 'groups', g.groups, 'redundant_files', g.redundant_files,
+        'savings', g.savings)
     FROM lumina.catalogs c
     LEFT JOIN lumina.duplicate_runs r ON r.catalog = c.id AND r.is_current
-    CROSS JOIN LATERAL (SELECT count(*) AS groups, coalesce(sum(g.current_files::int8 - 1), 0) AS redundant_files,
+    CROSS JOIN LATERAL (SELECT count(*) AS groups, coalesce(sum(g.current_redundant::int8), 0) AS redundant_files,
             coalesce(sum(g.current_savings), 0) AS savings
         FROM lumina.duplicate_groups g WHERE g.run = r.id AND g.catalog = c.id AND g.is_open) g
-    CROSS JOIN LATERAL lumina_internal.page_protected(c.id) p
     WHERE c.id = of_catalog;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.page_summary(int8) FROM PUBLIC;
@@ -166,8 +118,7 @@ CREATE FUNCTION lumina_internal.page_groups(ids int8[], most_images int4) RETURN
     SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off
 BEGIN ATOMIC
     SELECT jsonb_build_object('id', g.id, 'kind', g.kind, 'confidence', g.confidence,
-        'savings', CASE WHEN m.files < 300 THEN m.savings ELSE greatest(g.current_savings - m.spared, 0) END,
-        'is_at_most', m.files >= 300 AND lists.protected IS NOT NULL, 'images', m.images,
+        'savings', CASE WHEN m.files < 300 THEN m.savings ELSE g.current_savings END, 'images', m.images,
         'more_images', CASE WHEN m.files < 300 THEN m.count ELSE greatest(m.count, g.current_images) END
             - least(m.count, most_images),
         'also_near', (SELECT coalesce(jsonb_agg(a.path ORDER BY a.place), '[]')
@@ -178,14 +129,14 @@ BEGIN ATOMIC
     CROSS JOIN unnest(ids) WITH ORDINALITY AS p (id, place)
     CROSS JOIN LATERAL (SELECT * FROM lumina.duplicate_groups d WHERE d.id = p.id OFFSET 0) g
     CROSS JOIN LATERAL (
-        SELECT sum(i.savings) AS savings, sum(i.spared) AS spared, sum(i.files_count) AS files, count(*) AS count,
+        SELECT sum(i.savings) AS savings, sum(i.redundant) AS redundant, sum(i.files_count) AS files, count(*) AS count,
             jsonb_agg(x.shown ORDER BY i.place) FILTER (WHERE x.shown IS NOT NULL) AS images
         FROM (SELECT f.image, min(f.place) AS place, min(f.distance) AS distance,
                 (array_agg(f.path ORDER BY f.file_place))[1:100] AS files,
                 (array_agg(f.is_protected ORDER BY f.file_place))[1:100] AS protected,
                 (array_agg(f.file ORDER BY f.file_place))[1:100] AS ids, count(*) AS files_count,
                 coalesce(sum(f.size) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected), 0) AS savings,
-                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1 AND f.is_protected), 0) AS spared,
+                count(*) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected) AS redundant,
                 row_number() OVER (ORDER BY min(f.place)) AS row
             FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected) LIMIT 300) f
             GROUP BY f.image) i
@@ -226,7 +177,7 @@ BEGIN ATOMIC
                     AND q.image = x.id AND q.state = 'keep' AND q.missing_since IS NULL OFFSET 0) w
             WHERE x.id = i.image AND i.row <= most_images OFFSET 0) x ON true
         OFFSET 0) m
-    WHERE m.files > 1
+    WHERE m.redundant > 0 OR m.files >= 300
     ORDER BY p.place;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.page_groups(int8[], int4) FROM PUBLIC;

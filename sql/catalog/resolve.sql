@@ -2,7 +2,8 @@
 --
 -- A group is decided as it was found or not at all: where an image or file of it has come or gone since, the answer is
 -- an error. Of an image that is kept one file is kept, and every file of a protected source; an image with such a file
--- is never rejected. What is kept of a group is recorded as distinct, so that no later search groups it again.
+-- is never rejected. A file is rejected by all of its names. What is kept of a group is recorded as distinct, so that
+-- no later search groups it again.
 
 -- The group of that number, which the caller may decide, with its catalog locked. A caller who may not read the catalog
 -- is told that there is none.
@@ -64,12 +65,10 @@ BEGIN
         array_agg(m.status ORDER BY m.place) FILTER (WHERE m.nth = 1),
         coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.is_protected), '{}'),
         array_agg(m.file ORDER BY m.place, m.nth), array_agg(m.image ORDER BY m.place, m.nth),
-        array_agg(NOT m.in_protected AND NOT m.is_wanted AND (m.nth > 1 OR m.has_protected)
-            ORDER BY m.place, m.nth)
+        array_agg(NOT m.in_protected AND NOT m.is_wanted AND m.nth > 1 ORDER BY m.place, m.nth)
         INTO images, statuses, protected, files, images_of_files, spare
     FROM (SELECT f.place, f.image, f.status, f.file, f.is_protected AS in_protected,
             row_number() OVER (PARTITION BY f.place ORDER BY f.file_place) AS nth,
-            bool_or(f.is_protected) OVER (PARTITION BY f.place) AS has_protected,
             -- Somebody has decided to keep it beside others of its image.
             EXISTS (SELECT FROM lumina.distinct_files d WHERE d.file = f.file OFFSET 0) AS is_wanted,
             -- A protected file that is missing may be on a disk that is not there at the moment.
@@ -88,6 +87,22 @@ END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.members_now(lumina.duplicate_groups) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.members_now(lumina.duplicate_groups) IS
     'Internal: the images and files of a group; an error where they are not those that were found';
+
+-- All names of some files, but those that are protected: what is decided of a file is decided of each. Also names that
+-- are missing, which may be back one day.
+CREATE FUNCTION lumina_internal.names_of(files int8[], protected bytea) RETURNS int8[]
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(SELECT DISTINCT o.id FROM unnest(files) n
+        CROSS JOIN LATERAL (SELECT * FROM lumina.image_files f WHERE f.id = n OFFSET 0) f
+        CROSS JOIN LATERAL (SELECT o.id, o.path FROM lumina.image_files o
+            WHERE o.image = f.image AND o.state = 'keep'
+                AND (o.id = f.id OR o.device = f.device AND o.inode = f.inode) OFFSET 0) o
+        WHERE lumina_internal.is_below(protected, o.path) IS NOT TRUE
+        ORDER BY o.id);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.names_of(int8[], bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.names_of(int8[], bytea) IS 'Internal: all names of some files that can be rejected';
 
 -- Records that images stay apart, each in its part, and that several files of one image are wanted. What is recorded
 -- has no other effect than on searches: the images stay as they are.
@@ -109,8 +124,10 @@ BEGIN
     END IF;
     IF cardinality(files) > cardinality(images) THEN
         WITH wanted AS (
-            SELECT f.file, f.image FROM (SELECT f.file, f.image, count(*) OVER (PARTITION BY f.image) AS files
+            SELECT DISTINCT n.file, f.image
+            FROM (SELECT f.file, f.image, count(*) OVER (PARTITION BY f.image) AS files
                 FROM ROWS FROM (unnest(files), unnest(images_of_files)) f (file, image)) f
+            CROSS JOIN LATERAL unnest(lumina_internal.names_of(ARRAY[f.file], NULL)) n (file)
             WHERE f.files > 1 AND f.image = ANY (images)
         ), audited AS (
             INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
@@ -209,10 +226,12 @@ BEGIN
     END IF;
     rejected_files := '{}';
     IF cardinality(members.files) > cardinality(members.images) THEN
-        rejected_files := ARRAY(SELECT f.file
-            FROM ROWS FROM (unnest(members.files), unnest(members.images_of_files), unnest(members.spare))
-                f (file, image, spare)
-            WHERE f.spare AND f.image = ANY (kept) ORDER BY f.file);
+        rejected_files := lumina_internal.names_of(
+            ARRAY(SELECT f.file
+                FROM ROWS FROM (unnest(members.files), unnest(members.images_of_files), unnest(members.spare))
+                    f (file, image, spare)
+                WHERE f.spare AND f.image = ANY (kept)),
+            lumina_internal.protected_folders(target.catalog));
     END IF;
 
     INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files)

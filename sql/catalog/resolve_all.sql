@@ -16,12 +16,9 @@ CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, preferred bytea,
     SET max_parallel_workers_per_gather = 0 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
     WITH images AS (
-        SELECT f.group_id, f.place, f.image, f.status, f.size, f.ranking_score, count(*) AS files,
-            count(*) FILTER (WHERE lumina_internal.is_below(protected, f.path)) AS protected_files,
-            bool_or(f.file IN (SELECT d.file FROM lumina.distinct_files d WHERE d.catalog = of_catalog)) AS has_wanted,
-            min(lumina_internal.folder_rank(preferred, f.path)) AS folder
-        FROM lumina_internal.member_files(ARRAY[of_catalog]) f
-        GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score
+        SELECT m.*, m.image IN (SELECT f.image FROM lumina.distinct_files d JOIN lumina.image_files f ON f.id = d.file
+                WHERE d.catalog = of_catalog AND f.state = 'keep' AND f.missing_since IS NULL) AS has_wanted
+        FROM lumina_internal.member_images(of_catalog, preferred, protected) m
     ), found AS (
         SELECT i.group_id, count(*) AS images, sum(i.files)::int8 AS files,
             -- Where the first member is not there any more the group has changed.
@@ -29,11 +26,10 @@ BEGIN ATOMIC
             max(i.ranking_score) FILTER (WHERE i.place = 0)
                 - max(i.ranking_score) FILTER (WHERE i.place > 0) AS score_gap,
             max(i.files) FILTER (WHERE i.place = 0) AS kept_files,
-            max(i.files - greatest(i.protected_files, 1)) FILTER (WHERE i.place = 0) AS spare_files,
+            max(i.redundant_as_first) FILTER (WHERE i.place = 0) AS spare_files,
             bool_or(i.has_wanted) FILTER (WHERE i.place = 0) AS has_wanted,
             max(i.folder) FILTER (WHERE i.place = 0) < min(i.folder) FILTER (WHERE i.place > 0) AS is_preferred,
-            sum(i.size * CASE WHEN i.place = 0 THEN i.files - greatest(i.protected_files, 1) ELSE i.files END)::int8
-                AS savings,
+            sum(i.size * CASE WHEN i.place = 0 THEN i.redundant_as_first ELSE i.files END)::int8 AS savings,
             array_agg(i.image) FILTER (WHERE i.place > 0) AS rejected,
             array_agg(i.status) FILTER (WHERE i.place > 0) AS statuses,
             bool_or(i.place > 0 AND i.status IN ('flagged', 'archived')) AS loses_chosen,
@@ -61,31 +57,35 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, fl
 COMMENT ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, float8, bool) IS
     'Internal: undecided groups, with what keep_best_in_all makes of them';
 
--- The files of images that go on being kept; `is_spare` where one goes. Which is kept of each image is as in
--- current_files.
+-- The files of images that go on being kept, by all of their names; `is_spare` where one goes. Which is kept of each
+-- image is as in current_files.
 CREATE FUNCTION lumina_internal.files_to_keep(images int8[], preferred bytea, protected bytea)
     RETURNS TABLE (image int8, file int8, is_spare bool)
     STABLE ROWS 100000 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
     SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
     WITH files AS MATERIALIZED (
-        SELECT f.image, f.id, f.path, f.device, f.inode, coalesce(f.import_job, 0) AS import_job,
-            CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
-            lumina_internal.folder_rank(preferred, f.path) AS folder,
-            coalesce(lumina_internal.is_below(protected, f.path), false) AS in_protected
-        FROM unnest(images) AS n (image)
-        JOIN lumina.image_files f ON f.image = n.image AND f.state = 'keep' AND f.missing_since IS NULL
+        SELECT f.*, first_value(f.id) OVER (PARTITION BY f.image, f.device, f.inode,
+                CASE WHEN f.device IS NULL OR f.inode IS NULL THEN f.id END
+            ORDER BY f.is_missing, NOT f.is_protected, f.folder, f.import_job, f.number, f.path) AS file
+        FROM (SELECT f.image, f.id, f.path, f.device, f.inode, coalesce(f.import_job, 0) AS import_job,
+                CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
+                coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
+                coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
+                f.missing_since IS NOT NULL AS is_missing
+            FROM unnest(images) AS n (image)
+            JOIN lumina.image_files f ON f.image = n.image AND f.state = 'keep') f
+    ), kept AS (
+        SELECT f.id, NOT f.is_protected AND row_number() OVER (PARTITION BY f.image
+            ORDER BY f.folder, NOT f.is_protected, f.import_job, f.number, f.path) > 1 AS is_spare
+        FROM files f WHERE f.id = f.file AND NOT f.is_missing
     )
-    SELECT f.image, f.id,
-        NOT f.in_protected AND (row_number() OVER w > 1 OR bool_or(f.in_protected) OVER (PARTITION BY f.image))
-    FROM files f
-    WHERE NOT EXISTS (SELECT FROM files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-        AND (o.import_job, o.number, o.path) < (f.import_job, f.number, f.path))
-    WINDOW w AS (PARTITION BY f.image ORDER BY f.folder, NOT f.in_protected, f.import_job, f.number, f.path);
+    SELECT f.image, f.id, k.is_spare FROM kept k JOIN files f ON f.file = k.id
+    WHERE NOT (k.is_spare AND f.is_protected);
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.files_to_keep(int8[], bytea, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.files_to_keep(int8[], bytea, bytea) IS
-    'Internal: the files of images that are kept, and which of them go';
+    'Internal: the names of files of images that are kept, and which of them go';
 
 CREATE FUNCTION lumina_internal.keep_best_in_all(caller oid, catalog_name text, min_score_gap float8, dry_run bool,
         include_also_near bool)
@@ -128,10 +128,16 @@ BEGIN
         SELECT v.*
         FROM lumina_internal.group_verdicts(wanted, lists.preferred, lists.protected, min_score_gap,
             include_also_near) v
+    ), files AS MATERIALIZED (
+        SELECT f.image, f.file, f.is_spare, NOT f.is_spare AND v.kept_files - v.spare_files > 1 AS is_distinct
+        FROM verdicts v
+        JOIN lumina_internal.files_to_keep(ARRAY(SELECT k.kept FROM verdicts k
+                WHERE k.skipped IS NULL AND k.kept_files > 1), lists.preferred, lists.protected) f ON f.image = v.kept
+        WHERE v.skipped IS NULL
     ), acted AS (
         INSERT INTO lumina.duplicate_actions (id, catalog, kind, run, actor, images, files) OVERRIDING SYSTEM VALUE
             SELECT made, wanted, 'keep_best_in_all', max(v.run), lumina_internal.role(caller),
-                sum(cardinality(v.rejected)), sum(v.spare_files)
+                sum(cardinality(v.rejected)), (SELECT count(*) FROM files f WHERE f.is_spare)
             FROM verdicts v WHERE v.skipped IS NULL HAVING count(*) > 0
     ), images AS (
         UPDATE lumina.images i SET status = 'rejected'
@@ -144,12 +150,6 @@ BEGIN
     ), audited_images AS (
         INSERT INTO lumina.action_images (action, catalog, group_id, image, kept, before, after)
             SELECT made, wanted, i.group_id, i.id, i.kept, i.status, 'rejected' FROM images i
-    ), files AS MATERIALIZED (
-        SELECT f.image, f.file, f.is_spare, NOT f.is_spare AND v.kept_files - v.spare_files > 1 AS is_distinct
-        FROM verdicts v
-        JOIN lumina_internal.files_to_keep(ARRAY(SELECT k.kept FROM verdicts k
-                WHERE k.skipped IS NULL AND k.kept_files > 1), lists.preferred, lists.protected) f ON f.image = v.kept
-        WHERE v.skipped IS NULL
     ), spare AS (
         UPDATE lumina.image_files f SET state = 'rejected' FROM files s
             WHERE s.is_spare AND f.id = s.file AND f.image = s.image AND f.state = 'keep'

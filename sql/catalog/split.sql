@@ -40,18 +40,20 @@ BEGIN
             WHERE a.id < b.id;
     END IF;
     INSERT INTO lumina.duplicate_groups (id, run, catalog, kind, distance, images, files, bytes, savings, also_near,
-            also_near_count, captured_at, folder, current_images, current_files, current_savings)
+            also_near_count, captured_at, folder, current_images, current_redundant, current_savings)
             OVERRIDING SYSTEM VALUE
         SELECT made, target.run, target.catalog,
             CASE WHEN cardinality(images) = 1 THEN 'exact' WHEN target.kind = 'identical' OR farthest = 0
                 THEN 'identical' ELSE 'near' END::lumina.group_kind,
-            farthest, cardinality(images), count(*), sum(i.size), sum(i.size) - max(i.size) FILTER (WHERE i.place = 1),
-            target.also_near, target.also_near_count,
+            farthest, cardinality(images), count(*), sum(i.size),
+            coalesce(sum(i.size) FILTER (WHERE i.is_redundant), 0), target.also_near, target.also_near_count,
             coalesce((SELECT k.captured_at FROM lumina.images k WHERE k.id = images[1]), '-infinity'),
             coalesce((array_agg(left(i.path, -position('/' in reverse(i.path))) ORDER BY i.place, i.file_place))[1],
                 ''),
-            cardinality(images), count(*), sum(i.size) - max(i.size) FILTER (WHERE i.place = 1)
-        FROM (SELECT c.size, c.path, c.file_place, array_position(images, c.image) AS place
+            cardinality(images), count(*) FILTER (WHERE i.is_redundant),
+            coalesce(sum(i.size) FILTER (WHERE i.is_redundant), 0)
+        FROM (SELECT c.size, c.path, c.file_place, array_position(images, c.image) AS place,
+                NOT c.is_protected AND c.file_place > min(c.file_place) OVER () AS is_redundant
             FROM lumina_internal.group_files(target.id, lists.preferred, lists.protected) c
             WHERE c.image = ANY (images)) i;
     UPDATE lumina.duplicate_members d SET group_id = made, place = n.place, distance = n.distance,

@@ -12,31 +12,56 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.many_groups() FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.many_groups() IS
     'Internal: from how many groups or images on whole tables are joined, and not each looked up';
 
--- Files that are there of images that are not rejected, of all groups of catalogs. Without SET, so that it is inlined.
--- Two names of one file are looked for among these files alone, and not in the whole table.
-CREATE FUNCTION lumina_internal.member_files(of_catalogs int8[])
+-- Files that are there of images that are not rejected, of all groups of a catalog: those of files_there. Without SET,
+-- so that it is inlined. Two names of one file are looked for among these files alone, and not in the whole table.
+CREATE FUNCTION lumina_internal.member_files(of_catalog int8, preferred bytea, protected bytea)
     RETURNS TABLE (group_id int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
-        ranking_score float4, file int8, path text, import_job int8, number int8)
+        ranking_score float4, file int8, path text, folder int4, is_protected bool, import_job int8, number int8)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
     WITH files AS MATERIALIZED (
         SELECT m.group_id, m.image, m.place, m.distance, i.status, i.size, i.ranking_score, f.id, f.path,
+            coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
+            coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
             coalesce(f.import_job, 0) AS import_job, CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
             f.device, f.inode
         FROM lumina.duplicate_members m
         JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
         JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
-        WHERE m.catalog = ANY (of_catalogs)
+        WHERE m.catalog = of_catalog
     )
-    SELECT f.group_id, f.image, f.place, f.distance, f.status, f.size, f.ranking_score, f.id, f.path, f.import_job,
-        f.number
+    SELECT f.group_id, f.image, f.place, f.distance, f.status, f.size, f.ranking_score, f.id, f.path, f.folder,
+        f.is_protected, f.import_job, f.number
     FROM files f
-    WHERE NOT EXISTS (SELECT FROM files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-        AND (o.import_job, o.number, o.path) < (f.import_job, f.number, f.path));
+    WHERE NOT EXISTS (SELECT FROM files o
+        WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode AND o.id <> f.id
+        AND (NOT o.is_protected, o.folder, o.import_job, o.number, o.path)
+            < (NOT f.is_protected, f.folder, f.import_job, f.number, f.path));
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.member_files(int8[]) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.member_files(int8[]) IS
-    'Internal: the files of all groups of catalogs that are there, in no order';
+REVOKE EXECUTE ON FUNCTION lumina_internal.member_files(int8, bytea, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.member_files(int8, bytea, bytea) IS
+    'Internal: the files of all groups of a catalog that are there, in no order';
+
+-- Their images, each with how many files of it are redundant where it is the first image of its group, and where it is
+-- another one: see current_files.
+CREATE FUNCTION lumina_internal.member_images(of_catalog int8, preferred bytea, protected bytea)
+    RETURNS TABLE (group_id int8, image int8, place int4, status lumina.image_status, size int8, ranking_score float4,
+        folder int4, files int8, redundant_as_first int8, redundant int8)
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT i.group_id, i.image, i.place, i.status, i.size, i.ranking_score, i.folder, i.files,
+        -- The first file is a protected one where none in a better folder is not protected.
+        i.redundant - (i.protected_folder > i.open_folder)::int4, i.redundant
+    FROM (SELECT f.group_id, f.image, f.place, f.status, f.size, f.ranking_score, min(f.folder) AS folder,
+            count(*) AS files, count(*) FILTER (WHERE NOT f.is_protected) AS redundant,
+            coalesce(min(f.folder) FILTER (WHERE f.is_protected), 65537) AS protected_folder,
+            coalesce(min(f.folder) FILTER (WHERE NOT f.is_protected), 65537) AS open_folder
+        FROM lumina_internal.member_files(of_catalog, preferred, protected) f
+        GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score) i;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.member_images(int8, bytea, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.member_images(int8, bytea, bytea) IS
+    'Internal: the images of all groups of a catalog that are there, with their files';
 
 -- All groups of a catalog that nobody has decided. Groups are numbered in their order, so that all else is sorted by
 -- one number.
@@ -64,13 +89,16 @@ BEGIN
         JOIN lumina.duplicate_runs r ON r.id = g.run AND r.is_current
         WHERE g.catalog = of_catalog AND g.decision IS NULL
     ), files AS (
-        -- The size is that of the image: what is won back is all but that of the first file.
+        -- The first file, and those that are not protected. The size is that of the image.
         SELECT f.nth, array_agg(f.path) AS paths, array_agg(f.distance) AS distances,
             (sum(f.size) - (array_agg(f.size))[1])::int8 AS savings
-        FROM (SELECT g.nth, f.path, f.distance, f.size
-            FROM groups g JOIN lumina_internal.member_files(ARRAY[of_catalog]) f ON f.group_id = g.id
-            ORDER BY g.nth, f.place, lumina_internal.folder_rank(lists.preferred, f.path),
-                NOT lumina_internal.is_below(lists.protected, f.path), f.import_job, f.number, f.path) f
+        FROM (SELECT g.nth, f.path, f.distance, f.size, f.is_protected,
+                row_number() OVER (PARTITION BY g.nth
+                    ORDER BY f.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path) = 1 AS is_first
+            FROM groups g
+            JOIN lumina_internal.member_files(of_catalog, lists.preferred, lists.protected) f ON f.group_id = g.id
+            ORDER BY g.nth, f.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path) f
+        WHERE f.is_first OR NOT f.is_protected
         GROUP BY f.nth HAVING count(*) > 1
     ), near AS (
         -- As paths_of: the first path of each image.
@@ -115,21 +143,28 @@ CREATE FUNCTION lumina_internal.refresh_many_groups(groups int8[]) RETURNS void
     SET jit = off SET enable_seqscan = on SET enable_hashjoin = on SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 DECLARE
-    catalogs int8[];
+    of_catalog int8;
+    lists record;
 BEGIN
     PERFORM FROM lumina.duplicate_groups g WHERE g.id IN (SELECT unnest(groups)) ORDER BY g.id FOR NO KEY UPDATE OF g;
-    catalogs := ARRAY(SELECT DISTINCT g.catalog FROM lumina.duplicate_groups g WHERE g.id IN (SELECT unnest(groups)));
-    UPDATE lumina.duplicate_groups g
-    SET current_images = l.images, current_files = l.files, current_savings = l.savings
-    FROM (SELECT n.id, coalesce(c.images, 0) AS images, coalesce(c.files, 0) AS files, coalesce(c.savings, 0) AS savings
-        FROM unnest(groups) AS n (id)
-        LEFT JOIN (SELECT i.group_id, count(*)::int4 AS images, sum(i.files)::int4 AS files,
-                (sum(i.files * i.size) - (array_agg(i.size ORDER BY i.place))[1])::int8 AS savings
-            FROM (SELECT f.group_id, f.place, max(f.size) AS size, count(*) AS files
-                FROM lumina_internal.member_files(catalogs) f GROUP BY f.group_id, f.place) i
-            GROUP BY i.group_id) c ON c.group_id = n.id) l
-    WHERE g.id = l.id AND (g.current_images, g.current_files, g.current_savings)
-        IS DISTINCT FROM (l.images, l.files, l.savings);
+    FOR of_catalog IN
+            SELECT DISTINCT g.catalog FROM lumina.duplicate_groups g WHERE g.id IN (SELECT unnest(groups)) LOOP
+        lists := lumina_internal.file_lists(of_catalog);
+        UPDATE lumina.duplicate_groups g
+        SET current_images = l.images, current_redundant = l.redundant, current_savings = l.savings
+        FROM (SELECT n.id, coalesce(c.images, 0) AS images, coalesce(c.redundant, 0) AS redundant,
+                coalesce(c.savings, 0) AS savings
+            FROM unnest(groups) AS n (id)
+            LEFT JOIN (SELECT i.group_id, count(*)::int4 AS images,
+                    sum(CASE WHEN i.is_first THEN i.redundant_as_first ELSE i.redundant END)::int4 AS redundant,
+                    sum(CASE WHEN i.is_first THEN i.redundant_as_first ELSE i.redundant END * i.size)::int8 AS savings
+                FROM (SELECT m.*, row_number() OVER (PARTITION BY m.group_id ORDER BY m.place) = 1 AS is_first
+                    FROM lumina_internal.member_images(of_catalog, lists.preferred, lists.protected) m) i
+                GROUP BY i.group_id) c ON c.group_id = n.id) l
+        WHERE g.id = l.id AND g.catalog = of_catalog
+            AND (g.current_images, g.current_redundant, g.current_savings)
+                IS DISTINCT FROM (l.images, l.redundant, l.savings);
+    END LOOP;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_many_groups(int8[]) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.refresh_many_groups(int8[]) IS

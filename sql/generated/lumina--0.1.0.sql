@@ -2531,19 +2531,19 @@ CREATE TABLE lumina.duplicate_groups (
     folder text COLLATE "C" NOT NULL DEFAULT '',
     -- What is left by now: see sql/catalog/duplicate_pages.sql.
     current_images int4 NOT NULL CHECK (current_images >= 0),
-    current_files int4 NOT NULL,
+    current_redundant int4 NOT NULL CHECK (current_redundant >= 0),
     current_savings int8 NOT NULL CHECK (current_savings >= 0),
-    is_open bool NOT NULL GENERATED ALWAYS AS (current_files > 1 AND decision IS NULL) STORED,
+    is_open bool NOT NULL GENERATED ALWAYS AS (current_redundant > 0 AND decision IS NULL) STORED,
     -- Numbers are never used twice; run and catalog are here for the members to refer to, in one index instead of two.
     PRIMARY KEY (id, run, catalog),
     FOREIGN KEY (run, catalog) REFERENCES lumina.duplicate_runs (id, catalog) ON DELETE CASCADE,
     CHECK ((kind = 'exact') = (images = 1)),
-    CHECK (kind = 'near' OR distance = 0),
-    CHECK (current_files >= current_images)
+    CHECK (kind = 'near' OR distance = 0)
 );
 COMMENT ON TABLE lumina.duplicate_groups IS
-    'Groups of duplicates; distance: between the two members farthest apart, of 64 bits; current_...: what is left by '
-    'now of its images, files and bytes to win back';
+    'Groups of duplicates; distance: between the two members farthest apart, of 64 bits; savings: the bytes of '
+    'redundant files, which are all but the first of the image to keep and those of protected sources; current_...: '
+    'what is left by now of its images, redundant files and their bytes';
 
 CREATE TABLE lumina.duplicate_members (
     image int8 NOT NULL,
@@ -2643,13 +2643,37 @@ COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text, bool,
     'Submits a job that groups the duplicates of a catalog and replaces the groups it had, all of them or those that '
     'what has changed since can touch; returns the job''s id';
 
+-- The files of an image that are there. Two names of one file are one, known by its best name: one that is protected,
+-- then that in the best preferred folder, then that of the earliest import, and of these the first by its path: ids are
+-- in the order in which files were read. Before them come those that no import has written, by their ids. `preferred`
+-- and `protected` are lists of folders. Not STRICT, without SET: so it is inlined.
+CREATE FUNCTION lumina_internal.files_there(of_image int8, preferred bytea, protected bytea)
+    RETURNS TABLE (file int8, path text, folder int4, is_protected bool, import_job int8, number int8)
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT f.id, f.path, k.folder, k.is_protected, k.import_job, k.number
+    FROM lumina.image_files f
+    CROSS JOIN LATERAL (SELECT coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
+        coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
+        coalesce(f.import_job, 0) AS import_job, CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number) k
+    WHERE f.image = of_image AND f.state = 'keep' AND f.missing_since IS NULL
+        AND NOT EXISTS (SELECT FROM lumina.image_files o
+            WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode AND o.id <> f.id
+            AND o.state = 'keep' AND o.missing_since IS NULL
+            AND (NOT coalesce(lumina_internal.is_below(protected, o.path), false),
+                    coalesce(lumina_internal.folder_rank(preferred, o.path), 65536), coalesce(o.import_job, 0),
+                    CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
+                < (NOT k.is_protected, k.folder, k.import_job, k.number, f.path));
+END;
+COMMENT ON FUNCTION lumina_internal.files_there(int8, bytea, bytea) IS
+    'Internal: the files of an image that are there, each by one of its names';
+
 -- What is there of the current groups that nobody has decided: images that are not rejected, with the files that they
 -- have. Images and files may have gone since the run; the first that is left of a group is the one to keep. A protected
 -- file is never to be proposed for rejection.
 CREATE VIEW lumina_internal.current_files WITH (security_invoker = true) AS
-SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.id AS file, f.path,
-    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep,
-    coalesce(lumina_internal.is_below(p.protected, f.path), false) AS is_protected
+SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.file, f.path,
+    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep, f.is_protected
 FROM lumina.duplicate_runs r
 JOIN (SELECT c.id, lumina_internal.folder_list(c.settings->'preferred_folders') AS preferred,
         lumina_internal.folder_list((SELECT jsonb_agg(s.path) FROM lumina.sources s
@@ -2658,21 +2682,10 @@ JOIN (SELECT c.id, lumina_internal.folder_list(c.settings->'preferred_folders') 
 JOIN lumina.duplicate_groups g ON g.run = r.id
 JOIN lumina.duplicate_members m ON m.group_id = g.id AND m.run = g.run
 JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
-JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
+CROSS JOIN LATERAL lumina_internal.files_there(m.image, p.preferred, p.protected) f
 WHERE r.is_current AND g.decision IS NULL
-    -- Two names of one file are one: without the one there would be no other.
-    AND NOT EXISTS (SELECT FROM lumina.image_files o
-        WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-        AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
-            < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
-        AND o.state = 'keep' AND o.missing_since IS NULL)
--- Of equal files that in the best preferred folder is kept, then one that is protected, then that of the earliest
--- import, and of these the first by its path: ids are in the order in which files were read. Before them come those
--- that no import has written, by their ids.
-WINDOW w AS (PARTITION BY g.id
-    ORDER BY m.place, lumina_internal.folder_rank(p.preferred, f.path),
-        NOT lumina_internal.is_below(p.protected, f.path),
-        coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path);
+-- Of the files of an image that in the best preferred folder is kept, then one that is protected, then the earliest.
+WINDOW w AS (PARTITION BY g.id ORDER BY m.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path);
 GRANT SELECT ON lumina_internal.current_files TO PUBLIC;
 COMMENT ON VIEW lumina_internal.current_files IS
     'Internal: the files of current groups, the one to keep of each group first';
@@ -2693,7 +2706,7 @@ SELECT c.name AS catalog, r.id AS run, r.job, r.created_at, r.rule, r.strategy, 
     count(g.id) FILTER (WHERE g.kind = 'identical') AS identical,
     count(g.id) FILTER (WHERE g.kind = 'near') AS near,
     coalesce(sum(g.current_images::int8), 0) AS members,
-    coalesce(sum(g.current_files::int8 - 1), 0) AS redundant_files,
+    coalesce(sum(g.current_redundant::int8), 0) AS redundant_files,
     coalesce(sum(g.current_savings), 0) AS savings,
     pg_size_pretty(coalesce(sum(g.current_savings), 0)) AS win_back
 FROM lumina.duplicate_runs r
@@ -2729,41 +2742,29 @@ COMMENT ON FUNCTION lumina.readable_catalog(text) IS
 --
 -- A page is read by an index in the order of its groups. What the order is by is written with a group and never
 -- changes, so that a group that stays is on one page, whatever is decided meanwhile. What is left of a group is in
--- current_images, current_files and current_savings, which triggers keep: groups of which at most one file is left are
--- in no index of these. A group in which a run and a decision have met may say that more is left than is: pages leave
--- it out all the same, since they read its files. Where an import has met the end of a run, it may say that less is
--- left, by the files that are new.
+-- current_images, current_redundant and current_savings, which triggers keep: groups of which nothing redundant is left
+-- are in no index of these. Redundant are all files but the first and those of protected sources. A group in which a
+-- run and a decision have met may say that more is left than is: pages leave it out all the same, since they read its
+-- files. Where an import has met the end of a run, it may say that less is left, by the files that are new.
 
 -- Read forwards or backwards. Each index costs every run, so that three orders have one, whose parts they merge.
 CREATE INDEX duplicate_groups_savings ON lumina.duplicate_groups (catalog, kind, confidence, savings, id) WHERE is_open;
 CREATE INDEX duplicate_groups_date ON lumina.duplicate_groups (catalog, captured_at, id) WHERE is_open;
 CREATE INDEX duplicate_groups_folder ON lumina.duplicate_groups (catalog, folder, id) WHERE is_open;
 
--- The files of a group that are there, the one to keep first: see current_files. `preferred` and `protected` are the
--- lists of file_lists. Not STRICT, without SET: so it is inlined. Each OFFSET 0 keeps its look-up by an index, whatever
--- the planner believes.
+-- The files of a group that are there, the one to keep first: see current_files. Not STRICT, without SET: so it is
+-- inlined. Each OFFSET 0 keeps its look-up by an index, whatever the planner believes.
 CREATE FUNCTION lumina_internal.group_files(of_group int8, preferred bytea, protected bytea)
     RETURNS TABLE (file_place int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
         file int8, path text, is_protected bool)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT row_number() OVER (ORDER BY m.place, lumina_internal.folder_rank(preferred, f.path),
-            NOT lumina_internal.is_below(protected, f.path), f.import_job, f.number, f.path),
-        m.image, m.place, m.distance, i.status, i.size, f.id, f.path,
-        coalesce(lumina_internal.is_below(protected, f.path), false)
+    SELECT row_number() OVER (ORDER BY m.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path),
+        m.image, m.place, m.distance, i.status, i.size, f.file, f.path, f.is_protected
     FROM lumina.duplicate_members m
     CROSS JOIN LATERAL (SELECT i.size, i.status FROM lumina.images i
         WHERE i.id = m.image AND i.status <> 'rejected' OFFSET 0) i
-    CROSS JOIN LATERAL (SELECT f.id, f.path, coalesce(f.import_job, 0) AS import_job,
-            CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number
-        FROM lumina.image_files f
-        WHERE f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
-            -- Most files have one name.
-            AND (f.device IS NULL OR f.inode IS NULL OR NOT EXISTS (SELECT FROM lumina.image_files o
-                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-                AND (coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
-                    < (coalesce(f.import_job, 0), CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path)
-                AND o.state = 'keep' AND o.missing_since IS NULL OFFSET 0)) OFFSET 0) f
+    CROSS JOIN LATERAL (SELECT * FROM lumina_internal.files_there(m.image, preferred, protected) OFFSET 0) f
     WHERE m.group_id = of_group;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) FROM PUBLIC;
@@ -2809,6 +2810,8 @@ CREATE FUNCTION lumina_internal.refresh_groups(groups int8[]) RETURNS void
     SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     ordered CONSTANT int8[] := ARRAY(SELECT DISTINCT n FROM unnest(groups) n ORDER BY n);
+    of_catalog int8;
+    lists record;
 BEGIN
     IF cardinality(ordered) >= lumina_internal.many_groups() THEN
         PERFORM lumina_internal.refresh_many_groups(ordered);
@@ -2816,14 +2819,20 @@ BEGIN
     END IF;
     PERFORM FROM unnest(ordered) AS n CROSS JOIN LATERAL (SELECT FROM lumina.duplicate_groups g
         WHERE g.id = n OFFSET 0 FOR NO KEY UPDATE) g;
-    UPDATE lumina.duplicate_groups g
-    SET current_images = l.images, current_files = l.files, current_savings = l.savings
-    FROM (SELECT n AS id, f.* FROM unnest(ordered) AS n CROSS JOIN LATERAL (
-        SELECT count(DISTINCT f.image)::int4 AS images, count(*)::int4 AS files,
-            coalesce(sum(f.size) FILTER (WHERE f.file_place > 1), 0)::int8 AS savings
-        FROM lumina_internal.group_files(n, NULL, NULL) f OFFSET 0) f) l
-    WHERE g.id = l.id AND (g.current_images, g.current_files, g.current_savings)
-        IS DISTINCT FROM (l.images, l.files, l.savings);
+    FOR of_catalog IN SELECT DISTINCT g.catalog FROM unnest(ordered) AS n
+            CROSS JOIN LATERAL (SELECT g.catalog FROM lumina.duplicate_groups g WHERE g.id = n OFFSET 0) g LOOP
+        lists := lumina_internal.file_lists(of_catalog);
+        UPDATE lumina.duplicate_groups g
+        SET current_images = l.images, current_redundant = l.redundant, current_savings = l.savings
+        FROM (SELECT n AS id, f.* FROM unnest(ordered) AS n CROSS JOIN LATERAL (
+            SELECT count(DISTINCT f.image)::int4 AS images,
+                (count(*) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected))::int4 AS redundant,
+                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected), 0)::int8 AS savings
+            FROM lumina_internal.group_files(n, lists.preferred, lists.protected) f OFFSET 0) f) l
+        WHERE g.id = l.id AND g.catalog = of_catalog
+            AND (g.current_images, g.current_redundant, g.current_savings)
+                IS DISTINCT FROM (l.images, l.redundant, l.savings);
+    END LOOP;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups(int8[]) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.refresh_groups(int8[]) IS 'Internal: counts what is left of groups';
@@ -2898,6 +2907,57 @@ CREATE TRIGGER refresh_groups_inserted AFTER INSERT ON lumina.image_files REFERE
 CREATE TRIGGER refresh_groups_updated AFTER UPDATE ON lumina.image_files
     REFERENCING OLD TABLE AS rows_before NEW TABLE AS rows_after
     FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.refresh_groups_of_files();
+
+-- Counts what is left of the groups with files below some folders: what is redundant of them has changed. The catalog
+-- is locked: no decision reads lists of folders that change at the same moment.
+CREATE FUNCTION lumina_internal.refresh_groups_below(of_catalog int8, folders text[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    -- A source may be one file.
+    images CONSTANT int8[] := ARRAY(SELECT DISTINCT f.image
+        FROM (SELECT DISTINCT rtrim(n, '/') AS path FROM unnest(folders) n) s
+        CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f WHERE f.path = s.path AND f.catalog = of_catalog
+            UNION ALL SELECT f.image FROM lumina.image_files f
+                WHERE f.path > s.path || '/' AND f.path < s.path || '0' AND f.catalog = of_catalog) f);
+BEGIN
+    PERFORM lumina_internal.refresh_groups_of(images);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups_below(int8, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refresh_groups_below(int8, text[]) IS
+    'Internal: counts what is left of the groups with files below some folders';
+
+-- Which file of an image is first depends on preferred folders, and so whether that is one more beside protected files.
+CREATE FUNCTION lumina_internal.refresh_groups_of_lists() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    of_catalog int8;
+    folders text[];
+BEGIN
+    IF TG_TABLE_NAME = 'sources' THEN
+        of_catalog := coalesce(NEW.catalog, OLD.catalog);
+        folders := ARRAY[OLD.path, NEW.path];
+    ELSE
+        of_catalog := NEW.id;
+        folders := ARRAY(SELECT s.path FROM lumina.sources s WHERE s.catalog = NEW.id AND s.protected);
+    END IF;
+    PERFORM FROM lumina.catalogs c WHERE c.id = of_catalog FOR NO KEY UPDATE;
+    IF FOUND AND array_remove(folders, NULL) <> '{}' THEN
+        PERFORM lumina_internal.refresh_groups_below(of_catalog, array_remove(folders, NULL));
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups_of_lists() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refresh_groups_of_lists() IS
+    'Internal: counts what is left of groups where protected sources or preferred folders have changed';
+CREATE TRIGGER refresh_groups_updated AFTER UPDATE ON lumina.sources FOR EACH ROW
+    WHEN ((OLD.protected, OLD.path) IS DISTINCT FROM (NEW.protected, NEW.path) AND (OLD.protected OR NEW.protected))
+    EXECUTE FUNCTION lumina_internal.refresh_groups_of_lists();
+CREATE TRIGGER refresh_groups_deleted AFTER DELETE ON lumina.sources FOR EACH ROW
+    WHEN (OLD.protected) EXECUTE FUNCTION lumina_internal.refresh_groups_of_lists();
+CREATE TRIGGER refresh_groups AFTER UPDATE OF settings ON lumina.catalogs FOR EACH ROW
+    WHEN (OLD.settings->'preferred_folders' IS DISTINCT FROM NEW.settings->'preferred_folders')
+    EXECUTE FUNCTION lumina_internal.refresh_groups_of_lists();
 
 -- A place in an order: that of the last group of a page, after which the next page goes on. As a text it is
 -- 'savings 900000 17', say. It names values and not a row, so that it is good after the row has gone.
@@ -3044,8 +3104,9 @@ BEGIN
         RETURN QUERY
         SELECT g.id, g.kind, f.paths[1], f.paths[2:], f.distances[2:],
             -- Where there are fewer than were asked for all were read.
-            CASE WHEN f.count <= max_others THEN 0 ELSE greatest(g.current_files - f.count, 0) END, g.confidence,
-            CASE WHEN f.count > max_others AND g.current_files > f.count THEN g.current_savings ELSE f.savings END,
+            CASE WHEN f.count <= max_others THEN 0 ELSE greatest(g.current_redundant + 1 - f.count, 0) END,
+            g.confidence,
+            CASE WHEN f.count > max_others AND g.current_redundant >= f.count THEN g.current_savings ELSE f.savings END,
             -- Of most groups there is none.
             CASE WHEN g.also_near <> '{}' THEN (SELECT array_agg(a.path ORDER BY a.place)
                 FROM lumina_internal.paths_of(g.also_near[:max_near]) a) END
@@ -3058,8 +3119,8 @@ BEGIN
             SELECT array_agg(f.path ORDER BY f.file_place) AS paths,
                 array_agg(f.distance ORDER BY f.file_place) AS distances, count(*)::int4 AS count,
                 coalesce(sum(f.size) FILTER (WHERE f.file_place > 1), 0)::int8 AS savings
-            FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected)
-                LIMIT max_others + 1) f OFFSET 0) f
+            FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected) g
+                WHERE g.file_place = 1 OR NOT g.is_protected LIMIT max_others + 1) f OFFSET 0) f
         WHERE f.count > 1
         ORDER BY p.place LIMIT remaining;
         GET DIAGNOSTICS shown = ROW_COUNT;
@@ -3144,31 +3205,56 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.many_groups() FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.many_groups() IS
     'Internal: from how many groups or images on whole tables are joined, and not each looked up';
 
--- Files that are there of images that are not rejected, of all groups of catalogs. Without SET, so that it is inlined.
--- Two names of one file are looked for among these files alone, and not in the whole table.
-CREATE FUNCTION lumina_internal.member_files(of_catalogs int8[])
+-- Files that are there of images that are not rejected, of all groups of a catalog: those of files_there. Without SET,
+-- so that it is inlined. Two names of one file are looked for among these files alone, and not in the whole table.
+CREATE FUNCTION lumina_internal.member_files(of_catalog int8, preferred bytea, protected bytea)
     RETURNS TABLE (group_id int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
-        ranking_score float4, file int8, path text, import_job int8, number int8)
+        ranking_score float4, file int8, path text, folder int4, is_protected bool, import_job int8, number int8)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
     WITH files AS MATERIALIZED (
         SELECT m.group_id, m.image, m.place, m.distance, i.status, i.size, i.ranking_score, f.id, f.path,
+            coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
+            coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
             coalesce(f.import_job, 0) AS import_job, CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
             f.device, f.inode
         FROM lumina.duplicate_members m
         JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
         JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
-        WHERE m.catalog = ANY (of_catalogs)
+        WHERE m.catalog = of_catalog
     )
-    SELECT f.group_id, f.image, f.place, f.distance, f.status, f.size, f.ranking_score, f.id, f.path, f.import_job,
-        f.number
+    SELECT f.group_id, f.image, f.place, f.distance, f.status, f.size, f.ranking_score, f.id, f.path, f.folder,
+        f.is_protected, f.import_job, f.number
     FROM files f
-    WHERE NOT EXISTS (SELECT FROM files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-        AND (o.import_job, o.number, o.path) < (f.import_job, f.number, f.path));
+    WHERE NOT EXISTS (SELECT FROM files o
+        WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode AND o.id <> f.id
+        AND (NOT o.is_protected, o.folder, o.import_job, o.number, o.path)
+            < (NOT f.is_protected, f.folder, f.import_job, f.number, f.path));
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.member_files(int8[]) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.member_files(int8[]) IS
-    'Internal: the files of all groups of catalogs that are there, in no order';
+REVOKE EXECUTE ON FUNCTION lumina_internal.member_files(int8, bytea, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.member_files(int8, bytea, bytea) IS
+    'Internal: the files of all groups of a catalog that are there, in no order';
+
+-- Their images, each with how many files of it are redundant where it is the first image of its group, and where it is
+-- another one: see current_files.
+CREATE FUNCTION lumina_internal.member_images(of_catalog int8, preferred bytea, protected bytea)
+    RETURNS TABLE (group_id int8, image int8, place int4, status lumina.image_status, size int8, ranking_score float4,
+        folder int4, files int8, redundant_as_first int8, redundant int8)
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT i.group_id, i.image, i.place, i.status, i.size, i.ranking_score, i.folder, i.files,
+        -- The first file is a protected one where none in a better folder is not protected.
+        i.redundant - (i.protected_folder > i.open_folder)::int4, i.redundant
+    FROM (SELECT f.group_id, f.image, f.place, f.status, f.size, f.ranking_score, min(f.folder) AS folder,
+            count(*) AS files, count(*) FILTER (WHERE NOT f.is_protected) AS redundant,
+            coalesce(min(f.folder) FILTER (WHERE f.is_protected), 65537) AS protected_folder,
+            coalesce(min(f.folder) FILTER (WHERE NOT f.is_protected), 65537) AS open_folder
+        FROM lumina_internal.member_files(of_catalog, preferred, protected) f
+        GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score) i;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.member_images(int8, bytea, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.member_images(int8, bytea, bytea) IS
+    'Internal: the images of all groups of a catalog that are there, with their files';
 
 -- All groups of a catalog that nobody has decided. Groups are numbered in their order, so that all else is sorted by
 -- one number.
@@ -3196,13 +3282,16 @@ BEGIN
         JOIN lumina.duplicate_runs r ON r.id = g.run AND r.is_current
         WHERE g.catalog = of_catalog AND g.decision IS NULL
     ), files AS (
-        -- The size is that of the image: what is won back is all but that of the first file.
+        -- The first file, and those that are not protected. The size is that of the image.
         SELECT f.nth, array_agg(f.path) AS paths, array_agg(f.distance) AS distances,
             (sum(f.size) - (array_agg(f.size))[1])::int8 AS savings
-        FROM (SELECT g.nth, f.path, f.distance, f.size
-            FROM groups g JOIN lumina_internal.member_files(ARRAY[of_catalog]) f ON f.group_id = g.id
-            ORDER BY g.nth, f.place, lumina_internal.folder_rank(lists.preferred, f.path),
-                NOT lumina_internal.is_below(lists.protected, f.path), f.import_job, f.number, f.path) f
+        FROM (SELECT g.nth, f.path, f.distance, f.size, f.is_protected,
+                row_number() OVER (PARTITION BY g.nth
+                    ORDER BY f.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path) = 1 AS is_first
+            FROM groups g
+            JOIN lumina_internal.member_files(of_catalog, lists.preferred, lists.protected) f ON f.group_id = g.id
+            ORDER BY g.nth, f.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path) f
+        WHERE f.is_first OR NOT f.is_protected
         GROUP BY f.nth HAVING count(*) > 1
     ), near AS (
         -- As paths_of: the first path of each image.
@@ -3247,21 +3336,28 @@ CREATE FUNCTION lumina_internal.refresh_many_groups(groups int8[]) RETURNS void
     SET jit = off SET enable_seqscan = on SET enable_hashjoin = on SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 DECLARE
-    catalogs int8[];
+    of_catalog int8;
+    lists record;
 BEGIN
     PERFORM FROM lumina.duplicate_groups g WHERE g.id IN (SELECT unnest(groups)) ORDER BY g.id FOR NO KEY UPDATE OF g;
-    catalogs := ARRAY(SELECT DISTINCT g.catalog FROM lumina.duplicate_groups g WHERE g.id IN (SELECT unnest(groups)));
-    UPDATE lumina.duplicate_groups g
-    SET current_images = l.images, current_files = l.files, current_savings = l.savings
-    FROM (SELECT n.id, coalesce(c.images, 0) AS images, coalesce(c.files, 0) AS files, coalesce(c.savings, 0) AS savings
-        FROM unnest(groups) AS n (id)
-        LEFT JOIN (SELECT i.group_id, count(*)::int4 AS images, sum(i.files)::int4 AS files,
-                (sum(i.files * i.size) - (array_agg(i.size ORDER BY i.place))[1])::int8 AS savings
-            FROM (SELECT f.group_id, f.place, max(f.size) AS size, count(*) AS files
-                FROM lumina_internal.member_files(catalogs) f GROUP BY f.group_id, f.place) i
-            GROUP BY i.group_id) c ON c.group_id = n.id) l
-    WHERE g.id = l.id AND (g.current_images, g.current_files, g.current_savings)
-        IS DISTINCT FROM (l.images, l.files, l.savings);
+    FOR of_catalog IN
+            SELECT DISTINCT g.catalog FROM lumina.duplicate_groups g WHERE g.id IN (SELECT unnest(groups)) LOOP
+        lists := lumina_internal.file_lists(of_catalog);
+        UPDATE lumina.duplicate_groups g
+        SET current_images = l.images, current_redundant = l.redundant, current_savings = l.savings
+        FROM (SELECT n.id, coalesce(c.images, 0) AS images, coalesce(c.redundant, 0) AS redundant,
+                coalesce(c.savings, 0) AS savings
+            FROM unnest(groups) AS n (id)
+            LEFT JOIN (SELECT i.group_id, count(*)::int4 AS images,
+                    sum(CASE WHEN i.is_first THEN i.redundant_as_first ELSE i.redundant END)::int4 AS redundant,
+                    sum(CASE WHEN i.is_first THEN i.redundant_as_first ELSE i.redundant END * i.size)::int8 AS savings
+                FROM (SELECT m.*, row_number() OVER (PARTITION BY m.group_id ORDER BY m.place) = 1 AS is_first
+                    FROM lumina_internal.member_images(of_catalog, lists.preferred, lists.protected) m) i
+                GROUP BY i.group_id) c ON c.group_id = n.id) l
+        WHERE g.id = l.id AND g.catalog = of_catalog
+            AND (g.current_images, g.current_redundant, g.current_savings)
+                IS DISTINCT FROM (l.images, l.redundant, l.savings);
+    END LOOP;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_many_groups(int8[]) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.refresh_many_groups(int8[]) IS
@@ -4256,7 +4352,8 @@ COMMENT ON FUNCTION lumina_internal.unsettled_groups(int8, int8) IS
 --
 -- A group is decided as it was found or not at all: where an image or file of it has come or gone since, the answer is
 -- an error. Of an image that is kept one file is kept, and every file of a protected source; an image with such a file
--- is never rejected. What is kept of a group is recorded as distinct, so that no later search groups it again.
+-- is never rejected. A file is rejected by all of its names. What is kept of a group is recorded as distinct, so that
+-- no later search groups it again.
 
 -- The group of that number, which the caller may decide, with its catalog locked. A caller who may not read the catalog
 -- is told that there is none.
@@ -4318,12 +4415,10 @@ BEGIN
         array_agg(m.status ORDER BY m.place) FILTER (WHERE m.nth = 1),
         coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.is_protected), '{}'),
         array_agg(m.file ORDER BY m.place, m.nth), array_agg(m.image ORDER BY m.place, m.nth),
-        array_agg(NOT m.in_protected AND NOT m.is_wanted AND (m.nth > 1 OR m.has_protected)
-            ORDER BY m.place, m.nth)
+        array_agg(NOT m.in_protected AND NOT m.is_wanted AND m.nth > 1 ORDER BY m.place, m.nth)
         INTO images, statuses, protected, files, images_of_files, spare
     FROM (SELECT f.place, f.image, f.status, f.file, f.is_protected AS in_protected,
             row_number() OVER (PARTITION BY f.place ORDER BY f.file_place) AS nth,
-            bool_or(f.is_protected) OVER (PARTITION BY f.place) AS has_protected,
             -- Somebody has decided to keep it beside others of its image.
             EXISTS (SELECT FROM lumina.distinct_files d WHERE d.file = f.file OFFSET 0) AS is_wanted,
             -- A protected file that is missing may be on a disk that is not there at the moment.
@@ -4342,6 +4437,22 @@ END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.members_now(lumina.duplicate_groups) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.members_now(lumina.duplicate_groups) IS
     'Internal: the images and files of a group; an error where they are not those that were found';
+
+-- All names of some files, but those that are protected: what is decided of a file is decided of each. Also names that
+-- are missing, which may be back one day.
+CREATE FUNCTION lumina_internal.names_of(files int8[], protected bytea) RETURNS int8[]
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(SELECT DISTINCT o.id FROM unnest(files) n
+        CROSS JOIN LATERAL (SELECT * FROM lumina.image_files f WHERE f.id = n OFFSET 0) f
+        CROSS JOIN LATERAL (SELECT o.id, o.path FROM lumina.image_files o
+            WHERE o.image = f.image AND o.state = 'keep'
+                AND (o.id = f.id OR o.device = f.device AND o.inode = f.inode) OFFSET 0) o
+        WHERE lumina_internal.is_below(protected, o.path) IS NOT TRUE
+        ORDER BY o.id);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.names_of(int8[], bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.names_of(int8[], bytea) IS 'Internal: all names of some files that can be rejected';
 
 -- Records that images stay apart, each in its part, and that several files of one image are wanted. What is recorded
 -- has no other effect than on searches: the images stay as they are.
@@ -4363,8 +4474,10 @@ BEGIN
     END IF;
     IF cardinality(files) > cardinality(images) THEN
         WITH wanted AS (
-            SELECT f.file, f.image FROM (SELECT f.file, f.image, count(*) OVER (PARTITION BY f.image) AS files
+            SELECT DISTINCT n.file, f.image
+            FROM (SELECT f.file, f.image, count(*) OVER (PARTITION BY f.image) AS files
                 FROM ROWS FROM (unnest(files), unnest(images_of_files)) f (file, image)) f
+            CROSS JOIN LATERAL unnest(lumina_internal.names_of(ARRAY[f.file], NULL)) n (file)
             WHERE f.files > 1 AND f.image = ANY (images)
         ), audited AS (
             INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
@@ -4463,10 +4576,12 @@ BEGIN
     END IF;
     rejected_files := '{}';
     IF cardinality(members.files) > cardinality(members.images) THEN
-        rejected_files := ARRAY(SELECT f.file
-            FROM ROWS FROM (unnest(members.files), unnest(members.images_of_files), unnest(members.spare))
-                f (file, image, spare)
-            WHERE f.spare AND f.image = ANY (kept) ORDER BY f.file);
+        rejected_files := lumina_internal.names_of(
+            ARRAY(SELECT f.file
+                FROM ROWS FROM (unnest(members.files), unnest(members.images_of_files), unnest(members.spare))
+                    f (file, image, spare)
+                WHERE f.spare AND f.image = ANY (kept)),
+            lumina_internal.protected_folders(target.catalog));
     END IF;
 
     INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files)
@@ -4614,12 +4729,9 @@ CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, preferred bytea,
     SET max_parallel_workers_per_gather = 0 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
     WITH images AS (
-        SELECT f.group_id, f.place, f.image, f.status, f.size, f.ranking_score, count(*) AS files,
-            count(*) FILTER (WHERE lumina_internal.is_below(protected, f.path)) AS protected_files,
-            bool_or(f.file IN (SELECT d.file FROM lumina.distinct_files d WHERE d.catalog = of_catalog)) AS has_wanted,
-            min(lumina_internal.folder_rank(preferred, f.path)) AS folder
-        FROM lumina_internal.member_files(ARRAY[of_catalog]) f
-        GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score
+        SELECT m.*, m.image IN (SELECT f.image FROM lumina.distinct_files d JOIN lumina.image_files f ON f.id = d.file
+                WHERE d.catalog = of_catalog AND f.state = 'keep' AND f.missing_since IS NULL) AS has_wanted
+        FROM lumina_internal.member_images(of_catalog, preferred, protected) m
     ), found AS (
         SELECT i.group_id, count(*) AS images, sum(i.files)::int8 AS files,
             -- Where the first member is not there any more the group has changed.
@@ -4627,11 +4739,10 @@ BEGIN ATOMIC
             max(i.ranking_score) FILTER (WHERE i.place = 0)
                 - max(i.ranking_score) FILTER (WHERE i.place > 0) AS score_gap,
             max(i.files) FILTER (WHERE i.place = 0) AS kept_files,
-            max(i.files - greatest(i.protected_files, 1)) FILTER (WHERE i.place = 0) AS spare_files,
+            max(i.redundant_as_first) FILTER (WHERE i.place = 0) AS spare_files,
             bool_or(i.has_wanted) FILTER (WHERE i.place = 0) AS has_wanted,
             max(i.folder) FILTER (WHERE i.place = 0) < min(i.folder) FILTER (WHERE i.place > 0) AS is_preferred,
-            sum(i.size * CASE WHEN i.place = 0 THEN i.files - greatest(i.protected_files, 1) ELSE i.files END)::int8
-                AS savings,
+            sum(i.size * CASE WHEN i.place = 0 THEN i.redundant_as_first ELSE i.files END)::int8 AS savings,
             array_agg(i.image) FILTER (WHERE i.place > 0) AS rejected,
             array_agg(i.status) FILTER (WHERE i.place > 0) AS statuses,
             bool_or(i.place > 0 AND i.status IN ('flagged', 'archived')) AS loses_chosen,
@@ -4659,31 +4770,35 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, fl
 COMMENT ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, float8, bool) IS
     'Internal: undecided groups, with what keep_best_in_all makes of them';
 
--- The files of images that go on being kept; `is_spare` where one goes. Which is kept of each image is as in
--- current_files.
+-- The files of images that go on being kept, by all of their names; `is_spare` where one goes. Which is kept of each
+-- image is as in current_files.
 CREATE FUNCTION lumina_internal.files_to_keep(images int8[], preferred bytea, protected bytea)
     RETURNS TABLE (image int8, file int8, is_spare bool)
     STABLE ROWS 100000 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
     SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
     WITH files AS MATERIALIZED (
-        SELECT f.image, f.id, f.path, f.device, f.inode, coalesce(f.import_job, 0) AS import_job,
-            CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
-            lumina_internal.folder_rank(preferred, f.path) AS folder,
-            coalesce(lumina_internal.is_below(protected, f.path), false) AS in_protected
-        FROM unnest(images) AS n (image)
-        JOIN lumina.image_files f ON f.image = n.image AND f.state = 'keep' AND f.missing_since IS NULL
+        SELECT f.*, first_value(f.id) OVER (PARTITION BY f.image, f.device, f.inode,
+                CASE WHEN f.device IS NULL OR f.inode IS NULL THEN f.id END
+            ORDER BY f.is_missing, NOT f.is_protected, f.folder, f.import_job, f.number, f.path) AS file
+        FROM (SELECT f.image, f.id, f.path, f.device, f.inode, coalesce(f.import_job, 0) AS import_job,
+                CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
+                coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
+                coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
+                f.missing_since IS NOT NULL AS is_missing
+            FROM unnest(images) AS n (image)
+            JOIN lumina.image_files f ON f.image = n.image AND f.state = 'keep') f
+    ), kept AS (
+        SELECT f.id, NOT f.is_protected AND row_number() OVER (PARTITION BY f.image
+            ORDER BY f.folder, NOT f.is_protected, f.import_job, f.number, f.path) > 1 AS is_spare
+        FROM files f WHERE f.id = f.file AND NOT f.is_missing
     )
-    SELECT f.image, f.id,
-        NOT f.in_protected AND (row_number() OVER w > 1 OR bool_or(f.in_protected) OVER (PARTITION BY f.image))
-    FROM files f
-    WHERE NOT EXISTS (SELECT FROM files o WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode
-        AND (o.import_job, o.number, o.path) < (f.import_job, f.number, f.path))
-    WINDOW w AS (PARTITION BY f.image ORDER BY f.folder, NOT f.in_protected, f.import_job, f.number, f.path);
+    SELECT f.image, f.id, k.is_spare FROM kept k JOIN files f ON f.file = k.id
+    WHERE NOT (k.is_spare AND f.is_protected);
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.files_to_keep(int8[], bytea, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.files_to_keep(int8[], bytea, bytea) IS
-    'Internal: the files of images that are kept, and which of them go';
+    'Internal: the names of files of images that are kept, and which of them go';
 
 CREATE FUNCTION lumina_internal.keep_best_in_all(caller oid, catalog_name text, min_score_gap float8, dry_run bool,
         include_also_near bool)
@@ -4726,10 +4841,16 @@ BEGIN
         SELECT v.*
         FROM lumina_internal.group_verdicts(wanted, lists.preferred, lists.protected, min_score_gap,
             include_also_near) v
+    ), files AS MATERIALIZED (
+        SELECT f.image, f.file, f.is_spare, NOT f.is_spare AND v.kept_files - v.spare_files > 1 AS is_distinct
+        FROM verdicts v
+        JOIN lumina_internal.files_to_keep(ARRAY(SELECT k.kept FROM verdicts k
+                WHERE k.skipped IS NULL AND k.kept_files > 1), lists.preferred, lists.protected) f ON f.image = v.kept
+        WHERE v.skipped IS NULL
     ), acted AS (
         INSERT INTO lumina.duplicate_actions (id, catalog, kind, run, actor, images, files) OVERRIDING SYSTEM VALUE
             SELECT made, wanted, 'keep_best_in_all', max(v.run), lumina_internal.role(caller),
-                sum(cardinality(v.rejected)), sum(v.spare_files)
+                sum(cardinality(v.rejected)), (SELECT count(*) FROM files f WHERE f.is_spare)
             FROM verdicts v WHERE v.skipped IS NULL HAVING count(*) > 0
     ), images AS (
         UPDATE lumina.images i SET status = 'rejected'
@@ -4742,12 +4863,6 @@ BEGIN
     ), audited_images AS (
         INSERT INTO lumina.action_images (action, catalog, group_id, image, kept, before, after)
             SELECT made, wanted, i.group_id, i.id, i.kept, i.status, 'rejected' FROM images i
-    ), files AS MATERIALIZED (
-        SELECT f.image, f.file, f.is_spare, NOT f.is_spare AND v.kept_files - v.spare_files > 1 AS is_distinct
-        FROM verdicts v
-        JOIN lumina_internal.files_to_keep(ARRAY(SELECT k.kept FROM verdicts k
-                WHERE k.skipped IS NULL AND k.kept_files > 1), lists.preferred, lists.protected) f ON f.image = v.kept
-        WHERE v.skipped IS NULL
     ), spare AS (
         UPDATE lumina.image_files f SET state = 'rejected' FROM files s
             WHERE s.is_spare AND f.id = s.file AND f.image = s.image AND f.state = 'keep'
@@ -4888,18 +5003,20 @@ BEGIN
             WHERE a.id < b.id;
     END IF;
     INSERT INTO lumina.duplicate_groups (id, run, catalog, kind, distance, images, files, bytes, savings, also_near,
-            also_near_count, captured_at, folder, current_images, current_files, current_savings)
+            also_near_count, captured_at, folder, current_images, current_redundant, current_savings)
             OVERRIDING SYSTEM VALUE
         SELECT made, target.run, target.catalog,
             CASE WHEN cardinality(images) = 1 THEN 'exact' WHEN target.kind = 'identical' OR farthest = 0
                 THEN 'identical' ELSE 'near' END::lumina.group_kind,
-            farthest, cardinality(images), count(*), sum(i.size), sum(i.size) - max(i.size) FILTER (WHERE i.place = 1),
-            target.also_near, target.also_near_count,
+            farthest, cardinality(images), count(*), sum(i.size),
+            coalesce(sum(i.size) FILTER (WHERE i.is_redundant), 0), target.also_near, target.also_near_count,
             coalesce((SELECT k.captured_at FROM lumina.images k WHERE k.id = images[1]), '-infinity'),
             coalesce((array_agg(left(i.path, -position('/' in reverse(i.path))) ORDER BY i.place, i.file_place))[1],
                 ''),
-            cardinality(images), count(*), sum(i.size) - max(i.size) FILTER (WHERE i.place = 1)
-        FROM (SELECT c.size, c.path, c.file_place, array_position(images, c.image) AS place
+            cardinality(images), count(*) FILTER (WHERE i.is_redundant),
+            coalesce(sum(i.size) FILTER (WHERE i.is_redundant), 0)
+        FROM (SELECT c.size, c.path, c.file_place, array_position(images, c.image) AS place,
+                NOT c.is_protected AND c.file_place > min(c.file_place) OVER () AS is_redundant
             FROM lumina_internal.group_files(target.id, lists.preferred, lists.protected) c
             WHERE c.image = ANY (images)) i;
     UPDATE lumina.duplicate_members d SET group_id = made, place = n.place, distance = n.distance,
@@ -5363,67 +5480,19 @@ RETURN nullif(concat_ws(' ', CASE WHEN starts_with(model, make) THEN NULL ELSE m
 REVOKE EXECUTE ON FUNCTION lumina_internal.camera_name(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.camera_name(text, text) IS 'Internal: make and model of a camera as one name';
 
--- How many protected files of open groups are neither the one to keep nor to be counted as redundant, and their bytes:
--- what the groups' own numbers hold too much. Not is_all where there are more protected files than are looked at; then
--- nothing is said of them, and the groups' numbers are bounds.
-CREATE FUNCTION lumina_internal.page_protected(of_catalog int8, OUT files int8, OUT bytes int8, OUT is_all bool)
-    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    SET plan_cache_mode = force_generic_plan
-    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
-DECLARE
-    most CONSTANT int4 := 10000;
-    lists CONSTANT record := lumina_internal.file_lists(of_catalog);
-    images int8[];
-    groups int8[];
-    in_groups int8;
-BEGIN
-    files := 0;
-    bytes := 0;
-    is_all := true;
-    IF lists.protected IS NULL THEN
-        RETURN;
-    END IF;
-    -- A source may be one file.
-    images := ARRAY(SELECT f.image FROM lumina.sources s
-        CROSS JOIN LATERAL (
-            SELECT f.image FROM lumina.image_files f WHERE f.path = s.path AND f.catalog = of_catalog
-            UNION ALL SELECT f.image FROM lumina.image_files f
-                WHERE f.path > rtrim(s.path, '/') || '/' AND f.path < rtrim(s.path, '/') || '0'
-                    AND f.catalog = of_catalog) f
-        WHERE s.catalog = of_catalog AND s.protected LIMIT most + 1);
-    SELECT array_agg(g.id), sum(g.current_files) INTO groups, in_groups
-        FROM (SELECT DISTINCT m.group_id FROM unnest(images) n (image)
-            CROSS JOIN LATERAL (SELECT m.group_id FROM lumina.duplicate_members m WHERE m.image = n.image OFFSET 0) m) m
-        CROSS JOIN LATERAL (SELECT g.id, g.current_files FROM lumina.duplicate_groups g
-            WHERE g.id = m.group_id AND g.is_open OFFSET 0) g;
-    IF cardinality(images) > most OR in_groups > 5 * most THEN
-        is_all := false;
-    ELSE
-        SELECT count(*), coalesce(sum(f.size), 0) INTO files, bytes FROM unnest(groups) n (id)
-            CROSS JOIN LATERAL (SELECT f.size
-                FROM lumina_internal.group_files(n.id, lists.preferred, lists.protected) f
-                WHERE f.file_place > 1 AND f.is_protected OFFSET 0) f;
-    END IF;
-END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_protected(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_protected(int8) IS
-    'Internal: protected files that the numbers of open groups count as redundant';
-
 CREATE FUNCTION lumina_internal.page_summary(of_catalog int8) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT jsonb_build_object('catalog', c.name,
         'generated', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
         'rule', coalesce(r.rule, '[]'), 'strategy', coalesce(r.strategy, ''), 'images', coalesce(r.images, 0),
-        'weights', lumina_internal.score_weights(c.id), 'groups', g.groups,
-        'redundant_files', greatest(g.redundant_files - p.files, 0), 'savings', greatest(g.savings - p.bytes, 0),
-        'is_at_most', NOT p.is_all)
+        'weights', lumina_internal.score_weights(c.id), 'groups', g.groups, 'redundant_files', g.redundant_files,
+        'savings', g.savings)
     FROM lumina.catalogs c
     LEFT JOIN lumina.duplicate_runs r ON r.catalog = c.id AND r.is_current
-    CROSS JOIN LATERAL (SELECT count(*) AS groups, coalesce(sum(g.current_files::int8 - 1), 0) AS redundant_files,
+    CROSS JOIN LATERAL (SELECT count(*) AS groups, coalesce(sum(g.current_redundant::int8), 0) AS redundant_files,
             coalesce(sum(g.current_savings), 0) AS savings
         FROM lumina.duplicate_groups g WHERE g.run = r.id AND g.catalog = c.id AND g.is_open) g
-    CROSS JOIN LATERAL lumina_internal.page_protected(c.id) p
     WHERE c.id = of_catalog;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.page_summary(int8) FROM PUBLIC;
@@ -5519,8 +5588,7 @@ CREATE FUNCTION lumina_internal.page_groups(ids int8[], most_images int4) RETURN
     SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off
 BEGIN ATOMIC
     SELECT jsonb_build_object('id', g.id, 'kind', g.kind, 'confidence', g.confidence,
-        'savings', CASE WHEN m.files < 300 THEN m.savings ELSE greatest(g.current_savings - m.spared, 0) END,
-        'is_at_most', m.files >= 300 AND lists.protected IS NOT NULL, 'images', m.images,
+        'savings', CASE WHEN m.files < 300 THEN m.savings ELSE g.current_savings END, 'images', m.images,
         'more_images', CASE WHEN m.files < 300 THEN m.count ELSE greatest(m.count, g.current_images) END
             - least(m.count, most_images),
         'also_near', (SELECT coalesce(jsonb_agg(a.path ORDER BY a.place), '[]')
@@ -5531,14 +5599,14 @@ BEGIN ATOMIC
     CROSS JOIN unnest(ids) WITH ORDINALITY AS p (id, place)
     CROSS JOIN LATERAL (SELECT * FROM lumina.duplicate_groups d WHERE d.id = p.id OFFSET 0) g
     CROSS JOIN LATERAL (
-        SELECT sum(i.savings) AS savings, sum(i.spared) AS spared, sum(i.files_count) AS files, count(*) AS count,
+        SELECT sum(i.savings) AS savings, sum(i.redundant) AS redundant, sum(i.files_count) AS files, count(*) AS count,
             jsonb_agg(x.shown ORDER BY i.place) FILTER (WHERE x.shown IS NOT NULL) AS images
         FROM (SELECT f.image, min(f.place) AS place, min(f.distance) AS distance,
                 (array_agg(f.path ORDER BY f.file_place))[1:100] AS files,
                 (array_agg(f.is_protected ORDER BY f.file_place))[1:100] AS protected,
                 (array_agg(f.file ORDER BY f.file_place))[1:100] AS ids, count(*) AS files_count,
                 coalesce(sum(f.size) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected), 0) AS savings,
-                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1 AND f.is_protected), 0) AS spared,
+                count(*) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected) AS redundant,
                 row_number() OVER (ORDER BY min(f.place)) AS row
             FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected) LIMIT 300) f
             GROUP BY f.image) i
@@ -5579,7 +5647,7 @@ BEGIN ATOMIC
                     AND q.image = x.id AND q.state = 'keep' AND q.missing_since IS NULL OFFSET 0) w
             WHERE x.id = i.image AND i.row <= most_images OFFSET 0) x ON true
         OFFSET 0) m
-    WHERE m.files > 1
+    WHERE m.redundant > 0 OR m.files >= 300
     ORDER BY p.place;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.page_groups(int8[], int4) FROM PUBLIC;

@@ -67,7 +67,7 @@ impl Work for DetectDuplicates {
             let mut changed = false;
             let written = job.finish(|| {
                 changed = *compared.constraints() != input::constraints(job, &parameters)
-                    || !output::can_continue(job, &compared)
+                    || !output::is_still_valid(job, &compared)
                     || !output::lock_unchanged(job, &compared)?;
                 // An error rolls back; this one is not reported, and the loop goes on.
                 if changed { Err(Stop::LostClaim) } else { output::write(job, &parameters, &compared) }

@@ -246,9 +246,13 @@ impl<'a> DuplicateGroup<'a> {
         self.members.iter().fold(0, |sum, &rank| sum.saturating_add(bytes(rank)))
     }
 
-    /// The bytes of all its files but one of the image to keep.
-    pub fn savings(&self, images: &RankedImages) -> i64 {
-        self.bytes(images) - self.members.first().map_or(0, |&rank| images.size(rank))
+    /// Its redundant files and their bytes: all but the first file of the image to keep, and those that are protected.
+    pub fn redundant(&self, images: &RankedImages) -> (i64, i64) {
+        let of_each = self.members.iter().enumerate().map(|(place, &rank)| {
+            let files = i64::from(images.redundant_files(rank, place == 0));
+            (files, files.saturating_mul(images.size(rank)))
+        });
+        of_each.fold((0, 0), |(files, bytes), (more, size)| (files + more, bytes.saturating_add(size)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The images of a catalog: as they are read, in any order, and as they are compared, best first.
 //!
-//! Images, files and siblings are read by three plain scans; sorting, counting and joining them is done here. Of a
-//! million images 64 bytes each are held while they are sorted, and 52 afterwards, beside the compared hashes.
+//! Images, files and siblings are read by three plain scans; sorting, counting and joining them is done here. Of each
+//! image with one file 124 bytes are held while files are counted, and 60 afterwards, beside the compared hashes.
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -12,22 +12,44 @@ use crate::rule::PairRule;
 use lumina_search::group::{Apart, Label};
 use lumina_search::{HashRows, SearchContext, SearchError, Values};
 
-/// A file, by what it is on disk: several names of one file are one.
+/// A name of a file, by what the file is on disk: several names of one file are one. They sort by their files, and of
+/// one file a protected name is first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct FileIdentity {
+struct FileName {
     image: i64,
     device: i64,
     inode: i64,
-    /// The decision to keep it beside other files of its image.
+    is_unprotected: bool,
+    folder: u16,
+    /// The decision to keep the file beside other files of its image.
     decision: Option<i64>,
 }
 
-/// How many files an image has.
+impl FileName {
+    fn is_of_file(&self, other: &FileName) -> bool {
+        (self.image, self.device, self.inode) == (other.image, other.device, other.inode)
+    }
+}
+
+/// The files of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct FileCount {
-    files: u32,
-    /// Those that a decision keeps beside one another count as one.
-    undecided: u32,
+struct ImageFiles {
+    count: u32,
+    /// How many of them are not protected, under any name.
+    unprotected: u32,
+    /// Those that a decision keeps beside one another count as one; from two on all are two.
+    undecided: u8,
+    /// Whether the first one, which is kept where the image is, is protected. It is that in the best preferred folder,
+    /// and of those a protected one.
+    is_first_protected: bool,
+    place: Place,
+}
+
+impl ImageFiles {
+    /// How many files are redundant, which are not kept in any case, where the image is the one to keep of its group.
+    fn redundant_beside_first(&self) -> u32 {
+        self.unprotected.saturating_sub(u32::from(!self.is_first_protected))
+    }
 }
 
 /// The device of a file whose device and inode are not known. Its inode is then a number of its own.
@@ -40,16 +62,14 @@ pub struct UnrankedImages {
     /// The hashes of every image that the rule names; zeros where they are invalid.
     hashes: HashRows,
     widths: Vec<usize>,
-    files: Vec<FileIdentity>,
-    /// Images with files in preferred folders or below protected sources, once for each such file.
-    places: Vec<(i64, Place)>,
+    files: Vec<FileName>,
     siblings: Vec<i64>,
     labels: ReadLabels,
 }
 
 /// Rows of an image with several files that nobody has decided on: so it forms a group, with what is near it, even
 /// where no other image is in it.
-const ROWS: u32 = 2;
+const ROWS: u8 = 2;
 
 impl UnrankedImages {
     /// No images yet. `rule` says which hashes are compared.
@@ -61,7 +81,6 @@ impl UnrankedImages {
             hashes,
             widths,
             files: Vec::new(),
-            places: Vec::new(),
             siblings: Vec::new(),
             labels: ReadLabels::default(),
         }
@@ -84,17 +103,20 @@ impl UnrankedImages {
         }
     }
 
-    /// Adds a file of an image, with its device and inode where they are known. One without is a file of its own.
-    /// `decision` is the action by which somebody has decided to keep it beside other files of the image.
+    /// Adds a file of an image: where it lies, and its device and inode where they are known. One without is a file of
+    /// its own. `decision` is the action by which somebody has decided to keep it beside other files of the image.
     pub fn push_file(
         &mut self,
         image: i64,
+        place: Place,
         identity: Option<(i64, i64)>,
         decision: Option<i64>,
         context: &SearchContext,
     ) -> Result<(), SearchError> {
         let (device, inode) = identity.unwrap_or((UNKNOWN_DEVICE, self.files.len() as i64));
-        context.push(&mut self.files, FileIdentity { image, device, inode, decision })
+        let Place { folder, is_protected } = place;
+        let name = FileName { image, device, inode, is_unprotected: !is_protected, folder, decision };
+        context.push(&mut self.files, name)
     }
 
     /// Labels an image: it is kept apart from images that the same set has labelled with another part.
@@ -108,11 +130,6 @@ impl UnrankedImages {
         self.labels.push(image, set, part, context)
     }
 
-    /// Notes where a file of an image lies, if it is in a preferred folder or below a protected source.
-    pub fn push_place(&mut self, image: i64, place: Place, context: &SearchContext) -> Result<(), SearchError> {
-        context.push(&mut self.places, (image, place))
-    }
-
     /// Notes that an image is a picture that a camera wrote beside a raw file: it belongs to that file, and is not
     /// compared.
     pub fn push_sibling(&mut self, image: i64, context: &SearchContext) -> Result<(), SearchError> {
@@ -122,44 +139,37 @@ impl UnrankedImages {
     /// Puts the images into the order of preference, without those that have no file: they have nothing to keep and
     /// nothing to remove. Returns also the rows to compare. Runs on the current thread pool.
     pub fn rank(self, context: &SearchContext) -> Result<(RankedImages, HashRows), SearchError> {
-        let UnrankedImages { mut images, mut hashes, files, places, mut siblings, labels, .. } = self;
+        let UnrankedImages { mut images, mut hashes, files, mut siblings, labels, .. } = self;
         context.sort(&mut siblings, i64::cmp)?;
         images.iter_mut().for_each(|image| image.has_hashes &= siblings.binary_search(&image.id).is_err());
         context.free(siblings);
         let mut order = context.vec(images.len())?;
         order.extend(0..images.len() as u32);
-        let counts = count_files(&images, &mut order, files, context)?;
-        order.retain(|image| counts[*image as usize].files > 0);
-        let places = best_places(places, context)?;
-        let place = |image: &CatalogImage| match places.binary_search_by_key(&image.id, |(id, _)| *id) {
-            Ok(at) => places[at].1,
-            Err(_) => Place::default(),
-        };
-        let preference = |image: &u32| images[*image as usize].preference(place(&images[*image as usize]));
+        let files = files_of_images(&images, &mut order, files, context)?;
+        order.retain(|image| files[*image as usize].count > 0);
+        let preference = |image: &u32| images[*image as usize].preference(files[*image as usize].place);
         context.sort(&mut order, |a: &u32, b| preference(a).cmp(&preference(b)))?;
 
         let mut ranked = RankedImages::with_capacity(order.len(), context)?;
         let (mut compared, mut rows) = (0, 0);
         for &image in &order {
-            let count = counts[image as usize];
-            let image = &images[image as usize];
-            ranked.push(image, place(image), count);
+            let (image, files) = (&images[image as usize], files[image as usize]);
+            ranked.push(image, files);
             if image.has_hashes {
                 compared += 1;
-                rows += count.undecided.min(ROWS) as usize;
+                rows += files.undecided.min(ROWS) as usize;
             }
         }
-        context.free(places);
         ranked.compared = compared;
         ranked.images_of_rows = context.vec(rows)?;
         let mut row_order = context.vec(rows)?;
         for (rank, &image) in order.iter().enumerate().filter(|(_, image)| images[**image as usize].has_hashes) {
-            let rows = counts[image as usize].undecided.min(ROWS) as usize;
+            let rows = files[image as usize].undecided.min(ROWS) as usize;
             ranked.images_of_rows.extend(std::iter::repeat_n(rank as u32, rows));
             row_order.extend(std::iter::repeat_n(image, rows));
         }
         context.free(images);
-        context.free(counts);
+        context.free(files);
         context.free(order);
         ranked.labels = labels.rank(&ranked.ids, context)?;
         hashes.reorder(&row_order, context)?;
@@ -168,61 +178,45 @@ impl UnrankedImages {
     }
 }
 
-/// For each image its best folder, and whether it has a protected file; sorted by images.
-fn best_places(mut places: Vec<(i64, Place)>, context: &SearchContext) -> Result<Vec<(i64, Place)>, SearchError> {
-    context.sort(&mut places, |a: &(i64, Place), b| a.0.cmp(&b.0))?;
-    places.dedup_by(|(image, place), (first_image, first)| {
-        if image != first_image {
-            return false;
-        }
-        first.folder = first.folder.min(place.folder);
-        first.is_protected |= place.is_protected;
-        true
-    });
-    Ok(places)
-}
-
-/// For each image how many files it has. Leaves `order`, which holds all images, sorted by their ids.
-fn count_files(
+/// The files of each image. Leaves `order`, which holds all images, sorted by their ids.
+fn files_of_images(
     images: &[CatalogImage],
     order: &mut [u32],
-    mut files: Vec<FileIdentity>,
+    mut names: Vec<FileName>,
     context: &SearchContext,
-) -> Result<Vec<FileCount>, SearchError> {
-    context.sort(&mut files, FileIdentity::cmp)?;
-    // Several names of one file; a decision on one of them holds for the file.
-    files.dedup_by(|name, first| {
-        let is_same = (name.image, name.device, name.inode) == (first.image, first.device, first.inode);
-        if is_same {
-            first.decision = first.decision.or(name.decision);
-        }
-        is_same
-    });
+) -> Result<Vec<ImageFiles>, SearchError> {
+    context.sort(&mut names, FileName::cmp)?;
     context.sort(order, |a: &u32, b| images[*a as usize].id.cmp(&images[*b as usize].id))?;
-    let mut counts = context.filled(images.len(), FileCount::default())?;
-    let (mut at, mut decisions) = (0, Vec::new());
+    let mut all = context.filled(images.len(), ImageFiles::default())?;
+    let (mut files, mut decisions) = (names.chunk_by(FileName::is_of_file).peekable(), Vec::new());
     for &image in &*order {
         let id = images[image as usize].id;
-        while at < files.len() && files[at].image < id {
-            at += 1;
-        }
-        let count = &mut counts[image as usize];
+        while files.next_if(|file| file[0].image < id).is_some() {}
+        let of_image = &mut all[image as usize];
+        let mut first = (Place::NO_FOLDER, true);
+        let mut undecided: u32 = 0;
         decisions.clear();
-        while at < files.len() && files[at].image == id {
-            count.files = count.files.saturating_add(1);
-            match files[at].decision {
-                None => count.undecided = count.undecided.saturating_add(1),
+        while let Some(file) = files.next_if(|file| file[0].image == id) {
+            let FileName { is_unprotected, folder, .. } = file[0];
+            of_image.count = of_image.count.saturating_add(1);
+            of_image.unprotected = of_image.unprotected.saturating_add(u32::from(is_unprotected));
+            first = first.min((folder, is_unprotected));
+            // Any name of a file counts.
+            of_image.place.is_protected |= !is_unprotected;
+            of_image.place.folder = file.iter().fold(of_image.place.folder, |best, name| best.min(name.folder));
+            match file.iter().filter_map(|name| name.decision).min() {
+                None => undecided = undecided.saturating_add(1),
                 Some(decision) => context.push(&mut decisions, decision)?,
             }
-            at += 1;
         }
+        of_image.is_first_protected = !first.1;
         decisions.sort_unstable();
         decisions.dedup();
-        count.undecided = count.undecided.saturating_add(decisions.len() as u32);
+        of_image.undecided = undecided.saturating_add(decisions.len() as u32).min(ROWS.into()) as u8;
     }
     context.free(decisions);
-    context.free(files);
-    Ok(counts)
+    context.free(names);
+    Ok(all)
 }
 
 /// The images of a catalog that have a file, best first, a list per column. An image is known by its *rank*, its place
@@ -231,7 +225,7 @@ fn count_files(
 pub struct RankedImages {
     ids: Vec<i64>,
     sizes: Vec<i64>,
-    files: Vec<FileCount>,
+    files: Vec<ImageFiles>,
     row_versions: Vec<u32>,
     captured: Vec<i64>,
     classes: Vec<Class>,
@@ -258,13 +252,13 @@ impl RankedImages {
         })
     }
 
-    fn push(&mut self, image: &CatalogImage, place: Place, files: FileCount) {
+    fn push(&mut self, image: &CatalogImage, files: ImageFiles) {
         self.ids.push(image.id);
         self.sizes.push(image.size);
         self.files.push(files);
         self.row_versions.push(image.row_version);
         self.captured.push(image.captured);
-        self.classes.push(Class::new(place, image.is_truncated));
+        self.classes.push(Class::new(files.place, image.is_truncated));
         self.parts.push(image.parts);
     }
 
@@ -290,12 +284,19 @@ impl RankedImages {
 
     /// How many files it has, at least one.
     pub fn files(&self, rank: u32) -> u32 {
-        self.files[rank as usize].files
+        self.files[rank as usize].count
+    }
+
+    /// How many of its files are redundant in a group of which it is, or is not, the one to keep: all but those that
+    /// are protected, and, of the image to keep, the first.
+    pub fn redundant_files(&self, rank: u32, is_kept: bool) -> u32 {
+        let files = &self.files[rank as usize];
+        if is_kept { files.redundant_beside_first() } else { files.unprotected }
     }
 
     /// Whether it has several files, of which somebody has not decided to keep them beside one another.
     pub fn has_undecided_copies(&self, rank: u32) -> bool {
-        self.files[rank as usize].undecided > 1
+        self.files[rank as usize].undecided >= ROWS
     }
 
     /// The version of its row when it was read.

@@ -10,12 +10,11 @@ pub(crate) fn write(group: &ReportGroup, to: &mut dyn Write) -> fmt::Result {
     let (id, kind, words) = (group.id, group.kind.name(), words::kind(group.kind));
     let members = std::iter::once(&group.keep).chain(&group.others);
     let files = Of(members.map(|member| member.files.len() as u64 + member.files_more).sum(), "file");
-    let at_most = if group.is_at_most { "at most " } else { "" };
     write!(
         to,
-        "<section class=\"group {kind}\" id=\"group-{id}\" aria-label=\"Group {id}: {words}, {files}, {at_most}{} to \
+        "<section class=\"group {kind}\" id=\"group-{id}\" aria-label=\"Group {id}: {words}, {files}, {} to \
          win back\">\n\
-         <header>\n<h2>{at_most}{}\u{a0}<span>to win back</span></h2>\n<p><strong>{words}</strong> · {files}",
+         <header>\n<h2>{}\u{a0}<span>to win back</span></h2>\n<p><strong>{words}</strong> · {files}",
         Bytes(group.savings).plain(),
         Bytes(group.savings),
     )?;

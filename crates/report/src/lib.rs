@@ -49,8 +49,6 @@ pub struct ReportSummary {
     pub redundant_files: u64,
     /// Bytes of these.
     pub savings: u64,
-    /// Whether these two are no more than bounds: protected files are too many to be counted.
-    pub is_at_most: bool,
     /// The bursts of the catalog.
     pub bursts: BurstsSummary,
     /// What was decided.
@@ -68,8 +66,6 @@ pub struct ReportGroup {
     pub confidence: u8,
     /// Bytes that are freed if all files are deleted but the one to keep and those that are protected.
     pub savings: u64,
-    /// Whether that is no more than a bound: there are too many files to look at each.
-    pub is_at_most: bool,
     /// The image to keep: its first file is the one.
     pub keep: Member,
     /// Why this image, from [`why`].

@@ -56,7 +56,6 @@ fn report(text: &str) -> ReportSummary {
         groups_total: 412,
         redundant_files: 531,
         savings: 9_018_345_421,
-        is_at_most: false,
         bursts: bursts(text),
         decisions: decisions(text),
     }
@@ -109,7 +108,6 @@ fn group(text: &str) -> ReportGroup {
         confidence: 95,
         savings: 37_037_034,
         keep: member(text, 2, None),
-        is_at_most: false,
         why: vec![text.into(), text.into()],
         why_file: vec![text.into()],
         others: vec![member(text, 2, Some(3)), member(text, 1, Some(0)), member(text, 1, Some(1))],
@@ -367,18 +365,6 @@ fn protected_files_are_not_redundant() {
     assert!(kept.contains(expected), "{kept}");
     let html = written(&report("a"), &[ReportGroup { others: vec![with(&[("/b/2", true)])], ..group("a") }]);
     assert!(html.contains("alt=\"Protected: 2\"") || html.contains("No picture"), "{html}");
-}
-
-/// Numbers that are no more than bounds say so.
-#[test]
-fn bounds_are_called_bounds() {
-    let bounded = ReportSummary { is_at_most: true, ..report("a") };
-    let html = written(&bounded, &[ReportGroup { is_at_most: true, ..group("a") }]);
-    let text = text_after(&html, "Duplicate photos in");
-    for expected in ["at most 8.4 GB", "at most 531", "at most 35 MB to win back", "with at most 8.4 GB to win back"] {
-        assert!(text.contains(expected), "{expected} is not in {text}");
-    }
-    assert!(!reader::text(&written(&report("a"), &[group("a")])).contains("at most 8"));
 }
 
 #[test]

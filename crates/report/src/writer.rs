@@ -52,10 +52,9 @@ impl<'a> ReportWriter<'a> {
         } else if missing > 0 {
             writeln!(
                 to,
-                "<p class=\"missing\"><strong>Not on this page:</strong> {}, with {}{} to win back. This \
+                "<p class=\"missing\"><strong>Not on this page:</strong> {}, with {} to win back. This \
                  page shows {} of {}. All are in <code>lumina.duplicates</code>.</p>",
                 Of(missing, "more group"),
-                at_most(report),
                 Bytes(report.savings.saturating_sub(savings)),
                 Count(groups),
                 Count(report.groups_total),
@@ -86,15 +85,13 @@ fn summary(report: &ReportSummary, to: &mut dyn Write) -> fmt::Result {
     writeln!(
         to,
         "<header class=\"summary\">\n<h1><span>Duplicate photos in</span> <bdi>{}</bdi></h1>\n<dl>\n\
-         <div><dt>to win back</dt><dd>{}{}</dd></div>\n\
-         <div><dt>redundant {}</dt><dd>{}{}</dd></div>\n\
+         <div><dt>to win back</dt><dd>{}</dd></div>\n\
+         <div><dt>redundant {}</dt><dd>{}</dd></div>\n\
          <div><dt>{}</dt><dd>{}</dd></div>\n\
          <div><dt>{} compared</dt><dd>{}</dd></div>\n</dl>",
         Text(&report.catalog),
-        at_most(report),
         Bytes(report.savings),
         if report.redundant_files == 1 { "file" } else { "files" },
-        at_most(report),
         Count(report.redundant_files),
         if report.groups_total == 1 { "group" } else { "groups" },
         Count(report.groups_total),
@@ -115,11 +112,6 @@ fn summary(report: &ReportSummary, to: &mut dyn Write) -> fmt::Result {
         }
     }
     to.write_str("</p>\n</header>\n")
-}
-
-/// Before a number that is no more than a bound.
-fn at_most(report: &ReportSummary) -> &'static str {
-    if report.is_at_most { "at most " } else { "" }
 }
 
 /// Shows groups of one kind, by style alone.

@@ -246,7 +246,6 @@ fn group(id: i64, kind: GroupKind, keep: Member, why: &[&str], others: Vec<Membe
         kind,
         confidence,
         savings,
-        is_at_most: false,
         keep,
         why: why.clone(),
         why_file: why,
@@ -414,7 +413,6 @@ fn report() -> (Vec<ReportGroup>, String) {
         groups_total: 412,
         redundant_files: 531,
         savings: 9_018_345_421,
-        is_at_most: false,
         bursts: bursts(),
         decisions: decisions(),
     };

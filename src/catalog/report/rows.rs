@@ -22,7 +22,6 @@ pub(super) struct SummaryRow {
     groups: u64,
     redundant_files: u64,
     savings: u64,
-    is_at_most: bool,
 }
 
 /// What comes next on the page, from `lumina_internal.page_ids`.
@@ -40,7 +39,6 @@ pub(super) struct GroupRow {
     kind: String,
     confidence: u8,
     savings: u64,
-    is_at_most: bool,
     pub(super) images: Vec<ImageRow>,
     more_images: u64,
     also_near: Vec<String>,
@@ -153,7 +151,6 @@ impl SummaryRow {
             groups_total: self.groups,
             redundant_files: self.redundant_files,
             savings: self.savings,
-            is_at_most: self.is_at_most,
             bursts: BurstsSummary::default(),
             decisions: DecisionsSummary::default(),
         }
@@ -193,7 +190,6 @@ impl GroupRow {
             kind: GroupKind::from_name(&self.kind)?,
             confidence: self.confidence,
             savings: self.savings,
-            is_at_most: self.is_at_most,
             keep,
             why: lumina_report::why(&merits, &choice),
             why_file: why_file.unwrap_or_default(),

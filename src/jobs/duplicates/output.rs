@@ -44,14 +44,19 @@ fn is_written(compared: &Compared, number: usize) -> bool {
     }
 }
 
-/// Whether the run that a search continues is still the current one, and its order of preference that by which groups
-/// were formed now. The catalog is locked: no other run takes its place.
-pub(super) fn can_continue(job: &Job, compared: &Compared) -> bool {
+/// Whether the order of preference is still that by which groups were formed, and the run that a search continues still
+/// the current one, formed in the same order. The catalog is locked: neither changes before the groups are written.
+pub(super) fn is_still_valid(job: &Job, compared: &Compared) -> bool {
+    let (catalog, preference) = (job.catalog, compared.base.preference.as_str());
     match &compared.extent {
-        Extent::Whole(_) => true,
+        Extent::Whole(_) => statement::execute(
+            "SELECT WHERE lumina_internal.search_basis($1) = $2",
+            &[catalog.into(), preference.into()],
+        ),
         Extent::Changes(changes) => statement::execute(
-            "SELECT FROM lumina.duplicate_runs WHERE id = $1 AND catalog = $2 AND is_current AND basis = $3",
-            &[changes.run.into(), job.catalog.into(), compared.base.preference.as_str().into()],
+            "SELECT FROM lumina.duplicate_runs WHERE id = $1 AND catalog = $2 AND is_current AND basis = $3
+                AND lumina_internal.search_basis($2) = $3",
+            &[changes.run.into(), catalog.into(), preference.into()],
         ),
     }
 }
@@ -231,6 +236,7 @@ struct GroupRows {
     images: Vec<i32>,
     files: Vec<i32>,
     bytes: Vec<i64>,
+    redundant: Vec<i32>,
     savings: Vec<i64>,
     /// Arrays as text: a Postgres array cannot hold arrays of different lengths.
     near: Vec<String>,
@@ -248,13 +254,15 @@ impl GroupRows {
         self.images.push(small(group.members.len() as i64));
         self.files.push(small(group.files(images)));
         self.bytes.push(group.bytes(images));
-        self.savings.push(group.savings(images));
+        let (redundant, savings) = group.redundant(images);
+        self.redundant.push(small(redundant));
+        self.savings.push(savings);
         self.near.push(format!("{{{}}}", near.join(",")));
         self.near_counts.push(small(i64::from(group.also_near_count)));
     }
 
     fn write(self, run: i64, catalog: i64) {
-        let arguments: [Argument<'_>; 12] = [
+        let arguments: [Argument<'_>; 13] = [
             run.into(),
             catalog.into(),
             self.ids.into(),
@@ -267,18 +275,19 @@ impl GroupRows {
             self.savings.into(),
             self.near.into(),
             self.near_counts.into(),
+            self.redundant.into(),
         ];
         statement::execute(
             "INSERT INTO lumina.duplicate_groups (id, run, catalog, kind, distance, images, files, bytes, savings,
-                    also_near, also_near_count, captured_at, folder, current_images, current_files, current_savings)
+                    also_near, also_near_count, captured_at, folder, current_images, current_redundant, current_savings)
                     OVERRIDING SYSTEM VALUE
                 SELECT g.id, $1, $2, kind::lumina.group_kind, distance, images, files, bytes, savings, near::int8[],
                     near_count, coalesce(i.captured_at, '-infinity'),
-                    coalesce(left(f.path, -position('/' in reverse(f.path))), ''), images, files, savings
+                    coalesce(left(f.path, -position('/' in reverse(f.path))), ''), images, redundant, savings
                 FROM ROWS FROM (unnest($3::int8[]), unnest($4::int8[]), unnest($5::text[]), unnest($6::int2[]),
                     unnest($7::int4[]), unnest($8::int4[]), unnest($9::int8[]), unnest($10::int8[]),
-                    unnest($11::text[]), unnest($12::int4[]))
-                    AS g (id, keep, kind, distance, images, files, bytes, savings, near, near_count)
+                    unnest($11::text[]), unnest($12::int4[]), unnest($13::int4[]))
+                    AS g (id, keep, kind, distance, images, files, bytes, savings, near, near_count, redundant)
                 CROSS JOIN (SELECT * FROM lumina_internal.file_lists($2) OFFSET 0) l
                 LEFT JOIN LATERAL (SELECT i.captured_at FROM lumina.images i WHERE i.id = g.keep OFFSET 0) i ON true
                 LEFT JOIN LATERAL (SELECT f.path FROM lumina.image_files f

@@ -152,14 +152,8 @@ impl<'a> Reader<'a> {
         let identity = (!row.is_null(1) && !row.is_null(2)).then(|| (row.integer(1), row.integer(2)));
         let decided = self.decided_files.binary_search_by_key(&file, |(file, _)| *file);
         let decision = decided.ok().map(|at| self.decided_files[at].1);
-        self.images.push_file(image, identity, decision, context)?;
-        if self.choices.has_folders() {
-            let place = self.choices.place(row.bytes(4));
-            if place != Place::default() {
-                self.images.push_place(image, place, context)?;
-            }
-        }
-        Ok(())
+        let place = if self.choices.has_folders() { self.choices.place(row.bytes(4)) } else { Place::default() };
+        Ok(self.images.push_file(image, place, identity, decision, context)?)
     }
 
     pub(super) fn take_sibling(&mut self, row: Row<'_>) -> Result<(), LuminaError> {

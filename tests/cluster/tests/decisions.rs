@@ -371,6 +371,134 @@ fn files_of_protected_sources_are_never_rejected() {
     assert_eq!(text(&mut session, "SELECT count(*)::text FROM lumina.distinct_files"), "3");
 }
 
+/// What is listed of a group, and counted: the file to keep, the others, and how many of how many bytes are redundant.
+fn listed(session: &mut Client, group: i64) -> String {
+    let list = format!(
+        "SELECT concat_ws(' ', d.keep, d.others, d.savings, g.current_redundant, g.current_savings,
+                (SELECT count(*) FROM lumina.image_duplicates i WHERE i.group_id = g.id))
+            FROM lumina.duplicate_groups g LEFT JOIN lumina.duplicates('photos') d ON d.group_id = g.id
+            WHERE g.id = {group}"
+    );
+    text(session, &list)
+}
+
+/// What is proposed is what is done, where one file is in a preferred folder and another one protected: both stay.
+#[test]
+fn what_is_listed_is_what_is_rejected() {
+    let (_cluster, mut session) = world();
+    let alone = group_of(&mut session, 49);
+    let before = text(&mut session, STATE);
+    assert_eq!(listed(&mut session, alone), "/a/1/49.jpg {/a/2/49.jpg,/a/3/49.jpg} 10000 2 10000 2");
+    session
+        .batch_execute(
+            "INSERT INTO lumina.sources (catalog, path, name) VALUES (1, '/a/2', 'two'), (1, '/a/3/49.jpg', 'file');
+            SELECT lumina.protect_source('photos', 'two')",
+        )
+        .unwrap();
+    assert_eq!(listed(&mut session, alone), "/a/2/49.jpg {/a/1/49.jpg,/a/3/49.jpg} 10000 2 10000 2");
+    let prefer = "SELECT lumina.set_catalog_option('photos', 'preferred_folders', '[\"/a/1\"]')";
+    session.batch_execute(prefer).unwrap();
+    assert_eq!(listed(&mut session, alone), "/a/1/49.jpg {/a/3/49.jpg} 5000 1 5000 1");
+    let of_all = format!(
+        "SELECT concat_ws(' ', rejected_files, savings, skipped)
+            FROM lumina.keep_best_in_all('photos') WHERE group_id = {alone}"
+    );
+    assert_eq!(text(&mut session, &of_all), "1 5000");
+    session.batch_execute(&format!("SELECT lumina.keep_best({alone})")).unwrap();
+    assert_eq!(rejected(&mut session), "- | /a/3/49.jpg");
+    session.batch_execute("SELECT lumina.undo(max(id)) FROM lumina.duplicate_actions").unwrap();
+    session.batch_execute("SELECT lumina.keep_best_in_all('photos', 100, false)").unwrap();
+    assert_eq!(rejected(&mut session), "- | /a/3/49.jpg");
+    session.batch_execute("SELECT lumina.undo(max(id)) FROM lumina.duplicate_actions").unwrap();
+
+    // A source may be one file. Where all is protected nothing is proposed, and nothing is listed.
+    session.batch_execute("SELECT lumina.protect_source('photos', 'file')").unwrap();
+    assert_eq!(listed(&mut session, alone), "0 0 0");
+    assert_eq!(text(&mut session, &of_all), "0 0 protected");
+    session.batch_execute("SELECT lumina.protect_source('photos', '/a')").unwrap();
+    let open =
+        "SELECT concat_ws(' ', (SELECT count(*) FROM lumina.duplicates('photos')), groups, redundant_files, savings)
+        FROM lumina.duplicate_statistics";
+    assert_eq!(text(&mut session, open), "0 0 0 0");
+    session
+        .batch_execute(
+            "SELECT lumina.set_catalog_option('photos', 'preferred_folders', NULL),
+                lumina.protect_source('photos', 'a', false), lumina.protect_source('photos', 'two', false);
+            DELETE FROM lumina.sources WHERE name = 'file'",
+        )
+        .unwrap();
+    assert_eq!(text(&mut session, STATE), before);
+}
+
+/// Names of one file are decided together: what is rejected by one name does not come back by another.
+#[test]
+fn names_of_one_file_are_one() {
+    let (_cluster, mut session) = world();
+    session
+        .batch_execute(
+            "UPDATE lumina.image_files SET device = 1, inode = id;
+            UPDATE lumina.image_files SET inode = 5000 WHERE path IN ('/a/2/49.jpg', '/a/3/49.jpg');
+            UPDATE lumina.image_files SET inode = 6000 WHERE path IN ('/a/1/10.jpg', '/a/2/10.jpg')",
+        )
+        .unwrap();
+    search(&mut session);
+    let grouped = "SELECT count(*)::text FROM lumina.duplicate_members WHERE image = 49";
+    let decide = |session: &mut Client, call: &str| {
+        session.batch_execute(&format!("SELECT lumina.{call}")).unwrap_or_else(|error| panic!("{call}: {error:?}"));
+        let gone = rejected(session);
+        search(session);
+        let in_groups = text(session, grouped);
+        session.batch_execute("SELECT lumina.undo(max(id)) FROM lumina.duplicate_actions").unwrap();
+        search(session);
+        format!("{gone} | {in_groups}")
+    };
+    let alone = |session: &mut Client| group_of(session, 49);
+    let group = alone(&mut session);
+    assert_eq!(listed(&mut session, group), "/a/1/49.jpg {/a/2/49.jpg} 5000 1 5000 1");
+    let all_names = "- | /a/2/49.jpg /a/3/49.jpg | 0";
+    assert_eq!(decide(&mut session, &format!("keep_best({group})")), all_names);
+    assert_eq!(decide(&mut session, "keep_best_in_all('photos', 100, false)"), all_names);
+    let group = alone(&mut session);
+    assert_eq!(decide(&mut session, &format!("resolve({group}, ARRAY[49])")), all_names);
+    // The file to keep keeps its names.
+    let ten = group_of(&mut session, 10);
+    assert_eq!(decide(&mut session, &format!("keep_best({ten})")), "11 12 | - | 1");
+
+    // One of which a name is missing, which may be back; one that is preferred by its other name.
+    let missing = |name: &str, value: &str| {
+        format!("UPDATE lumina.image_files SET missing_since = {value} WHERE path = '/a/{name}/49.jpg'")
+    };
+    session.batch_execute(&missing("2", "now()")).unwrap();
+    let group = alone(&mut session);
+    assert_eq!(decide(&mut session, &format!("keep_best({group})")), all_names);
+    session.batch_execute(&missing("2", "NULL")).unwrap();
+    session.batch_execute("SELECT lumina.set_catalog_option('photos', 'preferred_folders', '[\"/a/3\"]')").unwrap();
+    search(&mut session);
+    let group = alone(&mut session);
+    assert_eq!(listed(&mut session, group), "/a/3/49.jpg {/a/1/49.jpg} 5000 1 5000 1");
+    assert_eq!(decide(&mut session, &format!("keep_best({group})")), "- | /a/1/49.jpg | 0");
+
+    // A decision to keep both holds, by whichever name they are known.
+    let group = alone(&mut session);
+    session.batch_execute(&format!("SELECT lumina.keep_all({group})")).unwrap();
+    session.batch_execute("SELECT lumina.set_catalog_option('photos', 'preferred_folders', NULL)").unwrap();
+    search(&mut session);
+    assert_eq!(text(&mut session, grouped), "0");
+    assert_eq!(text(&mut session, "SELECT count(*)::text FROM lumina.distinct_files"), "3");
+    session.batch_execute("SELECT lumina.undo(max(id)) FROM lumina.duplicate_actions").unwrap();
+
+    // A file with a protected name is protected.
+    session
+        .batch_execute("INSERT INTO lumina.sources (catalog, path, name, protected) VALUES (1, '/a/3', 'three', true)")
+        .unwrap();
+    search(&mut session);
+    let group = alone(&mut session);
+    assert_eq!(listed(&mut session, group), "/a/3/49.jpg {/a/1/49.jpg} 5000 1 5000 1");
+    for call in [format!("keep_best({group})"), "keep_best_in_all('photos', 100, false)".into()] {
+        assert_eq!(decide(&mut session, &call), "- | /a/1/49.jpg | 0", "{call}");
+    }
+}
+
 #[test]
 fn one_of_two_decisions_at_the_same_moment_wins() {
     let (cluster, mut session) = world();

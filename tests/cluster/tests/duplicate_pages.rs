@@ -14,6 +14,23 @@ const ORDERS: [(&str, &str); 5] = [
     ("folder", "g.folder COLLATE \"C\", g.id"),
 ];
 
+/// The files of groups that are there, each by its best name, and which of them are redundant, by the definition.
+const FILES: &str = "
+    SELECT f.group_id, f.image, f.size, f.file, NOT f.is_protected AND row_number() OVER (PARTITION BY f.group_id
+        ORDER BY f.place, f.folder, NOT f.is_protected, f.import_job NULLS FIRST, f.file, f.path) > 1 AS is_redundant
+    FROM (SELECT DISTINCT ON (f.image, CASE WHEN f.inode IS NULL THEN f.id::text ELSE f.device || ' ' || f.inode END)
+            m.group_id, m.image, m.place, i.size, f.id AS file, f.path, f.import_job, l.is_protected, l.folder
+        FROM lumina.duplicate_members m
+        JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
+        JOIN lumina.image_files f ON f.image = i.id AND f.state = 'keep' AND f.missing_since IS NULL
+        CROSS JOIN LATERAL (SELECT
+            EXISTS (SELECT FROM lumina.sources s WHERE s.protected AND f.path LIKE s.path || '/%') AS is_protected,
+            coalesce((SELECT min(p.place) FROM lumina.catalogs c,
+                jsonb_array_elements_text(c.settings->'preferred_folders') WITH ORDINALITY p (path, place)
+                WHERE f.path LIKE p.path || '/%'), 1000) AS folder) l
+        ORDER BY f.image, CASE WHEN f.inode IS NULL THEN f.id::text ELSE f.device || ' ' || f.inode END,
+            NOT l.is_protected, l.folder, f.import_job NULLS FIRST, f.id, f.path) f";
+
 /// A catalog with groups of all kinds, in folders, found by a run.
 fn world(images: usize) -> (Cluster, Client) {
     let cluster = Cluster::start();
@@ -22,7 +39,9 @@ fn world(images: usize) -> (Cluster, Client) {
     session
         .batch_execute(
             "UPDATE lumina.image_files SET path = format('/photos/%s/a b/%s', image % 17, id);
-            UPDATE lumina.image_files SET path = format('/%s', id) WHERE image % 41 = 0",
+            UPDATE lumina.image_files SET path = format('/%s', id) WHERE image % 41 = 0;
+            INSERT INTO lumina.sources (catalog, path, name)
+                SELECT 1, p, p FROM unnest('{/photos/3,/photos/4,/photos/5,/more,/else}'::text[]) p",
         )
         .unwrap();
     search(&mut session);
@@ -73,17 +92,24 @@ fn ids(session: &mut Client, query: &str) -> Vec<i64> {
 
 /// Pages make the whole, which is what the tables say; what is left of each group is what is there.
 fn check(session: &mut Client, what: &str) {
-    let wrong = "SELECT g.id FROM lumina.duplicate_groups g
-        LEFT JOIN (SELECT m.group_id, count(DISTINCT m.image) AS images, count(*) AS files,
-                sum(i.size) - (array_agg(i.size ORDER BY m.place))[1] AS savings
-            FROM lumina.duplicate_members m
-            JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
-            JOIN lumina.image_files f ON f.image = i.id AND f.state = 'keep' AND f.missing_since IS NULL
-            GROUP BY m.group_id) c ON c.group_id = g.id
-        WHERE (g.current_images, g.current_files, g.current_savings)
-                IS DISTINCT FROM (coalesce(c.images, 0), coalesce(c.files, 0), coalesce(c.savings, 0))
-            OR g.is_open IS DISTINCT FROM (coalesce(c.files, 0) > 1)";
-    assert_eq!(ids(session, wrong), [0; 0], "{what}: counts of groups");
+    let wrong = format!(
+        "WITH files AS ({FILES})
+        SELECT g.id FROM lumina.duplicate_groups g
+        LEFT JOIN (SELECT f.group_id, count(DISTINCT f.image) AS images,
+                count(*) FILTER (WHERE f.is_redundant) AS redundant,
+                coalesce(sum(f.size) FILTER (WHERE f.is_redundant), 0) AS savings
+            FROM files f GROUP BY f.group_id) c ON c.group_id = g.id
+        WHERE (g.current_images, g.current_redundant, g.current_savings)
+                IS DISTINCT FROM (coalesce(c.images, 0), coalesce(c.redundant, 0), coalesce(c.savings, 0))
+            OR g.is_open IS DISTINCT FROM (coalesce(c.redundant, 0) > 0)"
+    );
+    assert_eq!(ids(session, &wrong), [0; 0], "{what}: counts of groups");
+    let wrong = format!(
+        "WITH files AS ({FILES})
+        SELECT coalesce(f.file, d.file) FROM (SELECT * FROM files WHERE is_redundant) f
+        FULL JOIN lumina.image_duplicates d ON d.file = f.file WHERE f.file IS NULL OR d.file IS NULL"
+    );
+    assert_eq!(ids(session, &wrong), [0; 0], "{what}: redundant files");
     let open: BTreeSet<i64> =
         ids(session, "SELECT DISTINCT group_id FROM lumina.image_duplicates").into_iter().collect();
     for (order, definition) in ORDERS {
@@ -135,6 +161,22 @@ fn pages_make_the_whole_whatever_becomes_of_images_and_files() {
                 SELECT catalog, id, p, p FROM lumina.images, LATERAL (SELECT format('/more/{round}/%s', id) AS p) p
                 WHERE id {}",
                 some(&mut random)
+            ),
+            format!(
+                "INSERT INTO lumina.image_files (catalog, image, path, original_path)
+                SELECT catalog, id, p, p FROM lumina.images, LATERAL (SELECT format('/else/{round}/%s', id) AS p) p
+                WHERE id {}",
+                some(&mut random)
+            ),
+            // Names of one file.
+            format!("UPDATE lumina.image_files SET device = 3, inode = image WHERE id {}", some(&mut random)),
+            format!("UPDATE lumina.image_files SET device = 3, inode = image WHERE image {}", some(&mut random)),
+            format!("UPDATE lumina.sources SET protected = true WHERE id % 5 = {}", random.below(5)),
+            format!("UPDATE lumina.sources SET protected = false WHERE id % 5 = {}", random.below(5)),
+            format!(
+                "SELECT lumina.set_catalog_option('photos', 'preferred_folders', '[\"/more/{}\", \"/photos/{}\"]')",
+                random.below(6),
+                random.below(17)
             ),
         ];
         for (place, change) in changes.iter().enumerate() {
@@ -194,8 +236,8 @@ fn what_is_left_is_counted_under_concurrent_changes() {
     let row = session.query_one(pair, &[]).unwrap();
     let (group, one, other): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
     let change = "UPDATE lumina.images SET status = $2::text::lumina.image_status WHERE id = $1";
-    let left = "SELECT current_files FROM lumina.duplicate_groups WHERE id = $1";
-    for (before, after, expected) in [("active", "rejected", 0), ("rejected", "active", 2)] {
+    let left = "SELECT current_redundant FROM lumina.duplicate_groups WHERE id = $1";
+    for (before, after, expected) in [("active", "rejected", 0), ("rejected", "active", 1)] {
         for image in [one, other] {
             session.execute(change, &[&image, &before]).unwrap();
         }

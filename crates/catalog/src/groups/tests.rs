@@ -64,7 +64,8 @@ struct ShownGroup {
     also_near_count: usize,
     files: i64,
     bytes: i64,
-    savings: i64,
+    /// Files and bytes.
+    redundant: (i64, i64),
 }
 
 fn shown(images: &RankedImages, groups: &DuplicateGroups) -> Vec<ShownGroup> {
@@ -78,7 +79,7 @@ fn shown(images: &RankedImages, groups: &DuplicateGroups) -> Vec<ShownGroup> {
             also_near_count: group.also_near_count as usize,
             files: group.files(images),
             bytes: group.bytes(images),
-            savings: group.savings(images),
+            redundant: group.redundant(images),
         }
     };
     (0..groups.len()).map(shown).collect()
@@ -303,6 +304,10 @@ impl<'a> Naive<'a> {
             .collect();
         let files = |image: &usize| self.images[*image].count_files() as i64;
         let bytes: i64 = group.iter().map(|image| files(image) * self.images[*image].image.size).sum();
+        let redundant = group.iter().fold((0, 0), |(files, bytes), &image| {
+            let more = self.images[image].count_redundant(image == keep) as i64;
+            (files + more, bytes + more * self.images[image].image.size)
+        });
         ShownGroup {
             kind: match (group.len(), farthest.iter().max()) {
                 (1, _) => GroupKind::Exact,
@@ -315,7 +320,7 @@ impl<'a> Naive<'a> {
             also_near_count: near.len(),
             files: group.iter().map(files).sum(),
             bytes,
-            savings: bytes - self.images[keep].image.size,
+            redundant,
         }
     }
 
@@ -380,12 +385,12 @@ fn kinds_by_hand() {
     assert_eq!(kinds, [(GroupKind::Near, 3), (GroupKind::Identical, 0), exact, exact]);
     assert_eq!(GroupKind::Near.name(), "near");
     assert_eq!(shown[0].members, [(10, vec![0, 0]), (12, vec![0, 2]), (11, vec![3, 1])], "the nearest first");
-    assert_eq!((shown[0].files, shown[0].bytes, shown[0].savings), (4, 360, 260));
+    assert_eq!((shown[0].files, shown[0].bytes, shown[0].redundant), (4, 360, (3, 260)));
     assert_eq!(shown[1].members, [(20, vec![0, 0]), (21, vec![0, 0])]);
     assert_eq!(shown[2].members, [(50, vec![0, 0])], "compared, but near no other");
-    assert_eq!((shown[2].files, shown[2].bytes, shown[2].savings), (2, 200, 100));
+    assert_eq!((shown[2].files, shown[2].bytes, shown[2].redundant), (2, 200, (1, 100)));
     assert_eq!(shown[3].members, [(30, vec![0, 0])], "not compared");
-    assert_eq!((shown[3].files, shown[3].bytes, shown[3].savings), (3, 30, 20));
+    assert_eq!((shown[3].files, shown[3].bytes, shown[3].redundant), (3, 30, (2, 20)));
     assert_eq!(groups.near_pairs(), 3 + 1);
     assert_eq!((groups.len(), groups.is_empty()), (4, false));
     assert_eq!(groups.members().len(), 7);

@@ -17,7 +17,7 @@ pub(crate) struct ReadImage {
     pub(crate) hashes: Vec<Vec<u8>>,
     /// Device and inode of its files.
     pub(crate) files: Vec<Option<(i64, i64)>>,
-    /// Where those of its files are that are in a preferred folder or protected.
+    /// Where each of its files lies, by the place of the file; files without one come after the end.
     pub(crate) places: Vec<Place>,
     pub(crate) is_sibling: bool,
     /// For each file the decision to keep it, by the place of the file; files without one come after the end.
@@ -79,10 +79,34 @@ impl ReadImage {
         self.image.has_hashes && !self.is_sibling
     }
 
+    fn place_of(&self, file: usize) -> Place {
+        self.places.get(file).copied().unwrap_or_default()
+    }
+
     /// The number of its best folder, and whether one of its files is protected.
     pub(crate) fn place(&self) -> (u16, bool) {
-        let folder = self.places.iter().map(|place| place.folder).min();
-        (folder.unwrap_or(u16::MAX), self.places.iter().any(|place| place.is_protected))
+        let places = || (0..self.files.len()).map(|at| self.place_of(at));
+        let folder = places().map(|place| place.folder).min();
+        (folder.unwrap_or(u16::MAX), places().any(|place| place.is_protected))
+    }
+
+    /// How many of its files go where the image is kept in a group, or not: none of those that are protected, by a name
+    /// of theirs, and not the first. That is known by its best name: one that is protected, then in the best folder.
+    pub(crate) fn count_redundant(&self, is_kept: bool) -> usize {
+        let mut files: Vec<(Option<(i64, i64)>, bool, u16)> = Vec::new();
+        for (at, file) in self.files.iter().enumerate() {
+            let Place { folder, is_protected } = self.place_of(at);
+            match files.iter_mut().find(|(known, ..)| file.is_some() && known == file) {
+                Some((_, protected, best)) if *protected == is_protected => *best = folder.min(*best),
+                Some((_, protected, best)) if is_protected => (*protected, *best) = (true, folder),
+                Some(_) => {}
+                None => files.push((*file, is_protected, folder)),
+            }
+        }
+        let protected = files.iter().filter(|(_, is_protected, _)| *is_protected).count();
+        let best = files.iter().map(|(_, _, folder)| folder).min();
+        let is_first_protected = files.iter().any(|(_, is_protected, folder)| *is_protected && Some(folder) == best);
+        files.len() - protected - usize::from(is_kept && !is_first_protected)
     }
 
     /// The order of preference in words.
@@ -128,23 +152,17 @@ pub(crate) fn rank(
     for at in 0..images.iter().map(|read| read.files.len()).max().unwrap_or(0) {
         for read in images.iter().filter(|read| at < read.files.len()) {
             let decision = read.decisions.get(at).copied().flatten();
-            unranked.push_file(read.image.id, read.files[at], decision, context)?;
+            unranked.push_file(read.image.id, read.place_of(at), read.files[at], decision, context)?;
         }
     }
-    for read in images {
-        for place in &read.places {
-            unranked.push_place(read.image.id, *place, context)?;
-        }
-    }
-    unranked.push_place(i64::MAX, Place { folder: 0, is_protected: true }, context)?;
     // An image may be beside several raw files.
     for read in images.iter().rev().filter(|read| read.is_sibling) {
         unranked.push_sibling(read.image.id, context)?;
         unranked.push_sibling(read.image.id, context)?;
     }
     // Files and siblings of images that were not read, rejected ones for instance.
-    unranked.push_file(i64::MIN, Some((0, 0)), None, context)?;
-    unranked.push_file(i64::MAX, None, Some(1), context)?;
+    unranked.push_file(i64::MIN, Place::default(), Some((0, 0)), None, context)?;
+    unranked.push_file(i64::MAX, Place { folder: 0, is_protected: true }, None, Some(1), context)?;
     unranked.push_label(i64::MAX, LabelSet::Burst(1), 7, context)?;
     for read in images {
         for (set, part) in &read.labels {
@@ -208,7 +226,7 @@ pub(crate) fn catalogs() -> impl Strategy<Value = Vec<ReadImage>> {
     });
     let place = (prop::sample::select(vec![0, 1, Place::NO_FOLDER]), prop::bool::weighted(0.3));
     let place = place.prop_map(|(folder, is_protected)| Place { folder, is_protected });
-    let places = prop::collection::vec(place, 0..3);
+    let places = prop::collection::vec(place, 0..5);
     // Few kinds of pictures, and a few bits of some of their hashes.
     let picture = (0usize..3, prop::collection::vec((0usize..4, 0usize..64), 0..6));
     let file = prop::option::weighted(0.8, (0i64..2, 0i64..2));
@@ -217,7 +235,7 @@ pub(crate) fn catalogs() -> impl Strategy<Value = Vec<ReadImage>> {
     let set = prop_oneof![(0i64..3).prop_map(LabelSet::Burst), (0i64..3).prop_map(LabelSet::Decision)];
     let label = (set, 0i32..3);
     let labels = prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(label, 0..3)];
-    let places = prop::option::weighted(0.2, places);
+    let places = prop::option::weighted(0.4, places);
     let image = (facts, parts, picture, prop::collection::vec(file, 0..4), places, decisions, labels);
     prop::collection::vec(image, 0..24).prop_map(|images| {
         let image = |(at, drawn): (usize, Drawn)| {
@@ -300,7 +318,7 @@ fn what_is_freed_is_counted() {
     let images: Vec<ReadImage> = (0..5000).map(photograph).collect();
     let context = unlimited();
     let (ranked, rows) = rank(&images, &consensus(), &context).unwrap();
-    assert_eq!(context.used(), ranked.len() * 52 + rows.len() * (4 + 2 * 8));
+    assert_eq!(context.used(), ranked.len() * 60 + rows.len() * (4 + 2 * 8));
 }
 
 proptest! {

@@ -27,8 +27,8 @@ pub(crate) const QUERY: &str = r#"
     GROUP BY kind, name ORDER BY 1"#;
 
 /// The expected result of [`QUERY`]. EXECUTE on an internal function is for the extension's owner alone, except for
-/// six that views and jobs call with a user's rights (`folder_list`, `folder_rank`, `is_below`, `is_raw`, `job_alive`,
-/// `job_place`), and two that depend on their argument alone.
+/// seven that views and jobs call with a user's rights (`files_there`, `folder_list`, `folder_rank`, `is_below`,
+/// `is_raw`, `job_alive`, `job_place`), and two that depend on their argument alone.
 pub(crate) const EXPECTED: &str = "\
     function lumina.adopt_catalog(text): EXECUTE
     function lumina.cancel_job(bigint): EXECUTE
@@ -123,6 +123,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.explain_image(lumina.images): nothing
     function lumina_internal.explain_pair(oid, bigint, bigint): nothing
     function lumina_internal.file_lists(bigint): nothing
+    function lumina_internal.files_there(bigint, bytea, bytea): EXECUTE
     function lumina_internal.files_to_keep(bigint[], bytea, bytea): nothing
     function lumina_internal.finish_import(bigint, bigint, text, boolean): nothing
     function lumina_internal.folder_list(jsonb): EXECUTE
@@ -154,10 +155,12 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.keep_best_in_all(oid, text, double precision, boolean, boolean): nothing
     function lumina_internal.keep_original_path(): nothing
     function lumina_internal.many_groups(): nothing
-    function lumina_internal.member_files(bigint[]): nothing
+    function lumina_internal.member_files(bigint, bytea, bytea): nothing
+    function lumina_internal.member_images(bigint, bytea, bytea): nothing
     function lumina_internal.next_groups(bigint, text, lumina_internal.page_place, integer): nothing
     function lumina_internal.kept_paths(bigint): nothing
     function lumina_internal.members_now(lumina.duplicate_groups): nothing
+    function lumina_internal.names_of(bigint[], bytea): nothing
     function lumina_internal.most_changes(): nothing
     function lumina_internal.near_by_index(bigint, jsonb, bigint[], boolean): nothing
     function lumina_internal.near_query(bigint, jsonb, text): nothing
@@ -183,7 +186,6 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.page_groups(bigint[], integer): nothing
     function lumina_internal.page_ids(bigint, text, text, integer): nothing
     function lumina_internal.page_place(text, text): nothing
-    function lumina_internal.page_protected(bigint): nothing
     function lumina_internal.page_summary(bigint): nothing
     function lumina_internal.pair_reason(text, text, text): nothing
     function lumina_internal.pair_rule(jsonb): EXECUTE
@@ -196,9 +198,11 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.readable_catalogs(oid): nothing
     function lumina_internal.reassign_catalog(oid, text, text): nothing
     function lumina_internal.refresh_groups(bigint[]): nothing
+    function lumina_internal.refresh_groups_below(bigint, text[]): nothing
     function lumina_internal.refresh_groups_of(bigint[]): nothing
     function lumina_internal.refresh_groups_of_files(): nothing
     function lumina_internal.refresh_groups_of_images(): nothing
+    function lumina_internal.refresh_groups_of_lists(): nothing
     function lumina_internal.refresh_many_groups(bigint[]): nothing
     function lumina_internal.refuse_in_hook(): nothing
     function lumina_internal.remove_expired_jobs(): nothing
@@ -301,8 +305,8 @@ pub(crate) const RULES: [(&str, &str); 11] = [
         "everybody may call only these internal functions",
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina_internal'::regnamespace
             AND has_function_privilege('public', oid, 'EXECUTE')
-            AND proname NOT IN ('folder_list', 'folder_rank', 'is_below', 'is_raw', 'job_alive', 'job_place',
-                'job_right', 'pair_rule')",
+            AND proname NOT IN ('files_there', 'folder_list', 'folder_rank', 'is_below', 'is_raw', 'job_alive',
+                'job_place', 'job_right', 'pair_rule')",
     ),
     (
         "a function that runs as its caller and calls an internal one has that one, which runs as its owner",
