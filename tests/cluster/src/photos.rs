@@ -109,31 +109,88 @@ pub fn with_segment(jpeg: &[u8], marker: u8, data: &[u8]) -> Vec<u8> {
     [&jpeg[..2], &[0xff, marker], &length, data, &jpeg[2..]].concat()
 }
 
+/// When and by what a picture was taken, as a camera notes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Shot<'a> {
+    /// As EXIF writes it: `2024:05:01 10:00:00`.
+    pub second: &'a str,
+    /// Digits behind the second; empty where the camera notes none.
+    pub fraction: &'a str,
+}
+
 /// A JPEG with an orientation in its EXIF data.
 pub fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
-    let tags = tiff(&[(0x112, 3, u32::from(orientation))], 8);
-    with_segment(jpeg, 0xe1, &[b"Exif\0\0".as_slice(), &tags].concat())
+    with_exif(jpeg, &[(0x112, 3, u32::from(orientation))], None)
+}
+
+/// A JPEG as a camera writes it, with its make and model and the time.
+pub fn with_shot(jpeg: &[u8], shot: Shot<'_>) -> Vec<u8> {
+    with_exif(jpeg, &[], Some(shot))
+}
+
+fn with_exif(jpeg: &[u8], numbers: &[(u16, u16, u32)], shot: Option<Shot<'_>>) -> Vec<u8> {
+    let tags = [b"Exif\0\0II*\0\x08\0\0\0".as_slice(), &directories(8, numbers, shot)].concat();
+    with_segment(jpeg, 0xe1, &tags)
 }
 
 /// A raw file: a DNG whose preview is a JPEG.
 pub fn dng(jpeg: &[u8]) -> Vec<u8> {
+    raw(jpeg, None)
+}
+
+/// A raw file as a camera writes it, with its make and model and the time.
+pub fn dng_of_shot(jpeg: &[u8], shot: Shot<'_>) -> Vec<u8> {
+    raw(jpeg, Some(shot))
+}
+
+fn raw(jpeg: &[u8], shot: Option<Shot<'_>>) -> Vec<u8> {
     let first = 8 + jpeg.len() as u32 + jpeg.len() as u32 % 2;
-    let tags = [(259, 3, 7), (273, 4, 8), (279, 4, jpeg.len() as u32), (0xc612, 1, 0x0000_0401)];
-    let mut file = tiff(&tags, first);
-    let directory = file.split_off(8);
-    file.extend_from_slice(jpeg);
+    let numbers = [(259, 3, 7), (273, 4, 8), (279, 4, jpeg.len() as u32), (0xc612, 1, 0x0000_0401)];
+    let mut file = [b"II*\0".as_slice(), &first.to_le_bytes(), jpeg].concat();
     file.resize(first as usize, 0);
-    file.extend_from_slice(&directory);
+    file.extend(directories(first, &numbers, shot));
     file
 }
 
-/// A header that places a directory at `first`, and the directory: each entry with its type and its one value.
-fn tiff(entries: &[(u16, u16, u32)], first: u32) -> Vec<u8> {
-    let mut bytes = [b"II*\0".as_slice(), &first.to_le_bytes(), &(entries.len() as u16).to_le_bytes()].concat();
-    for (tag, kind, value) in entries {
-        let count: u32 = if *kind == 1 { 4 } else { 1 };
+/// The directories of a TIFF file, the first of which is `at` this offset: entries with their types and one value each,
+/// and those of a shot, in the order of their tags.
+fn directories(at: u32, numbers: &[(u16, u16, u32)], shot: Option<Shot<'_>>) -> Vec<u8> {
+    const POINTER: u16 = 0x8769;
+    let one = |(tag, kind, value): &(u16, u16, u32)| (*tag, *kind, if *kind == 1 { 4 } else { 1 }, value.to_le_bytes());
+    let mut first: Vec<_> = numbers.iter().map(one).collect();
+    let Some(shot) = shot else { return directory(&first) };
+    let length_of = |entries: usize| 2 + 12 * entries as u32 + 4;
+    let second_at = at + length_of(first.len() + 3);
+    let times: Vec<(u16, &str)> =
+        [(0x9003, shot.second), (0x9291, shot.fraction)].into_iter().filter(|(_, text)| !text.is_empty()).collect();
+    // A value of at most four bytes stands in its entry, any other behind the directories.
+    let (mut values, values_at) = (Vec::new(), second_at + length_of(times.len()));
+    let mut text = |(tag, text): (u16, &str)| {
+        let mut bytes = [text.as_bytes(), b"\0"].concat();
+        let count = bytes.len() as u32;
+        let place = values_at + values.len() as u32;
+        let value = if count <= 4 {
+            bytes.resize(4, 0);
+            [bytes[0], bytes[1], bytes[2], bytes[3]]
+        } else {
+            values.extend(bytes);
+            place.to_le_bytes()
+        };
+        (tag, 2, count, value)
+    };
+    first.extend([(0x010f, "Maker"), (0x0110, "Model 1")].map(&mut text));
+    first.push((POINTER, 4, 1, second_at.to_le_bytes()));
+    first.sort_by_key(|(tag, ..)| *tag);
+    let second: Vec<_> = times.into_iter().map(text).collect();
+    [directory(&first), directory(&second), values].concat()
+}
+
+/// A directory: tags, types, counts and values.
+fn directory(entries: &[(u16, u16, u32, [u8; 4])]) -> Vec<u8> {
+    let mut bytes = (entries.len() as u16).to_le_bytes().to_vec();
+    for (tag, kind, count, value) in entries {
         bytes.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
-        bytes.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
+        bytes.extend([count.to_le_bytes(), *value].concat());
     }
     bytes.extend([0; 4]);
     bytes

@@ -84,6 +84,64 @@ fn decisions_stick_over_ten_searches() {
     assert!(are_grouped(&mut session, 1, 3));
 }
 
+/// What was decided, and what searches make of it: statuses, states of files, what is kept apart, groups.
+const DECIDED: &str = "
+    SELECT concat_ws(' | ',
+        (SELECT string_agg(i.id || ' ' || i.status, ', ' ORDER BY i.id) FROM lumina.images i
+            WHERE i.status <> 'active'),
+        (SELECT string_agg(f.path, ', ' ORDER BY f.path) FROM lumina.image_files f WHERE f.state <> 'keep'),
+        (SELECT count(*) FROM lumina.distinct_images), (SELECT count(*) FROM lumina.distinct_files),
+        (SELECT string_agg(row(a.kind, a.actor, a.images, a.files, a.undo_of)::text, ', ' ORDER BY a.id)
+            FROM lumina.duplicate_actions a),
+        (SELECT string_agg(g.members, ', ' ORDER BY g.members) FROM (
+            SELECT string_agg(m.image::text, ' ' ORDER BY m.place) AS members FROM lumina.duplicate_members m
+            JOIN lumina.duplicate_groups g ON g.id = m.group_id AND g.decision IS NULL GROUP BY m.group_id) g))";
+
+/// A decision holds in a dump, over searches there, and where all hashes become other ones.
+#[test]
+fn decisions_survive_a_dump_and_new_hashes() {
+    let (cluster, mut session) = world();
+    let g = |session: &mut Client, image: i64| group_of(session, image);
+    let calls = [
+        format!("keep_all({})", g(&mut session, 1)),
+        format!("split_group({}, ARRAY[5])", g(&mut session, 4)),
+        format!("resolve({}, ARRAY[7, 8])", g(&mut session, 7)),
+        format!("keep_best({})", g(&mut session, 10)),
+        format!("keep_best({})", g(&mut session, 13)),
+        format!("keep_all({})", g(&mut session, 49)),
+        "undo(5)".into(),
+        "set_image_status('photos', ARRAY[16, 17], 'flagged')".into(),
+    ];
+    for call in calls {
+        session.batch_execute(&format!("SELECT lumina.{call}")).unwrap_or_else(|error| panic!("{call}: {error:?}"));
+    }
+    search_with(&mut session, "");
+    let decided: String = session.query_one(DECIDED, &[]).unwrap().get(0);
+    let dump = cluster.dump("postgres", &[]);
+    session.batch_execute("CREATE DATABASE restored").unwrap();
+    cluster.sql("restored", &dump);
+    let mut restored = cluster.connect_to("restored", "postgres");
+    assert_eq!(restored.query_one(DECIDED, &[]).unwrap().get::<_, String>(0), decided);
+    for scope in ["auto", "all", "auto"] {
+        for session in [&mut session, &mut restored] {
+            search_with(session, &format!("scope => '{scope}'"));
+            assert_eq!(session.query_one(DECIDED, &[]).unwrap().get::<_, String>(0), decided, "{scope}");
+        }
+        // Other hashes of all images, and each is near those that it was near.
+        let rehash = "UPDATE lumina.images i SET ahash = h.h, dhash = h.h, dct = h.h, pdq = repeat(h.h::text, 4)::phash
+            FROM (SELECT id, (substr(dhash::text, 2) || left(dhash::text, 1))::phash(64) AS h FROM lumina.images
+                WHERE hash_valid) h WHERE h.id = i.id";
+        assert_eq!(session.execute(rehash, &[]).unwrap(), 48);
+        restored.execute(rehash, &[]).unwrap();
+    }
+    // It is taken back there as here.
+    for session in [&mut session, &mut restored] {
+        session.batch_execute("SELECT lumina.undo(1), lumina.undo(4)").unwrap();
+        search_with(session, "");
+        assert!(are_grouped(session, 1, 3) && are_grouped(session, 10, 12) && !are_grouped(session, 4, 5));
+    }
+}
+
 #[test]
 fn shots_of_a_burst_are_no_duplicates() {
     let (_cluster, mut session) = world();

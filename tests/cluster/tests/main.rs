@@ -38,5 +38,6 @@ mod round_trips;
 mod search;
 mod search_limits;
 mod search_places;
+mod shots;
 mod soft_errors;
 mod transcripts;

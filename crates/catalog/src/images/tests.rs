@@ -93,19 +93,20 @@ impl ReadImage {
     /// How many of its files go where the image is kept in a group, or not: none of those that are protected, by a name
     /// of theirs, and not the first. That is known by its best name: one that is protected, then in the best folder.
     pub(crate) fn count_redundant(&self, is_kept: bool) -> usize {
-        let mut files: Vec<(Option<(i64, i64)>, bool, u16)> = Vec::new();
+        let mut files = Vec::new();
         for (at, file) in self.files.iter().enumerate() {
-            let Place { folder, is_protected } = self.place_of(at);
-            match files.iter_mut().find(|(known, ..)| file.is_some() && known == file) {
-                Some((_, protected, best)) if *protected == is_protected => *best = folder.min(*best),
-                Some((_, protected, best)) if is_protected => (*protected, *best) = (true, folder),
+            let place = self.place_of(at);
+            match files.iter_mut().find(|(known, _): &&mut (_, Place)| file.is_some() && *known == file) {
+                Some((_, best)) if (!place.is_protected, place.folder) < (!best.is_protected, best.folder) => {
+                    *best = place
+                }
                 Some(_) => {}
-                None => files.push((*file, is_protected, folder)),
+                None => files.push((file, place)),
             }
         }
-        let protected = files.iter().filter(|(_, is_protected, _)| *is_protected).count();
-        let best = files.iter().map(|(_, _, folder)| folder).min();
-        let is_first_protected = files.iter().any(|(_, is_protected, folder)| *is_protected && Some(folder) == best);
+        let protected = files.iter().filter(|(_, place)| place.is_protected).count();
+        let first = files.iter().map(|(_, place)| (place.folder, !place.is_protected)).min();
+        let is_first_protected = first.is_some_and(|(_, is_unprotected)| !is_unprotected);
         files.len() - protected - usize::from(is_kept && !is_first_protected)
     }
 
