@@ -21,7 +21,7 @@ CREATE TABLE lumina_internal.image_changes (
     pdq @extschema@.phash(256),
     -- The stem of a file that was changed or removed: pictures beside a raw file depend on it.
     stem text COLLATE "C",
-    -- A group that has lost a member.
+    -- A group that has lost a member, or that was decided.
     group_id int8,
     -- So many that they were not noted one by one: the next search is a whole one.
     is_everything bool NOT NULL DEFAULT false,
@@ -441,15 +441,25 @@ END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.groups_of(int8, int8[]) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.groups_of(int8, int8[]) IS 'Internal: the groups of a run that images are in';
 
--- Groups of a run that are not as it has left them: those that have lost members, and those that were decided.
-CREATE FUNCTION lumina_internal.unsettled_groups(of_catalog int8, of_run int8) RETURNS int8[]
+-- Groups that are not as their run has left them.
+CREATE FUNCTION lumina_internal.unsettled_groups(of_catalog int8) RETURNS int8[]
     STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT coalesce(array_agg(u.id), '{}') FROM (
-        SELECT c.group_id AS id FROM lumina_internal.image_changes c
-            WHERE c.catalog = of_catalog AND c.group_id IS NOT NULL
-        UNION SELECT g.id FROM lumina.duplicate_groups g WHERE g.run = of_run AND g.decision IS NOT NULL) u;
+    SELECT coalesce(array_agg(DISTINCT c.group_id), '{}') FROM lumina_internal.image_changes c
+    WHERE c.catalog = of_catalog AND c.group_id IS NOT NULL;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.unsettled_groups(int8, int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.unsettled_groups(int8, int8) IS
-    'Internal: groups of a run that have lost members or were decided';
+REVOKE EXECUTE ON FUNCTION lumina_internal.unsettled_groups(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.unsettled_groups(int8) IS
+    'Internal: groups that have lost members or were decided';
+
+-- A group that was decided is hidden, and goes with the next search.
+CREATE FUNCTION lumina_internal.hide_group(target lumina.duplicate_groups, by_action int8) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE lumina.duplicate_groups g SET decision = by_action
+        WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog;
+    INSERT INTO lumina_internal.image_changes (catalog, group_id) VALUES (target.catalog, target.id);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.hide_group(lumina.duplicate_groups, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.hide_group(lumina.duplicate_groups, int8) IS
+    'Internal: marks a group as decided by an action';

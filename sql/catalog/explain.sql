@@ -124,6 +124,7 @@ DECLARE
     is_apart bool := false;
     group_of_a int8;
     group_of_b int8;
+    decided_by int8;
     has_run bool;
 BEGIN
     IF first_image IS NULL OR second_image IS NULL THEN
@@ -165,14 +166,16 @@ BEGIN
             WHEN NOT is_near THEN 'no pair: they are not near by the rule'
             WHEN is_apart THEN 'no pair: they are near, but kept apart'
             ELSE 'a pair' END);
-    SELECT m.group_id INTO group_of_a FROM lumina.duplicate_members m
-        JOIN lumina.duplicate_runs r ON r.id = m.run AND r.is_current WHERE m.image = a.id;
+    SELECT m.group_id, g.decision INTO group_of_a, decided_by FROM lumina.duplicate_members m
+        JOIN lumina.duplicate_runs r ON r.id = m.run AND r.is_current
+        JOIN lumina.duplicate_groups g ON g.id = m.group_id WHERE m.image = a.id;
     SELECT m.group_id INTO group_of_b FROM lumina.duplicate_members m
         JOIN lumina.duplicate_runs r ON r.id = m.run AND r.is_current WHERE m.image = b.id;
     has_run := EXISTS (SELECT FROM lumina.duplicate_runs r WHERE r.catalog = a.catalog AND r.is_current);
     RETURN NEXT lumina_internal.pair_reason('groups', 'info', CASE
         WHEN NOT has_run THEN 'nothing was searched yet: SELECT lumina.detect_duplicates(...)'
-        WHEN group_of_a = group_of_b THEN format('both are in group %s', group_of_a)
+        WHEN group_of_a = group_of_b THEN concat('both are in group ', group_of_a,
+            ', which was decided by action ' || decided_by)
         WHEN group_of_a IS NULL AND group_of_b IS NULL THEN 'neither is in a group'
         ELSE format('image %s is in %s, image %s in %s', a.id, coalesce('group ' || group_of_a, 'none'),
             b.id, coalesce('group ' || group_of_b, 'none')) END

@@ -238,8 +238,7 @@ BEGIN
         VALUES (target.catalog, decide.kind, of_group, target.run, lumina_internal.role(caller),
             cardinality(rejected), cardinality(rejected_files))
         RETURNING id INTO decide.action;
-    UPDATE lumina.duplicate_groups g SET decision = decide.action
-        WHERE g.id = of_group AND g.run = target.run AND g.catalog = target.catalog;
+    PERFORM lumina_internal.hide_group(target, decide.action);
     IF cardinality(rejected) > 0 THEN
         WITH changed AS (
             UPDATE lumina.images i SET status = 'rejected'
@@ -343,8 +342,7 @@ BEGIN
     INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files)
         VALUES (target.catalog, 'keep_all', target.id, target.run, lumina_internal.role(caller), 0, 0)
         RETURNING id INTO made;
-    UPDATE lumina.duplicate_groups g SET decision = made
-        WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog;
+    PERFORM lumina_internal.hide_group(target, made);
     PERFORM lumina_internal.keep_apart(made, target.catalog, target.id, members.images,
         ARRAY(SELECT generate_series(0, cardinality(members.images) - 1)), members.files, members.images_of_files);
     RETURN made;

@@ -164,6 +164,14 @@ BEGIN
     ), groups AS (
         UPDATE lumina.duplicate_groups g SET decision = made FROM verdicts v
             WHERE v.skipped IS NULL AND g.id = v.group_id AND g.run = v.run AND g.catalog = wanted
+    ), noted AS (
+        -- As hide_group does, unless they are very many.
+        INSERT INTO lumina_internal.image_changes (catalog, group_id, is_everything)
+            SELECT DISTINCT wanted, CASE WHEN n.are_few THEN v.group_id END, NOT n.are_few
+            FROM verdicts v
+            CROSS JOIN (SELECT count(*) <= lumina_internal.most_changes() AS are_few FROM verdicts k
+                WHERE k.skipped IS NULL) n
+            WHERE v.skipped IS NULL
     )
     SELECT v.group_id, v.kind, v.kept, v.rejected, v.spare_files, v.savings, v.score_gap, v.skipped,
         CASE WHEN v.skipped IS NULL THEN made END

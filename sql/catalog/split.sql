@@ -123,10 +123,7 @@ BEGIN
         VALUES (target.catalog, 'split_group', target.id, target.run, lumina_internal.role(caller), 0, 0,
             jsonb_build_object('members', before, 'groups', to_jsonb(split_group.groups)))
         RETURNING id INTO split_group.action;
-    UPDATE lumina.duplicate_groups g SET decision = split_group.action
-        WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog;
-    -- It has no members any more, and goes with the next search.
-    INSERT INTO lumina_internal.image_changes (catalog, group_id) VALUES (target.catalog, target.id);
+    PERFORM lumina_internal.hide_group(target, split_group.action);
     PERFORM lumina_internal.keep_apart(split_group.action, target.catalog, target.id, others || own,
         array_fill(0, ARRAY[cardinality(others)]) || array_fill(1, ARRAY[cardinality(own)]), '{}', '{}');
 END $$;

@@ -3909,7 +3909,7 @@ CREATE TABLE lumina_internal.image_changes (
     pdq @extschema@.phash(256),
     -- The stem of a file that was changed or removed: pictures beside a raw file depend on it.
     stem text COLLATE "C",
-    -- A group that has lost a member.
+    -- A group that has lost a member, or that was decided.
     group_id int8,
     -- So many that they were not noted one by one: the next search is a whole one.
     is_everything bool NOT NULL DEFAULT false,
@@ -4329,18 +4329,28 @@ END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.groups_of(int8, int8[]) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.groups_of(int8, int8[]) IS 'Internal: the groups of a run that images are in';
 
--- Groups of a run that are not as it has left them: those that have lost members, and those that were decided.
-CREATE FUNCTION lumina_internal.unsettled_groups(of_catalog int8, of_run int8) RETURNS int8[]
+-- Groups that are not as their run has left them.
+CREATE FUNCTION lumina_internal.unsettled_groups(of_catalog int8) RETURNS int8[]
     STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT coalesce(array_agg(u.id), '{}') FROM (
-        SELECT c.group_id AS id FROM lumina_internal.image_changes c
-            WHERE c.catalog = of_catalog AND c.group_id IS NOT NULL
-        UNION SELECT g.id FROM lumina.duplicate_groups g WHERE g.run = of_run AND g.decision IS NOT NULL) u;
+    SELECT coalesce(array_agg(DISTINCT c.group_id), '{}') FROM lumina_internal.image_changes c
+    WHERE c.catalog = of_catalog AND c.group_id IS NOT NULL;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.unsettled_groups(int8, int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.unsettled_groups(int8, int8) IS
-    'Internal: groups of a run that have lost members or were decided';
+REVOKE EXECUTE ON FUNCTION lumina_internal.unsettled_groups(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.unsettled_groups(int8) IS
+    'Internal: groups that have lost members or were decided';
+
+-- A group that was decided is hidden, and goes with the next search.
+CREATE FUNCTION lumina_internal.hide_group(target lumina.duplicate_groups, by_action int8) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE lumina.duplicate_groups g SET decision = by_action
+        WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog;
+    INSERT INTO lumina_internal.image_changes (catalog, group_id) VALUES (target.catalog, target.id);
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.hide_group(lumina.duplicate_groups, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.hide_group(lumina.duplicate_groups, int8) IS
+    'Internal: marks a group as decided by an action';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4588,8 +4598,7 @@ BEGIN
         VALUES (target.catalog, decide.kind, of_group, target.run, lumina_internal.role(caller),
             cardinality(rejected), cardinality(rejected_files))
         RETURNING id INTO decide.action;
-    UPDATE lumina.duplicate_groups g SET decision = decide.action
-        WHERE g.id = of_group AND g.run = target.run AND g.catalog = target.catalog;
+    PERFORM lumina_internal.hide_group(target, decide.action);
     IF cardinality(rejected) > 0 THEN
         WITH changed AS (
             UPDATE lumina.images i SET status = 'rejected'
@@ -4693,8 +4702,7 @@ BEGIN
     INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files)
         VALUES (target.catalog, 'keep_all', target.id, target.run, lumina_internal.role(caller), 0, 0)
         RETURNING id INTO made;
-    UPDATE lumina.duplicate_groups g SET decision = made
-        WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog;
+    PERFORM lumina_internal.hide_group(target, made);
     PERFORM lumina_internal.keep_apart(made, target.catalog, target.id, members.images,
         ARRAY(SELECT generate_series(0, cardinality(members.images) - 1)), members.files, members.images_of_files);
     RETURN made;
@@ -4877,6 +4885,14 @@ BEGIN
     ), groups AS (
         UPDATE lumina.duplicate_groups g SET decision = made FROM verdicts v
             WHERE v.skipped IS NULL AND g.id = v.group_id AND g.run = v.run AND g.catalog = wanted
+    ), noted AS (
+        -- As hide_group does, unless they are very many.
+        INSERT INTO lumina_internal.image_changes (catalog, group_id, is_everything)
+            SELECT DISTINCT wanted, CASE WHEN n.are_few THEN v.group_id END, NOT n.are_few
+            FROM verdicts v
+            CROSS JOIN (SELECT count(*) <= lumina_internal.most_changes() AS are_few FROM verdicts k
+                WHERE k.skipped IS NULL) n
+            WHERE v.skipped IS NULL
     )
     SELECT v.group_id, v.kind, v.kept, v.rejected, v.spare_files, v.savings, v.score_gap, v.skipped,
         CASE WHEN v.skipped IS NULL THEN made END
@@ -5086,10 +5102,7 @@ BEGIN
         VALUES (target.catalog, 'split_group', target.id, target.run, lumina_internal.role(caller), 0, 0,
             jsonb_build_object('members', before, 'groups', to_jsonb(split_group.groups)))
         RETURNING id INTO split_group.action;
-    UPDATE lumina.duplicate_groups g SET decision = split_group.action
-        WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog;
-    -- It has no members any more, and goes with the next search.
-    INSERT INTO lumina_internal.image_changes (catalog, group_id) VALUES (target.catalog, target.id);
+    PERFORM lumina_internal.hide_group(target, split_group.action);
     PERFORM lumina_internal.keep_apart(split_group.action, target.catalog, target.id, others || own,
         array_fill(0, ARRAY[cardinality(others)]) || array_fill(1, ARRAY[cardinality(own)]), '{}', '{}');
 END $$;
@@ -5398,6 +5411,7 @@ DECLARE
     is_apart bool := false;
     group_of_a int8;
     group_of_b int8;
+    decided_by int8;
     has_run bool;
 BEGIN
     IF first_image IS NULL OR second_image IS NULL THEN
@@ -5439,14 +5453,16 @@ BEGIN
             WHEN NOT is_near THEN 'no pair: they are not near by the rule'
             WHEN is_apart THEN 'no pair: they are near, but kept apart'
             ELSE 'a pair' END);
-    SELECT m.group_id INTO group_of_a FROM lumina.duplicate_members m
-        JOIN lumina.duplicate_runs r ON r.id = m.run AND r.is_current WHERE m.image = a.id;
+    SELECT m.group_id, g.decision INTO group_of_a, decided_by FROM lumina.duplicate_members m
+        JOIN lumina.duplicate_runs r ON r.id = m.run AND r.is_current
+        JOIN lumina.duplicate_groups g ON g.id = m.group_id WHERE m.image = a.id;
     SELECT m.group_id INTO group_of_b FROM lumina.duplicate_members m
         JOIN lumina.duplicate_runs r ON r.id = m.run AND r.is_current WHERE m.image = b.id;
     has_run := EXISTS (SELECT FROM lumina.duplicate_runs r WHERE r.catalog = a.catalog AND r.is_current);
     RETURN NEXT lumina_internal.pair_reason('groups', 'info', CASE
         WHEN NOT has_run THEN 'nothing was searched yet: SELECT lumina.detect_duplicates(...)'
-        WHEN group_of_a = group_of_b THEN format('both are in group %s', group_of_a)
+        WHEN group_of_a = group_of_b THEN concat('both are in group ', group_of_a,
+            ', which was decided by action ' || decided_by)
         WHEN group_of_a IS NULL AND group_of_b IS NULL THEN 'neither is in a group'
         ELSE format('image %s is in %s, image %s in %s', a.id, coalesce('group ' || group_of_a, 'none'),
             b.id, coalesce('group ' || group_of_b, 'none')) END

@@ -11,7 +11,7 @@ use super::input::{constraints, scan_hashes};
 use super::parameters::{Parameters, Scope};
 use crate::jobs::job::Job;
 use crate::jobs::stop::{Failure, Stop};
-use crate::pg::spi::statement;
+use crate::pg::spi::statement::{self, Argument};
 use crate::search::session::SearchSession;
 use lumina_catalog::regroup::Regrouping;
 use lumina_catalog::{DuplicateGroups, RankedImages};
@@ -143,11 +143,11 @@ impl Changes {
         let (base, obstacle, snapshot, had_raw) = base.into_iter().next().unwrap_or_default();
         let Some((run, images)) = base else { return Ok(Err(obstacle.unwrap_or_default())) };
         let most = (images / MOST_SHARE).clamp(FEW, MANY);
-        let list = |sql: &str, second: i64| -> Vec<i64> {
-            statement::read(sql, &[catalog.into(), second.into()], |row| row.known(1)).pop().unwrap_or_default()
+        let list = |sql: &str, arguments: &[Argument<'_>]| -> Vec<i64> {
+            statement::read(sql, arguments, |row| row.known(1)).pop().unwrap_or_default()
         };
-        let images = list("SELECT lumina_internal.changed_images($1, $2)", most);
-        let unsettled = list("SELECT lumina_internal.unsettled_groups($1, $2)", run);
+        let images = list("SELECT lumina_internal.changed_images($1, $2)", &[catalog.into(), most.into()]);
+        let unsettled = list("SELECT lumina_internal.unsettled_groups($1)", &[catalog.into()]);
         let most = most as usize;
         if images.len().max(unsettled.len()) > most {
             return Ok(Err(TOO_MANY.to_owned()));

@@ -394,7 +394,7 @@ fn another_order_of_preference_meanwhile_in_a_whole_search() {
 /// Functions by which a search of what has changed reads: arguments and results.
 const READS: [(&str, &str, &str); 6] = [
     ("changed_images", "of_catalog int8, most int8", "int8[]"),
-    ("unsettled_groups", "of_catalog int8, of_run int8", "int8[]"),
+    ("unsettled_groups", "of_catalog int8", "int8[]"),
     ("index_is_cheaper", "of_catalog int8, rule jsonb, images int8[]", "bool"),
     ("near_by_index", "of_catalog int8, rule jsonb, images int8[], with_changes bool", "int8[]"),
     ("groups_of", "of_run int8, images int8[]", "TABLE (group_id int8, members int8[])"),

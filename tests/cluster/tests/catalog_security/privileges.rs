@@ -135,6 +135,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.group_to_decide(oid, bigint): nothing
     function lumina_internal.groups_of_many(bigint[]): nothing
     function lumina_internal.group_verdicts(bigint, bytea, bytea, double precision, boolean): nothing
+    function lumina_internal.hide_group(lumina.duplicate_groups, bigint): nothing
     function lumina_internal.home(): nothing
     function lumina_internal.hook_function(bigint, text): nothing
     function lumina_internal.import(oid, text, text, text, boolean): nothing
@@ -239,7 +240,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.submit(oid, text, bigint, jsonb, bigint): nothing
     function lumina_internal.weighted_score(double precision[], real, real, real, real, real, real, real, real): nothing
     function lumina_internal.undo(oid, bigint): nothing
-    function lumina_internal.unsettled_groups(bigint, bigint): nothing
+    function lumina_internal.unsettled_groups(bigint): nothing
     function lumina_internal.undo_split(lumina.duplicate_actions): nothing
     procedure lumina.wait_for_job(bigint): EXECUTE
     schema lumina: USAGE
