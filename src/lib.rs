@@ -66,13 +66,13 @@ pgrx::extension_sql_file!("../sql/catalog/images.sql", name = "images", requires
 pgrx::extension_sql_file!("../sql/catalog/jobs.sql", name = "jobs", requires = ["images"]);
 pgrx::extension_sql_file!("../sql/catalog/quality.sql", name = "quality", requires = ["jobs"]);
 pgrx::extension_sql_file!("../sql/catalog/import.sql", name = "import", requires = ["quality"]);
-pgrx::extension_sql_file!("../sql/catalog/duplicates.sql", name = "duplicates", requires = ["import"]);
+pgrx::extension_sql_file!("../sql/catalog/decisions.sql", name = "decisions", requires = ["import"]);
+pgrx::extension_sql_file!("../sql/catalog/duplicates.sql", name = "duplicates", requires = ["decisions"]);
 pgrx::extension_sql_file!("../sql/catalog/duplicate_pages.sql", name = "duplicate_pages", requires = ["duplicates"]);
 pgrx::extension_sql_file!("../sql/catalog/whole_catalog.sql", name = "whole_catalog", requires = ["duplicate_pages"]);
 pgrx::extension_sql_file!("../sql/catalog/bursts.sql", name = "bursts", requires = ["whole_catalog"]);
 pgrx::extension_sql_file!("../sql/catalog/options.sql", name = "options", requires = ["bursts"]);
-pgrx::extension_sql_file!("../sql/catalog/decisions.sql", name = "decisions", requires = ["options"]);
-pgrx::extension_sql_file!("../sql/catalog/changes.sql", name = "changes", requires = ["decisions"]);
+pgrx::extension_sql_file!("../sql/catalog/changes.sql", name = "changes", requires = ["options"]);
 pgrx::extension_sql_file!("../sql/catalog/resolve.sql", name = "resolve", requires = ["changes"]);
 pgrx::extension_sql_file!("../sql/catalog/resolve_all.sql", name = "resolve_all", requires = ["resolve"]);
 pgrx::extension_sql_file!("../sql/catalog/split.sql", name = "split", requires = ["resolve_all"]);

@@ -3,9 +3,9 @@
 -- A page is read by an index in the order of its groups. What the order is by is written with a group and never
 -- changes, so that a group that stays is on one page, whatever is decided meanwhile. What is left of a group is in
 -- current_images, current_redundant and current_savings, which triggers keep: groups of which nothing redundant is left
--- are in no index of these. Redundant are all files but the first and those of protected sources. A group in which a
--- run and a decision have met may say that more is left than is: pages leave it out all the same, since they read its
--- files. Where an import has met the end of a run, it may say that less is left, by the files that are new.
+-- are in no index of these. What redundant is: see current_files. A group in which a run and a decision have met may
+-- say that more is left than is: pages leave it out all the same, since they read its files. Where an import has met
+-- the end of a run, it may say that less is left, by the files that are new.
 
 -- Read forwards or backwards. Each index costs every run, so that three orders have one, whose parts they merge.
 CREATE INDEX duplicate_groups_savings ON lumina.duplicate_groups (catalog, kind, confidence, savings, id) WHERE is_open;
@@ -16,16 +16,24 @@ CREATE INDEX duplicate_groups_folder ON lumina.duplicate_groups (catalog, folder
 -- inlined. Each OFFSET 0 keeps its look-up by an index, whatever the planner believes.
 CREATE FUNCTION lumina_internal.group_files(of_group int8, preferred bytea, protected bytea)
     RETURNS TABLE (file_place int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
-        file int8, path text, is_protected bool)
+        file int8, path text, is_protected bool, is_wanted bool, is_spare bool, keeps_image bool, is_redundant bool)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT row_number() OVER (ORDER BY m.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path),
-        m.image, m.place, m.distance, i.status, i.size, f.file, f.path, f.is_protected
-    FROM lumina.duplicate_members m
-    CROSS JOIN LATERAL (SELECT i.size, i.status FROM lumina.images i
-        WHERE i.id = m.image AND i.status <> 'rejected' OFFSET 0) i
-    CROSS JOIN LATERAL (SELECT * FROM lumina_internal.files_there(m.image, preferred, protected) OFFSET 0) f
-    WHERE m.group_id = of_group;
+    SELECT f.file_place, f.image, f.place, f.distance, f.status, f.size, f.file, f.path, f.is_protected, f.is_wanted,
+        f.is_spare, f.keeps_image, f.is_spare OR NOT (f.image_place = 1 OR f.keeps_image)
+    FROM (SELECT row_number() OVER (ORDER BY m.place, f.nth) AS file_place, m.image, m.place, m.distance, i.status,
+            i.size, f.file, f.path, f.is_protected, f.is_wanted,
+            f.nth > 1 AND NOT f.is_protected AND NOT f.is_wanted AS is_spare,
+            i.keeps_image, dense_rank() OVER (ORDER BY m.place) AS image_place
+        FROM lumina.duplicate_members m
+        CROSS JOIN LATERAL (SELECT i.size, i.status,
+                protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = m.image
+                    AND o.state = 'keep' AND lumina_internal.is_below(protected, o.path)) AS keeps_image
+            FROM lumina.images i WHERE i.id = m.image AND i.status <> 'rejected' OFFSET 0) i
+        CROSS JOIN LATERAL (SELECT f.*, row_number() OVER
+                (ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) AS nth
+            FROM lumina_internal.files_there(m.image, preferred, protected) f OFFSET 0) f
+        WHERE m.group_id = of_group) f;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) IS
@@ -86,8 +94,8 @@ BEGIN
         SET current_images = l.images, current_redundant = l.redundant, current_savings = l.savings
         FROM (SELECT n AS id, f.* FROM unnest(ordered) AS n CROSS JOIN LATERAL (
             SELECT count(DISTINCT f.image)::int4 AS images,
-                (count(*) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected))::int4 AS redundant,
-                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected), 0)::int8 AS savings
+                (count(*) FILTER (WHERE f.is_redundant))::int4 AS redundant,
+                coalesce(sum(f.size) FILTER (WHERE f.is_redundant), 0)::int8 AS savings
             FROM lumina_internal.group_files(n, lists.preferred, lists.protected) f OFFSET 0) f) l
         WHERE g.id = l.id AND g.catalog = of_catalog
             AND (g.current_images, g.current_redundant, g.current_savings)
@@ -151,8 +159,8 @@ BEGIN
         images := ARRAY(SELECT a.image FROM rows_after a);
     ELSE
         images := ARRAY(SELECT unnest(ARRAY[a.image, b.image]) FROM rows_before b JOIN rows_after a ON a.id = b.id
-            WHERE (a.image, a.state, a.missing_since IS NULL, a.device, a.inode)
-                IS DISTINCT FROM (b.image, b.state, b.missing_since IS NULL, b.device, b.inode));
+            WHERE (a.image, a.state, a.missing_since IS NULL, a.device, a.inode, a.path)
+                IS DISTINCT FROM (b.image, b.state, b.missing_since IS NULL, b.device, b.inode, b.path));
     END IF;
     IF images <> '{}' THEN
         PERFORM lumina_internal.refresh_groups_of(images);
@@ -167,6 +175,22 @@ CREATE TRIGGER refresh_groups_inserted AFTER INSERT ON lumina.image_files REFERE
 CREATE TRIGGER refresh_groups_updated AFTER UPDATE ON lumina.image_files
     REFERENCING OLD TABLE AS rows_before NEW TABLE AS rows_after
     FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.refresh_groups_of_files();
+
+-- Files that somebody has decided to keep are not redundant beside others of their image.
+CREATE FUNCTION lumina_internal.refresh_groups_of_wanted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM lumina_internal.refresh_groups_of(ARRAY(SELECT DISTINCT f.image FROM changed d
+        CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f WHERE f.id = d.file OFFSET 0) f));
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups_of_wanted() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refresh_groups_of_wanted() IS
+    'Internal: counts what is left of groups where files are wanted, or no longer';
+CREATE TRIGGER refresh_groups_inserted AFTER INSERT ON lumina.distinct_files REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.refresh_groups_of_wanted();
+CREATE TRIGGER refresh_groups_deleted AFTER DELETE ON lumina.distinct_files REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.refresh_groups_of_wanted();
 
 -- Counts what is left of the groups with files below some folders: what is redundant of them has changed. The catalog
 -- is locked: no decision reads lists of folders that change at the same moment.
@@ -187,23 +211,24 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups_below(int8, text[]) FR
 COMMENT ON FUNCTION lumina_internal.refresh_groups_below(int8, text[]) IS
     'Internal: counts what is left of the groups with files below some folders';
 
--- Which file of an image is first depends on preferred folders, and so whether that is one more beside protected files.
+-- Which file of an image is first depends on preferred folders, and so whether that is one more beside files that are
+-- protected or wanted.
 CREATE FUNCTION lumina_internal.refresh_groups_of_lists() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    of_catalog int8;
-    folders text[];
 BEGIN
     IF TG_TABLE_NAME = 'sources' THEN
-        of_catalog := coalesce(NEW.catalog, OLD.catalog);
-        folders := ARRAY[OLD.path, NEW.path];
+        -- Written, and not locked alone: a decision whose snapshot is older is refused then.
+        UPDATE lumina.catalogs c SET import_mode = c.import_mode WHERE c.id = coalesce(NEW.catalog, OLD.catalog);
+        IF FOUND THEN
+            PERFORM lumina_internal.refresh_groups_below(coalesce(NEW.catalog, OLD.catalog),
+                array_remove(ARRAY[OLD.path, NEW.path], NULL));
+        END IF;
     ELSE
-        of_catalog := NEW.id;
-        folders := ARRAY(SELECT s.path FROM lumina.sources s WHERE s.catalog = NEW.id AND s.protected);
-    END IF;
-    PERFORM FROM lumina.catalogs c WHERE c.id = of_catalog FOR NO KEY UPDATE;
-    IF FOUND AND array_remove(folders, NULL) <> '{}' THEN
-        PERFORM lumina_internal.refresh_groups_below(of_catalog, array_remove(folders, NULL));
+        PERFORM lumina_internal.refresh_groups_below(NEW.id,
+            ARRAY(SELECT s.path FROM lumina.sources s WHERE s.catalog = NEW.id AND s.protected));
+        PERFORM lumina_internal.refresh_groups_of(ARRAY(SELECT DISTINCT f.image FROM lumina.distinct_files d
+            CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f WHERE f.id = d.file OFFSET 0) f
+            WHERE d.catalog = NEW.id));
     END IF;
     RETURN NULL;
 END $$;
@@ -380,7 +405,7 @@ BEGIN
                 array_agg(f.distance ORDER BY f.file_place) AS distances, count(*)::int4 AS count,
                 coalesce(sum(f.size) FILTER (WHERE f.file_place > 1), 0)::int8 AS savings
             FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected) g
-                WHERE g.file_place = 1 OR NOT g.is_protected LIMIT max_others + 1) f OFFSET 0) f
+                WHERE g.file_place = 1 OR g.is_redundant LIMIT max_others + 1) f OFFSET 0) f
         WHERE f.count > 1
         ORDER BY p.place LIMIT remaining;
         GET DIAGNOSTICS shown = ROW_COUNT;

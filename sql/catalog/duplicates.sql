@@ -107,8 +107,8 @@ CREATE TABLE lumina.duplicate_groups (
 );
 COMMENT ON TABLE lumina.duplicate_groups IS
     'Groups of duplicates; distance: between the two members farthest apart, of 64 bits; savings: the bytes of '
-    'redundant files, which are all but the first of the image to keep and those of protected sources; current_...: '
-    'what is left by now of its images, redundant files and their bytes';
+    'redundant files, which a decision to keep the best can reject; current_...: what is left by now of its images, '
+    'redundant files and their bytes';
 
 CREATE TABLE lumina.duplicate_members (
     image int8 NOT NULL,
@@ -210,13 +210,19 @@ COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text, bool,
 
 -- The files of an image that are there. Two names of one file are one, known by its best name: one that is protected,
 -- then that in the best preferred folder, then that of the earliest import, and of these the first by its path: ids are
--- in the order in which files were read. Before them come those that no import has written, by their ids. `preferred`
--- and `protected` are lists of folders. Not STRICT, without SET: so it is inlined.
+-- in the order in which files were read. Before them come those that no import has written, by their ids. It is wanted
+-- where somebody has decided to keep it, by any of its names there, beside others of its image. `preferred` and
+-- `protected` are lists of folders. Not STRICT, without SET: so it is inlined.
 CREATE FUNCTION lumina_internal.files_there(of_image int8, preferred bytea, protected bytea)
-    RETURNS TABLE (file int8, path text, folder int4, is_protected bool, import_job int8, number int8)
+    RETURNS TABLE (file int8, path text, folder int4, is_protected bool, is_wanted bool, import_job int8, number int8)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT f.id, f.path, k.folder, k.is_protected, k.import_job, k.number
+    SELECT f.id, f.path, k.folder, k.is_protected,
+        EXISTS (SELECT FROM lumina.distinct_files d WHERE d.file = f.id)
+            OR EXISTS (SELECT FROM lumina.image_files o JOIN lumina.distinct_files d ON d.file = o.id
+                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode AND o.id <> f.id
+                AND o.state = 'keep' AND o.missing_since IS NULL),
+        k.import_job, k.number
     FROM lumina.image_files f
     CROSS JOIN LATERAL (SELECT coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
         coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
@@ -234,23 +240,34 @@ COMMENT ON FUNCTION lumina_internal.files_there(int8, bytea, bytea) IS
     'Internal: the files of an image that are there, each by one of its names';
 
 -- What is there of the current groups that nobody has decided: images that are not rejected, with the files that they
--- have. Images and files may have gone since the run; the first that is left of a group is the one to keep. A protected
--- file is never to be proposed for rejection.
+-- have. Images and files may have gone since the run; the first that is left of a group is the one to keep. Redundant
+-- are, of an image that stays, all files but the first, those that are protected, and those that are wanted; and all of
+-- an image that goes. The first image of a group stays, and one that has a protected file, also if that is missing: it
+-- may be on a disk that is not there at the moment.
 CREATE VIEW lumina_internal.current_files WITH (security_invoker = true) AS
-SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.file, f.path,
-    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep, f.is_protected
-FROM lumina.duplicate_runs r
-JOIN (SELECT c.id, lumina_internal.folder_list(c.settings->'preferred_folders') AS preferred,
-        lumina_internal.folder_list((SELECT jsonb_agg(s.path) FROM lumina.sources s
-            WHERE s.catalog = c.id AND s.protected)) AS protected
-    FROM lumina.catalogs c OFFSET 0) p ON p.id = r.catalog
-JOIN lumina.duplicate_groups g ON g.run = r.id
-JOIN lumina.duplicate_members m ON m.group_id = g.id AND m.run = g.run
-JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
-CROSS JOIN LATERAL lumina_internal.files_there(m.image, p.preferred, p.protected) f
-WHERE r.is_current AND g.decision IS NULL
--- Of the files of an image that in the best preferred folder is kept, then one that is protected, then the earliest.
-WINDOW w AS (PARTITION BY g.id ORDER BY m.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path);
+SELECT c.*, CASE WHEN c.image_place = 1 OR c.keeps_image
+        THEN c.place_in_image > 1 AND NOT c.is_protected AND NOT c.is_wanted ELSE true END AS is_redundant
+FROM (SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.file, f.path,
+        row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep, f.is_protected, f.is_wanted,
+        dense_rank() OVER (PARTITION BY g.id ORDER BY m.place) AS image_place,
+        row_number() OVER (PARTITION BY g.id, m.place
+            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) AS place_in_image,
+        p.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = m.image
+            AND o.state = 'keep' AND lumina_internal.is_below(p.protected, o.path)) AS keeps_image
+    FROM lumina.duplicate_runs r
+    JOIN (SELECT c.id, lumina_internal.folder_list(c.settings->'preferred_folders') AS preferred,
+            lumina_internal.folder_list((SELECT jsonb_agg(s.path) FROM lumina.sources s
+                WHERE s.catalog = c.id AND s.protected)) AS protected
+        FROM lumina.catalogs c OFFSET 0) p ON p.id = r.catalog
+    JOIN lumina.duplicate_groups g ON g.run = r.id
+    JOIN lumina.duplicate_members m ON m.group_id = g.id AND m.run = g.run
+    JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
+    CROSS JOIN LATERAL lumina_internal.files_there(m.image, p.preferred, p.protected) f
+    WHERE r.is_current AND g.decision IS NULL
+    -- Of the files of an image that in the best preferred folder is kept, then one that is protected, then one that is
+    -- wanted, then the earliest.
+    WINDOW w AS (PARTITION BY g.id
+        ORDER BY m.place, f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path)) c;
 GRANT SELECT ON lumina_internal.current_files TO PUBLIC;
 COMMENT ON VIEW lumina_internal.current_files IS
     'Internal: the files of current groups, the one to keep of each group first';
@@ -259,7 +276,7 @@ CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
 SELECT c.name AS catalog, f.group_id, f.kind, f.image, f.file, f.path, f.keep, f.distance, f.similarity, f.size
 FROM lumina_internal.current_files f
 JOIN lumina.catalogs c ON c.id = f.catalog
-WHERE f.file_place > 1 AND NOT f.is_protected;
+WHERE f.is_redundant;
 GRANT SELECT ON lumina.image_duplicates TO PUBLIC;
 COMMENT ON VIEW lumina.image_duplicates IS
     'One row a redundant file: exact and near ones together, with the file to keep instead; none of a protected source';

@@ -166,7 +166,8 @@ CREATE TABLE lumina.image_files (
     FOREIGN KEY (source, catalog) REFERENCES lumina.sources (id, catalog) ON DELETE SET NULL (source)
 -- As of images.
 ) WITH (fillfactor = 90);
-CREATE INDEX image_files_image ON lumina.image_files (image);
+-- Device and inode find the names of a file: an image may have very many files.
+CREATE INDEX image_files_image ON lumina.image_files (image, device, inode);
 COMMENT ON TABLE lumina.image_files IS
     'One row a file: where an image lies; an exact duplicate is an image with two files';
 

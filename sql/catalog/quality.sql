@@ -239,6 +239,9 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'protected must not be NULL',
             HINT = 'Leave it out to protect a source, or write protected => false.';
     END IF;
+    -- First of all, as the end of an import locks it; and written, so that a decision whose snapshot is older is
+    -- refused.
+    UPDATE lumina.catalogs c SET import_mode = c.import_mode WHERE c.id = target;
     UPDATE lumina.sources s SET protected = protect_source.protected
         WHERE s.id = wanted.id AND s.protected <> protect_source.protected;
 END $$;

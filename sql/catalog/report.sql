@@ -135,15 +135,16 @@ BEGIN ATOMIC
                 (array_agg(f.path ORDER BY f.file_place))[1:100] AS files,
                 (array_agg(f.is_protected ORDER BY f.file_place))[1:100] AS protected,
                 (array_agg(f.file ORDER BY f.file_place))[1:100] AS ids, count(*) AS files_count,
-                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected), 0) AS savings,
-                count(*) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected) AS redundant,
+                coalesce(sum(f.size) FILTER (WHERE f.is_redundant), 0) AS savings,
+                count(*) FILTER (WHERE f.is_redundant) AS redundant, bool_or(f.is_wanted) AS has_wanted,
                 row_number() OVER (ORDER BY min(f.place)) AS row
             FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected) LIMIT 300) f
             GROUP BY f.image) i
         LEFT JOIN LATERAL (SELECT jsonb_build_object(
                 'place', i.place, 'files', i.files, 'protected', i.protected,
                 'more_files', i.files_count - cardinality(i.files),
-                'origins', CASE WHEN i.row = 1 AND i.files_count > 1 THEN (
+                -- Of files that somebody has decided to keep, the order says nothing.
+                'origins', CASE WHEN i.row = 1 AND i.files_count > 1 AND NOT i.has_wanted THEN (
                     SELECT jsonb_agg(jsonb_build_array(lumina_internal.folder_rank(lists.preferred, o.path),
                             coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END)
                         ORDER BY n.place)

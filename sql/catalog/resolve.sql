@@ -35,6 +35,8 @@ BEGIN
                 JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep'
                 WHERE m.group_id = wanted ORDER BY f.id) f
             CROSS JOIN LATERAL (SELECT FROM lumina.image_files l WHERE l.id = f.id OFFSET 0 FOR NO KEY UPDATE) l;
+        -- Whoever adds a file counts what is left of the group: it is waited for, and then the file is seen.
+        PERFORM FROM lumina.duplicate_groups g WHERE g.id = wanted FOR NO KEY UPDATE;
     END IF;
     IF target.id IS NULL THEN
         RAISE undefined_object USING
@@ -63,18 +65,11 @@ DECLARE
 BEGIN
     SELECT array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1),
         array_agg(m.status ORDER BY m.place) FILTER (WHERE m.nth = 1),
-        coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.is_protected), '{}'),
-        array_agg(m.file ORDER BY m.place, m.nth), array_agg(m.image ORDER BY m.place, m.nth),
-        array_agg(NOT m.in_protected AND NOT m.is_wanted AND m.nth > 1 ORDER BY m.place, m.nth)
+        coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.keeps_image), '{}'),
+        array_agg(m.file ORDER BY m.file_place), array_agg(m.image ORDER BY m.file_place),
+        array_agg(m.is_spare ORDER BY m.file_place)
         INTO images, statuses, protected, files, images_of_files, spare
-    FROM (SELECT f.place, f.image, f.status, f.file, f.is_protected AS in_protected,
-            row_number() OVER (PARTITION BY f.place ORDER BY f.file_place) AS nth,
-            -- Somebody has decided to keep it beside others of its image.
-            EXISTS (SELECT FROM lumina.distinct_files d WHERE d.file = f.file OFFSET 0) AS is_wanted,
-            -- A protected file that is missing may be on a disk that is not there at the moment.
-            lists.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
-                WHERE p.image = f.image AND p.state = 'keep' AND lumina_internal.is_below(lists.protected, p.path)
-                OFFSET 0) AS is_protected
+    FROM (SELECT f.*, row_number() OVER (PARTITION BY f.place ORDER BY f.file_place) AS nth
         FROM lumina_internal.group_files(target.id, lists.preferred, lists.protected) f) m;
     IF cardinality(images) IS DISTINCT FROM target.images OR cardinality(files) IS DISTINCT FROM target.files THEN
         RAISE object_not_in_prerequisite_state USING
@@ -268,12 +263,9 @@ BEGIN
                 HINT = 'Try again.';
         END IF;
     END IF;
-    IF cardinality(kept) > 1 OR cardinality(members.files) > cardinality(members.images) THEN
+    IF cardinality(kept) > 1 THEN
         PERFORM lumina_internal.keep_apart(decide.action, target.catalog, of_group, kept,
-            ARRAY(SELECT generate_series(0, cardinality(kept) - 1)), left_over.files, left_over.images)
-            FROM (SELECT coalesce(array_agg(f.file), '{}') AS files, coalesce(array_agg(f.image), '{}') AS images
-                FROM ROWS FROM (unnest(members.files), unnest(members.images_of_files)) f (file, image)
-                WHERE f.file <> ALL (rejected_files) AND f.image = ANY (kept)) left_over;
+            ARRAY(SELECT generate_series(0, cardinality(kept) - 1)), '{}', '{}');
     END IF;
     carried := lumina_internal.carried(kept[1], rejected, rejected_files);
     PERFORM lumina_internal.run_hook(target.catalog, decide.action);

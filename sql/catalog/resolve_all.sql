@@ -15,34 +15,27 @@ CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, preferred bytea,
     -- Each worker would read all files.
     SET max_parallel_workers_per_gather = 0 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
-    WITH images AS (
-        SELECT m.*, m.image IN (SELECT f.image FROM lumina.distinct_files d JOIN lumina.image_files f ON f.id = d.file
-                WHERE d.catalog = of_catalog AND f.state = 'keep' AND f.missing_since IS NULL) AS has_wanted
-        FROM lumina_internal.member_images(of_catalog, preferred, protected) m
-    ), found AS (
+    WITH found AS (
         SELECT i.group_id, count(*) AS images, sum(i.files)::int8 AS files,
             -- Where the first member is not there any more the group has changed.
             max(i.image) FILTER (WHERE i.place = 0) AS kept,
             max(i.ranking_score) FILTER (WHERE i.place = 0)
                 - max(i.ranking_score) FILTER (WHERE i.place > 0) AS score_gap,
             max(i.files) FILTER (WHERE i.place = 0) AS kept_files,
-            max(i.redundant_as_first) FILTER (WHERE i.place = 0) AS spare_files,
+            max(i.spare_files) FILTER (WHERE i.place = 0) AS spare_files,
             bool_or(i.has_wanted) FILTER (WHERE i.place = 0) AS has_wanted,
             max(i.folder) FILTER (WHERE i.place = 0) < min(i.folder) FILTER (WHERE i.place > 0) AS is_preferred,
-            sum(i.size * CASE WHEN i.place = 0 THEN i.redundant_as_first ELSE i.files END)::int8 AS savings,
+            sum(i.size * CASE WHEN i.place = 0 OR i.keeps_image THEN i.spare_files ELSE i.files END)::int8 AS savings,
             array_agg(i.image) FILTER (WHERE i.place > 0) AS rejected,
             array_agg(i.status) FILTER (WHERE i.place > 0) AS statuses,
             bool_or(i.place > 0 AND i.status IN ('flagged', 'archived')) AS loses_chosen,
-            -- Also one that is missing: its disk may not be there at the moment.
-            bool_or(i.place > 0 AND protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
-                WHERE p.image = i.image AND p.state = 'keep' AND lumina_internal.is_below(protected, p.path)))
-                AS loses_protected
-        FROM images i
+            bool_or(i.place > 0 AND i.keeps_image) AS loses_protected
+        FROM lumina_internal.member_images(of_catalog, preferred, protected) i
         GROUP BY i.group_id
     )
     SELECT g.id, g.run, g.kind, f.kept, coalesce(f.rejected, '{}'), coalesce(f.statuses, '{}'), f.kept_files,
         coalesce(f.spare_files, 0), f.savings, round(f.score_gap::numeric, 2)::float8,
-        CASE WHEN f.images IS DISTINCT FROM g.images OR f.files IS DISTINCT FROM g.files THEN 'changed'
+        CASE WHEN (f.images, f.files) IS DISTINCT FROM (g.images, g.files) THEN 'changed'
             WHEN f.loses_protected OR f.rejected IS NULL AND f.spare_files = 0 THEN 'protected'
             WHEN f.loses_chosen THEN 'flagged'
             WHEN f.has_wanted AND f.spare_files > 0 THEN 'wanted'
@@ -57,35 +50,37 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, fl
 COMMENT ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, float8, bool) IS
     'Internal: undecided groups, with what keep_best_in_all makes of them';
 
--- The files of images that go on being kept, by all of their names; `is_spare` where one goes. Which is kept of each
--- image is as in current_files.
-CREATE FUNCTION lumina_internal.files_to_keep(images int8[], preferred bytea, protected bytea)
-    RETURNS TABLE (image int8, file int8, is_spare bool)
+-- The files that go of images that are kept, by all of their names, as keep_best would reject them: those of
+-- names_of.
+CREATE FUNCTION lumina_internal.spare_names(images int8[], preferred bytea, protected bytea)
+    RETURNS TABLE (image int8, file int8)
     STABLE ROWS 100000 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
     SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
-    WITH files AS MATERIALIZED (
-        SELECT f.*, first_value(f.id) OVER (PARTITION BY f.image, f.device, f.inode,
-                CASE WHEN f.device IS NULL OR f.inode IS NULL THEN f.id END
-            ORDER BY f.is_missing, NOT f.is_protected, f.folder, f.import_job, f.number, f.path) AS file
+    WITH names AS MATERIALIZED (
+        SELECT f.*, first_value(f.id) OVER w AS file, bool_or(f.is_marked) OVER (w
+            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS is_wanted
         FROM (SELECT f.image, f.id, f.path, f.device, f.inode, coalesce(f.import_job, 0) AS import_job,
                 CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
                 coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
                 coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
+                f.missing_since IS NULL AND f.id IN (SELECT d.file FROM lumina.distinct_files d) AS is_marked,
                 f.missing_since IS NOT NULL AS is_missing
             FROM unnest(images) AS n (image)
             JOIN lumina.image_files f ON f.image = n.image AND f.state = 'keep') f
-    ), kept AS (
-        SELECT f.id, NOT f.is_protected AND row_number() OVER (PARTITION BY f.image
-            ORDER BY f.folder, NOT f.is_protected, f.import_job, f.number, f.path) > 1 AS is_spare
-        FROM files f WHERE f.id = f.file AND NOT f.is_missing
+        WINDOW w AS (PARTITION BY f.image, f.device, f.inode,
+                CASE WHEN f.device IS NULL OR f.inode IS NULL THEN f.id END
+            ORDER BY f.is_missing, NOT f.is_protected, f.folder, f.import_job, f.number, f.path)
+    ), files AS (
+        SELECT f.id, NOT f.is_protected AND NOT f.is_wanted AND row_number() OVER (PARTITION BY f.image
+            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) > 1 AS is_spare
+        FROM names f WHERE f.id = f.file AND NOT f.is_missing
     )
-    SELECT f.image, f.id, k.is_spare FROM kept k JOIN files f ON f.file = k.id
-    WHERE NOT (k.is_spare AND f.is_protected);
+    SELECT n.image, n.id FROM files f JOIN names n ON n.file = f.id WHERE f.is_spare AND NOT n.is_protected;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.files_to_keep(int8[], bytea, bytea) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.files_to_keep(int8[], bytea, bytea) IS
-    'Internal: the names of files of images that are kept, and which of them go';
+REVOKE EXECUTE ON FUNCTION lumina_internal.spare_names(int8[], bytea, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.spare_names(int8[], bytea, bytea) IS
+    'Internal: the names of files that go of images that are kept';
 
 CREATE FUNCTION lumina_internal.keep_best_in_all(caller oid, catalog_name text, min_score_gap float8, dry_run bool,
         include_also_near bool)
@@ -99,6 +94,7 @@ DECLARE
     wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
     lists record;
     made int8;
+    seen pg_snapshot;
 BEGIN
     IF min_score_gap IS NULL OR dry_run IS NULL OR include_also_near IS NULL THEN
         RAISE null_value_not_allowed USING
@@ -123,21 +119,20 @@ BEGIN
         RETURN;
     END IF;
     made := nextval('lumina.duplicate_actions_id_seq');
+    seen := pg_current_snapshot();
     RETURN QUERY
     WITH verdicts AS MATERIALIZED (
         SELECT v.*
         FROM lumina_internal.group_verdicts(wanted, lists.preferred, lists.protected, min_score_gap,
             include_also_near) v
-    ), files AS MATERIALIZED (
-        SELECT f.image, f.file, f.is_spare, NOT f.is_spare AND v.kept_files - v.spare_files > 1 AS is_distinct
-        FROM verdicts v
-        JOIN lumina_internal.files_to_keep(ARRAY(SELECT k.kept FROM verdicts k
-                WHERE k.skipped IS NULL AND k.kept_files > 1), lists.preferred, lists.protected) f ON f.image = v.kept
-        WHERE v.skipped IS NULL
+    ), names AS MATERIALIZED (
+        SELECT n.image, n.file FROM lumina_internal.spare_names(
+            ARRAY(SELECT k.kept FROM verdicts k WHERE k.skipped IS NULL AND k.spare_files > 0), lists.preferred,
+            lists.protected) n
     ), acted AS (
         INSERT INTO lumina.duplicate_actions (id, catalog, kind, run, actor, images, files) OVERRIDING SYSTEM VALUE
             SELECT made, wanted, 'keep_best_in_all', max(v.run), lumina_internal.role(caller),
-                sum(cardinality(v.rejected)), (SELECT count(*) FROM files f WHERE f.is_spare)
+                sum(cardinality(v.rejected)), (SELECT count(*) FROM names)
             FROM verdicts v WHERE v.skipped IS NULL HAVING count(*) > 0
     ), images AS (
         UPDATE lumina.images i SET status = 'rejected'
@@ -151,18 +146,15 @@ BEGIN
         INSERT INTO lumina.action_images (action, catalog, group_id, image, kept, before, after)
             SELECT made, wanted, i.group_id, i.id, i.kept, i.status, 'rejected' FROM images i
     ), spare AS (
-        UPDATE lumina.image_files f SET state = 'rejected' FROM files s
-            WHERE s.is_spare AND f.id = s.file AND f.image = s.image AND f.state = 'keep'
+        UPDATE lumina.image_files f SET state = 'rejected' FROM names n
+            WHERE f.id = n.file AND f.image = n.image AND f.state = 'keep'
             RETURNING f.id, f.image
     ), audited_files AS (
         INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
-            SELECT made, wanted, s.id, s.image, 'keep'::lumina.file_state, 'rejected'::lumina.file_state FROM spare s
-            UNION ALL SELECT made, wanted, f.file, f.image, 'keep', 'keep' FROM files f WHERE f.is_distinct
-    ), distinct_files AS (
-        INSERT INTO lumina.distinct_files (action, catalog, file)
-            SELECT made, wanted, f.file FROM files f WHERE f.is_distinct
+            SELECT made, wanted, s.id, s.image, 'keep', 'rejected' FROM spare s
     ), groups AS (
         UPDATE lumina.duplicate_groups g SET decision = made FROM verdicts v
+            -- Whoever adds a file counts what is left of the group: it is waited for.
             WHERE v.skipped IS NULL AND g.id = v.group_id AND g.run = v.run AND g.catalog = wanted
     ), noted AS (
         -- As hide_group does, unless they are very many.
@@ -177,8 +169,13 @@ BEGIN
         CASE WHEN v.skipped IS NULL THEN made END
     FROM verdicts v
     ORDER BY v.savings DESC, v.group_id;
-    -- An import may have changed some of it meanwhile.
-    IF EXISTS (SELECT FROM lumina.duplicate_actions a WHERE a.id = made
+    -- An import may have changed some of it meanwhile, or have added a file, which it has noted then.
+    IF EXISTS (SELECT FROM lumina_internal.image_changes c
+            JOIN lumina.duplicate_members m ON m.image BETWEEN c.first_image AND c.last_image
+            JOIN lumina.duplicate_groups g ON g.id = m.group_id AND g.decision = made
+            WHERE c.catalog = wanted AND NOT pg_visible_in_snapshot(c.changed_by, seen)
+                AND c.changed_by <> pg_current_xact_id())
+        OR EXISTS (SELECT FROM lumina.duplicate_actions a WHERE a.id = made
             AND (a.images, a.files) IS DISTINCT FROM (
                 (SELECT count(*) FROM lumina.action_images i WHERE i.action = made AND i.part IS NULL),
                 (SELECT count(*) FROM lumina.action_files f WHERE f.action = made AND f.after = 'rejected'))) THEN

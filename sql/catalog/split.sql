@@ -53,7 +53,7 @@ BEGIN
             cardinality(images), count(*) FILTER (WHERE i.is_redundant),
             coalesce(sum(i.size) FILTER (WHERE i.is_redundant), 0)
         FROM (SELECT c.size, c.path, c.file_place, array_position(images, c.image) AS place,
-                NOT c.is_protected AND c.file_place > min(c.file_place) OVER () AS is_redundant
+                c.is_spare OR NOT (c.keeps_image OR c.image = images[1]) AS is_redundant
             FROM lumina_internal.group_files(target.id, lists.preferred, lists.protected) c
             WHERE c.image = ANY (images)) i;
     UPDATE lumina.duplicate_members d SET group_id = made, place = n.place, distance = n.distance,

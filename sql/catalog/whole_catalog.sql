@@ -16,13 +16,15 @@ COMMENT ON FUNCTION lumina_internal.many_groups() IS
 -- so that it is inlined. Two names of one file are looked for among these files alone, and not in the whole table.
 CREATE FUNCTION lumina_internal.member_files(of_catalog int8, preferred bytea, protected bytea)
     RETURNS TABLE (group_id int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
-        ranking_score float4, file int8, path text, folder int4, is_protected bool, import_job int8, number int8)
+        ranking_score float4, file int8, path text, folder int4, is_protected bool, is_wanted bool, import_job int8,
+        number int8)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
     WITH files AS MATERIALIZED (
         SELECT m.group_id, m.image, m.place, m.distance, i.status, i.size, i.ranking_score, f.id, f.path,
             coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
             coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
+            f.id IN (SELECT d.file FROM lumina.distinct_files d WHERE d.catalog = of_catalog) AS is_wanted,
             coalesce(f.import_job, 0) AS import_job, CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
             f.device, f.inode
         FROM lumina.duplicate_members m
@@ -31,7 +33,10 @@ BEGIN ATOMIC
         WHERE m.catalog = of_catalog
     )
     SELECT f.group_id, f.image, f.place, f.distance, f.status, f.size, f.ranking_score, f.id, f.path, f.folder,
-        f.is_protected, f.import_job, f.number
+        f.is_protected,
+        f.is_wanted OR (f.image, f.device, f.inode) IN (SELECT o.image, o.device, o.inode FROM files o
+            WHERE o.is_wanted AND o.device IS NOT NULL AND o.inode IS NOT NULL) IS TRUE,
+        f.import_job, f.number
     FROM files f
     WHERE NOT EXISTS (SELECT FROM files o
         WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode AND o.id <> f.id
@@ -42,22 +47,20 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.member_files(int8, bytea, bytea) FROM
 COMMENT ON FUNCTION lumina_internal.member_files(int8, bytea, bytea) IS
     'Internal: the files of all groups of a catalog that are there, in no order';
 
--- Their images, each with how many files of it are redundant where it is the first image of its group, and where it is
--- another one: see current_files.
+-- Their images, each with how many files of it go where it stays, and whether it stays in any case: see current_files.
 CREATE FUNCTION lumina_internal.member_images(of_catalog int8, preferred bytea, protected bytea)
     RETURNS TABLE (group_id int8, image int8, place int4, status lumina.image_status, size int8, ranking_score float4,
-        folder int4, files int8, redundant_as_first int8, redundant int8)
+        folder int4, files int8, spare_files int8, has_wanted bool, keeps_image bool)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT i.group_id, i.image, i.place, i.status, i.size, i.ranking_score, i.folder, i.files,
-        -- The first file is a protected one where none in a better folder is not protected.
-        i.redundant - (i.protected_folder > i.open_folder)::int4, i.redundant
-    FROM (SELECT f.group_id, f.image, f.place, f.status, f.size, f.ranking_score, min(f.folder) AS folder,
-            count(*) AS files, count(*) FILTER (WHERE NOT f.is_protected) AS redundant,
-            coalesce(min(f.folder) FILTER (WHERE f.is_protected), 65537) AS protected_folder,
-            coalesce(min(f.folder) FILTER (WHERE NOT f.is_protected), 65537) AS open_folder
-        FROM lumina_internal.member_files(of_catalog, preferred, protected) f
-        GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score) i;
+    SELECT f.group_id, f.image, f.place, f.status, f.size, f.ranking_score, min(f.folder), count(*),
+        count(*) FILTER (WHERE f.nth > 1 AND NOT f.is_protected AND NOT f.is_wanted), bool_or(f.is_wanted),
+        protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image
+            AND o.state = 'keep' AND lumina_internal.is_below(protected, o.path))
+    FROM (SELECT f.*, row_number() OVER (PARTITION BY f.group_id, f.place
+            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) AS nth
+        FROM lumina_internal.member_files(of_catalog, preferred, protected) f) f
+    GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.member_images(int8, bytea, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.member_images(int8, bytea, bytea) IS
@@ -89,16 +92,21 @@ BEGIN
         JOIN lumina.duplicate_runs r ON r.id = g.run AND r.is_current
         WHERE g.catalog = of_catalog AND g.decision IS NULL
     ), files AS (
-        -- The first file, and those that are not protected. The size is that of the image.
+        -- The first file, and those that are redundant. The size is that of the image.
         SELECT f.nth, array_agg(f.path) AS paths, array_agg(f.distance) AS distances,
             (sum(f.size) - (array_agg(f.size))[1])::int8 AS savings
-        FROM (SELECT g.nth, f.path, f.distance, f.size, f.is_protected,
-                row_number() OVER (PARTITION BY g.nth
-                    ORDER BY f.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path) = 1 AS is_first
+        FROM (SELECT g.nth, f.place, f.path, f.distance, f.size,
+                row_number() OVER (PARTITION BY g.nth, f.place ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted,
+                    f.import_job, f.number, f.path) AS place_in_image,
+                dense_rank() OVER (PARTITION BY g.nth ORDER BY f.place) AS image_place,
+                f.is_protected OR f.is_wanted AS stays,
+                lists.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image
+                    AND o.state = 'keep' AND lumina_internal.is_below(lists.protected, o.path)) AS keeps_image
             FROM groups g
             JOIN lumina_internal.member_files(of_catalog, lists.preferred, lists.protected) f ON f.group_id = g.id
-            ORDER BY g.nth, f.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path) f
-        WHERE f.is_first OR NOT f.is_protected
+            ORDER BY g.nth, f.place, f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) f
+        WHERE CASE WHEN f.image_place = 1 AND f.place_in_image = 1 THEN true
+            WHEN f.image_place = 1 OR f.keeps_image THEN f.place_in_image > 1 AND NOT f.stays ELSE true END
         GROUP BY f.nth HAVING count(*) > 1
     ), near AS (
         -- As paths_of: the first path of each image.
@@ -125,8 +133,9 @@ COMMENT ON FUNCTION lumina_internal.all_duplicates(int8, text, int4) IS
 -- What refresh_groups_of finds.
 CREATE FUNCTION lumina_internal.groups_of_many(images int8[]) RETURNS int8[]
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    -- Its caller has told the planner the opposite.
-    SET jit = off SET enable_seqscan = on SET enable_nestloop = off AS $$
+    -- Its callers have told the planner the opposite.
+    SET jit = off SET enable_seqscan = on SET enable_hashjoin = on SET enable_nestloop = off SET enable_mergejoin = off
+AS $$
 BEGIN
     RETURN ARRAY(SELECT m.group_id FROM unnest(images) AS n (image)
         JOIN lumina.duplicate_members m ON m.image = n.image
@@ -156,9 +165,10 @@ BEGIN
                 coalesce(c.savings, 0) AS savings
             FROM unnest(groups) AS n (id)
             LEFT JOIN (SELECT i.group_id, count(*)::int4 AS images,
-                    sum(CASE WHEN i.is_first THEN i.redundant_as_first ELSE i.redundant END)::int4 AS redundant,
-                    sum(CASE WHEN i.is_first THEN i.redundant_as_first ELSE i.redundant END * i.size)::int8 AS savings
-                FROM (SELECT m.*, row_number() OVER (PARTITION BY m.group_id ORDER BY m.place) = 1 AS is_first
+                    sum(i.redundant)::int4 AS redundant, sum(i.redundant * i.size)::int8 AS savings
+                FROM (SELECT m.group_id, m.size, CASE WHEN m.keeps_image
+                            OR row_number() OVER (PARTITION BY m.group_id ORDER BY m.place) = 1
+                        THEN m.spare_files ELSE m.files END AS redundant
                     FROM lumina_internal.member_images(of_catalog, lists.preferred, lists.protected) m) i
                 GROUP BY i.group_id) c ON c.group_id = n.id) l
         WHERE g.id = l.id AND g.catalog = of_catalog

@@ -1196,7 +1196,8 @@ CREATE TABLE lumina.image_files (
     FOREIGN KEY (source, catalog) REFERENCES lumina.sources (id, catalog) ON DELETE SET NULL (source)
 -- As of images.
 ) WITH (fillfactor = 90);
-CREATE INDEX image_files_image ON lumina.image_files (image);
+-- Device and inode find the names of a file: an image may have very many files.
+CREATE INDEX image_files_image ON lumina.image_files (image, device, inode);
 COMMENT ON TABLE lumina.image_files IS
     'One row a file: where an image lies; an exact duplicate is an image with two files';
 
@@ -1996,6 +1997,9 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'protected must not be NULL',
             HINT = 'Leave it out to protect a source, or write protected => false.';
     END IF;
+    -- First of all, as the end of an import locks it; and written, so that a decision whose snapshot is older is
+    -- refused.
+    UPDATE lumina.catalogs c SET import_mode = c.import_mode WHERE c.id = target;
     UPDATE lumina.sources s SET protected = protect_source.protected
         WHERE s.id = wanted.id AND s.protected <> protect_source.protected;
 END $$;
@@ -2433,6 +2437,269 @@ COMMENT ON VIEW lumina.import_items_detail IS
 -- requires:
 --   import
 
+-- Decisions about duplicates: what was decided, by whom, and what it changed; what stays apart from then on; and the
+-- function of an application that hears of it.
+--
+-- A decision changes statuses of images and states of files, never a file. Each is an action, with a row for each image
+-- and file that it changed, as it was before and after; actions are never changed and never removed, but with their
+-- catalog. To undo one is an action of its own. Decisions of a catalog are made one after the other, under the lock
+-- that the last transaction of a search takes as well: a search that ends meanwhile has seen them, or is seen by them.
+-- Images are in actions by their numbers alone, since they can go.
+
+CREATE TYPE lumina.action_kind AS ENUM ('keep_best', 'keep_best_in_all', 'resolve', 'keep_all', 'split_group',
+    'set_image_status', 'undo');
+COMMENT ON TYPE lumina.action_kind IS 'What was decided: the function that was called';
+
+CREATE TABLE lumina.duplicate_actions (
+    id int8 GENERATED ALWAYS AS IDENTITY,
+    catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
+    kind lumina.action_kind NOT NULL,
+    -- Plain values: groups go with the next search, runs with their jobs.
+    group_id int8,
+    run int8,
+    actor lumina.role NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- How many it has changed.
+    images int8 NOT NULL CHECK (images >= 0),
+    files int8 NOT NULL CHECK (files >= 0),
+    -- Of a split: the members as they were, and the groups that were made.
+    details jsonb,
+    -- Not a foreign key: rows of a table that refers to itself cannot be restored in every order.
+    undo_of int8,
+    PRIMARY KEY (id, catalog),
+    CHECK ((kind = 'undo') = (undo_of IS NOT NULL)),
+    CHECK ((kind = 'split_group') = (details IS NOT NULL))
+);
+CREATE UNIQUE INDEX duplicate_actions_undo ON lumina.duplicate_actions (undo_of) WHERE undo_of IS NOT NULL;
+-- With what a count of those that stand reads.
+CREATE INDEX duplicate_actions_catalog ON lumina.duplicate_actions (catalog, id)
+    INCLUDE (kind, images, files, undo_of);
+COMMENT ON TABLE lumina.duplicate_actions IS
+    'Decisions about duplicates: who, when, what; never changed or removed. An action that was undone has one that '
+    'undoes it';
+
+CREATE TABLE lumina.action_images (
+    action int8 NOT NULL,
+    catalog int8 NOT NULL,
+    image int8 NOT NULL,
+    group_id int8,
+    -- The image that was kept in its place.
+    kept int8,
+    -- The part that it was kept in, of images that stay apart; nothing has changed of those.
+    part int4 CHECK (part >= 0),
+    before lumina.image_status NOT NULL,
+    after lumina.image_status NOT NULL,
+    PRIMARY KEY (action, image),
+    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE,
+    CHECK ((part IS NULL) = (before <> after)),
+    CHECK (after <> 'rejected' OR part IS NOT NULL OR kept IS NOT NULL)
+);
+COMMENT ON TABLE lumina.action_images IS
+    'Images that a decision was about: their status before and after, the one that was kept instead, or their part';
+
+CREATE TABLE lumina.action_files (
+    action int8 NOT NULL,
+    catalog int8 NOT NULL,
+    file int8 NOT NULL,
+    image int8 NOT NULL,
+    before lumina.file_state NOT NULL,
+    after lumina.file_state NOT NULL,
+    PRIMARY KEY (action, file),
+    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
+);
+COMMENT ON TABLE lumina.action_files IS
+    'Files of images that were kept: their state before and after; the same where all of them are wanted';
+
+-- By content, so that it holds for the same picture that is imported once more.
+CREATE TABLE lumina.distinct_images (
+    action int8 NOT NULL,
+    catalog int8 NOT NULL,
+    sha256 bytea NOT NULL CHECK (octet_length(sha256) = 32),
+    part int4 NOT NULL CHECK (part >= 0),
+    PRIMARY KEY (action, sha256),
+    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
+);
+CREATE INDEX distinct_images_catalog ON lumina.distinct_images (catalog);
+CREATE INDEX distinct_images_sha256 ON lumina.distinct_images (sha256, catalog);
+COMMENT ON TABLE lumina.distinct_images IS
+    'Contents that are no duplicates of each other: those of one action in different parts';
+
+CREATE TABLE lumina.distinct_files (
+    action int8 NOT NULL,
+    catalog int8 NOT NULL,
+    file int8 NOT NULL,
+    PRIMARY KEY (action, file),
+    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
+);
+CREATE INDEX distinct_files_catalog ON lumina.distinct_files (catalog);
+CREATE INDEX distinct_files_file ON lumina.distinct_files (file);
+COMMENT ON TABLE lumina.distinct_files IS 'Files of one image that are all wanted';
+
+ALTER TABLE lumina.duplicate_actions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.duplicate_actions FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.action_images ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.action_images FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.action_files ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.action_files FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.distinct_images ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.distinct_images FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+ALTER TABLE lumina.distinct_files ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.distinct_files FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+GRANT SELECT ON lumina.duplicate_actions, lumina.action_images, lumina.action_files, lumina.distinct_images,
+    lumina.distinct_files TO PUBLIC;
+
+-- Rows of actions go with their catalog alone.
+CREATE FUNCTION lumina_internal.keep_actions() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF NOT EXISTS (SELECT FROM removed r JOIN lumina.catalogs c ON c.id = r.catalog) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    RAISE integrity_constraint_violation USING
+        MESSAGE = format('rows of %s.%s never change', TG_TABLE_SCHEMA, TG_TABLE_NAME),
+        HINT = 'SELECT lumina.undo(...) takes a decision back; actions go with their catalog.';
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.keep_actions() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.keep_actions() IS 'Internal: keeps rows of actions from being changed or removed';
+CREATE TRIGGER keep_actions BEFORE UPDATE OR TRUNCATE ON lumina.duplicate_actions
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+CREATE TRIGGER keep_actions_deleted AFTER DELETE ON lumina.duplicate_actions REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+CREATE TRIGGER keep_actions BEFORE UPDATE OR TRUNCATE ON lumina.action_images
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+CREATE TRIGGER keep_actions_deleted AFTER DELETE ON lumina.action_images REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+CREATE TRIGGER keep_actions BEFORE UPDATE OR TRUNCATE ON lumina.action_files
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+CREATE TRIGGER keep_actions_deleted AFTER DELETE ON lumina.action_files REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+
+CREATE VIEW lumina.action_history WITH (security_invoker = true) AS
+SELECT c.name AS catalog, a.id AS action, a.kind, a.group_id, a.actor, a.created_at, a.images, a.files, a.undo_of,
+    u.id AS undone_by
+FROM lumina.duplicate_actions a
+JOIN lumina.catalogs c ON c.id = a.catalog
+LEFT JOIN lumina.duplicate_actions u ON u.undo_of = a.id
+ORDER BY a.id DESC;
+GRANT SELECT ON lumina.action_history TO PUBLIC;
+COMMENT ON VIEW lumina.action_history IS
+    'Every decision, newest first: who, when, how many images and files it changed, and what has undone it';
+
+-- The hook on_resolve: the name of a function (int8, int8, text[], text[]), which belongs to the owner of the catalog,
+-- and is called as that role. Raises where it is none.
+CREATE FUNCTION lumina_internal.hook_function(of_catalog int8, hook text) RETURNS oid
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    names text[];
+    owner lumina.role := (SELECT c.owner FROM lumina.catalogs c WHERE c.id = of_catalog);
+    target pg_proc;
+BEGIN
+    BEGIN
+        names := parse_ident(hook);
+    EXCEPTION WHEN invalid_parameter_value THEN
+        names := '{}';
+    END;
+    IF cardinality(names) <> 2 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('"%s" is not the name of a function with its schema', left(hook, 160)),
+            HINT = 'Write schema.function, without arguments.';
+    END IF;
+    SELECT p.* INTO target FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname = names[1] AND p.proname = names[2] AND p.prokind = 'f' AND NOT p.proretset
+            AND p.proargtypes::text = concat_ws(' ', 'int8'::regtype::oid, 'int8'::regtype::oid,
+                'text[]'::regtype::oid, 'text[]'::regtype::oid);
+    IF target.oid IS NULL THEN
+        RAISE undefined_function USING
+            MESSAGE = format('function %s(bigint, bigint, text[], text[]) does not exist', left(hook, 160)),
+            HINT = 'on_resolve is called with the image that is kept, one that is rejected, and the paths of both.';
+    ELSIF target.proowner IS DISTINCT FROM lumina_internal.role_oid(owner) THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('function %s does not belong to the owner of the catalog', left(hook, 160)),
+            HINT = format('It runs as the owner of the catalog, "%s", whose own it must be: ALTER FUNCTION ... OWNER '
+                'TO, or lumina.set_catalog_option(..., ''on_resolve'', NULL).', owner);
+    END IF;
+    RETURN target.oid;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.hook_function(int8, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.hook_function(int8, text) IS
+    'Internal: the function of that name, if it can be the hook on_resolve of a catalog';
+
+CREATE FUNCTION lumina_internal.checked_hook(of_catalog int8, value jsonb) RETURNS jsonb
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF jsonb_typeof(value) <> 'string' THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'on_resolve is not the name of a function',
+            HINT = 'Write ''"schema.function"'', with quotation marks: it is a string of JSON.';
+    END IF;
+    PERFORM lumina_internal.hook_function(of_catalog, value #>> '{}');
+    RETURN value;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.checked_hook(int8, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.checked_hook(int8, jsonb) IS 'Internal: the option on_resolve, checked';
+
+CREATE FUNCTION lumina_internal.call_hook(owner oid, hook oid, name text, kept int8, rejected int8, kept_paths text[],
+    rejected_paths text[]) RETURNS void
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'call_hook';
+REVOKE EXECUTE ON FUNCTION lumina_internal.call_hook(oid, oid, text, int8, int8, text[], text[]) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.call_hook(oid, oid, text, int8, int8, text[], text[]) IS
+    'Internal: calls a hook as a role, restricted as a function of an index is';
+CREATE FUNCTION lumina_internal.refuse_in_hook() RETURNS void
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'refuse_in_hook';
+REVOKE EXECUTE ON FUNCTION lumina_internal.refuse_in_hook() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refuse_in_hook() IS 'Internal: an error where a hook is running';
+
+-- The files of an image that are kept.
+CREATE FUNCTION lumina_internal.kept_paths(of_image int8) RETURNS text[]
+    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(array_agg(f.path::text ORDER BY f.path), '{}') FROM lumina.image_files f
+    WHERE f.image = of_image AND f.state = 'keep' AND f.missing_since IS NULL;
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.kept_paths(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.kept_paths(int8) IS 'Internal: paths of the files of an image that are kept';
+
+-- Calls the hook of a catalog, if it has one, for each image that an action has rejected; and for each of which it has
+-- rejected files alone, as that which is kept and that which is rejected.
+CREATE FUNCTION lumina_internal.run_hook(of_catalog int8, of_action int8) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    hook text;
+    owner oid;
+    target oid;
+BEGIN
+    SELECT c.settings->>'on_resolve', lumina_internal.role_oid(c.owner) INTO hook, owner
+        FROM lumina.catalogs c WHERE c.id = of_catalog;
+    IF hook IS NULL THEN
+        RETURN;
+    END IF;
+    target := lumina_internal.hook_function(of_catalog, hook);
+    PERFORM lumina_internal.call_hook(owner, target, hook, a.kept, a.image, lumina_internal.kept_paths(a.kept),
+            lumina_internal.kept_paths(a.image))
+        FROM (SELECT i.kept, i.image FROM lumina.action_images i
+            WHERE i.action = of_action AND i.part IS NULL ORDER BY i.image) a;
+    PERFORM lumina_internal.call_hook(owner, target, hook, a.image, a.image, lumina_internal.kept_paths(a.image),
+            a.paths)
+        FROM (SELECT r.image, array_agg(p.path ORDER BY p.path) AS paths FROM lumina.action_files r
+            CROSS JOIN LATERAL (SELECT f.path::text FROM lumina.image_files f WHERE f.id = r.file OFFSET 0) p
+            WHERE r.action = of_action AND r.after = 'rejected' GROUP BY r.image ORDER BY r.image) a;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.run_hook(int8, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.run_hook(int8, int8) IS
+    'Internal: calls the hook on_resolve of a catalog for what an action has rejected';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   decisions
+
 -- Duplicates: runs of the job detect_duplicates, their groups and members, and views of the current run.
 --
 -- A run is published whole, in the transaction in which its job succeeds; that also removes the groups of the run
@@ -2542,8 +2809,8 @@ CREATE TABLE lumina.duplicate_groups (
 );
 COMMENT ON TABLE lumina.duplicate_groups IS
     'Groups of duplicates; distance: between the two members farthest apart, of 64 bits; savings: the bytes of '
-    'redundant files, which are all but the first of the image to keep and those of protected sources; current_...: '
-    'what is left by now of its images, redundant files and their bytes';
+    'redundant files, which a decision to keep the best can reject; current_...: what is left by now of its images, '
+    'redundant files and their bytes';
 
 CREATE TABLE lumina.duplicate_members (
     image int8 NOT NULL,
@@ -2645,13 +2912,19 @@ COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text, bool,
 
 -- The files of an image that are there. Two names of one file are one, known by its best name: one that is protected,
 -- then that in the best preferred folder, then that of the earliest import, and of these the first by its path: ids are
--- in the order in which files were read. Before them come those that no import has written, by their ids. `preferred`
--- and `protected` are lists of folders. Not STRICT, without SET: so it is inlined.
+-- in the order in which files were read. Before them come those that no import has written, by their ids. It is wanted
+-- where somebody has decided to keep it, by any of its names there, beside others of its image. `preferred` and
+-- `protected` are lists of folders. Not STRICT, without SET: so it is inlined.
 CREATE FUNCTION lumina_internal.files_there(of_image int8, preferred bytea, protected bytea)
-    RETURNS TABLE (file int8, path text, folder int4, is_protected bool, import_job int8, number int8)
+    RETURNS TABLE (file int8, path text, folder int4, is_protected bool, is_wanted bool, import_job int8, number int8)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT f.id, f.path, k.folder, k.is_protected, k.import_job, k.number
+    SELECT f.id, f.path, k.folder, k.is_protected,
+        EXISTS (SELECT FROM lumina.distinct_files d WHERE d.file = f.id)
+            OR EXISTS (SELECT FROM lumina.image_files o JOIN lumina.distinct_files d ON d.file = o.id
+                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode AND o.id <> f.id
+                AND o.state = 'keep' AND o.missing_since IS NULL),
+        k.import_job, k.number
     FROM lumina.image_files f
     CROSS JOIN LATERAL (SELECT coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
         coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
@@ -2669,23 +2942,34 @@ COMMENT ON FUNCTION lumina_internal.files_there(int8, bytea, bytea) IS
     'Internal: the files of an image that are there, each by one of its names';
 
 -- What is there of the current groups that nobody has decided: images that are not rejected, with the files that they
--- have. Images and files may have gone since the run; the first that is left of a group is the one to keep. A protected
--- file is never to be proposed for rejection.
+-- have. Images and files may have gone since the run; the first that is left of a group is the one to keep. Redundant
+-- are, of an image that stays, all files but the first, those that are protected, and those that are wanted; and all of
+-- an image that goes. The first image of a group stays, and one that has a protected file, also if that is missing: it
+-- may be on a disk that is not there at the moment.
 CREATE VIEW lumina_internal.current_files WITH (security_invoker = true) AS
-SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.file, f.path,
-    row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep, f.is_protected
-FROM lumina.duplicate_runs r
-JOIN (SELECT c.id, lumina_internal.folder_list(c.settings->'preferred_folders') AS preferred,
-        lumina_internal.folder_list((SELECT jsonb_agg(s.path) FROM lumina.sources s
-            WHERE s.catalog = c.id AND s.protected)) AS protected
-    FROM lumina.catalogs c OFFSET 0) p ON p.id = r.catalog
-JOIN lumina.duplicate_groups g ON g.run = r.id
-JOIN lumina.duplicate_members m ON m.group_id = g.id AND m.run = g.run
-JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
-CROSS JOIN LATERAL lumina_internal.files_there(m.image, p.preferred, p.protected) f
-WHERE r.is_current AND g.decision IS NULL
--- Of the files of an image that in the best preferred folder is kept, then one that is protected, then the earliest.
-WINDOW w AS (PARTITION BY g.id ORDER BY m.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path);
+SELECT c.*, CASE WHEN c.image_place = 1 OR c.keeps_image
+        THEN c.place_in_image > 1 AND NOT c.is_protected AND NOT c.is_wanted ELSE true END AS is_redundant
+FROM (SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, m.similarity, i.size, f.file, f.path,
+        row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep, f.is_protected, f.is_wanted,
+        dense_rank() OVER (PARTITION BY g.id ORDER BY m.place) AS image_place,
+        row_number() OVER (PARTITION BY g.id, m.place
+            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) AS place_in_image,
+        p.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = m.image
+            AND o.state = 'keep' AND lumina_internal.is_below(p.protected, o.path)) AS keeps_image
+    FROM lumina.duplicate_runs r
+    JOIN (SELECT c.id, lumina_internal.folder_list(c.settings->'preferred_folders') AS preferred,
+            lumina_internal.folder_list((SELECT jsonb_agg(s.path) FROM lumina.sources s
+                WHERE s.catalog = c.id AND s.protected)) AS protected
+        FROM lumina.catalogs c OFFSET 0) p ON p.id = r.catalog
+    JOIN lumina.duplicate_groups g ON g.run = r.id
+    JOIN lumina.duplicate_members m ON m.group_id = g.id AND m.run = g.run
+    JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
+    CROSS JOIN LATERAL lumina_internal.files_there(m.image, p.preferred, p.protected) f
+    WHERE r.is_current AND g.decision IS NULL
+    -- Of the files of an image that in the best preferred folder is kept, then one that is protected, then one that is
+    -- wanted, then the earliest.
+    WINDOW w AS (PARTITION BY g.id
+        ORDER BY m.place, f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path)) c;
 GRANT SELECT ON lumina_internal.current_files TO PUBLIC;
 COMMENT ON VIEW lumina_internal.current_files IS
     'Internal: the files of current groups, the one to keep of each group first';
@@ -2694,7 +2978,7 @@ CREATE VIEW lumina.image_duplicates WITH (security_invoker = true) AS
 SELECT c.name AS catalog, f.group_id, f.kind, f.image, f.file, f.path, f.keep, f.distance, f.similarity, f.size
 FROM lumina_internal.current_files f
 JOIN lumina.catalogs c ON c.id = f.catalog
-WHERE f.file_place > 1 AND NOT f.is_protected;
+WHERE f.is_redundant;
 GRANT SELECT ON lumina.image_duplicates TO PUBLIC;
 COMMENT ON VIEW lumina.image_duplicates IS
     'One row a redundant file: exact and near ones together, with the file to keep instead; none of a protected source';
@@ -2743,9 +3027,9 @@ COMMENT ON FUNCTION lumina.readable_catalog(text) IS
 -- A page is read by an index in the order of its groups. What the order is by is written with a group and never
 -- changes, so that a group that stays is on one page, whatever is decided meanwhile. What is left of a group is in
 -- current_images, current_redundant and current_savings, which triggers keep: groups of which nothing redundant is left
--- are in no index of these. Redundant are all files but the first and those of protected sources. A group in which a
--- run and a decision have met may say that more is left than is: pages leave it out all the same, since they read its
--- files. Where an import has met the end of a run, it may say that less is left, by the files that are new.
+-- are in no index of these. What redundant is: see current_files. A group in which a run and a decision have met may
+-- say that more is left than is: pages leave it out all the same, since they read its files. Where an import has met
+-- the end of a run, it may say that less is left, by the files that are new.
 
 -- Read forwards or backwards. Each index costs every run, so that three orders have one, whose parts they merge.
 CREATE INDEX duplicate_groups_savings ON lumina.duplicate_groups (catalog, kind, confidence, savings, id) WHERE is_open;
@@ -2756,16 +3040,24 @@ CREATE INDEX duplicate_groups_folder ON lumina.duplicate_groups (catalog, folder
 -- inlined. Each OFFSET 0 keeps its look-up by an index, whatever the planner believes.
 CREATE FUNCTION lumina_internal.group_files(of_group int8, preferred bytea, protected bytea)
     RETURNS TABLE (file_place int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
-        file int8, path text, is_protected bool)
+        file int8, path text, is_protected bool, is_wanted bool, is_spare bool, keeps_image bool, is_redundant bool)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT row_number() OVER (ORDER BY m.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path),
-        m.image, m.place, m.distance, i.status, i.size, f.file, f.path, f.is_protected
-    FROM lumina.duplicate_members m
-    CROSS JOIN LATERAL (SELECT i.size, i.status FROM lumina.images i
-        WHERE i.id = m.image AND i.status <> 'rejected' OFFSET 0) i
-    CROSS JOIN LATERAL (SELECT * FROM lumina_internal.files_there(m.image, preferred, protected) OFFSET 0) f
-    WHERE m.group_id = of_group;
+    SELECT f.file_place, f.image, f.place, f.distance, f.status, f.size, f.file, f.path, f.is_protected, f.is_wanted,
+        f.is_spare, f.keeps_image, f.is_spare OR NOT (f.image_place = 1 OR f.keeps_image)
+    FROM (SELECT row_number() OVER (ORDER BY m.place, f.nth) AS file_place, m.image, m.place, m.distance, i.status,
+            i.size, f.file, f.path, f.is_protected, f.is_wanted,
+            f.nth > 1 AND NOT f.is_protected AND NOT f.is_wanted AS is_spare,
+            i.keeps_image, dense_rank() OVER (ORDER BY m.place) AS image_place
+        FROM lumina.duplicate_members m
+        CROSS JOIN LATERAL (SELECT i.size, i.status,
+                protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = m.image
+                    AND o.state = 'keep' AND lumina_internal.is_below(protected, o.path)) AS keeps_image
+            FROM lumina.images i WHERE i.id = m.image AND i.status <> 'rejected' OFFSET 0) i
+        CROSS JOIN LATERAL (SELECT f.*, row_number() OVER
+                (ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) AS nth
+            FROM lumina_internal.files_there(m.image, preferred, protected) f OFFSET 0) f
+        WHERE m.group_id = of_group) f;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) IS
@@ -2826,8 +3118,8 @@ BEGIN
         SET current_images = l.images, current_redundant = l.redundant, current_savings = l.savings
         FROM (SELECT n AS id, f.* FROM unnest(ordered) AS n CROSS JOIN LATERAL (
             SELECT count(DISTINCT f.image)::int4 AS images,
-                (count(*) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected))::int4 AS redundant,
-                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected), 0)::int8 AS savings
+                (count(*) FILTER (WHERE f.is_redundant))::int4 AS redundant,
+                coalesce(sum(f.size) FILTER (WHERE f.is_redundant), 0)::int8 AS savings
             FROM lumina_internal.group_files(n, lists.preferred, lists.protected) f OFFSET 0) f) l
         WHERE g.id = l.id AND g.catalog = of_catalog
             AND (g.current_images, g.current_redundant, g.current_savings)
@@ -2891,8 +3183,8 @@ BEGIN
         images := ARRAY(SELECT a.image FROM rows_after a);
     ELSE
         images := ARRAY(SELECT unnest(ARRAY[a.image, b.image]) FROM rows_before b JOIN rows_after a ON a.id = b.id
-            WHERE (a.image, a.state, a.missing_since IS NULL, a.device, a.inode)
-                IS DISTINCT FROM (b.image, b.state, b.missing_since IS NULL, b.device, b.inode));
+            WHERE (a.image, a.state, a.missing_since IS NULL, a.device, a.inode, a.path)
+                IS DISTINCT FROM (b.image, b.state, b.missing_since IS NULL, b.device, b.inode, b.path));
     END IF;
     IF images <> '{}' THEN
         PERFORM lumina_internal.refresh_groups_of(images);
@@ -2907,6 +3199,22 @@ CREATE TRIGGER refresh_groups_inserted AFTER INSERT ON lumina.image_files REFERE
 CREATE TRIGGER refresh_groups_updated AFTER UPDATE ON lumina.image_files
     REFERENCING OLD TABLE AS rows_before NEW TABLE AS rows_after
     FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.refresh_groups_of_files();
+
+-- Files that somebody has decided to keep are not redundant beside others of their image.
+CREATE FUNCTION lumina_internal.refresh_groups_of_wanted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM lumina_internal.refresh_groups_of(ARRAY(SELECT DISTINCT f.image FROM changed d
+        CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f WHERE f.id = d.file OFFSET 0) f));
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups_of_wanted() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refresh_groups_of_wanted() IS
+    'Internal: counts what is left of groups where files are wanted, or no longer';
+CREATE TRIGGER refresh_groups_inserted AFTER INSERT ON lumina.distinct_files REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.refresh_groups_of_wanted();
+CREATE TRIGGER refresh_groups_deleted AFTER DELETE ON lumina.distinct_files REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.refresh_groups_of_wanted();
 
 -- Counts what is left of the groups with files below some folders: what is redundant of them has changed. The catalog
 -- is locked: no decision reads lists of folders that change at the same moment.
@@ -2927,23 +3235,24 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.refresh_groups_below(int8, text[]) FR
 COMMENT ON FUNCTION lumina_internal.refresh_groups_below(int8, text[]) IS
     'Internal: counts what is left of the groups with files below some folders';
 
--- Which file of an image is first depends on preferred folders, and so whether that is one more beside protected files.
+-- Which file of an image is first depends on preferred folders, and so whether that is one more beside files that are
+-- protected or wanted.
 CREATE FUNCTION lumina_internal.refresh_groups_of_lists() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    of_catalog int8;
-    folders text[];
 BEGIN
     IF TG_TABLE_NAME = 'sources' THEN
-        of_catalog := coalesce(NEW.catalog, OLD.catalog);
-        folders := ARRAY[OLD.path, NEW.path];
+        -- Written, and not locked alone: a decision whose snapshot is older is refused then.
+        UPDATE lumina.catalogs c SET import_mode = c.import_mode WHERE c.id = coalesce(NEW.catalog, OLD.catalog);
+        IF FOUND THEN
+            PERFORM lumina_internal.refresh_groups_below(coalesce(NEW.catalog, OLD.catalog),
+                array_remove(ARRAY[OLD.path, NEW.path], NULL));
+        END IF;
     ELSE
-        of_catalog := NEW.id;
-        folders := ARRAY(SELECT s.path FROM lumina.sources s WHERE s.catalog = NEW.id AND s.protected);
-    END IF;
-    PERFORM FROM lumina.catalogs c WHERE c.id = of_catalog FOR NO KEY UPDATE;
-    IF FOUND AND array_remove(folders, NULL) <> '{}' THEN
-        PERFORM lumina_internal.refresh_groups_below(of_catalog, array_remove(folders, NULL));
+        PERFORM lumina_internal.refresh_groups_below(NEW.id,
+            ARRAY(SELECT s.path FROM lumina.sources s WHERE s.catalog = NEW.id AND s.protected));
+        PERFORM lumina_internal.refresh_groups_of(ARRAY(SELECT DISTINCT f.image FROM lumina.distinct_files d
+            CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f WHERE f.id = d.file OFFSET 0) f
+            WHERE d.catalog = NEW.id));
     END IF;
     RETURN NULL;
 END $$;
@@ -3120,7 +3429,7 @@ BEGIN
                 array_agg(f.distance ORDER BY f.file_place) AS distances, count(*)::int4 AS count,
                 coalesce(sum(f.size) FILTER (WHERE f.file_place > 1), 0)::int8 AS savings
             FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected) g
-                WHERE g.file_place = 1 OR NOT g.is_protected LIMIT max_others + 1) f OFFSET 0) f
+                WHERE g.file_place = 1 OR g.is_redundant LIMIT max_others + 1) f OFFSET 0) f
         WHERE f.count > 1
         ORDER BY p.place LIMIT remaining;
         GET DIAGNOSTICS shown = ROW_COUNT;
@@ -3209,13 +3518,15 @@ COMMENT ON FUNCTION lumina_internal.many_groups() IS
 -- so that it is inlined. Two names of one file are looked for among these files alone, and not in the whole table.
 CREATE FUNCTION lumina_internal.member_files(of_catalog int8, preferred bytea, protected bytea)
     RETURNS TABLE (group_id int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
-        ranking_score float4, file int8, path text, folder int4, is_protected bool, import_job int8, number int8)
+        ranking_score float4, file int8, path text, folder int4, is_protected bool, is_wanted bool, import_job int8,
+        number int8)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
     WITH files AS MATERIALIZED (
         SELECT m.group_id, m.image, m.place, m.distance, i.status, i.size, i.ranking_score, f.id, f.path,
             coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
             coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
+            f.id IN (SELECT d.file FROM lumina.distinct_files d WHERE d.catalog = of_catalog) AS is_wanted,
             coalesce(f.import_job, 0) AS import_job, CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
             f.device, f.inode
         FROM lumina.duplicate_members m
@@ -3224,7 +3535,10 @@ BEGIN ATOMIC
         WHERE m.catalog = of_catalog
     )
     SELECT f.group_id, f.image, f.place, f.distance, f.status, f.size, f.ranking_score, f.id, f.path, f.folder,
-        f.is_protected, f.import_job, f.number
+        f.is_protected,
+        f.is_wanted OR (f.image, f.device, f.inode) IN (SELECT o.image, o.device, o.inode FROM files o
+            WHERE o.is_wanted AND o.device IS NOT NULL AND o.inode IS NOT NULL) IS TRUE,
+        f.import_job, f.number
     FROM files f
     WHERE NOT EXISTS (SELECT FROM files o
         WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode AND o.id <> f.id
@@ -3235,22 +3549,20 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.member_files(int8, bytea, bytea) FROM
 COMMENT ON FUNCTION lumina_internal.member_files(int8, bytea, bytea) IS
     'Internal: the files of all groups of a catalog that are there, in no order';
 
--- Their images, each with how many files of it are redundant where it is the first image of its group, and where it is
--- another one: see current_files.
+-- Their images, each with how many files of it go where it stays, and whether it stays in any case: see current_files.
 CREATE FUNCTION lumina_internal.member_images(of_catalog int8, preferred bytea, protected bytea)
     RETURNS TABLE (group_id int8, image int8, place int4, status lumina.image_status, size int8, ranking_score float4,
-        folder int4, files int8, redundant_as_first int8, redundant int8)
+        folder int4, files int8, spare_files int8, has_wanted bool, keeps_image bool)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT i.group_id, i.image, i.place, i.status, i.size, i.ranking_score, i.folder, i.files,
-        -- The first file is a protected one where none in a better folder is not protected.
-        i.redundant - (i.protected_folder > i.open_folder)::int4, i.redundant
-    FROM (SELECT f.group_id, f.image, f.place, f.status, f.size, f.ranking_score, min(f.folder) AS folder,
-            count(*) AS files, count(*) FILTER (WHERE NOT f.is_protected) AS redundant,
-            coalesce(min(f.folder) FILTER (WHERE f.is_protected), 65537) AS protected_folder,
-            coalesce(min(f.folder) FILTER (WHERE NOT f.is_protected), 65537) AS open_folder
-        FROM lumina_internal.member_files(of_catalog, preferred, protected) f
-        GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score) i;
+    SELECT f.group_id, f.image, f.place, f.status, f.size, f.ranking_score, min(f.folder), count(*),
+        count(*) FILTER (WHERE f.nth > 1 AND NOT f.is_protected AND NOT f.is_wanted), bool_or(f.is_wanted),
+        protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image
+            AND o.state = 'keep' AND lumina_internal.is_below(protected, o.path))
+    FROM (SELECT f.*, row_number() OVER (PARTITION BY f.group_id, f.place
+            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) AS nth
+        FROM lumina_internal.member_files(of_catalog, preferred, protected) f) f
+    GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.member_images(int8, bytea, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.member_images(int8, bytea, bytea) IS
@@ -3282,16 +3594,21 @@ BEGIN
         JOIN lumina.duplicate_runs r ON r.id = g.run AND r.is_current
         WHERE g.catalog = of_catalog AND g.decision IS NULL
     ), files AS (
-        -- The first file, and those that are not protected. The size is that of the image.
+        -- The first file, and those that are redundant. The size is that of the image.
         SELECT f.nth, array_agg(f.path) AS paths, array_agg(f.distance) AS distances,
             (sum(f.size) - (array_agg(f.size))[1])::int8 AS savings
-        FROM (SELECT g.nth, f.path, f.distance, f.size, f.is_protected,
-                row_number() OVER (PARTITION BY g.nth
-                    ORDER BY f.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path) = 1 AS is_first
+        FROM (SELECT g.nth, f.place, f.path, f.distance, f.size,
+                row_number() OVER (PARTITION BY g.nth, f.place ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted,
+                    f.import_job, f.number, f.path) AS place_in_image,
+                dense_rank() OVER (PARTITION BY g.nth ORDER BY f.place) AS image_place,
+                f.is_protected OR f.is_wanted AS stays,
+                lists.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image
+                    AND o.state = 'keep' AND lumina_internal.is_below(lists.protected, o.path)) AS keeps_image
             FROM groups g
             JOIN lumina_internal.member_files(of_catalog, lists.preferred, lists.protected) f ON f.group_id = g.id
-            ORDER BY g.nth, f.place, f.folder, NOT f.is_protected, f.import_job, f.number, f.path) f
-        WHERE f.is_first OR NOT f.is_protected
+            ORDER BY g.nth, f.place, f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) f
+        WHERE CASE WHEN f.image_place = 1 AND f.place_in_image = 1 THEN true
+            WHEN f.image_place = 1 OR f.keeps_image THEN f.place_in_image > 1 AND NOT f.stays ELSE true END
         GROUP BY f.nth HAVING count(*) > 1
     ), near AS (
         -- As paths_of: the first path of each image.
@@ -3318,8 +3635,9 @@ COMMENT ON FUNCTION lumina_internal.all_duplicates(int8, text, int4) IS
 -- What refresh_groups_of finds.
 CREATE FUNCTION lumina_internal.groups_of_many(images int8[]) RETURNS int8[]
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    -- Its caller has told the planner the opposite.
-    SET jit = off SET enable_seqscan = on SET enable_nestloop = off AS $$
+    -- Its callers have told the planner the opposite.
+    SET jit = off SET enable_seqscan = on SET enable_hashjoin = on SET enable_nestloop = off SET enable_mergejoin = off
+AS $$
 BEGIN
     RETURN ARRAY(SELECT m.group_id FROM unnest(images) AS n (image)
         JOIN lumina.duplicate_members m ON m.image = n.image
@@ -3349,9 +3667,10 @@ BEGIN
                 coalesce(c.savings, 0) AS savings
             FROM unnest(groups) AS n (id)
             LEFT JOIN (SELECT i.group_id, count(*)::int4 AS images,
-                    sum(CASE WHEN i.is_first THEN i.redundant_as_first ELSE i.redundant END)::int4 AS redundant,
-                    sum(CASE WHEN i.is_first THEN i.redundant_as_first ELSE i.redundant END * i.size)::int8 AS savings
-                FROM (SELECT m.*, row_number() OVER (PARTITION BY m.group_id ORDER BY m.place) = 1 AS is_first
+                    sum(i.redundant)::int4 AS redundant, sum(i.redundant * i.size)::int8 AS savings
+                FROM (SELECT m.group_id, m.size, CASE WHEN m.keeps_image
+                            OR row_number() OVER (PARTITION BY m.group_id ORDER BY m.place) = 1
+                        THEN m.spare_files ELSE m.files END AS redundant
                     FROM lumina_internal.member_images(of_catalog, lists.preferred, lists.protected) m) i
                 GROUP BY i.group_id) c ON c.group_id = n.id) l
         WHERE g.id = l.id AND g.catalog = of_catalog
@@ -3622,269 +3941,6 @@ COMMENT ON FUNCTION lumina.set_catalog_option(text, text, jsonb) IS
 -- src/lib.rs
 -- requires:
 --   options
-
--- Decisions about duplicates: what was decided, by whom, and what it changed; what stays apart from then on; and the
--- function of an application that hears of it.
---
--- A decision changes statuses of images and states of files, never a file. Each is an action, with a row for each image
--- and file that it changed, as it was before and after; actions are never changed and never removed, but with their
--- catalog. To undo one is an action of its own. Decisions of a catalog are made one after the other, under the lock
--- that the last transaction of a search takes as well: a search that ends meanwhile has seen them, or is seen by them.
--- Images are in actions by their numbers alone, since they can go.
-
-CREATE TYPE lumina.action_kind AS ENUM ('keep_best', 'keep_best_in_all', 'resolve', 'keep_all', 'split_group',
-    'set_image_status', 'undo');
-COMMENT ON TYPE lumina.action_kind IS 'What was decided: the function that was called';
-
-CREATE TABLE lumina.duplicate_actions (
-    id int8 GENERATED ALWAYS AS IDENTITY,
-    catalog int8 NOT NULL REFERENCES lumina.catalogs ON DELETE CASCADE,
-    kind lumina.action_kind NOT NULL,
-    -- Plain values: groups go with the next search, runs with their jobs.
-    group_id int8,
-    run int8,
-    actor lumina.role NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- How many it has changed.
-    images int8 NOT NULL CHECK (images >= 0),
-    files int8 NOT NULL CHECK (files >= 0),
-    -- Of a split: the members as they were, and the groups that were made.
-    details jsonb,
-    -- Not a foreign key: rows of a table that refers to itself cannot be restored in every order.
-    undo_of int8,
-    PRIMARY KEY (id, catalog),
-    CHECK ((kind = 'undo') = (undo_of IS NOT NULL)),
-    CHECK ((kind = 'split_group') = (details IS NOT NULL))
-);
-CREATE UNIQUE INDEX duplicate_actions_undo ON lumina.duplicate_actions (undo_of) WHERE undo_of IS NOT NULL;
--- With what a count of those that stand reads.
-CREATE INDEX duplicate_actions_catalog ON lumina.duplicate_actions (catalog, id)
-    INCLUDE (kind, images, files, undo_of);
-COMMENT ON TABLE lumina.duplicate_actions IS
-    'Decisions about duplicates: who, when, what; never changed or removed. An action that was undone has one that '
-    'undoes it';
-
-CREATE TABLE lumina.action_images (
-    action int8 NOT NULL,
-    catalog int8 NOT NULL,
-    image int8 NOT NULL,
-    group_id int8,
-    -- The image that was kept in its place.
-    kept int8,
-    -- The part that it was kept in, of images that stay apart; nothing has changed of those.
-    part int4 CHECK (part >= 0),
-    before lumina.image_status NOT NULL,
-    after lumina.image_status NOT NULL,
-    PRIMARY KEY (action, image),
-    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE,
-    CHECK ((part IS NULL) = (before <> after)),
-    CHECK (after <> 'rejected' OR part IS NOT NULL OR kept IS NOT NULL)
-);
-COMMENT ON TABLE lumina.action_images IS
-    'Images that a decision was about: their status before and after, the one that was kept instead, or their part';
-
-CREATE TABLE lumina.action_files (
-    action int8 NOT NULL,
-    catalog int8 NOT NULL,
-    file int8 NOT NULL,
-    image int8 NOT NULL,
-    before lumina.file_state NOT NULL,
-    after lumina.file_state NOT NULL,
-    PRIMARY KEY (action, file),
-    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
-);
-COMMENT ON TABLE lumina.action_files IS
-    'Files of images that were kept: their state before and after; the same where all of them are wanted';
-
--- By content, so that it holds for the same picture that is imported once more.
-CREATE TABLE lumina.distinct_images (
-    action int8 NOT NULL,
-    catalog int8 NOT NULL,
-    sha256 bytea NOT NULL CHECK (octet_length(sha256) = 32),
-    part int4 NOT NULL CHECK (part >= 0),
-    PRIMARY KEY (action, sha256),
-    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
-);
-CREATE INDEX distinct_images_catalog ON lumina.distinct_images (catalog);
-CREATE INDEX distinct_images_sha256 ON lumina.distinct_images (sha256, catalog);
-COMMENT ON TABLE lumina.distinct_images IS
-    'Contents that are no duplicates of each other: those of one action in different parts';
-
-CREATE TABLE lumina.distinct_files (
-    action int8 NOT NULL,
-    catalog int8 NOT NULL,
-    file int8 NOT NULL,
-    PRIMARY KEY (action, file),
-    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
-);
-CREATE INDEX distinct_files_catalog ON lumina.distinct_files (catalog);
-CREATE INDEX distinct_files_file ON lumina.distinct_files (file);
-COMMENT ON TABLE lumina.distinct_files IS 'Files of one image that are all wanted';
-
-ALTER TABLE lumina.duplicate_actions ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.duplicate_actions FOR SELECT
-    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
-ALTER TABLE lumina.action_images ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.action_images FOR SELECT
-    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
-ALTER TABLE lumina.action_files ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.action_files FOR SELECT
-    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
-ALTER TABLE lumina.distinct_images ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.distinct_images FOR SELECT
-    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
-ALTER TABLE lumina.distinct_files ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.distinct_files FOR SELECT
-    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
-GRANT SELECT ON lumina.duplicate_actions, lumina.action_images, lumina.action_files, lumina.distinct_images,
-    lumina.distinct_files TO PUBLIC;
-
--- Rows of actions go with their catalog alone.
-CREATE FUNCTION lumina_internal.keep_actions() RETURNS trigger
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF TG_OP = 'DELETE' THEN
-        IF NOT EXISTS (SELECT FROM removed r JOIN lumina.catalogs c ON c.id = r.catalog) THEN
-            RETURN NULL;
-        END IF;
-    END IF;
-    RAISE integrity_constraint_violation USING
-        MESSAGE = format('rows of %s.%s never change', TG_TABLE_SCHEMA, TG_TABLE_NAME),
-        HINT = 'SELECT lumina.undo(...) takes a decision back; actions go with their catalog.';
-END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.keep_actions() FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.keep_actions() IS 'Internal: keeps rows of actions from being changed or removed';
-CREATE TRIGGER keep_actions BEFORE UPDATE OR TRUNCATE ON lumina.duplicate_actions
-    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
-CREATE TRIGGER keep_actions_deleted AFTER DELETE ON lumina.duplicate_actions REFERENCING OLD TABLE AS removed
-    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
-CREATE TRIGGER keep_actions BEFORE UPDATE OR TRUNCATE ON lumina.action_images
-    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
-CREATE TRIGGER keep_actions_deleted AFTER DELETE ON lumina.action_images REFERENCING OLD TABLE AS removed
-    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
-CREATE TRIGGER keep_actions BEFORE UPDATE OR TRUNCATE ON lumina.action_files
-    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
-CREATE TRIGGER keep_actions_deleted AFTER DELETE ON lumina.action_files REFERENCING OLD TABLE AS removed
-    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
-
-CREATE VIEW lumina.action_history WITH (security_invoker = true) AS
-SELECT c.name AS catalog, a.id AS action, a.kind, a.group_id, a.actor, a.created_at, a.images, a.files, a.undo_of,
-    u.id AS undone_by
-FROM lumina.duplicate_actions a
-JOIN lumina.catalogs c ON c.id = a.catalog
-LEFT JOIN lumina.duplicate_actions u ON u.undo_of = a.id
-ORDER BY a.id DESC;
-GRANT SELECT ON lumina.action_history TO PUBLIC;
-COMMENT ON VIEW lumina.action_history IS
-    'Every decision, newest first: who, when, how many images and files it changed, and what has undone it';
-
--- The hook on_resolve: the name of a function (int8, int8, text[], text[]), which belongs to the owner of the catalog,
--- and is called as that role. Raises where it is none.
-CREATE FUNCTION lumina_internal.hook_function(of_catalog int8, hook text) RETURNS oid
-    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    names text[];
-    owner lumina.role := (SELECT c.owner FROM lumina.catalogs c WHERE c.id = of_catalog);
-    target pg_proc;
-BEGIN
-    BEGIN
-        names := parse_ident(hook);
-    EXCEPTION WHEN invalid_parameter_value THEN
-        names := '{}';
-    END;
-    IF cardinality(names) <> 2 THEN
-        RAISE invalid_parameter_value USING
-            MESSAGE = format('"%s" is not the name of a function with its schema', left(hook, 160)),
-            HINT = 'Write schema.function, without arguments.';
-    END IF;
-    SELECT p.* INTO target FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-        WHERE n.nspname = names[1] AND p.proname = names[2] AND p.prokind = 'f' AND NOT p.proretset
-            AND p.proargtypes::text = concat_ws(' ', 'int8'::regtype::oid, 'int8'::regtype::oid,
-                'text[]'::regtype::oid, 'text[]'::regtype::oid);
-    IF target.oid IS NULL THEN
-        RAISE undefined_function USING
-            MESSAGE = format('function %s(bigint, bigint, text[], text[]) does not exist', left(hook, 160)),
-            HINT = 'on_resolve is called with the image that is kept, one that is rejected, and the paths of both.';
-    ELSIF target.proowner IS DISTINCT FROM lumina_internal.role_oid(owner) THEN
-        RAISE insufficient_privilege USING
-            MESSAGE = format('function %s does not belong to the owner of the catalog', left(hook, 160)),
-            HINT = format('It runs as the owner of the catalog, "%s", whose own it must be: ALTER FUNCTION ... OWNER '
-                'TO, or lumina.set_catalog_option(..., ''on_resolve'', NULL).', owner);
-    END IF;
-    RETURN target.oid;
-END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.hook_function(int8, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.hook_function(int8, text) IS
-    'Internal: the function of that name, if it can be the hook on_resolve of a catalog';
-
-CREATE FUNCTION lumina_internal.checked_hook(of_catalog int8, value jsonb) RETURNS jsonb
-    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF jsonb_typeof(value) <> 'string' THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'on_resolve is not the name of a function',
-            HINT = 'Write ''"schema.function"'', with quotation marks: it is a string of JSON.';
-    END IF;
-    PERFORM lumina_internal.hook_function(of_catalog, value #>> '{}');
-    RETURN value;
-END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.checked_hook(int8, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.checked_hook(int8, jsonb) IS 'Internal: the option on_resolve, checked';
-
-CREATE FUNCTION lumina_internal.call_hook(owner oid, hook oid, name text, kept int8, rejected int8, kept_paths text[],
-    rejected_paths text[]) RETURNS void
-    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'call_hook';
-REVOKE EXECUTE ON FUNCTION lumina_internal.call_hook(oid, oid, text, int8, int8, text[], text[]) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.call_hook(oid, oid, text, int8, int8, text[], text[]) IS
-    'Internal: calls a hook as a role, restricted as a function of an index is';
-CREATE FUNCTION lumina_internal.refuse_in_hook() RETURNS void
-    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'refuse_in_hook';
-REVOKE EXECUTE ON FUNCTION lumina_internal.refuse_in_hook() FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.refuse_in_hook() IS 'Internal: an error where a hook is running';
-
--- The files of an image that are kept.
-CREATE FUNCTION lumina_internal.kept_paths(of_image int8) RETURNS text[]
-    STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT coalesce(array_agg(f.path::text ORDER BY f.path), '{}') FROM lumina.image_files f
-    WHERE f.image = of_image AND f.state = 'keep' AND f.missing_since IS NULL;
-END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.kept_paths(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.kept_paths(int8) IS 'Internal: paths of the files of an image that are kept';
-
--- Calls the hook of a catalog, if it has one, for each image that an action has rejected; and for each of which it has
--- rejected files alone, as that which is kept and that which is rejected.
-CREATE FUNCTION lumina_internal.run_hook(of_catalog int8, of_action int8) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    hook text;
-    owner oid;
-    target oid;
-BEGIN
-    SELECT c.settings->>'on_resolve', lumina_internal.role_oid(c.owner) INTO hook, owner
-        FROM lumina.catalogs c WHERE c.id = of_catalog;
-    IF hook IS NULL THEN
-        RETURN;
-    END IF;
-    target := lumina_internal.hook_function(of_catalog, hook);
-    PERFORM lumina_internal.call_hook(owner, target, hook, a.kept, a.image, lumina_internal.kept_paths(a.kept),
-            lumina_internal.kept_paths(a.image))
-        FROM (SELECT i.kept, i.image FROM lumina.action_images i
-            WHERE i.action = of_action AND i.part IS NULL ORDER BY i.image) a;
-    PERFORM lumina_internal.call_hook(owner, target, hook, a.image, a.image, lumina_internal.kept_paths(a.image),
-            a.paths)
-        FROM (SELECT r.image, array_agg(p.path ORDER BY p.path) AS paths FROM lumina.action_files r
-            CROSS JOIN LATERAL (SELECT f.path::text FROM lumina.image_files f WHERE f.id = r.file OFFSET 0) p
-            WHERE r.action = of_action AND r.after = 'rejected' GROUP BY r.image ORDER BY r.image) a;
-END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.run_hook(int8, int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.run_hook(int8, int8) IS
-    'Internal: calls the hook on_resolve of a catalog for what an action has rejected';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   decisions
 
 -- What has changed in a catalog since its duplicates were searched: so that the next search reads, compares and groups
 -- again what a change can have touched, and nothing else.
@@ -4395,6 +4451,8 @@ BEGIN
                 JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep'
                 WHERE m.group_id = wanted ORDER BY f.id) f
             CROSS JOIN LATERAL (SELECT FROM lumina.image_files l WHERE l.id = f.id OFFSET 0 FOR NO KEY UPDATE) l;
+        -- Whoever adds a file counts what is left of the group: it is waited for, and then the file is seen.
+        PERFORM FROM lumina.duplicate_groups g WHERE g.id = wanted FOR NO KEY UPDATE;
     END IF;
     IF target.id IS NULL THEN
         RAISE undefined_object USING
@@ -4423,18 +4481,11 @@ DECLARE
 BEGIN
     SELECT array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1),
         array_agg(m.status ORDER BY m.place) FILTER (WHERE m.nth = 1),
-        coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.is_protected), '{}'),
-        array_agg(m.file ORDER BY m.place, m.nth), array_agg(m.image ORDER BY m.place, m.nth),
-        array_agg(NOT m.in_protected AND NOT m.is_wanted AND m.nth > 1 ORDER BY m.place, m.nth)
+        coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.keeps_image), '{}'),
+        array_agg(m.file ORDER BY m.file_place), array_agg(m.image ORDER BY m.file_place),
+        array_agg(m.is_spare ORDER BY m.file_place)
         INTO images, statuses, protected, files, images_of_files, spare
-    FROM (SELECT f.place, f.image, f.status, f.file, f.is_protected AS in_protected,
-            row_number() OVER (PARTITION BY f.place ORDER BY f.file_place) AS nth,
-            -- Somebody has decided to keep it beside others of its image.
-            EXISTS (SELECT FROM lumina.distinct_files d WHERE d.file = f.file OFFSET 0) AS is_wanted,
-            -- A protected file that is missing may be on a disk that is not there at the moment.
-            lists.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
-                WHERE p.image = f.image AND p.state = 'keep' AND lumina_internal.is_below(lists.protected, p.path)
-                OFFSET 0) AS is_protected
+    FROM (SELECT f.*, row_number() OVER (PARTITION BY f.place ORDER BY f.file_place) AS nth
         FROM lumina_internal.group_files(target.id, lists.preferred, lists.protected) f) m;
     IF cardinality(images) IS DISTINCT FROM target.images OR cardinality(files) IS DISTINCT FROM target.files THEN
         RAISE object_not_in_prerequisite_state USING
@@ -4628,12 +4679,9 @@ BEGIN
                 HINT = 'Try again.';
         END IF;
     END IF;
-    IF cardinality(kept) > 1 OR cardinality(members.files) > cardinality(members.images) THEN
+    IF cardinality(kept) > 1 THEN
         PERFORM lumina_internal.keep_apart(decide.action, target.catalog, of_group, kept,
-            ARRAY(SELECT generate_series(0, cardinality(kept) - 1)), left_over.files, left_over.images)
-            FROM (SELECT coalesce(array_agg(f.file), '{}') AS files, coalesce(array_agg(f.image), '{}') AS images
-                FROM ROWS FROM (unnest(members.files), unnest(members.images_of_files)) f (file, image)
-                WHERE f.file <> ALL (rejected_files) AND f.image = ANY (kept)) left_over;
+            ARRAY(SELECT generate_series(0, cardinality(kept) - 1)), '{}', '{}');
     END IF;
     carried := lumina_internal.carried(kept[1], rejected, rejected_files);
     PERFORM lumina_internal.run_hook(target.catalog, decide.action);
@@ -4736,34 +4784,27 @@ CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, preferred bytea,
     -- Each worker would read all files.
     SET max_parallel_workers_per_gather = 0 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
-    WITH images AS (
-        SELECT m.*, m.image IN (SELECT f.image FROM lumina.distinct_files d JOIN lumina.image_files f ON f.id = d.file
-                WHERE d.catalog = of_catalog AND f.state = 'keep' AND f.missing_since IS NULL) AS has_wanted
-        FROM lumina_internal.member_images(of_catalog, preferred, protected) m
-    ), found AS (
+    WITH found AS (
         SELECT i.group_id, count(*) AS images, sum(i.files)::int8 AS files,
             -- Where the first member is not there any more the group has changed.
             max(i.image) FILTER (WHERE i.place = 0) AS kept,
             max(i.ranking_score) FILTER (WHERE i.place = 0)
                 - max(i.ranking_score) FILTER (WHERE i.place > 0) AS score_gap,
             max(i.files) FILTER (WHERE i.place = 0) AS kept_files,
-            max(i.redundant_as_first) FILTER (WHERE i.place = 0) AS spare_files,
+            max(i.spare_files) FILTER (WHERE i.place = 0) AS spare_files,
             bool_or(i.has_wanted) FILTER (WHERE i.place = 0) AS has_wanted,
             max(i.folder) FILTER (WHERE i.place = 0) < min(i.folder) FILTER (WHERE i.place > 0) AS is_preferred,
-            sum(i.size * CASE WHEN i.place = 0 THEN i.redundant_as_first ELSE i.files END)::int8 AS savings,
+            sum(i.size * CASE WHEN i.place = 0 OR i.keeps_image THEN i.spare_files ELSE i.files END)::int8 AS savings,
             array_agg(i.image) FILTER (WHERE i.place > 0) AS rejected,
             array_agg(i.status) FILTER (WHERE i.place > 0) AS statuses,
             bool_or(i.place > 0 AND i.status IN ('flagged', 'archived')) AS loses_chosen,
-            -- Also one that is missing: its disk may not be there at the moment.
-            bool_or(i.place > 0 AND protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files p
-                WHERE p.image = i.image AND p.state = 'keep' AND lumina_internal.is_below(protected, p.path)))
-                AS loses_protected
-        FROM images i
+            bool_or(i.place > 0 AND i.keeps_image) AS loses_protected
+        FROM lumina_internal.member_images(of_catalog, preferred, protected) i
         GROUP BY i.group_id
     )
     SELECT g.id, g.run, g.kind, f.kept, coalesce(f.rejected, '{}'), coalesce(f.statuses, '{}'), f.kept_files,
         coalesce(f.spare_files, 0), f.savings, round(f.score_gap::numeric, 2)::float8,
-        CASE WHEN f.images IS DISTINCT FROM g.images OR f.files IS DISTINCT FROM g.files THEN 'changed'
+        CASE WHEN (f.images, f.files) IS DISTINCT FROM (g.images, g.files) THEN 'changed'
             WHEN f.loses_protected OR f.rejected IS NULL AND f.spare_files = 0 THEN 'protected'
             WHEN f.loses_chosen THEN 'flagged'
             WHEN f.has_wanted AND f.spare_files > 0 THEN 'wanted'
@@ -4778,35 +4819,37 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, fl
 COMMENT ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, float8, bool) IS
     'Internal: undecided groups, with what keep_best_in_all makes of them';
 
--- The files of images that go on being kept, by all of their names; `is_spare` where one goes. Which is kept of each
--- image is as in current_files.
-CREATE FUNCTION lumina_internal.files_to_keep(images int8[], preferred bytea, protected bytea)
-    RETURNS TABLE (image int8, file int8, is_spare bool)
+-- The files that go of images that are kept, by all of their names, as keep_best would reject them: those of
+-- names_of.
+CREATE FUNCTION lumina_internal.spare_names(images int8[], preferred bytea, protected bytea)
+    RETURNS TABLE (image int8, file int8)
     STABLE ROWS 100000 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
     SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
-    WITH files AS MATERIALIZED (
-        SELECT f.*, first_value(f.id) OVER (PARTITION BY f.image, f.device, f.inode,
-                CASE WHEN f.device IS NULL OR f.inode IS NULL THEN f.id END
-            ORDER BY f.is_missing, NOT f.is_protected, f.folder, f.import_job, f.number, f.path) AS file
+    WITH names AS MATERIALIZED (
+        SELECT f.*, first_value(f.id) OVER w AS file, bool_or(f.is_marked) OVER (w
+            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS is_wanted
         FROM (SELECT f.image, f.id, f.path, f.device, f.inode, coalesce(f.import_job, 0) AS import_job,
                 CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END AS number,
                 coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
                 coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
+                f.missing_since IS NULL AND f.id IN (SELECT d.file FROM lumina.distinct_files d) AS is_marked,
                 f.missing_since IS NOT NULL AS is_missing
             FROM unnest(images) AS n (image)
             JOIN lumina.image_files f ON f.image = n.image AND f.state = 'keep') f
-    ), kept AS (
-        SELECT f.id, NOT f.is_protected AND row_number() OVER (PARTITION BY f.image
-            ORDER BY f.folder, NOT f.is_protected, f.import_job, f.number, f.path) > 1 AS is_spare
-        FROM files f WHERE f.id = f.file AND NOT f.is_missing
+        WINDOW w AS (PARTITION BY f.image, f.device, f.inode,
+                CASE WHEN f.device IS NULL OR f.inode IS NULL THEN f.id END
+            ORDER BY f.is_missing, NOT f.is_protected, f.folder, f.import_job, f.number, f.path)
+    ), files AS (
+        SELECT f.id, NOT f.is_protected AND NOT f.is_wanted AND row_number() OVER (PARTITION BY f.image
+            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) > 1 AS is_spare
+        FROM names f WHERE f.id = f.file AND NOT f.is_missing
     )
-    SELECT f.image, f.id, k.is_spare FROM kept k JOIN files f ON f.file = k.id
-    WHERE NOT (k.is_spare AND f.is_protected);
+    SELECT n.image, n.id FROM files f JOIN names n ON n.file = f.id WHERE f.is_spare AND NOT n.is_protected;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.files_to_keep(int8[], bytea, bytea) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.files_to_keep(int8[], bytea, bytea) IS
-    'Internal: the names of files of images that are kept, and which of them go';
+REVOKE EXECUTE ON FUNCTION lumina_internal.spare_names(int8[], bytea, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.spare_names(int8[], bytea, bytea) IS
+    'Internal: the names of files that go of images that are kept';
 
 CREATE FUNCTION lumina_internal.keep_best_in_all(caller oid, catalog_name text, min_score_gap float8, dry_run bool,
         include_also_near bool)
@@ -4820,6 +4863,7 @@ DECLARE
     wanted int8 := lumina_internal.catalog(caller, catalog_name, 'curate');
     lists record;
     made int8;
+    seen pg_snapshot;
 BEGIN
     IF min_score_gap IS NULL OR dry_run IS NULL OR include_also_near IS NULL THEN
         RAISE null_value_not_allowed USING
@@ -4844,21 +4888,20 @@ BEGIN
         RETURN;
     END IF;
     made := nextval('lumina.duplicate_actions_id_seq');
+    seen := pg_current_snapshot();
     RETURN QUERY
     WITH verdicts AS MATERIALIZED (
         SELECT v.*
         FROM lumina_internal.group_verdicts(wanted, lists.preferred, lists.protected, min_score_gap,
             include_also_near) v
-    ), files AS MATERIALIZED (
-        SELECT f.image, f.file, f.is_spare, NOT f.is_spare AND v.kept_files - v.spare_files > 1 AS is_distinct
-        FROM verdicts v
-        JOIN lumina_internal.files_to_keep(ARRAY(SELECT k.kept FROM verdicts k
-                WHERE k.skipped IS NULL AND k.kept_files > 1), lists.preferred, lists.protected) f ON f.image = v.kept
-        WHERE v.skipped IS NULL
+    ), names AS MATERIALIZED (
+        SELECT n.image, n.file FROM lumina_internal.spare_names(
+            ARRAY(SELECT k.kept FROM verdicts k WHERE k.skipped IS NULL AND k.spare_files > 0), lists.preferred,
+            lists.protected) n
     ), acted AS (
         INSERT INTO lumina.duplicate_actions (id, catalog, kind, run, actor, images, files) OVERRIDING SYSTEM VALUE
             SELECT made, wanted, 'keep_best_in_all', max(v.run), lumina_internal.role(caller),
-                sum(cardinality(v.rejected)), (SELECT count(*) FROM files f WHERE f.is_spare)
+                sum(cardinality(v.rejected)), (SELECT count(*) FROM names)
             FROM verdicts v WHERE v.skipped IS NULL HAVING count(*) > 0
     ), images AS (
         UPDATE lumina.images i SET status = 'rejected'
@@ -4872,18 +4915,15 @@ BEGIN
         INSERT INTO lumina.action_images (action, catalog, group_id, image, kept, before, after)
             SELECT made, wanted, i.group_id, i.id, i.kept, i.status, 'rejected' FROM images i
     ), spare AS (
-        UPDATE lumina.image_files f SET state = 'rejected' FROM files s
-            WHERE s.is_spare AND f.id = s.file AND f.image = s.image AND f.state = 'keep'
+        UPDATE lumina.image_files f SET state = 'rejected' FROM names n
+            WHERE f.id = n.file AND f.image = n.image AND f.state = 'keep'
             RETURNING f.id, f.image
     ), audited_files AS (
         INSERT INTO lumina.action_files (action, catalog, file, image, before, after)
-            SELECT made, wanted, s.id, s.image, 'keep'::lumina.file_state, 'rejected'::lumina.file_state FROM spare s
-            UNION ALL SELECT made, wanted, f.file, f.image, 'keep', 'keep' FROM files f WHERE f.is_distinct
-    ), distinct_files AS (
-        INSERT INTO lumina.distinct_files (action, catalog, file)
-            SELECT made, wanted, f.file FROM files f WHERE f.is_distinct
+            SELECT made, wanted, s.id, s.image, 'keep', 'rejected' FROM spare s
     ), groups AS (
         UPDATE lumina.duplicate_groups g SET decision = made FROM verdicts v
+            -- Whoever adds a file counts what is left of the group: it is waited for.
             WHERE v.skipped IS NULL AND g.id = v.group_id AND g.run = v.run AND g.catalog = wanted
     ), noted AS (
         -- As hide_group does, unless they are very many.
@@ -4898,8 +4938,13 @@ BEGIN
         CASE WHEN v.skipped IS NULL THEN made END
     FROM verdicts v
     ORDER BY v.savings DESC, v.group_id;
-    -- An import may have changed some of it meanwhile.
-    IF EXISTS (SELECT FROM lumina.duplicate_actions a WHERE a.id = made
+    -- An import may have changed some of it meanwhile, or have added a file, which it has noted then.
+    IF EXISTS (SELECT FROM lumina_internal.image_changes c
+            JOIN lumina.duplicate_members m ON m.image BETWEEN c.first_image AND c.last_image
+            JOIN lumina.duplicate_groups g ON g.id = m.group_id AND g.decision = made
+            WHERE c.catalog = wanted AND NOT pg_visible_in_snapshot(c.changed_by, seen)
+                AND c.changed_by <> pg_current_xact_id())
+        OR EXISTS (SELECT FROM lumina.duplicate_actions a WHERE a.id = made
             AND (a.images, a.files) IS DISTINCT FROM (
                 (SELECT count(*) FROM lumina.action_images i WHERE i.action = made AND i.part IS NULL),
                 (SELECT count(*) FROM lumina.action_files f WHERE f.action = made AND f.after = 'rejected'))) THEN
@@ -5032,7 +5077,7 @@ BEGIN
             cardinality(images), count(*) FILTER (WHERE i.is_redundant),
             coalesce(sum(i.size) FILTER (WHERE i.is_redundant), 0)
         FROM (SELECT c.size, c.path, c.file_place, array_position(images, c.image) AS place,
-                NOT c.is_protected AND c.file_place > min(c.file_place) OVER () AS is_redundant
+                c.is_spare OR NOT (c.keeps_image OR c.image = images[1]) AS is_redundant
             FROM lumina_internal.group_files(target.id, lists.preferred, lists.protected) c
             WHERE c.image = ANY (images)) i;
     UPDATE lumina.duplicate_members d SET group_id = made, place = n.place, distance = n.distance,
@@ -5621,15 +5666,16 @@ BEGIN ATOMIC
                 (array_agg(f.path ORDER BY f.file_place))[1:100] AS files,
                 (array_agg(f.is_protected ORDER BY f.file_place))[1:100] AS protected,
                 (array_agg(f.file ORDER BY f.file_place))[1:100] AS ids, count(*) AS files_count,
-                coalesce(sum(f.size) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected), 0) AS savings,
-                count(*) FILTER (WHERE f.file_place > 1 AND NOT f.is_protected) AS redundant,
+                coalesce(sum(f.size) FILTER (WHERE f.is_redundant), 0) AS savings,
+                count(*) FILTER (WHERE f.is_redundant) AS redundant, bool_or(f.is_wanted) AS has_wanted,
                 row_number() OVER (ORDER BY min(f.place)) AS row
             FROM (SELECT * FROM lumina_internal.group_files(p.id, lists.preferred, lists.protected) LIMIT 300) f
             GROUP BY f.image) i
         LEFT JOIN LATERAL (SELECT jsonb_build_object(
                 'place', i.place, 'files', i.files, 'protected', i.protected,
                 'more_files', i.files_count - cardinality(i.files),
-                'origins', CASE WHEN i.row = 1 AND i.files_count > 1 THEN (
+                -- Of files that somebody has decided to keep, the order says nothing.
+                'origins', CASE WHEN i.row = 1 AND i.files_count > 1 AND NOT i.has_wanted THEN (
                     SELECT jsonb_agg(jsonb_build_array(lumina_internal.folder_rank(lists.preferred, o.path),
                             coalesce(o.import_job, 0), CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END)
                         ORDER BY n.place)

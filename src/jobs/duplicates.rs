@@ -79,7 +79,7 @@ impl Work for DetectDuplicates {
         Err(Stop::Failed(Failure::new(
             "images_changed",
             ERRCODE_T_R_SERIALIZATION_FAILURE,
-            format!("images changed {TRIES} times while they were compared"),
+            format!("images, or which of them are preferred, changed {TRIES} times while they were compared"),
             "SELECT lumina.retry_job(...) submits it once more.",
         )))
     }

@@ -246,7 +246,7 @@ impl<'a> DuplicateGroup<'a> {
         self.members.iter().fold(0, |sum, &rank| sum.saturating_add(bytes(rank)))
     }
 
-    /// Its redundant files and their bytes: all but the first file of the image to keep, and those that are protected.
+    /// Its redundant files and their bytes: see [`RankedImages::redundant_files`].
     pub fn redundant(&self, images: &RankedImages) -> (i64, i64) {
         let of_each = self.members.iter().enumerate().map(|(place, &rank)| {
             let files = i64::from(images.redundant_files(rank, place == 0));

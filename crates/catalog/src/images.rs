@@ -35,21 +35,13 @@ impl FileName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct ImageFiles {
     count: u32,
-    /// How many of them are not protected, under any name.
-    unprotected: u32,
+    /// How many of them go where the image stays: those that are neither the first, nor protected, nor wanted.
+    spare: u32,
     /// Those that a decision keeps beside one another count as one; from two on all are two.
     undecided: u8,
-    /// Whether the first one, which is kept where the image is, is protected. It is that in the best preferred folder,
-    /// and of those a protected one.
-    is_first_protected: bool,
+    /// Whether it stays whichever image of its group is kept: one of its files is protected, there or not.
+    stays: bool,
     place: Place,
-}
-
-impl ImageFiles {
-    /// How many files are redundant, which are not kept in any case, where the image is the one to keep of its group.
-    fn redundant_beside_first(&self) -> u32 {
-        self.unprotected.saturating_sub(u32::from(!self.is_first_protected))
-    }
 }
 
 /// The device of a file whose device and inode are not known. Its inode is then a number of its own.
@@ -63,6 +55,8 @@ pub struct UnrankedImages {
     hashes: HashRows,
     widths: Vec<usize>,
     files: Vec<FileName>,
+    /// Images with a protected file that is missing.
+    protected: Vec<i64>,
     siblings: Vec<i64>,
     labels: ReadLabels,
 }
@@ -81,6 +75,7 @@ impl UnrankedImages {
             hashes,
             widths,
             files: Vec::new(),
+            protected: Vec::new(),
             siblings: Vec::new(),
             labels: ReadLabels::default(),
         }
@@ -119,6 +114,11 @@ impl UnrankedImages {
         context.push(&mut self.files, name)
     }
 
+    /// Notes that an image has a protected file that is missing: the image is not to be rejected.
+    pub fn push_missing_protected(&mut self, image: i64, context: &SearchContext) -> Result<(), SearchError> {
+        context.push(&mut self.protected, image)
+    }
+
     /// Labels an image: it is kept apart from images that the same set has labelled with another part.
     pub fn push_label(
         &mut self,
@@ -139,13 +139,18 @@ impl UnrankedImages {
     /// Puts the images into the order of preference, without those that have no file: they have nothing to keep and
     /// nothing to remove. Returns also the rows to compare. Runs on the current thread pool.
     pub fn rank(self, context: &SearchContext) -> Result<(RankedImages, HashRows), SearchError> {
-        let UnrankedImages { mut images, mut hashes, files, mut siblings, labels, .. } = self;
+        let UnrankedImages { mut images, mut hashes, files, mut protected, mut siblings, labels, .. } = self;
         context.sort(&mut siblings, i64::cmp)?;
         images.iter_mut().for_each(|image| image.has_hashes &= siblings.binary_search(&image.id).is_err());
         context.free(siblings);
         let mut order = context.vec(images.len())?;
         order.extend(0..images.len() as u32);
-        let files = files_of_images(&images, &mut order, files, context)?;
+        let mut files = files_of_images(&images, &mut order, files, context)?;
+        context.sort(&mut protected, i64::cmp)?;
+        for (image, files) in images.iter().zip(&mut files) {
+            files.stays |= protected.binary_search(&image.id).is_ok();
+        }
+        context.free(protected);
         order.retain(|image| files[*image as usize].count > 0);
         let preference = |image: &u32| images[*image as usize].preference(files[*image as usize].place);
         context.sort(&mut order, |a: &u32, b| preference(a).cmp(&preference(b)))?;
@@ -193,23 +198,28 @@ fn files_of_images(
         let id = images[image as usize].id;
         while files.next_if(|file| file[0].image < id).is_some() {}
         let of_image = &mut all[image as usize];
-        let mut first = (Place::NO_FOLDER, true);
+        // Of the first file: its folder, whether it is not protected, and whether it is not wanted either.
+        let mut first = (Place::NO_FOLDER, true, true);
         let mut undecided: u32 = 0;
         decisions.clear();
         while let Some(file) = files.next_if(|file| file[0].image == id) {
             let FileName { is_unprotected, folder, .. } = file[0];
             of_image.count = of_image.count.saturating_add(1);
-            of_image.unprotected = of_image.unprotected.saturating_add(u32::from(is_unprotected));
-            first = first.min((folder, is_unprotected));
             // Any name of a file counts.
             of_image.place.is_protected |= !is_unprotected;
             of_image.place.folder = file.iter().fold(of_image.place.folder, |best, name| best.min(name.folder));
-            match file.iter().filter_map(|name| name.decision).min() {
+            let decision = file.iter().filter_map(|name| name.decision).min();
+            let is_spare = is_unprotected && decision.is_none();
+            of_image.spare = of_image.spare.saturating_add(u32::from(is_spare));
+            first = first.min((folder, is_unprotected, decision.is_none()));
+            match decision {
                 None => undecided = undecided.saturating_add(1),
                 Some(decision) => context.push(&mut decisions, decision)?,
             }
         }
-        of_image.is_first_protected = !first.1;
+        let is_first_spare = of_image.count > 0 && first.1 && first.2;
+        of_image.spare -= u32::from(is_first_spare);
+        of_image.stays = of_image.place.is_protected;
         decisions.sort_unstable();
         decisions.dedup();
         of_image.undecided = undecided.saturating_add(decisions.len() as u32).min(ROWS.into()) as u8;
@@ -287,11 +297,12 @@ impl RankedImages {
         self.files[rank as usize].count
     }
 
-    /// How many of its files are redundant in a group of which it is, or is not, the one to keep: all but those that
-    /// are protected, and, of the image to keep, the first.
+    /// How many of its files are redundant in a group of which it is, or is not, the one to keep. Where it stays, all
+    /// but the first (in the best preferred folder, of those a protected one, then a wanted one), those that are
+    /// protected, and those that somebody has decided to keep; where it goes, all.
     pub fn redundant_files(&self, rank: u32, is_kept: bool) -> u32 {
         let files = &self.files[rank as usize];
-        if is_kept { files.redundant_beside_first() } else { files.unprotected }
+        if is_kept || files.stays { files.spare } else { files.count }
     }
 
     /// Whether it has several files, of which somebody has not decided to keep them beside one another.

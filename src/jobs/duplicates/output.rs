@@ -288,14 +288,22 @@ impl GroupRows {
                     unnest($7::int4[]), unnest($8::int4[]), unnest($9::int8[]), unnest($10::int8[]),
                     unnest($11::text[]), unnest($12::int4[]), unnest($13::int4[]))
                     AS g (id, keep, kind, distance, images, files, bytes, savings, near, near_count, redundant)
-                CROSS JOIN (SELECT * FROM lumina_internal.file_lists($2) OFFSET 0) l
+                -- In most catalogs the first file is the earliest, by whichever name.
+                CROSS JOIN (SELECT l.*, l.protected IS NOT NULL
+                        OR EXISTS (SELECT FROM lumina.distinct_files d WHERE d.catalog = $2) AS look_closer
+                    FROM lumina_internal.file_lists($2) l OFFSET 0) l
                 LEFT JOIN LATERAL (SELECT i.captured_at FROM lumina.images i WHERE i.id = g.keep OFFSET 0) i ON true
-                LEFT JOIN LATERAL (SELECT f.path FROM lumina.image_files f
-                    WHERE f.image = g.keep AND f.state = 'keep' AND f.missing_since IS NULL
-                    ORDER BY lumina_internal.folder_rank(l.preferred, f.path),
-                        NOT lumina_internal.is_below(l.protected, f.path), coalesce(f.import_job, 0),
-                        CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path
-                    LIMIT 1) f ON true",
+                LEFT JOIN LATERAL (
+                    (SELECT f.path FROM lumina.image_files f
+                        WHERE f.image = g.keep AND f.state = 'keep' AND f.missing_since IS NULL AND NOT l.look_closer
+                        ORDER BY lumina_internal.folder_rank(l.preferred, f.path), coalesce(f.import_job, 0),
+                            CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path
+                        LIMIT 1)
+                    UNION ALL
+                    (SELECT f.path FROM lumina_internal.files_there(g.keep, l.preferred, l.protected) f
+                        WHERE l.look_closer
+                        ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path
+                        LIMIT 1)) f ON true",
             &arguments,
         );
     }

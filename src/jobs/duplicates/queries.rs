@@ -63,11 +63,15 @@ impl<'a> Queries<'a> {
         self.select(&columns, "lumina.images i", "i.status <> 'rejected'", "i.id = n.id")
     }
 
-    /// Files that are there: see `Reader::take_file`.
+    /// Files that are there, and where places matter also those that are missing: see `Reader::take_file`.
     pub(super) fn files(&self) -> String {
-        let path = if self.choices.has_folders() { ", f.path" } else { "" };
-        let columns = format!("f.image, f.device, f.inode, f.id{path}");
-        self.select(&columns, "lumina.image_files f", IS_THERE, "f.image = n.id")
+        let (more, condition) = if self.choices.has_folders() {
+            (", f.path, (f.missing_since IS NOT NULL)::pg_catalog.int4", "f.state = 'keep'")
+        } else {
+            ("", IS_THERE)
+        };
+        let columns = format!("f.image, f.device, f.inode, f.id{more}");
+        self.select(&columns, "lumina.image_files f", condition, "f.image = n.id")
     }
 
     /// Where it has no row of this catalog, a table is not looked at for each of some images.

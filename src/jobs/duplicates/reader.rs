@@ -152,7 +152,17 @@ impl<'a> Reader<'a> {
         let identity = (!row.is_null(1) && !row.is_null(2)).then(|| (row.integer(1), row.integer(2)));
         let decided = self.decided_files.binary_search_by_key(&file, |(file, _)| *file);
         let decision = decided.ok().map(|at| self.decided_files[at].1);
-        let place = if self.choices.has_folders() { self.choices.place(row.bytes(4)) } else { Place::default() };
+        let mut place = Place::default();
+        if self.choices.has_folders() {
+            place = self.choices.place(row.bytes(4));
+            let is_missing = row.integer(5) != 0;
+            if is_missing && place.is_protected {
+                self.images.push_missing_protected(image, context)?;
+            }
+            if is_missing {
+                return Ok(());
+            }
+        }
         Ok(self.images.push_file(image, place, identity, decision, context)?)
     }
 

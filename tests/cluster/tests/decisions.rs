@@ -362,13 +362,15 @@ fn files_of_protected_sources_are_never_rejected() {
     session.batch_execute(&format!("SELECT lumina.resolve({one}, ARRAY[1, 2])")).unwrap();
     session.batch_execute(&format!("SELECT lumina.keep_best({ten}), lumina.keep_best({alone})")).unwrap();
     assert_eq!(rejected(&mut session), "3 11 12 | /a/1/10.jpg /a/1/49.jpg /a/2/49.jpg");
-    // Where all are protected, all are kept, and are no duplicates from then on.
+    // Where all are protected, all are kept, and none is ever listed.
     session
         .batch_execute("SELECT lumina.undo(3); UPDATE lumina.image_files SET path = '/b' || path WHERE image = 49")
         .unwrap();
     session.batch_execute(&format!("SELECT lumina.keep_best({alone})")).unwrap();
     assert_eq!(rejected(&mut session), "3 11 12 | /a/1/10.jpg");
-    assert_eq!(text(&mut session, "SELECT count(*)::text FROM lumina.distinct_files"), "3");
+    search(&mut session);
+    let listed = "SELECT count(*)::text FROM lumina.image_duplicates WHERE image = 49";
+    assert_eq!(text(&mut session, listed), "0");
 }
 
 /// What is listed of a group, and counted: the file to keep, the others, and how many of how many bytes are redundant.
@@ -428,6 +430,149 @@ fn what_is_listed_is_what_is_rejected() {
         )
         .unwrap();
     assert_eq!(text(&mut session, STATE), before);
+}
+
+/// Files that somebody has decided to keep are kept with their image, by whichever name; and an image of which a file
+/// is protected stays: nothing else is listed than what a decision rejects.
+#[test]
+fn what_stays_is_not_listed() {
+    let (_cluster, mut session) = world();
+    session.batch_execute("UPDATE lumina.image_files SET device = 1, inode = id").unwrap();
+    let add = |session: &mut Client, image: i64, path: &str, inode: &str| {
+        let add = format!(
+            "INSERT INTO lumina.image_files (catalog, image, path, original_path, device, inode)
+                SELECT 1, {image}, '{path}', '{path}', 1, {inode}"
+        );
+        session.batch_execute(&add).unwrap();
+    };
+    // Of image 10 both files are wanted, by names that are not the best ones later.
+    let ten = group_of(&mut session, 10);
+    session.batch_execute(&format!("SELECT lumina.resolve({ten}, ARRAY[10]); SELECT lumina.undo(1)")).unwrap();
+    session.batch_execute("DELETE FROM lumina.image_files WHERE image IN (11, 12)").unwrap();
+    search(&mut session);
+    let ten = group_of(&mut session, 10);
+    session.batch_execute(&format!("SELECT lumina.keep_all({ten})")).unwrap();
+    let inode = "(SELECT inode FROM lumina.image_files WHERE path = '/a/2/10.jpg')";
+    add(&mut session, 10, "/z/link.jpg", inode);
+    add(&mut session, 10, "/a/4/10.jpg", "7000");
+    add(&mut session, 11, "/a/1/11.jpg", "7001");
+    session.batch_execute("SELECT lumina.set_catalog_option('photos', 'preferred_folders', '[\"/z\"]')").unwrap();
+    search(&mut session);
+    let ten = group_of(&mut session, 10);
+    assert_eq!(listed(&mut session, ten), "/z/link.jpg {/a/4/10.jpg,/a/1/11.jpg} 17000000 2 17000000 2");
+    let (all, skipped) = (
+        format!(
+            "SELECT concat_ws(' ', rejected_files, savings) FROM lumina.keep_best_in_all('photos')
+            WHERE group_id = {ten}"
+        ),
+        format!("SELECT skipped FROM lumina.keep_best_in_all('photos') WHERE group_id = {ten}"),
+    );
+    assert_eq!(text(&mut session, &all), "1 17000000");
+    assert_eq!(text(&mut session, &skipped), "wanted");
+    session.batch_execute(&format!("SELECT lumina.keep_best({ten})")).unwrap();
+    assert_eq!(rejected(&mut session), "11 | /a/4/10.jpg");
+    session.batch_execute("SELECT lumina.undo(max(id)) FROM lumina.duplicate_actions").unwrap();
+    // Taken back, they are redundant again.
+    session.batch_execute("SELECT lumina.undo(3)").unwrap();
+    assert_eq!(listed(&mut session, ten), "/z/link.jpg {/a/1/10.jpg,/a/4/10.jpg,/a/1/11.jpg} 26000000 3 26000000 3");
+
+    // Of a later image that has a protected file, even a missing one, no decision rejects the first file.
+    session
+        .batch_execute(
+            "SELECT lumina.protect_source('photos', 'b'), lumina.set_catalog_option('photos', 'preferred_folders',
+                '[\"/a/1/1.jpg\", \"/a\"]')",
+        )
+        .unwrap();
+    add(&mut session, 2, "/b/2.jpg", "8000");
+    add(&mut session, 2, "/c/2.jpg", "8001");
+    for missing in ["NULL", "now()"] {
+        let miss = format!("UPDATE lumina.image_files SET missing_since = {missing} WHERE path = '/b/2.jpg'");
+        session.batch_execute(&miss).unwrap();
+        search(&mut session);
+        let one = group_of(&mut session, 1);
+        assert_eq!(listed(&mut session, one), "/a/1/1.jpg {/c/2.jpg,/a/1/3.jpg} 15000000 2 15000000 2", "{missing}");
+        let told = refused(&mut session, &format!("SELECT lumina.keep_best({one})"));
+        assert_eq!(told, "55000 image 2 has a file in a protected source, and is never rejected");
+        let all = format!(
+            "SELECT concat_ws(' ', savings, skipped) FROM lumina.keep_best_in_all('photos') WHERE group_id = {one}"
+        );
+        assert_eq!(text(&mut session, &all), "15000000 protected");
+        session.batch_execute(&format!("SELECT lumina.resolve({one}, ARRAY[1, 2])")).unwrap();
+        assert_eq!(rejected(&mut session), "3 | /c/2.jpg", "{missing}");
+        session.batch_execute("SELECT lumina.undo(max(id)) FROM lumina.duplicate_actions").unwrap();
+    }
+
+    // The folder of a group is that of the file to keep; another path is counted at once.
+    session.batch_execute("SELECT lumina.set_catalog_option('photos', 'preferred_folders', '[\"/p\"]')").unwrap();
+    add(&mut session, 4, "/b/4.jpg", "9000");
+    add(&mut session, 4, "/p/4.jpg", "9000");
+    search(&mut session);
+    let four = group_of(&mut session, 4);
+    let folder = format!("SELECT folder FROM lumina.duplicate_groups WHERE id = {four}");
+    assert!(listed(&mut session, four).starts_with("/b/4.jpg {/a/1/4.jpg,"));
+    assert_eq!(text(&mut session, &folder), "/b");
+    session.batch_execute("UPDATE lumina.image_files SET path = '/b/more.jpg' WHERE path = '/a/1/4.jpg'").unwrap();
+    assert!(listed(&mut session, four).starts_with("/b/more.jpg {/a/1/5.jpg,"));
+    let counted = format!("SELECT current_redundant::text FROM lumina.duplicate_groups WHERE id = {four}");
+    assert_eq!(text(&mut session, &counted), "2");
+}
+
+/// A decision waits for who adds a file, and sees it; one whose snapshot is older than a change of what is protected is
+/// refused; and sources are locked after the catalog, as at the end of an import.
+#[test]
+fn decisions_beside_imports_and_protected_sources() {
+    let (cluster, mut session) = world();
+    let one = group_of(&mut session, 1);
+    session.batch_execute("UPDATE lumina.image_files SET path = '/b' || path WHERE path = '/a/2/10.jpg'").unwrap();
+    for (decision, expected) in [
+        (format!("keep_best({one})"), format!("55000 group {one} has changed since it was found")),
+        ("keep_best_in_all('photos', 0, false)".into(), "40001 groups change at this moment".into()),
+    ] {
+        let (mut import, mut deciding) = (cluster.connect(), cluster.connect());
+        let pid: i32 = deciding.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
+        import
+            .batch_execute(
+                "BEGIN; INSERT INTO lumina.image_files (catalog, image, path, original_path)
+                    VALUES (1, 2, '/b/2.jpg', '/b/2.jpg')",
+            )
+            .unwrap();
+        let decided = std::thread::spawn(move || {
+            told(&deciding.batch_execute(&format!("SELECT lumina.{decision}")).unwrap_err())
+        });
+        wait_until("the decision waits", || {
+            let blocked = "SELECT cardinality(pg_blocking_pids($1)) > 0";
+            session.query_one(blocked, &[&pid]).unwrap().get::<_, bool>(0)
+        });
+        import.batch_execute("COMMIT").unwrap();
+        assert_eq!(decided.join().unwrap(), expected);
+        assert_eq!(rejected(&mut session), "- | -");
+        session.batch_execute("DELETE FROM lumina.image_files WHERE path = '/b/2.jpg'").unwrap();
+    }
+
+    let (mut older, mut import) = (cluster.connect(), cluster.connect());
+    for decision in [format!("keep_best({one})"), "keep_best_in_all('photos', 0, false)".into()] {
+        older.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM lumina.sources").unwrap();
+        session
+            .batch_execute(
+                "SELECT lumina.protect_source('photos', 'b', NOT protected) FROM lumina.sources WHERE name = 'b'",
+            )
+            .unwrap();
+        assert!(refused(&mut older, &format!("SELECT lumina.{decision}")).starts_with("40001 "), "{decision}");
+        older.batch_execute("ROLLBACK").unwrap();
+    }
+    // As the last transaction of an import: the catalog, then its source.
+    import.batch_execute("BEGIN; SELECT FROM lumina.catalogs FOR NO KEY UPDATE").unwrap();
+    let protecting = cluster.connect();
+    let protecting = start(protecting, "SELECT lumina.protect_source('photos', 'a')".into());
+    wait_until("the change waits", || {
+        let blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        session.query_one(blocked, &[]).unwrap().get::<_, i64>(0) > 0
+    });
+    import
+        .batch_execute("SET lock_timeout = '20s'; UPDATE lumina.sources SET last_scanned_at = now(); COMMIT")
+        .unwrap();
+    protecting.join().unwrap().1.unwrap();
+    assert_eq!(text(&mut session, "SELECT groups::text FROM lumina.duplicate_statistics"), "0");
 }
 
 /// Names of one file are decided together: what is rejected by one name does not come back by another.

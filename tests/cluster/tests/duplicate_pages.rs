@@ -16,10 +16,18 @@ const ORDERS: [(&str, &str); 5] = [
 
 /// The files of groups that are there, each by its best name, and which of them are redundant, by the definition.
 const FILES: &str = "
-    SELECT f.group_id, f.image, f.size, f.file, NOT f.is_protected AND row_number() OVER (PARTITION BY f.group_id
-        ORDER BY f.place, f.folder, NOT f.is_protected, f.import_job NULLS FIRST, f.file, f.path) > 1 AS is_redundant
+    SELECT f.group_id, f.image, f.size, f.file, CASE
+            WHEN f.place = min(f.place) OVER (PARTITION BY f.group_id) OR f.keeps_image
+            THEN NOT f.is_protected AND NOT f.is_wanted AND row_number() OVER (PARTITION BY f.image
+                ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job NULLS FIRST, f.file, f.path) > 1
+            ELSE true END AS is_redundant
     FROM (SELECT DISTINCT ON (f.image, CASE WHEN f.inode IS NULL THEN f.id::text ELSE f.device || ' ' || f.inode END)
-            m.group_id, m.image, m.place, i.size, f.id AS file, f.path, f.import_job, l.is_protected, l.folder
+            m.group_id, m.image, m.place, i.size, f.id AS file, f.path, f.import_job, l.is_protected, l.folder,
+            EXISTS (SELECT FROM lumina.distinct_files d JOIN lumina.image_files n ON n.id = d.file
+                WHERE n.image = f.image AND (n.id = f.id OR (n.device, n.inode) = (f.device, f.inode))
+                AND n.state = 'keep' AND n.missing_since IS NULL) AS is_wanted,
+            EXISTS (SELECT FROM lumina.image_files n JOIN lumina.sources s ON s.protected AND n.path LIKE s.path || '/%'
+                WHERE n.image = f.image AND n.state = 'keep') AS keeps_image
         FROM lumina.duplicate_members m
         JOIN lumina.images i ON i.id = m.image AND i.status <> 'rejected'
         JOIN lumina.image_files f ON f.image = i.id AND f.state = 'keep' AND f.missing_since IS NULL
@@ -144,6 +152,7 @@ fn check(session: &mut Client, what: &str) {
 #[test]
 fn pages_make_the_whole_whatever_becomes_of_images_and_files() {
     let (_cluster, mut session) = world(2000);
+    session.batch_execute("SELECT lumina.set_image_status('photos', '{1}', 'active')").unwrap();
     check(&mut session, "a new run");
     let mut random = Random(7);
     let some = |random: &mut Random| format!("% 13 = {}", random.below(13));
@@ -171,6 +180,14 @@ fn pages_make_the_whole_whatever_becomes_of_images_and_files() {
             // Names of one file.
             format!("UPDATE lumina.image_files SET device = 3, inode = image WHERE id {}", some(&mut random)),
             format!("UPDATE lumina.image_files SET device = 3, inode = image WHERE image {}", some(&mut random)),
+            // Files that somebody has decided to keep, of an action that was made for them.
+            format!(
+                "INSERT INTO lumina.distinct_files (action, catalog, file)
+                    SELECT 1, 1, id FROM lumina.image_files WHERE id {} ON CONFLICT DO NOTHING",
+                some(&mut random)
+            ),
+            format!("DELETE FROM lumina.distinct_files WHERE file {}", some(&mut random)),
+            format!("UPDATE lumina.image_files SET path = '/photos/3/' || id || path WHERE id {}", some(&mut random)),
             format!("UPDATE lumina.sources SET protected = true WHERE id % 5 = {}", random.below(5)),
             format!("UPDATE lumina.sources SET protected = false WHERE id % 5 = {}", random.below(5)),
             format!(

@@ -19,6 +19,8 @@ pub(crate) struct ReadImage {
     pub(crate) files: Vec<Option<(i64, i64)>>,
     /// Where each of its files lies, by the place of the file; files without one come after the end.
     pub(crate) places: Vec<Place>,
+    /// Whether a protected file of it is missing.
+    pub(crate) misses_protected: bool,
     pub(crate) is_sibling: bool,
     /// For each file the decision to keep it, by the place of the file; files without one come after the end.
     pub(crate) decisions: Vec<Option<i64>>,
@@ -42,6 +44,7 @@ pub(crate) fn photograph(id: i64) -> ReadImage {
         hashes: IMAGE_HASHES.iter().map(|hash| vec![0; hash.bits / 8]).collect(),
         files: vec![Some((1, id))],
         places: Vec::new(),
+        misses_protected: false,
         is_sibling: false,
         decisions: Vec::new(),
         labels: Vec::new(),
@@ -90,24 +93,27 @@ impl ReadImage {
         (folder.unwrap_or(u16::MAX), places().any(|place| place.is_protected))
     }
 
-    /// How many of its files go where the image is kept in a group, or not: none of those that are protected, by a name
-    /// of theirs, and not the first. That is known by its best name: one that is protected, then in the best folder.
+    /// How many of its files are redundant in a group of which it is the one to keep, or not. A file is known by its
+    /// best name: one that is protected, then in the best folder.
     pub(crate) fn count_redundant(&self, is_kept: bool) -> usize {
         let mut files = Vec::new();
         for (at, file) in self.files.iter().enumerate() {
-            let place = self.place_of(at);
-            match files.iter_mut().find(|(known, _): &&mut (_, Place)| file.is_some() && *known == file) {
-                Some((_, best)) if (!place.is_protected, place.folder) < (!best.is_protected, best.folder) => {
-                    *best = place
+            let (place, is_wanted) = (self.place_of(at), self.decisions.get(at).copied().flatten().is_some());
+            match files.iter_mut().find(|(known, ..): &&mut (_, Place, bool)| file.is_some() && *known == file) {
+                Some((_, best, wanted)) => {
+                    *wanted |= is_wanted;
+                    if (!place.is_protected, place.folder) < (!best.is_protected, best.folder) {
+                        *best = place;
+                    }
                 }
-                Some(_) => {}
-                None => files.push((file, place)),
+                None => files.push((file, place, is_wanted)),
             }
         }
-        let protected = files.iter().filter(|(_, place)| place.is_protected).count();
-        let first = files.iter().map(|(_, place)| (place.folder, !place.is_protected)).min();
-        let is_first_protected = first.is_some_and(|(_, is_unprotected)| !is_unprotected);
-        files.len() - protected - usize::from(is_kept && !is_first_protected)
+        if !is_kept && !self.misses_protected && !files.iter().any(|(_, place, _)| place.is_protected) {
+            return files.len();
+        }
+        files.sort_by_key(|(_, place, is_wanted)| (place.folder, !place.is_protected, !is_wanted));
+        files.iter().skip(1).filter(|(_, place, is_wanted)| !place.is_protected && !is_wanted).count()
     }
 
     /// The order of preference in words.
@@ -156,6 +162,11 @@ pub(crate) fn rank(
             unranked.push_file(read.image.id, read.place_of(at), read.files[at], decision, context)?;
         }
     }
+    for read in images.iter().filter(|read| read.misses_protected) {
+        unranked.push_missing_protected(read.image.id, context)?;
+        unranked.push_missing_protected(read.image.id, context)?;
+    }
+    unranked.push_missing_protected(i64::MAX, context)?;
     // An image may be beside several raw files.
     for read in images.iter().rev().filter(|read| read.is_sibling) {
         unranked.push_sibling(read.image.id, context)?;
@@ -194,7 +205,7 @@ type Drawn = (
     ScoreParts,
     Picture,
     Vec<Option<(i64, i64)>>,
-    Option<Vec<Place>>,
+    (Option<Vec<Place>>, bool),
     Vec<Option<i64>>,
     Vec<(LabelSet, i32)>,
 );
@@ -236,11 +247,11 @@ pub(crate) fn catalogs() -> impl Strategy<Value = Vec<ReadImage>> {
     let set = prop_oneof![(0i64..3).prop_map(LabelSet::Burst), (0i64..3).prop_map(LabelSet::Decision)];
     let label = (set, 0i32..3);
     let labels = prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(label, 0..3)];
-    let places = prop::option::weighted(0.4, places);
+    let places = (prop::option::weighted(0.4, places), prop::bool::weighted(0.1));
     let image = (facts, parts, picture, prop::collection::vec(file, 0..4), places, decisions, labels);
     prop::collection::vec(image, 0..24).prop_map(|images| {
         let image = |(at, drawn): (usize, Drawn)| {
-            let (facts, parts, (kind, flips), files, places, decisions, labels) = drawn;
+            let (facts, parts, (kind, flips), files, (places, misses_protected), decisions, labels) = drawn;
             let (quality, captured, size, checksum, is_truncated, has_hashes, is_sibling) = facts;
             // Ids in no order.
             let mut read = photograph(at as i64 * 7919 % 1009);
@@ -248,7 +259,8 @@ pub(crate) fn catalogs() -> impl Strategy<Value = Vec<ReadImage>> {
             read.image = CatalogImage { size, captured, checksum, quality, parts, is_truncated, has_hashes, ..given };
             (0..4).for_each(|hash| read.flip(hash, (0..64).filter(|bit| kind > 0 && bit % (kind + 1) == 0)));
             flips.into_iter().for_each(|(hash, bit)| read.flip(hash, [bit]));
-            ReadImage { files, is_sibling, places: places.unwrap_or_default(), decisions, labels, ..read }
+            let places = places.unwrap_or_default();
+            ReadImage { files, is_sibling, places, misses_protected, decisions, labels, ..read }
         };
         images.into_iter().enumerate().map(image).collect()
     })

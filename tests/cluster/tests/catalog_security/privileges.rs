@@ -124,7 +124,6 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.explain_pair(oid, bigint, bigint): nothing
     function lumina_internal.file_lists(bigint): nothing
     function lumina_internal.files_there(bigint, bytea, bytea): EXECUTE
-    function lumina_internal.files_to_keep(bigint[], bytea, bytea): nothing
     function lumina_internal.finish_import(bigint, bigint, text, boolean): nothing
     function lumina_internal.folder_list(jsonb): EXECUTE
     function lumina_internal.folder_rank(bytea, text): EXECUTE
@@ -135,6 +134,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.group_to_decide(oid, bigint): nothing
     function lumina_internal.groups_of_many(bigint[]): nothing
     function lumina_internal.group_verdicts(bigint, bytea, bytea, double precision, boolean): nothing
+    function lumina_internal.spare_names(bigint[], bytea, bytea): nothing
     function lumina_internal.hide_group(lumina.duplicate_groups, bigint): nothing
     function lumina_internal.home(): nothing
     function lumina_internal.hook_function(bigint, text): nothing
@@ -204,6 +204,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.refresh_groups_of_files(): nothing
     function lumina_internal.refresh_groups_of_images(): nothing
     function lumina_internal.refresh_groups_of_lists(): nothing
+    function lumina_internal.refresh_groups_of_wanted(): nothing
     function lumina_internal.refresh_many_groups(bigint[]): nothing
     function lumina_internal.refuse_in_hook(): nothing
     function lumina_internal.remove_expired_jobs(): nothing
