@@ -218,10 +218,12 @@ CREATE FUNCTION lumina_internal.files_there(of_image int8, preferred bytea, prot
     STABLE LANGUAGE sql
 BEGIN ATOMIC
     SELECT f.id, f.path, k.folder, k.is_protected,
-        EXISTS (SELECT FROM lumina.distinct_files d WHERE d.file = f.id)
-            OR EXISTS (SELECT FROM lumina.image_files o JOIN lumina.distinct_files d ON d.file = o.id
-                WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode AND o.id <> f.id
-                AND o.state = 'keep' AND o.missing_since IS NULL),
+        -- Mostly there is none.
+        (SELECT EXISTS (SELECT FROM lumina.distinct_files))
+            AND (EXISTS (SELECT FROM lumina.distinct_files d WHERE d.file = f.id)
+                OR EXISTS (SELECT FROM lumina.image_files o JOIN lumina.distinct_files d ON d.file = o.id
+                    WHERE o.image = f.image AND o.device = f.device AND o.inode = f.inode AND o.id <> f.id
+                    AND o.state = 'keep' AND o.missing_since IS NULL)),
         k.import_job, k.number
     FROM lumina.image_files f
     CROSS JOIN LATERAL (SELECT coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,

@@ -54,11 +54,13 @@ CREATE FUNCTION lumina_internal.member_images(of_catalog int8, preferred bytea, 
     STABLE LANGUAGE sql
 BEGIN ATOMIC
     SELECT f.group_id, f.image, f.place, f.status, f.size, f.ranking_score, min(f.folder), count(*),
-        count(*) FILTER (WHERE f.nth > 1 AND NOT f.is_protected AND NOT f.is_wanted), bool_or(f.is_wanted),
+        -- The first file is none that goes: it is one of these where none that stays is in a folder as good.
+        count(*) FILTER (WHERE NOT f.stays) - (coalesce(min(f.folder) FILTER (WHERE NOT f.stays), 65537)
+            < coalesce(min(f.folder) FILTER (WHERE f.stays), 65537))::int4,
+        bool_or(f.is_wanted),
         protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image
             AND o.state = 'keep' AND lumina_internal.is_below(protected, o.path))
-    FROM (SELECT f.*, row_number() OVER (PARTITION BY f.group_id, f.place
-            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) AS nth
+    FROM (SELECT f.*, f.is_protected OR f.is_wanted AS stays
         FROM lumina_internal.member_files(of_catalog, preferred, protected) f) f
     GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score;
 END;

@@ -70,7 +70,6 @@ fn pin_settings() {
     ] {
         set(name, value);
     }
-    crate::pg::version::set_newer_timeouts(set);
     background::commit_durably();
 }
 

@@ -139,7 +139,7 @@ pub(super) unsafe fn backend_entry(place: i32) -> *const pg_sys::PgBackendStatus
 }
 
 /// Disables, in a background worker, the timeouts of Postgres 17 and later.
-pub(crate) fn set_newer_timeouts(_set: impl Fn(&std::ffi::CStr, &str)) {
+pub(super) fn set_newer_timeouts(_set: impl Fn(&std::ffi::CStr, &str)) {
     #[cfg(not(any(feature = "pg15", feature = "pg16")))]
     _set(c"transaction_timeout", "0");
 }

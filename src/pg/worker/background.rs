@@ -4,7 +4,7 @@
 //! are handled by Postgres's own handlers, and a worker that is told to end requeues its job before it releases locks.
 
 use crate::pg::backend::latch::pause;
-use crate::pg::version::{backend_entry, set_signal_handler};
+use crate::pg::version::{backend_entry, set_newer_timeouts, set_signal_handler};
 use pgrx::pg_sys::{self, BackgroundWorker, BgWorkerStartTime, Datum, GucContext, GucSource, Oid};
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -121,16 +121,22 @@ pub(crate) fn set_up(database: Oid) {
         set_signal_handler(libc::SIGINT, Some(StatementCancelHandler));
         set_signal_handler(libc::SIGHUP, Some(SignalHandlerForConfigReload));
         pg_sys::BackgroundWorkerUnblockSignals();
+        // Before a preset of the database arms it: that is applied in a transaction, which it may end.
+        set_newer_timeouts(|name, value| set_from(name, value, GucSource::PGC_S_OVERRIDE));
         pg_sys::BackgroundWorkerInitializeConnectionByOid(database, Oid::INVALID, 0);
     }
 }
 
 /// Sets a setting of this session, as the superuser.
 pub(crate) fn set(name: &CStr, value: &str) {
+    set_from(name, value, GucSource::PGC_S_SESSION);
+}
+
+/// Sets a setting of this session, as the superuser: what comes from a lesser source does not change it any more.
+fn set_from(name: &CStr, value: &str, source: GucSource::Type) {
     let value = CString::new(value).unwrap_or_default(); // values of ours hold no zero byte
-    let (context, source) = (GucContext::PGC_SUSET, GucSource::PGC_S_SESSION);
     // SAFETY: Postgres copies both.
-    unsafe { pg_sys::SetConfigOption(name.as_ptr(), value.as_ptr(), context, source) };
+    unsafe { pg_sys::SetConfigOption(name.as_ptr(), value.as_ptr(), GucContext::PGC_SUSET, source) };
 }
 
 /// Makes this session's commits durable, at least here: on the standbys as well, where the server asks for that.
