@@ -35,7 +35,7 @@ BEGIN
                 JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep'
                 WHERE m.group_id = wanted ORDER BY f.id) f
             CROSS JOIN LATERAL (SELECT FROM lumina.image_files l WHERE l.id = f.id OFFSET 0 FOR NO KEY UPDATE) l;
-        -- Whoever adds a file counts what is left of the group: it is waited for, and then the file is seen.
+        -- An import that adds a file locks the group to count what is left: wait for it, then see its file.
         PERFORM FROM lumina.duplicate_groups g WHERE g.id = wanted FOR NO KEY UPDATE;
     END IF;
     IF target.id IS NULL THEN

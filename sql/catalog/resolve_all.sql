@@ -9,8 +9,7 @@
 CREATE FUNCTION lumina_internal.group_verdicts(of_catalog int8, preferred bytea, protected bytea, min_score_gap float8,
         include_also_near bool)
     RETURNS TABLE (group_id int8, run int8, kind lumina.group_kind, kept int8, rejected int8[],
-        statuses lumina.image_status[], kept_files int8, spare_files int8, savings int8, score_gap float8,
-        skipped text)
+        statuses lumina.image_status[], spare_files int8, savings int8, score_gap float8, skipped text)
     STABLE ROWS 100000 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
     -- Each worker would read all files.
     SET max_parallel_workers_per_gather = 0 SET enable_nestloop = off SET enable_mergejoin = off
@@ -21,7 +20,6 @@ BEGIN ATOMIC
             max(i.image) FILTER (WHERE i.place = 0) AS kept,
             max(i.ranking_score) FILTER (WHERE i.place = 0)
                 - max(i.ranking_score) FILTER (WHERE i.place > 0) AS score_gap,
-            max(i.files) FILTER (WHERE i.place = 0) AS kept_files,
             max(i.spare_files) FILTER (WHERE i.place = 0) AS spare_files,
             bool_or(i.has_wanted) FILTER (WHERE i.place = 0) AS has_wanted,
             max(i.folder) FILTER (WHERE i.place = 0) < min(i.folder) FILTER (WHERE i.place > 0) AS is_preferred,
@@ -33,7 +31,7 @@ BEGIN ATOMIC
         FROM lumina_internal.member_images(of_catalog, preferred, protected) i
         GROUP BY i.group_id
     )
-    SELECT g.id, g.run, g.kind, f.kept, coalesce(f.rejected, '{}'), coalesce(f.statuses, '{}'), f.kept_files,
+    SELECT g.id, g.run, g.kind, f.kept, coalesce(f.rejected, '{}'), coalesce(f.statuses, '{}'),
         coalesce(f.spare_files, 0), f.savings, round(f.score_gap::numeric, 2)::float8,
         CASE WHEN (f.images, f.files) IS DISTINCT FROM (g.images, g.files) THEN 'changed'
             WHEN f.loses_protected OR f.rejected IS NULL AND f.spare_files = 0 THEN 'protected'
@@ -154,7 +152,7 @@ BEGIN
             SELECT made, wanted, s.id, s.image, 'keep', 'rejected' FROM spare s
     ), groups AS (
         UPDATE lumina.duplicate_groups g SET decision = made FROM verdicts v
-            -- Whoever adds a file counts what is left of the group: it is waited for.
+            -- An import that adds a file locks the group to count what is left: this waits for it.
             WHERE v.skipped IS NULL AND g.id = v.group_id AND g.run = v.run AND g.catalog = wanted
     ), noted AS (
         -- As hide_group does, unless they are very many.
