@@ -6,23 +6,30 @@
 //! - A worker that holds a place of the database (`lumina.max_job_workers`) looks for jobs again after releasing it.
 //!   Where all places are held when a job becomes visible, no worker need be started, and nothing is lost.
 //! - A transaction that queues jobs starts workers when it commits, as many as can run at once. The queued jobs bound
-//!   their number.
+//!   their number; and a session that queues and cancels jobs in a loop waits for the workers it has started
+//!   ([`await_started`]).
 //! - For jobs that were queued before a session starts some at once ([`BURST`]), then again every [`PERIOD`]. They wait
 //!   for a worker in any case, and the next call, or the launcher, starts one.
 
 use crate::guc;
+use crate::pg::backend::latch::pause;
 use crate::pg::backend::lock::{Lock, database};
 use crate::pg::backend::report::ereport_with_hint;
-use crate::pg::worker::background::{WORKER, max_worker_processes, processes, start_worker};
+use crate::pg::worker::background::{
+    RequestedWorker, WORKER, max_worker_processes, processes, request_worker, start_worker,
+};
 use crate::pg::worker::transaction::{after_commit, at_abort, before_any_commit, before_commit, top_xid};
 use pgrx::PgLogLevel;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 /// How often in a row a session starts workers for jobs that were queued before.
 const BURST: u32 = 3;
 /// How often it does so afterwards.
 const PERIOD: Duration = Duration::from_secs(1);
+/// How long a session that submits a job waits, at most, for workers that it has started.
+const PATIENCE: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The outcome of an attempt to start workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +41,22 @@ pub(super) enum Start {
     NoSlot,
 }
 
+/// The places for workers of this database that no worker holds.
+fn free_places() -> usize {
+    (0..guc::max_job_workers()).filter(|&place| !Lock::worker(place).is_held()).count()
+}
+
 /// Starts workers that first wait for a transaction to end (0: for none). Never raises, and allocates nothing: it is
 /// also called after the end of a transaction.
 fn start(workers: u32, transaction: u32) -> Start {
-    let free = (0..guc::max_job_workers()).filter(|&place| !Lock::worker(place).is_held()).count();
+    start_by(workers, || start_worker(database(), transaction))
+}
+
+/// Starts workers by a function, which answers whether it has started one.
+fn start_by(workers: u32, start_one: impl Fn() -> bool) -> Start {
     let mut outcome = Start::NotNeeded;
-    for _ in 0..(workers as usize).min(free) {
-        match start_worker(database(), transaction) {
+    for _ in 0..(workers as usize).min(free_places()) {
+        match start_one() {
             true => outcome = Start::Started,
             false if outcome == Start::NotNeeded => return Start::NoSlot,
             false => break,
@@ -77,18 +93,51 @@ pub(super) fn at_commit() {
     before_commit(|place| {
         // Each worker runs one job after the other.
         if place < guc::max_job_workers() as usize {
-            let _ = start_before_commit(1);
+            start_or_warn(1);
         }
     });
 }
 
+thread_local! {
+    /// Workers that were started when transactions of this session committed, and have not ended yet.
+    static STARTED: RefCell<Vec<RequestedWorker>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Waits while this session has started as many workers as can run at once, unless they hold all places. Those that
+/// hold none begin, or end, which takes milliseconds: a session that cancels each job that it has just submitted would
+/// take every slot of `max_worker_processes` otherwise. Raises where the statement is cancelled.
+fn await_started() {
+    let until = Instant::now() + PATIENCE;
+    while has_started_all() && free_places() > 0 && Instant::now() < until {
+        pause(POLL_INTERVAL);
+    }
+}
+
+fn has_started_all() -> bool {
+    STARTED.with_borrow_mut(|started| {
+        started.extract_if(.., |worker| worker.has_ended()).for_each(RequestedWorker::free);
+        started.len() >= guc::max_job_workers() as usize
+    })
+}
+
 /// The jobs are not visible yet: a worker that holds a place now may look for the last time before they are.
 fn start_before_commit(workers: u32) -> Start {
-    let outcome = start(workers, top_xid());
-    match outcome {
-        Start::Started => (),
-        Start::NotNeeded => after_commit(|| _ = start(1, 0)),
-        Start::NoSlot => warn("the job stays queued"),
+    await_started();
+    let transaction = top_xid();
+    let outcome = start_by(workers, || {
+        let worker = request_worker(database(), transaction);
+        worker.map(|worker| STARTED.with_borrow_mut(|started| started.push(worker))).is_some()
+    });
+    if outcome == Start::NotNeeded {
+        after_commit(|| _ = start(1, 0));
+    }
+    outcome
+}
+
+fn start_or_warn(workers: u32) -> Start {
+    let outcome = start_before_commit(workers);
+    if outcome == Start::NoSlot {
+        warn("the job stays queued");
     }
     outcome
 }
@@ -113,10 +162,11 @@ thread_local! {
 pub(super) fn at_end(workers: u32, is_requested: bool) {
     if is_requested {
         REQUESTED.with(|budget| budget.want(workers));
-        before_any_commit(|_| REQUESTED.with(|budget| budget.spend(start_before_commit)));
+        before_any_commit(|_| REQUESTED.with(|budget| budget.spend(start_or_warn)));
         at_abort(|| REQUESTED.with(|budget| budget.spend(start_after_end)));
     } else {
         SIDE_EFFECT.with(|budget| budget.want(workers));
+        // Without a warning: the job has mostly ended by this call.
         before_any_commit(|_| SIDE_EFFECT.with(|budget| budget.spend(start_before_commit)));
         at_abort(|| SIDE_EFFECT.with(|budget| budget.spend(start_after_end)));
     }

@@ -5,6 +5,7 @@
 
 use crate::pg::backend::latch::pause;
 use crate::pg::version::{backend_entry, set_newer_timeouts, set_signal_handler};
+use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys::{self, BackgroundWorker, BgWorkerStartTime, Datum, GucContext, GucSource, Oid};
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -45,13 +46,32 @@ fn copy(text: &[u8], field: &mut [c_char]) {
     }
 }
 
-/// Starts a worker in a database, which first waits for a transaction to end (0: for none). Whether a slot was free.
-pub(crate) fn start_worker(database: Oid, transaction: u32) -> bool {
+/// A worker of a database, which first waits for a transaction to end (0: for none).
+fn job_worker(database: Oid, transaction: u32) -> BackgroundWorker {
     let mut worker = described(WORKER, &format!("lumina worker of database {}", database.to_u32()), c"lumina_worker");
     worker.bgw_main_arg = Datum::from(database);
     copy_number(transaction, &mut worker.bgw_extra);
+    worker
+}
+
+/// Starts a worker in a database, which first waits for a transaction to end (0: for none). Whether a slot was free.
+/// Allocates nothing of Postgres's.
+pub(crate) fn start_worker(database: Oid, transaction: u32) -> bool {
+    let mut worker = job_worker(database, transaction);
     // SAFETY: a complete description, which Postgres copies; the handle is not asked for.
     unsafe { pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, std::ptr::null_mut()) }
+}
+
+/// [`start_worker`], of which the end can be detected for the life of the session. `None` where no slot is free.
+pub(crate) fn request_worker(database: Oid, transaction: u32) -> Option<RequestedWorker> {
+    let mut worker = job_worker(database, transaction);
+    let mut handle = std::ptr::null_mut();
+    // SAFETY: a complete description, which Postgres copies; it allocates the handle in the current memory context.
+    let started = unsafe {
+        PgMemoryContexts::TopMemoryContext
+            .switch_to(|_| pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, &raw mut handle))
+    };
+    started.then_some(RequestedWorker(handle))
 }
 
 /// A requested worker, whose end can be detected.
@@ -75,9 +95,14 @@ impl RequestedWorker {
     /// Whether it has ended.
     pub(crate) fn has_ended(&self) -> bool {
         let mut pid = 0;
-        // SAFETY: the handle is one of this statement's.
+        // SAFETY: the handle is one of this statement's, or of the session's.
         let status = unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &raw mut pid) };
         status == pg_sys::BgwHandleStatus::BGWH_STOPPED
+    }
+
+    pub(crate) fn free(self) {
+        // SAFETY: the handle is used no more.
+        unsafe { pg_sys::pfree(self.0.cast()) };
     }
 }
 
