@@ -1,5 +1,5 @@
 //! The server's GPU process: started when a search needs it, shared by all searches, watched by a background worker,
-//! and left alone where it fails.
+//! and disabled where it keeps failing.
 //!
 //! - [`worker`]: the background worker that starts the process, watches it, and records how it ended.
 //! - [`record`]: what is known of the device, in a file that all sessions read.

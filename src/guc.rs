@@ -46,7 +46,7 @@ pub(crate) struct Bound {
 }
 
 /// A number that users and superusers can set.
-struct Number {
+struct NumberSetting {
     name: &'static CStr,
     short: &'static CStr,
     long: &'static CStr,
@@ -62,7 +62,7 @@ const GIGABYTE_IN_KB: i32 = 1024 * 1024;
 
 static DEVICE: GucSetting<DeviceSetting> = GucSetting::<DeviceSetting>::new(DeviceSetting::Auto);
 
-static THREADS: Number = Number {
+static THREADS: NumberSetting = NumberSetting {
     name: c"lumina.search_threads",
     short: c"How many threads a bulk search uses.",
     long: c"0 uses as many as there are CPUs, up to lumina.search_threads_limit.",
@@ -72,7 +72,7 @@ static THREADS: Number = Number {
     unit: GucFlags::empty(),
 };
 
-static THREADS_LIMIT: Number = Number {
+static THREADS_LIMIT: NumberSetting = NumberSetting {
     name: c"lumina.search_threads_limit",
     short: c"The most threads that any bulk search uses.",
     long: c"Bounds lumina.search_threads in every session.",
@@ -82,7 +82,7 @@ static THREADS_LIMIT: Number = Number {
     unit: GucFlags::empty(),
 };
 
-static MEMORY: Number = Number {
+static MEMORY: NumberSetting = NumberSetting {
     name: c"lumina.search_memory",
     short: c"How much memory a bulk search uses.",
     long: c"It holds the hashes that are searched and what is found in them; a search that needs more is refused.",
@@ -92,7 +92,7 @@ static MEMORY: Number = Number {
     unit: GucFlags::UNIT_KB,
 };
 
-static MEMORY_LIMIT: Number = Number {
+static MEMORY_LIMIT: NumberSetting = NumberSetting {
     name: c"lumina.search_memory_limit",
     short: c"The most memory that any bulk search uses.",
     long: c"Bounds lumina.search_memory in every session.",
@@ -102,7 +102,7 @@ static MEMORY_LIMIT: Number = Number {
     unit: GucFlags::UNIT_KB,
 };
 
-static PAIRS: Number = Number {
+static PAIRS: NumberSetting = NumberSetting {
     name: c"lumina.max_pairs",
     short: c"How many pairs a bulk search may find.",
     long: c"A search that finds more is cancelled with an error, before its result fills the disk.",
@@ -112,7 +112,7 @@ static PAIRS: Number = Number {
     unit: GucFlags::empty(),
 };
 
-static PAIRS_LIMIT: Number = Number {
+static PAIRS_LIMIT: NumberSetting = NumberSetting {
     name: c"lumina.max_pairs_limit",
     short: c"The most pairs that any bulk search may find.",
     long: c"Bounds lumina.max_pairs in every session.",
@@ -122,7 +122,7 @@ static PAIRS_LIMIT: Number = Number {
     unit: GucFlags::empty(),
 };
 
-static CONCURRENT: Number = Number {
+static CONCURRENT: NumberSetting = NumberSetting {
     name: c"lumina.concurrent_searches",
     short: c"How many bulk searches may run at once on the server.",
     long:
@@ -134,7 +134,7 @@ static CONCURRENT: Number = Number {
     unit: GucFlags::empty(),
 };
 
-static GPU_MEMORY: Number = Number {
+static GPU_MEMORY: NumberSetting = NumberSetting {
     name: c"lumina.gpu_memory",
     short: c"How much memory of the GPU all bulk searches take together.",
     long: c"Beside what the driver itself takes, some 500 MB. What does not fit is searched in parts. In force when \
@@ -145,7 +145,7 @@ static GPU_MEMORY: Number = Number {
     unit: GucFlags::UNIT_MB,
 };
 
-static GPU_IDLE_TIMEOUT: Number = Number {
+static GPU_IDLE_TIMEOUT: NumberSetting = NumberSetting {
     name: c"lumina.gpu_idle_timeout",
     short: c"How long the GPU process stays when nobody searches.",
     long: c"It starts again, in some 0.4 s, for the next search that is worth it. In force when it starts.",
@@ -155,7 +155,7 @@ static GPU_IDLE_TIMEOUT: Number = Number {
     unit: GucFlags::UNIT_S,
 };
 
-static IMAGE_PIXELS: Number = Number {
+static IMAGE_PIXELS: NumberSetting = NumberSetting {
     name: c"lumina.max_image_pixels",
     short: c"How many pixels an image may have.",
     long: c"Width times height. An image that has more is refused before any of it is decoded.",
@@ -165,7 +165,7 @@ static IMAGE_PIXELS: Number = Number {
     unit: GucFlags::empty(),
 };
 
-static IMAGE_PIXELS_LIMIT: Number = Number {
+static IMAGE_PIXELS_LIMIT: NumberSetting = NumberSetting {
     name: c"lumina.max_image_pixels_limit",
     short: c"The most pixels that any image may have.",
     long: c"Bounds lumina.max_image_pixels in every session.",
@@ -175,7 +175,7 @@ static IMAGE_PIXELS_LIMIT: Number = Number {
     unit: GucFlags::empty(),
 };
 
-static IMAGE_MEMORY: Number = Number {
+static IMAGE_MEMORY: NumberSetting = NumberSetting {
     name: c"lumina.image_memory",
     short: c"How much memory decoding and hashing an image uses.",
     long: c"Beside the bytes of the image itself. An image that needs more is refused before any of it is decoded.",
@@ -185,7 +185,7 @@ static IMAGE_MEMORY: Number = Number {
     unit: GucFlags::UNIT_KB,
 };
 
-static IMAGE_MEMORY_LIMIT: Number = Number {
+static IMAGE_MEMORY_LIMIT: NumberSetting = NumberSetting {
     name: c"lumina.image_memory_limit",
     short: c"The most memory that decoding and hashing any image uses.",
     long: c"Bounds lumina.image_memory in every session.",
@@ -195,7 +195,7 @@ static IMAGE_MEMORY_LIMIT: Number = Number {
     unit: GucFlags::UNIT_KB,
 };
 
-static IMAGE_MEMORY_TOTAL: Number = Number {
+static IMAGE_MEMORY_TOTAL: NumberSetting = NumberSetting {
     name: c"lumina.image_memory_total",
     short: c"How much memory all images that are decoded and hashed at once on the server use.",
     long:
@@ -208,7 +208,7 @@ static IMAGE_MEMORY_TOTAL: Number = Number {
 
 static IMPORT_ROOTS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
-static IMPORT_THREADS: Number = Number {
+static IMPORT_THREADS: NumberSetting = NumberSetting {
     name: c"lumina.import_threads",
     short: c"How many threads read and decode files of an import.",
     long: c"0 uses as many as there are CPUs, up to lumina.import_threads_limit.",
@@ -218,7 +218,7 @@ static IMPORT_THREADS: Number = Number {
     unit: GucFlags::empty(),
 };
 
-static IMPORT_THREADS_LIMIT: Number = Number {
+static IMPORT_THREADS_LIMIT: NumberSetting = NumberSetting {
     name: c"lumina.import_threads_limit",
     short: c"The most threads that any import uses.",
     long: c"Bounds lumina.import_threads in every session.",
@@ -228,7 +228,7 @@ static IMPORT_THREADS_LIMIT: Number = Number {
     unit: GucFlags::empty(),
 };
 
-static IMPORT_MEMORY: Number = Number {
+static IMPORT_MEMORY: NumberSetting = NumberSetting {
     name: c"lumina.import_memory",
     short: c"How much memory an import uses for files and their pictures.",
     long: c"Its threads share it. A file that needs more than its share is looked at alone; one that needs more \
@@ -239,7 +239,7 @@ static IMPORT_MEMORY: Number = Number {
     unit: GucFlags::UNIT_KB,
 };
 
-static IMPORT_MEMORY_LIMIT: Number = Number {
+static IMPORT_MEMORY_LIMIT: NumberSetting = NumberSetting {
     name: c"lumina.import_memory_limit",
     short: c"The most memory that any import uses for files and their pictures.",
     long: c"Bounds lumina.import_memory in every session.",
@@ -249,7 +249,7 @@ static IMPORT_MEMORY_LIMIT: Number = Number {
     unit: GucFlags::UNIT_KB,
 };
 
-static JOB_WORKERS: Number = Number {
+static JOB_WORKERS: NumberSetting = NumberSetting {
     name: c"lumina.max_job_workers",
     short: c"How many jobs of a database run at once.",
     long: c"Further ones wait. Each takes a place of max_worker_processes while it runs.",
@@ -259,7 +259,7 @@ static JOB_WORKERS: Number = Number {
     unit: GucFlags::empty(),
 };
 
-static LAUNCHER_INTERVAL: Number = Number {
+static LAUNCHER_INTERVAL: NumberSetting = NumberSetting {
     name: c"lumina.launcher_interval",
     short: c"How often the launcher looks for jobs that wait or have lost their worker.",
     long: c"The launcher is there where lumina is in shared_preload_libraries. It looks when it starts, too.",
@@ -269,7 +269,7 @@ static LAUNCHER_INTERVAL: Number = Number {
     unit: GucFlags::UNIT_S,
 };
 
-static JOB_RETENTION: Number = Number {
+static JOB_RETENTION: NumberSetting = NumberSetting {
     name: c"lumina.job_retention",
     short: c"How long jobs that have ended are kept.",
     long: c"Then they are removed with everything that is theirs, but for the one that has found a catalog's \
@@ -293,9 +293,9 @@ pub(crate) const JOB_SETTINGS: [(&str, &CStr); 6] = [
     ("max_image_pixels", c"lumina.max_image_pixels"),
 ];
 
-impl Number {
+impl NumberSetting {
     fn define(&'static self, context: GucContext) {
-        let Number { name, short, long, value, minimum, maximum, unit } = self;
+        let NumberSetting { name, short, long, value, minimum, maximum, unit } = self;
         GucRegistry::define_int_guc(name, short, long, value, *minimum, *maximum, context, *unit);
     }
 
@@ -303,7 +303,7 @@ impl Number {
         usize::try_from(self.value.get()).unwrap_or_default() // no minimum is below 0
     }
 
-    fn bound(&self, limit: &'static Number) -> Bound {
+    fn bound(&self, limit: &'static NumberSetting) -> Bound {
         let smaller = if self.get() <= limit.get() { self } else { limit };
         Bound { value: smaller.get(), setting: smaller.text() }
     }
@@ -367,7 +367,7 @@ pub(crate) fn search_threads() -> usize {
     threads(&THREADS, &THREADS_LIMIT)
 }
 
-fn threads(wanted: &Number, limit: &Number) -> usize {
+fn threads(wanted: &NumberSetting, limit: &NumberSetting) -> usize {
     let wanted = match wanted.get() {
         0 => std::thread::available_parallelism().map_or(1, NonZero::get),
         set => set,

@@ -35,19 +35,14 @@ CREATE TABLE lumina.catalog_grants (
 );
 COMMENT ON TABLE lumina.catalog_grants IS 'Which roles beside its owner may read, curate or import into a catalog';
 
--- Whether a role is a superuser, or has the rights of another, which is there still. In PL/pgSQL, as all that each
--- decision calls: it keeps its plans, where a function in SQL is read and planned in every statement.
 CREATE FUNCTION lumina_internal.acts_for(caller oid, role lumina.role) RETURNS bool
-    STABLE STRICT LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN EXISTS (SELECT FROM pg_roles r WHERE r.oid = caller AND r.rolsuper)
-        OR EXISTS (SELECT FROM pg_roles r
-            WHERE r.oid = lumina_internal.role_oid(role) AND pg_has_role(caller, r.oid, 'USAGE'));
-END $$;
+    STABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'role_acts_for';
 REVOKE EXECUTE ON FUNCTION lumina_internal.acts_for(oid, lumina.role) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.acts_for(oid, lumina.role) IS
-    'Internal: whether a role is a superuser or has the rights of another';
+    'Internal: whether a role is a superuser or has the rights of another, which is there still';
 
+-- In PL/pgSQL, as all that each decision calls: it keeps its plans, where a function in SQL is read and planned in
+-- every statement.
 CREATE FUNCTION lumina_internal.rights(caller oid, of_catalog int8) RETURNS lumina.access_right[]
     STABLE STRICT LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -23,7 +23,7 @@ CREATE TABLE lumina_internal.image_changes (
     stem text COLLATE "C",
     -- A group that has lost a member, or that was decided.
     group_id int8,
-    -- So many that they were not noted one by one: the next search is a whole one.
+    -- Too many to note one by one: the next search is a whole one.
     is_everything bool NOT NULL DEFAULT false,
     changed_by xid8 NOT NULL DEFAULT pg_current_xact_id(),
     CHECK ((first_image IS NULL) = (last_image IS NULL) AND first_image <= last_image)

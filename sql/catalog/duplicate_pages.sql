@@ -43,7 +43,10 @@ COMMENT ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) IS
 CREATE FUNCTION lumina_internal.file_lists(of_catalog int8, OUT preferred bytea, OUT protected bytea)
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    SELECT lumina_internal.folder_list(c.settings->'preferred_folders'), lumina_internal.protected_folders(c.id)
+    SELECT lumina_internal.folder_list(c.settings->'preferred_folders'),
+            -- In most catalogs none is.
+            CASE WHEN EXISTS (SELECT FROM lumina.sources s WHERE s.catalog = c.id AND s.protected)
+                THEN lumina_internal.protected_folders(c.id) END
         INTO preferred, protected FROM lumina.catalogs c WHERE c.id = of_catalog;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.file_lists(int8) FROM PUBLIC;
@@ -63,7 +66,7 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.paths_of(int8[]) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.paths_of(int8[]) IS 'Internal: a path of each of some images';
 
 CREATE FUNCTION lumina_internal.and_more(further int4) RETURNS text[]
-    IMMUTABLE LANGUAGE sql
+    STABLE LANGUAGE sql -- as format is: so it is inlined
 RETURN CASE WHEN further > 0 THEN ARRAY[format('... and %s more', further)] ELSE '{}' END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.and_more(int4) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.and_more(int4) IS 'Internal: says that a list goes on';

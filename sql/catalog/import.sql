@@ -4,6 +4,41 @@
 -- this database, the role, this database, or the server. What a session has SET does not count: the job runs elsewhere,
 -- and later. Each file that is found has a row of import_items, with what became of it.
 
+CREATE TYPE lumina.item_action AS ENUM ('reference', 'copy', 'move', 'skip');
+COMMENT ON TYPE lumina.item_action IS 'What an import does with one file';
+CREATE TYPE lumina.item_state AS ENUM ('found', 'ready', 'imported', 'skipped', 'failed');
+COMMENT ON TYPE lumina.item_state IS 'How far an import has come with one file';
+CREATE TABLE lumina.import_items (
+    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job int8 NOT NULL,
+    catalog int8 NOT NULL,
+    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
+    size int8 CHECK (size >= 0),
+    sha256 bytea CHECK (octet_length(sha256) = 32),
+    action lumina.item_action,
+    state lumina.item_state NOT NULL DEFAULT 'found',
+    reason text CHECK (reason ~ '^[a-z0-9_]+$'),
+    error text,
+    image int8,
+    -- Of a preview: what was found, to be imported as it is where the file is still the same.
+    analysis jsonb,
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (job, path),
+    FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE,
+    FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE SET NULL (image),
+    -- What is imported all the same may have a word on what is wrong with it.
+    CHECK (state <> 'found' OR reason IS NULL),
+    CHECK (state NOT IN ('skipped', 'failed') OR reason IS NOT NULL),
+    CHECK ((state = 'ready') = (analysis IS NOT NULL))
+);
+CREATE INDEX import_items_to_do ON lumina.import_items (job, id) WHERE state IN ('found', 'ready');
+CREATE INDEX import_items_image ON lumina.import_items (image) WHERE image IS NOT NULL;
+COMMENT ON TABLE lumina.import_items IS 'One row a file that an import has found, with what became of it and why';
+ALTER TABLE lumina.import_items ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.import_items FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+GRANT SELECT ON lumina.import_items TO PUBLIC;
+
 CREATE FUNCTION lumina_internal.import_roots(caller oid) RETURNS text
     STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -150,7 +185,7 @@ BEGIN
                 date_source, date_confidence, camera_make, camera_model, lens_model, focal_length, aperture,
                 exposure_time, iso, latitude, longitude, metadata, ahash, dhash, dct, pdq, pdq_quality, hash_valid,
                 sharpness, jpeg_quality, chosen_score)
-            SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.stamp->>'size')::int8, f.format,
+            SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.file_status->>'size')::int8, f.format,
                 f.width, f.height, f.orientation, f.truncated, f.captured_at, f.date_source, f.date_confidence,
                 f.camera_make, f.camera_model, f.lens_model, f.focal_length, f.aperture, f.exposure_time, f.iso,
                 f.latitude, f.longitude, f.metadata,
@@ -158,14 +193,14 @@ BEGIN
                 f.pdq::@extschema@.phash(256), f.pdq_quality, f.hash_valid, f.sharpness, f.jpeg_quality,
                 CASE WHEN weights IS NOT NULL THEN lumina_internal.weighted_score(weights,
                     lumina.quality_format(f.format)::float4, lumina.quality_resolution(f.width, f.height)::float4,
-                    lumina.quality_size(f.format, (o.stamp->>'size')::int8)::float4,
+                    lumina.quality_size(f.format, (o.file_status->>'size')::int8)::float4,
                     lumina.quality_metadata(f.camera_make, f.camera_model, f.lens_model, f.focal_length, f.aperture,
                         f.exposure_time, f.iso, f.latitude, f.longitude)::float4,
                     lumina.composite_format(f.format, f.jpeg_quality)::float4,
                     lumina.composite_resolution(f.width, f.height)::float4,
-                    lumina.composite_size((o.stamp->>'size')::int8, f.width, f.height)::float4,
+                    lumina.composite_size((o.file_status->>'size')::int8, f.width, f.height)::float4,
                     lumina.composite_sharpness(f.sharpness)::float4) END
-            FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb, facts jsonb),
+            FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, file_status jsonb, facts jsonb),
                 jsonb_to_record(o.facts) f (format text, width int4, height int4, orientation int2, truncated bool,
                     captured_at timestamptz, date_source text, date_confidence int2, camera_make text,
                     camera_model text, lens_model text, focal_length float4, aperture float4, exposure_time float8,
@@ -194,11 +229,11 @@ BEGIN
                 inode, modified_at, changed_at)
             SELECT of_catalog, i.id, t.path, t.path, of_source, of_job, s.size, s.device, s.inode,
                 lumina_internal.from_micros(s.modified), lumina_internal.from_micros(s.changed)
-            FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb)
+            FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, file_status jsonb)
             JOIN lumina.import_items t ON t.id = o.item
             CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
                 WHERE i.sha256 = decode(o.sha256, 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i
-            CROSS JOIN LATERAL jsonb_to_record(o.stamp) s
+            CROSS JOIN LATERAL jsonb_to_record(o.file_status) s
                 (size int8, device int8, inode int8, modified int8, changed int8)
             WHERE o.state = 'image'
             -- In the order of the walk, as far as it goes: which of equal files is the one to keep does not depend on
@@ -213,7 +248,8 @@ BEGIN
             state = CASE o.state WHEN 'image' THEN CASE WHEN is_preview THEN 'ready' ELSE 'imported' END
                 ELSE o.state END::lumina.item_state,
             action = CASE o.state WHEN 'image' THEN 'reference' WHEN 'skipped' THEN 'skip' END::lumina.item_action,
-            size = coalesce((o.outcome->'stamp'->>'size')::int8, t.size), sha256 = decode(o.outcome->>'sha256', 'hex'),
+            size = coalesce((o.outcome->'file_status'->>'size')::int8, t.size),
+            sha256 = decode(o.outcome->>'sha256', 'hex'),
             -- A content that was there before: at another place, or at this one, where something else of the file has
             -- changed.
             reason = CASE WHEN o.state <> 'image' OR o.facts IS NOT NULL THEN o.outcome->>'reason'

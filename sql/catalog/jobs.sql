@@ -119,46 +119,12 @@ CREATE TABLE lumina.workers_stopped (
 COMMENT ON TABLE lumina.workers_stopped IS
     'Holds a row after stop_workers() until resume_jobs(): no worker of this database takes a job';
 
-CREATE TYPE lumina.item_action AS ENUM ('reference', 'copy', 'move', 'skip');
-COMMENT ON TYPE lumina.item_action IS 'What an import does with one file';
-CREATE TYPE lumina.item_state AS ENUM ('found', 'ready', 'imported', 'skipped', 'failed');
-COMMENT ON TYPE lumina.item_state IS 'How far an import has come with one file';
-CREATE TABLE lumina.import_items (
-    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    job int8 NOT NULL,
-    catalog int8 NOT NULL,
-    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
-    size int8 CHECK (size >= 0),
-    sha256 bytea CHECK (octet_length(sha256) = 32),
-    action lumina.item_action,
-    state lumina.item_state NOT NULL DEFAULT 'found',
-    reason text CHECK (reason ~ '^[a-z0-9_]+$'),
-    error text,
-    image int8,
-    -- Of a preview: what was found, to be imported as it is where the file is still the same.
-    analysis jsonb,
-    changed_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (job, path),
-    FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE,
-    FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE SET NULL (image),
-    -- What is imported all the same may have a word on what is wrong with it.
-    CHECK (state <> 'found' OR reason IS NULL),
-    CHECK (state NOT IN ('skipped', 'failed') OR reason IS NOT NULL),
-    CHECK ((state = 'ready') = (analysis IS NOT NULL))
-);
-CREATE INDEX import_items_to_do ON lumina.import_items (job, id) WHERE state IN ('found', 'ready');
-CREATE INDEX import_items_image ON lumina.import_items (image) WHERE image IS NOT NULL;
-COMMENT ON TABLE lumina.import_items IS 'One row a file that an import has found, with what became of it and why';
-
 ALTER TABLE lumina.jobs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.jobs FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.job_cancellations ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.job_cancellations FOR SELECT
     USING (EXISTS (SELECT FROM lumina.jobs j WHERE j.id = job));
-ALTER TABLE lumina.import_items ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.import_items FOR SELECT
-    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
-GRANT SELECT ON lumina.jobs, lumina.job_cancellations, lumina.workers_stopped, lumina.import_items TO PUBLIC;
+GRANT SELECT ON lumina.jobs, lumina.job_cancellations, lumina.workers_stopped TO PUBLIC;
 
 -- Which changes a job may go through, by any role. Rows that a dump brings back are inserted, not updated.
 CREATE FUNCTION lumina_internal.check_job_change() RETURNS trigger

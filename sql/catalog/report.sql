@@ -1,5 +1,5 @@
--- The duplicates of a catalog as a page to look at: the groups with small pictures, and the file to keep marked; some
--- of the bursts, and what was decided. All of it is bounded, and looked up by indexes.
+-- The report of duplicates, one HTML page: the groups with small pictures, and the file to keep marked; some of the
+-- bursts, and what was decided. All of it is bounded, and looked up by indexes.
 --
 -- Pictures are made of the files as they lie there, below the roots of the catalog's owner, and only where a file is
 -- still the content that was imported: so that a reader of the catalog sees what is in it, and nothing else.
@@ -10,7 +10,7 @@ RETURN nullif(concat_ws(' ', CASE WHEN starts_with(model, make) THEN NULL ELSE m
 REVOKE EXECUTE ON FUNCTION lumina_internal.camera_name(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.camera_name(text, text) IS 'Internal: make and model of a camera as one name';
 
-CREATE FUNCTION lumina_internal.page_summary(of_catalog int8) RETURNS jsonb
+CREATE FUNCTION lumina_internal.report_summary(of_catalog int8) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT jsonb_build_object('catalog', c.name,
@@ -25,12 +25,12 @@ BEGIN ATOMIC
         FROM lumina.duplicate_groups g WHERE g.run = r.id AND g.catalog = c.id AND g.is_open) g
     WHERE c.id = of_catalog;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_summary(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_summary(int8) IS
-    'Internal: what a page of duplicates says of the whole catalog';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report_summary(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report_summary(int8) IS
+    'Internal: what the report says of the whole catalog';
 
 -- How many bursts there are, and the newest of those whose best image is there and not rejected.
-CREATE FUNCTION lumina_internal.page_bursts(of_catalog int8, most int4) RETURNS jsonb
+CREATE FUNCTION lumina_internal.report_bursts(of_catalog int8, most int4) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
     SET enable_bitmapscan = off SET enable_sort = off
@@ -52,12 +52,12 @@ BEGIN ATOMIC
                 ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path
                 LIMIT 1) p ON true));
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_bursts(int8, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_bursts(int8, int4) IS
-    'Internal: the bursts of a catalog as a page of duplicates shows them';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report_bursts(int8, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report_bursts(int8, int4) IS
+    'Internal: the bursts of a catalog as the report shows them';
 
 -- What was decided, of the latest 100,000 actions. An action that was undone does not stand.
-CREATE FUNCTION lumina_internal.page_decisions(of_catalog int8, most int4) RETURNS jsonb
+CREATE FUNCTION lumina_internal.report_decisions(of_catalog int8, most int4) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 BEGIN ATOMIC
@@ -80,12 +80,12 @@ BEGIN ATOMIC
         FROM latest l LEFT JOIN latest u ON u.undo_of = l.id
         WHERE l.kind <> 'undo' AND u.id IS NULL) s;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_decisions(int8, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_decisions(int8, int4) IS
-    'Internal: the decisions of a catalog as a page of duplicates shows them';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report_decisions(int8, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report_decisions(int8, int4) IS
+    'Internal: the decisions of a catalog as the report shows them';
 
--- Which groups come next on a page, and the place of the last of them, after which it goes on.
-CREATE FUNCTION lumina_internal.page_ids(of_catalog int8, order_by text, after text, most int4) RETURNS jsonb
+-- Which groups come next in the report, and the place of the last of them, after which it goes on.
+CREATE FUNCTION lumina_internal.report_ids(of_catalog int8, order_by text, after text, most int4) RETURNS jsonb
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     ids CONSTANT int8[] := lumina_internal.next_groups(of_catalog, order_by,
@@ -94,12 +94,12 @@ BEGIN
     RETURN jsonb_build_object('ids', to_jsonb(ids), 'cursor', (SELECT lumina_internal.page_cursor(order_by, g)
         FROM lumina.duplicate_groups g WHERE g.id = ids[cardinality(ids)]));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_ids(int8, text, text, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_ids(int8, text, text, int4) IS
-    'Internal: the next groups of a page of duplicates';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report_ids(int8, text, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report_ids(int8, text, text, int4) IS
+    'Internal: the next groups of the report';
 
 -- The frame of a burst that an image is, if it is one.
-CREATE FUNCTION lumina_internal.page_frame(of_image int8) RETURNS jsonb
+CREATE FUNCTION lumina_internal.report_frame(of_image int8) RETURNS jsonb
     STABLE LANGUAGE sql
 BEGIN ATOMIC
     SELECT jsonb_build_object('burst', b.id, 'frames', b.frames, 'position', f.position, 'shot', f.shot,
@@ -107,13 +107,13 @@ BEGIN ATOMIC
     FROM (SELECT * FROM lumina.burst_frames f WHERE f.image = of_image OFFSET 0) f
     CROSS JOIN LATERAL (SELECT * FROM lumina.bursts b WHERE b.id = f.burst OFFSET 0) b;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_frame(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_frame(int8) IS 'Internal: the frame of a burst that an image is';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report_frame(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report_frame(int8) IS 'Internal: the frame of a burst that an image is';
 
 -- Of a group with very many images only some are shown, those nearest to the one to keep; no more than 300 files are
 -- read. Of images and of the files of the one to keep there is all that preference decides by: which is why one is kept
 -- (crates/report/src/why.rs).
-CREATE FUNCTION lumina_internal.page_groups(ids int8[], most_images int4) RETURNS SETOF jsonb
+CREATE FUNCTION lumina_internal.report_groups(ids int8[], most_images int4) RETURNS SETOF jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off
 BEGIN ATOMIC
@@ -163,7 +163,7 @@ BEGIN ATOMIC
                 'quality', ARRAY[x.quality_format, x.quality_resolution, x.quality_size, x.quality_metadata],
                 'composite', ARRAY[x.composite_format, x.composite_resolution, x.composite_size,
                     x.composite_sharpness],
-                'folder', w.folder, 'is_protected', w.is_protected, 'burst', lumina_internal.page_frame(x.id),
+                'folder', w.folder, 'is_protected', w.is_protected, 'burst', lumina_internal.report_frame(x.id),
                 'distance', i.distance,
                 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
                     'dct', d.dct_distance, 'pdq', d.pdq_distance)) AS shown
@@ -181,15 +181,15 @@ BEGIN ATOMIC
     WHERE m.redundant > 0 OR m.files >= 300
     ORDER BY p.place;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_groups(int8[], int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_groups(int8[], int4) IS
-    'Internal: groups as a page of duplicates shows them; those of which nothing is left are left out';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report_groups(int8[], int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report_groups(int8[], int4) IS
+    'Internal: groups as the report shows them; those of which nothing is left are left out';
 
-CREATE FUNCTION lumina_internal.page(of_catalog int8, roots text, most int4, order_by text, after text) RETURNS text
-    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'page_of_duplicates';
-REVOKE EXECUTE ON FUNCTION lumina_internal.page(int8, text, int4, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page(int8, text, int4, text, text) IS
-    'Internal: makes the page of duplicates of a catalog; after is empty for the first one';
+CREATE FUNCTION lumina_internal.report(of_catalog int8, roots text, most int4, order_by text, after text) RETURNS text
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'duplicates_report';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report(int8, text, int4, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report(int8, text, int4, text, text) IS
+    'Internal: makes the report of the duplicates of a catalog; after is empty for the first page of groups';
 
 CREATE FUNCTION lumina_internal.duplicates_html(
     caller oid, catalog_name text, max_groups int4, order_by text, after text) RETURNS text
@@ -205,11 +205,12 @@ BEGIN
             HINT = 'Further groups are on further pages: order_by, and after => a "cursor" of lumina.duplicates(...).';
     ELSIF current_setting('server_encoding') <> 'UTF8' THEN
         RAISE feature_not_supported USING
-            MESSAGE = format('no page is made in a database of encoding %s', current_setting('server_encoding')),
+            MESSAGE = format('no report is made in a database of encoding %s', current_setting('server_encoding')),
             HINT = 'lumina.duplicates(...) lists the groups.';
     END IF;
     PERFORM lumina_internal.page_place(order_by, after);
-    RETURN lumina_internal.page(wanted, lumina_internal.import_roots(owner), max_groups, order_by, coalesce(after, ''));
+    RETURN lumina_internal.report(wanted, lumina_internal.import_roots(owner), max_groups, order_by,
+        coalesce(after, ''));
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.duplicates_html(oid, text, int4, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.duplicates_html(oid, text, int4, text, text) IS

@@ -54,15 +54,16 @@ COMMENT ON FUNCTION lumina_internal.group_to_decide(oid, int8) IS
     'Internal: a group that a caller may decide, with its catalog locked';
 
 -- The images of a group, the one to keep first, with their statuses; those of them that have a file in a protected
--- source; and their files, in the same order, each with its image and whether it goes where its image is kept. Raises
--- where they are not those that were found.
+-- source; their files, in the same order, each with its image and whether it goes where its image is kept; and the
+-- protected sources. Raises where they are not those that were found.
 CREATE FUNCTION lumina_internal.members_now(target lumina.duplicate_groups, OUT images int8[],
         OUT statuses lumina.image_status[], OUT protected int8[], OUT files int8[], OUT images_of_files int8[],
-        OUT spare bool[])
+        OUT spare bool[], OUT protected_folders bytea)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     lists CONSTANT record := lumina_internal.file_lists(target.catalog);
 BEGIN
+    protected_folders := lists.protected;
     SELECT array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1),
         array_agg(m.status ORDER BY m.place) FILTER (WHERE m.nth = 1),
         coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.keeps_image), '{}'),
@@ -226,7 +227,7 @@ BEGIN
                 FROM ROWS FROM (unnest(members.files), unnest(members.images_of_files), unnest(members.spare))
                     f (file, image, spare)
                 WHERE f.spare AND f.image = ANY (kept)),
-            lumina_internal.protected_folders(target.catalog));
+            members.protected_folders);
     END IF;
 
     INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files)
@@ -268,7 +269,9 @@ BEGIN
             ARRAY(SELECT generate_series(0, cardinality(kept) - 1)), '{}', '{}');
     END IF;
     carried := lumina_internal.carried(kept[1], rejected, rejected_files);
-    PERFORM lumina_internal.run_hook(target.catalog, decide.action);
+    IF (SELECT c.settings ? 'on_resolve' FROM lumina.catalogs c WHERE c.id = target.catalog) THEN
+        PERFORM lumina_internal.run_hook(target.catalog, decide.action);
+    END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.decide(oid, lumina.action_kind, int8, int8[]) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.decide(oid, lumina.action_kind, int8, int8[]) IS

@@ -809,19 +809,14 @@ CREATE TABLE lumina.catalog_grants (
 );
 COMMENT ON TABLE lumina.catalog_grants IS 'Which roles beside its owner may read, curate or import into a catalog';
 
--- Whether a role is a superuser, or has the rights of another, which is there still. In PL/pgSQL, as all that each
--- decision calls: it keeps its plans, where a function in SQL is read and planned in every statement.
 CREATE FUNCTION lumina_internal.acts_for(caller oid, role lumina.role) RETURNS bool
-    STABLE STRICT LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN EXISTS (SELECT FROM pg_roles r WHERE r.oid = caller AND r.rolsuper)
-        OR EXISTS (SELECT FROM pg_roles r
-            WHERE r.oid = lumina_internal.role_oid(role) AND pg_has_role(caller, r.oid, 'USAGE'));
-END $$;
+    STABLE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'role_acts_for';
 REVOKE EXECUTE ON FUNCTION lumina_internal.acts_for(oid, lumina.role) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.acts_for(oid, lumina.role) IS
-    'Internal: whether a role is a superuser or has the rights of another';
+    'Internal: whether a role is a superuser or has the rights of another, which is there still';
 
+-- In PL/pgSQL, as all that each decision calls: it keeps its plans, where a function in SQL is read and planned in
+-- every statement.
 CREATE FUNCTION lumina_internal.rights(caller oid, of_catalog int8) RETURNS lumina.access_right[]
     STABLE STRICT LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -1365,46 +1360,12 @@ CREATE TABLE lumina.workers_stopped (
 COMMENT ON TABLE lumina.workers_stopped IS
     'Holds a row after stop_workers() until resume_jobs(): no worker of this database takes a job';
 
-CREATE TYPE lumina.item_action AS ENUM ('reference', 'copy', 'move', 'skip');
-COMMENT ON TYPE lumina.item_action IS 'What an import does with one file';
-CREATE TYPE lumina.item_state AS ENUM ('found', 'ready', 'imported', 'skipped', 'failed');
-COMMENT ON TYPE lumina.item_state IS 'How far an import has come with one file';
-CREATE TABLE lumina.import_items (
-    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    job int8 NOT NULL,
-    catalog int8 NOT NULL,
-    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
-    size int8 CHECK (size >= 0),
-    sha256 bytea CHECK (octet_length(sha256) = 32),
-    action lumina.item_action,
-    state lumina.item_state NOT NULL DEFAULT 'found',
-    reason text CHECK (reason ~ '^[a-z0-9_]+$'),
-    error text,
-    image int8,
-    -- Of a preview: what was found, to be imported as it is where the file is still the same.
-    analysis jsonb,
-    changed_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (job, path),
-    FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE,
-    FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE SET NULL (image),
-    -- What is imported all the same may have a word on what is wrong with it.
-    CHECK (state <> 'found' OR reason IS NULL),
-    CHECK (state NOT IN ('skipped', 'failed') OR reason IS NOT NULL),
-    CHECK ((state = 'ready') = (analysis IS NOT NULL))
-);
-CREATE INDEX import_items_to_do ON lumina.import_items (job, id) WHERE state IN ('found', 'ready');
-CREATE INDEX import_items_image ON lumina.import_items (image) WHERE image IS NOT NULL;
-COMMENT ON TABLE lumina.import_items IS 'One row a file that an import has found, with what became of it and why';
-
 ALTER TABLE lumina.jobs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.jobs FOR SELECT USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
 ALTER TABLE lumina.job_cancellations ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.job_cancellations FOR SELECT
     USING (EXISTS (SELECT FROM lumina.jobs j WHERE j.id = job));
-ALTER TABLE lumina.import_items ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readable ON lumina.import_items FOR SELECT
-    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
-GRANT SELECT ON lumina.jobs, lumina.job_cancellations, lumina.workers_stopped, lumina.import_items TO PUBLIC;
+GRANT SELECT ON lumina.jobs, lumina.job_cancellations, lumina.workers_stopped TO PUBLIC;
 
 -- Which changes a job may go through, by any role. Rows that a dump brings back are inserted, not updated.
 CREATE FUNCTION lumina_internal.check_job_change() RETURNS trigger
@@ -2051,6 +2012,41 @@ COMMENT ON FUNCTION lumina_internal.protected_folders(int8) IS
 -- this database, the role, this database, or the server. What a session has SET does not count: the job runs elsewhere,
 -- and later. Each file that is found has a row of import_items, with what became of it.
 
+CREATE TYPE lumina.item_action AS ENUM ('reference', 'copy', 'move', 'skip');
+COMMENT ON TYPE lumina.item_action IS 'What an import does with one file';
+CREATE TYPE lumina.item_state AS ENUM ('found', 'ready', 'imported', 'skipped', 'failed');
+COMMENT ON TYPE lumina.item_state IS 'How far an import has come with one file';
+CREATE TABLE lumina.import_items (
+    id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job int8 NOT NULL,
+    catalog int8 NOT NULL,
+    path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
+    size int8 CHECK (size >= 0),
+    sha256 bytea CHECK (octet_length(sha256) = 32),
+    action lumina.item_action,
+    state lumina.item_state NOT NULL DEFAULT 'found',
+    reason text CHECK (reason ~ '^[a-z0-9_]+$'),
+    error text,
+    image int8,
+    -- Of a preview: what was found, to be imported as it is where the file is still the same.
+    analysis jsonb,
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (job, path),
+    FOREIGN KEY (job, catalog) REFERENCES lumina.jobs (id, catalog) ON DELETE CASCADE,
+    FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE SET NULL (image),
+    -- What is imported all the same may have a word on what is wrong with it.
+    CHECK (state <> 'found' OR reason IS NULL),
+    CHECK (state NOT IN ('skipped', 'failed') OR reason IS NOT NULL),
+    CHECK ((state = 'ready') = (analysis IS NOT NULL))
+);
+CREATE INDEX import_items_to_do ON lumina.import_items (job, id) WHERE state IN ('found', 'ready');
+CREATE INDEX import_items_image ON lumina.import_items (image) WHERE image IS NOT NULL;
+COMMENT ON TABLE lumina.import_items IS 'One row a file that an import has found, with what became of it and why';
+ALTER TABLE lumina.import_items ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON lumina.import_items FOR SELECT
+    USING (catalog = ANY ((SELECT lumina.readable_catalogs())::int8[]));
+GRANT SELECT ON lumina.import_items TO PUBLIC;
+
 CREATE FUNCTION lumina_internal.import_roots(caller oid) RETURNS text
     STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -2197,7 +2193,7 @@ BEGIN
                 date_source, date_confidence, camera_make, camera_model, lens_model, focal_length, aperture,
                 exposure_time, iso, latitude, longitude, metadata, ahash, dhash, dct, pdq, pdq_quality, hash_valid,
                 sharpness, jpeg_quality, chosen_score)
-            SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.stamp->>'size')::int8, f.format,
+            SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.file_status->>'size')::int8, f.format,
                 f.width, f.height, f.orientation, f.truncated, f.captured_at, f.date_source, f.date_confidence,
                 f.camera_make, f.camera_model, f.lens_model, f.focal_length, f.aperture, f.exposure_time, f.iso,
                 f.latitude, f.longitude, f.metadata,
@@ -2205,14 +2201,14 @@ BEGIN
                 f.pdq::@extschema@.phash(256), f.pdq_quality, f.hash_valid, f.sharpness, f.jpeg_quality,
                 CASE WHEN weights IS NOT NULL THEN lumina_internal.weighted_score(weights,
                     lumina.quality_format(f.format)::float4, lumina.quality_resolution(f.width, f.height)::float4,
-                    lumina.quality_size(f.format, (o.stamp->>'size')::int8)::float4,
+                    lumina.quality_size(f.format, (o.file_status->>'size')::int8)::float4,
                     lumina.quality_metadata(f.camera_make, f.camera_model, f.lens_model, f.focal_length, f.aperture,
                         f.exposure_time, f.iso, f.latitude, f.longitude)::float4,
                     lumina.composite_format(f.format, f.jpeg_quality)::float4,
                     lumina.composite_resolution(f.width, f.height)::float4,
-                    lumina.composite_size((o.stamp->>'size')::int8, f.width, f.height)::float4,
+                    lumina.composite_size((o.file_status->>'size')::int8, f.width, f.height)::float4,
                     lumina.composite_sharpness(f.sharpness)::float4) END
-            FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb, facts jsonb),
+            FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, file_status jsonb, facts jsonb),
                 jsonb_to_record(o.facts) f (format text, width int4, height int4, orientation int2, truncated bool,
                     captured_at timestamptz, date_source text, date_confidence int2, camera_make text,
                     camera_model text, lens_model text, focal_length float4, aperture float4, exposure_time float8,
@@ -2241,11 +2237,11 @@ BEGIN
                 inode, modified_at, changed_at)
             SELECT of_catalog, i.id, t.path, t.path, of_source, of_job, s.size, s.device, s.inode,
                 lumina_internal.from_micros(s.modified), lumina_internal.from_micros(s.changed)
-            FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, stamp jsonb)
+            FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, file_status jsonb)
             JOIN lumina.import_items t ON t.id = o.item
             CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
                 WHERE i.sha256 = decode(o.sha256, 'hex') AND i.catalog + 0 = of_catalog OFFSET 0) i
-            CROSS JOIN LATERAL jsonb_to_record(o.stamp) s
+            CROSS JOIN LATERAL jsonb_to_record(o.file_status) s
                 (size int8, device int8, inode int8, modified int8, changed int8)
             WHERE o.state = 'image'
             -- In the order of the walk, as far as it goes: which of equal files is the one to keep does not depend on
@@ -2260,7 +2256,8 @@ BEGIN
             state = CASE o.state WHEN 'image' THEN CASE WHEN is_preview THEN 'ready' ELSE 'imported' END
                 ELSE o.state END::lumina.item_state,
             action = CASE o.state WHEN 'image' THEN 'reference' WHEN 'skipped' THEN 'skip' END::lumina.item_action,
-            size = coalesce((o.outcome->'stamp'->>'size')::int8, t.size), sha256 = decode(o.outcome->>'sha256', 'hex'),
+            size = coalesce((o.outcome->'file_status'->>'size')::int8, t.size),
+            sha256 = decode(o.outcome->>'sha256', 'hex'),
             -- A content that was there before: at another place, or at this one, where something else of the file has
             -- changed.
             reason = CASE WHEN o.state <> 'image' OR o.facts IS NOT NULL THEN o.outcome->>'reason'
@@ -3069,7 +3066,10 @@ COMMENT ON FUNCTION lumina_internal.group_files(int8, bytea, bytea) IS
 CREATE FUNCTION lumina_internal.file_lists(of_catalog int8, OUT preferred bytea, OUT protected bytea)
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    SELECT lumina_internal.folder_list(c.settings->'preferred_folders'), lumina_internal.protected_folders(c.id)
+    SELECT lumina_internal.folder_list(c.settings->'preferred_folders'),
+            -- In most catalogs none is.
+            CASE WHEN EXISTS (SELECT FROM lumina.sources s WHERE s.catalog = c.id AND s.protected)
+                THEN lumina_internal.protected_folders(c.id) END
         INTO preferred, protected FROM lumina.catalogs c WHERE c.id = of_catalog;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.file_lists(int8) FROM PUBLIC;
@@ -3089,7 +3089,7 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.paths_of(int8[]) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.paths_of(int8[]) IS 'Internal: a path of each of some images';
 
 CREATE FUNCTION lumina_internal.and_more(further int4) RETURNS text[]
-    IMMUTABLE LANGUAGE sql
+    STABLE LANGUAGE sql -- as format is: so it is inlined
 RETURN CASE WHEN further > 0 THEN ARRAY[format('... and %s more', further)] ELSE '{}' END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.and_more(int4) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.and_more(int4) IS 'Internal: says that a list goes on';
@@ -3971,7 +3971,7 @@ CREATE TABLE lumina_internal.image_changes (
     stem text COLLATE "C",
     -- A group that has lost a member, or that was decided.
     group_id int8,
-    -- So many that they were not noted one by one: the next search is a whole one.
+    -- Too many to note one by one: the next search is a whole one.
     is_everything bool NOT NULL DEFAULT false,
     changed_by xid8 NOT NULL DEFAULT pg_current_xact_id(),
     CHECK ((first_image IS NULL) = (last_image IS NULL) AND first_image <= last_image)
@@ -4474,15 +4474,16 @@ COMMENT ON FUNCTION lumina_internal.group_to_decide(oid, int8) IS
     'Internal: a group that a caller may decide, with its catalog locked';
 
 -- The images of a group, the one to keep first, with their statuses; those of them that have a file in a protected
--- source; and their files, in the same order, each with its image and whether it goes where its image is kept. Raises
--- where they are not those that were found.
+-- source; their files, in the same order, each with its image and whether it goes where its image is kept; and the
+-- protected sources. Raises where they are not those that were found.
 CREATE FUNCTION lumina_internal.members_now(target lumina.duplicate_groups, OUT images int8[],
         OUT statuses lumina.image_status[], OUT protected int8[], OUT files int8[], OUT images_of_files int8[],
-        OUT spare bool[])
+        OUT spare bool[], OUT protected_folders bytea)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     lists CONSTANT record := lumina_internal.file_lists(target.catalog);
 BEGIN
+    protected_folders := lists.protected;
     SELECT array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1),
         array_agg(m.status ORDER BY m.place) FILTER (WHERE m.nth = 1),
         coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.keeps_image), '{}'),
@@ -4646,7 +4647,7 @@ BEGIN
                 FROM ROWS FROM (unnest(members.files), unnest(members.images_of_files), unnest(members.spare))
                     f (file, image, spare)
                 WHERE f.spare AND f.image = ANY (kept)),
-            lumina_internal.protected_folders(target.catalog));
+            members.protected_folders);
     END IF;
 
     INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files)
@@ -4688,7 +4689,9 @@ BEGIN
             ARRAY(SELECT generate_series(0, cardinality(kept) - 1)), '{}', '{}');
     END IF;
     carried := lumina_internal.carried(kept[1], rejected, rejected_files);
-    PERFORM lumina_internal.run_hook(target.catalog, decide.action);
+    IF (SELECT c.settings ? 'on_resolve' FROM lumina.catalogs c WHERE c.id = target.catalog) THEN
+        PERFORM lumina_internal.run_hook(target.catalog, decide.action);
+    END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.decide(oid, lumina.action_kind, int8, int8[]) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.decide(oid, lumina.action_kind, int8, int8[]) IS
@@ -5531,8 +5534,8 @@ COMMENT ON FUNCTION lumina.explain_pair(int8, int8) IS
 -- requires:
 --   explain
 
--- The duplicates of a catalog as a page to look at: the groups with small pictures, and the file to keep marked; some
--- of the bursts, and what was decided. All of it is bounded, and looked up by indexes.
+-- The report of duplicates, one HTML page: the groups with small pictures, and the file to keep marked; some of the
+-- bursts, and what was decided. All of it is bounded, and looked up by indexes.
 --
 -- Pictures are made of the files as they lie there, below the roots of the catalog's owner, and only where a file is
 -- still the content that was imported: so that a reader of the catalog sees what is in it, and nothing else.
@@ -5543,7 +5546,7 @@ RETURN nullif(concat_ws(' ', CASE WHEN starts_with(model, make) THEN NULL ELSE m
 REVOKE EXECUTE ON FUNCTION lumina_internal.camera_name(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.camera_name(text, text) IS 'Internal: make and model of a camera as one name';
 
-CREATE FUNCTION lumina_internal.page_summary(of_catalog int8) RETURNS jsonb
+CREATE FUNCTION lumina_internal.report_summary(of_catalog int8) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT jsonb_build_object('catalog', c.name,
@@ -5558,12 +5561,12 @@ BEGIN ATOMIC
         FROM lumina.duplicate_groups g WHERE g.run = r.id AND g.catalog = c.id AND g.is_open) g
     WHERE c.id = of_catalog;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_summary(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_summary(int8) IS
-    'Internal: what a page of duplicates says of the whole catalog';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report_summary(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report_summary(int8) IS
+    'Internal: what the report says of the whole catalog';
 
 -- How many bursts there are, and the newest of those whose best image is there and not rejected.
-CREATE FUNCTION lumina_internal.page_bursts(of_catalog int8, most int4) RETURNS jsonb
+CREATE FUNCTION lumina_internal.report_bursts(of_catalog int8, most int4) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
     SET enable_bitmapscan = off SET enable_sort = off
@@ -5585,12 +5588,12 @@ BEGIN ATOMIC
                 ORDER BY coalesce(q.import_job, 0), CASE WHEN q.import_job IS NULL THEN q.id ELSE 0 END, q.path
                 LIMIT 1) p ON true));
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_bursts(int8, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_bursts(int8, int4) IS
-    'Internal: the bursts of a catalog as a page of duplicates shows them';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report_bursts(int8, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report_bursts(int8, int4) IS
+    'Internal: the bursts of a catalog as the report shows them';
 
 -- What was decided, of the latest 100,000 actions. An action that was undone does not stand.
-CREATE FUNCTION lumina_internal.page_decisions(of_catalog int8, most int4) RETURNS jsonb
+CREATE FUNCTION lumina_internal.report_decisions(of_catalog int8, most int4) RETURNS jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 BEGIN ATOMIC
@@ -5613,12 +5616,12 @@ BEGIN ATOMIC
         FROM latest l LEFT JOIN latest u ON u.undo_of = l.id
         WHERE l.kind <> 'undo' AND u.id IS NULL) s;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_decisions(int8, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_decisions(int8, int4) IS
-    'Internal: the decisions of a catalog as a page of duplicates shows them';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report_decisions(int8, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report_decisions(int8, int4) IS
+    'Internal: the decisions of a catalog as the report shows them';
 
--- Which groups come next on a page, and the place of the last of them, after which it goes on.
-CREATE FUNCTION lumina_internal.page_ids(of_catalog int8, order_by text, after text, most int4) RETURNS jsonb
+-- Which groups come next in the report, and the place of the last of them, after which it goes on.
+CREATE FUNCTION lumina_internal.report_ids(of_catalog int8, order_by text, after text, most int4) RETURNS jsonb
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     ids CONSTANT int8[] := lumina_internal.next_groups(of_catalog, order_by,
@@ -5627,12 +5630,12 @@ BEGIN
     RETURN jsonb_build_object('ids', to_jsonb(ids), 'cursor', (SELECT lumina_internal.page_cursor(order_by, g)
         FROM lumina.duplicate_groups g WHERE g.id = ids[cardinality(ids)]));
 END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_ids(int8, text, text, int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_ids(int8, text, text, int4) IS
-    'Internal: the next groups of a page of duplicates';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report_ids(int8, text, text, int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report_ids(int8, text, text, int4) IS
+    'Internal: the next groups of the report';
 
 -- The frame of a burst that an image is, if it is one.
-CREATE FUNCTION lumina_internal.page_frame(of_image int8) RETURNS jsonb
+CREATE FUNCTION lumina_internal.report_frame(of_image int8) RETURNS jsonb
     STABLE LANGUAGE sql
 BEGIN ATOMIC
     SELECT jsonb_build_object('burst', b.id, 'frames', b.frames, 'position', f.position, 'shot', f.shot,
@@ -5640,13 +5643,13 @@ BEGIN ATOMIC
     FROM (SELECT * FROM lumina.burst_frames f WHERE f.image = of_image OFFSET 0) f
     CROSS JOIN LATERAL (SELECT * FROM lumina.bursts b WHERE b.id = f.burst OFFSET 0) b;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_frame(int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_frame(int8) IS 'Internal: the frame of a burst that an image is';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report_frame(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report_frame(int8) IS 'Internal: the frame of a burst that an image is';
 
 -- Of a group with very many images only some are shown, those nearest to the one to keep; no more than 300 files are
 -- read. Of images and of the files of the one to keep there is all that preference decides by: which is why one is kept
 -- (crates/report/src/why.rs).
-CREATE FUNCTION lumina_internal.page_groups(ids int8[], most_images int4) RETURNS SETOF jsonb
+CREATE FUNCTION lumina_internal.report_groups(ids int8[], most_images int4) RETURNS SETOF jsonb
     STABLE STRICT LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off
 BEGIN ATOMIC
@@ -5696,7 +5699,7 @@ BEGIN ATOMIC
                 'quality', ARRAY[x.quality_format, x.quality_resolution, x.quality_size, x.quality_metadata],
                 'composite', ARRAY[x.composite_format, x.composite_resolution, x.composite_size,
                     x.composite_sharpness],
-                'folder', w.folder, 'is_protected', w.is_protected, 'burst', lumina_internal.page_frame(x.id),
+                'folder', w.folder, 'is_protected', w.is_protected, 'burst', lumina_internal.report_frame(x.id),
                 'distance', i.distance,
                 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,
                     'dct', d.dct_distance, 'pdq', d.pdq_distance)) AS shown
@@ -5714,15 +5717,15 @@ BEGIN ATOMIC
     WHERE m.redundant > 0 OR m.files >= 300
     ORDER BY p.place;
 END;
-REVOKE EXECUTE ON FUNCTION lumina_internal.page_groups(int8[], int4) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page_groups(int8[], int4) IS
-    'Internal: groups as a page of duplicates shows them; those of which nothing is left are left out';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report_groups(int8[], int4) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report_groups(int8[], int4) IS
+    'Internal: groups as the report shows them; those of which nothing is left are left out';
 
-CREATE FUNCTION lumina_internal.page(of_catalog int8, roots text, most int4, order_by text, after text) RETURNS text
-    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'page_of_duplicates';
-REVOKE EXECUTE ON FUNCTION lumina_internal.page(int8, text, int4, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.page(int8, text, int4, text, text) IS
-    'Internal: makes the page of duplicates of a catalog; after is empty for the first one';
+CREATE FUNCTION lumina_internal.report(of_catalog int8, roots text, most int4, order_by text, after text) RETURNS text
+    VOLATILE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'duplicates_report';
+REVOKE EXECUTE ON FUNCTION lumina_internal.report(int8, text, int4, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.report(int8, text, int4, text, text) IS
+    'Internal: makes the report of the duplicates of a catalog; after is empty for the first page of groups';
 
 CREATE FUNCTION lumina_internal.duplicates_html(
     caller oid, catalog_name text, max_groups int4, order_by text, after text) RETURNS text
@@ -5738,11 +5741,12 @@ BEGIN
             HINT = 'Further groups are on further pages: order_by, and after => a "cursor" of lumina.duplicates(...).';
     ELSIF current_setting('server_encoding') <> 'UTF8' THEN
         RAISE feature_not_supported USING
-            MESSAGE = format('no page is made in a database of encoding %s', current_setting('server_encoding')),
+            MESSAGE = format('no report is made in a database of encoding %s', current_setting('server_encoding')),
             HINT = 'lumina.duplicates(...) lists the groups.';
     END IF;
     PERFORM lumina_internal.page_place(order_by, after);
-    RETURN lumina_internal.page(wanted, lumina_internal.import_roots(owner), max_groups, order_by, coalesce(after, ''));
+    RETURN lumina_internal.report(wanted, lumina_internal.import_roots(owner), max_groups, order_by,
+        coalesce(after, ''));
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.duplicates_html(oid, text, int4, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.duplicates_html(oid, text, int4, text, text) IS

@@ -82,7 +82,7 @@ pub(super) unsafe extern "C-unwind" fn amcostestimate(
 /// The estimate, and how many pages the index has.
 fn estimate(path: IndexPath, loops: f64) -> (Estimate, f64) {
     let all = f64::from(path.pages());
-    let meta = path.look(|index| Meta::load(&Pages::of(index, None)).or_raise_in(index));
+    let meta = path.with_relation(|index| Meta::load(&Pages::of(index, None)).or_raise_in(index));
     let meta = meta.unwrap_or_else(|| hypothetical(path));
     let selectivity = path.selectivity();
     if path.orders() > 1 || path.is_index_only() {

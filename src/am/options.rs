@@ -2,13 +2,13 @@
 //!
 //! The number is frozen in the index when it is built. ALTER INDEX ... SET (bands = ...) has no effect until REINDEX.
 
-use crate::pg::access::options::{self, Number, Options};
+use crate::pg::access::options::{self, NumberOption, Options};
 use crate::pg::access::relation::IndexRelation;
 use lumina_index::layout::MAX_BANDS;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{Datum, bytea};
 
-static BANDS: Number = Number {
+static BANDS: NumberOption = NumberOption {
     name: c"bands",
     description: c"Number of bands that hashes are cut into, when the index is built",
     minimum: 1,

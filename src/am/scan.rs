@@ -20,13 +20,13 @@ use std::ffi::c_int;
 /// A scan between two calls.
 struct ScanState {
     /// `None` finds nothing: before the first start, or where nothing can be found.
-    running: Option<Running>,
+    running: Option<RunningScan>,
     /// Why the keys are refused; raised only when a row is requested.
     refused: Option<LuminaError>,
     is_counted: bool,
 }
 
-struct Running {
+struct RunningScan {
     scan: HammingScan,
     layout: Layout,
     /// Whether Postgres has to recheck the conditions.
@@ -71,7 +71,7 @@ pub(super) unsafe extern "C-unwind" fn amrescan(
         Ok(Some((query, balls))) => {
             let scan = HammingScan::new(query, work_memory());
             let recheck = balls > 1 || scan.needs_recheck(&layout);
-            state.running = Some(Running { scan, layout, recheck });
+            state.running = Some(RunningScan { scan, layout, recheck });
         }
         Ok(None) => {}
         Err(why) => state.refused = Some(why),
@@ -116,7 +116,7 @@ fn query(scan: IndexScan, layout: &Layout) -> Result<Option<(Query, usize)>, Lum
 
 impl ScanState {
     /// The running search, once a row is requested; raises where a scan of this kind is refused.
-    fn checked(&mut self, scan: IndexScan) -> Option<&mut Running> {
+    fn checked(&mut self, scan: IndexScan) -> Option<&mut RunningScan> {
         if !scan.is_of_one_moment() {
             IndexError::Snapshot.raise();
         }

@@ -4,7 +4,7 @@
 //! other types they would misread their values.
 
 use super::{DISTANCE, IN_BALL};
-use crate::pg::access::opclass::{Class, Operator};
+use crate::pg::access::opclass::{Operator, OperatorClass};
 use crate::pg::backend::report::ereport;
 use crate::pg::planner::node::Objects;
 use pgrx::pg_sys::{self, Oid};
@@ -17,7 +17,7 @@ use pgrx::{PgLogLevel, pg_guard};
 #[allow(unsafe_code, reason = "a callback")]
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn amvalidate(class: Oid) -> bool {
-    let class = Class::look_up(class);
+    let class = OperatorClass::look_up(class);
     let faults = faults(&class);
     for fault in &faults {
         ereport(PgLogLevel::INFO, &format!("operator class \"{}\" of access method hamming {fault}", class.name));
@@ -25,7 +25,7 @@ pub(super) unsafe extern "C-unwind" fn amvalidate(class: Oid) -> bool {
     faults.is_empty()
 }
 
-fn faults(class: &Class) -> Vec<String> {
+fn faults(class: &OperatorClass) -> Vec<String> {
     let Some(objects) = Objects::beside(class.handler()) else { return vec!["lies beside no extension lumina".into()] };
     let mut faults = Vec::new();
     let mut fault = |is_fault: bool, what: &dyn Fn() -> String| {

@@ -1,4 +1,4 @@
-//! `lumina_internal.page`, behind `duplicates_html`: SQL returns the groups of a catalog, threads make their
+//! `lumina_internal.report`, behind `duplicates_html`: SQL returns the groups of a catalog, threads make their
 //! thumbnails, and `lumina-report` writes the report.
 
 mod rows;
@@ -44,8 +44,8 @@ const EACH: u64 = 128 << 20;
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
 function! {
-    /// `lumina_internal.page(bigint, text, int, text, text)`.
-    page_of_duplicates, pg_finfo_page_of_duplicates,
+    /// `lumina_internal.report(bigint, text, int, text, text)`.
+    duplicates_report, pg_finfo_duplicates_report,
     guarded: |arguments: Arguments| {
         let (catalog, setting, most) = (arguments.int8(0), text(arguments.bytes(1)), arguments.int4(2));
         let start = (text(arguments.bytes(3)), text(arguments.bytes(4)));
@@ -63,7 +63,7 @@ fn make(
     share: &mut Share,
 ) -> Result<String, LuminaError> {
     let summary: SummaryRow =
-        read("SELECT lumina_internal.page_summary($1)", &[catalog.into()]).pop().ok_or(IncompleteExtension)?;
+        read("SELECT lumina_internal.report_summary($1)", &[catalog.into()]).pop().ok_or(IncompleteExtension)?;
     let threads = guc::import_threads();
     let thumbnailer = Thumbnailer {
         roots: roots(setting)?,
@@ -87,10 +87,10 @@ fn make(
         let some = GROUPS_AT_ONCE.min(most - shown);
         let arguments = [catalog.into(), order.into(), after.into(), some.into()];
         let next: NextGroups =
-            read("SELECT lumina_internal.page_ids($1, $2, $3, $4)", &arguments).pop().ok_or(IncompleteExtension)?;
+            read("SELECT lumina_internal.report_ids($1, $2, $3, $4)", &arguments).pop().ok_or(IncompleteExtension)?;
         let found = next.ids.len();
         let arguments = [next.ids.into(), MOST_IMAGES.into()];
-        let groups: Vec<GroupRow> = read("SELECT lumina_internal.page_groups($1, $2)", &arguments);
+        let groups: Vec<GroupRow> = read("SELECT lumina_internal.report_groups($1, $2)", &arguments);
         shown += groups.len() as i32;
         for group in groups {
             let originals: Vec<Original<'_>> = group.images.iter().map(|image| image.original()).collect();
@@ -117,7 +117,7 @@ fn bursts(
 ) -> Result<BurstsSummary, LuminaError> {
     let arguments = [catalog.into(), MOST_BURSTS.into()];
     let bursts: BurstsRow =
-        read("SELECT lumina_internal.page_bursts($1, $2)", &arguments).pop().ok_or(IncompleteExtension)?;
+        read("SELECT lumina_internal.report_bursts($1, $2)", &arguments).pop().ok_or(IncompleteExtension)?;
     let originals: Vec<Original<'_>> = bursts.shown.iter().map(|burst| burst.original()).collect();
     let pictures = pictures(pool, &originals, threads, share)?;
     Ok(bursts.summary(pictures))
@@ -126,7 +126,7 @@ fn bursts(
 fn decisions(catalog: i64) -> Result<DecisionsSummary, LuminaError> {
     let arguments = [catalog.into(), MOST_ACTIONS.into()];
     let decisions: DecisionsRow =
-        read("SELECT lumina_internal.page_decisions($1, $2)", &arguments).pop().ok_or(IncompleteExtension)?;
+        read("SELECT lumina_internal.report_decisions($1, $2)", &arguments).pop().ok_or(IncompleteExtension)?;
     Ok(decisions.summary())
 }
 

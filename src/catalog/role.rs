@@ -51,6 +51,12 @@ function! {
     guarded: |arguments: Arguments| Datum::from(oid(arguments.bytes(0))),
 }
 
+function! {
+    /// `lumina_internal.acts_for(oid, role)`.
+    role_acts_for, pg_finfo_role_acts_for,
+    guarded: |arguments: Arguments| Datum::from(role::acts_for(arguments.oid(0), oid(arguments.bytes(1)))),
+}
+
 fn stored(role: Oid, name: &[u8]) -> Datum {
     Varlena::new(&[&role.to_u32().to_be_bytes(), name]).into_datum()
 }

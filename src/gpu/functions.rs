@@ -34,7 +34,7 @@ set_function! {
             (None, GpuState::Usable) => "stopped",
             (None, GpuState::Full) => "full",
             (None, GpuState::Unusable) => "unusable",
-            (None, GpuState::LeftAlone) => "left alone",
+            (None, GpuState::Disabled) => "disabled",
         };
         let known = record.device.as_ref().filter(|_| record.state() != GpuState::Unusable);
         let info: Option<&Info> = status.as_ref().map(|status| &status.info).or(known.map(|known| &known.info));

@@ -1,7 +1,7 @@
 //! What is known of the device: a small file below the data directory, which any server process may update and every
 //! session reads before it connects to the GPU process. It is valid for one start of the server.
 //!
-//! A device that has failed [`FAILURES`] times within an hour is left alone until a superuser says otherwise.
+//! A device that has failed [`FAILURES`] times within an hour is disabled until a superuser says otherwise.
 //!
 //! Readers see it whole: it is replaced, never changed. A lock serialises its writers. Where it cannot be read or
 //! written (a full disk), nothing is known, and the next search tries the device.
@@ -29,7 +29,7 @@ const STARTER: &str = "pg_stat_tmp/lumina_gpu.start.lock";
 /// Held by the worker that runs the process.
 const WORKER: &str = "pg_stat_tmp/lumina_gpu.lock";
 
-/// A device that has failed this often within [`PERIOD`] seconds is left alone.
+/// A device that has failed this often within [`PERIOD`] seconds is disabled.
 pub(super) const FAILURES: usize = 3;
 const PERIOD: u64 = 3600;
 /// For how many seconds a device whose memory is full is not tried again.
@@ -78,7 +78,7 @@ pub(super) enum GpuState {
     /// There is no driver or device that could be used.
     Unusable,
     /// It has failed too often.
-    LeftAlone,
+    Disabled,
 }
 
 impl GpuRecord {
@@ -165,7 +165,7 @@ impl GpuRecord {
     pub(super) fn state(&self) -> GpuState {
         match self {
             _ if self.unusable.is_some() => GpuState::Unusable,
-            _ if self.failures() >= FAILURES => GpuState::LeftAlone,
+            _ if self.failures() >= FAILURES => GpuState::Disabled,
             _ if self.full_until > now() => GpuState::Full,
             GpuRecord { device: Some(_), .. } => GpuState::Usable,
             _ => GpuState::Unknown,
@@ -190,7 +190,7 @@ impl GpuRecord {
                 let (reason, hint) = self.unusable.clone().unwrap_or_default();
                 Some(Unavailable::new(reason, hint))
             }
-            GpuState::LeftAlone => {
+            GpuState::Disabled => {
                 let hint = "Look at the server's log, then let a superuser SELECT lumina.gpu_reset().";
                 let reason = format!("it has failed {} times in an hour, last: {}", self.failures(), last());
                 Some(Unavailable::new(reason, hint))

@@ -19,7 +19,7 @@ use super::kind::Kind;
 use super::session::in_session;
 use super::stop::{Failure, Stop};
 use lumina_catalog::bursts::Bursts;
-use parameters::Parameters;
+use parameters::BurstParameters;
 use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
 use pgrx::pg_sys::Oid;
 use serde_json::Value;
@@ -46,7 +46,7 @@ impl Kind for DetectBursts {
 
 impl Work for DetectBursts {
     fn run(&self, job: &Job) -> Result<(), Stop> {
-        let parameters = Parameters::read(&job.parameters)?;
+        let parameters = BurstParameters::read(&job.parameters)?;
         for _ in 0..TRIES {
             let mut bursts = compute(job, &parameters)?;
             report_phase(job, "writing", 0.5, bursts.frame_count())?;
@@ -70,7 +70,7 @@ impl Work for DetectBursts {
 }
 
 /// Reads the images and finds the bursts. A transaction is open only while it reads.
-fn compute(job: &Job, parameters: &Parameters) -> Result<Bursts, Stop> {
+fn compute(job: &Job, parameters: &BurstParameters) -> Result<Bursts, Stop> {
     in_session(job, |run| {
         report_phase(job, "reading", 0.0, 0)?;
         let frames = input::read(job, run)?;

@@ -13,7 +13,7 @@ use crate::pg::backend::report::ereport;
 use crate::pg::spi::statement::{self, ResultRow};
 use crate::pg::worker::background;
 use crate::pg::worker::home::Home;
-use crate::pg::worker::transaction::{self, Caught, Tables, attempt, lock_tables};
+use crate::pg::worker::transaction::{self, Caught, TableLock, attempt, lock_tables};
 use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys::Oid;
 use pgrx::{JsonB, PgLogLevel};
@@ -58,7 +58,7 @@ pub(super) fn is_of_one_version() -> bool {
 }
 
 fn find_candidates() -> Candidates {
-    if lock_tables(&TABLES, true, TABLE_LOCK_TIMEOUT) != Tables::Locked || !is_of_one_version() {
+    if lock_tables(&TABLES, true, TABLE_LOCK_TIMEOUT) != TableLock::Locked || !is_of_one_version() {
         return Candidates::default();
     }
     transaction::refresh_snapshot();
@@ -108,7 +108,7 @@ pub(super) fn claim() -> Result<Option<Job>, Caught> {
 
 /// Claims a job whose lock this worker holds.
 fn try_claim(table: Oid, id: i64) -> Option<Job> {
-    if lock_tables(&TABLES, true, TABLE_LOCK_TIMEOUT) != Tables::Locked || transaction::relation(c"jobs") != table {
+    if lock_tables(&TABLES, true, TABLE_LOCK_TIMEOUT) != TableLock::Locked || transaction::relation(c"jobs") != table {
         return None;
     }
     // The new snapshot sees what its last worker has committed.

@@ -29,7 +29,7 @@ use crate::search::session::SearchSession;
 use compare::report_phase;
 use compared::Compared;
 use extent::Extent;
-use parameters::Parameters;
+use parameters::DuplicateParameters;
 use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
 use pgrx::pg_sys::Oid;
 use serde_json::Value;
@@ -56,7 +56,7 @@ impl Kind for DetectDuplicates {
 
 impl Work for DetectDuplicates {
     fn run(&self, job: &Job) -> Result<(), Stop> {
-        let parameters = Parameters::read(&job.parameters)?;
+        let parameters = DuplicateParameters::read(&job.parameters)?;
         for _ in 0..TRIES {
             let compared = match in_session(job, |run| compute_changes(job, &parameters, run))? {
                 Ok(compared) => compared,
@@ -88,7 +88,7 @@ impl Work for DetectDuplicates {
 /// Reads and groups what has changed, with what it can touch; `Err` where all images are to be read.
 fn compute_changes(
     job: &Job,
-    parameters: &Parameters,
+    parameters: &DuplicateParameters,
     run: &SearchSession<'_>,
 ) -> Result<Result<Compared, Extent>, Stop> {
     let (mut extent, nearness) = extent::find(job, parameters, run)?;
@@ -107,8 +107,14 @@ fn compute_changes(
 }
 
 /// Reads and groups images. A transaction is open only while it reads.
-fn compute(job: &Job, parameters: &Parameters, run: &SearchSession<'_>, extent: Extent) -> Result<Compared, Stop> {
-    let input::Input { images, rows, base } = input::read(job, parameters, run, extent.images(), extent.had_raw())?;
+fn compute(
+    job: &Job,
+    parameters: &DuplicateParameters,
+    run: &SearchSession<'_>,
+    extent: Extent,
+) -> Result<Compared, Stop> {
+    let input::DuplicateInput { images, rows, base } =
+        input::read(job, parameters, run, extent.images(), extent.had_raw())?;
     report_phase(job, "comparing", 0.2, images.len())?;
     let groups = compare::find_groups(job, rows, &images, parameters, run)?;
     Ok(Compared { extent, images, groups, base })

@@ -10,7 +10,7 @@ use super::stop::Stop;
 use super::store;
 use crate::pg::spi::statement;
 use crate::pg::worker::background::sleep;
-use crate::pg::worker::transaction::{self, Tables, attempt, lock_tables, try_lock_tables};
+use crate::pg::worker::transaction::{self, TableLock, attempt, lock_tables, try_lock_tables};
 use pgrx::Uuid;
 use pgrx::pg_sys::Oid;
 use serde_json::Value;
@@ -22,6 +22,8 @@ pub(super) use super::store::Progress;
 
 /// How often a running job checks for cancellation.
 const CHECK_INTERVAL: Duration = Duration::from_millis(400);
+/// After how many rows of a scan it reads the clock.
+const ROWS_PER_CHECK: u32 = 16;
 /// How often it reports its progress, at most.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a job waits for a session that changes or drops the tables: until it is told to end.
@@ -85,6 +87,8 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Last {
     checked: Cell<Instant>,
+    /// Rows since the clock was read.
+    rows: Cell<u32>,
     reported: Cell<Option<Instant>>,
     /// Progress of batches that are committed, which the job's row does not have yet.
     unreported: Cell<Option<Progress>>,
@@ -92,7 +96,12 @@ pub(super) struct Last {
 
 impl Default for Last {
     fn default() -> Self {
-        Last { checked: Cell::new(Instant::now()), reported: Cell::new(None), unreported: Cell::new(None) }
+        Last {
+            checked: Cell::new(Instant::now()),
+            rows: Cell::new(0),
+            reported: Cell::new(None),
+            unreported: Cell::new(None),
+        }
     }
 }
 
@@ -163,6 +172,13 @@ impl Job {
             return Ok(());
         }
         self.check_cancelled_now()
+    }
+
+    /// The same, between rows of a scan: reading the clock takes as long as a column.
+    pub(super) fn check_cancelled_at_row(&self) -> Result<(), Stop> {
+        let rows = self.last.rows.get() + 1;
+        self.last.rows.set(rows % ROWS_PER_CHECK);
+        if rows < ROWS_PER_CHECK { Ok(()) } else { self.check_cancelled_in_transaction() }
     }
 
     fn check_cancelled_now(&self) -> Result<(), Stop> {
@@ -238,10 +254,10 @@ impl Job {
         let tables =
             if wait { lock_tables(&TABLES, true, TABLE_LOCK_TIMEOUT) } else { try_lock_tables(&STATE_TABLES, false) };
         match tables {
-            Tables::Locked if wait => transaction::refresh_snapshot(), // others may have committed meanwhile
-            Tables::Locked => (),
-            Tables::Busy => return Ok(()),
-            Tables::Gone => return Err(Stop::LostClaim),
+            TableLock::Locked if wait => transaction::refresh_snapshot(), // others may have committed meanwhile
+            TableLock::Locked => (),
+            TableLock::Busy => return Ok(()),
+            TableLock::Missing => return Err(Stop::LostClaim),
         }
         self.check_wanted()
     }
@@ -300,7 +316,7 @@ impl Job {
     /// Runs `end` in a transaction, under the job's token. Returns whether it has committed.
     fn write_end(&self, end: impl Fn()) -> bool {
         commits(|| {
-            if lock_tables(&TABLES, true, TABLE_LOCK_TIMEOUT) == Tables::Locked && store::lock(self.id, self.token) {
+            if lock_tables(&TABLES, true, TABLE_LOCK_TIMEOUT) == TableLock::Locked && store::lock(self.id, self.token) {
                 // A job that has ended shows all that it has committed.
                 if let Some(progress) = self.last.unreported.get() {
                     store::report_progress(self.id, self.token, &progress);
@@ -335,7 +351,7 @@ pub(super) fn set_current_job(job: Option<&Job>) {
 pub(super) fn requeue_current_job() {
     // `CURRENT_JOB` stays set: told to end in the middle of this, the worker tries once more at exit.
     if let Some((id, token)) = CURRENT_JOB.get()
-        && try_lock_tables(&TABLES, true) == Tables::Locked
+        && try_lock_tables(&TABLES, true) == TableLock::Locked
     {
         store::requeue(id, token);
     }

@@ -34,7 +34,7 @@ impl Kind for ScoreQuality {
 
 impl Work for ScoreQuality {
     fn run(&self, job: &Job) -> Result<(), Stop> {
-        let mut walk = job.read(|| Ok(Walk::resume(job)))?;
+        let mut walk = job.read(|| Ok(ScoreWalk::resume(job)))?;
         job.phase(walk.progress())?;
         loop {
             while walk.step(job)? {}
@@ -47,14 +47,14 @@ impl Work for ScoreQuality {
             if !has_changed {
                 return finished;
             }
-            walk = job.read(|| Ok(Walk::begin(job)))?;
+            walk = job.read(|| Ok(ScoreWalk::begin(job)))?;
         }
     }
 }
 
 /// A walk through the images of a catalog.
 #[derive(Debug, Clone)]
-struct Walk {
+struct ScoreWalk {
     /// The option by which it scores, as a text.
     option: String,
     /// The last image that was scored.
@@ -71,12 +71,12 @@ fn option(job: &Job) -> String {
     statement::row(read, &[job.catalog.into()], |row| row.get(1)).flatten().unwrap_or_default()
 }
 
-impl Walk {
+impl ScoreWalk {
     /// From the first image. In a transaction.
     fn begin(job: &Job) -> Self {
         let count = "SELECT pg_catalog.count(*) FROM lumina.images i WHERE i.catalog = $1";
         let total = statement::row(count, &[job.catalog.into()], |row| row.known(1)).unwrap_or_default();
-        Walk { option: option(job), after: 0, scored: 0, changed: 0, total }
+        ScoreWalk { option: option(job), after: 0, scored: 0, changed: 0, total }
     }
 
     /// From where an earlier worker of the job has come to, if the option is the same. In a transaction.
@@ -90,14 +90,14 @@ impl Walk {
             return begun;
         }
         match (number("after"), number("scored"), number("changed")) {
-            (Some(after), Some(scored), Some(changed)) => Walk { after, scored, changed, ..begun },
+            (Some(after), Some(scored), Some(changed)) => ScoreWalk { after, scored, changed, ..begun },
             _ => begun,
         }
     }
 
     /// Scores the next images. Returns whether there may be more. Where the option has changed the walk is over.
     fn step(&mut self, job: &Job) -> Result<bool, Stop> {
-        let (before, mut next): (&Walk, Option<Walk>) = (self, None);
+        let (before, mut next): (&ScoreWalk, Option<ScoreWalk>) = (self, None);
         job.batch(|| {
             next = before.score_batch(job);
             let shown = next.as_ref().unwrap_or(before);
@@ -122,7 +122,7 @@ impl Walk {
             [job.catalog.into(), self.option.as_str().into(), self.after.into(), IMAGES.into()];
         let batch = statement::row(score, &arguments, |row| Some((row.get(1)?, row.get(2)?, row.get(3)?)));
         let (after, scored, changed): (i64, i64, i64) = batch.flatten()?;
-        Some(Walk { after, scored: self.scored + scored, changed: self.changed + changed, ..self.clone() })
+        Some(ScoreWalk { after, scored: self.scored + scored, changed: self.changed + changed, ..self.clone() })
     }
 
     fn progress(&self) -> Progress {

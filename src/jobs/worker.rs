@@ -11,7 +11,7 @@ use crate::pg::backend::report::ereport;
 use crate::pg::spi::statement;
 use crate::pg::worker::background::{self, set, set_busy, sleep};
 use crate::pg::worker::settings::ServerSettings;
-use crate::pg::worker::transaction::{self, Caught, Tables, attempt, try_lock_tables};
+use crate::pg::worker::transaction::{self, Caught, TableLock, attempt, try_lock_tables};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::{Datum, Oid};
 use std::ffi::CStr;
@@ -157,7 +157,7 @@ fn run(job: &Job) {
 fn remove_expired() -> Result<(), Caught> {
     attempt(|| {
         transaction::run(|| {
-            if try_lock_tables(&TABLES, true) == Tables::Locked && claim::is_of_one_version() {
+            if try_lock_tables(&TABLES, true) == TableLock::Locked && claim::is_of_one_version() {
                 statement::execute("SELECT lumina_internal.remove_expired_jobs()", &[]);
             }
             Ok::<_, Caught>(())

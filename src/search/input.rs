@@ -8,7 +8,7 @@ use crate::pg::fmgr::arguments::Call;
 use crate::pg::fmgr::array::int4_array;
 use crate::pg::fmgr::error::{ArgumentError, IncompleteExtension};
 use crate::pg::planner::node::Objects;
-use crate::pg::spi::query::{Column, Row, run_select, type_name};
+use crate::pg::spi::query::{ResultColumn, Row, run_select, type_name};
 use lumina_hash::ball::check_radius;
 use lumina_search::{HashRows, Values};
 use pgrx::pg_sys::{Datum, INT2OID, INT4OID, INT8OID, Oid};
@@ -165,7 +165,7 @@ fn read<'a>(
     distances: &Distances,
     session: &'a SearchSession<'a>,
 ) -> Result<InputReader<'a>, LuminaError> {
-    let begin = |columns: &[Column]| {
+    let begin = |columns: &[ResultColumn]| {
         let Some((first, hashes)) = columns.split_first().filter(|(_, hashes)| !hashes.is_empty()) else {
             return Err(BulkError::NoHashColumn(columns.len()).into());
         };

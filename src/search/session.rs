@@ -1,7 +1,8 @@
 //! The session of a search: its place, its threads, its memory. While threads work, the backend checks for interrupts
 //! every few milliseconds, and takes what the threads have found.
 //!
-//! Begun by the functions of this folder and by the job `detect_duplicates`; `device.rs` executes queries in it.
+//! Begun by the functions of this folder and by the jobs `detect_duplicates` and `detect_bursts`; `device.rs` executes
+//! queries in it.
 //!
 //! A search takes one of the server's places before it starts threads, or earlier, when the rows of its query take more
 //! than `work_mem`: the places bound threads and memory, but for what any statement may take. Until then it has none,

@@ -7,7 +7,7 @@
 pub(crate) mod tests;
 
 use crate::apart::{LabelSet, RankedLabels, ReadLabels};
-use crate::preference::{Candidate, CatalogImage, Class, Place, ScoreParts, best_of};
+use crate::preference::{Candidate, CatalogImage, Class, Place, ScoreParts, UNKNOWN_TIME, best_of};
 use crate::rule::PairRule;
 use lumina_search::group::{Apart, Label};
 use lumina_search::{HashRows, SearchContext, SearchError, Values};
@@ -285,6 +285,11 @@ impl RankedImages {
     /// The id of an image.
     pub fn id(&self, rank: u32) -> i64 {
         self.ids[rank as usize]
+    }
+
+    /// When it was taken, in microseconds; `None` where that is not known.
+    pub fn captured(&self, rank: u32) -> Option<i64> {
+        Some(self.captured[rank as usize]).filter(|&time| time != UNKNOWN_TIME)
     }
 
     /// Bytes of one of its files.

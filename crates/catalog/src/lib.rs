@@ -10,9 +10,10 @@
 //! - [`regroup`]: which groups of an earlier search are formed again where images have changed.
 //! - [`bursts`]: photographs that a camera took one after the other; the jobs of kind `detect_bursts` call it.
 //!
-//! Called by the jobs of kind `detect_duplicates` (`src/jobs/duplicates`), which read rows from tables and write groups
-//! into them. Pairs and near groups are found by `lumina-search`; this crate says what goes into that search and what
-//! its result means for images.
+//! Called by the jobs of kinds `detect_duplicates` and `detect_bursts` (`src/jobs/duplicates`, `src/jobs/bursts`): they
+//! read rows from tables and write groups and bursts into them. For folders and the report also by `src/catalog`, and
+//! by `crates/report`, which says why one image is kept. Pairs and near groups are found by `lumina-search`; this crate
+//! says what goes into that search and what its result means for images.
 //!
 //! Invariants: an image is known by its *rank*, its place in the order of preference, so that ties in a search go to
 //! the better image. Results depend neither on the order of rows nor on the number of threads. What grows with the

@@ -233,7 +233,7 @@ impl Tolerances {
     }
 }
 
-/// Whether a number is the most, or more than so many percent of it.
+/// Whether a number is the most, or more than `percent` percent of it.
 fn is_more_than(number: i64, percent: i128, most: i64) -> bool {
     number == most || i128::from(number) * 100 > i128::from(most) * percent
 }

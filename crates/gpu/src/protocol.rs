@@ -172,7 +172,7 @@ pub struct Status {
 }
 
 /// A frame that was read: its kind, its body, and its total length.
-pub(crate) type Frame<'a> = (FrameKind, &'a [u8], usize);
+pub(crate) type ReadFrame<'a> = (FrameKind, &'a [u8], usize);
 
 /// Appends a frame.
 pub(crate) fn frame(output: &mut Vec<u8>, kind: FrameKind, body: &[&[u8]]) -> Result<(), GpuError> {
@@ -188,7 +188,7 @@ pub(crate) fn frame(output: &mut Vec<u8>, kind: FrameKind, body: &[&[u8]]) -> Re
 }
 
 /// The first frame of the input; `None` while it is incomplete. Errors: `Refused`, for what is no frame.
-pub(crate) fn first_frame(input: &[u8]) -> Result<Option<Frame<'_>>, GpuError> {
+pub(crate) fn first_frame(input: &[u8]) -> Result<Option<ReadFrame<'_>>, GpuError> {
     let Some((head, rest)) = input.split_at_checked(HEAD) else { return Ok(None) };
     let number = |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let (kind, length) = (FrameKind::from_number(number(0)), number(4) as usize);

@@ -198,7 +198,7 @@ impl<'d> Server<'d> {
             if !client.is_runnable() {
                 continue;
             }
-            let is_search = matches!(client.work, Some(Work::Pairs(_)));
+            let is_search = matches!(client.work, Some(ClientWork::Pairs(_)));
             match client.step() {
                 Ok(Step::Worked) => client.waits = None,
                 Ok(Step::Waits) => {
@@ -224,7 +224,7 @@ impl<'d> Server<'d> {
 }
 
 /// What runs for a client.
-enum Work<'d> {
+enum ClientWork<'d> {
     Pairs(Box<GpuSearch<'d>>),
     Firsts(Box<RowCollapse<'d>>),
 }
@@ -237,7 +237,7 @@ struct ServedClient<'d> {
     output: Vec<u8>,
     /// Bytes of `output` that were sent.
     sent: usize,
-    work: Option<Work<'d>>,
+    work: Option<ClientWork<'d>>,
     /// Since when its search waits for memory.
     waits: Option<Instant>,
     heard: Instant,
@@ -374,9 +374,9 @@ impl<'d> ServedClient<'d> {
         self.work = Some(match question {
             Question::Firsts { .. } => {
                 let (set, seed) = question.set(&source).ok_or_else(wrong)?;
-                Work::Firsts(Box::new(begin_collapse(device, &set, seed)?))
+                ClientWork::Firsts(Box::new(begin_collapse(device, &set, seed)?))
             }
-            _ => Work::Pairs(Box::new(begin_search(device, question.request(&source).ok_or_else(wrong)?)?)),
+            _ => ClientWork::Pairs(Box::new(begin_search(device, question.request(&source).ok_or_else(wrong)?)?)),
         });
         Ok(())
     }
@@ -386,7 +386,7 @@ impl<'d> ServedClient<'d> {
         let output = &mut self.output;
         let step = match &mut self.work {
             None => Step::Done,
-            Some(Work::Pairs(search)) => search.step(&mut |pairs: &[(u32, u32)], distances: &[u16]| {
+            Some(ClientWork::Pairs(search)) => search.step(&mut |pairs: &[(u32, u32)], distances: &[u16]| {
                 let columns = distances.len() / pairs.len().max(1);
                 for (pairs, distances) in pairs.chunks(PAIRS).zip(distances.chunks(PAIRS * columns)) {
                     let mut body = Vec::new();
@@ -401,7 +401,7 @@ impl<'d> ServedClient<'d> {
                 }
                 Ok::<_, GpuError>(())
             })?,
-            Some(Work::Firsts(collapse)) => {
+            Some(ClientWork::Firsts(collapse)) => {
                 let goes_on = collapse.step()?
                     || collapse.take(FIRSTS, |firsts| {
                         let bytes: Vec<u8> = firsts.iter().flat_map(|first| first.to_ne_bytes()).collect();

@@ -13,7 +13,8 @@
 //! - [`spread`]: how bits are permuted before a hash is cut into bands.
 //! - [`words`]: hashes as rows of `u64`, the form in which the kernels read many of them.
 //!
-//! Called by the extension (types, planner, searches, errors) and by the crates `index`, `search`, `gpu` and `photo`.
+//! Called by the extension (types, planner, searches, errors) and by the crates `index`, `search` and `gpu`; in tests
+//! also by `photo`.
 
 pub mod ball;
 pub mod bands;

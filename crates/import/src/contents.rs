@@ -170,7 +170,7 @@ mod tests {
         let facts = has_facts.then(|| Box::new(Facts::default()));
         FileOutcome {
             item,
-            status: None,
+            file_status: None,
             finding: Finding::Image { sha256: hex(&sha256), reason: None, error: None, facts, date: None },
         }
     }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     fn failed(item: i64) -> FileOutcome {
-        FileOutcome { item, status: None, finding: Finding::failed("damaged", "so".into()) }
+        FileOutcome { item, file_status: None, finding: Finding::failed("damaged", "so".into()) }
     }
 
     #[test]

@@ -147,9 +147,8 @@ impl Finding {
 pub struct FileOutcome {
     /// Its row of `lumina.import_items`.
     pub item: i64,
-    /// The file's identity and times when it was opened; `None` if it could not be. SQL reads it as `stamp`.
-    #[serde(rename = "stamp")]
-    pub status: Option<FileStatus>,
+    /// The file's identity and times when it was opened; `None` if it could not be.
+    pub file_status: Option<FileStatus>,
     /// What was found.
     #[serde(flatten)]
     pub finding: Finding,
@@ -164,10 +163,10 @@ mod tests {
     /// Rows of an earlier release, and `lumina_internal.import_batch`, have these keys.
     #[test]
     fn outcomes_keep_their_form_in_json() {
-        let status = Some(FileStatus { size: 1, device: 2, inode: 3, modified: 4, changed: 5 });
-        let outcome = FileOutcome { item: 7, status, finding: Finding::skipped("unchanged") };
-        let status = json!({"size": 1, "device": 2, "inode": 3, "modified": 4, "changed": 5});
-        let expected = json!({"item": 7, "stamp": status, "state": "skipped", "reason": "unchanged"});
+        let file_status = Some(FileStatus { size: 1, device: 2, inode: 3, modified: 4, changed: 5 });
+        let outcome = FileOutcome { item: 7, file_status, finding: Finding::skipped("unchanged") };
+        let file_status = json!({"size": 1, "device": 2, "inode": 3, "modified": 4, "changed": 5});
+        let expected = json!({"item": 7, "file_status": file_status, "state": "skipped", "reason": "unchanged"});
         assert_eq!(serde_json::to_value(&outcome).unwrap(), expected);
         assert_eq!(serde_json::from_value::<FileOutcome>(expected).unwrap(), outcome);
     }

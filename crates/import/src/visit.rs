@@ -69,7 +69,7 @@ impl Processor for Visit {
     type Event = FileEvent;
 
     fn process(&self, task: &FileTask, context: &TaskContext<FileEvent>) -> Option<FileEvent> {
-        let done = |status, finding| Some(FileEvent::Done(FileOutcome { item: task.item, status, finding }));
+        let done = |file_status, finding| Some(FileEvent::Done(FileOutcome { item: task.item, file_status, finding }));
         let opened = match self.roots.open_file(&task.path) {
             Ok(descriptor) => OpenFile::new(descriptor),
             Err(refusal) => Err(refused(&refusal)),
@@ -125,7 +125,7 @@ impl Processor for Visit {
 
     fn failed(task: &FileTask) -> FileEvent {
         let finding = Finding::failed("internal_error", "the analysis of the file failed".into());
-        FileEvent::Done(FileOutcome { item: task.item, status: None, finding })
+        FileEvent::Done(FileOutcome { item: task.item, file_status: None, finding })
     }
 
     fn room_for(&self, bytes: usize) -> bool {

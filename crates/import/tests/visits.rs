@@ -86,7 +86,7 @@ fn each_file_gets_what_it_deserves() {
     let pool = start(&visit(directory.path()));
     let at = |name: &str| task(7, directory.path().join(name));
     let outcome = visited(&pool, at("IMG_20230415_143218.bmp"), false).unwrap();
-    assert_eq!((outcome.item, outcome.status.unwrap().size), (7, whole.len() as u64));
+    assert_eq!((outcome.item, outcome.file_status.unwrap().size), (7, whole.len() as u64));
     let Finding::Image { sha256, reason: None, facts: Some(facts), .. } = outcome.finding else {
         panic!("{outcome:?}")
     };
@@ -123,7 +123,7 @@ fn what_is_known_is_not_decoded_and_what_is_unchanged_not_read() {
     let pool = start(&visit(directory.path()));
     let first = visited(&pool, task(1, directory.path().join("a.bmp")), true).unwrap();
     assert!(matches!(first.finding, Finding::Image { facts: None, .. }));
-    let again = FileTask { known: first.status, ..task(2, directory.path().join("a.bmp")) };
+    let again = FileTask { known: first.file_status, ..task(2, directory.path().join("a.bmp")) };
     assert_eq!(visited(&pool, again.clone(), false).unwrap().finding, Finding::skipped("unchanged"));
     // Its bytes and its times are equal, but not its inode.
     fs::copy(directory.path().join("a.bmp"), directory.path().join("b.bmp")).unwrap();

@@ -29,7 +29,7 @@ impl Root {
 /// Hints at free blocks that may be refused for one run before the file is extended instead: checking one costs a
 /// microsecond, or a read from disk, and a page that is not reused costs eight kilobytes.
 const MAX_REFUSED_HINTS: usize = 4096;
-/// The same for work without cancel checks.
+/// [`MAX_REFUSED_HINTS`] for work without cancel checks.
 const MAX_REFUSED_HINTS_SHORT: usize = 512;
 
 /// The most pages that a merge reads without cancel checks: they take some ten milliseconds.

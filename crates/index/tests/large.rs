@@ -76,7 +76,7 @@ impl Built {
         let distances: Vec<u32> = self.rows.iter().map(|row| distance(row, &center)).collect();
         let meta = Meta::load(&self.store).unwrap();
         let pass = cost::range(&meta, self.layout.bits() as u32);
-        assert_eq!(pass.probes, 0.0, "everything is within so many bits");
+        assert_eq!(pass.probes, 0.0, "everything is within the width of a hash");
         let mut probed = Vec::new();
         for radius in radii {
             let work = cost::range(&meta, radius);

@@ -70,7 +70,7 @@ fn the_list_of_runs_is_full() {
     let mut inserter = Inserter::new(&store, Layout::new(64, None).unwrap());
     let meta = || Meta::load(&store).unwrap();
     // Another session merges: flushes continue until there is no room for another run, then wait.
-    store.hold(MaintenanceLock::Merge, true);
+    store.set_locked(MaintenanceLock::Merge, true);
     let mut flushes = 0;
     while !waits(|| {
         // One of the last runs is larger than the others.
@@ -83,7 +83,7 @@ fn the_list_of_runs_is_full() {
     assert!(largest.entries > 800);
     assert!(meta().runs.len() == flushes && flushes >= MAX_RUNS - 2, "{flushes}");
     inserter.verify();
-    store.hold(MaintenanceLock::Merge, false);
+    store.set_locked(MaintenanceLock::Merge, false);
     for round in 0..3 * MAX_RUNS {
         inserter.insert();
         inserter.index.flush(true).unwrap();
@@ -109,7 +109,7 @@ fn room_is_made_while_a_flush_waits_for_it() {
     let make = Arc::clone(&made);
     store.set_hook(Some(Box::new(move |store, operation| {
         if operation == Operation::Wait {
-            store.hold(MaintenanceLock::Merge, false);
+            store.set_locked(MaintenanceLock::Merge, false);
             while Index::open(store).unwrap().merge(u64::MAX, true).unwrap() {}
             *make.lock().unwrap() = Meta::load(store).unwrap().runs;
         }
@@ -120,7 +120,7 @@ fn room_is_made_while_a_flush_waits_for_it() {
         inserter.insert();
         inserter.index.flush(true).unwrap();
     }
-    store.hold(MaintenanceLock::Merge, true);
+    store.set_locked(MaintenanceLock::Merge, true);
     inserter.insert();
     inserter.index.flush(true).unwrap();
     let (made, runs) = (made.lock().unwrap().clone(), runs());
@@ -135,13 +135,13 @@ fn a_full_batch_while_another_flushes() {
     let store = stuck();
     let mut inserter = Inserter::new(&store, Layout::new(1024, Some(2)).unwrap());
     let staging = || Meta::load(&store).unwrap().staging.hashes.len();
-    store.hold(MaintenanceLock::Flush, true);
+    store.set_locked(MaintenanceLock::Flush, true);
     // Beyond a full batch, inserts do not wait until the batch has no more room.
     while staging() < MAX_STAGING_PAGES {
         inserter.insert();
     }
     assert!(waits(|| (0..1000).for_each(|_| inserter.insert())));
-    store.hold(MaintenanceLock::Flush, false);
+    store.set_locked(MaintenanceLock::Flush, false);
     assert_eq!(staging(), MAX_STAGING_PAGES);
     inserter.table.pop_last();
     inserter.verify();

@@ -37,7 +37,7 @@ pub struct ShownBurst {
 
 /// The place of an image in a burst.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BurstFrame {
+pub struct FramePlace {
     /// The number of the burst.
     pub burst: i64,
     /// How many frames that has.
@@ -50,10 +50,10 @@ pub struct BurstFrame {
     pub is_best: bool,
 }
 
-impl BurstFrame {
+impl FramePlace {
     /// In words, as HTML.
     pub(crate) fn words(&self) -> String {
-        let BurstFrame { burst, frames, frame, .. } = self;
+        let FramePlace { burst, frames, frame, .. } = self;
         let shot = match self.shot {
             Some(shot) => format!(", shot\u{a0}{shot}"),
             None => ", if it is a burst".into(),

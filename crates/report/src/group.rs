@@ -3,7 +3,7 @@
 
 use crate::text::{Path, Text, joined, name};
 use crate::units::{Bytes, Count, Of};
-use crate::{BurstFrame, GroupKind, Member, MemberFile, ReportGroup, picture, words};
+use crate::{FramePlace, GroupKind, Member, MemberFile, ReportGroup, picture, words};
 use std::fmt::{self, Write};
 
 pub(crate) fn write(group: &ReportGroup, to: &mut dyn Write) -> fmt::Result {
@@ -141,7 +141,7 @@ fn facts(group: &ReportGroup, member: &Member, to: &mut dyn Write) -> fmt::Resul
     let quality = |member: &Member| format!("{:.1}\u{a0}of\u{a0}100", member.quality);
     fact("Quality", &quality(member), quality(member) != quality(keep), to)?;
     if known(|member| member.burst.is_some()) {
-        let burst = member.burst.as_ref().map_or_else(|| "none".into(), BurstFrame::words);
+        let burst = member.burst.as_ref().map_or_else(|| "none".into(), FramePlace::words);
         fact("Burst", &burst, member.burst != keep.burst, to)?;
     }
     if !member.distances.is_empty() {

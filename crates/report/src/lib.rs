@@ -25,7 +25,7 @@ mod writer;
 #[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests;
 
-pub use bursts::{BurstFrame, BurstsSummary, ShownBurst};
+pub use bursts::{BurstsSummary, FramePlace, ShownBurst};
 pub use decisions::{Decision, DecisionsSummary};
 pub use why::{Choice, FileMerits, Merits, why, why_file};
 pub use writer::ReportWriter;
@@ -131,7 +131,7 @@ pub struct Member {
     /// The score by which the catalog ranks, 0 to 100.
     pub quality: f32,
     /// The frame of a burst that it is.
-    pub burst: Option<BurstFrame>,
+    pub burst: Option<FramePlace>,
     /// The distance to the image to keep, of 64 bits; `None` for that image itself.
     pub distance: Option<u8>,
     /// The distances by hash.

@@ -30,7 +30,7 @@ fn member(text: &str, files: usize, distances: Option<u8>) -> Member {
         captured: Some(text.into()),
         camera: Some(text.into()),
         quality: 71.4,
-        burst: distances.map(|shot| BurstFrame {
+        burst: distances.map(|shot| FramePlace {
             burst: 4,
             frames: 5,
             frame: 3,

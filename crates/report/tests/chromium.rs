@@ -3,7 +3,7 @@
 //!
 //! Skipped with a message where there is no Chromium (`LUMINA_CHROMIUM` names one; Debian: `apt-get install -y
 //! --no-install-recommends chromium`). With `LUMINA_SCREENSHOTS=FOLDER` the screenshots are kept there, to look at.
-//! Photographs are those of `../shared/photos` (`LUMINA_PHOTOS`); without them the pictures are all made here.
+//! Photographs are those of the folder `LUMINA_PHOTOS`, where there is one; without it the pictures are all made here.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// A band of at most 32 bits: where it lies in a hash's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Band {
+pub(crate) struct HashBand {
     plane: usize,
     /// The first bit, counted in the plane's word.
     start: u32,
@@ -12,11 +12,11 @@ pub(crate) struct Band {
     pub(crate) width: u32,
 }
 
-impl Band {
+impl HashBand {
     /// The first `width` ≤ 32 bits of a range of bits.
     pub(crate) fn new(range: Range<usize>, width: usize) -> Self {
         let width = range.len().min(width).min(32);
-        Band { plane: range.start / 64, start: (range.start % 64) as u32, width: width as u32 }
+        HashBand { plane: range.start / 64, start: (range.start % 64) as u32, width: width as u32 }
     }
 
     /// The word in which it begins, and its first bit there, counted from the most significant.
@@ -48,7 +48,7 @@ mod tests {
         fn bands_equal_the_naive_twin(words: [u64; 3], start in 0usize..160, width in 0usize..=32) {
             let bit = |i: usize| (words[i / 64] >> (63 - i % 64) & 1) as u32;
             let naive = (start..start + width).fold(0, |value: u32, i| value << 1 | bit(i));
-            prop_assert_eq!(Band::new(start..start + width, 32).value(|plane| words[plane]), naive);
+            prop_assert_eq!(HashBand::new(start..start + width, 32).value(|plane| words[plane]), naive);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Values sorted by a band: the buckets of a banded join ([`crate::join`]).
 
-use crate::band::Band;
+use crate::band::HashBand;
 use crate::context::SearchContext;
 use crate::error::SearchError;
 use crate::values::Values;
@@ -35,7 +35,7 @@ impl<'a> Buckets<'a> {
     pub(crate) fn sorted(
         values: &'a Values,
         first_plane: usize,
-        band: Band,
+        band: HashBand,
         context: &SearchContext,
     ) -> Result<Self, SearchError> {
         let (count, source) = (values.count(), values.planes());

@@ -21,8 +21,9 @@
 //! - [`near`]: the rows of a set that are near given hashes.
 //! - [`transfer`]: sets and plans for another device.
 //!
-//! Called by `src/search` and `src/jobs/duplicates` of the extension, and by `crates/catalog`. Threads never see
-//! Postgres: everything that talks to it is given as a closure that runs on the calling thread.
+//! Called by `src/search`, `src/jobs/duplicates` and `src/jobs/bursts` of the extension, and by `crates/catalog`;
+//! bursts use the search's memory and threads alone. Threads never see Postgres: everything that talks to it is given
+//! as a closure that runs on the calling thread.
 
 mod band;
 pub mod batch;

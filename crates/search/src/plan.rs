@@ -16,7 +16,7 @@
 //! a GPU on the one card on which its kernels were timed. Only their ratios matter for the choice of bands; for that of
 //! a device their sizes do.
 
-use crate::band::Band;
+use crate::band::HashBand;
 use crate::buffers;
 use crate::context::SearchContext;
 use crate::error::SearchError;
@@ -51,7 +51,7 @@ pub struct Costs {
     /// Looking up a pair of buckets.
     pub probe: f64,
     /// Looking up one bucket for a row.
-    pub look: f64,
+    pub lookup: f64,
     /// Sorting a value by a band, without its words.
     pub sort: f64,
     /// Moving one word of a value that is sorted.
@@ -82,7 +82,7 @@ impl Costs {
             copy: 0.0,
             row: 16.0,
             probe: 7.0,
-            look: 0.0,
+            lookup: 0.0,
             sort: 14.0,
             sort_word: 1.0,
             bucket: 24.0,
@@ -104,7 +104,7 @@ impl Costs {
             copy: 1.0,
             row: 0.0,
             probe: 0.0,
-            look: 4.8e-3 * slowness,
+            lookup: 4.8e-3 * slowness,
             sort: 0.1 * slowness,
             sort_word: 0.02 * slowness,
             bucket: 0.01 * slowness,
@@ -118,7 +118,7 @@ impl Costs {
 /// A band and how many of its bits may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PlannedBand {
-    pub(crate) band: Band,
+    pub(crate) band: HashBand,
     pub(crate) tolerance: u32,
 }
 
@@ -212,11 +212,11 @@ impl Sizes {
     fn overhead(&self, width: usize, flips: f64) -> f64 {
         let buckets = 2f64.powi(width as i32);
         let rows = self.left + if self.share < 1.0 { 0.0 } else { self.right };
-        let Costs { sort, sort_word, bucket, band, probe, row, look, .. } = self.costs;
+        let Costs { sort, sort_word, bucket, band, probe, row, lookup, .. } = self.costs;
         let sort = rows * (sort + self.planes * sort_word) + buckets * bucket + band;
         let full = buckets.min(self.left);
         let met = (self.right / buckets).min(1.0);
-        sort + flips * (self.share * (full * probe + self.left * met * row) + self.left * look)
+        sort + flips * (self.share * (full * probe + self.left * met * row) + self.left * lookup)
     }
 }
 
@@ -301,7 +301,7 @@ struct Cover<'a> {
 
 /// One band at each tolerance.
 struct Priced {
-    band: Band,
+    band: HashBand,
     /// (candidates, cost) at tolerance 0, 1, …
     at: Vec<(f64, f64)>,
 }
@@ -313,7 +313,7 @@ impl Cover<'_> {
         let slots = self.radius as usize + 1;
         let most = ((slots as u32).div_ceil(cut.count() as u32) + 1).min(MAX_TOLERANCE);
         let bands: Vec<Priced> =
-            (0..cut.count()).map(|band| self.costs(Band::new(cut.range(band), width), most, sampled)).collect();
+            (0..cut.count()).map(|band| self.costs(HashBand::new(cut.range(band), width), most, sampled)).collect();
         let mut tolerances: Vec<Option<u32>> = vec![None; bands.len()];
         let next = |tolerance: Option<u32>| tolerance.map_or(0, |t| t as usize + 1);
         for _ in 0..slots {
@@ -341,7 +341,7 @@ impl Cover<'_> {
         Some(Plan { column: self.column, bands, candidates, cost, memory })
     }
 
-    fn costs(&self, band: Band, most: u32, sampled: bool) -> Priced {
+    fn costs(&self, band: HashBand, most: u32, sampled: bool) -> Priced {
         let width = band.width as usize;
         let near = if sampled { self.left.near(self.right, self.column, band, most) } else { Vec::new() };
         let mut flips = 0.0;
@@ -370,7 +370,7 @@ impl<'a> Sample<'a> {
     }
 
     /// The values of a band in the sample.
-    fn band(&self, column: usize, band: Band) -> Vec<u64> {
+    fn band(&self, column: usize, band: HashBand) -> Vec<u64> {
         let planes = self.values.planes();
         let first = self.values.first_plane(column);
         let value = |i: usize| u64::from(band.value(|plane| planes.word(first + plane, i * self.step)));
@@ -378,7 +378,7 @@ impl<'a> Sample<'a> {
     }
 
     /// The share of pairs whose bands are within 0, 1, … `most` bits.
-    fn near(&self, right: Option<&Sample<'_>>, column: usize, band: Band, most: u32) -> Vec<f64> {
+    fn near(&self, right: Option<&Sample<'_>>, column: usize, band: HashBand, most: u32) -> Vec<f64> {
         let left_words = self.band(column, band);
         let right_words = right.map(|right| right.band(column, band));
         let left = Planes { words: &left_words, stride: left_words.len() };

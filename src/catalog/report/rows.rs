@@ -4,13 +4,13 @@
 use lumina_catalog::preference::{Place, ScoreWeights, first_word};
 use lumina_import::contents::from_hex;
 use lumina_report::{
-    BurstFrame, BurstsSummary, Choice, Decision, DecisionsSummary, Distance, FileMerits, GroupKind, Member, MemberFile,
+    BurstsSummary, Choice, Decision, DecisionsSummary, Distance, FileMerits, FramePlace, GroupKind, Member, MemberFile,
     Merits, ReportGroup, ReportSummary, ShownBurst,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// The catalog, from `lumina_internal.page_summary`.
+/// The catalog, from `lumina_internal.report_summary`.
 #[derive(Deserialize)]
 pub(super) struct SummaryRow {
     catalog: String,
@@ -24,7 +24,7 @@ pub(super) struct SummaryRow {
     savings: u64,
 }
 
-/// What comes next on the page, from `lumina_internal.page_ids`.
+/// Which groups come next, from `lumina_internal.report_ids`.
 #[derive(Deserialize)]
 pub(super) struct NextGroups {
     pub(super) ids: Vec<i64>,
@@ -32,7 +32,7 @@ pub(super) struct NextGroups {
     pub(super) cursor: Option<String>,
 }
 
-/// A group, from `lumina_internal.page_groups`.
+/// A group, from `lumina_internal.report_groups`.
 #[derive(Deserialize)]
 pub(super) struct GroupRow {
     id: i64,
@@ -84,7 +84,7 @@ struct FrameRow {
     is_best: bool,
 }
 
-/// Bursts, from `lumina_internal.page_bursts`.
+/// Bursts, from `lumina_internal.report_bursts`.
 #[derive(Deserialize)]
 pub(super) struct BurstsRow {
     total: u64,
@@ -104,7 +104,7 @@ pub(super) struct BurstRow {
     sha256: String,
 }
 
-/// Decisions, from `lumina_internal.page_decisions`.
+/// Decisions, from `lumina_internal.report_decisions`.
 #[derive(Deserialize)]
 pub(super) struct DecisionsRow {
     standing: u64,
@@ -248,7 +248,7 @@ impl ImageRow {
             captured: self.captured,
             camera: self.camera,
             quality: self.score as f32 / 100.0,
-            burst: self.burst.map(|frame| BurstFrame {
+            burst: self.burst.map(|frame| FramePlace {
                 burst: frame.burst,
                 frames: frame.frames,
                 frame: frame.position + 1,

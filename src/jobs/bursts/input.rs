@@ -6,8 +6,8 @@
 use crate::error::LuminaError;
 use crate::jobs::job::{Job, TABLES};
 use crate::jobs::stop::Stop;
-use crate::pg::spi::query::{Column, Row, run_select};
-use crate::pg::worker::transaction::{self, Tables, as_role, attempt, lock_tables};
+use crate::pg::spi::query::{ResultColumn, Row, run_select};
+use crate::pg::worker::transaction::{self, TableLock, as_role, attempt, lock_tables};
 use crate::search::session::SearchSession;
 use lumina_catalog::bursts::{BurstFrames, BurstImage};
 use std::cell::Cell;
@@ -17,17 +17,15 @@ use std::time::Duration;
 /// Images with a date.
 ///
 /// An import notes in `metadata` whether the time of day is known (`has_time`). Of a row of which nothing says so,
-/// midnight is no time. A fraction of a second in `captured_at` is the sign that sub-seconds are known. Degrees are
-/// read in billionths, a tenth of a millimetre.
-const IMAGES: &str = "SELECT i.id, (pg_catalog.date_part('epoch', i.captured_at) * 1000000)::pg_catalog.int8,
-        (CASE i.metadata->'has_time' WHEN 'true' THEN true WHEN 'false' THEN false
-            ELSE pg_catalog.mod(pg_catalog.date_part('epoch', i.captured_at)::pg_catalog.numeric, 86400) <> 0 END
-            )::pg_catalog.int4,
-        i.date_confidence, i.camera_make, i.camera_model,
-        (i.latitude * 1000000000)::pg_catalog.int8, (i.longitude * 1000000000)::pg_catalog.int8,
-        (i.ranking_score * 100)::pg_catalog.int4, (i.status = 'rejected')::pg_catalog.int4
+/// midnight is no time. A fraction of a second in `captured_at` is the sign that sub-seconds are known.
+const IMAGES: &str = "SELECT i.id, i.captured_at,
+        CASE i.metadata->'has_time' WHEN 'true' THEN true WHEN 'false' THEN false END,
+        i.date_confidence, i.camera_make, i.camera_model, i.latitude, i.longitude,
+        (i.ranking_score * 100)::pg_catalog.int4, i.status = 'rejected'
     FROM lumina.images i
     WHERE i.captured_at IS NOT NULL AND i.date_confidence IS NOT NULL AND i.catalog = ";
+
+const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
 
 /// Files that are there: also those that were decided against, since decisions do not change what a camera did.
 const FILES: &str = "SELECT f.image, f.import_job, f.path FROM lumina.image_files f
@@ -38,14 +36,14 @@ pub(super) fn read(job: &Job, run: &SearchSession<'_>) -> Result<BurstFrames, St
     let stopped = Cell::new(None);
     let read = attempt(|| {
         transaction::run(|| {
-            if lock_tables(&TABLES, true, Duration::MAX) != Tables::Locked {
+            if lock_tables(&TABLES, true, Duration::MAX) != TableLock::Locked {
                 return Err(Stop::LostClaim);
             }
             transaction::refresh_snapshot();
             // A role that may not read the catalog any more would read no images, and find no bursts.
             job.check_rights()?;
-            let look = || -> Result<(), LuminaError> {
-                match job.check_cancelled_in_transaction() {
+            let check_cancelled = || -> Result<(), LuminaError> {
+                match job.check_cancelled_at_row() {
                     Ok(()) => Ok(()),
                     Err(stop) => {
                         stopped.set(Some(stop));
@@ -56,9 +54,9 @@ pub(super) fn read(job: &Job, run: &SearchSession<'_>) -> Result<BurstFrames, St
             let select = |text, frames, take: fn(&mut BurstFrames, Row<'_>, &SearchSession<'_>) -> _| {
                 run_select(
                     &statement(text, job.catalog),
-                    |_: &[Column]| Ok(frames),
+                    |_: &[ResultColumn]| Ok(frames),
                     |frames: &mut BurstFrames, row| {
-                        look()?;
+                        check_cancelled()?;
                         take(frames, row, run)
                     },
                 )
@@ -83,16 +81,16 @@ fn statement(text: &str, catalog: i64) -> CString {
 
 fn take_image(frames: &mut BurstFrames, row: Row<'_>, run: &SearchSession<'_>) -> Result<(), LuminaError> {
     let text = |column| if row.is_null(column) { &b""[..] } else { row.bytes(column) };
-    let degrees = |column| row.integer(column) as f64 / 1e9;
+    let captured = row.time(1);
     let image = BurstImage {
         id: row.integer(0),
-        captured: row.integer(1),
-        has_time: row.integer(2) != 0,
+        captured,
+        has_time: if row.is_null(2) { captured % MICROSECONDS_PER_DAY != 0 } else { row.bool(2) },
         confidence: row.integer(3),
         camera: (text(4), text(5)),
-        place: (!row.is_null(6) && !row.is_null(7)).then(|| (degrees(6), degrees(7))),
+        place: (!row.is_null(6) && !row.is_null(7)).then(|| (row.float8(6), row.float8(7))),
         quality: row.integer(8) as i32,
-        is_rejected: row.integer(9) != 0,
+        is_rejected: row.bool(9),
     };
     Ok(frames.push_image(&image, run.context())?)
 }

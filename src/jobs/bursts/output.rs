@@ -4,7 +4,7 @@
 //! Foreign keys are not checked ([`crate::jobs::results`]), but hold: frames refer to the burst that was inserted
 //! before them, and are deleted before it; the best image of a burst is one of its frames.
 
-use super::parameters::Parameters;
+use super::parameters::BurstParameters;
 use crate::error::OutOfMemory;
 use crate::guc;
 use crate::jobs::job::Job;
@@ -31,7 +31,7 @@ pub(super) fn lock_frames(job: &Job, bursts: &Bursts) -> Result<bool, Stop> {
 }
 
 /// Replaces the bursts of the catalog. Returns the job's result.
-pub(super) fn write(job: &Job, parameters: &Parameters, bursts: &mut Bursts) -> Result<Value, Stop> {
+pub(super) fn write(job: &Job, parameters: &BurstParameters, bursts: &mut Bursts) -> Result<Value, Stop> {
     let catalog = job.catalog;
     let context = SearchContext::new(guc::search_memory().value);
     let chosen = bursts.keep_choices(&choices(catalog), &context)?;
@@ -159,26 +159,20 @@ impl BurstRows {
             self.ids.into(),
             self.frames.into(),
             self.shots.into(),
-            self.started.into(),
-            self.ended.into(),
+            statement::times(self.started.into_iter().map(Some)),
+            statement::times(self.ended.into_iter().map(Some)),
             self.firsts.into(),
             self.best.into(),
             self.is_chosen.into(),
             self.is_suspect.into(),
         ];
-        // Times in two parts: a multiple of an interval is a float8 on its way.
         statement::execute(
             "INSERT INTO lumina.bursts (id, catalog, frames, shots, started_at, ended_at, camera_make, camera_model,
                     best_image, best_by, suspect) OVERRIDING SYSTEM VALUE
-                SELECT b.id, $1, b.frames, b.shots,
-                    'epoch'::timestamptz + b.started / 1000000 * '1 second'::interval
-                        + b.started % 1000000 * '1 microsecond'::interval,
-                    'epoch'::timestamptz + b.ended / 1000000 * '1 second'::interval
-                        + b.ended % 1000000 * '1 microsecond'::interval,
-                    i.camera_make, i.camera_model, b.best, CASE WHEN b.is_chosen THEN 'manual' ELSE $2 END,
-                    b.is_suspect
-                FROM ROWS FROM (unnest($3::int8[]), unnest($4::int4[]), unnest($5::int4[]), unnest($6::int8[]),
-                    unnest($7::int8[]), unnest($8::int8[]), unnest($9::int8[]), unnest($10::bool[]),
+                SELECT b.id, $1, b.frames, b.shots, b.started, b.ended, i.camera_make, i.camera_model, b.best,
+                    CASE WHEN b.is_chosen THEN 'manual' ELSE $2 END, b.is_suspect
+                FROM ROWS FROM (unnest($3::int8[]), unnest($4::int4[]), unnest($5::int4[]), unnest($6::timestamptz[]),
+                    unnest($7::timestamptz[]), unnest($8::int8[]), unnest($9::int8[]), unnest($10::bool[]),
                     unnest($11::bool[]))
                     AS b (id, frames, shots, started, ended, first, best, is_chosen, is_suspect)
                 CROSS JOIN LATERAL (SELECT i.camera_make, i.camera_model FROM lumina.images i

@@ -1,7 +1,7 @@
 //! Compares images: near pairs and groups by `lumina_search`, on the threads or the GPU of the search that the job has
 //! begun; `lumina_catalog` says what they mean for images. The job reports each phase.
 
-use super::parameters::Parameters;
+use super::parameters::DuplicateParameters;
 use crate::error::LuminaError;
 use crate::jobs::job::{Job, Progress};
 use crate::jobs::stop::Stop;
@@ -15,7 +15,7 @@ pub(super) fn find_groups(
     job: &Job,
     rows: HashRows,
     images: &RankedImages,
-    parameters: &Parameters,
+    parameters: &DuplicateParameters,
     run: &SearchSession<'_>,
 ) -> Result<DuplicateGroups, Stop> {
     let mut groups = if rows.is_empty() {
@@ -32,7 +32,7 @@ fn find_near(
     job: &Job,
     rows: HashRows,
     images: &RankedImages,
-    parameters: &Parameters,
+    parameters: &DuplicateParameters,
     run: &SearchSession<'_>,
 ) -> Result<DuplicateGroups, Stop> {
     let rule = parameters.rule.near();

@@ -8,7 +8,7 @@
 //! is read whole, which takes less time then.
 
 use super::input::{constraints, scan_hashes};
-use super::parameters::{Parameters, Scope};
+use super::parameters::{DuplicateParameters, Scope};
 use crate::jobs::job::Job;
 use crate::jobs::stop::{Failure, Stop};
 use crate::pg::spi::statement::{self, Argument};
@@ -88,7 +88,7 @@ impl Extent {
     }
 
     /// All images, since a search of what has changed cannot be.
-    pub(super) fn whole(parameters: &Parameters, obstacle: String) -> Result<Self, Stop> {
+    pub(super) fn whole(parameters: &DuplicateParameters, obstacle: String) -> Result<Self, Stop> {
         if parameters.scope == Scope::Changes {
             return Err(Stop::Failed(Failure::new(
                 "cannot_continue",
@@ -104,7 +104,7 @@ impl Extent {
 /// Finds out what is to be read; with a way to find more, where that is not all.
 pub(super) fn find(
     job: &Job,
-    parameters: &Parameters,
+    parameters: &DuplicateParameters,
     run: &SearchSession<'_>,
 ) -> Result<(Extent, Option<Nearness>), Stop> {
     if parameters.scope == Scope::All {
@@ -130,7 +130,7 @@ pub(super) fn find(
 
 impl Changes {
     /// Reads what has changed; or why all images are to be compared. In a transaction.
-    fn read(job: &Job, parameters: &Parameters) -> Result<Result<Self, String>, Stop> {
+    fn read(job: &Job, parameters: &DuplicateParameters) -> Result<Result<Self, String>, Stop> {
         let catalog = job.catalog;
         let constraints = constraints(job, parameters);
         let base = statement::read(
@@ -197,7 +197,7 @@ impl Changes {
     fn spread(
         &mut self,
         job: &Job,
-        parameters: &Parameters,
+        parameters: &DuplicateParameters,
         run: &SearchSession<'_>,
         nearness: &Nearness,
         images: Vec<i64>,
@@ -226,7 +226,7 @@ impl Changes {
     pub(super) fn settle(
         &mut self,
         job: &Job,
-        parameters: &Parameters,
+        parameters: &DuplicateParameters,
         run: &SearchSession<'_>,
         nearness: &Nearness,
         images: &RankedImages,
@@ -254,7 +254,7 @@ impl Changes {
 
 impl Nearness {
     /// The way that costs less for this number of changed images.
-    fn of(job: &Job, parameters: &Parameters, run: &SearchSession<'_>, changed: &[i64]) -> Result<Self, Stop> {
+    fn of(job: &Job, parameters: &DuplicateParameters, run: &SearchSession<'_>, changed: &[i64]) -> Result<Self, Stop> {
         let by_index = job.read(|| {
             Ok(statement::rows(
                 "SELECT lumina_internal.index_is_cheaper($1, $2, $3)",
@@ -277,7 +277,7 @@ impl Nearness {
     fn near(
         &self,
         job: &Job,
-        parameters: &Parameters,
+        parameters: &DuplicateParameters,
         run: &SearchSession<'_>,
         images: &[i64],
         with_changes: bool,

@@ -5,15 +5,15 @@
 //! counting and joining is done by `lumina_catalog`, but for the pictures beside raw files, which a query finds where
 //! there are raw files at all, and for decisions, which name images by their contents.
 
-use super::parameters::Parameters;
+use super::parameters::DuplicateParameters;
 use super::queries::Queries;
 use super::reader::{Choices, Reader};
 use crate::error::LuminaError;
 use crate::jobs::job::{Job, TABLES};
 use crate::jobs::stop::Stop;
-use crate::pg::spi::query::{Column, Row, run_select};
+use crate::pg::spi::query::{ResultColumn, Row, run_select};
 use crate::pg::spi::statement;
-use crate::pg::worker::transaction::{self, Tables, as_role, attempt, lock_tables};
+use crate::pg::worker::transaction::{self, TableLock, as_role, attempt, lock_tables};
 use crate::search::session::SearchSession;
 use lumina_catalog::{LabelSet, RankedImages};
 use lumina_search::{HashRows, SearchError};
@@ -22,7 +22,7 @@ use std::ffi::CString;
 use std::time::Duration;
 
 /// What the job read.
-pub(super) struct Input {
+pub(super) struct DuplicateInput {
     /// The images, best first.
     pub(super) images: RankedImages,
     /// The rows to compare.
@@ -46,7 +46,7 @@ pub(super) struct Base {
 /// Identifies what keeps images of a catalog apart, and which decisions have changed files or were taken back, as it is
 /// now: another text later means that it has changed. Images that a decision has rejected are noticed by their rows. In
 /// a transaction.
-pub(super) fn constraints(job: &Job, parameters: &Parameters) -> String {
+pub(super) fn constraints(job: &Job, parameters: &DuplicateParameters) -> String {
     let count = |table: &str, id: &str| {
         format!(
             "(SELECT pg_catalog.format('%s of %s', pg_catalog.count(*), pg_catalog.max({id})) FROM lumina.{table} t
@@ -66,17 +66,17 @@ pub(super) fn constraints(job: &Job, parameters: &Parameters) -> String {
 /// beside a raw file that is not among some.
 pub(super) fn read(
     job: &Job,
-    parameters: &Parameters,
+    parameters: &DuplicateParameters,
     run: &SearchSession<'_>,
     some: Option<&[i64]>,
     had_raw: bool,
-) -> Result<Input, Stop> {
+) -> Result<DuplicateInput, Stop> {
     let choices = job.read(|| Ok(Choices::read(job)))?;
     let queries = Queries::new(job.catalog, parameters, &choices, some);
     let stopped = Cell::new(None);
     let read = attempt(|| {
         transaction::run(|| {
-            if lock_tables(&TABLES, true, Duration::MAX) != Tables::Locked {
+            if lock_tables(&TABLES, true, Duration::MAX) != TableLock::Locked {
                 return Err(Stop::LostClaim);
             }
             // Before the snapshot of what is read: what comes between the two is compared once more.
@@ -85,8 +85,8 @@ pub(super) fn read(
             let snapshot = snapshot();
             // A role that may not read the catalog any more would read no images, and find no duplicates.
             job.check_rights()?;
-            let look = || -> Result<(), LuminaError> {
-                match job.check_cancelled_in_transaction() {
+            let check_cancelled = || -> Result<(), LuminaError> {
+                match job.check_cancelled_at_row() {
                     Ok(()) => Ok(()),
                     Err(stop) => {
                         stopped.set(Some(stop));
@@ -96,18 +96,20 @@ pub(super) fn read(
             };
             as_role(job.role, || {
                 let mut reader = Reader::new(parameters, &choices, run);
-                reader = reader.scan(queries.images(), &look, Reader::take_image)?;
-                reader = reader.scan(queries.decided_files(), &look, Reader::take_decided_file)?;
-                reader = reader.scan(queries.files(), &look, Reader::take_file)?;
+                reader = reader.scan(queries.images(), &check_cancelled, Reader::take_image)?;
+                reader = reader.scan(queries.decided_files(), &check_cancelled, Reader::take_decided_file)?;
+                reader = reader.scan(queries.files(), &check_cancelled, Reader::take_file)?;
                 let has_raw = reader.has_raw || had_raw;
                 if has_raw && parameters.leave_out_siblings {
-                    reader = reader.scan(queries.siblings(), &look, Reader::take_sibling)?;
+                    reader = reader.scan(queries.siblings(), &check_cancelled, Reader::take_sibling)?;
                 }
-                reader = reader
-                    .scan(queries.distinct_images(), &look, |reader, row| reader.take_label(LabelSet::Decision, row))?;
+                reader = reader.scan(queries.distinct_images(), &check_cancelled, |reader, row| {
+                    reader.take_label(LabelSet::Decision, row)
+                })?;
                 if parameters.exclude_bursts {
-                    reader = reader
-                        .scan(queries.burst_frames(), &look, |reader, row| reader.take_label(LabelSet::Burst, row))?;
+                    reader = reader.scan(queries.burst_frames(), &check_cancelled, |reader, row| {
+                        reader.take_label(LabelSet::Burst, row)
+                    })?;
                 }
                 Ok((has_raw, reader.end()))
             })
@@ -119,7 +121,7 @@ pub(super) fn read(
     }
     let (images, constraints, snapshot, has_raw) = read??;
     let (images, rows) = run.on_threads(|context| images.rank(context))?;
-    Ok(Input { images, rows, base: Base { constraints, preference: choices.basis, snapshot, has_raw } })
+    Ok(DuplicateInput { images, rows, base: Base { constraints, preference: choices.basis, snapshot, has_raw } })
 }
 
 /// Reads an id and the hashes of the rule of each row of a FROM item `h`, as the worker: row-level security of the
@@ -127,7 +129,7 @@ pub(super) fn read(
 /// read.
 pub(super) fn scan_hashes(
     job: &Job,
-    parameters: &Parameters,
+    parameters: &DuplicateParameters,
     run: &SearchSession<'_>,
     id: &str,
     from: &str,
@@ -138,16 +140,16 @@ pub(super) fn scan_hashes(
     let (context, stopped) = (run.context(), Cell::new(None));
     let read = attempt(|| {
         transaction::run(|| {
-            if lock_tables(&TABLES, true, Duration::MAX) != Tables::Locked {
+            if lock_tables(&TABLES, true, Duration::MAX) != TableLock::Locked {
                 return Err(Stop::LostClaim);
             }
             transaction::refresh_snapshot();
             job.check_rights()?;
             let rows = run_select(
                 &query,
-                |_: &[Column]| Ok((Vec::new(), HashRows::new(&widths))),
+                |_: &[ResultColumn]| Ok((Vec::new(), HashRows::new(&widths))),
                 |(ids, rows), row: Row<'_>| {
-                    if let Err(stop) = job.check_cancelled_in_transaction() {
+                    if let Err(stop) = job.check_cancelled_at_row() {
                         stopped.set(Some(stop));
                         return Err(SearchError::Cancelled.into());
                     }

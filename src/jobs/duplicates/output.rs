@@ -7,7 +7,7 @@
 
 use super::compared::Compared;
 use super::extent::{Changes, Extent};
-use super::parameters::Parameters;
+use super::parameters::DuplicateParameters;
 use crate::error::{LuminaError, OutOfMemory};
 use crate::jobs::job::Job;
 use crate::jobs::results::{check_foreign_keys, lock_images};
@@ -62,7 +62,7 @@ pub(super) fn is_still_valid(job: &Job, compared: &Compared) -> bool {
 }
 
 /// Replaces the groups of the catalog, or those of what has changed. Returns the job's result.
-pub(super) fn write(job: &Job, parameters: &Parameters, compared: &Compared) -> Result<Value, Stop> {
+pub(super) fn write(job: &Job, parameters: &DuplicateParameters, compared: &Compared) -> Result<Value, Stop> {
     match &compared.extent {
         Extent::Whole(obstacle) => write_all(job, parameters, compared, obstacle.as_deref()),
         Extent::Changes(changes) => write_changes(job, parameters, compared, changes),
@@ -70,7 +70,12 @@ pub(super) fn write(job: &Job, parameters: &Parameters, compared: &Compared) -> 
 }
 
 /// Replaces all groups of the catalog, by a new run.
-fn write_all(job: &Job, parameters: &Parameters, compared: &Compared, obstacle: Option<&str>) -> Result<Value, Stop> {
+fn write_all(
+    job: &Job,
+    parameters: &DuplicateParameters,
+    compared: &Compared,
+    obstacle: Option<&str>,
+) -> Result<Value, Stop> {
     let Compared { images, groups, base, .. } = compared;
     let catalog = job.catalog;
     check_foreign_keys(false);
@@ -125,7 +130,12 @@ fn write_all(job: &Job, parameters: &Parameters, compared: &Compared, obstacle: 
 }
 
 /// Replaces the groups of what has changed, in the current run.
-fn write_changes(job: &Job, parameters: &Parameters, compared: &Compared, changes: &Changes) -> Result<Value, Stop> {
+fn write_changes(
+    job: &Job,
+    parameters: &DuplicateParameters,
+    compared: &Compared,
+    changes: &Changes,
+) -> Result<Value, Stop> {
     let (run, replaced) = (changes.run, changes.replaced());
     check_foreign_keys(false);
     for (table, id) in [("duplicate_members", "group_id"), ("duplicate_groups", "id")] {
@@ -184,7 +194,12 @@ fn primary(images: &RankedImages, group: &DuplicateGroup<'_>) -> i64 {
 }
 
 /// Writes the groups, and returns how many, and how many bytes they would save.
-fn write_groups(job: &Job, parameters: &Parameters, compared: &Compared, run: i64) -> Result<(usize, i64), Stop> {
+fn write_groups(
+    job: &Job,
+    parameters: &DuplicateParameters,
+    compared: &Compared,
+    run: i64,
+) -> Result<(usize, i64), Stop> {
     let numbers = by_primary(compared)?;
     let mut savings = 0;
     check_foreign_keys(false);
@@ -205,7 +220,7 @@ fn write_some(job: &Job, rule: &PairRule, compared: &Compared, run: i64, numbers
         |row| row.known::<Vec<i64>>(1),
     );
     let ids = ids.unwrap_or_default();
-    let mut group_rows = GroupRows::default();
+    let mut group_rows = GroupColumns::default();
     let mut members = Vec::new();
     for (group, &id) in numbers.iter().map(|&number| groups.group(number as usize)).zip(&ids) {
         group_rows.push(id, &group, images);
@@ -227,7 +242,7 @@ fn write_some(job: &Job, rule: &PairRule, compared: &Compared, run: i64, numbers
 
 /// Rows of `duplicate_groups`, a list per column.
 #[derive(Default)]
-struct GroupRows {
+struct GroupColumns {
     ids: Vec<i64>,
     /// Images to keep.
     primaries: Vec<i64>,
@@ -236,6 +251,8 @@ struct GroupRows {
     images: Vec<i32>,
     files: Vec<i32>,
     bytes: Vec<i64>,
+    /// When the images to keep were taken.
+    captured: Vec<Option<i64>>,
     redundant: Vec<i32>,
     savings: Vec<i64>,
     /// Arrays as text: a Postgres array cannot hold arrays of different lengths.
@@ -243,12 +260,13 @@ struct GroupRows {
     near_counts: Vec<i32>,
 }
 
-impl GroupRows {
+impl GroupColumns {
     fn push(&mut self, id: i64, group: &DuplicateGroup<'_>, images: &RankedImages) {
         let near: Vec<String> = group.also_near.iter().map(|&rank| images.id(rank).to_string()).collect();
         let small = |number: i64| number.min(i64::from(i32::MAX)) as i32;
         self.ids.push(id);
         self.primaries.push(primary(images, group));
+        self.captured.push(group.members.first().and_then(|&rank| images.captured(rank)));
         self.kinds.push(group.kind().name());
         self.distances.push(group.distance);
         self.images.push(small(group.members.len() as i64));
@@ -262,7 +280,7 @@ impl GroupRows {
     }
 
     fn write(self, run: i64, catalog: i64) {
-        let arguments: [Argument<'_>; 13] = [
+        let arguments: [Argument<'_>; 14] = [
             run.into(),
             catalog.into(),
             self.ids.into(),
@@ -276,34 +294,28 @@ impl GroupRows {
             self.near.into(),
             self.near_counts.into(),
             self.redundant.into(),
+            statement::times(self.captured),
         ];
         statement::execute(
             "INSERT INTO lumina.duplicate_groups (id, run, catalog, kind, distance, images, files, bytes, savings,
                     also_near, also_near_count, captured_at, folder, current_images, current_redundant, current_savings)
                     OVERRIDING SYSTEM VALUE
                 SELECT g.id, $1, $2, kind::lumina.group_kind, distance, images, files, bytes, savings, near::int8[],
-                    near_count, coalesce(i.captured_at, '-infinity'),
-                    coalesce(left(f.path, -position('/' in reverse(f.path))), ''), images, redundant, savings
+                    near_count, coalesce(g.captured, '-infinity'),
+                    coalesce(left(p.path, -position('/' in reverse(p.path))), ''), images, redundant, savings
                 FROM ROWS FROM (unnest($3::int8[]), unnest($4::int8[]), unnest($5::text[]), unnest($6::int2[]),
                     unnest($7::int4[]), unnest($8::int4[]), unnest($9::int8[]), unnest($10::int8[]),
-                    unnest($11::text[]), unnest($12::int4[]), unnest($13::int4[]))
-                    AS g (id, keep, kind, distance, images, files, bytes, savings, near, near_count, redundant)
-                -- In most catalogs the first file is the earliest, by whichever name.
-                CROSS JOIN (SELECT l.*, l.protected IS NOT NULL
-                        OR EXISTS (SELECT FROM lumina.distinct_files d WHERE d.catalog = $2) AS look_closer
-                    FROM lumina_internal.file_lists($2) l OFFSET 0) l
-                LEFT JOIN LATERAL (SELECT i.captured_at FROM lumina.images i WHERE i.id = g.keep OFFSET 0) i ON true
-                LEFT JOIN LATERAL (
-                    (SELECT f.path FROM lumina.image_files f
-                        WHERE f.image = g.keep AND f.state = 'keep' AND f.missing_since IS NULL AND NOT l.look_closer
-                        ORDER BY lumina_internal.folder_rank(l.preferred, f.path), coalesce(f.import_job, 0),
-                            CASE WHEN f.import_job IS NULL THEN f.id ELSE 0 END, f.path
-                        LIMIT 1)
-                    UNION ALL
+                    unnest($11::text[]), unnest($12::int4[]), unnest($13::int4[]), unnest($14::timestamptz[]))
+                    AS g (id, keep, kind, distance, images, files, bytes, savings, near, near_count, redundant,
+                        captured)
+                CROSS JOIN (SELECT l.* FROM lumina_internal.file_lists($2) l OFFSET 0) l
+                -- Most images have one file.
+                CROSS JOIN LATERAL (SELECT count(*) AS names, min(f.path) AS path FROM lumina.image_files f
+                    WHERE f.image = g.keep AND f.state = 'keep' AND f.missing_since IS NULL OFFSET 0) f
+                CROSS JOIN LATERAL (SELECT CASE WHEN f.names = 1 THEN f.path ELSE
                     (SELECT f.path FROM lumina_internal.files_there(g.keep, l.preferred, l.protected) f
-                        WHERE l.look_closer
                         ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path
-                        LIMIT 1)) f ON true",
+                        LIMIT 1) END AS path OFFSET 0) p",
             &arguments,
         );
     }

@@ -18,7 +18,7 @@ pub(super) enum Scope {
 }
 
 /// The parameters of a job.
-pub(super) struct Parameters {
+pub(super) struct DuplicateParameters {
     pub(super) rule: PairRule,
     /// The rule as it was submitted, for the table of runs.
     pub(super) rule_json: Value,
@@ -31,13 +31,13 @@ pub(super) struct Parameters {
     pub(super) scope: Scope,
 }
 
-impl Parameters {
+impl DuplicateParameters {
     /// Reads the parameters of a job.
     pub(super) fn read(parameters: &Value) -> Result<Self, Stop> {
         let read = || {
             let rule_json = parameters.get("rule")?.clone();
             let strategy_name = parameters.get("strategy")?.as_str()?.to_owned();
-            Some(Parameters {
+            Some(DuplicateParameters {
                 rule: PairRule::from_json(&rule_json)?,
                 rule_json,
                 strategy: Strategy::named(&strategy_name)?,

@@ -4,7 +4,7 @@
 //! in the text is a number. The planner does not know how many of the rows are of a catalog: `OFFSET 0` keeps look-ups
 //! of single images look-ups, whatever it believes.
 
-use super::parameters::Parameters;
+use super::parameters::DuplicateParameters;
 use super::reader::Choices;
 
 /// The parts of both scores, in the order of [`ScoreWeights::weights`].
@@ -19,7 +19,7 @@ const IS_THERE: &str = "f.state = 'keep' AND f.missing_since IS NULL";
 /// The queries of a catalog.
 pub(super) struct Queries<'a> {
     catalog: i64,
-    parameters: &'a Parameters,
+    parameters: &'a DuplicateParameters,
     choices: &'a Choices,
     /// The images as an array, if not all.
     some: Option<String>,
@@ -27,7 +27,12 @@ pub(super) struct Queries<'a> {
 
 impl<'a> Queries<'a> {
     /// The queries for some images, or all.
-    pub(super) fn new(catalog: i64, parameters: &'a Parameters, choices: &'a Choices, some: Option<&[i64]>) -> Self {
+    pub(super) fn new(
+        catalog: i64,
+        parameters: &'a DuplicateParameters,
+        choices: &'a Choices,
+        some: Option<&[i64]>,
+    ) -> Self {
         let array = |images: &[i64]| {
             let numbers: Vec<String> = images.iter().map(i64::to_string).collect();
             format!("pg_catalog.unnest('{{{}}}'::pg_catalog.int8[]) n (id)", numbers.join(","))
@@ -53,11 +58,8 @@ impl<'a> Queries<'a> {
         let hashes: Vec<String> = self.parameters.rule.hashes().iter().map(|hash| format!("i.{}", hash.name)).collect();
         let parts = if self.choices.weights.is_composite { COMPOSITE_PARTS } else { QUALITY_PARTS };
         let columns = format!(
-            "i.id, i.size, i.xmin::pg_catalog.text::pg_catalog.int8 AS version,
-            (i.ranking_score * 100)::pg_catalog.int4, i.hash_valid::pg_catalog.int4,
-            (pg_catalog.date_part('epoch', i.captured_at) * 1000000)::pg_catalog.int8,
-            lumina_internal.is_raw(i.format)::pg_catalog.int4, i.truncated::pg_catalog.int4, i.sha256, i.width,
-            i.height, i.format, {parts}, {}",
+            "i.id, i.size, i.xmin AS version, (i.ranking_score * 100)::pg_catalog.int4, i.hash_valid, i.captured_at,
+            lumina_internal.is_raw(i.format), i.truncated, i.sha256, i.width, i.height, i.format, {parts}, {}",
             hashes.join(", ")
         );
         self.select(&columns, "lumina.images i", "i.status <> 'rejected'", "i.id = n.id")
@@ -66,7 +68,7 @@ impl<'a> Queries<'a> {
     /// Files that are there, and where places matter also those that are missing: see `Reader::take_file`.
     pub(super) fn files(&self) -> String {
         let (more, condition) = if self.choices.has_folders() {
-            (", f.path, (f.missing_since IS NOT NULL)::pg_catalog.int4", "f.state = 'keep'")
+            (", f.path, f.missing_since IS NOT NULL", "f.state = 'keep'")
         } else {
             ("", IS_THERE)
         };

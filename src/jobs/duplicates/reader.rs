@@ -2,10 +2,10 @@
 //! apart. Called by [`super::input`], which runs the queries. Invariant: the columns of a row are those of its query
 //! there.
 
-use super::parameters::Parameters;
+use super::parameters::DuplicateParameters;
 use crate::error::LuminaError;
 use crate::jobs::job::Job;
-use crate::pg::spi::query::{Column, Row, run_select};
+use crate::pg::spi::query::{ResultColumn, Row, run_select};
 use crate::pg::spi::statement;
 use crate::search::session::SearchSession;
 use lumina_catalog::folders::Folders;
@@ -70,7 +70,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(parameters: &Parameters, choices: &'a Choices, run: &'a SearchSession<'a>) -> Self {
+    pub(super) fn new(parameters: &DuplicateParameters, choices: &'a Choices, run: &'a SearchSession<'a>) -> Self {
         Reader {
             run,
             choices,
@@ -82,19 +82,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Runs a query, and takes its rows; `look` is called before each.
+    /// Runs a query, and takes its rows; `check_cancelled` is called before each.
     pub(super) fn scan(
         self,
         query: String,
-        look: &dyn Fn() -> Result<(), LuminaError>,
+        check_cancelled: &dyn Fn() -> Result<(), LuminaError>,
         mut take: impl FnMut(&mut Self, Row<'_>) -> Result<(), LuminaError>,
     ) -> Result<Self, LuminaError> {
         let query = CString::new(query).unwrap_or_default(); // it holds no zero byte
         run_select(
             &query,
-            |_: &[Column]| Ok(self),
+            |_: &[ResultColumn]| Ok(self),
             |reader, row| {
-                look()?;
+                check_cancelled()?;
                 take(reader, row)
             },
         )
@@ -110,15 +110,15 @@ impl<'a> Reader<'a> {
         let image = CatalogImage {
             id: row.integer(0),
             size: row.integer(1),
-            row_version: row.integer(2) as u32, // xmin
+            row_version: row.xid(2), // xmin
             quality: row.integer(3) as i32,
             parts: self.parts(row),
-            has_hashes: row.integer(4) != 0,
-            captured: if row.is_null(5) { UNKNOWN_TIME } else { row.integer(5) },
-            is_truncated: row.integer(7) != 0,
+            has_hashes: row.bool(4),
+            captured: if row.is_null(5) { UNKNOWN_TIME } else { row.time(5) },
+            is_truncated: row.bool(7),
             checksum: first_word(row.bytes(8)),
         };
-        self.has_raw |= row.integer(6) != 0;
+        self.has_raw |= row.bool(6);
         // Valid hashes are all there, by a constraint of the table.
         let hashes = (FIRST_HASH..FIRST_HASH + self.hashes).map(|column| row.bytes(column));
         Ok(self.images.push_image(image, hashes, self.run.context())?)
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         let mut place = Place::default();
         if self.choices.has_folders() {
             place = self.choices.place(row.bytes(4));
-            let is_missing = row.integer(5) != 0;
+            let is_missing = row.bool(5);
             if is_missing && place.is_protected {
                 self.images.push_missing_protected(image, context)?;
             }

@@ -152,7 +152,7 @@ impl Analyzer<'_> {
                     let words = format!(
                         "the file needs {needed} kB of memory, more than the {allowed} kB that {setting} allows"
                     );
-                    self.end(FileOutcome { item, status: None, finding: Finding::failed("over_limit", words) })?;
+                    self.end(FileOutcome { item, file_status: None, finding: Finding::failed("over_limit", words) })?;
                 }
             }
             FileEvent::Done(outcome) => {
@@ -206,7 +206,7 @@ impl Analyzer<'_> {
         for (item, pending, imported) in rows {
             self.last_item = item;
             // An unchanged file of a preview keeps its outcome; an unchanged file that was imported is skipped.
-            let known = pending.stored.as_ref().and_then(|stored| stored.status).or(imported);
+            let known = pending.stored.as_ref().and_then(|stored| stored.file_status).or(imported);
             tasks.push(FileTask { item, path: pending.path.clone(), known, memory: 0 });
             self.pending.insert(item, pending);
         }

@@ -11,7 +11,7 @@ unsafe extern "C-unwind" {
 }
 
 /// An operator class.
-pub(crate) struct Class {
+pub(crate) struct OperatorClass {
     pub(crate) name: String,
     pub(crate) family: Oid,
     /// The type of the columns that it is for.
@@ -33,7 +33,7 @@ pub(crate) struct Operator {
     pub(crate) sort_family: Option<Oid>,
 }
 
-impl Class {
+impl OperatorClass {
     /// The operator class `oid`. Raises XX000 where there is none.
     pub(crate) fn look_up(oid: Oid) -> Self {
         use pg_sys::SysCacheIdentifier::CLAOID;
@@ -42,7 +42,7 @@ impl Class {
             let row = pg_sys::SearchSysCache1(CLAOID as i32, oid.into());
             assert!(!row.is_null(), "no operator class {oid:?}");
             let form: &FormData_pg_opclass = &*pg_sys::GETSTRUCT(row).cast();
-            let class = Class {
+            let class = OperatorClass {
                 name: CStr::from_ptr(form.opcname.data.as_ptr()).to_string_lossy().into_owned(),
                 family: form.opcfamily,
                 type_: form.opcintype,

@@ -7,7 +7,7 @@ use std::mem::offset_of;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A parameter that is a whole number.
-pub(crate) struct Number {
+pub(crate) struct NumberOption {
     pub(crate) name: &'static CStr,
     pub(crate) description: &'static CStr,
     pub(crate) minimum: c_int,
@@ -36,7 +36,7 @@ impl Options {
 static KIND: AtomicU32 = AtomicU32::new(0);
 
 /// Registers a parameter, when the library is loaded.
-pub(crate) fn register(number: &'static Number) {
+pub(crate) fn register(number: &'static NumberOption) {
     // SAFETY: plain calls with strings that live for ever.
     unsafe {
         let kind = pg_sys::add_reloption_kind();
@@ -49,7 +49,7 @@ pub(crate) fn register(number: &'static Number) {
 }
 
 /// Reads what a user wrote; where `validate` is set, raises 22023 for what is not allowed.
-pub(crate) fn read(given: Datum, validate: bool, number: &'static Number) -> *mut bytea {
+pub(crate) fn read(given: Datum, validate: bool, number: &'static NumberOption) -> *mut bytea {
     let offset = offset_of!(Options, number) as c_int;
     let element = version::parameter(number.name.as_ptr(), pg_sys::relopt_type::RELOPT_TYPE_INT, offset);
     // SAFETY: one element, of a parameter of this kind, with a place in `Options`.

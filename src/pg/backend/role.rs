@@ -18,3 +18,9 @@ pub(crate) fn name_of(role: Oid) -> Option<Vec<u8>> {
         (!name.is_null()).then(|| CStr::from_ptr(name).to_bytes().to_vec())
     }
 }
+
+/// Whether a role is a superuser, or has the rights of another, which is there still.
+pub(crate) fn acts_for(role: Oid, other: Oid) -> bool {
+    // SAFETY: look-ups, which answer no where there is no such role.
+    unsafe { pg_sys::superuser_arg(role) || name_of(other).is_some() && pg_sys::has_privs_of_role(role, other) }
+}

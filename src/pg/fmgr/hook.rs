@@ -26,16 +26,16 @@ thread_local! {
 }
 
 /// A hook that runs; until it returns or raises.
-struct Running;
+struct RunningHook;
 
-impl Running {
+impl RunningHook {
     fn begin() -> Self {
         IS_RUNNING.set(true);
-        Running
+        RunningHook
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningHook {
     fn drop(&mut self) {
         IS_RUNNING.set(false);
     }
@@ -87,7 +87,7 @@ function! {
     call_hook, pg_finfo_call_hook,
     guarded: |arguments: Arguments| {
         let (owner, hook) = (arguments.oid(0), arguments.oid(1));
-        let running = Running::begin();
+        let running = RunningHook::begin();
         // The error is raised again at once.
         // SAFETY: the call has the arguments of the hook behind three others.
         let result = catch_unwind(AssertUnwindSafe(|| unsafe { call(owner, hook, arguments.call()) }));

@@ -124,7 +124,7 @@ impl IndexPath {
     }
 
     /// Reads the index itself; `None` for a hypothetical index.
-    pub(crate) fn look<R>(self, look: impl FnOnce(IndexRelation) -> R) -> Option<R> {
+    pub(crate) fn with_relation<R>(self, read: impl FnOnce(IndexRelation) -> R) -> Option<R> {
         // SAFETY: the planner holds a lock on every index that it looks at.
         unsafe {
             let index = &*self.index();
@@ -132,7 +132,7 @@ impl IndexPath {
                 return None;
             }
             let relation = pg_sys::index_open(index.indexoid, pg_sys::NoLock as pg_sys::LOCKMODE);
-            let result = look(IndexRelation::of(relation));
+            let result = read(IndexRelation::of(relation));
             pg_sys::index_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
             Some(result)
         }

@@ -25,7 +25,7 @@ const ROWS_A_RESET: usize = 1000;
 
 /// A column of the query's result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Column {
+pub(crate) struct ResultColumn {
     pub(crate) name: String,
     /// Its declared type.
     pub(crate) declared: Oid,
@@ -37,7 +37,7 @@ pub(crate) struct Column {
     pub(in crate::pg) is_varlena: bool,
 }
 
-impl Column {
+impl ResultColumn {
     /// The name of its type.
     pub(crate) fn type_name(&self) -> String {
         type_name(self.declared)
@@ -53,7 +53,7 @@ pub(crate) fn type_name(type_: Oid) -> String {
 /// A row of the query's result, borrowed for one call.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
-    columns: &'a [Column],
+    columns: &'a [ResultColumn],
     values: &'a [Datum],
     nulls: &'a [bool],
 }
@@ -75,6 +75,30 @@ impl<'a> Row<'a> {
             pg_sys::INT4OID => i64::from(value as i32),
             _ => value as i64,
         }
+    }
+
+    /// The value of a column of type `bool`, which is not NULL.
+    #[inline(always)]
+    pub(crate) fn bool(&self, column: usize) -> bool {
+        self.values[column].value() as u8 != 0
+    }
+
+    /// The value of a column of type `xid`, which is not NULL.
+    #[inline(always)]
+    pub(crate) fn xid(&self, column: usize) -> u32 {
+        self.values[column].value() as u32
+    }
+
+    /// The value of a column of type `timestamptz`, which is not NULL: microseconds since the beginning of 2000.
+    #[inline(always)]
+    pub(crate) fn time(&self, column: usize) -> i64 {
+        self.values[column].value() as i64
+    }
+
+    /// The value of a column of type `float8`, which is not NULL.
+    #[inline(always)]
+    pub(crate) fn float8(&self, column: usize) -> f64 {
+        f64::from_bits(self.values[column].value() as u64)
     }
 
     /// The value of a column of type `float4`, which is not NULL.
@@ -105,7 +129,7 @@ impl<'a> Row<'a> {
 /// and `row`, after which no further row is read. Errors within the query are raised as they are.
 pub(crate) fn run_select<Reader>(
     query: &CStr,
-    begin: impl FnOnce(&[Column]) -> Result<Reader, LuminaError>,
+    begin: impl FnOnce(&[ResultColumn]) -> Result<Reader, LuminaError>,
     row: impl FnMut(&mut Reader, Row<'_>) -> Result<(), LuminaError>,
 ) -> Result<Reader, LuminaError> {
     // SAFETY: what was opened is closed; an error of Postgres, or a panic, leaves it to the abort.
@@ -121,7 +145,7 @@ pub(crate) fn run_select<Reader>(
 /// SPI is connected.
 unsafe fn run<Reader, Each: FnMut(&mut Reader, Row<'_>) -> Result<(), LuminaError>>(
     query: &CStr,
-    begin: impl FnOnce(&[Column]) -> Result<Reader, LuminaError>,
+    begin: impl FnOnce(&[ResultColumn]) -> Result<Reader, LuminaError>,
     row: Each,
 ) -> Result<Reader, LuminaError> {
     let parallel = pg_sys::CURSOR_OPT_PARALLEL_OK as c_int;
@@ -211,7 +235,7 @@ unsafe fn command(source: *mut pg_sys::CachedPlanSource) -> String {
 
 /// # Safety
 /// `description` is null, for no columns, or a description of rows.
-unsafe fn columns(description: TupleDesc) -> Vec<Column> {
+unsafe fn columns(description: TupleDesc) -> Vec<ResultColumn> {
     // SAFETY: as promised by the caller: it has `natts` columns.
     unsafe {
         let described = |at: usize| {
@@ -219,7 +243,13 @@ unsafe fn columns(description: TupleDesc) -> Vec<Column> {
             let mut modifier = (*attribute).atttypmod;
             let type_ = pg_sys::getBaseTypeAndTypmod((*attribute).atttypid, &raw mut modifier);
             let name = CStr::from_ptr((&raw const (*attribute).attname.data).cast()).to_string_lossy().into_owned();
-            Column { name, declared: (*attribute).atttypid, type_, modifier, is_varlena: (*attribute).attlen == -1 }
+            ResultColumn {
+                name,
+                declared: (*attribute).atttypid,
+                type_,
+                modifier,
+                is_varlena: (*attribute).attlen == -1,
+            }
         };
         (0..count(description)).map(described).collect()
     }
@@ -248,7 +278,7 @@ pub(in crate::pg) fn new_memory(name: &'static CStr) -> MemoryContext {
 struct Receiver<Reader, Each> {
     callbacks: DestReceiver,
     /// The columns that the reader was made for.
-    columns: Vec<Column>,
+    columns: Vec<ResultColumn>,
     reader: Reader,
     row: Each,
     failure: Option<LuminaError>,

@@ -3,12 +3,20 @@
 //! Jobs and the page of duplicates run theirs here, in a transaction. Invariant: what is read is copied before SPI
 //! ends; a statement that fails raises its error, and one that is wrong in itself is a bug, which panics.
 
-use pgrx::datum::DatumWithOid;
+use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 use pgrx::spi::{Spi, SpiError, SpiHeapTupleData};
 use pgrx::{FromDatum, IntoDatum};
 
 /// An argument of a statement.
 pub(crate) type Argument<'a> = DatumWithOid<'a>;
+
+/// A `timestamptz[]` of microseconds since the beginning of 2000, as [`Row::time`] reads them, and of NULL.
+///
+/// [`Row::time`]: super::query::Row::time
+pub(crate) fn times(list: impl IntoIterator<Item = Option<i64>>) -> Argument<'static> {
+    let times = list.into_iter().map(|time| time.and_then(|time| TimestampWithTimeZone::try_from(time).ok()));
+    times.collect::<Vec<Option<TimestampWithTimeZone>>>().into()
+}
 
 /// A row of a statement's result.
 pub(crate) struct ResultRow<'a>(SpiHeapTupleData<'a>);

@@ -128,41 +128,41 @@ pub(crate) fn on_latest_snapshot<R>(read: impl FnOnce() -> R) -> R {
 
 /// The outcome of an attempt to lock tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tables {
+pub(crate) enum TableLock {
     /// They are locked, and stay as they are for the rest of this transaction.
     Locked,
     /// Another session is about to drop or change one.
     Busy,
     /// One is not there (any more): the extension was dropped.
-    Gone,
+    Missing,
 }
 
 /// Tries to lock tables and sequences ([`relation`]) for the rest of this transaction: all of them, or none. A
 /// session that has locked all that it needs never waits for a DROP EXTENSION that has locked some of them, and so
 /// never deadlocks. No lock that others can take is in the way: those on tables need rights to them.
-pub(crate) fn try_lock_tables(names: &[&CStr], to_write: bool) -> Tables {
+pub(crate) fn try_lock_tables(names: &[&CStr], to_write: bool) -> TableLock {
     let mode = if to_write { pg_sys::RowExclusiveLock } else { pg_sys::AccessShareLock } as pg_sys::LOCKMODE;
     let mut locked = Vec::new();
-    let mut outcome = Tables::Locked;
+    let mut outcome = TableLock::Locked;
     for name in names {
         let table = relation(name);
         if table == Oid::INVALID {
-            outcome = Tables::Gone;
+            outcome = TableLock::Missing;
             break;
         }
         // SAFETY: a plain call, which waits for nobody.
         if !unsafe { pg_sys::ConditionalLockRelationOid(table, mode) } {
-            outcome = Tables::Busy;
+            outcome = TableLock::Busy;
             break;
         }
         locked.push(table);
         // What was committed before the lock was taken is visible by now.
         if relation(name) != table {
-            outcome = Tables::Gone;
+            outcome = TableLock::Missing;
             break;
         }
     }
-    if outcome != Tables::Locked {
+    if outcome != TableLock::Locked {
         // SAFETY: locks that were just taken.
         locked.into_iter().for_each(|table| unsafe { pg_sys::UnlockRelationOid(table, mode) });
     }
@@ -170,11 +170,11 @@ pub(crate) fn try_lock_tables(names: &[&CStr], to_write: bool) -> Tables {
 }
 
 /// [`try_lock_tables`] that waits while others are in the way, with none of them locked; no longer than `timeout`.
-pub(crate) fn lock_tables(names: &[&CStr], to_write: bool, timeout: Duration) -> Tables {
+pub(crate) fn lock_tables(names: &[&CStr], to_write: bool, timeout: Duration) -> TableLock {
     let began = Instant::now();
     loop {
         match try_lock_tables(names, to_write) {
-            Tables::Busy if began.elapsed() < timeout => {
+            TableLock::Busy if began.elapsed() < timeout => {
                 sleep(Duration::from_millis(20));
             }
             outcome => return outcome,

@@ -14,7 +14,7 @@ const NOTICE: Duration = Duration::from_secs(10);
 
 /// How a job is interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Interruption {
     /// SIGKILL to its worker.
     KillWorker,
     /// `pg_terminate_backend`.
@@ -31,26 +31,26 @@ pub enum Way {
     Fast,
 }
 
-/// All ways.
-pub const WAYS: [Way; 7] = [
-    Way::KillWorker,
-    Way::TerminateBackend,
-    Way::CancelBackend,
-    Way::CancelJob,
-    Way::KillPostmaster,
-    Way::Immediate,
-    Way::Fast,
+/// All of them.
+pub const INTERRUPTIONS: [Interruption; 7] = [
+    Interruption::KillWorker,
+    Interruption::TerminateBackend,
+    Interruption::CancelBackend,
+    Interruption::CancelJob,
+    Interruption::KillPostmaster,
+    Interruption::Immediate,
+    Interruption::Fast,
 ];
 
-impl Way {
+impl Interruption {
     /// Whether it cancels the job, which then must not resume.
     pub fn cancels(self) -> bool {
-        matches!(self, Way::CancelBackend | Way::CancelJob)
+        matches!(self, Interruption::CancelBackend | Interruption::CancelJob)
     }
 
     /// Whether it stops the server.
     pub fn ends_server(self) -> bool {
-        matches!(self, Way::KillPostmaster | Way::Immediate | Way::Fast)
+        matches!(self, Interruption::KillPostmaster | Interruption::Immediate | Interruption::Fast)
     }
 
     /// Does it. Returns whether it hit a worker.
@@ -58,31 +58,34 @@ impl Way {
         let pid = "SELECT worker_pid FROM lumina.jobs WHERE id = $1 AND state = 'running'";
         let worker = |session: &mut Client| session.query_opt(pid, &[&job]).unwrap().map(|row| row.get::<_, i32>(0));
         match self {
-            Way::KillWorker => {
+            Interruption::KillWorker => {
                 let Some(pid) = worker(session) else { return false };
                 // The worker may have exited since.
                 return std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success();
             }
-            Way::TerminateBackend | Way::CancelBackend => {
+            Interruption::TerminateBackend | Interruption::CancelBackend => {
                 let Some(pid) = worker(session) else { return false };
-                let function = if self == Way::CancelBackend { "pg_cancel_backend" } else { "pg_terminate_backend" };
+                let function =
+                    if self == Interruption::CancelBackend { "pg_cancel_backend" } else { "pg_terminate_backend" };
                 session.execute(&format!("SELECT {function}($1)"), &[&pid]).unwrap();
             }
-            Way::CancelJob => return session.query_one("SELECT lumina.cancel_job($1)", &[&job]).unwrap().get(0),
-            Way::KillPostmaster => cluster.kill(),
-            Way::Immediate => cluster.stop(Shutdown::Immediate),
-            Way::Fast => cluster.stop(Shutdown::Fast),
+            Interruption::CancelJob => {
+                return session.query_one("SELECT lumina.cancel_job($1)", &[&job]).unwrap().get(0);
+            }
+            Interruption::KillPostmaster => cluster.kill(),
+            Interruption::Immediate => cluster.stop(Shutdown::Immediate),
+            Interruption::Fast => cluster.stop(Shutdown::Fast),
         }
         true
     }
 
     /// Starts the server again if it is down, and returns a session as soon as one is accepted. `session` is an older
-    /// one, `hit` the result of [`Way::strike`].
+    /// one, `hit` the result of [`Interruption::strike`].
     pub fn recover(self, cluster: &Cluster, session: &mut Client, hit: bool) -> Client {
         if !cluster.running() {
             cluster.restart();
         }
-        if self == Way::KillWorker && hit {
+        if self == Interruption::KillWorker && hit {
             // The postmaster ends all sessions; it needs a moment to notice. A worker that had already exited, but was
             // not yet reaped, is no crash: otherwise the job does not end, and the test fails waiting for it.
             let struck = Instant::now();
@@ -138,20 +141,23 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// How often each of [`WAYS`] was tried, and hit a running worker.
+/// How often each of [`INTERRUPTIONS`] was tried, and hit a running worker.
 #[derive(Debug, Default)]
-pub struct Hits([usize; WAYS.len()]);
+pub struct Hits([usize; INTERRUPTIONS.len()]);
 
 impl Hits {
     /// Counts a hit, if it was one.
-    pub fn count(&mut self, way: Way, hit: bool) {
-        self.0[way as usize] += usize::from(hit);
+    pub fn count(&mut self, interruption: Interruption, hit: bool) {
+        self.0[interruption as usize] += usize::from(hit);
     }
 
-    /// In words; panics if one way has never hit.
+    /// In words; panics if one of them has never hit.
     pub fn told(&self) -> String {
-        let told: Vec<String> = WAYS.iter().map(|&way| format!("{way:?} {}", self.0[way as usize])).collect();
-        assert!(self.0.iter().all(|hits| *hits > 0), "a way never hit a running job: {told:?}");
+        let told: Vec<String> = INTERRUPTIONS
+            .iter()
+            .map(|&interruption| format!("{interruption:?} {}", self.0[interruption as usize]))
+            .collect();
+        assert!(self.0.iter().all(|hits| *hits > 0), "an interruption never hit a running job: {told:?}");
         told.join(", ")
     }
 }
@@ -165,7 +171,7 @@ pub fn drop_at_every_moment(
     furnish: impl Fn(&mut Client),
     submit: impl Fn(&mut Client) -> i64,
 ) {
-    const WAYS: [&str; 5] =
+    const REMOVALS: [&str; 5] =
         ["catalog", "extension", "database by force", "database after stop_workers", "catalog while it is cancelled"];
     let mut admin = cluster.connect();
     admin.batch_execute("CREATE DATABASE furnished").unwrap();
@@ -180,7 +186,7 @@ pub fn drop_at_every_moment(
     let (kills, seed) = (number("LUMINA_KILLS", default), number("LUMINA_SEED", 1));
     let (mut random, mut running, mut slowest) = (Random(seed), 0, (Duration::ZERO, ""));
     for round in 0..kills {
-        let way = WAYS[round as usize % WAYS.len()];
+        let removal = REMOVALS[round as usize % REMOVALS.len()];
         admin.batch_execute("DROP DATABASE IF EXISTS photos WITH (FORCE)").unwrap();
         admin.batch_execute("CREATE DATABASE photos TEMPLATE furnished").unwrap();
         let mut session = cluster.connect_to("photos", "postgres");
@@ -189,7 +195,7 @@ pub fn drop_at_every_moment(
         let runs = "SELECT state = 'running' FROM lumina.jobs WHERE id = $1";
         running += usize::from(session.query_one(runs, &[&job]).unwrap().get::<_, bool>(0));
         let dropped = Instant::now();
-        match way {
+        match removal {
             "catalog" => session.batch_execute("SELECT lumina.drop_catalog('photos')").unwrap(),
             "extension" => session.batch_execute("DROP EXTENSION lumina").unwrap(),
             "database by force" => {
@@ -211,8 +217,8 @@ pub fn drop_at_every_moment(
         }
         let workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'lumina worker' AND state = 'active'";
         wait_until("the worker has gone", || session.query_one(workers, &[]).unwrap().get::<_, i64>(0) == 0);
-        slowest = slowest.max((dropped.elapsed(), way));
-        if way.starts_with("catalog") {
+        slowest = slowest.max((dropped.elapsed(), removal));
+        if removal.starts_with("catalog") {
             assert_eq!(leftovers(&mut session), [""; 0], "round {round}");
             let rows = "SELECT (SELECT count(*) FROM lumina.images) + (SELECT count(*) FROM lumina.jobs)
                 + (SELECT count(*) FROM lumina.duplicate_members) + (SELECT count(*) FROM lumina.image_files)

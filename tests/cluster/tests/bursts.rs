@@ -17,7 +17,7 @@ fn catalog(cluster: &Cluster, name: &str) -> (Client, i64) {
     (session, catalog)
 }
 
-/// Adds a photograph of a name, taken so many seconds after noon. `facts` sets columns.
+/// Adds a photograph of a name, taken `seconds` seconds after noon. `facts` sets columns.
 fn shoot(session: &mut Client, catalog: i64, name: &str, seconds: f64, facts: &str) -> i64 {
     let facts = if facts.is_empty() { "size = 1000" } else { facts };
     let script = format!(

@@ -8,7 +8,7 @@ use lumina_cluster::Cluster;
 use lumina_cluster::Random;
 use lumina_cluster::catalog::{leftovers, wait_for_end};
 use lumina_cluster::cluster::wait_until;
-use lumina_cluster::kills::{Hits, WAYS};
+use lumina_cluster::kills::{Hits, INTERRUPTIONS};
 use lumina_cluster::postgres::Client;
 use lumina_cluster::report::{number as number_of, say};
 use std::fmt::Write as _;
@@ -259,15 +259,18 @@ fn killed_at_any_moment() {
             decisions += i64::from(history.session.batch_execute(&keep).is_ok());
         }
         std::thread::sleep(moment.saturating_sub(submitted.elapsed())); // the moment itself
-        let way = WAYS[round as usize % WAYS.len()];
-        let hit = way.strike(&cluster, &mut history.session, job);
-        history.session = way.recover(&cluster, &mut history.session, hit);
+        let interruption = INTERRUPTIONS[round as usize % INTERRUPTIONS.len()];
+        let hit = interruption.strike(&cluster, &mut history.session, job);
+        history.session = interruption.recover(&cluster, &mut history.session, hit);
         let end = wait_for_end(&mut history.session, job);
-        assert!(end == "succeeded" || end == "cancelled" && way.cancels(), "round {round}: {way:?}: {end}");
-        hits.count(way, hit);
+        assert!(
+            end == "succeeded" || end == "cancelled" && interruption.cancels(),
+            "round {round}: {interruption:?}: {end}"
+        );
+        hits.count(interruption, hit);
         // Images may have gone since, and members with them.
         let left = leftovers(&mut history.session).into_iter().filter(|left| !left.contains("number of members"));
-        assert_eq!(left.collect::<Vec<_>>(), [""; 0], "round {round}: {way:?}");
+        assert_eq!(left.collect::<Vec<_>>(), [""; 0], "round {round}: {interruption:?}");
     }
     search(&mut history.session, "3, scope => 'changes'");
     let found = text(&mut history.session, GROUPS);

@@ -7,7 +7,7 @@
 
 use lumina_cluster::catalog::{leftovers, state};
 use lumina_cluster::cluster::wait_until;
-use lumina_cluster::kills::{Hits, WAYS, Way, connect, under_a_reader};
+use lumina_cluster::kills::{Hits, INTERRUPTIONS, Interruption, connect, under_a_reader};
 use lumina_cluster::pictures::Pictures;
 use lumina_cluster::report::{number, say};
 use lumina_cluster::{Cluster, Random};
@@ -97,7 +97,7 @@ impl World {
 
     /// A session that locks what a worker needs at a spot. The item must exist, or must not exist yet, as the spot
     /// requires.
-    fn hold(&self, job: i64, spot: Spot) -> Client {
+    fn block_worker(&self, job: i64, spot: Spot) -> Client {
         let mut holder = connect(&self.cluster);
         holder.batch_execute("BEGIN").unwrap();
         let catalog = format!("(SELECT j.catalog FROM lumina.jobs j WHERE j.id = {job})");
@@ -129,11 +129,11 @@ impl World {
         let is_scanned: bool = session.query_one(scanned, &[&job]).unwrap().get(0);
         // A missing row cannot be locked: the worker is kept from ending the scan meanwhile.
         let first = if matches!(spot, Spot::Item(_)) && !is_scanned { Spot::Scanning } else { spot };
-        let mut holder = self.hold(job, first);
+        let mut holder = self.block_worker(job, first);
         session.batch_execute("SELECT lumina.resume_jobs()").unwrap();
         wait_for(session, &mut holder, job);
         if first != spot {
-            let mut second = self.hold(job, spot);
+            let mut second = self.block_worker(job, spot);
             drop(holder);
             wait_for(session, &mut second, job);
             holder = second;
@@ -146,9 +146,9 @@ impl World {
         let holder = self.halt(session, job, spot);
         // The waiting worker does not notice.
         session.batch_execute("SELECT lumina.stop_workers()").unwrap();
-        let hit = Way::KillWorker.strike(&self.cluster, session, job);
+        let hit = Interruption::KillWorker.strike(&self.cluster, session, job);
         drop(holder);
-        Way::KillWorker.recover(&self.cluster, session, hit)
+        Interruption::KillWorker.recover(&self.cluster, session, hit)
     }
 }
 
@@ -209,7 +209,7 @@ fn look(session: &mut Client) -> Result<(), postgres::Error> {
 /// One import that is interrupted once, with its expectations.
 struct Round<'a> {
     world: &'a World,
-    way: Way,
+    interruption: Interruption,
     stage: Stage,
     /// For a random moment: when, and whether the import was a preview first.
     moment: (Duration, bool),
@@ -218,8 +218,8 @@ struct Round<'a> {
 impl Round<'_> {
     /// Returns whether it hit a worker, and how long it took to be resumed, or to end.
     fn run(&self, session: &mut Client) -> (bool, Duration) {
-        let (world, way, stage) = (self.world, self.way, self.stage);
-        let what = format!("{way:?} at {stage:?} ({:?})", self.moment);
+        let (world, interruption, stage) = (self.world, self.interruption, self.stage);
+        let what = format!("{interruption:?} at {stage:?} ({:?})", self.moment);
         let (job, is_approved, holder) = self.begin(session);
         let shown = "SELECT attempts FROM lumina.jobs WHERE id = $1";
         let attempts: i32 = session.query_one(shown, &[&job]).unwrap().get(0);
@@ -230,21 +230,21 @@ impl Round<'_> {
             _ => 400,
         };
         assert!(before.len() >= least, "{what}: {} files were done with", before.len());
-        let hit = way.strike(&world.cluster, session, job);
+        let hit = interruption.strike(&world.cluster, session, job);
         drop(holder);
-        *session = way.recover(&world.cluster, session, hit);
+        *session = interruption.recover(&world.cluster, session, hit);
         let up = Instant::now();
         let is_held = stage != Stage::Random;
         wait_until(&format!("{what}: resumed, or at an end"), || {
             let row = session.query_one(shown, &[&job]).unwrap();
             match state(session, job).as_str() {
-                "running" => row.get::<_, i32>(0) > attempts && !(way.cancels() && is_held) || !hit,
+                "running" => row.get::<_, i32>(0) > attempts && !(interruption.cancels() && is_held) || !hit,
                 state => ["ready", "succeeded", "failed", "cancelled"].contains(&state),
             }
         });
         let took = up.elapsed();
         let end = wait_for_stop(session, job);
-        let is_right = if way.cancels() { end == "cancelled" || !is_held } else { end != "cancelled" };
+        let is_right = if interruption.cancels() { end == "cancelled" || !is_held } else { end != "cancelled" };
         assert!(is_right, "{what}: {end}");
         // Finished work is unchanged: it has not been repeated.
         let after = done(session, job, is_approved);
@@ -265,7 +265,8 @@ impl Round<'_> {
         let spot = match self.stage {
             Stage::Random => None,
             Stage::Claimed => Some(Spot::Claimed),
-            Stage::Approved => (!self.way.ends_server() && self.way != Way::CancelJob).then_some(Spot::Claimed),
+            Stage::Approved => (!self.interruption.ends_server() && self.interruption != Interruption::CancelJob)
+                .then_some(Spot::Claimed),
             Stage::Scanning => Some(Spot::Scanning),
             Stage::Scanned => Some(Spot::Item(0)),
             Stage::Analyzing | Stage::Previewing | Stage::Importing => Some(Spot::Item(LATER)),
@@ -334,13 +335,13 @@ fn killed_at_every_moment() {
     let mut stages = std::collections::BTreeMap::new();
     let reads = under_a_reader(&world.cluster, look, |is_well| {
         for round in 0..kills as usize {
-            let (way, stage) = (WAYS[round % WAYS.len()], STAGES[round % STAGES.len()]);
+            let (interruption, stage) = (INTERRUPTIONS[round % INTERRUPTIONS.len()], STAGES[round % STAGES.len()]);
             let moment = (took.mul_f64(random.below(1000) as f64 / 900.0), random.below(3) == 0);
-            let (hit, recovered) = Round { world: &world, way, stage, moment }.run(&mut session);
-            hits.count(way, hit);
+            let (hit, recovered) = Round { world: &world, interruption, stage, moment }.run(&mut session);
+            hits.count(interruption, hit);
             *stages.entry(format!("{stage:?}")).or_insert(0) += usize::from(hit);
             if recovered > slowest.0 {
-                slowest = (recovered, format!("{way:?} at {stage:?}"));
+                slowest = (recovered, format!("{interruption:?} at {stage:?}"));
             }
             is_well();
         }

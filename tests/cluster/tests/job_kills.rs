@@ -5,7 +5,7 @@
 
 use lumina_cluster::catalog::{RESULT, fill, leftovers, result, submit, wait_for_end};
 use lumina_cluster::cluster::wait_until;
-use lumina_cluster::kills::{Hits, WAYS, Way, connect, under_a_reader};
+use lumina_cluster::kills::{Hits, INTERRUPTIONS, Interruption, connect, under_a_reader};
 use lumina_cluster::report::{number, say};
 use lumina_cluster::{Cluster, Random, Shutdown};
 use postgres::Client;
@@ -79,7 +79,7 @@ fn killed_at_every_moment() {
         |session| look(session, &known),
         |is_well| {
             for round in 0..kills {
-                let way = WAYS[round as usize % WAYS.len()];
+                let interruption = INTERRUPTIONS[round as usize % INTERRUPTIONS.len()];
                 let moment = match random.below(6) {
                     0 => Moment::Progress("0.000"),
                     1 => Moment::Progress("0.200"),
@@ -93,18 +93,18 @@ fn killed_at_every_moment() {
                 listener.batch_execute("LISTEN lumina_jobs").unwrap();
                 let job = submit(&mut session, "photos", distance);
                 moment.wait(&mut listener, job);
-                let hit = way.strike(&cluster, &mut session, job);
-                session = way.recover(&cluster, &mut session, hit);
+                let hit = interruption.strike(&cluster, &mut session, job);
+                session = interruption.recover(&cluster, &mut session, hit);
                 let up = Instant::now();
                 let end = wait_for_end(&mut session, job);
                 slowest = slowest.max(up.elapsed().saturating_sub(took));
-                hits.count(way, hit);
+                hits.count(interruption, hit);
                 let after = result(&mut session, "photos");
-                let what = format!("round {round}: {way:?} at {moment:?}, distance {distance}: {end}");
+                let what = format!("round {round}: {interruption:?} at {moment:?}, distance {distance}: {end}");
                 let new = &known[usize::from(distance == 5)];
                 match end.as_str() {
                     "succeeded" => assert_eq!(&after, new, "{what}"),
-                    "cancelled" if way.cancels() => assert_eq!(after, before, "{what}"),
+                    "cancelled" if interruption.cancels() => assert_eq!(after, before, "{what}"),
                     _ => panic!("{what}"),
                 }
                 assert_eq!(leftovers(&mut session), [""; 0], "{what}");
@@ -158,8 +158,8 @@ fn orphans_are_found_by_the_next_job() {
             let claimed = "SELECT attempts = $2 AND state = 'running' FROM lumina.jobs WHERE id = $1";
             session.query_one(claimed, &[&job, &attempt]).unwrap().get(0)
         });
-        let hit = Way::KillWorker.strike(&cluster, &mut session, job);
-        session = Way::KillWorker.recover(&cluster, &mut session, hit);
+        let hit = Interruption::KillWorker.strike(&cluster, &mut session, job);
+        session = Interruption::KillWorker.recover(&cluster, &mut session, hit);
         session.query_one("SELECT lumina.resume_jobs()", &[]).unwrap();
     }
     assert_eq!(wait_for_end(&mut session, job), "failed");

@@ -15,7 +15,7 @@ fn workers(session: &mut Client) -> i64 {
 }
 
 /// Locks the row of a catalog, so that its job reaches the end of its work and stops there.
-fn hold(cluster: &Cluster, catalog: &str) -> Client {
+fn lock_catalog(cluster: &Cluster, catalog: &str) -> Client {
     let mut holder = cluster.connect();
     holder.batch_execute("BEGIN").unwrap();
     let lock = "SELECT id FROM lumina.catalogs WHERE name = $1 FOR NO KEY UPDATE";
@@ -61,7 +61,7 @@ fn ends_on_request_are_no_failures() {
     let cluster = Cluster::start();
     let mut session = cluster.connect();
     fill(&mut session, "a", &lumina_sets::photo(500, 1));
-    let holder = hold(&cluster, "a");
+    let holder = lock_catalog(&cluster, "a");
     let job = submit(&mut session, "a", 5);
     for round in 0..5 {
         if round % 2 == 0 {
@@ -102,7 +102,7 @@ fn who_cancels_and_thinks_better_of_it_loses_no_job() {
         fill(&mut session, catalog, &lumina_sets::photo(500, 1));
     }
     // One job occupies the only worker; the other is queued, and is being cancelled when the worker reaches it.
-    let holder = hold(&cluster, "a");
+    let holder = lock_catalog(&cluster, "a");
     let first = submit(&mut session, "a", 5);
     wait_for_phase(&mut session, first, "writing");
     let second = submit(&mut session, "b", 5);
@@ -116,7 +116,7 @@ fn who_cancels_and_thinks_better_of_it_loses_no_job() {
     other.batch_execute("ROLLBACK").unwrap();
     assert_eq!(wait_for_end(&mut session, second), "succeeded");
     // An orphan, and an open transaction that has requested its cancellation: it is resumed all the same.
-    let holder = hold(&cluster, "a");
+    let holder = lock_catalog(&cluster, "a");
     let job = submit(&mut session, "a", 4);
     terminate(&mut session, job);
     drop(holder);
@@ -135,7 +135,7 @@ fn cancelled_at_the_last_moment() {
     let job = submit(&mut session, "a", 5);
     assert_eq!(wait_for_end(&mut session, job), "succeeded");
     let before = result(&mut session, "a");
-    let holder = hold(&cluster, "a");
+    let holder = lock_catalog(&cluster, "a");
     let job = submit(&mut session, "a", 4);
     wait_for_phase(&mut session, job, "writing");
     assert!(session.query_one("SELECT lumina.cancel_job($1)", &[&job]).unwrap().get::<_, bool>(0));
@@ -151,7 +151,7 @@ fn images_that_change_meanwhile_are_compared_once_more() {
     let mut session = cluster.connect();
     let twins = [1u64, 1, 2, 2, 0xffff_ffff_0000_0000];
     fill(&mut session, "a", &twins);
-    let holder = hold(&cluster, "a");
+    let holder = lock_catalog(&cluster, "a");
     let job = submit(&mut session, "a", 0);
     wait_for_phase(&mut session, job, "writing");
     session

@@ -31,7 +31,7 @@ fn world() -> (Cluster, Client) {
 }
 
 /// Keeps the job of a catalog from ending.
-fn hold(cluster: &Cluster, catalog: &str) -> Client {
+fn lock_catalog(cluster: &Cluster, catalog: &str) -> Client {
     let mut holder = cluster.connect();
     holder.batch_execute("BEGIN").unwrap();
     holder.query_one("SELECT id FROM lumina.catalogs WHERE name = $1 FOR NO KEY UPDATE", &[&catalog]).unwrap();
@@ -67,7 +67,7 @@ fn refused(session: &mut Client, catalog: &str) {
 #[test]
 fn refused_submissions_start_few_workers() {
     let (cluster, mut session) = world();
-    let holder = hold(&cluster, "a");
+    let holder = lock_catalog(&cluster, "a");
     let first = submit(&mut session, "a", 5);
     wait_for_phase(&mut session, first, "writing");
     let second = submit(&mut session, "b", 5);
@@ -107,7 +107,7 @@ fn what_is_taken_back_starts_few_workers() {
             .unwrap();
     });
     // A queued job of the curator, and one that nobody can claim.
-    let holder = hold(&cluster, "a");
+    let holder = lock_catalog(&cluster, "a");
     let first = submit(&mut session, "a", 5);
     wait_for_phase(&mut session, first, "writing");
     let second = submit(&mut cluster.connect_to("postgres", "curator"), "b", 5);
@@ -189,6 +189,36 @@ fn no_job_is_forgotten() {
     wait_until("the worker has passed by", || other.query_one(workers, &[]).unwrap().get::<_, i64>(0) == 0);
     session.batch_execute("ROLLBACK TO s; COMMIT").unwrap();
     assert_eq!(wait_for_end(&mut session, job), "succeeded");
+}
+
+/// Each submission needs a worker, and most find their job cancelled: they leave slots to others all the same.
+#[test]
+fn what_is_cancelled_leaves_slots_to_others() {
+    let (cluster, mut session) = world();
+    std::thread::scope(|scope| {
+        let sessions: Vec<_> = ["a", "b"]
+            .map(|catalog| {
+                let cluster = &cluster;
+                scope.spawn(move || {
+                    let mut session = cluster.connect_to("postgres", "curator");
+                    for _ in 0..TIMES / 4 {
+                        let job = submit(&mut session, catalog, 5);
+                        session.execute("SELECT lumina.cancel_job($1)", &[&job]).unwrap();
+                        session.batch_execute(&format!("CALL lumina.wait_for_job({job})")).unwrap_err();
+                    }
+                })
+            })
+            .into();
+        let workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'lumina worker'";
+        let mut most = 0;
+        while sessions.iter().any(|session| !session.is_finished()) {
+            most = most.max(session.query_one(workers, &[]).unwrap().get::<_, i64>(0));
+        }
+        // One for each of both; one that has ended its last job beside one of them; cancelling starts one more.
+        assert!(most <= 5, "{most} workers at once");
+    });
+    assert!(!cluster.log().contains("no background worker is free"), "{}", cluster.log());
+    assert_eq!(leftovers(&mut session), [""; 0]);
 }
 
 #[test]

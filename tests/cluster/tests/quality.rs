@@ -2,7 +2,7 @@
 
 use lumina_cluster::catalog::{fill, leftovers, submit, wait_for_end};
 use lumina_cluster::cluster::wait_until;
-use lumina_cluster::kills::{WAYS, connect};
+use lumina_cluster::kills::{INTERRUPTIONS, connect};
 use lumina_cluster::photos::{Folder, encode, import, jpeg, make_catalog, picture, png};
 use lumina_cluster::report::{number, say};
 use lumina_cluster::{Cluster, Random};
@@ -290,20 +290,20 @@ fn killed_at_any_moment() {
     let mut before = "quality_score";
     let mut hits = 0;
     for round in 0..kills {
-        let way = WAYS[round as usize % WAYS.len()];
+        let interruption = INTERRUPTIONS[round as usize % INTERRUPTIONS.len()];
         let (option, now) = options[round as usize % 2];
         set(&mut session, "a", "quality", option);
         let job: i64 = session.query_one("SELECT lumina.score_quality('a')", &[]).unwrap().get(0);
         let batches = random.below(6) as i64;
-        wait_until("so many batches have committed", || {
+        wait_until("the batches have committed", || {
             let done = "SELECT coalesce((checkpoint->>'scored')::int8, 0) >= $2::int8 * 5000 OR state = 'succeeded'
                 FROM lumina.jobs WHERE id = $1";
             session.query_one(done, &[&job, &batches]).unwrap().get(0)
         });
-        let hit = way.strike(&cluster, &mut session, job);
-        session = way.recover(&cluster, &mut session, hit);
+        let hit = interruption.strike(&cluster, &mut session, job);
+        session = interruption.recover(&cluster, &mut session, hit);
         let end = wait_for_end(&mut session, job);
-        let what = format!("round {round}: {way:?} after {batches} batches: {end}");
+        let what = format!("round {round}: {interruption:?} after {batches} batches: {end}");
         hits += u64::from(hit);
         match end.as_str() {
             "succeeded" => {
@@ -311,7 +311,7 @@ fn killed_at_any_moment() {
                 let scored = format!("SELECT result->>'images' FROM lumina.jobs WHERE id = {job}");
                 assert_eq!(text(&mut session, &scored), "30000", "{what}");
             }
-            "cancelled" if way.cancels() => {
+            "cancelled" if interruption.cancels() => {
                 let either = format!("CASE WHEN ranking_score = ({before})::float4 THEN ({before}) ELSE {now} END");
                 assert_eq!(differ(&mut session, catalog, &either), 0, "{what}");
                 // What is left is scored, and only that.

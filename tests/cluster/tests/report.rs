@@ -1,4 +1,4 @@
-//! The page of duplicates: why one is kept is what decided, protected files are no gain, bursts, decisions; and how
+//! The report of duplicates: why one is kept is what decided, protected files are no gain, bursts, decisions; and how
 //! much is read for it. No file is there: pages with pictures are in `import`.
 
 use crate::decisions;

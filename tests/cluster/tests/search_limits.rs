@@ -53,7 +53,7 @@ fn assert_never_down(cluster: &Cluster) {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Way {
+enum CancelKind {
     /// By `pg_cancel_backend`, which sends one signal. For a client's request Postgres sends two, of which the second
     /// may meet the session's next statement.
     Cancel,
@@ -138,9 +138,9 @@ fn interrupted_in_every_phase() {
     );
     admin.batch_execute(&tables).unwrap();
     for phase in phases() {
-        for way in [Way::Cancel, Way::Timeout, Way::Terminate] {
+        for kind in [CancelKind::Cancel, CancelKind::Timeout, CancelKind::Terminate] {
             let mut timeout = phase.timeout;
-            while !interrupt(&cluster, &mut admin, &phase, way, timeout) {
+            while !interrupt(&cluster, &mut admin, &phase, kind, timeout) {
                 timeout = timeout * 3 / 4;
                 assert!(timeout > 100, "{}: too fast to be interrupted", phase.name);
             }
@@ -150,8 +150,8 @@ fn interrupted_in_every_phase() {
 }
 
 /// Returns whether the search was still running at the timeout.
-fn interrupt(cluster: &Cluster, admin: &mut Client, phase: &Phase, way: Way, timeout: u64) -> bool {
-    let case = format!("{}, {way:?}", phase.name);
+fn interrupt(cluster: &Cluster, admin: &mut Client, phase: &Phase, kind: CancelKind, timeout: u64) -> bool {
+    let case = format!("{}, {kind:?}", phase.name);
     let mut session = cluster.connect();
     let process = pid(&mut session);
     // No untried GPU: whether one has been tried depends on the moment of the interrupt before.
@@ -159,12 +159,12 @@ fn interrupt(cluster: &Cluster, admin: &mut Client, phase: &Phase, way: Way, tim
     session.batch_execute(settings).unwrap();
     let before = cluster.log().len();
     let mut began = Instant::now();
-    if way == Way::Timeout {
+    if kind == CancelKind::Timeout {
         session.batch_execute(&format!("SET statement_timeout = {timeout}")).unwrap();
         began += Duration::from_millis(timeout);
     }
     let running = start(session, format!("SELECT count(*) FROM {}", phase.call));
-    if way != Way::Timeout {
+    if kind != CancelKind::Timeout {
         wait_until(&format!("{case}: begins"), || {
             assert!(!running.is_finished(), "{case}: ended before it was interrupted\n{}", &cluster.log()[before..]);
             match phase.sign {
@@ -179,19 +179,19 @@ fn interrupt(cluster: &Cluster, admin: &mut Client, phase: &Phase, way: Way, tim
             }
         });
         began = Instant::now();
-        let function = if way == Way::Cancel { "pg_cancel_backend" } else { "pg_terminate_backend" };
+        let function = if kind == CancelKind::Cancel { "pg_cancel_backend" } else { "pg_terminate_backend" };
         assert!(admin.query_one(&format!("SELECT {function}($1)"), &[&process]).unwrap().get::<_, bool>(0));
     }
     let (mut session, result, ended) = running.join().unwrap();
     let took = ended.saturating_duration_since(began);
-    if way == Way::Timeout && result.is_ok() {
+    if kind == CancelKind::Timeout && result.is_ok() {
         say(&format!("{case}: ended within {timeout} ms"));
         return false;
     }
     say(&format!("{case}: back after {took:.1?}"));
     let error = result.expect_err(&case);
     assert!(took < SOON, "{case}: took {took:?}");
-    if way == Way::Terminate {
+    if kind == CancelKind::Terminate {
         assert!(error.code() == Some(&SqlState::ADMIN_SHUTDOWN) || session.is_closed(), "{case}: {error:?}");
         wait_until(&format!("{case}: gone"), || !std::path::Path::new(&format!("/proc/{process}")).exists());
     } else {

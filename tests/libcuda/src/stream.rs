@@ -15,7 +15,7 @@ pub(crate) const STAGED: usize = 64 << 10;
 
 /// Work of a stream.
 #[derive(Debug)]
-pub(crate) enum Work {
+pub(crate) enum StreamWork {
     Launch {
         function: usize,
         grid: [u32; 3],
@@ -62,7 +62,7 @@ pub(crate) enum Work {
 /// A stream.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
-    queue: VecDeque<Work>,
+    queue: VecDeque<StreamWork>,
     /// Pieces of work issued, and done.
     pub(crate) issued: u64,
     pub(crate) done: u64,
@@ -72,7 +72,7 @@ pub(crate) struct Stream {
 
 impl Driver {
     /// Issues work on a stream.
-    pub(crate) fn issue(&mut self, stream: usize, work: Work) -> Result<(), Code> {
+    pub(crate) fn issue(&mut self, stream: usize, work: StreamWork) -> Result<(), Code> {
         let handle = self.stream(stream)?;
         if let Some(stream) = self.streams.get_mut(&handle) {
             stream.queue.push_back(work);
@@ -126,31 +126,31 @@ impl Driver {
     }
 
     /// Does a piece of work; an error loses the device.
-    fn perform(&mut self, work: Work) -> Result<(), Code> {
+    fn perform(&mut self, work: StreamWork) -> Result<(), Code> {
         let out = |_| ILLEGAL_ADDRESS;
         match work {
-            Work::Launch { function, grid, block, params, dynamic_shared } => {
+            StreamWork::Launch { function, grid, block, params, dynamic_shared } => {
                 self.run_kernel(function, grid, block, &params, dynamic_shared)
             }
-            Work::CopyStaged { to, bytes } => self.memory.write(to, &bytes).map_err(out),
-            Work::CopyIn { to, from, length } => self.memory.write(to, &host::read(from, length)).map_err(out),
-            Work::CopyOut { to, from, length } => {
+            StreamWork::CopyStaged { to, bytes } => self.memory.write(to, &bytes).map_err(out),
+            StreamWork::CopyIn { to, from, length } => self.memory.write(to, &host::read(from, length)).map_err(out),
+            StreamWork::CopyOut { to, from, length } => {
                 host::write(to, &self.memory.read(from, length).map_err(out)?);
                 Ok(())
             }
-            Work::CopyInside { to, from, length } => self.memory.copy(to, from, length).map_err(out),
-            Work::Fill { at, length, pattern } => match pattern[..] {
+            StreamWork::CopyInside { to, from, length } => self.memory.copy(to, from, length).map_err(out),
+            StreamWork::Fill { at, length, pattern } => match pattern[..] {
                 [byte] => self.memory.fill(at, length, byte).map_err(out),
                 _ => self.memory.write(at, &pattern.repeat(length / pattern.len())).map_err(out),
             },
-            Work::Free(address) => self.free(address).map_err(|_| ILLEGAL_ADDRESS),
-            Work::Record(event) => {
+            StreamWork::Free(address) => self.free(address).map_err(|_| ILLEGAL_ADDRESS),
+            StreamWork::Record(event) => {
                 if let Some(event) = self.events.get_mut(&event) {
                     event.time = Some(Instant::now());
                 }
                 Ok(())
             }
-            Work::Wait { stream, until } => self.drain_until(stream, until),
+            StreamWork::Wait { stream, until } => self.drain_until(stream, until),
         }
     }
 

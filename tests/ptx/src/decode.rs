@@ -8,7 +8,7 @@ mod operand;
 
 use crate::fault::ParseError;
 use crate::parse::{Arg, Function, Item, Statement, Text, Variable};
-use crate::program::{Frame, Instruction, NONE, Op, Plane, Program, Space, Special, Type};
+use crate::program::{CallFrame, Instruction, NONE, Op, Plane, Program, Space, Special, Type};
 use std::collections::HashMap;
 
 /// Bytes between two shared variables, so that an access just behind one hits nothing.
@@ -65,7 +65,7 @@ pub(crate) fn entry<'a>(text: &Text<'a>, entry: &Function<'a>) -> Result<Program
         program: Program {
             name: entry.name.to_owned(),
             max_threads: entry.max_threads,
-            frames: vec![Frame::default()],
+            frames: vec![CallFrame::default()],
             ..Program::default()
         },
         scopes: vec![HashMap::new()],
@@ -345,7 +345,7 @@ impl<'a> Decoder<'a, '_> {
         let enter = self.push(Op::Enter, statement.line);
         let frame = self.program.frames.len() as u32;
         self.program.code[enter].a = frame;
-        self.program.frames.push(Frame::default());
+        self.program.frames.push(CallFrame::default());
         let before = (self.program.preds, self.program.narrow, self.program.wide, self.program.local);
         // The callee sees its parameters and the variables of the text, nothing of its callers.
         let callers = self.scopes.split_off(1);
@@ -354,7 +354,7 @@ impl<'a> Decoder<'a, '_> {
         self.scopes.truncate(1);
         self.scopes.extend(callers);
         done?;
-        self.program.frames[frame as usize] = Frame {
+        self.program.frames[frame as usize] = CallFrame {
             preds: before.0..self.program.preds,
             narrow: before.1..self.program.narrow,
             wide: before.2..self.program.wide,

@@ -325,7 +325,7 @@ pub(crate) enum Special {
 
 /// The registers and the memory of one copy of a device function.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Frame {
+pub(crate) struct CallFrame {
     pub(crate) preds: std::ops::Range<u32>,
     pub(crate) narrow: std::ops::Range<u32>,
     pub(crate) wide: std::ops::Range<u32>,
@@ -339,7 +339,7 @@ pub(crate) struct Program {
     pub(crate) name: String,
     pub(crate) code: Vec<Instruction>,
     pub(crate) lists: Vec<u32>,
-    pub(crate) frames: Vec<Frame>,
+    pub(crate) frames: Vec<CallFrame>,
     /// Registers of each plane, constants included.
     pub(crate) preds: u32,
     pub(crate) narrow: u32,

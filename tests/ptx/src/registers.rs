@@ -5,7 +5,7 @@
 
 use crate::alu::{LANES, Narrow, Wide};
 use crate::fault::{FaultKind, Problem};
-use crate::program::{Frame, NONE, Plane, Program};
+use crate::program::{CallFrame, NONE, Plane, Program};
 
 /// All lanes.
 pub(crate) const ALL: u32 = u32::MAX;
@@ -65,7 +65,7 @@ impl Registers {
     }
 
     /// Makes the registers of a function unwritten in `lanes`.
-    pub(crate) fn forget_frame(&mut self, frame: &Frame, lanes: u32) {
+    pub(crate) fn forget_frame(&mut self, frame: &CallFrame, lanes: u32) {
         let planes = [
             (&mut self.preds_written, &frame.preds),
             (&mut self.narrow_written, &frame.narrow),

@@ -15,7 +15,7 @@ pub struct BurstChoice {
 }
 
 /// What a new burst has of the burst of a choice.
-struct Share {
+struct ChoiceShare {
     choice: u32,
     frames: usize,
     /// The position of the chosen image.
@@ -33,7 +33,7 @@ impl Bursts {
         }
         choice_of.sort_unstable();
         let mut kept = 0;
-        let mut shares: Vec<Share> = Vec::new();
+        let mut shares: Vec<ChoiceShare> = Vec::new();
         // Of each choice the burst that was last found to have a share of it, and where that is among its shares.
         let mut last = context.filled(choices.len(), (usize::MAX, 0))?;
         for at in 0..self.bursts.len() {
@@ -44,7 +44,7 @@ impl Bursts {
                 let place = &mut last[choice as usize];
                 if place.0 != at {
                     *place = (at, shares.len());
-                    shares.push(Share { choice, frames: 0, best: None });
+                    shares.push(ChoiceShare { choice, frames: 0, best: None });
                 }
                 let share = &mut shares[place.1];
                 share.frames += 1;
@@ -52,10 +52,10 @@ impl Bursts {
                     share.best = Some(position as u32);
                 }
             }
-            let is_continued = |share: &&Share| {
+            let is_continued = |share: &&ChoiceShare| {
                 share.best.is_some() && 2 * share.frames >= choices[share.choice as usize].frames.len()
             };
-            let key = |share: &&Share| {
+            let key = |share: &&ChoiceShare| {
                 let choice = &choices[share.choice as usize];
                 (choice.frames.len(), Reverse(choice.image))
             };

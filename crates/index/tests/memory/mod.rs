@@ -136,7 +136,7 @@ impl Memory {
     }
 
     /// Simulates that another session takes or releases a lock.
-    pub fn hold(&self, lock: MaintenanceLock, is_held: bool) {
+    pub fn set_locked(&self, lock: MaintenanceLock, is_held: bool) {
         self.state.lock().unwrap().locked[lock as usize] = is_held;
     }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The images in images/ and the hashes that Python's libraries print for them: what crates/photo must print too.
 
-    make.py images                  writes images/ anew (their bytes depend on Pillow's encoders: 13.0.0 wrote them)
+    make.py images                  writes images/ again (their bytes depend on Pillow's encoders: 13.0.0 wrote them)
     make.py golden                  images/ -> golden.tsv, every hash and size
     make.py photos FOLDER           a folder of photographs -> photos.tsv, the usual sizes
     make.py wallpapers FOLDER       what scripts/wallpapers unpacked -> wallpapers.tsv, the same

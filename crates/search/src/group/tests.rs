@@ -278,7 +278,7 @@ impl Executor for FailsOnce<'_> {
     }
 }
 
-/// Passes on so many pairs, and no more.
+/// Passes on `left` pairs, and no more.
 struct Beginning<'a> {
     results: &'a mut dyn PairResults,
     left: usize,

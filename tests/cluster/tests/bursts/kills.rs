@@ -5,7 +5,7 @@
 
 use super::submit;
 use lumina_cluster::catalog::{fill, leftovers, wait_for_end};
-use lumina_cluster::kills::{Hits, WAYS, connect, under_a_reader};
+use lumina_cluster::kills::{Hits, INTERRUPTIONS, connect, under_a_reader};
 use lumina_cluster::report::{number, say};
 use lumina_cluster::{Cluster, Random};
 use postgres::Client;
@@ -60,20 +60,20 @@ fn killed_at_every_moment() {
     };
     let reads = under_a_reader(&cluster, look, |is_well| {
         for round in 0..kills {
-            let way = WAYS[round as usize % WAYS.len()];
+            let interruption = INTERRUPTIONS[round as usize % INTERRUPTIONS.len()];
             let preset = random.below(2) as usize;
             let before = result(&mut session);
             let job = submit(&mut session, presets[preset]);
             std::thread::sleep(took.mul_f64(random.below(1000) as f64 / 1000.0)); // the moment itself
-            let hit = way.strike(&cluster, &mut session, job);
-            session = way.recover(&cluster, &mut session, hit);
+            let hit = interruption.strike(&cluster, &mut session, job);
+            session = interruption.recover(&cluster, &mut session, hit);
             let end = wait_for_end(&mut session, job);
-            hits.count(way, hit);
+            hits.count(interruption, hit);
             let after = result(&mut session);
-            let what = format!("round {round}: {way:?}: {end}");
+            let what = format!("round {round}: {interruption:?}: {end}");
             match end.as_str() {
                 "succeeded" => assert_eq!(after, known[preset], "{what}"),
-                "cancelled" if way.cancels() => assert_eq!(after, before, "{what}"),
+                "cancelled" if interruption.cancels() => assert_eq!(after, before, "{what}"),
                 _ => panic!("{what}"),
             }
             assert_eq!(leftovers(&mut session), [""; 0], "{what}");

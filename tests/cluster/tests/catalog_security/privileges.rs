@@ -179,15 +179,8 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.note_updated_images(): nothing
     function lumina_internal.notify_at_commit(text): nothing
     function lumina_internal.notify_job(): nothing
-    function lumina_internal.page(bigint, text, integer, text, text): nothing
-    function lumina_internal.page_bursts(bigint, integer): nothing
     function lumina_internal.page_cursor(text, lumina.duplicate_groups): nothing
-    function lumina_internal.page_decisions(bigint, integer): nothing
-    function lumina_internal.page_frame(bigint): nothing
-    function lumina_internal.page_groups(bigint[], integer): nothing
-    function lumina_internal.page_ids(bigint, text, text, integer): nothing
     function lumina_internal.page_place(text, text): nothing
-    function lumina_internal.page_summary(bigint): nothing
     function lumina_internal.pair_reason(text, text, text): nothing
     function lumina_internal.pair_rule(jsonb): EXECUTE
     function lumina_internal.path_steps(text, text): nothing
@@ -209,6 +202,13 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.refuse_in_hook(): nothing
     function lumina_internal.remove_expired_jobs(): nothing
     function lumina_internal.remove_notes(): nothing
+    function lumina_internal.report(bigint, text, integer, text, text): nothing
+    function lumina_internal.report_bursts(bigint, integer): nothing
+    function lumina_internal.report_decisions(bigint, integer): nothing
+    function lumina_internal.report_frame(bigint): nothing
+    function lumina_internal.report_groups(bigint[], integer): nothing
+    function lumina_internal.report_ids(bigint, text, text, integer): nothing
+    function lumina_internal.report_summary(bigint): nothing
     function lumina_internal.resolve(oid, bigint, bigint[]): nothing
     function lumina_internal.resume_jobs(oid, boolean): nothing
     function lumina_internal.restore_many(bigint, bigint): nothing

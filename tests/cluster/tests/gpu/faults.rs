@@ -155,7 +155,7 @@ fn left_alone() {
         kill(process(&cluster));
         wait_until("the death is noted", || info(&cluster, "failures") == failures.to_string());
     }
-    assert_eq!(info(&cluster, "state, last_error"), "left alone|the GPU process was ended by signal 9");
+    assert_eq!(info(&cluster, "state, last_error"), "disabled|the GPU process was ended by signal 9");
     let verbose = ["-q", "-v", "VERBOSITY=verbose"];
     let refused = cluster.psql("postgres", &verbose, &format!("SET lumina.device = cuda; SELECT * FROM {SEARCH}")).text;
     let reason = "ERROR:  55000: the GPU cannot be used: it has failed 3 times in an hour, last: the GPU process was \

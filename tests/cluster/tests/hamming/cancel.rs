@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Way {
+enum CancelKind {
     /// Like psql on Ctrl-C.
     Cancel,
     Timeout,
@@ -25,13 +25,13 @@ fn end(
     admin: &mut Client,
     settings: &str,
     statement: &str,
-    way: Way,
+    kind: CancelKind,
     moment: Duration,
 ) -> (bool, Duration) {
     let mut session = cluster.connect();
     each(&mut session, settings);
     let pid: i32 = session.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
-    if way == Way::Timeout {
+    if kind == CancelKind::Timeout {
         each(&mut session, &format!("SET statement_timeout = {}", moment.as_millis().max(1)));
     }
     let token = session.cancel_token();
@@ -41,17 +41,17 @@ fn end(
         let outcome = session.batch_execute(&text);
         (session, outcome, Instant::now())
     });
-    if way != Way::Timeout {
+    if kind != CancelKind::Timeout {
         std::thread::sleep(moment); // the moment itself
     }
     let sent = Instant::now();
-    match way {
-        Way::Cancel => token.cancel_query(NoTls).unwrap(),
-        Way::Terminate => drop(admin.execute("SELECT pg_terminate_backend($1)", &[&pid]).unwrap()),
-        Way::Timeout => {}
+    match kind {
+        CancelKind::Cancel => token.cancel_query(NoTls).unwrap(),
+        CancelKind::Terminate => drop(admin.execute("SELECT pg_terminate_backend($1)", &[&pid]).unwrap()),
+        CancelKind::Timeout => {}
     }
     let (session, outcome, ended) = running.join().unwrap();
-    let sent = if way == Way::Timeout { began + moment } else { sent };
+    let sent = if kind == CancelKind::Timeout { began + moment } else { sent };
     let was_ended = match outcome {
         Ok(()) => false,
         Err(error) => {
@@ -69,7 +69,7 @@ fn end(
     });
     assert!(
         held.is_empty(),
-        "{statement}, {way:?}: {:?}",
+        "{statement}, {kind:?}: {:?}",
         held.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>()
     );
     drop(session);
@@ -96,13 +96,13 @@ impl Ending<'_> {
         let (rounds, mut ended) = (number("LUMINA_CANCELS", 3) as u32, 0);
         for round in 0..rounds {
             each(self.admin, prepare);
-            let way = [Way::Cancel, Way::Timeout, Way::Terminate][round as usize % 3];
+            let kind = [CancelKind::Cancel, CancelKind::Timeout, CancelKind::Terminate][round as usize % 3];
             let moment = took * (2 * round + 1) / (2 * rounds + 1);
-            let (was_ended, after) = end(self.cluster, self.admin, settings, statement, way, moment);
+            let (was_ended, after) = end(self.cluster, self.admin, settings, statement, kind, moment);
             ended += u32::from(was_ended);
-            assert!(after < SOON, "{statement}: {way:?} at {moment:?} of {took:?} took {after:?}");
+            assert!(after < SOON, "{statement}: {kind:?} at {moment:?} of {took:?} took {after:?}");
             if after > self.slowest.0 {
-                self.slowest = (after, format!("{way:?} of {statement}"));
+                self.slowest = (after, format!("{kind:?} of {statement}"));
             }
             look(self.admin);
         }

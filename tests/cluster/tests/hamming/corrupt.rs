@@ -3,7 +3,7 @@
 //! crash.
 
 use super::world::{
-    Hashes, Search, Way, assert_well, check, compare_all, compare_some, copy, each, fill, value, world, world_with,
+    Hashes, ScanKind, Search, assert_well, check, compare_all, compare_some, copy, each, fill, value, world, world_with,
 };
 use lumina_cluster::postgres::{Client, Error};
 use lumina_cluster::{Cluster, Random, Shutdown};
@@ -129,8 +129,8 @@ fn assert_told(error: &Error, index: &str, blocks: &[usize], what: &str) {
 }
 
 /// Compares, unless the server reports a damaged page. Returns whether it did.
-fn look(session: &mut Client, search: &Search, way: Way, index: &str, blocks: &[usize], what: &str) -> bool {
-    match search.try_compare(session, way) {
+fn look(session: &mut Client, search: &Search, kind: ScanKind, index: &str, blocks: &[usize], what: &str) -> bool {
+    match search.try_compare(session, kind) {
         Ok(_) => false,
         Err(error) => {
             assert_told(&error, index, blocks, &format!("{what}: search"));
@@ -250,8 +250,8 @@ fn damage_is_told_while_the_server_runs() {
     for _ in 0..3 {
         let search = Search::ball("t", &hashes.center(), 5);
         for session in [&mut used, &mut cluster.connect(), &mut cluster.connect()] {
-            for way in [Way::Index, Way::Bitmap, Way::Index] {
-                assert!(look(session, &search, way, "t_h", &blocks, "while the server runs"), "{way:?}: {search:?}");
+            for kind in [ScanKind::Index, ScanKind::Bitmap, ScanKind::Index] {
+                assert!(look(session, &search, kind, "t_h", &blocks, "while the server runs"), "{kind:?}: {search:?}");
             }
         }
     }
@@ -279,10 +279,10 @@ fn suffer(cluster: &Cluster, mut session: Client, share: usize) {
         let mut was_told = false;
         for radius in [1, 5, bits / 2] {
             let search = Search::ball(table, &hashes.center(), radius);
-            was_told |= look(&mut session, &search, Way::Index, &index, blocks, what);
-            was_told |= look(&mut session, &search, Way::Bitmap, &index, blocks, what);
+            was_told |= look(&mut session, &search, ScanKind::Index, &index, blocks, what);
+            was_told |= look(&mut session, &search, ScanKind::Bitmap, &index, blocks, what);
             let search = Search::nearest(table, &hashes.center(), (radius == 5).then_some(10));
-            was_told |= look(&mut session, &search, Way::Index, &index, blocks, what);
+            was_told |= look(&mut session, &search, ScanKind::Index, &index, blocks, what);
         }
         // A writing session reports the same, or has succeeded.
         for statement in [
@@ -297,7 +297,7 @@ fn suffer(cluster: &Cluster, mut session: Client, share: usize) {
             }
         }
         let search = Search::nearest(table, &hashes.center(), None);
-        was_told |= look(&mut session, &search, Way::Index, &index, blocks, what);
+        was_told |= look(&mut session, &search, ScanKind::Index, &index, blocks, what);
         match session.batch_execute(&format!("SELECT hamming_index_check('{index}', true)")) {
             Err(error) => {
                 assert_told(&error, &index, blocks, &format!("{what}: check"));

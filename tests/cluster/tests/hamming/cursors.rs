@@ -1,6 +1,6 @@
 //! Reads while the index changes: cursors of every form, old snapshots, locked rows, serializable transactions.
 
-use super::world::{Hashes, Row, Search, Way, check, copy, each, explain, fill, rows, value, world};
+use super::world::{Hashes, Row, ScanKind, Search, check, copy, each, explain, fill, rows, value, world};
 use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::postgres::Client;
@@ -138,7 +138,7 @@ fn old_snapshots() {
     session.batch_execute("COMMIT").unwrap();
     each(&mut writer, "VACUUM t; SELECT hamming_index_merge('t_h')");
     for search in searches {
-        search.compare(&mut session, Way::Index);
+        search.compare(&mut session, ScanKind::Index);
     }
     check(&mut session, "t_h");
 }
@@ -172,13 +172,13 @@ fn changes_of_ones_own() {
     each(&mut session, BY_SCAN);
     search.assert_same(&inside, &rows(&mut session, &query(&search)).unwrap());
     each(&mut session, "COMMIT");
-    search.compare(&mut session, Way::Index);
+    search.compare(&mut session, ScanKind::Index);
     // An insert that reads through the index that it writes to ends, and has read only earlier rows.
     each(
         &mut session,
         &format!("{BY_INDEX}; INSERT INTO t SELECT id + 1000000, h, n FROM t WHERE phash_within(h, '{center}', 30)"),
     );
-    search.compare(&mut session, Way::Index);
+    search.compare(&mut session, ScanKind::Index);
     check(&mut session, "t_h");
 }
 

@@ -1,8 +1,8 @@
 //! Every kind of table and index, under DDL.
 
 use super::world::{
-    Hashes, Search, Way, assert_well, check, compare_all, compare_both, compare_some, copy, each, explain, fill, hex,
-    value, world,
+    Hashes, ScanKind, Search, assert_well, check, compare_all, compare_both, compare_some, copy, each, explain, fill,
+    hex, value, world,
 };
 use lumina_cluster::installation::give;
 use lumina_cluster::postgres::Client;
@@ -332,7 +332,7 @@ fn vacuumed_in_parallel() {
     each(&mut session, "DELETE FROM t WHERE id % 3 = 1; SET maintenance_work_mem = '1MB'; VACUUM (PARALLEL 0) t");
     check(&mut session, "t_h");
     assert_eq!(
-        Search::nearest("t", &hashes.center(), None).compare(&mut session, Way::Index).to_string(),
+        Search::nearest("t", &hashes.center(), None).compare(&mut session, ScanKind::Index).to_string(),
         value(&mut session, "SELECT count(*) FROM t")
     );
     assert_well(&cluster);

@@ -1,8 +1,8 @@
 //! The index finds what a sequential scan finds: at every width, radius and skew, in every stage of a table's life.
 
 use super::world::{
-    Hashes, Search, Way, check, compare_all, compare_both, compare_some, copy, each, explain, fill, hex, value, world,
-    world_with,
+    Hashes, ScanKind, Search, check, compare_all, compare_both, compare_some, copy, each, explain, fill, hex, value,
+    world, world_with,
 };
 use lumina_cluster::postgres::Client;
 
@@ -77,7 +77,7 @@ fn every_radius() {
             let search = Search::ball("t", &center, radius);
             compare_both(&mut session, &search);
             compare_both(&mut session, &search.by(&center));
-            Search::nearest("t", &center, Some(1 + radius * 9)).compare(&mut session, Way::Index);
+            Search::nearest("t", &center, Some(1 + radius * 9)).compare(&mut session, ScanKind::Index);
         }
         session.batch_execute("DROP TABLE t").unwrap();
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// How a server goes down.
 #[derive(Debug, Clone, Copy)]
-enum Way {
+enum KillKind {
     /// SIGKILL to every process of the server at once.
     Everything,
     /// SIGKILL to the postmaster alone: the others end when they notice.
@@ -23,7 +23,7 @@ enum Way {
     Immediate,
 }
 
-const WAYS: [Way; 4] = [Way::Everything, Way::Session, Way::Immediate, Way::Postmaster];
+const KILL_KINDS: [KillKind; 4] = [KillKind::Everything, KillKind::Session, KillKind::Immediate, KillKind::Postmaster];
 
 fn processes(cluster: &Cluster) -> Vec<String> {
     let pid = cluster.postmaster().unwrap();
@@ -34,17 +34,17 @@ fn processes(cluster: &Cluster) -> Vec<String> {
 }
 
 /// Takes a server down, sets the flag, and waits until it is up again.
-fn strike(cluster: &Cluster, way: Way, random: &mut Random, is_down: impl FnOnce()) {
-    match way {
-        Way::Everything => {
+fn strike(cluster: &Cluster, kind: KillKind, random: &mut Random, is_down: impl FnOnce()) {
+    match kind {
+        KillKind::Everything => {
             let all = processes(cluster);
             drop(Command::new("kill").arg("-9").args(&all).output());
             wait_until("all processes are gone", || {
                 !all.iter().any(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists())
             });
         }
-        Way::Postmaster => cluster.kill(),
-        Way::Session => {
+        KillKind::Postmaster => cluster.kill(),
+        KillKind::Session => {
             let children = processes(cluster);
             let sessions: Vec<&String> = children[1..]
                 .iter()
@@ -59,7 +59,7 @@ fn strike(cluster: &Cluster, way: Way, random: &mut Random, is_down: impl FnOnce
             // It ends all sessions, and restarts by itself.
             wait_until("the server has noticed", || witness.batch_execute("").is_err());
         }
-        Way::Immediate => cluster.stop(Shutdown::Immediate),
+        KillKind::Immediate => cluster.stop(Shutdown::Immediate),
     }
     is_down();
     if !cluster.running() {
@@ -107,13 +107,13 @@ fn killed_under_load() {
             });
             std::thread::sleep(Duration::from_millis(random.below(700))); // the moment itself
             assert!(!workers.iter().any(|worker| worker.is_finished()), "a worker has failed");
-            let way = WAYS[round as usize % WAYS.len()];
-            strike(&cluster, way, &mut random, || pause.store(true, Ordering::Release));
+            let kind = KILL_KINDS[round as usize % KILL_KINDS.len()];
+            strike(&cluster, kind, &mut random, || pause.store(true, Ordering::Release));
             let mut session = connect(&cluster);
             told = assert_whole(&mut session, 0..6);
             pause.store(false, Ordering::Release);
             if number("LUMINA_KILLS", 0) > 0 {
-                say(&format!("round {round}: {way:?} after {:?}: {told}", began.elapsed()));
+                say(&format!("round {round}: {kind:?} after {:?}: {told}", began.elapsed()));
             }
         }
     });

@@ -1,7 +1,7 @@
 //! Crashes, transactions and dumps: indexes that are unlogged, temporary, new in their transaction, prepared, restored.
 
 use super::world::{
-    Hashes, Search, Way, assert_well, check, compare_all, compare_some, copy, each, fill, value, world, world_with,
+    Hashes, ScanKind, Search, assert_well, check, compare_all, compare_some, copy, each, fill, value, world, world_with,
 };
 use lumina_cluster::{Cluster, Shutdown};
 
@@ -233,7 +233,7 @@ fn copied_while_it_is_written() {
     let mut session = copied.connect();
     check(&mut session, "t_h");
     assert_eq!(
-        Search::nearest("t", &hashes.center(), None).compare(&mut session, Way::Index).to_string(),
+        Search::nearest("t", &hashes.center(), None).compare(&mut session, ScanKind::Index).to_string(),
         value(&mut session, "SELECT count(*) FROM t")
     );
     assert_well(&copied);

@@ -2,7 +2,7 @@
 //! search is compared with a sequential scan in the same snapshot.
 
 use super::world::{
-    Hashes, Search, Way, assert_well, check, compare_all, compare_some, copy, each, hex, value, world, world_with,
+    Hashes, ScanKind, Search, assert_well, check, compare_all, compare_some, copy, each, hex, value, world, world_with,
 };
 use lumina_cluster::postgres::{Client, Error};
 use lumina_cluster::report::{number, say};
@@ -132,14 +132,14 @@ impl Worker {
         let (a, b) = (self.hashes.center(), self.hashes.center());
         let radius = [0, 1, 3, 5, 9, bits / 4, bits / 2, bits][self.hashes.random.below(8) as usize];
         let limit = [Some(1), Some(20), Some(400), None][self.hashes.random.below(4) as usize];
-        let (search, way) = match self.hashes.random.below(5) {
-            0 => (Search::ball(table, &a, radius), Way::Bitmap),
-            1 => (Search::ball(table, &a, radius), Way::Index),
-            2 => (Search::ball(table, &a, radius).by(&a), Way::Index),
-            3 => (Search { limit, ..Search::ball(table, &a, bits / 2).by(&b) }, Way::Index),
-            _ => (Search::nearest(table, &a, limit), Way::Index),
+        let (search, kind) = match self.hashes.random.below(5) {
+            0 => (Search::ball(table, &a, radius), ScanKind::Bitmap),
+            1 => (Search::ball(table, &a, radius), ScanKind::Index),
+            2 => (Search::ball(table, &a, radius).by(&a), ScanKind::Index),
+            3 => (Search { limit, ..Search::ball(table, &a, bits / 2).by(&b) }, ScanKind::Index),
+            _ => (Search::nearest(table, &a, limit), ScanKind::Index),
         };
-        search.try_compare(session, way).map(drop)
+        search.try_compare(session, kind).map(drop)
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! The setting is a minute, its smallest real value (0 makes VACUUM remove nothing): the test waits for two or three.
 
-use super::world::{Hashes, Row, Search, Way, assert_well, copy, each, fill, rows, value, world, world_with};
+use super::world::{Hashes, Row, ScanKind, Search, assert_well, copy, each, fill, rows, value, world, world_with};
 use lumina_cluster::cluster::wait_until_within;
 use lumina_cluster::postgres::Client;
 use std::time::Duration;
@@ -15,8 +15,8 @@ const TOO_OLD: &str = "72000";
 const MOST_OF_PAGE: &str = "226";
 
 /// The result of a search; `None` if its snapshot is too old. The transaction continues.
-fn found(session: &mut Client, way: Way, sql: &str) -> Option<Vec<Row>> {
-    session.batch_execute(&format!("SAVEPOINT before; {}", way.settings())).unwrap();
+fn found(session: &mut Client, kind: ScanKind, sql: &str) -> Option<Vec<Row>> {
+    session.batch_execute(&format!("SAVEPOINT before; {}", kind.settings())).unwrap();
     let found = rows(session, sql);
     session.batch_execute("ROLLBACK TO before").unwrap();
     match found {
@@ -44,16 +44,16 @@ const KINDS: [(&str, &str); 5] = [
     ("merged", "CREATE INDEX ON $ USING hamming (h)"),
 ];
 
-fn searches(table: &str, hashes: &mut Hashes, bits: usize) -> Vec<(Way, Search)> {
+fn searches(table: &str, hashes: &mut Hashes, bits: usize) -> Vec<(ScanKind, Search)> {
     let mut searches = Vec::new();
     for _ in 0..4 {
         let center = hashes.center();
-        for way in [Way::Index, Way::Bitmap] {
-            searches.push((way, Search::ball(table, &center, bits / 16)));
-            searches.push((way, Search::ball(table, &center, bits / 2)));
+        for kind in [ScanKind::Index, ScanKind::Bitmap] {
+            searches.push((kind, Search::ball(table, &center, bits / 16)));
+            searches.push((kind, Search::ball(table, &center, bits / 2)));
         }
-        searches.push((Way::Index, Search::nearest(table, &center, None)));
-        searches.push((Way::Index, Search::ball(table, &center, bits / 3).by(&center)));
+        searches.push((ScanKind::Index, Search::nearest(table, &center, None)));
+        searches.push((ScanKind::Index, Search::ball(table, &center, bits / 3).by(&center)));
     }
     searches
 }
@@ -87,13 +87,13 @@ fn nothing_is_lost_to_an_old_snapshot() {
     let mut expected = Vec::new();
     for (table, _) in &tables {
         let bits = if table.ends_with("64") { 64 } else { 256 };
-        for (way, search) in searches(table, &mut Hashes::new(bits, 97), bits) {
-            let rows = found(&mut old, way, &search.sql()).expect("a snapshot of this moment is not too old");
-            expected.push((way, search, rows));
+        for (kind, search) in searches(table, &mut Hashes::new(bits, 97), bits) {
+            let rows = found(&mut old, kind, &search.sql()).expect("a snapshot of this moment is not too old");
+            expected.push((kind, search, rows));
         }
     }
     // Running searches: what they return after their first row was found before.
-    each(&mut old, Way::Index.settings());
+    each(&mut old, ScanKind::Index.settings());
     let mut cursors = Vec::new();
     for (table, _) in &tables {
         let bits = if table.ends_with("64") { 64 } else { 256 };
@@ -128,23 +128,23 @@ fn nothing_is_lost_to_an_old_snapshot() {
         each(session, &format!("SELECT hamming_index_merge('{table}_h_idx')"));
     }
     let mut too_old = 0;
-    for (way, search, expected) in &expected {
-        match found(&mut old, *way, &search.sql()) {
+    for (kind, search, expected) in &expected {
+        match found(&mut old, *kind, &search.sql()) {
             None => too_old += 1,
             Some(rows) => {
-                assert_eq!(rows.len(), expected.len(), "an old snapshot has lost rows, {way:?}: {}", search.sql());
+                assert_eq!(rows.len(), expected.len(), "an old snapshot has lost rows, {kind:?}: {}", search.sql());
             }
         }
     }
     assert_eq!(too_old, expected.len(), "searches of an index that has lost all that the snapshot saw");
     for (cursor, search, left) in cursors {
-        let rest = found(&mut old, Way::Index, &format!("FETCH ALL FROM {cursor}"));
+        let rest = found(&mut old, ScanKind::Index, &format!("FETCH ALL FROM {cursor}"));
         assert_eq!(rest.map(|rows| rows.len()), None, "of {left} rows that were to come: {}", search.sql());
     }
     // A new snapshot finds the remaining rows.
     each(&mut old, "COMMIT");
-    for (way, search, _) in expected {
-        search.compare(&mut old, way);
+    for (kind, search, _) in expected {
+        search.compare(&mut old, kind);
     }
     assert_well(&cluster);
 }

@@ -1,7 +1,7 @@
 //! Every shape of query that can use the index: bitmaps with other indexes, joins, prepared statements, NULLs, several
 //! conditions at once.
 
-use super::world::{Hashes, Row, Search, Way, compare_both, copy, each, explain, fill, rows, value, world};
+use super::world::{Hashes, Row, ScanKind, Search, compare_both, copy, each, explain, fill, rows, value, world};
 use lumina_cluster::Cluster;
 use lumina_cluster::postgres::Client;
 
@@ -191,7 +191,7 @@ fn views_functions_and_subtransactions() {
     session.batch_execute("ROLLBACK TO a").unwrap();
     assert_eq!(count(&mut session, 0), before + 50);
     session.batch_execute("ROLLBACK").unwrap();
-    assert_eq!(Search::ball("t", &center, 0).compare(&mut session, Way::Index), before);
+    assert_eq!(Search::ball("t", &center, 0).compare(&mut session, ScanKind::Index), before);
 }
 
 impl Search {

@@ -1,6 +1,6 @@
 //! Refusals and their errors; the access method in the system catalogs; privileges.
 
-use super::world::{Hashes, Search, Way, compare_some, each, explain, fill, refusal, value, world};
+use super::world::{Hashes, ScanKind, Search, compare_some, each, explain, fill, refusal, value, world};
 use lumina_cluster::postgres::Client;
 
 /// A statement that must fail, with the SQLSTATE, and words of the message and of the hint.
@@ -187,7 +187,7 @@ fn functions_of_the_index() {
     );
     refused(&mut session, "SELECT hamming_index_check('t_h', true)", "XX002", "t_h", "REINDEX");
     each(&mut session, "REINDEX INDEX t_h; SELECT hamming_index_check('t_h', true)");
-    assert_eq!(Search::ball("t", "c3a1f0e00f1e3c78", 0).compare(&mut session, Way::Index), 1);
+    assert_eq!(Search::ball("t", "c3a1f0e00f1e3c78", 0).compare(&mut session, ScanKind::Index), 1);
 }
 
 /// The table is read in parts that fit into memory, also if its first blocks are empty and the rest is full: rows

@@ -2,7 +2,8 @@
 
 use super::load::Stop;
 use super::world::{
-    Hashes, Row, Search, Way, assert_well, check, compare_some, copy, each, fill, hex, refusal, rows, value, world_with,
+    Hashes, Row, ScanKind, Search, assert_well, check, compare_some, copy, each, fill, hex, refusal, rows, value,
+    world_with,
 };
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::kills::connect;
@@ -25,13 +26,13 @@ fn search(standby: &Cluster, seed: u64, stop: &AtomicBool) -> (u64, u64) {
             let center = hashes.center();
             let radius = [0, 2, 5, bits / 4, bits / 2][hashes.random.below(5) as usize];
             let outcome = match hashes.random.below(5) {
-                0 => Search::ball(table, &center, radius).try_compare(&mut session, Way::Bitmap).map(drop),
-                1 => Search::ball(table, &center, radius).try_compare(&mut session, Way::Index).map(drop),
-                2 => Search::nearest(table, &center, Some(50)).try_compare(&mut session, Way::Index).map(drop),
+                0 => Search::ball(table, &center, radius).try_compare(&mut session, ScanKind::Bitmap).map(drop),
+                1 => Search::ball(table, &center, radius).try_compare(&mut session, ScanKind::Index).map(drop),
+                2 => Search::nearest(table, &center, Some(50)).try_compare(&mut session, ScanKind::Index).map(drop),
                 3 => slowly(&mut session, table, &center),
                 _ => Search::ball(table, &center, bits / 2)
                     .by(&hashes.center())
-                    .try_compare(&mut session, Way::Index)
+                    .try_compare(&mut session, ScanKind::Index)
                     .map(drop),
             };
             match outcome {

@@ -1,7 +1,7 @@
 //! Statements that are repeatedly cancelled by `statement_timeout`: every session still makes progress.
 
 use super::load::{Stop, Worker, assert_whole, make_tables};
-use super::world::{Hashes, Search, Way, assert_well, check, each, hex, value, world};
+use super::world::{Hashes, ScanKind, Search, assert_well, check, each, hex, value, world};
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::postgres::Client;
 use lumina_cluster::report::{number, say};
@@ -154,6 +154,6 @@ fn inserts_that_have_little_time() {
     // Pages of cancelled work are reused.
     assert!(bytes < 3.0 * 600.0 * 3.0 * rows as f64, "{size}");
     check(&mut session, "t_h");
-    Search::nearest("t", &"00".repeat(bits / 8), None).compare(&mut session, Way::Index);
+    Search::nearest("t", &"00".repeat(bits / 8), None).compare(&mut session, ScanKind::Index);
     assert_well(&cluster);
 }

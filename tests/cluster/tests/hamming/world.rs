@@ -108,29 +108,29 @@ pub(crate) fn fill(session: &mut Client, table: &str, hashes: &mut Hashes, count
     copy(session, table, &hashes.rows(1, count));
 }
 
-/// The path that a query must use.
+/// The kind of scan that a query must use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum ScanKind {
     Index,
     Bitmap,
-    Scan,
+    Sequential,
     /// The planner's choice.
     Any,
 }
 
-impl Way {
+impl ScanKind {
     pub(crate) fn settings(self) -> &'static str {
         match self {
-            Way::Index => {
+            ScanKind::Index => {
                 "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = on; SET LOCAL enable_bitmapscan = off"
             }
-            Way::Bitmap => {
+            ScanKind::Bitmap => {
                 "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = on"
             }
-            Way::Scan => {
+            ScanKind::Sequential => {
                 "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off"
             }
-            Way::Any => {
+            ScanKind::Any => {
                 "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = on; SET LOCAL enable_bitmapscan = on"
             }
         }
@@ -139,10 +139,10 @@ impl Way {
     /// The part of a plan that shows this path.
     fn sign(self) -> &'static str {
         match self {
-            Way::Index => "Index Scan using",
-            Way::Bitmap => "Bitmap Index Scan",
-            Way::Scan => "Seq Scan",
-            Way::Any => "",
+            ScanKind::Index => "Index Scan using",
+            ScanKind::Bitmap => "Bitmap Index Scan",
+            ScanKind::Sequential => "Seq Scan",
+            ScanKind::Any => "",
         }
     }
 }
@@ -214,40 +214,40 @@ impl Search {
 
     /// Asserts that the index finds what a sequential scan finds, in one snapshot, and that the index was used. Returns
     /// the number of rows. Panics if they differ; errors of the server are returned.
-    pub(crate) fn try_compare(&self, session: &mut Client, way: Way) -> Result<usize, Error> {
-        session.batch_execute(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; {}", way.settings()))?;
-        let found = self.compare_in_transaction(session, way);
+    pub(crate) fn try_compare(&self, session: &mut Client, kind: ScanKind) -> Result<usize, Error> {
+        session.batch_execute(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; {}", kind.settings()))?;
+        let found = self.compare_in_transaction(session, kind);
         session.batch_execute(if found.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
         found
     }
 
-    fn compare_in_transaction(&self, session: &mut Client, way: Way) -> Result<usize, Error> {
+    fn compare_in_transaction(&self, session: &mut Client, kind: ScanKind) -> Result<usize, Error> {
         let all = Search { ordered: false, limit: None, ..self.clone() }.sql();
         if self.limit.is_some() {
-            self.assert_way(session, way, &self.sql())?;
+            self.assert_scan(session, kind, &self.sql())?;
             let found = rows(session, &self.sql())?;
-            session.batch_execute(Way::Scan.settings())?;
+            session.batch_execute(ScanKind::Sequential.settings())?;
             self.assert_limited(session, &found, &all)?;
             return Ok(found.len());
         }
-        self.assert_way(session, way, &summary(&self.sql()))?;
+        self.assert_scan(session, kind, &summary(&self.sql()))?;
         let found = self::found(session, &self.sql())?;
-        session.batch_execute(Way::Scan.settings())?;
+        session.batch_execute(ScanKind::Sequential.settings())?;
         let expected = self::found(session, &all)?;
         if (found.rows, &found.sum) != (expected.rows, &expected.sum) || self.ordered && found.steps_back > 0 {
             // The differences, row by row.
             let expected_rows = rows(session, &all)?;
-            session.batch_execute(way.settings())?;
+            session.batch_execute(kind.settings())?;
             self.assert_same(&rows(session, &self.sql())?, &expected_rows);
             panic!("{found:?} was found, {expected:?} is there: {}", self.sql());
         }
         Ok(found.rows as usize)
     }
 
-    fn assert_way(&self, session: &mut Client, way: Way, sql: &str) -> Result<(), Error> {
+    fn assert_scan(&self, session: &mut Client, kind: ScanKind, sql: &str) -> Result<(), Error> {
         let plan = explain(session, sql)?;
-        let is_taken = plan.contains(way.sign()) && !plan.contains("Sort") && !plan.contains("Seq Scan");
-        assert!(way == Way::Any || is_taken, "not by {way:?}: {sql}\n{plan}");
+        let is_taken = plan.contains(kind.sign()) && !plan.contains("Sort") && !plan.contains("Seq Scan");
+        assert!(kind == ScanKind::Any || is_taken, "not by {kind:?}: {sql}\n{plan}");
         Ok(())
     }
 
@@ -290,17 +290,17 @@ impl Search {
         }
     }
 
-    pub(crate) fn compare(&self, session: &mut Client, way: Way) -> usize {
-        self.try_compare(session, way).unwrap_or_else(|error| panic!("{}: {error:?}", self.sql()))
+    pub(crate) fn compare(&self, session: &mut Client, kind: ScanKind) -> usize {
+        self.try_compare(session, kind).unwrap_or_else(|error| panic!("{}: {error:?}", self.sql()))
     }
 }
 
 /// Asserts that both paths through the index find what a sequential scan finds.
 pub(crate) fn compare_both(session: &mut Client, search: &Search) -> usize {
     if !search.ordered {
-        search.compare(session, Way::Bitmap);
+        search.compare(session, ScanKind::Bitmap);
     }
-    search.compare(session, Way::Index)
+    search.compare(session, ScanKind::Index)
 }
 
 /// Runs statements one by one, each in its own transaction unless they say otherwise: VACUUM needs that.
@@ -380,7 +380,7 @@ pub(crate) fn compare_some(session: &mut Client, table: &str, bits: usize, hashe
 
 /// Compares all rows, the nearest first, down to the last NULL.
 pub(crate) fn compare_all(session: &mut Client, table: &str, center: &str) {
-    Search::nearest(table, center, None).compare(session, Way::Index);
+    Search::nearest(table, center, None).compare(session, ScanKind::Index);
 }
 
 /// Checks every page of an index, and that every row is in it.

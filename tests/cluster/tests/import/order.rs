@@ -133,7 +133,7 @@ fn write_in_order(session: &mut Client, job: i64, folder: &str, order: &[usize])
         SELECT lumina_internal.import_batch($1, t.catalog, NULL, jsonb_build_array(t.analysis || CASE WHEN $3
             THEN jsonb_build_object('reason', f.reason, 'error', f.error,
                 'facts', f.facts || jsonb_build_object('captured_at',
-                    to_timestamp((t.analysis->'stamp'->>'modified')::float8 / 1000000)))
+                    to_timestamp((t.analysis->'file_status'->>'modified')::float8 / 1000000)))
             ELSE '{\"facts\": null, \"reason\": null, \"error\": null}' END), false)
         FROM items t, facts f WHERE t.place = $2";
     for (turn, place) in order.iter().enumerate() {

@@ -4,7 +4,7 @@
 use crate::code::*;
 use crate::driver::{Driver, Needs, call};
 use crate::host::{self, put};
-use crate::stream::Work;
+use crate::stream::StreamWork;
 use lumina_ptx::{Device, Header, Module, Unsupported};
 use std::ffi::{CStr, c_char, c_int, c_uint};
 
@@ -167,6 +167,6 @@ unsafe extern "C" fn cuLaunchKernel(
             }
             bytes[param.offset..param.offset + param.size].copy_from_slice(&host::read(from as usize, param.size));
         }
-        driver.issue(stream, Work::Launch { function, grid, block, params: bytes, dynamic_shared: shared })
+        driver.issue(stream, StreamWork::Launch { function, grid, block, params: bytes, dynamic_shared: shared })
     })
 }

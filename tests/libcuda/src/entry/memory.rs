@@ -7,7 +7,7 @@
 use crate::code::*;
 use crate::driver::{Driver, Needs, call};
 use crate::host::{self, put};
-use crate::stream::{STAGED, Work};
+use crate::stream::{STAGED, StreamWork};
 use std::ffi::c_uint;
 
 #[unsafe(no_mangle)]
@@ -84,7 +84,7 @@ extern "C" fn cuMemFreeAsync(address: u64, stream: usize) -> u32 {
         if !driver.allocations.contains_key(&address) || !driver.freeing.insert(address) {
             return Err(INVALID_VALUE);
         }
-        driver.issue(stream, Work::Free(address))
+        driver.issue(stream, StreamWork::Free(address))
     })
 }
 
@@ -117,12 +117,12 @@ fn copy_in(driver: &mut Driver, to: u64, from: usize, length: usize, stream: usi
     let stream = driver.stream(stream)?;
     driver.check_range(to, length)?;
     if driver.is_pinned(from, length) {
-        return driver.issue(stream, Work::CopyIn { to, from, length });
+        return driver.issue(stream, StreamWork::CopyIn { to, from, length });
     }
     if length > STAGED {
         driver.drain(stream)?;
     }
-    driver.issue(stream, Work::CopyStaged { to, bytes: host::read(from, length) })
+    driver.issue(stream, StreamWork::CopyStaged { to, bytes: host::read(from, length) })
 }
 
 fn copy_out(driver: &mut Driver, to: usize, from: u64, length: usize, stream: usize) -> Result<(), Code> {
@@ -133,14 +133,14 @@ fn copy_out(driver: &mut Driver, to: usize, from: u64, length: usize, stream: us
         // Until the copy is done the contents must not be relied on, least of all the result of the copy before.
         host::fill(to, length);
     }
-    driver.issue(stream, Work::CopyOut { to, from, length })?;
+    driver.issue(stream, StreamWork::CopyOut { to, from, length })?;
     if waits { driver.drain(stream) } else { Ok(()) }
 }
 
 fn copy_inside(driver: &mut Driver, to: u64, from: u64, length: usize, stream: usize) -> Result<(), Code> {
     driver.check_range(to, length)?;
     driver.check_range(from, length)?;
-    driver.issue(stream, Work::CopyInside { to, from, length })
+    driver.issue(stream, StreamWork::CopyInside { to, from, length })
 }
 
 fn fill(driver: &mut Driver, at: u64, pattern: &[u8], count: usize, stream: usize) -> Result<(), Code> {
@@ -149,7 +149,7 @@ fn fill(driver: &mut Driver, at: u64, pattern: &[u8], count: usize, stream: usiz
         return Err(INVALID_VALUE);
     }
     driver.check_range(at, length)?;
-    driver.issue(stream, Work::Fill { at, length, pattern: pattern.to_vec() })
+    driver.issue(stream, StreamWork::Fill { at, length, pattern: pattern.to_vec() })
 }
 
 #[unsafe(no_mangle)]

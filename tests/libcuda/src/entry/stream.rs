@@ -6,7 +6,7 @@
 use crate::code::*;
 use crate::driver::{Driver, Event, Needs, call};
 use crate::host::put;
-use crate::stream::{Stream, Work};
+use crate::stream::{Stream, StreamWork};
 use std::ffi::{c_int, c_uint};
 
 fn create(driver: &mut Driver, stream: *mut usize) -> Result<(), Code> {
@@ -64,7 +64,7 @@ extern "C" fn cuStreamWaitEvent(stream: usize, event: usize, _flags: c_uint) -> 
     call("cuStreamWaitEvent", Needs::Context, |driver| {
         let event = *driver.events.get(&event).ok_or(INVALID_HANDLE)?;
         match event.recorded {
-            Some((of, until)) => driver.issue(stream, Work::Wait { stream: of, until }),
+            Some((of, until)) => driver.issue(stream, StreamWork::Wait { stream: of, until }),
             None => driver.stream(stream).map(drop),
         }
     })
@@ -99,7 +99,7 @@ extern "C" fn cuEventRecord(event: usize, stream: usize) -> u32 {
         let until = driver.streams.get(&handle).map_or(0, |stream| stream.issued) + 1;
         let of = driver.events.get_mut(&event).ok_or(INVALID_HANDLE)?;
         *of = Event { recorded: Some((handle, until)), time: None };
-        driver.issue(handle, Work::Record(event))
+        driver.issue(handle, StreamWork::Record(event))
     })
 }
 

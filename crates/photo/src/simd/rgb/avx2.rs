@@ -33,12 +33,12 @@ impl Avx2 {
 }
 
 /// Weights of red and green, and of green and blue.
-type Weights = [[i16; 2]; 2];
+type ColourWeights = [[i16; 2]; 2];
 
 /// The weighted sums of eight pixels.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn weigh(pixels: &[u8; EIGHT], weights: Weights) -> __m256i {
+fn weigh(pixels: &[u8; EIGHT], weights: ColourWeights) -> __m256i {
     let [near, far] = weights.map(|[a, b]| _mm256_set1_epi32(i32::from(b) << 16 | i32::from(a) & 0xffff));
     // SAFETY: both loads lie within the 24 bytes.
     let (low, high) = unsafe {
