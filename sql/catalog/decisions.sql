@@ -40,6 +40,8 @@ COMMENT ON TABLE lumina.duplicate_actions IS
     'undoes it';
 
 CREATE TABLE lumina.action_images (
+    -- Not a foreign key, here and of files: a decision about a whole catalog would look its action up for each row, a
+    -- tenth of all its work. These rows are written with their action alone, and go with it: remove_action_rows.
     action int8 NOT NULL,
     catalog int8 NOT NULL,
     image int8 NOT NULL,
@@ -51,7 +53,6 @@ CREATE TABLE lumina.action_images (
     before lumina.image_status NOT NULL,
     after lumina.image_status NOT NULL,
     PRIMARY KEY (action, image),
-    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE,
     CHECK ((part IS NULL) = (before <> after)),
     CHECK (after <> 'rejected' OR part IS NOT NULL OR kept IS NOT NULL)
 );
@@ -65,8 +66,7 @@ CREATE TABLE lumina.action_files (
     image int8 NOT NULL,
     before lumina.file_state NOT NULL,
     after lumina.file_state NOT NULL,
-    PRIMARY KEY (action, file),
-    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
+    PRIMARY KEY (action, file)
 );
 COMMENT ON TABLE lumina.action_files IS
     'Files of images that were kept: their state before and after; the same where all of them are wanted';
@@ -141,6 +141,19 @@ CREATE TRIGGER keep_actions BEFORE UPDATE OR TRUNCATE ON lumina.action_files
     FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
 CREATE TRIGGER keep_actions_deleted AFTER DELETE ON lumina.action_files REFERENCING OLD TABLE AS removed
     FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+
+CREATE FUNCTION lumina_internal.remove_action_rows() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM lumina.action_images a USING removed r WHERE a.action = r.id;
+    DELETE FROM lumina.action_files a USING removed r WHERE a.action = r.id;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.remove_action_rows() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.remove_action_rows() IS
+    'Internal: removes what actions have changed when they go with their catalog';
+CREATE TRIGGER remove_action_rows AFTER DELETE ON lumina.duplicate_actions REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.remove_action_rows();
 
 CREATE VIEW lumina.action_history WITH (security_invoker = true) AS
 SELECT c.name AS catalog, a.id AS action, a.kind, a.group_id, a.actor, a.created_at, a.images, a.files, a.undo_of,

@@ -31,7 +31,8 @@ BEGIN ATOMIC
                     AND o.state = 'keep' AND lumina_internal.is_below(protected, o.path)) AS keeps_image
             FROM lumina.images i WHERE i.id = m.image AND i.status <> 'rejected' OFFSET 0) i
         CROSS JOIN LATERAL (SELECT f.*, row_number() OVER
-                (ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) AS nth
+                (ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number,
+                    f.path COLLATE "C") AS nth
             FROM lumina_internal.files_there(m.image, preferred, protected) f OFFSET 0) f
         WHERE m.group_id = of_group) f;
 END;

@@ -212,7 +212,8 @@ COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text, bool,
 -- then that in the best preferred folder, then that of the earliest import, and of these the first by its path: ids are
 -- in the order in which files were read. Before them come those that no import has written, by their ids. It is wanted
 -- where somebody has decided to keep it, by any of its names there, beside others of its image. `preferred` and
--- `protected` are lists of folders. Not STRICT, without SET: so it is inlined.
+-- `protected` are lists of folders. Not STRICT, without SET: so it is inlined. Where it is not, its path has the
+-- database's collation: whatever sorts by it says COLLATE "C", as the column has.
 CREATE FUNCTION lumina_internal.files_there(of_image int8, preferred bytea, protected bytea)
     RETURNS TABLE (file int8, path text, folder int4, is_protected bool, is_wanted bool, import_job int8, number int8)
     STABLE LANGUAGE sql
@@ -236,7 +237,8 @@ BEGIN ATOMIC
             AND (NOT coalesce(lumina_internal.is_below(protected, o.path), false),
                     coalesce(lumina_internal.folder_rank(preferred, o.path), 65536), coalesce(o.import_job, 0),
                     CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
-                < (NOT k.is_protected, k.folder, k.import_job, k.number, f.path));
+                < (NOT k.is_protected, k.folder, k.import_job, k.number, f.path)
+            OFFSET 0); -- keeps it a look-up: most files have one name
 END;
 COMMENT ON FUNCTION lumina_internal.files_there(int8, bytea, bytea) IS
     'Internal: the files of an image that are there, each by one of its names';
@@ -253,7 +255,8 @@ FROM (SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, 
         row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep, f.is_protected, f.is_wanted,
         dense_rank() OVER (PARTITION BY g.id ORDER BY m.place) AS image_place,
         row_number() OVER (PARTITION BY g.id, m.place
-            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) AS place_in_image,
+            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number,
+                f.path COLLATE "C") AS place_in_image,
         p.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = m.image
             AND o.state = 'keep' AND lumina_internal.is_below(p.protected, o.path)) AS keeps_image
     FROM lumina.duplicate_runs r
@@ -269,7 +272,7 @@ FROM (SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, 
     -- Of the files of an image that in the best preferred folder is kept, then one that is protected, then one that is
     -- wanted, then the earliest.
     WINDOW w AS (PARTITION BY g.id
-        ORDER BY m.place, f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path)) c;
+        ORDER BY m.place, f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path COLLATE "C")) c;
 GRANT SELECT ON lumina_internal.current_files TO PUBLIC;
 COMMENT ON VIEW lumina_internal.current_files IS
     'Internal: the files of current groups, the one to keep of each group first';

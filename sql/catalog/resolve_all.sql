@@ -68,10 +68,11 @@ BEGIN ATOMIC
             JOIN lumina.image_files f ON f.image = n.image AND f.state = 'keep') f
         WINDOW w AS (PARTITION BY f.image, f.device, f.inode,
                 CASE WHEN f.device IS NULL OR f.inode IS NULL THEN f.id END
-            ORDER BY f.is_missing, NOT f.is_protected, f.folder, f.import_job, f.number, f.path)
+            ORDER BY f.is_missing, NOT f.is_protected, f.folder, f.import_job, f.number, f.path COLLATE "C")
     ), files AS (
         SELECT f.id, NOT f.is_protected AND NOT f.is_wanted AND row_number() OVER (PARTITION BY f.image
-            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) > 1 AS is_spare
+            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number,
+                f.path COLLATE "C") > 1 AS is_spare
         FROM names f WHERE f.id = f.file AND NOT f.is_missing
     )
     SELECT n.image, n.id FROM files f JOIN names n ON n.file = f.id WHERE f.is_spare AND NOT n.is_protected;

@@ -99,14 +99,15 @@ BEGIN
             (sum(f.size) - (array_agg(f.size))[1])::int8 AS savings
         FROM (SELECT g.nth, f.place, f.path, f.distance, f.size,
                 row_number() OVER (PARTITION BY g.nth, f.place ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted,
-                    f.import_job, f.number, f.path) AS place_in_image,
+                    f.import_job, f.number, f.path COLLATE "C") AS place_in_image,
                 dense_rank() OVER (PARTITION BY g.nth ORDER BY f.place) AS image_place,
                 f.is_protected OR f.is_wanted AS stays,
                 lists.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image
                     AND o.state = 'keep' AND lumina_internal.is_below(lists.protected, o.path)) AS keeps_image
             FROM groups g
             JOIN lumina_internal.member_files(of_catalog, lists.preferred, lists.protected) f ON f.group_id = g.id
-            ORDER BY g.nth, f.place, f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) f
+            ORDER BY g.nth, f.place, f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number,
+                f.path COLLATE "C") f
         WHERE CASE WHEN f.image_place = 1 AND f.place_in_image = 1 THEN true
             WHEN f.image_place = 1 OR f.keeps_image THEN f.place_in_image > 1 AND NOT f.stays ELSE true END
         GROUP BY f.nth HAVING count(*) > 1

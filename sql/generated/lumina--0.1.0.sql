@@ -2476,6 +2476,8 @@ COMMENT ON TABLE lumina.duplicate_actions IS
     'undoes it';
 
 CREATE TABLE lumina.action_images (
+    -- Not a foreign key, here and of files: a decision about a whole catalog would look its action up for each row, a
+    -- tenth of all its work. These rows are written with their action alone, and go with it: remove_action_rows.
     action int8 NOT NULL,
     catalog int8 NOT NULL,
     image int8 NOT NULL,
@@ -2487,7 +2489,6 @@ CREATE TABLE lumina.action_images (
     before lumina.image_status NOT NULL,
     after lumina.image_status NOT NULL,
     PRIMARY KEY (action, image),
-    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE,
     CHECK ((part IS NULL) = (before <> after)),
     CHECK (after <> 'rejected' OR part IS NOT NULL OR kept IS NOT NULL)
 );
@@ -2501,8 +2502,7 @@ CREATE TABLE lumina.action_files (
     image int8 NOT NULL,
     before lumina.file_state NOT NULL,
     after lumina.file_state NOT NULL,
-    PRIMARY KEY (action, file),
-    FOREIGN KEY (action, catalog) REFERENCES lumina.duplicate_actions (id, catalog) ON DELETE CASCADE
+    PRIMARY KEY (action, file)
 );
 COMMENT ON TABLE lumina.action_files IS
     'Files of images that were kept: their state before and after; the same where all of them are wanted';
@@ -2577,6 +2577,19 @@ CREATE TRIGGER keep_actions BEFORE UPDATE OR TRUNCATE ON lumina.action_files
     FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
 CREATE TRIGGER keep_actions_deleted AFTER DELETE ON lumina.action_files REFERENCING OLD TABLE AS removed
     FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.keep_actions();
+
+CREATE FUNCTION lumina_internal.remove_action_rows() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM lumina.action_images a USING removed r WHERE a.action = r.id;
+    DELETE FROM lumina.action_files a USING removed r WHERE a.action = r.id;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.remove_action_rows() FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.remove_action_rows() IS
+    'Internal: removes what actions have changed when they go with their catalog';
+CREATE TRIGGER remove_action_rows AFTER DELETE ON lumina.duplicate_actions REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION lumina_internal.remove_action_rows();
 
 CREATE VIEW lumina.action_history WITH (security_invoker = true) AS
 SELECT c.name AS catalog, a.id AS action, a.kind, a.group_id, a.actor, a.created_at, a.images, a.files, a.undo_of,
@@ -2911,7 +2924,8 @@ COMMENT ON FUNCTION lumina.detect_duplicates(text, int4, text, text, text, bool,
 -- then that in the best preferred folder, then that of the earliest import, and of these the first by its path: ids are
 -- in the order in which files were read. Before them come those that no import has written, by their ids. It is wanted
 -- where somebody has decided to keep it, by any of its names there, beside others of its image. `preferred` and
--- `protected` are lists of folders. Not STRICT, without SET: so it is inlined.
+-- `protected` are lists of folders. Not STRICT, without SET: so it is inlined. Where it is not, its path has the
+-- database's collation: whatever sorts by it says COLLATE "C", as the column has.
 CREATE FUNCTION lumina_internal.files_there(of_image int8, preferred bytea, protected bytea)
     RETURNS TABLE (file int8, path text, folder int4, is_protected bool, is_wanted bool, import_job int8, number int8)
     STABLE LANGUAGE sql
@@ -2935,7 +2949,8 @@ BEGIN ATOMIC
             AND (NOT coalesce(lumina_internal.is_below(protected, o.path), false),
                     coalesce(lumina_internal.folder_rank(preferred, o.path), 65536), coalesce(o.import_job, 0),
                     CASE WHEN o.import_job IS NULL THEN o.id ELSE 0 END, o.path)
-                < (NOT k.is_protected, k.folder, k.import_job, k.number, f.path));
+                < (NOT k.is_protected, k.folder, k.import_job, k.number, f.path)
+            OFFSET 0); -- keeps it a look-up: most files have one name
 END;
 COMMENT ON FUNCTION lumina_internal.files_there(int8, bytea, bytea) IS
     'Internal: the files of an image that are there, each by one of its names';
@@ -2952,7 +2967,8 @@ FROM (SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, 
         row_number() OVER w AS file_place, first_value(f.path) OVER w AS keep, f.is_protected, f.is_wanted,
         dense_rank() OVER (PARTITION BY g.id ORDER BY m.place) AS image_place,
         row_number() OVER (PARTITION BY g.id, m.place
-            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) AS place_in_image,
+            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number,
+                f.path COLLATE "C") AS place_in_image,
         p.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = m.image
             AND o.state = 'keep' AND lumina_internal.is_below(p.protected, o.path)) AS keeps_image
     FROM lumina.duplicate_runs r
@@ -2968,7 +2984,7 @@ FROM (SELECT g.catalog, g.id AS group_id, g.kind, m.image, m.place, m.distance, 
     -- Of the files of an image that in the best preferred folder is kept, then one that is protected, then one that is
     -- wanted, then the earliest.
     WINDOW w AS (PARTITION BY g.id
-        ORDER BY m.place, f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path)) c;
+        ORDER BY m.place, f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path COLLATE "C")) c;
 GRANT SELECT ON lumina_internal.current_files TO PUBLIC;
 COMMENT ON VIEW lumina_internal.current_files IS
     'Internal: the files of current groups, the one to keep of each group first';
@@ -3054,7 +3070,8 @@ BEGIN ATOMIC
                     AND o.state = 'keep' AND lumina_internal.is_below(protected, o.path)) AS keeps_image
             FROM lumina.images i WHERE i.id = m.image AND i.status <> 'rejected' OFFSET 0) i
         CROSS JOIN LATERAL (SELECT f.*, row_number() OVER
-                (ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) AS nth
+                (ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number,
+                    f.path COLLATE "C") AS nth
             FROM lumina_internal.files_there(m.image, preferred, protected) f OFFSET 0) f
         WHERE m.group_id = of_group) f;
 END;
@@ -3603,14 +3620,15 @@ BEGIN
             (sum(f.size) - (array_agg(f.size))[1])::int8 AS savings
         FROM (SELECT g.nth, f.place, f.path, f.distance, f.size,
                 row_number() OVER (PARTITION BY g.nth, f.place ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted,
-                    f.import_job, f.number, f.path) AS place_in_image,
+                    f.import_job, f.number, f.path COLLATE "C") AS place_in_image,
                 dense_rank() OVER (PARTITION BY g.nth ORDER BY f.place) AS image_place,
                 f.is_protected OR f.is_wanted AS stays,
                 lists.protected IS NOT NULL AND EXISTS (SELECT FROM lumina.image_files o WHERE o.image = f.image
                     AND o.state = 'keep' AND lumina_internal.is_below(lists.protected, o.path)) AS keeps_image
             FROM groups g
             JOIN lumina_internal.member_files(of_catalog, lists.preferred, lists.protected) f ON f.group_id = g.id
-            ORDER BY g.nth, f.place, f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) f
+            ORDER BY g.nth, f.place, f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number,
+                f.path COLLATE "C") f
         WHERE CASE WHEN f.image_place = 1 AND f.place_in_image = 1 THEN true
             WHEN f.image_place = 1 OR f.keeps_image THEN f.place_in_image > 1 AND NOT f.stays ELSE true END
         GROUP BY f.nth HAVING count(*) > 1
@@ -4844,10 +4862,11 @@ BEGIN ATOMIC
             JOIN lumina.image_files f ON f.image = n.image AND f.state = 'keep') f
         WINDOW w AS (PARTITION BY f.image, f.device, f.inode,
                 CASE WHEN f.device IS NULL OR f.inode IS NULL THEN f.id END
-            ORDER BY f.is_missing, NOT f.is_protected, f.folder, f.import_job, f.number, f.path)
+            ORDER BY f.is_missing, NOT f.is_protected, f.folder, f.import_job, f.number, f.path COLLATE "C")
     ), files AS (
         SELECT f.id, NOT f.is_protected AND NOT f.is_wanted AND row_number() OVER (PARTITION BY f.image
-            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path) > 1 AS is_spare
+            ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number,
+                f.path COLLATE "C") > 1 AS is_spare
         FROM names f WHERE f.id = f.file AND NOT f.is_missing
     )
     SELECT n.image, n.id FROM files f JOIN names n ON n.file = f.id WHERE f.is_spare AND NOT n.is_protected;

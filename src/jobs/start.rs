@@ -93,40 +93,44 @@ pub(super) fn at_commit() {
     before_commit(|place| {
         // Each worker runs one job after the other.
         if place < guc::max_job_workers() as usize {
+            await_started();
             start_or_warn(1);
         }
     });
 }
 
 thread_local! {
-    /// Workers that were started when transactions of this session committed, and have not ended yet.
-    static STARTED: RefCell<Vec<RequestedWorker>> = const { RefCell::new(Vec::new()) };
+    /// Workers that were started when transactions of this session committed, and have not ended yet, each with the
+    /// transaction.
+    static STARTED: RefCell<Vec<(u32, RequestedWorker)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Waits while this session has started as many workers as can run at once, unless they hold all places. Those that
-/// hold none begin, or end, which takes milliseconds: a session that cancels each job that it has just submitted would
-/// take every slot of `max_worker_processes` otherwise. Raises where the statement is cancelled.
+/// Waits while earlier transactions of this session have started as many workers as can run at once, unless they hold
+/// all places, and for [`PATIENCE`] at most. Those that hold none begin, or end, which mostly takes milliseconds: a
+/// session that cancels each job that it has just submitted would take every slot of `max_worker_processes` otherwise.
+/// Those of this transaction wait for it to end. Raises where the statement is cancelled.
 fn await_started() {
-    let until = Instant::now() + PATIENCE;
-    while has_started_all() && free_places() > 0 && Instant::now() < until {
+    let (until, transaction) = (Instant::now() + PATIENCE, top_xid());
+    while started_before(transaction) >= guc::max_job_workers() as usize && free_places() > 0 && Instant::now() < until
+    {
         pause(POLL_INTERVAL);
     }
 }
 
-fn has_started_all() -> bool {
+/// How many workers of other transactions of this session are there still.
+fn started_before(transaction: u32) -> usize {
     STARTED.with_borrow_mut(|started| {
-        started.extract_if(.., |worker| worker.has_ended()).for_each(RequestedWorker::free);
-        started.len() >= guc::max_job_workers() as usize
+        started.extract_if(.., |(_, worker)| worker.has_ended()).for_each(|(_, worker)| worker.free());
+        started.iter().filter(|(starter, _)| *starter != transaction).count()
     })
 }
 
 /// The jobs are not visible yet: a worker that holds a place now may look for the last time before they are.
 fn start_before_commit(workers: u32) -> Start {
-    await_started();
     let transaction = top_xid();
     let outcome = start_by(workers, || {
         let worker = request_worker(database(), transaction);
-        worker.map(|worker| STARTED.with_borrow_mut(|started| started.push(worker))).is_some()
+        worker.map(|worker| STARTED.with_borrow_mut(|started| started.push((transaction, worker)))).is_some()
     });
     if outcome == Start::NotNeeded {
         after_commit(|| _ = start(1, 0));
@@ -190,11 +194,12 @@ impl Budget {
         self.wanted.set(self.wanted.get().max(workers));
     }
 
-    /// Starts the workers that the transaction has asked for, once.
+    /// Starts the workers that the transaction has asked for, once. Where that raises, the rollback starts them.
     fn spend(&self, start: impl FnOnce(u32) -> Start) {
-        let workers = self.wanted.take();
+        let workers = self.wanted.get();
         if workers > 0 {
             self.if_due(|| start(workers));
+            self.wanted.set(0);
         }
     }
 

@@ -314,7 +314,8 @@ impl GroupColumns {
                     WHERE f.image = g.keep AND f.state = 'keep' AND f.missing_since IS NULL OFFSET 0) f
                 CROSS JOIN LATERAL (SELECT CASE WHEN f.names = 1 THEN f.path ELSE
                     (SELECT f.path FROM lumina_internal.files_there(g.keep, l.preferred, l.protected) f
-                        ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number, f.path
+                        ORDER BY f.folder, NOT f.is_protected, NOT f.is_wanted, f.import_job, f.number,
+                            f.path COLLATE \"C\"
                         LIMIT 1) END AS path OFFSET 0) p",
             &arguments,
         );

@@ -248,8 +248,9 @@ thread_local! {
     static AT_END: RefCell<AtEnd> = RefCell::default();
 }
 
-/// Registers `action`: called just before the running transaction commits, with the number of those called before it;
-/// not where it, or the running subtransaction, is rolled back, and not where it is prepared.
+/// Registers `action`: called just before the running transaction commits, with the number of those registered by this
+/// function that were called before it; not where it, or the running subtransaction, is rolled back, and not where it
+/// is prepared.
 pub(crate) fn before_commit(action: fn(usize)) {
     let subtransaction = subtransaction();
     at_end(|end| end.before_commit.push((subtransaction, action)));
@@ -257,7 +258,7 @@ pub(crate) fn before_commit(action: fn(usize)) {
 
 /// [`before_commit`], whether or not the running subtransaction is rolled back.
 pub(crate) fn before_any_commit(action: fn(usize)) {
-    at_end(|end| end.before_commit.push((0, action))); // they are counted from 1
+    at_end(|end| end.before_commit.push((ANY_SUBTRANSACTION, action)));
 }
 
 /// Registers `action`: called when the running transaction has committed, and others see what it wrote. It must not
@@ -277,6 +278,9 @@ pub(crate) fn notify_at_commit(payload: CString) {
     let subtransaction = subtransaction();
     at_end(|end| end.notifications.push((subtransaction, payload)));
 }
+
+/// In place of a subtransaction: they are counted from 1.
+const ANY_SUBTRANSACTION: u32 = 0;
 
 fn subtransaction() -> u32 {
     // SAFETY: a plain look.
@@ -314,7 +318,11 @@ unsafe extern "C-unwind" fn transaction_ends(event: XactEvent::Type, _: *mut c_v
                 // caught by the guard: nothing of Rust is between.
                 unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| Async_Notify(JOBS.as_ptr(), payload.as_ptr())) };
             }
-            actions.into_iter().enumerate().for_each(|(place, (_, action))| action(place));
+            let mut place = 0;
+            for (subtransaction, action) in actions {
+                action(place);
+                place += usize::from(subtransaction != ANY_SUBTRANSACTION);
+            }
         }
         XactEvent::XACT_EVENT_COMMIT => forget_end().after_commit.into_iter().for_each(|action| action()),
         XactEvent::XACT_EVENT_PREPARE => drop(forget_end()),

@@ -6,7 +6,7 @@ use lumina_cluster::catalog::{fill, leftovers, state, submit, wait_for_end, wait
 use lumina_cluster::cluster::wait_until;
 use postgres::Client;
 use postgres::error::SqlState;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How often each session requests one.
 const TIMES: usize = 500;
@@ -219,6 +219,26 @@ fn what_is_cancelled_leaves_slots_to_others() {
     });
     assert!(!cluster.log().contains("no background worker is free"), "{}", cluster.log());
     assert_eq!(leftovers(&mut session), [""; 0]);
+}
+
+/// What a transaction did before it queued a job does not keep it from starting a worker for that, and it waits for no
+/// worker that waits for it.
+#[test]
+fn a_job_beside_others_is_started() {
+    let (_cluster, mut session) = world();
+    let mixed = "BEGIN; SAVEPOINT s; SELECT lumina.detect_duplicates('a');
+        SELECT lumina.cancel_job(max(id)) FROM lumina.jobs; ROLLBACK TO s;
+        SELECT lumina.detect_duplicates('b'); SELECT lumina.detect_duplicates('a'); COMMIT";
+    let waiting = "lumina.jobs WHERE state IN ('queued', 'running')";
+    let mut took = Duration::ZERO;
+    for _ in 0..10 {
+        let began = Instant::now();
+        session.batch_execute(mixed).unwrap();
+        took += began.elapsed();
+        // Nothing but the transaction has started a worker.
+        wait_until("both jobs have ended", || count(&mut session, waiting) == 0);
+    }
+    assert!(took < Duration::from_secs(5), "{took:?}"); // a second each, if it waited
 }
 
 #[test]

@@ -200,6 +200,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.refresh_groups_of_wanted(): nothing
     function lumina_internal.refresh_many_groups(bigint[]): nothing
     function lumina_internal.refuse_in_hook(): nothing
+    function lumina_internal.remove_action_rows(): nothing
     function lumina_internal.remove_expired_jobs(): nothing
     function lumina_internal.remove_notes(): nothing
     function lumina_internal.report(bigint, text, integer, text, text): nothing

@@ -1,7 +1,8 @@
 //! What is listed and counted as redundant is what decisions reject: protected files, files that somebody has decided
 //! to keep, names of one file; and decisions beside imports and changes of what is protected.
 
-use super::{STATE, group_of, refused, rejected, search, text, told, world};
+use super::{SETUP, STATE, group_of, refused, rejected, search, text, told, world};
+use lumina_cluster::Cluster;
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::postgres::Client;
 use lumina_cluster::sessions::start;
@@ -63,6 +64,52 @@ fn what_is_listed_is_what_is_rejected() {
         )
         .unwrap();
     assert_eq!(text(&mut session, STATE), before);
+}
+
+/// Paths are in the order of their bytes, whatever the collation of the database.
+#[test]
+fn files_are_in_the_order_of_bytes() {
+    let cluster = Cluster::start();
+    cluster.sql(
+        "postgres",
+        "CREATE DATABASE words TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en'",
+    );
+    let mut session = cluster.connect_to("words", "postgres");
+    session.batch_execute(SETUP).unwrap();
+    session
+        .batch_execute(
+            "UPDATE lumina.image_files SET import_job = 7,
+                path = overlay(path PLACING (ARRAY['a', 'B', 'C'])[substr(path, 4, 1)::int] FROM 4 FOR 1)",
+        )
+        .unwrap();
+    assert_eq!(text(&mut session, "SELECT min(path COLLATE \"default\") FROM lumina.image_files"), "/a/a/1.jpg");
+    search(&mut session);
+    let alone = group_of(&mut session, 49);
+    assert_eq!(listed(&mut session, alone), "/a/B/49.jpg {/a/C/49.jpg,/a/a/49.jpg} 10000 2 10000 2");
+    let all = "SELECT string_agg(concat_ws(' ', d.keep, d.others, d.savings), ' | ' ORDER BY d.group_id)
+        FROM lumina.duplicates('photos') d";
+    let pages = all.replace("('photos')", "('photos', 100)");
+    let whole = all.replace("lumina.duplicates('photos')", "lumina_internal.all_duplicates(1, 'savings', 100)");
+    let view = "SELECT string_agg(concat_ws(' ', v.keep, v.others, v.size), ' | ' ORDER BY v.group_id)
+        FROM (SELECT i.group_id, i.keep, array_agg(i.path ORDER BY g.place, i.path COLLATE \"C\") AS others,
+                sum(i.size) AS size
+            FROM lumina.image_duplicates i JOIN lumina.duplicate_members g ON g.image = i.image
+            GROUP BY i.group_id, i.keep) v";
+    assert_eq!(text(&mut session, all), text(&mut session, &pages));
+    assert_eq!(text(&mut session, all), text(&mut session, view));
+    assert_eq!(text(&mut session, all), text(&mut session, &whole));
+    let folders = "SELECT string_agg(d.keep, ' ') FROM lumina.duplicates('photos', 100, 'folder') d";
+    let by_bytes = "SELECT string_agg(d.keep, ' ' ORDER BY g.folder COLLATE \"C\", g.id)
+        FROM lumina.duplicates('photos') d JOIN lumina.duplicate_groups g ON g.id = d.group_id
+        WHERE g.folder = left(d.keep, -position('/' in reverse(d.keep)))";
+    assert_eq!(text(&mut session, folders), text(&mut session, by_bytes));
+    session.batch_execute(&format!("SELECT lumina.keep_best({alone})")).unwrap();
+    assert_eq!(rejected(&mut session), "- | /a/C/49.jpg /a/a/49.jpg");
+    session.batch_execute("SELECT lumina.undo(max(id)) FROM lumina.duplicate_actions").unwrap();
+    session.batch_execute("SELECT lumina.keep_best_in_all('photos', 0, false, true)").unwrap();
+    let of_that = "SELECT string_agg(path, ' ' ORDER BY path) FROM lumina.image_files
+        WHERE image = 49 AND state = 'rejected'";
+    assert_eq!(text(&mut session, of_that), "/a/C/49.jpg /a/a/49.jpg");
 }
 
 /// Files that somebody has decided to keep are kept with their image, by whichever name; and an image of which a file
