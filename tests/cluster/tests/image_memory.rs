@@ -288,21 +288,15 @@ fn a_decoder_that_is_left_keeps_its_share() {
     let side = 12_000_u16.to_be_bytes();
     bytes[frame + 5..frame + 9].copy_from_slice(&[side, side].concat());
     let parts = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 19576 AND pid = $1";
-    let threads = || {
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-        tasks.map(|task| task.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
-    };
+    let threads = || std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
     hash(&mut session, &small()).unwrap(); // the library is loaded
+    // Where the decoder hardly runs it cannot see that its caller has cancelled, nor end. It inherits its processor.
     let crowd = Crowd::new();
+    crowd.take_in(pid);
     thread::scope(|scope| {
         let running = scope.spawn(|| hash(&mut session, &bytes));
-        // Where the decoder does not run it cannot see that its caller has cancelled, whatever it is at.
-        let mut decoder = None;
-        wait_until("the decoder runs", || {
-            decoder = threads().into_iter().find(|thread| *thread != pid.to_string());
-            decoder.is_some()
-        });
-        crowd.take_in(&decoder.unwrap());
+        wait_until("the decoder is there", || threads() == 2);
+        crowd.release(pid);
         let began = Instant::now();
         admin.execute("SELECT pg_cancel_backend($1)", &[&pid]).unwrap();
         assert_eq!(running.join().unwrap().unwrap_err().code(), Some(&SqlState::QUERY_CANCELED));
@@ -313,7 +307,7 @@ fn a_decoder_that_is_left_keeps_its_share() {
     loop {
         session.batch_execute("SELECT 1").unwrap(); // releases the shares of decoders that have ended
         let held = admin.query_one(parts, &[&pid]).unwrap().get::<_, i64>(0);
-        if threads().len() == 1 {
+        if threads() == 1 {
             break; // it has ended, before or after the look
         }
         // The thread frees its memory, then its share, and is still there for a moment.
@@ -335,6 +329,8 @@ fn a_decoder_that_is_left_keeps_its_share() {
 
 /// Processes that keep one processor busy: a thread that may use no other hardly ever runs.
 struct Crowd {
+    /// The processors that this process may use.
+    all: String,
     processor: String,
     processes: Vec<Child>,
 }
@@ -342,18 +338,27 @@ struct Crowd {
 impl Crowd {
     fn new() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
-        let processor = allowed.trim().split(['-', ',']).next().unwrap().to_owned();
+        let all = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim();
+        let processor = all.split(['-', ',']).next().unwrap();
         // Each in a session of its own: some kernels give each session, and not each process, as much time.
-        let busy = ["taskset", "-c", &processor, "sh", "-c", "while :; do :; done"];
+        let busy = ["taskset", "-c", processor, "sh", "-c", "while :; do :; done"];
         let processes = (0..50).map(|_| Command::new("setsid").args(busy).spawn().unwrap()).collect();
-        Self { processor, processes }
+        Self { all: all.to_owned(), processor: processor.to_owned(), processes }
     }
 
-    fn take_in(&self, thread: &str) {
-        let moved = Command::new("taskset").args(["-p", "-c", &self.processor, thread]).output().unwrap();
-        assert!(moved.status.success(), "{moved:?}");
+    /// Lets a thread, and those that it starts, use the busy processor alone.
+    fn take_in(&self, thread: i32) {
+        run_on(&self.processor, thread);
     }
+
+    fn release(&self, thread: i32) {
+        run_on(&self.all, thread);
+    }
+}
+
+fn run_on(processors: &str, thread: i32) {
+    let moved = Command::new("taskset").args(["-p", "-c", processors, &thread.to_string()]).output().unwrap();
+    assert!(moved.status.success(), "{moved:?}");
 }
 
 impl Drop for Crowd {
