@@ -451,15 +451,3 @@ END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.unsettled_groups(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.unsettled_groups(int8) IS
     'Internal: groups that have lost members or were decided';
-
--- A group that was decided is hidden, and goes with the next search.
-CREATE FUNCTION lumina_internal.hide_group(target lumina.duplicate_groups, by_action int8) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    UPDATE lumina.duplicate_groups g SET decision = by_action
-        WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog;
-    INSERT INTO lumina_internal.image_changes (catalog, group_id) VALUES (target.catalog, target.id);
-END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.hide_group(lumina.duplicate_groups, int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.hide_group(lumina.duplicate_groups, int8) IS
-    'Internal: marks a group as decided by an action';

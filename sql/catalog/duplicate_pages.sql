@@ -16,13 +16,14 @@ CREATE INDEX duplicate_groups_folder ON lumina.duplicate_groups (catalog, folder
 -- inlined. Each OFFSET 0 keeps its look-up by an index, whatever the planner believes.
 CREATE FUNCTION lumina_internal.group_files(of_group int8, preferred bytea, protected bytea)
     RETURNS TABLE (file_place int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
-        file int8, path text, is_protected bool, is_wanted bool, is_spare bool, keeps_image bool, is_redundant bool)
+        file int8, path text, place_in_image int8, is_protected bool, is_wanted bool, is_spare bool, keeps_image bool,
+        is_redundant bool)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT f.file_place, f.image, f.place, f.distance, f.status, f.size, f.file, f.path, f.is_protected, f.is_wanted,
-        f.is_spare, f.keeps_image, f.is_spare OR NOT (f.image_place = 1 OR f.keeps_image)
+    SELECT f.file_place, f.image, f.place, f.distance, f.status, f.size, f.file, f.path, f.nth, f.is_protected,
+        f.is_wanted, f.is_spare, f.keeps_image, f.is_spare OR NOT (f.image_place = 1 OR f.keeps_image)
     FROM (SELECT row_number() OVER (ORDER BY m.place, f.nth) AS file_place, m.image, m.place, m.distance, i.status,
-            i.size, f.file, f.path, f.is_protected, f.is_wanted,
+            i.size, f.file, f.path, f.nth, f.is_protected, f.is_wanted,
             f.nth > 1 AND NOT f.is_protected AND NOT f.is_wanted AS is_spare,
             i.keeps_image, dense_rank() OVER (ORDER BY m.place) AS image_place
         FROM lumina.duplicate_members m

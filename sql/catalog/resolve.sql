@@ -25,9 +25,8 @@ BEGIN
         IF NOT 'curate' = ANY (rights) THEN
             PERFORM lumina_internal.catalog(caller, c.name, 'curate') FROM lumina.catalogs c WHERE c.id = of_catalog;
         END IF;
+        -- A search may end before the lock is there.
         PERFORM FROM lumina.catalogs c WHERE c.id = of_catalog FOR NO KEY UPDATE;
-        -- A search may have ended before the lock was there.
-        SELECT * INTO target FROM lumina.duplicate_groups g WHERE g.id = wanted;
         -- Images, then files, then groups, each by their ids: as an import, which may add a file at this moment.
         PERFORM FROM (SELECT m.image FROM lumina.duplicate_members m WHERE m.group_id = wanted ORDER BY m.image) m
             CROSS JOIN LATERAL (SELECT FROM lumina.images i WHERE i.id = m.image OFFSET 0 FOR NO KEY UPDATE) i;
@@ -36,7 +35,7 @@ BEGIN
                 WHERE m.group_id = wanted ORDER BY f.id) f
             CROSS JOIN LATERAL (SELECT FROM lumina.image_files l WHERE l.id = f.id OFFSET 0 FOR NO KEY UPDATE) l;
         -- An import that adds a file locks the group to count what is left: wait for it, then see its file.
-        PERFORM FROM lumina.duplicate_groups g WHERE g.id = wanted FOR NO KEY UPDATE;
+        SELECT * INTO target FROM lumina.duplicate_groups g WHERE g.id = wanted FOR NO KEY UPDATE;
     END IF;
     IF target.id IS NULL THEN
         RAISE undefined_object USING
@@ -64,14 +63,14 @@ DECLARE
     lists CONSTANT record := lumina_internal.file_lists(target.catalog);
 BEGIN
     protected_folders := lists.protected;
-    SELECT array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1),
-        array_agg(m.status ORDER BY m.place) FILTER (WHERE m.nth = 1),
-        coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.keeps_image), '{}'),
-        array_agg(m.file ORDER BY m.file_place), array_agg(m.image ORDER BY m.file_place),
-        array_agg(m.is_spare ORDER BY m.file_place)
+    -- They come in this order.
+    SELECT array_agg(m.image) FILTER (WHERE m.place_in_image = 1),
+        array_agg(m.status) FILTER (WHERE m.place_in_image = 1),
+        coalesce(array_agg(m.image) FILTER (WHERE m.place_in_image = 1 AND m.keeps_image), '{}'),
+        array_agg(m.file), array_agg(m.image), array_agg(m.is_spare)
         INTO images, statuses, protected, files, images_of_files, spare
-    FROM (SELECT f.*, row_number() OVER (PARTITION BY f.place ORDER BY f.file_place) AS nth
-        FROM lumina_internal.group_files(target.id, lists.preferred, lists.protected) f) m;
+    FROM (SELECT * FROM lumina_internal.group_files(target.id, lists.preferred, lists.protected) f
+        ORDER BY f.file_place) m;
     IF cardinality(images) IS DISTINCT FROM target.images OR cardinality(files) IS DISTINCT FROM target.files THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('group %s has changed since it was found', target.id),
@@ -83,6 +82,33 @@ END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.members_now(lumina.duplicate_groups) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.members_now(lumina.duplicate_groups) IS
     'Internal: the images and files of a group; an error where they are not those that were found';
+
+-- Records a decision of a group, which is hidden from then on, and goes with the next search; returns the action. It is
+-- one statement: what a decision takes depends on how many it has.
+CREATE FUNCTION lumina_internal.enact(target lumina.duplicate_groups, kind lumina.action_kind, caller oid,
+        images int8, files int8, details jsonb) RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    made int8;
+BEGIN
+    WITH acted AS (
+        INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files, details)
+            VALUES (target.catalog, enact.kind, target.id, target.run, lumina_internal.role(caller),
+                enact.images, enact.files, enact.details)
+            RETURNING id
+    ), hidden AS (
+        UPDATE lumina.duplicate_groups g SET decision = a.id FROM acted a
+            WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog
+    ), noted AS (
+        INSERT INTO lumina_internal.image_changes (catalog, group_id) VALUES (target.catalog, target.id)
+    )
+    SELECT a.id INTO made FROM acted a;
+    RETURN made;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.enact(lumina.duplicate_groups, lumina.action_kind, oid, int8, int8, jsonb)
+    FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.enact(lumina.duplicate_groups, lumina.action_kind, oid, int8, int8, jsonb) IS
+    'Internal: records that a group was decided, and hides it; returns the action';
 
 -- All names of some files, but those that are protected: what is decided of a file is decided of each. Also names that
 -- are missing, which may be back one day.
@@ -230,11 +256,8 @@ BEGIN
             members.protected_folders);
     END IF;
 
-    INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files)
-        VALUES (target.catalog, decide.kind, of_group, target.run, lumina_internal.role(caller),
-            cardinality(rejected), cardinality(rejected_files))
-        RETURNING id INTO decide.action;
-    PERFORM lumina_internal.hide_group(target, decide.action);
+    decide.action := lumina_internal.enact(target, decide.kind, caller, cardinality(rejected),
+        cardinality(rejected_files), NULL);
     IF cardinality(rejected) > 0 THEN
         WITH changed AS (
             UPDATE lumina.images i SET status = 'rejected'
@@ -332,12 +355,8 @@ AS $$
 DECLARE
     target lumina.duplicate_groups := lumina_internal.group_to_decide(caller, keep_all.group_id);
     members record := lumina_internal.members_now(target);
-    made int8;
+    made CONSTANT int8 := lumina_internal.enact(target, 'keep_all', caller, 0, 0, NULL);
 BEGIN
-    INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files)
-        VALUES (target.catalog, 'keep_all', target.id, target.run, lumina_internal.role(caller), 0, 0)
-        RETURNING id INTO made;
-    PERFORM lumina_internal.hide_group(target, made);
     PERFORM lumina_internal.keep_apart(made, target.catalog, target.id, members.images,
         ARRAY(SELECT generate_series(0, cardinality(members.images) - 1)), members.files, members.images_of_files);
     RETURN made;

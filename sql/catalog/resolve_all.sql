@@ -156,7 +156,7 @@ BEGIN
             -- An import that adds a file locks the group to count what is left: this waits for it.
             WHERE v.skipped IS NULL AND g.id = v.group_id AND g.run = v.run AND g.catalog = wanted
     ), noted AS (
-        -- As hide_group does, unless they are very many.
+        -- As enact does, unless they are very many.
         INSERT INTO lumina_internal.image_changes (catalog, group_id, is_everything)
             SELECT DISTINCT wanted, CASE WHEN n.are_few THEN v.group_id END, NOT n.are_few
             FROM verdicts v

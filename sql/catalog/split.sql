@@ -119,11 +119,8 @@ BEGIN
     IF cardinality(own) > 1 OR (SELECT count(*) FROM unnest(members.images_of_files) f WHERE f = own[1]) > 1 THEN
         groups := groups || lumina_internal.split_off(target, own);
     END IF;
-    INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files, details)
-        VALUES (target.catalog, 'split_group', target.id, target.run, lumina_internal.role(caller), 0, 0,
-            jsonb_build_object('members', before, 'groups', to_jsonb(split_group.groups)))
-        RETURNING id INTO split_group.action;
-    PERFORM lumina_internal.hide_group(target, split_group.action);
+    split_group.action := lumina_internal.enact(target, 'split_group', caller, 0, 0,
+        jsonb_build_object('members', before, 'groups', to_jsonb(split_group.groups)));
     PERFORM lumina_internal.keep_apart(split_group.action, target.catalog, target.id, others || own,
         array_fill(0, ARRAY[cardinality(others)]) || array_fill(1, ARRAY[cardinality(own)]), '{}', '{}');
 END $$;

@@ -3055,13 +3055,14 @@ CREATE INDEX duplicate_groups_folder ON lumina.duplicate_groups (catalog, folder
 -- inlined. Each OFFSET 0 keeps its look-up by an index, whatever the planner believes.
 CREATE FUNCTION lumina_internal.group_files(of_group int8, preferred bytea, protected bytea)
     RETURNS TABLE (file_place int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
-        file int8, path text, is_protected bool, is_wanted bool, is_spare bool, keeps_image bool, is_redundant bool)
+        file int8, path text, place_in_image int8, is_protected bool, is_wanted bool, is_spare bool, keeps_image bool,
+        is_redundant bool)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT f.file_place, f.image, f.place, f.distance, f.status, f.size, f.file, f.path, f.is_protected, f.is_wanted,
-        f.is_spare, f.keeps_image, f.is_spare OR NOT (f.image_place = 1 OR f.keeps_image)
+    SELECT f.file_place, f.image, f.place, f.distance, f.status, f.size, f.file, f.path, f.nth, f.is_protected,
+        f.is_wanted, f.is_spare, f.keeps_image, f.is_spare OR NOT (f.image_place = 1 OR f.keeps_image)
     FROM (SELECT row_number() OVER (ORDER BY m.place, f.nth) AS file_place, m.image, m.place, m.distance, i.status,
-            i.size, f.file, f.path, f.is_protected, f.is_wanted,
+            i.size, f.file, f.path, f.nth, f.is_protected, f.is_wanted,
             f.nth > 1 AND NOT f.is_protected AND NOT f.is_wanted AS is_spare,
             i.keeps_image, dense_rank() OVER (ORDER BY m.place) AS image_place
         FROM lumina.duplicate_members m
@@ -4417,18 +4418,6 @@ END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.unsettled_groups(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.unsettled_groups(int8) IS
     'Internal: groups that have lost members or were decided';
-
--- A group that was decided is hidden, and goes with the next search.
-CREATE FUNCTION lumina_internal.hide_group(target lumina.duplicate_groups, by_action int8) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    UPDATE lumina.duplicate_groups g SET decision = by_action
-        WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog;
-    INSERT INTO lumina_internal.image_changes (catalog, group_id) VALUES (target.catalog, target.id);
-END $$;
-REVOKE EXECUTE ON FUNCTION lumina_internal.hide_group(lumina.duplicate_groups, int8) FROM PUBLIC;
-COMMENT ON FUNCTION lumina_internal.hide_group(lumina.duplicate_groups, int8) IS
-    'Internal: marks a group as decided by an action';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4463,9 +4452,8 @@ BEGIN
         IF NOT 'curate' = ANY (rights) THEN
             PERFORM lumina_internal.catalog(caller, c.name, 'curate') FROM lumina.catalogs c WHERE c.id = of_catalog;
         END IF;
+        -- A search may end before the lock is there.
         PERFORM FROM lumina.catalogs c WHERE c.id = of_catalog FOR NO KEY UPDATE;
-        -- A search may have ended before the lock was there.
-        SELECT * INTO target FROM lumina.duplicate_groups g WHERE g.id = wanted;
         -- Images, then files, then groups, each by their ids: as an import, which may add a file at this moment.
         PERFORM FROM (SELECT m.image FROM lumina.duplicate_members m WHERE m.group_id = wanted ORDER BY m.image) m
             CROSS JOIN LATERAL (SELECT FROM lumina.images i WHERE i.id = m.image OFFSET 0 FOR NO KEY UPDATE) i;
@@ -4474,7 +4462,7 @@ BEGIN
                 WHERE m.group_id = wanted ORDER BY f.id) f
             CROSS JOIN LATERAL (SELECT FROM lumina.image_files l WHERE l.id = f.id OFFSET 0 FOR NO KEY UPDATE) l;
         -- An import that adds a file locks the group to count what is left: wait for it, then see its file.
-        PERFORM FROM lumina.duplicate_groups g WHERE g.id = wanted FOR NO KEY UPDATE;
+        SELECT * INTO target FROM lumina.duplicate_groups g WHERE g.id = wanted FOR NO KEY UPDATE;
     END IF;
     IF target.id IS NULL THEN
         RAISE undefined_object USING
@@ -4502,14 +4490,14 @@ DECLARE
     lists CONSTANT record := lumina_internal.file_lists(target.catalog);
 BEGIN
     protected_folders := lists.protected;
-    SELECT array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1),
-        array_agg(m.status ORDER BY m.place) FILTER (WHERE m.nth = 1),
-        coalesce(array_agg(m.image ORDER BY m.place) FILTER (WHERE m.nth = 1 AND m.keeps_image), '{}'),
-        array_agg(m.file ORDER BY m.file_place), array_agg(m.image ORDER BY m.file_place),
-        array_agg(m.is_spare ORDER BY m.file_place)
+    -- They come in this order.
+    SELECT array_agg(m.image) FILTER (WHERE m.place_in_image = 1),
+        array_agg(m.status) FILTER (WHERE m.place_in_image = 1),
+        coalesce(array_agg(m.image) FILTER (WHERE m.place_in_image = 1 AND m.keeps_image), '{}'),
+        array_agg(m.file), array_agg(m.image), array_agg(m.is_spare)
         INTO images, statuses, protected, files, images_of_files, spare
-    FROM (SELECT f.*, row_number() OVER (PARTITION BY f.place ORDER BY f.file_place) AS nth
-        FROM lumina_internal.group_files(target.id, lists.preferred, lists.protected) f) m;
+    FROM (SELECT * FROM lumina_internal.group_files(target.id, lists.preferred, lists.protected) f
+        ORDER BY f.file_place) m;
     IF cardinality(images) IS DISTINCT FROM target.images OR cardinality(files) IS DISTINCT FROM target.files THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('group %s has changed since it was found', target.id),
@@ -4521,6 +4509,33 @@ END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.members_now(lumina.duplicate_groups) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.members_now(lumina.duplicate_groups) IS
     'Internal: the images and files of a group; an error where they are not those that were found';
+
+-- Records a decision of a group, which is hidden from then on, and goes with the next search; returns the action. It is
+-- one statement: what a decision takes depends on how many it has.
+CREATE FUNCTION lumina_internal.enact(target lumina.duplicate_groups, kind lumina.action_kind, caller oid,
+        images int8, files int8, details jsonb) RETURNS int8
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    made int8;
+BEGIN
+    WITH acted AS (
+        INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files, details)
+            VALUES (target.catalog, enact.kind, target.id, target.run, lumina_internal.role(caller),
+                enact.images, enact.files, enact.details)
+            RETURNING id
+    ), hidden AS (
+        UPDATE lumina.duplicate_groups g SET decision = a.id FROM acted a
+            WHERE g.id = target.id AND g.run = target.run AND g.catalog = target.catalog
+    ), noted AS (
+        INSERT INTO lumina_internal.image_changes (catalog, group_id) VALUES (target.catalog, target.id)
+    )
+    SELECT a.id INTO made FROM acted a;
+    RETURN made;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.enact(lumina.duplicate_groups, lumina.action_kind, oid, int8, int8, jsonb)
+    FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.enact(lumina.duplicate_groups, lumina.action_kind, oid, int8, int8, jsonb) IS
+    'Internal: records that a group was decided, and hides it; returns the action';
 
 -- All names of some files, but those that are protected: what is decided of a file is decided of each. Also names that
 -- are missing, which may be back one day.
@@ -4668,11 +4683,8 @@ BEGIN
             members.protected_folders);
     END IF;
 
-    INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files)
-        VALUES (target.catalog, decide.kind, of_group, target.run, lumina_internal.role(caller),
-            cardinality(rejected), cardinality(rejected_files))
-        RETURNING id INTO decide.action;
-    PERFORM lumina_internal.hide_group(target, decide.action);
+    decide.action := lumina_internal.enact(target, decide.kind, caller, cardinality(rejected),
+        cardinality(rejected_files), NULL);
     IF cardinality(rejected) > 0 THEN
         WITH changed AS (
             UPDATE lumina.images i SET status = 'rejected'
@@ -4770,12 +4782,8 @@ AS $$
 DECLARE
     target lumina.duplicate_groups := lumina_internal.group_to_decide(caller, keep_all.group_id);
     members record := lumina_internal.members_now(target);
-    made int8;
+    made CONSTANT int8 := lumina_internal.enact(target, 'keep_all', caller, 0, 0, NULL);
 BEGIN
-    INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files)
-        VALUES (target.catalog, 'keep_all', target.id, target.run, lumina_internal.role(caller), 0, 0)
-        RETURNING id INTO made;
-    PERFORM lumina_internal.hide_group(target, made);
     PERFORM lumina_internal.keep_apart(made, target.catalog, target.id, members.images,
         ARRAY(SELECT generate_series(0, cardinality(members.images) - 1)), members.files, members.images_of_files);
     RETURN made;
@@ -4950,7 +4958,7 @@ BEGIN
             -- An import that adds a file locks the group to count what is left: this waits for it.
             WHERE v.skipped IS NULL AND g.id = v.group_id AND g.run = v.run AND g.catalog = wanted
     ), noted AS (
-        -- As hide_group does, unless they are very many.
+        -- As enact does, unless they are very many.
         INSERT INTO lumina_internal.image_changes (catalog, group_id, is_everything)
             SELECT DISTINCT wanted, CASE WHEN n.are_few THEN v.group_id END, NOT n.are_few
             FROM verdicts v
@@ -5167,11 +5175,8 @@ BEGIN
     IF cardinality(own) > 1 OR (SELECT count(*) FROM unnest(members.images_of_files) f WHERE f = own[1]) > 1 THEN
         groups := groups || lumina_internal.split_off(target, own);
     END IF;
-    INSERT INTO lumina.duplicate_actions (catalog, kind, group_id, run, actor, images, files, details)
-        VALUES (target.catalog, 'split_group', target.id, target.run, lumina_internal.role(caller), 0, 0,
-            jsonb_build_object('members', before, 'groups', to_jsonb(split_group.groups)))
-        RETURNING id INTO split_group.action;
-    PERFORM lumina_internal.hide_group(target, split_group.action);
+    split_group.action := lumina_internal.enact(target, 'split_group', caller, 0, 0,
+        jsonb_build_object('members', before, 'groups', to_jsonb(split_group.groups)));
     PERFORM lumina_internal.keep_apart(split_group.action, target.catalog, target.id, others || own,
         array_fill(0, ARRAY[cardinality(others)]) || array_fill(1, ARRAY[cardinality(own)]), '{}', '{}');
 END $$;

@@ -295,7 +295,8 @@ fn a_decoder_that_is_left_keeps_its_share() {
     crowd.take_in(pid);
     thread::scope(|scope| {
         let running = scope.spawn(|| hash(&mut session, &bytes));
-        wait_until("the decoder is there", || threads() == 2);
+        // By then it has read its input, where it would see it.
+        wait_until("the decoder transforms", || threads() == 2 && memory_of(&pid.to_string()) > 2 * TOTAL);
         crowd.release(pid);
         let began = Instant::now();
         admin.execute("SELECT pg_cancel_backend($1)", &[&pid]).unwrap();
@@ -342,7 +343,11 @@ impl Crowd {
         let processor = all.split(['-', ',']).next().unwrap();
         // Each in a session of its own: some kernels give each session, and not each process, as much time.
         let busy = ["taskset", "-c", processor, "sh", "-c", "while :; do :; done"];
-        let processes = (0..50).map(|_| Command::new("setsid").args(busy).spawn().unwrap()).collect();
+        let processes: Vec<Child> = (0..50).map(|_| Command::new("setsid").args(busy).spawn().unwrap()).collect();
+        wait_until("the processor is busy", || {
+            let name = |process: &Child| std::fs::read_to_string(format!("/proc/{}/comm", process.id()));
+            processes.iter().all(|process| name(process).is_ok_and(|name| name == "sh\n"))
+        });
         Self { all: all.to_owned(), processor: processor.to_owned(), processes }
     }
 

@@ -118,6 +118,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.duplicates(oid, text, integer, text, text, integer): nothing
     function lumina_internal.duplicates_html(oid, text, integer, text, text): nothing
     function lumina_internal.decide(oid, lumina.action_kind, bigint, bigint[]): nothing
+    function lumina_internal.enact(lumina.duplicate_groups, lumina.action_kind, oid, bigint, bigint, jsonb): nothing
     function lumina_internal.explain_apart(lumina.images, lumina.images): nothing
     function lumina_internal.explain_hashes(lumina.images, lumina.images, jsonb): nothing
     function lumina_internal.explain_image(lumina.images): nothing
@@ -135,7 +136,6 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.groups_of_many(bigint[]): nothing
     function lumina_internal.group_verdicts(bigint, bytea, bytea, double precision, boolean): nothing
     function lumina_internal.spare_names(bigint[], bytea, bytea): nothing
-    function lumina_internal.hide_group(lumina.duplicate_groups, bigint): nothing
     function lumina_internal.home(): nothing
     function lumina_internal.hook_function(bigint, text): nothing
     function lumina_internal.import(oid, text, text, text, boolean): nothing
