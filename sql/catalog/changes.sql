@@ -285,6 +285,17 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.search_basis(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.search_basis(int8) IS
     'Internal: identifies what the order of preference in a catalog depends on';
 
+-- Whether groups were formed in another order of preference than that of now.
+CREATE FUNCTION lumina_internal.is_outdated(of_catalog int8) RETURNS bool
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT FROM lumina.duplicate_runs r WHERE r.catalog = of_catalog AND r.is_current
+        AND r.basis IS DISTINCT FROM lumina_internal.search_basis(of_catalog));
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.is_outdated(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.is_outdated(int8) IS
+    'Internal: whether the order of preference of a catalog has changed since its last search';
+
 -- The run that a search with these parameters can continue, or why there is none.
 CREATE FUNCTION lumina_internal.run_to_continue(of_catalog int8, wanted jsonb,
     OUT run int8, OUT images int8, OUT has_raw bool, OUT obstacle text)

@@ -186,13 +186,16 @@ BEGIN
             HINT = 'Write schema.function, without arguments.';
     END IF;
     SELECT p.* INTO target FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-        WHERE n.nspname = names[1] AND p.proname = names[2] AND p.prokind = 'f' AND NOT p.proretset
+        WHERE n.nspname = names[1] AND p.proname = names[2] AND p.prokind = 'f'
             AND p.proargtypes::text = concat_ws(' ', 'int8'::regtype::oid, 'int8'::regtype::oid,
                 'text[]'::regtype::oid, 'text[]'::regtype::oid);
     IF target.oid IS NULL THEN
         RAISE undefined_function USING
             MESSAGE = format('function %s(bigint, bigint, text[], text[]) does not exist', left(hook, 160)),
             HINT = 'on_resolve is called with the image that is kept, one that is rejected, and the paths of both.';
+    ELSIF target.proretset THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('function %s returns a set', left(hook, 160)),
+            HINT = 'on_resolve returns one value, or void; nobody looks at it.';
     ELSIF target.proowner IS DISTINCT FROM lumina_internal.role_oid(owner) THEN
         RAISE insufficient_privilege USING
             MESSAGE = format('function %s does not belong to the owner of the catalog', left(hook, 160)),
@@ -263,6 +266,11 @@ BEGIN
         FROM (SELECT r.image, array_agg(p.path ORDER BY p.path) AS paths FROM lumina.action_files r
             CROSS JOIN LATERAL (SELECT f.path::text FROM lumina.image_files f WHERE f.id = r.file OFFSET 0) p
             WHERE r.action = of_action AND r.after = 'rejected' GROUP BY r.image ORDER BY r.image) a;
+    IF NOT EXISTS (SELECT FROM lumina.duplicate_actions a WHERE a.id = of_action) THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('the hook on_resolve, %s, has removed the catalog that was being decided', left(hook, 160)),
+            HINT = 'A hook moves what the application has about images; it leaves the catalog itself alone.';
+    END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.run_hook(int8, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.run_hook(int8, int8) IS

@@ -112,6 +112,55 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.explain_apart(lumina.images, lumina.i
 COMMENT ON FUNCTION lumina_internal.explain_apart(lumina.images, lumina.images) IS
     'Internal: the bursts and the decisions that two images have in common';
 
+-- What keeps an image out of a group, though it is near a member: a decision about both, or a burst of which they are
+-- different shots. Both NULL where nothing does: it is not near all members, then. Without SET: so it is inlined.
+CREATE FUNCTION lumina_internal.apart_from(of_image int8, of_group int8) RETURNS TABLE (action int8, burst int8)
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT (SELECT min(o.action) FROM lumina.images i
+            JOIN lumina.distinct_images o ON o.sha256 = i.sha256 AND o.catalog = i.catalog
+            JOIN lumina.distinct_images d ON d.action = o.action AND d.part <> o.part
+            JOIN lumina.images k ON k.sha256 = d.sha256 AND k.catalog = d.catalog
+            JOIN lumina.duplicate_members m ON m.image = k.id AND m.group_id = of_group
+            WHERE i.id = of_image),
+        (SELECT min(f.burst) FROM lumina.burst_frames f
+            JOIN lumina.burst_frames o ON o.burst = f.burst AND o.shot <> f.shot
+            JOIN lumina.duplicate_members m ON m.image = o.image AND m.group_id = of_group
+            WHERE f.image = of_image);
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.apart_from(int8, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.apart_from(int8, int8) IS
+    'Internal: the decision or the burst that keeps an image out of a group';
+
+CREATE FUNCTION lumina_internal.kept_apart(caller oid, group_id int8)
+    RETURNS TABLE (image int8, path text, action int8, burst int8)
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    target lumina.duplicate_groups;
+BEGIN
+    SELECT * INTO target FROM lumina.duplicate_groups g
+        WHERE g.id = kept_apart.group_id AND lumina_internal.rights(caller, g.catalog) IS NOT NULL;
+    IF target.id IS NULL THEN
+        RAISE undefined_object USING
+            MESSAGE = format('group %s does not exist, or not any more: a newer search has replaced it',
+                coalesce(kept_apart.group_id::text, 'NULL')),
+            HINT = 'Look again: each search gives the groups new numbers, which lumina.duplicates(...) lists.';
+    END IF;
+    RETURN QUERY SELECT n.image, p.path, a.action, a.burst
+        FROM unnest(target.also_near) WITH ORDINALITY n (image, place)
+        LEFT JOIN lumina_internal.paths_of(target.also_near) p ON p.place = n.place
+        CROSS JOIN LATERAL lumina_internal.apart_from(n.image, target.id) a
+        WHERE a.action IS NOT NULL OR a.burst IS NOT NULL
+        ORDER BY n.place;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.kept_apart(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.kept_apart(oid, int8) IS 'Internal: kept_apart for a caller';
+CREATE FUNCTION lumina.kept_apart(group_id int8) RETURNS TABLE (image int8, path text, action int8, burst int8)
+    STABLE LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.kept_apart(int8) IS
+    'Images that are near a member of a group, and that a decision or a burst keeps out of it';
+
 CREATE FUNCTION lumina_internal.explain_pair(caller oid, first_image int8, second_image int8)
     RETURNS SETOF lumina.pair_reason
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -126,6 +175,7 @@ DECLARE
     group_of_b int8;
     decided_by int8;
     has_run bool;
+    apart record;
 BEGIN
     IF first_image IS NULL OR second_image IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'an image must not be NULL',
@@ -172,6 +222,9 @@ BEGIN
     SELECT m.group_id INTO group_of_b FROM lumina.duplicate_members m
         JOIN lumina.duplicate_runs r ON r.id = m.run AND r.is_current WHERE m.image = b.id;
     has_run := EXISTS (SELECT FROM lumina.duplicate_runs r WHERE r.catalog = a.catalog AND r.is_current);
+    SELECT * INTO apart FROM (SELECT b.id AS image, group_of_a AS group_id UNION ALL SELECT a.id, group_of_b) n
+        CROSS JOIN LATERAL lumina_internal.apart_from(n.image, n.group_id) x
+        WHERE x.action IS NOT NULL OR x.burst IS NOT NULL LIMIT 1;
     RETURN NEXT lumina_internal.pair_reason('groups', 'info', CASE
         WHEN NOT has_run THEN 'nothing was searched yet: SELECT lumina.detect_duplicates(...)'
         WHEN group_of_a = group_of_b THEN concat('both are in group ', group_of_a,
@@ -181,8 +234,11 @@ BEGIN
             b.id, coalesce('group ' || group_of_b, 'none')) END
         || CASE WHEN is_near AND NOT keeps_out AND NOT is_apart AND has_run
                 AND group_of_a IS DISTINCT FROM group_of_b AND (group_of_a IS NOT NULL OR group_of_b IS NOT NULL)
-            THEN ': a group takes what is near all of its images, the nearest first; or one of them is newer than '
-                'the search' ELSE '' END);
+            THEN CASE WHEN apart.image IS NULL THEN ': a group takes what is near all of its images, the nearest '
+                    'first; or one of them is newer than the search'
+                ELSE format(': image %s is kept out of group %s by %s, which concerns another image of the group',
+                    apart.image, apart.group_id, coalesce('action ' || apart.action, 'burst ' || apart.burst)) END
+            ELSE '' END);
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.explain_pair(oid, int8, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.explain_pair(oid, int8, int8) IS 'Internal: explain_pair for a caller';

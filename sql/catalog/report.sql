@@ -121,8 +121,10 @@ BEGIN ATOMIC
         'savings', CASE WHEN m.files < 300 THEN m.savings ELSE g.current_savings END, 'images', m.images,
         'more_images', CASE WHEN m.files < 300 THEN m.count ELSE greatest(m.count, g.current_images) END
             - least(m.count, most_images),
-        'also_near', (SELECT coalesce(jsonb_agg(a.path ORDER BY a.place), '[]')
-            FROM lumina_internal.paths_of(g.also_near) a),
+        'also_near', (SELECT coalesce(jsonb_agg(jsonb_build_object('path', a.path, 'action', x.action,
+                'burst', x.burst) ORDER BY a.place), '[]')
+            FROM lumina_internal.paths_of(g.also_near) a
+            CROSS JOIN LATERAL lumina_internal.apart_from(g.also_near[a.place], g.id) x),
         'also_near_more', g.also_near_count - cardinality(g.also_near))
     FROM (SELECT l.* FROM lumina.duplicate_groups d CROSS JOIN LATERAL lumina_internal.file_lists(d.catalog) l
         WHERE d.id = ids[1] OFFSET 0) lists

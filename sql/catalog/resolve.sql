@@ -57,12 +57,13 @@ COMMENT ON FUNCTION lumina_internal.group_to_decide(oid, int8) IS
 -- protected sources. Raises where they are not those that were found.
 CREATE FUNCTION lumina_internal.members_now(target lumina.duplicate_groups, OUT images int8[],
         OUT statuses lumina.image_status[], OUT protected int8[], OUT files int8[], OUT images_of_files int8[],
-        OUT spare bool[], OUT protected_folders bytea)
+        OUT spare bool[], OUT protected_folders bytea, OUT preferred_folders bytea)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     lists CONSTANT record := lumina_internal.file_lists(target.catalog);
 BEGIN
     protected_folders := lists.protected;
+    preferred_folders := lists.preferred;
     -- They come in this order.
     SELECT array_agg(m.image) FILTER (WHERE m.place_in_image = 1),
         array_agg(m.status) FILTER (WHERE m.place_in_image = 1),
@@ -185,7 +186,8 @@ BEGIN
                 THEN nullif(jsonb_strip_nulls(jsonb_build_object('make', r.camera_make, 'model', r.camera_model)),
                     '{}') END,
             'lens', CASE WHEN k.lens_model IS NULL THEN r.lens_model END,
-            'metadata', nullif(r.metadata - 'has_time' - 'suspicious_date'
+            -- Width and height are those of its own pixels.
+            'metadata', nullif(r.metadata - '{has_time,suspicious_date,width,height}'::text[]
                 - ARRAY(SELECT jsonb_object_keys(k.metadata)), '{}'),
             'sidecars', (SELECT jsonb_agg(jsonb_build_object('path', s.path, 'kind', s.kind) ORDER BY s.path)
                 FROM lumina.image_files f JOIN lumina.sidecars s ON s.file = f.id
@@ -207,6 +209,34 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.carried(int8, int8[], int8[]) FROM PU
 COMMENT ON FUNCTION lumina_internal.carried(int8, int8[], int8[]) IS
     'Internal: facts and sidecar files of rejected images that the one that is kept lacks';
 
+-- Refuses to keep the first of some images where another one lies in a folder that is preferred by now, and was not when
+-- they were found.
+CREATE FUNCTION lumina_internal.refuse_outdated(target lumina.duplicate_groups, images int8[], preferred bytea)
+    RETURNS void
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    first int8;
+BEGIN
+    IF NOT lumina_internal.is_outdated(target.catalog) THEN
+        RETURN;
+    END IF;
+    SELECT n.image INTO first FROM unnest(images) WITH ORDINALITY n (image, place)
+        CROSS JOIN LATERAL (SELECT min(coalesce(lumina_internal.folder_rank(preferred, f.path), 65536)) AS folder
+            FROM lumina.image_files f
+            WHERE f.image = n.image AND f.state = 'keep' AND f.missing_since IS NULL OFFSET 0) f
+        ORDER BY f.folder, n.place LIMIT 1;
+    IF first <> images[1] THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('preferred folders have changed since group %s was found: image %s is in one, and image %s '
+                'would be kept', target.id, first, images[1]),
+            HINT = format('Search again, or name the image to keep: SELECT lumina.resolve(%s, keep => ''{%s}'').',
+                target.id, first);
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refuse_outdated(lumina.duplicate_groups, int8[], bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refuse_outdated(lumina.duplicate_groups, int8[], bytea) IS
+    'Internal: an error where preferred folders have changed what is to be kept of a group';
+
 -- Decides a group: keeps these of its images, or the best for NULL.
 CREATE FUNCTION lumina_internal.decide(caller oid, kind lumina.action_kind, of_group int8, keep int8[],
         OUT action int8, OUT kept int8[], OUT rejected int8[], OUT rejected_files int8[], OUT carried jsonb)
@@ -222,6 +252,9 @@ DECLARE
 BEGIN
     kept := keep;
     IF keep IS NULL THEN
+        IF members.preferred_folders IS NOT NULL THEN
+            PERFORM lumina_internal.refuse_outdated(target, members.images, members.preferred_folders);
+        END IF;
         kept := members.images[1:1];
         rejected := members.images[2:];
         was := members.statuses[2:];

@@ -23,6 +23,7 @@ BEGIN ATOMIC
             max(i.spare_files) FILTER (WHERE i.place = 0) AS spare_files,
             bool_or(i.has_wanted) FILTER (WHERE i.place = 0) AS has_wanted,
             max(i.folder) FILTER (WHERE i.place = 0) < min(i.folder) FILTER (WHERE i.place > 0) AS is_preferred,
+            max(i.folder) FILTER (WHERE i.place = 0) > min(i.folder) FILTER (WHERE i.place > 0) AS is_less_preferred,
             sum(i.size * CASE WHEN i.place = 0 OR i.keeps_image THEN i.spare_files ELSE i.files END)::int8 AS savings,
             array_agg(i.image) FILTER (WHERE i.place > 0) AS rejected,
             array_agg(i.status) FILTER (WHERE i.place > 0) AS statuses,
@@ -36,12 +37,15 @@ BEGIN ATOMIC
         CASE WHEN (f.images, f.files) IS DISTINCT FROM (g.images, g.files) THEN 'changed'
             WHEN f.loses_protected OR f.rejected IS NULL AND f.spare_files = 0 THEN 'protected'
             WHEN f.loses_chosen THEN 'flagged'
+            -- Of the folders of the search itself one that is behind has lost by something that counts more.
+            WHEN f.is_less_preferred AND r.is_outdated THEN 'preference'
             WHEN f.has_wanted AND f.spare_files > 0 THEN 'wanted'
             WHEN g.also_near_count > 0 AND NOT include_also_near THEN 'also_near'
             -- What is better by less than counts may have a score that is lower.
             WHEN f.score_gap IS NOT NULL AND NOT f.is_preferred IS TRUE
                 AND greatest(f.score_gap, 0) < min_score_gap THEN 'score_gap' END
     FROM lumina.duplicate_groups g LEFT JOIN found f ON f.group_id = g.id
+    CROSS JOIN (SELECT lumina_internal.is_outdated(of_catalog) AS is_outdated OFFSET 0) r
     WHERE g.catalog = of_catalog AND g.decision IS NULL;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, float8, bool) FROM PUBLIC;
@@ -222,20 +226,23 @@ BEGIN
             MESSAGE = format('catalog "%s" has no image %s', left(catalog_name, 80), wrong),
             HINT = 'lumina.images lists them.';
     END IF;
-    made := nextval('lumina.duplicate_actions_id_seq');
     WITH before AS (
         SELECT i.id, i.status FROM (SELECT DISTINCT n FROM unnest(set_image_status.images) n) w
         CROSS JOIN LATERAL (SELECT i.id, i.status FROM lumina.images i WHERE i.id = w.n OFFSET 0) i
         WHERE i.status <> new
     ), acted AS (
         INSERT INTO lumina.duplicate_actions (id, catalog, kind, actor, images, files) OVERRIDING SYSTEM VALUE
-            SELECT made, wanted, 'set_image_status', lumina_internal.role(caller), count(*), 0 FROM before
+            SELECT nextval('lumina.duplicate_actions_id_seq'), wanted, 'set_image_status', lumina_internal.role(caller),
+                b.images, 0 FROM (SELECT count(*) AS images FROM before) b WHERE b.images > 0
+            RETURNING id
     ), changed AS (
         UPDATE lumina.images i SET status = new FROM before b WHERE i.id = b.id AND i.status = b.status
             RETURNING i.id, b.status
+    ), audited AS (
+        INSERT INTO lumina.action_images (action, catalog, image, before, after)
+            SELECT a.id, wanted, c.id, c.status, new FROM changed c CROSS JOIN acted a
     )
-    INSERT INTO lumina.action_images (action, catalog, image, before, after)
-        SELECT made, wanted, c.id, c.status, new FROM changed c;
+    SELECT a.id INTO made FROM acted a;
     RETURN made;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.set_image_status(oid, text, int8[], text) FROM PUBLIC;
@@ -244,4 +251,4 @@ COMMENT ON FUNCTION lumina_internal.set_image_status(oid, text, int8[], text) IS
 CREATE FUNCTION lumina.set_image_status(catalog text, images int8[], status text) RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.set_image_status(text, int8[], text) IS
-    'Makes images of a catalog active, archived or flagged; returns the action, which lumina.undo(...) takes back';
+    'Makes images of a catalog active, archived or flagged; returns the action, NULL where all are so already';

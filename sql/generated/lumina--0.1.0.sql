@@ -2622,13 +2622,16 @@ BEGIN
             HINT = 'Write schema.function, without arguments.';
     END IF;
     SELECT p.* INTO target FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-        WHERE n.nspname = names[1] AND p.proname = names[2] AND p.prokind = 'f' AND NOT p.proretset
+        WHERE n.nspname = names[1] AND p.proname = names[2] AND p.prokind = 'f'
             AND p.proargtypes::text = concat_ws(' ', 'int8'::regtype::oid, 'int8'::regtype::oid,
                 'text[]'::regtype::oid, 'text[]'::regtype::oid);
     IF target.oid IS NULL THEN
         RAISE undefined_function USING
             MESSAGE = format('function %s(bigint, bigint, text[], text[]) does not exist', left(hook, 160)),
             HINT = 'on_resolve is called with the image that is kept, one that is rejected, and the paths of both.';
+    ELSIF target.proretset THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('function %s returns a set', left(hook, 160)),
+            HINT = 'on_resolve returns one value, or void; nobody looks at it.';
     ELSIF target.proowner IS DISTINCT FROM lumina_internal.role_oid(owner) THEN
         RAISE insufficient_privilege USING
             MESSAGE = format('function %s does not belong to the owner of the catalog', left(hook, 160)),
@@ -2699,6 +2702,11 @@ BEGIN
         FROM (SELECT r.image, array_agg(p.path ORDER BY p.path) AS paths FROM lumina.action_files r
             CROSS JOIN LATERAL (SELECT f.path::text FROM lumina.image_files f WHERE f.id = r.file OFFSET 0) p
             WHERE r.action = of_action AND r.after = 'rejected' GROUP BY r.image ORDER BY r.image) a;
+    IF NOT EXISTS (SELECT FROM lumina.duplicate_actions a WHERE a.id = of_action) THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('the hook on_resolve, %s, has removed the catalog that was being decided', left(hook, 160)),
+            HINT = 'A hook moves what the application has about images; it leaves the catalog itself alone.';
+    END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.run_hook(int8, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.run_hook(int8, int8) IS
@@ -4252,6 +4260,17 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.search_basis(int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.search_basis(int8) IS
     'Internal: identifies what the order of preference in a catalog depends on';
 
+-- Whether groups were formed in another order of preference than that of now.
+CREATE FUNCTION lumina_internal.is_outdated(of_catalog int8) RETURNS bool
+    STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT FROM lumina.duplicate_runs r WHERE r.catalog = of_catalog AND r.is_current
+        AND r.basis IS DISTINCT FROM lumina_internal.search_basis(of_catalog));
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.is_outdated(int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.is_outdated(int8) IS
+    'Internal: whether the order of preference of a catalog has changed since its last search';
+
 -- The run that a search with these parameters can continue, or why there is none.
 CREATE FUNCTION lumina_internal.run_to_continue(of_catalog int8, wanted jsonb,
     OUT run int8, OUT images int8, OUT has_raw bool, OUT obstacle text)
@@ -4484,12 +4503,13 @@ COMMENT ON FUNCTION lumina_internal.group_to_decide(oid, int8) IS
 -- protected sources. Raises where they are not those that were found.
 CREATE FUNCTION lumina_internal.members_now(target lumina.duplicate_groups, OUT images int8[],
         OUT statuses lumina.image_status[], OUT protected int8[], OUT files int8[], OUT images_of_files int8[],
-        OUT spare bool[], OUT protected_folders bytea)
+        OUT spare bool[], OUT protected_folders bytea, OUT preferred_folders bytea)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     lists CONSTANT record := lumina_internal.file_lists(target.catalog);
 BEGIN
     protected_folders := lists.protected;
+    preferred_folders := lists.preferred;
     -- They come in this order.
     SELECT array_agg(m.image) FILTER (WHERE m.place_in_image = 1),
         array_agg(m.status) FILTER (WHERE m.place_in_image = 1),
@@ -4612,7 +4632,8 @@ BEGIN
                 THEN nullif(jsonb_strip_nulls(jsonb_build_object('make', r.camera_make, 'model', r.camera_model)),
                     '{}') END,
             'lens', CASE WHEN k.lens_model IS NULL THEN r.lens_model END,
-            'metadata', nullif(r.metadata - 'has_time' - 'suspicious_date'
+            -- Width and height are those of its own pixels.
+            'metadata', nullif(r.metadata - '{has_time,suspicious_date,width,height}'::text[]
                 - ARRAY(SELECT jsonb_object_keys(k.metadata)), '{}'),
             'sidecars', (SELECT jsonb_agg(jsonb_build_object('path', s.path, 'kind', s.kind) ORDER BY s.path)
                 FROM lumina.image_files f JOIN lumina.sidecars s ON s.file = f.id
@@ -4634,6 +4655,34 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.carried(int8, int8[], int8[]) FROM PU
 COMMENT ON FUNCTION lumina_internal.carried(int8, int8[], int8[]) IS
     'Internal: facts and sidecar files of rejected images that the one that is kept lacks';
 
+-- Refuses to keep the first of some images where another one lies in a folder that is preferred by now, and was not when
+-- they were found.
+CREATE FUNCTION lumina_internal.refuse_outdated(target lumina.duplicate_groups, images int8[], preferred bytea)
+    RETURNS void
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    first int8;
+BEGIN
+    IF NOT lumina_internal.is_outdated(target.catalog) THEN
+        RETURN;
+    END IF;
+    SELECT n.image INTO first FROM unnest(images) WITH ORDINALITY n (image, place)
+        CROSS JOIN LATERAL (SELECT min(coalesce(lumina_internal.folder_rank(preferred, f.path), 65536)) AS folder
+            FROM lumina.image_files f
+            WHERE f.image = n.image AND f.state = 'keep' AND f.missing_since IS NULL OFFSET 0) f
+        ORDER BY f.folder, n.place LIMIT 1;
+    IF first <> images[1] THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('preferred folders have changed since group %s was found: image %s is in one, and image %s '
+                'would be kept', target.id, first, images[1]),
+            HINT = format('Search again, or name the image to keep: SELECT lumina.resolve(%s, keep => ''{%s}'').',
+                target.id, first);
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.refuse_outdated(lumina.duplicate_groups, int8[], bytea) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.refuse_outdated(lumina.duplicate_groups, int8[], bytea) IS
+    'Internal: an error where preferred folders have changed what is to be kept of a group';
+
 -- Decides a group: keeps these of its images, or the best for NULL.
 CREATE FUNCTION lumina_internal.decide(caller oid, kind lumina.action_kind, of_group int8, keep int8[],
         OUT action int8, OUT kept int8[], OUT rejected int8[], OUT rejected_files int8[], OUT carried jsonb)
@@ -4649,6 +4698,9 @@ DECLARE
 BEGIN
     kept := keep;
     IF keep IS NULL THEN
+        IF members.preferred_folders IS NOT NULL THEN
+            PERFORM lumina_internal.refuse_outdated(target, members.images, members.preferred_folders);
+        END IF;
         kept := members.images[1:1];
         rejected := members.images[2:];
         was := members.statuses[2:];
@@ -4825,6 +4877,7 @@ BEGIN ATOMIC
             max(i.spare_files) FILTER (WHERE i.place = 0) AS spare_files,
             bool_or(i.has_wanted) FILTER (WHERE i.place = 0) AS has_wanted,
             max(i.folder) FILTER (WHERE i.place = 0) < min(i.folder) FILTER (WHERE i.place > 0) AS is_preferred,
+            max(i.folder) FILTER (WHERE i.place = 0) > min(i.folder) FILTER (WHERE i.place > 0) AS is_less_preferred,
             sum(i.size * CASE WHEN i.place = 0 OR i.keeps_image THEN i.spare_files ELSE i.files END)::int8 AS savings,
             array_agg(i.image) FILTER (WHERE i.place > 0) AS rejected,
             array_agg(i.status) FILTER (WHERE i.place > 0) AS statuses,
@@ -4838,12 +4891,15 @@ BEGIN ATOMIC
         CASE WHEN (f.images, f.files) IS DISTINCT FROM (g.images, g.files) THEN 'changed'
             WHEN f.loses_protected OR f.rejected IS NULL AND f.spare_files = 0 THEN 'protected'
             WHEN f.loses_chosen THEN 'flagged'
+            -- Of the folders of the search itself one that is behind has lost by something that counts more.
+            WHEN f.is_less_preferred AND r.is_outdated THEN 'preference'
             WHEN f.has_wanted AND f.spare_files > 0 THEN 'wanted'
             WHEN g.also_near_count > 0 AND NOT include_also_near THEN 'also_near'
             -- What is better by less than counts may have a score that is lower.
             WHEN f.score_gap IS NOT NULL AND NOT f.is_preferred IS TRUE
                 AND greatest(f.score_gap, 0) < min_score_gap THEN 'score_gap' END
     FROM lumina.duplicate_groups g LEFT JOIN found f ON f.group_id = g.id
+    CROSS JOIN (SELECT lumina_internal.is_outdated(of_catalog) AS is_outdated OFFSET 0) r
     WHERE g.catalog = of_catalog AND g.decision IS NULL;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.group_verdicts(int8, bytea, bytea, float8, bool) FROM PUBLIC;
@@ -5024,20 +5080,23 @@ BEGIN
             MESSAGE = format('catalog "%s" has no image %s', left(catalog_name, 80), wrong),
             HINT = 'lumina.images lists them.';
     END IF;
-    made := nextval('lumina.duplicate_actions_id_seq');
     WITH before AS (
         SELECT i.id, i.status FROM (SELECT DISTINCT n FROM unnest(set_image_status.images) n) w
         CROSS JOIN LATERAL (SELECT i.id, i.status FROM lumina.images i WHERE i.id = w.n OFFSET 0) i
         WHERE i.status <> new
     ), acted AS (
         INSERT INTO lumina.duplicate_actions (id, catalog, kind, actor, images, files) OVERRIDING SYSTEM VALUE
-            SELECT made, wanted, 'set_image_status', lumina_internal.role(caller), count(*), 0 FROM before
+            SELECT nextval('lumina.duplicate_actions_id_seq'), wanted, 'set_image_status', lumina_internal.role(caller),
+                b.images, 0 FROM (SELECT count(*) AS images FROM before) b WHERE b.images > 0
+            RETURNING id
     ), changed AS (
         UPDATE lumina.images i SET status = new FROM before b WHERE i.id = b.id AND i.status = b.status
             RETURNING i.id, b.status
+    ), audited AS (
+        INSERT INTO lumina.action_images (action, catalog, image, before, after)
+            SELECT a.id, wanted, c.id, c.status, new FROM changed c CROSS JOIN acted a
     )
-    INSERT INTO lumina.action_images (action, catalog, image, before, after)
-        SELECT made, wanted, c.id, c.status, new FROM changed c;
+    SELECT a.id INTO made FROM acted a;
     RETURN made;
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.set_image_status(oid, text, int8[], text) FROM PUBLIC;
@@ -5046,7 +5105,7 @@ COMMENT ON FUNCTION lumina_internal.set_image_status(oid, text, int8[], text) IS
 CREATE FUNCTION lumina.set_image_status(catalog text, images int8[], status text) RETURNS int8
     LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
 COMMENT ON FUNCTION lumina.set_image_status(text, int8[], text) IS
-    'Makes images of a catalog active, archived or flagged; returns the action, which lumina.undo(...) takes back';
+    'Makes images of a catalog active, archived or flagged; returns the action, NULL where all are so already';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5473,6 +5532,55 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.explain_apart(lumina.images, lumina.i
 COMMENT ON FUNCTION lumina_internal.explain_apart(lumina.images, lumina.images) IS
     'Internal: the bursts and the decisions that two images have in common';
 
+-- What keeps an image out of a group, though it is near a member: a decision about both, or a burst of which they are
+-- different shots. Both NULL where nothing does: it is not near all members, then. Without SET: so it is inlined.
+CREATE FUNCTION lumina_internal.apart_from(of_image int8, of_group int8) RETURNS TABLE (action int8, burst int8)
+    STABLE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT (SELECT min(o.action) FROM lumina.images i
+            JOIN lumina.distinct_images o ON o.sha256 = i.sha256 AND o.catalog = i.catalog
+            JOIN lumina.distinct_images d ON d.action = o.action AND d.part <> o.part
+            JOIN lumina.images k ON k.sha256 = d.sha256 AND k.catalog = d.catalog
+            JOIN lumina.duplicate_members m ON m.image = k.id AND m.group_id = of_group
+            WHERE i.id = of_image),
+        (SELECT min(f.burst) FROM lumina.burst_frames f
+            JOIN lumina.burst_frames o ON o.burst = f.burst AND o.shot <> f.shot
+            JOIN lumina.duplicate_members m ON m.image = o.image AND m.group_id = of_group
+            WHERE f.image = of_image);
+END;
+REVOKE EXECUTE ON FUNCTION lumina_internal.apart_from(int8, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.apart_from(int8, int8) IS
+    'Internal: the decision or the burst that keeps an image out of a group';
+
+CREATE FUNCTION lumina_internal.kept_apart(caller oid, group_id int8)
+    RETURNS TABLE (image int8, path text, action int8, burst int8)
+    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    target lumina.duplicate_groups;
+BEGIN
+    SELECT * INTO target FROM lumina.duplicate_groups g
+        WHERE g.id = kept_apart.group_id AND lumina_internal.rights(caller, g.catalog) IS NOT NULL;
+    IF target.id IS NULL THEN
+        RAISE undefined_object USING
+            MESSAGE = format('group %s does not exist, or not any more: a newer search has replaced it',
+                coalesce(kept_apart.group_id::text, 'NULL')),
+            HINT = 'Look again: each search gives the groups new numbers, which lumina.duplicates(...) lists.';
+    END IF;
+    RETURN QUERY SELECT n.image, p.path, a.action, a.burst
+        FROM unnest(target.also_near) WITH ORDINALITY n (image, place)
+        LEFT JOIN lumina_internal.paths_of(target.also_near) p ON p.place = n.place
+        CROSS JOIN LATERAL lumina_internal.apart_from(n.image, target.id) a
+        WHERE a.action IS NOT NULL OR a.burst IS NOT NULL
+        ORDER BY n.place;
+END $$;
+REVOKE EXECUTE ON FUNCTION lumina_internal.kept_apart(oid, int8) FROM PUBLIC;
+COMMENT ON FUNCTION lumina_internal.kept_apart(oid, int8) IS 'Internal: kept_apart for a caller';
+CREATE FUNCTION lumina.kept_apart(group_id int8) RETURNS TABLE (image int8, path text, action int8, burst int8)
+    STABLE LANGUAGE c AS 'MODULE_PATHNAME', 'as_owner';
+COMMENT ON FUNCTION lumina.kept_apart(int8) IS
+    'Images that are near a member of a group, and that a decision or a burst keeps out of it';
+
 CREATE FUNCTION lumina_internal.explain_pair(caller oid, first_image int8, second_image int8)
     RETURNS SETOF lumina.pair_reason
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -5487,6 +5595,7 @@ DECLARE
     group_of_b int8;
     decided_by int8;
     has_run bool;
+    apart record;
 BEGIN
     IF first_image IS NULL OR second_image IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'an image must not be NULL',
@@ -5533,6 +5642,9 @@ BEGIN
     SELECT m.group_id INTO group_of_b FROM lumina.duplicate_members m
         JOIN lumina.duplicate_runs r ON r.id = m.run AND r.is_current WHERE m.image = b.id;
     has_run := EXISTS (SELECT FROM lumina.duplicate_runs r WHERE r.catalog = a.catalog AND r.is_current);
+    SELECT * INTO apart FROM (SELECT b.id AS image, group_of_a AS group_id UNION ALL SELECT a.id, group_of_b) n
+        CROSS JOIN LATERAL lumina_internal.apart_from(n.image, n.group_id) x
+        WHERE x.action IS NOT NULL OR x.burst IS NOT NULL LIMIT 1;
     RETURN NEXT lumina_internal.pair_reason('groups', 'info', CASE
         WHEN NOT has_run THEN 'nothing was searched yet: SELECT lumina.detect_duplicates(...)'
         WHEN group_of_a = group_of_b THEN concat('both are in group ', group_of_a,
@@ -5542,8 +5654,11 @@ BEGIN
             b.id, coalesce('group ' || group_of_b, 'none')) END
         || CASE WHEN is_near AND NOT keeps_out AND NOT is_apart AND has_run
                 AND group_of_a IS DISTINCT FROM group_of_b AND (group_of_a IS NOT NULL OR group_of_b IS NOT NULL)
-            THEN ': a group takes what is near all of its images, the nearest first; or one of them is newer than '
-                'the search' ELSE '' END);
+            THEN CASE WHEN apart.image IS NULL THEN ': a group takes what is near all of its images, the nearest '
+                    'first; or one of them is newer than the search'
+                ELSE format(': image %s is kept out of group %s by %s, which concerns another image of the group',
+                    apart.image, apart.group_id, coalesce('action ' || apart.action, 'burst ' || apart.burst)) END
+            ELSE '' END);
 END $$;
 REVOKE EXECUTE ON FUNCTION lumina_internal.explain_pair(oid, int8, int8) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.explain_pair(oid, int8, int8) IS 'Internal: explain_pair for a caller';
@@ -5681,8 +5796,10 @@ BEGIN ATOMIC
         'savings', CASE WHEN m.files < 300 THEN m.savings ELSE g.current_savings END, 'images', m.images,
         'more_images', CASE WHEN m.files < 300 THEN m.count ELSE greatest(m.count, g.current_images) END
             - least(m.count, most_images),
-        'also_near', (SELECT coalesce(jsonb_agg(a.path ORDER BY a.place), '[]')
-            FROM lumina_internal.paths_of(g.also_near) a),
+        'also_near', (SELECT coalesce(jsonb_agg(jsonb_build_object('path', a.path, 'action', x.action,
+                'burst', x.burst) ORDER BY a.place), '[]')
+            FROM lumina_internal.paths_of(g.also_near) a
+            CROSS JOIN LATERAL lumina_internal.apart_from(g.also_near[a.place], g.id) x),
         'also_near_more', g.also_near_count - cardinality(g.also_near))
     FROM (SELECT l.* FROM lumina.duplicate_groups d CROSS JOIN LATERAL lumina_internal.file_lists(d.catalog) l
         WHERE d.id = ids[1] OFFSET 0) lists

@@ -3,7 +3,7 @@
 
 use crate::text::{Path, Text, joined, name};
 use crate::units::{Bytes, Count, Of};
-use crate::{FramePlace, GroupKind, Member, MemberFile, ReportGroup, picture, words};
+use crate::{Apart, FramePlace, GroupKind, Member, MemberFile, ReportGroup, picture, words};
 use std::fmt::{self, Write};
 
 pub(crate) fn write(group: &ReportGroup, to: &mut dyn Write) -> fmt::Result {
@@ -174,9 +174,15 @@ fn also_near(group: &ReportGroup, to: &mut dyn Write) -> fmt::Result {
     if group.also_near.is_empty() && group.also_near_more == 0 {
         return Ok(());
     }
-    to.write_str("<aside>\n<p>Also near one of these, but not near all:</p>\n<ul>")?;
-    for path in &group.also_near {
-        write!(to, "<li>{}</li>", Path(path))?;
+    to.write_str("<aside>\n<p>Also near one of these, but not in the group:</p>\n<ul>")?;
+    for near in &group.also_near {
+        write!(to, "<li>{} <small>", Path(&near.path))?;
+        match near.because {
+            Apart::NotNearAll => to.write_str("not near all")?,
+            Apart::Decision(action) => write!(to, "kept apart by decision\u{a0}{action}")?,
+            Apart::Burst(burst) => write!(to, "another shot of burst\u{a0}{burst}")?,
+        }
+        to.write_str("</small></li>")?;
     }
     if group.also_near_more > 0 {
         write!(to, "<li>and {}</li>", Of(group.also_near_more, "more picture"))?;

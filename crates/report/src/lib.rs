@@ -76,10 +76,30 @@ pub struct ReportGroup {
     pub others: Vec<Member>,
     /// How many more there are than are shown.
     pub others_more: u64,
-    /// Paths of images that are near a member, but not near all.
-    pub also_near: Vec<String>,
+    /// Images that are near a member, and not in the group.
+    pub also_near: Vec<AlsoNear>,
     /// How many more of these there are.
     pub also_near_more: u64,
+}
+
+/// An image that is near a member of a group, and not in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlsoNear {
+    /// One of its paths.
+    pub path: String,
+    /// Why it is not in the group.
+    pub because: Apart,
+}
+
+/// Why an image is not in a group though it is near a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apart {
+    /// It is not near all members.
+    NotNearAll,
+    /// A decision has called it and a member different: the action's number.
+    Decision(i64),
+    /// It and a member are different shots of a burst: the burst's number.
+    Burst(i64),
 }
 
 /// What the images of a group have in common.

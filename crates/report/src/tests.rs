@@ -112,7 +112,9 @@ fn group(text: &str) -> ReportGroup {
         why_file: vec![text.into()],
         others: vec![member(text, 2, Some(3)), member(text, 1, Some(0)), member(text, 1, Some(1))],
         others_more: 0,
-        also_near: vec![text.into()],
+        also_near: [Apart::NotNearAll, Apart::Decision(30), Apart::Burst(7)]
+            .map(|because| AlsoNear { path: text.into(), because })
+            .into(),
         also_near_more: 4,
     }
 }
@@ -129,7 +131,8 @@ fn written(report: &ReportSummary, groups: &[ReportGroup]) -> String {
 fn given(group: &ReportGroup, bursts: &BurstsSummary) -> Vec<String> {
     let members = std::iter::once(&group.keep).chain(&group.others);
     let files = members.flat_map(|member| &member.files).map(|file| &file.path);
-    files.chain(&group.also_near).chain(bursts.shown.iter().filter_map(|burst| burst.best.as_ref())).cloned().collect()
+    let near = group.also_near.iter().map(|near| &near.path);
+    files.chain(near).chain(bursts.shown.iter().filter_map(|burst| burst.best.as_ref())).cloned().collect()
 }
 
 /// Texts of every character, with many special ones.
@@ -213,7 +216,7 @@ proptest! {
         let members = std::iter::once(&mut group.keep).chain(&mut group.others);
         let places = members.flat_map(|member| &mut member.files).map(|file| &mut file.path);
         let bursts = report.bursts.shown.iter_mut().filter_map(|burst| burst.best.as_mut());
-        let places = places.chain(&mut group.also_near).chain(bursts);
+        let places = places.chain(group.also_near.iter_mut().map(|near| &mut near.path)).chain(bursts);
         places.zip(&paths_given).for_each(|(place, path)| place.clone_from(path));
         prop_assert_eq!(paths(&written(&report, &[group])), paths_given);
     }

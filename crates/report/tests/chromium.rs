@@ -9,8 +9,8 @@
 
 use lumina_photo::{Format, Limits, NeverCancels, Orientation, Picture, Pixels, decode, metadata, thumbnail};
 use lumina_report::{
-    BurstsSummary, Decision, DecisionsSummary, Distance, GroupKind, Member, ReportGroup, ReportSummary, ReportWriter,
-    ShownBurst,
+    AlsoNear, Apart, BurstsSummary, Decision, DecisionsSummary, Distance, GroupKind, Member, ReportGroup,
+    ReportSummary, ReportWriter, ShownBurst,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -285,8 +285,9 @@ fn made_groups() -> Vec<ReportGroup> {
             member(&["/srv/photos/2021/08 Norway/IMG_4712.JPG"], (6720, 4480), 2, Some(5)),
         ],
     );
-    near.also_near =
-        vec!["/srv/photos/2021/08 Norway/IMG_4713.JPG".into(), "/srv/photos/2021/08 Norway/IMG_4714.JPG".into()];
+    near.also_near = [("IMG_4713.JPG", Apart::NotNearAll), ("IMG_4714.JPG", Apart::Decision(30))]
+        .map(|(name, because)| AlsoNear { path: format!("/srv/photos/2021/08 Norway/{name}"), because })
+        .into();
     near.also_near_more = 4;
     let exact = group(
         18,
@@ -448,7 +449,8 @@ fn everything_is_shown_at_every_width() {
         .flat_map(|group| {
             let members = std::iter::once(&group.keep).chain(&group.others);
             let files = members.flat_map(|member| &member.files).map(|file| &file.path);
-            files.chain(&group.also_near).map(|path| code_points(path)).collect::<Vec<_>>()
+            let near = group.also_near.iter().map(|near| &near.path);
+            files.chain(near).map(|path| code_points(path)).collect::<Vec<_>>()
         })
         .chain(bursts().shown.iter().filter_map(|burst| burst.best.as_deref()).map(code_points))
         .collect();

@@ -4,8 +4,8 @@
 use lumina_catalog::preference::{Place, ScoreWeights, first_word};
 use lumina_import::contents::from_hex;
 use lumina_report::{
-    BurstsSummary, Choice, Decision, DecisionsSummary, Distance, FileMerits, FramePlace, GroupKind, Member, MemberFile,
-    Merits, ReportGroup, ReportSummary, ShownBurst,
+    AlsoNear, Apart, BurstsSummary, Choice, Decision, DecisionsSummary, Distance, FileMerits, FramePlace, GroupKind,
+    Member, MemberFile, Merits, ReportGroup, ReportSummary, ShownBurst,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -41,8 +41,27 @@ pub(super) struct GroupRow {
     savings: u64,
     pub(super) images: Vec<ImageRow>,
     more_images: u64,
-    also_near: Vec<String>,
+    also_near: Vec<NearRow>,
     also_near_more: u64,
+}
+
+/// An image that is near a group, and not in it.
+#[derive(Deserialize)]
+struct NearRow {
+    path: String,
+    action: Option<i64>,
+    burst: Option<i64>,
+}
+
+impl NearRow {
+    fn describe(self) -> AlsoNear {
+        let because = match (self.action, self.burst) {
+            (Some(action), _) => Apart::Decision(action),
+            (None, Some(burst)) => Apart::Burst(burst),
+            (None, None) => Apart::NotNearAll,
+        };
+        AlsoNear { path: self.path, because }
+    }
 }
 
 /// An image of a group.
@@ -195,7 +214,7 @@ impl GroupRow {
             why_file: why_file.unwrap_or_default(),
             others: members.collect(),
             others_more: self.more_images,
-            also_near: self.also_near,
+            also_near: self.also_near.into_iter().map(NearRow::describe).collect(),
             also_near_more: self.also_near_more,
         })
     }

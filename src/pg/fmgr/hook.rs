@@ -9,7 +9,7 @@ use super::call::function;
 use super::encoding::shortened;
 use super::raise::Raise;
 use crate::error::{Report, UserError};
-use pgrx::PgSqlErrorCode::{self, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE};
+use pgrx::PgSqlErrorCode::{self, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, ERRCODE_UNDEFINED_FUNCTION};
 use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
 use pgrx::pg_sys::{self, Datum, FmgrInfo, FunctionCallInfo, FunctionCallInfoBaseData, NullableDatum, Oid};
 use std::any::Any;
@@ -46,6 +46,8 @@ impl Drop for RunningHook {
 enum HookError {
     /// A hook tries to decide.
     Nested,
+    /// The function of this name is gone: the hook has dropped itself.
+    Dropped { name: String },
     /// The hook of this name has raised an error.
     Raised { name: String, sqlstate: PgSqlErrorCode, message: String, detail: Option<String>, hint: Option<String> },
 }
@@ -58,6 +60,11 @@ impl UserError for HookError {
                 "a hook cannot decide about duplicates, or undo a decision",
             )
             .hint("The hook on_resolve is called within a decision; what else is to be decided is for its caller."),
+            Self::Dropped { name } => {
+                Report::new(ERRCODE_UNDEFINED_FUNCTION, format!("function {name} does not exist any more"))
+                    .detail("It is the hook on_resolve, and is called for each image that is rejected.")
+                    .hint("A hook leaves itself alone: nothing was decided.")
+            }
             Self::Raised { name, sqlstate, message, detail, hint } => {
                 let told = format!("The hook on_resolve, {name}, has raised it: nothing was decided.");
                 let detail = detail.as_ref().map_or_else(|| told.clone(), |detail| format!("{detail}\n{told}"));
@@ -87,17 +94,33 @@ function! {
     call_hook, pg_finfo_call_hook,
     guarded: |arguments: Arguments| {
         let (owner, hook) = (arguments.oid(0), arguments.oid(1));
+        let name = || shortened(&String::from_utf8_lossy(arguments.bytes(2)));
+        if !exists(hook) {
+            HookError::Dropped { name: name() }.raise();
+        }
         let running = RunningHook::begin();
         // The error is raised again at once.
         // SAFETY: the call has the arguments of the hook behind three others.
         let result = catch_unwind(AssertUnwindSafe(|| unsafe { call(owner, hook, arguments.call()) }));
         drop(running);
         if let Err(payload) = result {
-            let name = shortened(&String::from_utf8_lossy(arguments.bytes(2)));
-            raise_again(payload, name);
+            raise_again(payload, name());
         }
         Datum::null()
     },
+}
+
+/// Whether there is a function of this number.
+fn exists(function: Oid) -> bool {
+    // SAFETY: a look-up by an oid, in a transaction; the row is released.
+    unsafe {
+        let row = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::PROCOID as i32, function.into());
+        let exists = !row.is_null();
+        if exists {
+            pg_sys::ReleaseSysCache(row);
+        }
+        exists
+    }
 }
 
 /// Raises the error of a hook, with its name.

@@ -163,7 +163,8 @@ fn what_was_rejected_is_offered_to_what_is_kept() {
     session
         .batch_execute(
             "UPDATE lumina.images SET latitude = 50, longitude = 8, camera_make = 'Make', lens_model = 'Lens',
-                metadata = '{\"keywords\": [\"sea\"], \"has_time\": true}' WHERE id = 2;
+                metadata = '{\"keywords\": [\"sea\"], \"has_time\": true, \"width\": 8, \"height\": 9}'
+                WHERE id = 2;
             UPDATE lumina.images SET camera_make = 'Other', camera_model = 'Model' WHERE id = 4;
             UPDATE lumina.images SET camera_make = 'Lost', date_confidence = 99 WHERE id = 5;
             INSERT INTO lumina.sidecars (catalog, path, file, kind) SELECT 1, f.path || '.xmp', f.id, 'edit'

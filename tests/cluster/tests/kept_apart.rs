@@ -78,6 +78,17 @@ fn decisions_stick_over_ten_searches() {
     let near: Vec<i64> = session.query_one(near, &[]).unwrap().get(0);
     assert_eq!(near, [50, 3].into_iter().filter(|image| near.contains(image)).collect::<Vec<_>>());
     assert_eq!(near.len(), 2);
+    // Which decision keeps them out is said wherever they are named.
+    let group = group_of(&mut session, 51);
+    let apart =
+        "SELECT string_agg(concat_ws(' ', k.image, k.path, k.action, k.burst), ', ') FROM lumina.kept_apart($1) k";
+    let apart: String = session.query_one(apart, &[&group]).unwrap().get(0);
+    assert_eq!(apart, "50 /a/1/2.jpg 1, 3 /a/1/3.jpg 1");
+    let told = explained(&mut session, 51, 3);
+    let why = format!("image 3 is kept out of group {group} by action 1, which concerns another image of the group");
+    assert!(told.iter().any(|reason| reason.starts_with("groups: ") && reason.ends_with(&why)), "{told:?}");
+    let page: String = session.query_one("SELECT lumina.duplicates_html('photos')", &[]).unwrap().get(0);
+    assert!(page.contains("kept apart by decision\u{a0}1"), "{page}");
     // Taken back, they are duplicates again.
     session.batch_execute("SELECT lumina.undo(1)").unwrap();
     search_with(&mut session, "");
@@ -164,6 +175,13 @@ fn shots_of_a_burst_are_no_duplicates() {
         search_with(&mut session, &format!("strategy => '{strategy}', exclude_bursts => false"));
         assert!(groups(&mut session).contains(&vec![1, 2, 3]), "{strategy}");
     }
+    search_with(&mut session, "");
+    let group = group_of(&mut session, 1);
+    session
+        .execute("UPDATE lumina.duplicate_groups SET also_near = '{3}', also_near_count = 1 WHERE id = $1", &[&group])
+        .unwrap();
+    let apart = session.query_one("SELECT image, action, burst FROM lumina.kept_apart($1)", &[&group]).unwrap();
+    assert_eq!((apart.get(0), apart.get(1), apart.get(2)), (3i64, None::<i64>, 1i64));
     let told = explained(&mut session, 1, 3);
     assert!(told.contains(&"burst: against: they are different shots of burst 1, 0 and 1".into()), "{told:?}");
 }
@@ -209,6 +227,11 @@ fn pairs_are_explained() {
     let mut stranger = cluster.connect_to("postgres", "stranger");
     let error = stranger.batch_execute("SELECT * FROM lumina.explain_pair(1, 2)").unwrap_err();
     assert_eq!(error.code().map(|code| code.code()), Some("42704"));
+    for wrong in ["999", "NULL", "1"] {
+        let error = stranger.batch_execute(&format!("SELECT * FROM lumina.kept_apart({wrong})")).unwrap_err();
+        assert_eq!(error.code().map(|code| code.code()), Some("42704"), "{wrong}");
+    }
     let mut reader = cluster.connect_to("postgres", "reader");
+    assert!(reader.query("SELECT * FROM lumina.kept_apart(1)", &[]).unwrap().is_empty());
     assert_eq!(explained(&mut reader, 1, 2).last().map(String::as_str), Some("groups: info: both are in group 1"));
 }

@@ -53,6 +53,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina.keep_all(bigint): EXECUTE
     function lumina.keep_best(bigint): EXECUTE
     function lumina.keep_best_in_all(text, double precision, boolean, boolean): EXECUTE
+    function lumina.kept_apart(bigint): EXECUTE
     function lumina.library_version(): EXECUTE
     function lumina.list_bursts(text, text, integer, boolean): EXECUTE
     function lumina.protect_source(text, text, boolean): EXECUTE
@@ -93,6 +94,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.adopt_catalog(oid, text): nothing
     function lumina_internal.all_duplicates(bigint, text, integer): nothing
     function lumina_internal.and_more(integer): nothing
+    function lumina_internal.apart_from(bigint, bigint): nothing
     function lumina_internal.approve_preview(bigint): nothing
     function lumina_internal.call_hook(oid, oid, text, bigint, bigint, text[], text[]): nothing
     function lumina_internal.cancel_job(oid, bigint): nothing
@@ -135,6 +137,9 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.group_to_decide(oid, bigint): nothing
     function lumina_internal.groups_of_many(bigint[]): nothing
     function lumina_internal.group_verdicts(bigint, bytea, bytea, double precision, boolean): nothing
+    function lumina_internal.is_outdated(bigint): nothing
+    function lumina_internal.kept_apart(oid, bigint): nothing
+    function lumina_internal.refuse_outdated(lumina.duplicate_groups, bigint[], bytea): nothing
     function lumina_internal.spare_names(bigint[], bytea, bytea): nothing
     function lumina_internal.home(): nothing
     function lumina_internal.hook_function(bigint, text): nothing

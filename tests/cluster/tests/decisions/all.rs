@@ -1,6 +1,6 @@
 //! The best of all groups at once: what is skipped and why, one action, one undo; the default of the gap.
 
-use super::{STATE, group_of, rejected, text, world};
+use super::{STATE, group_of, refused, rejected, search_with, text, world};
 use lumina_cluster::postgres::Client;
 
 /// What `keep_best_in_all` says of the groups, with the image that is kept: how many are decided, and why others are
@@ -76,6 +76,32 @@ fn groups_that_need_a_look_are_skipped() {
     let touched =
         "SELECT string_agg(id::text, ' ' ORDER BY id) FROM lumina.images WHERE status = 'rejected' AND id <= 21";
     assert_eq!(text(&mut session, touched), "");
+}
+
+/// What is kept was chosen by a search: folders that are preferred since then are not rejected unseen.
+#[test]
+fn folders_preferred_since_the_search_are_not_rejected() {
+    let (_cluster, mut session) = world();
+    session.batch_execute("UPDATE lumina.image_files SET path = '/c' || path WHERE image IN (3, 5)").unwrap();
+    let (one, four) = (group_of(&mut session, 1), group_of(&mut session, 4));
+    let set = "SELECT lumina.set_catalog_option('photos', 'preferred_folders', '[\"/c\"]')";
+    session.batch_execute(set).unwrap();
+    assert_eq!(said(&mut session, ", min_score_gap => 0"), "decided 15, preference 2");
+    let told = refused(&mut session, &format!("SELECT lumina.keep_best({one})"));
+    let wanted = format!(
+        "55000 preferred folders have changed since group {one} was found: image 3 is in one, and image 1 would be kept"
+    );
+    assert_eq!(told, wanted);
+    // Whoever names the image has seen it.
+    session.batch_execute(&format!("SELECT lumina.resolve({one}, keep => '{{1}}')")).unwrap();
+    assert_eq!(said(&mut session, ", min_score_gap => 0, dry_run => false"), "decided 15, preference 1");
+    // A search with these folders keeps what lies in them.
+    search_with(&mut session, "");
+    let five = group_of(&mut session, 5);
+    assert_ne!(five, four);
+    session.batch_execute(&format!("SELECT lumina.keep_best({five})")).unwrap();
+    let kept = "SELECT string_agg(id::text, ' ' ORDER BY id) FROM lumina.images WHERE status <> 'rejected' AND id <= 6";
+    assert_eq!(text(&mut session, kept), "1 5");
 }
 
 /// The default of the gap is more than images can differ in that count as equal: within 5 % of the pixels and 10 % of

@@ -106,6 +106,20 @@ fn its_errors_undo_the_decision_and_name_it() {
         .unwrap();
     assert_eq!(text(&mut session, STATE), before);
     assert_eq!(text(&mut curator, "SELECT current_user::text"), "curator");
+    // It drops itself, or the catalog: neither a function that is called once more, nor a decision about nothing.
+    for (keep, body, wanted) in [
+        ("4", "BEGIN DROP FUNCTION app.moved; END", "42883 function app.moved does not exist any more"),
+        (
+            "4, 5",
+            "BEGIN PERFORM lumina.drop_catalog('photos'); END",
+            "55000 the hook on_resolve, app.moved, has removed the catalog that was being decided",
+        ),
+    ] {
+        replace(&mut session, body);
+        let two = group_of(&mut session, 4);
+        assert_eq!(refused(&mut curator, &format!("SELECT lumina.resolve({two}, ARRAY[{keep}])")), wanted);
+        assert_eq!(text(&mut session, STATE), before);
+    }
     // It goes on for ever: a cancel ends it.
     replace(&mut session, "BEGIN LOOP PERFORM pg_sleep(0.01); END LOOP; END");
     let told = refused(&mut curator, &format!("SET statement_timeout = '300ms'; SELECT lumina.keep_best({one})"));
@@ -195,7 +209,7 @@ fn only_a_function_of_the_owners_is_one() {
     for (value, error) in [
         ("\"app.theirs\"", "42501 "),
         ("\"app.wrong\"", "42883 "),
-        ("\"app.many\"", "42883 "),
+        ("\"app.many\"", "22023 function app.many returns a set"),
         ("\"app.procedure\"", "42883 "),
         ("\"app.nothing\"", "42883 "),
         ("\"moved\"", "22023 "),
