@@ -48,9 +48,10 @@ SELECT image_phash('not an image', 'dhash');
 SELECT image_phash('\x504b0304140000000800', 'dhash');
 SELECT image_phash('<svg xmlns="http://www.w3.org/2000/svg"/>', 'dhash');
 SELECT image_info('%PDF-1.7');
-SELECT image_phash('\x0000001c6674797068656963000000006d6966316865696368656978', 'dhash');
-SELECT image_info('\x0000001c6674797068656963000000006d6966316865696368656978');
+SELECT image_phash('\x0000001c6674797061766966000000006d696631617669666d696166', 'dhash');
+SELECT image_info('\x0000001c6674797061766966000000006d696631617669666d696166');
 -- damaged ones
+SELECT image_phash('\x0000001c6674797068656963000000006d6966316865696368656978', 'dhash');
 SELECT image_phash(substr(bytes, 1, 300), 'dhash') FROM images WHERE name = 'png';
 SELECT image_phash(substr(bytes, 1, 700), 'dhash') FROM images WHERE name = 'jpeg';
 -- limits

@@ -7,6 +7,8 @@
 mod bmp;
 mod decoder_thread;
 mod gif;
+#[cfg(feature = "heic")]
+mod heic;
 mod jpeg;
 mod png;
 mod tiff;
@@ -33,6 +35,8 @@ pub fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<(Format, Picture), Ph
         Format::WebP => webp::decode(bytes, limits),
         Format::Tiff => tiff::decode(bytes, limits),
         Format::Bmp => bmp::decode(bytes, limits),
+        #[cfg(feature = "heic")]
+        Format::Heic => heic::decode(bytes, limits),
         raw if raw.is_raw() => preview(bytes, raw, limits),
         _ => Err(PhotoError::Unsupported { format, why: "no decoder is built in".into() }),
     })?;

@@ -31,6 +31,21 @@ pub(crate) fn guarded<T>(format: Format, decode: impl FnOnce() -> Result<T, Phot
     })
 }
 
+/// Unwinds if the caller has cancelled: for code that a decoder calls, and that cannot return an error. Must be called
+/// inside [`guarded`].
+pub(crate) fn unwind_if_cancelled(caller: &dyn Caller) {
+    if caller.is_cancelled() {
+        resume_unwind(Box::new(Cancellation)); // no message, no backtrace: nobody is to see it
+    }
+}
+
+/// Unwinds for a reason: for code that a decoder calls, and that cannot return an error. Must be called inside
+/// [`guarded`], which takes it for the decoder's own panic.
+#[cfg_attr(not(feature = "heic"), allow(dead_code, reason = "no other decoder calls ours"))]
+pub(crate) fn unwind(why: &'static str) -> ! {
+    resume_unwind(Box::new(why))
+}
+
 fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref().copied());
     format!("the decoder failed ({})", text.unwrap_or("without a reason"))
@@ -63,9 +78,7 @@ impl<'a> Input<'a> {
 
     #[cold]
     fn check(&mut self) {
-        if self.caller.is_cancelled() {
-            resume_unwind(Box::new(Cancellation)); // no message, no backtrace: nobody is to see it
-        }
+        unwind_if_cancelled(self.caller);
         self.checked_at = self.position;
         self.check_at = self.position.saturating_add(STRIDE);
     }

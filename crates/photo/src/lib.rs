@@ -7,8 +7,8 @@
 //! - [`orientation`], [`strip`], [`simd`]: a picture as it is shown, eight rows at a time.
 //! - [`lanczos`]: resizing with Pillow's bits.
 //! - [`hash`], [`sharpness`], [`thumbnail`](mod@thumbnail): what is made of the rows.
-//! - [`metadata`], [`dates`]: what EXIF and names say; [`raw`]: previews in raw files. Below them [`boxes`], [`ifd`]
-//!   and [`segments`] read the structures of ISO base media files, TIFF and JPEG.
+//! - [`metadata`], [`dates`]: what EXIF and names say; [`raw`]: previews in raw files. Below them [`boxes`],
+//!   [`heif`], [`ifd`] and [`segments`] read the structures of ISO base media files, HEIF, TIFF and JPEG.
 //! - [`quality`]: the score by which the best of several images is chosen.
 //!
 //! Called by `lumina-import` (files and thumbnails), by the extension's `src/image` (images given as `bytea`),
@@ -23,6 +23,8 @@ mod dimensions;
 pub mod error;
 pub mod format;
 pub mod hash;
+#[cfg_attr(not(feature = "heic"), allow(dead_code, reason = "only the decoder needs all of it"))]
+mod heif;
 mod ifd;
 mod input;
 mod lanczos;

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::boxes;
 use crate::format::Format;
+use crate::heif::Heif;
 use crate::ifd::{self, Tiff};
 use crate::orientation::Orientation;
 use crate::{raw, segments};
@@ -150,12 +151,13 @@ fn area((width, height): (u32, u32)) -> u64 {
 
 /// How to rotate the stored picture: what the file says, otherwise upright.
 ///
-/// A raw file without an orientation of its own has that of its largest preview, which is shown for it. HEIC and AVIF
-/// are upright: there the rotation is a property of the picture that the decoder applies, and EXIF's must be ignored
-/// (ISO/IEC 23008-12, annex A).
+/// A raw file without an orientation of its own has that of its largest preview, which is shown for it. In HEIC and
+/// AVIF the turns are properties of the picture, and EXIF's orientation must be ignored (ISO/IEC 23008-12, annex A).
 pub fn orientation(bytes: &[u8], format: Format) -> Orientation {
     let own = match format {
-        Format::Heic | Format::Avif => return Orientation::Upright,
+        Format::Heic | Format::Avif => {
+            return Heif::parse(bytes).and_then(|heif| heif.orientation()).unwrap_or_default();
+        }
         Format::Raf => None,
         Format::Cr3 => block::canon(bytes, b"CMT1").and_then(of_tiff),
         format if format.is_raw() => of_tiff(bytes),

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """The images in images/ and the hashes that Python's libraries print for them: what crates/photo must print too.
 
-    make.py images                  writes images/ again (their bytes depend on Pillow's encoders: 13.0.0 wrote them)
+    make.py images                  writes images/ and ../hostile/heic again (their bytes depend on the encoders of
+                                    Pillow 13.0.0 and pillow-heif 1.8.1)
     make.py golden                  images/ -> golden.tsv, every hash and size
     make.py photos FOLDER           a folder of photographs -> photos.tsv, the usual sizes
     make.py wallpapers FOLDER       what scripts/wallpapers unpacked -> wallpapers.tsv, the same
 
-Needs imagehash==4.3.2, pdqhash==0.2.8, Pillow==13.0.0 (they bring numpy, scipy and PyWavelets). A hash is what a user
+Needs imagehash==4.3.2, pdqhash==0.2.8, Pillow==13.0.0, pillow-heif==1.8.1 (they bring numpy, scipy and PyWavelets). A hash is what a user
 of these gets: imagehash.X(Image.open(path)), pdqhash.compute(np.asarray(Image.open(path).convert("RGB"))). Nothing
 rotates by EXIF. PDQ's 256 bits are printed as ThreatExchange does: bit 255 first, the order of pdqhash's vector.
 `grey` and `rgb` are the first 16 hex digits of the SHA-256 of the pixels as Pillow converts them, by rows from the
@@ -24,6 +25,8 @@ What Pillow does that a reader may not expect, as these files show:
 - CMYK and YCCK become (255 - ink) * (255 - black) / 255, rounded, and grey from these. Adobe's inks are inverted first.
 - Colour profiles and gAMA are ignored. A palette is looked up, then made grey. One bit becomes 0 and 255.
 - BMP's fourth byte of 32 bits is not alpha.
+- pillow-heif turns HEIC by the file's own properties as it reads. libheif repeats samples of chroma, but interpolates
+  them first where a picture with an odd side is turned, or a part of it begins at an odd place.
 
 And the hashes:
 - imagehash answers for every size from 1x1 on; PDQ says 64 zeros and quality 0 where a side is below 5, and noise with
@@ -40,7 +43,10 @@ from pathlib import Path
 import imagehash
 import numpy as np
 import pdqhash
+import pillow_heif
 from PIL import Image
+
+pillow_heif.register_heif_opener()
 
 HERE = Path(__file__).resolve().parent
 METHODS = {
@@ -118,15 +124,12 @@ def table(files, root, out, sizes, dihedral=False):
     print(f"{out.name}: {len(rows)} files")
 
 
-def pictures_below(folder, without):
+def pictures_below(folder):
     extensions = Image.registered_extensions()
     return [
         path
         for path in folder.rglob("*")
-        if path.is_file()
-        and not path.is_symlink()
-        and path.suffix.lower() in extensions
-        and path.suffix.lower() not in without
+        if path.is_file() and not path.is_symlink() and path.suffix.lower() in extensions
     ]
 
 
@@ -139,12 +142,14 @@ def main():
     Image.MAX_IMAGE_PIXELS = None
     images = HERE / "images"
     if arguments.what == "images":
+        from heics import flats
         from pictures import write_all
 
         images.mkdir(exist_ok=True)
         for old in images.iterdir():
             old.unlink()
         write_all(images)
+        flats(HERE.parent / "hostile/heic")
         files = list(images.iterdir())
         print(f"images: {len(files)} files, {sum(path.stat().st_size for path in files)} bytes")
     elif arguments.what == "golden":
@@ -152,9 +157,7 @@ def main():
     else:
         if arguments.folder is None:
             parser.error("which folder?")
-        # No reader of HEIF in Pillow.
-        files = pictures_below(arguments.folder, without={".heic", ".heif"})
-        table(files, arguments.folder, HERE / f"{arguments.what}.tsv", USUAL_SIZES)
+        table(pictures_below(arguments.folder), arguments.folder, HERE / f"{arguments.what}.tsv", USUAL_SIZES)
 
 
 if __name__ == "__main__":

@@ -319,5 +319,7 @@ def write_all(folder):
         extension = extension or ("gif" if name.startswith("gif-") else "png")
         return str(folder / f"{name}.{extension}")
 
-    for write in (pngs, shapes, sizes, gifs, webps, tiffs, bmps, jpegs):
+    from heics import heics
+
+    for write in (pngs, shapes, sizes, gifs, webps, tiffs, bmps, jpegs, heics):
         write(at)

@@ -102,7 +102,9 @@ fn other_files() {
 fn images_with_something_behind() {
     let _alone = alone();
     let zip = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-    for name in ["gif-89a.gif", "jpeg-420.jpg", "png-rgb8.png", "webp-lossy.webp", "bmp-rgb24.bmp", "tiff-rgb.tiff"] {
+    let heic: &[_] = if cfg!(feature = "heic") { &["heic-420.heic", "heic-grid.heic"] } else { &[] };
+    let others = ["gif-89a.gif", "jpeg-420.jpg", "png-rgb8.png", "webp-lossy.webp", "bmp-rgb24.bmp", "tiff-rgb.tiff"];
+    for &name in others.iter().chain(heic) {
         let bytes = image(name);
         let whole = outcome(name, &bytes).result.unwrap();
         for behind in [&zip[..], &[0; 5000], &bytes] {

@@ -1,20 +1,24 @@
 //! Hostile files: for any bytes, `decode` returns a picture or an error, within its memory, and stops when cancelled.
 //!
 //! - [`counted`]: the counting allocator and the recording caller.
-//! - [`build`], [`tiffs`], [`jpegs`], [`webps`]: writers of files, byte by byte.
+//! - [`build`], [`tiffs`], [`jpegs`], [`webps`], `heics`: writers of files, byte by byte.
 //! - [`memory`]: allocations never exceed what was requested from the limits.
 //! - [`damage`]: golden images, truncated and with flipped bits; files of other kinds.
-//! - [`bombs`], [`layers`]: headers that lie, bombs of compression and of structure.
+//! - [`bombs`], `bombs_heic`, [`layers`]: headers that lie, bombs of compression and of structure.
 //! - [`cancel`]: how soon a decode ends once it is cancelled.
 //! - [`thumbnails`]: their allocations, for pictures of every shape.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod bombs;
+#[cfg(feature = "heic")]
+mod bombs_heic;
 mod build;
 mod cancel;
 mod counted;
 mod damage;
+#[cfg(feature = "heic")]
+mod heics;
 mod jpegs;
 mod layers;
 mod memory;

@@ -2,6 +2,8 @@
 
 use crate::build::{Bmp, Png, chunk, gif, gif_frame, gif_zeros, golden, zeros};
 use crate::counted::{MEMORY, Outcome, alone, outcome, outcome_within};
+#[cfg(feature = "heic")]
+use crate::heics;
 use crate::jpegs::Jpeg;
 use crate::tiffs::{one_strip, tiles};
 use crate::webps;
@@ -13,6 +15,9 @@ fn golden_images() {
     let _alone = alone();
     for (name, bytes) in golden() {
         let outcome = outcome(&name, &bytes);
+        if cfg!(not(feature = "heic")) && name.ends_with(".heic") {
+            continue;
+        }
         let unsupported = ["tiff-bilevel-group3.tiff", "tiff-palette.tiff"].contains(&name.as_str());
         assert_eq!(outcome.result.is_err(), unsupported, "{name}: {:?}", outcome.result.err());
         // A small file requests little memory: a session decodes thousands.
@@ -145,6 +150,27 @@ fn large_webp() {
         ];
         large(&format!("WebP, animated, {filters}"), &webps::riff(&moving), (6000, 5000));
     }
+}
+
+#[cfg(feature = "heic")]
+#[test]
+fn large_heic() {
+    let _alone = alone();
+    for name in ["flat-420.heic", "flat-444.heic"] {
+        large(name, &heics::flat(name), (4000, 3000));
+    }
+    // In two pieces, so that the data are copied.
+    let coded = heics::Coded::of(&heics::flat("flat-420.heic"));
+    let mut file = heics::Heic::default();
+    let property = file.property(b"hvcC", &coded.record);
+    let (first, second) = coded.data.split_at(coded.data.len() / 2);
+    let extents = [file.bytes(first), file.bytes(second)];
+    file.item(b"hvc1", &extents, &[property]);
+    large("HEIC in pieces", &file.finish(), (4000, 3000));
+    // Of a grid no second picture is kept.
+    let tile = heics::Coded::of(&heics::flat("tile.heic"));
+    let found = large("HEIC, a grid", &heics::repeated(12, 12, (6000, 6100), &tile), (6000, 6100));
+    assert!(found.peak < 6000 * 6100 * 3 + (8 << 20), "{} bytes", found.peak);
 }
 
 /// Files of the folder `LUMINA_LARGE`, which a test cannot generate: lossy WebP, scans of photographs.

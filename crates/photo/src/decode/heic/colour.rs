@@ -1,0 +1,265 @@
+//! Samples to 8 bits of red, green and blue, as libheif converts them (1.23, as pillow-heif calls it).
+//!
+//! imagehash's users have the pixels of libheif, so its choices are followed to the bit:
+//!
+//! - Samples of chroma are repeated, not interpolated.
+//! - 4:2:0 of full range is computed in integers of 8 bits; all else in floats of the full depth, cut to 8 bits behind.
+//! - Limited range is stretched by 1.1689 and 1.1429, which are 256/219 and 256/224 and not 255/219 and 255/224.
+//! - Grey pictures are not stretched.
+//! - The property `colr` of the picture counts before the bitstream's own numbers. Nothing said is ITU-R BT.601.
+
+use super::coded::{Coded, Frame};
+use crate::decode::unsupported;
+use crate::error::PhotoError;
+use crate::format::Format;
+
+/// Colour primaries, matrix coefficients and range (ITU-T H.273).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Nclx {
+    primaries: u16,
+    matrix: u16,
+    full: bool,
+}
+
+impl Nclx {
+    /// Those of a property `colr`; `None` if it holds a profile, or says nothing.
+    pub(super) fn read(property: &[u8]) -> Option<Self> {
+        let (kind, rest) = property.split_first_chunk::<4>()?;
+        let &[a, b, c, d, e, f, ref range @ ..] = rest else { return None };
+        let [primaries, transfer, matrix] = [[a, b], [c, d], [e, f]].map(u16::from_be_bytes);
+        let full = match kind {
+            b"nclx" => range.first()? & 0x80 != 0,
+            b"nclc" => matrix == 0,
+            _ => return None,
+        };
+        let says_nothing = [primaries, transfer, matrix] == [2; 3] && full;
+        (!says_nothing).then_some(Nclx { primaries, matrix, full })
+    }
+}
+
+/// What green, and red or blue, take of the two samples of chroma.
+#[derive(Debug, Clone, Copy)]
+struct Weights {
+    red_cr: f32,
+    green_cb: f32,
+    green_cr: f32,
+    blue_cb: f32,
+}
+
+impl Weights {
+    fn of(nclx: Nclx) -> Self {
+        let Some((red, blue)) = luma(nclx.matrix, nclx.primaries) else {
+            return Weights { red_cr: 1.402, green_cb: -0.344_136, green_cr: -0.714_136, blue_cb: 1.772 };
+        };
+        Weights {
+            red_cr: 2.0 * (-red + 1.0),
+            green_cb: 2.0 * blue * (-blue + 1.0) / (blue + red - 1.0),
+            green_cr: 2.0 * red * (-red + 1.0) / (blue + red - 1.0),
+            blue_cb: 2.0 * (-blue + 1.0),
+        }
+    }
+}
+
+/// What luma takes of red and blue (H.273, table 4). `None`: not said.
+fn luma(matrix: u16, primaries: u16) -> Option<(f32, f32)> {
+    match matrix {
+        1 => Some((0.2126, 0.0722)),
+        4 => Some((0.30, 0.11)),
+        5 | 6 => Some((0.299, 0.114)),
+        7 => Some((0.212, 0.087)),
+        9 | 10 => Some((0.2627, 0.0593)),
+        12 | 13 => derived(primaries),
+        _ => None,
+    }
+}
+
+/// The same from the chromaticities of the primaries (H.273, equations 32 to 37).
+fn derived(primaries: u16) -> Option<(f32, f32)> {
+    // x and y of green, blue, red and white (table 2).
+    let [gx, gy, bx, by, rx, ry, wx, wy]: [f32; 8] = match primaries {
+        1 => [0.3, 0.6, 0.15, 0.06, 0.64, 0.33, 0.3127, 0.329],
+        4 => [0.21, 0.71, 0.14, 0.08, 0.67, 0.33, 0.31, 0.316],
+        5 => [0.29, 0.6, 0.15, 0.06, 0.64, 0.33, 0.3127, 0.329],
+        6 | 7 => [0.31, 0.595, 0.155, 0.07, 0.63, 0.34, 0.3127, 0.329],
+        8 => [0.243, 0.692, 0.145, 0.049, 0.681, 0.319, 0.31, 0.316],
+        9 => [0.17, 0.797, 0.131, 0.046, 0.708, 0.292, 0.3127, 0.329],
+        10 => [0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.333_333, 0.33333],
+        11 => [0.265, 0.69, 0.15, 0.06, 0.68, 0.32, 0.314, 0.351],
+        12 => [0.265, 0.69, 0.15, 0.06, 0.68, 0.32, 0.3127, 0.329],
+        22 => [0.295, 0.605, 0.155, 0.077, 0.63, 0.34, 0.3127, 0.329],
+        _ => return None,
+    };
+    let z = |x: f32, y: f32| 1.0 - (x + y);
+    let (gz, bz, rz, wz) = (z(gx, gy), z(bx, by), z(rx, ry), z(wx, wy));
+    let below = wy * (rx * (gy * bz - by * gz) + gx * (by * rz - ry * bz) + bx * (ry * gz - gy * rz));
+    let red = ry * (wx * (gy * bz - by * gz) + wy * (bx * gz - gx * bz) + wz * (gx * by - bx * gy)) / below;
+    let blue = by * (wx * (ry * gz - gy * rz) + wy * (gx * rz - rx * gz) + wz * (rx * gy - gx * ry)) / below;
+    (below != 0.0).then_some((red, blue))
+}
+
+/// The arithmetic.
+#[derive(Debug, Clone, Copy)]
+enum Formula {
+    /// Luma alone.
+    Grey,
+    /// Sums of whole numbers, in 256ths: the weights of [`Weights`].
+    Whole([i32; 4]),
+    /// Sums of floats.
+    Float { weights: Weights, full: bool },
+    /// The planes are green, blue and red.
+    Planes { full: bool },
+    /// Green against magenta, orange against blue.
+    Cgco,
+}
+
+/// A conversion of the frames of one picture.
+#[derive(Debug)]
+pub(super) struct Conversion {
+    formula: Formula,
+    pub(super) chroma: u8,
+    pub(super) depth: u8,
+}
+
+impl Conversion {
+    /// For pictures like this one. Errors: [`PhotoError::Unsupported`], if libheif has no formula.
+    pub(super) fn new(nclx: Option<Nclx>, coded: &Coded) -> Result<Self, PhotoError> {
+        let Coded { primaries, matrix, full, chroma, depth, .. } = *coded;
+        let nclx = nclx.unwrap_or(Nclx { primaries, matrix, full });
+        let weights = Weights::of(nclx);
+        let formula = match (chroma, nclx.matrix) {
+            (0, _) => Formula::Grey,
+            (_, 0) => Formula::Planes { full: nclx.full },
+            (_, 8) => Formula::Cgco,
+            (_, 11 | 14 | 16) => return Err(unsupported(Format::Heic, format!("matrix {}", nclx.matrix))),
+            (1, _) if nclx.full => {
+                let Weights { red_cr, green_cb, green_cr, blue_cb } = weights;
+                Formula::Whole([red_cr, green_cb, green_cr, blue_cb].map(|weight| (256.0 * weight).round() as i32))
+            }
+            _ => Formula::Float { weights, full: nclx.full },
+        };
+        Ok(Conversion { formula, chroma, depth })
+    }
+
+    /// Converts a part of a row: the pixels from `from` on that `out` has room for. `row` and `from` count within the
+    /// conformance window.
+    pub(super) fn convert(&self, frame: &Frame, row: usize, from: usize, out: &mut [u8]) {
+        let (across, down) = match self.chroma {
+            1 => (1, 1),
+            2 => (1, 0),
+            _ => (0, 0),
+        };
+        let planes = &frame.planes;
+        let width = planes.widths[0] as usize;
+        let luma = &planes.planes[0][(row + frame.luma.1) * width + frame.luma.0 + from..];
+        if let Formula::Grey = self.formula {
+            let shift = self.depth - 8;
+            return out.iter_mut().zip(luma).for_each(|(grey, &luma)| *grey = (luma >> shift) as u8);
+        }
+        let line = |plane: usize| {
+            let start = ((row >> down) + frame.chroma.1) * planes.widths[plane] as usize + frame.chroma.0;
+            &planes.planes[plane][start..]
+        };
+        let row = Row { luma, cb: line(1), cr: line(2), from, across };
+        let top = (1i32 << self.depth) - 1;
+        let (shift, middle) = (self.depth - 8, 1i32 << (self.depth - 8) << 7);
+        let cut = |rgb: [i32; 3]| rgb.map(|colour| (colour.clamp(0, top) >> shift) as u8);
+        match self.formula {
+            Formula::Grey => {}
+            Formula::Whole([red_cr, green_cb, green_cr, blue_cb]) => row.each(
+                out,
+                |cb, cr| {
+                    let (cb, cr) = (i32::from(cb >> shift) - 128, i32::from(cr >> shift) - 128);
+                    [red_cr * cr, green_cb * cb + green_cr * cr, blue_cb * cb].map(|sum| (sum + 128) >> 8)
+                },
+                |luma, offsets| offsets.map(|offset| (i32::from(luma >> shift) + offset).clamp(0, 255) as u8),
+            ),
+            Formula::Float { weights, full } => {
+                let (black, [scale_luma, scale_chroma]) = limited(full, self.depth);
+                let most = top as f32;
+                row.each(
+                    out,
+                    |cb, cr| {
+                        let [cb, cr] = [cb, cr].map(|chroma| (i32::from(chroma) - middle) as f32 * scale_chroma);
+                        [
+                            [weights.red_cr * cr, 0.0],
+                            [weights.green_cb * cb, weights.green_cr * cr],
+                            [weights.blue_cb * cb, 0.0],
+                        ]
+                    },
+                    |luma, offsets| {
+                        let luma = (f32::from(luma) - black) * scale_luma;
+                        offsets.map(|[a, b]| ((luma + a + b + 0.5).clamp(0.0, most) as u16 >> shift) as u8)
+                    },
+                );
+            }
+            Formula::Planes { full: true } => {
+                row.each(out, |cb, cr| [cb, cr], |luma, [cb, cr]| cut([cr, luma, cb].map(i32::from)));
+            }
+            Formula::Planes { full: false } => {
+                let (black, [scale_luma, scale_chroma]) = limited(false, self.depth);
+                let stretch = |sample: u16, scale: f32| ((f32::from(sample) - black) * scale + 0.5) as i32;
+                row.each(
+                    out,
+                    |cb, cr| [cb, cr].map(|plane| stretch(plane, scale_chroma)),
+                    |luma, [cb, cr]| cut([cr, stretch(luma, scale_luma), cb]),
+                );
+            }
+            Formula::Cgco => row.each(
+                out,
+                |cb, cr| [cb, cr].map(|chroma| i32::from(chroma) - middle),
+                |luma, [cb, cr]| {
+                    let luma = i32::from(luma);
+                    cut([luma - cb + cr, luma + cb, luma - cb - cr])
+                },
+            ),
+        }
+    }
+}
+
+/// The sample that is black, and the factors of luma and chroma.
+fn limited(full: bool, depth: u8) -> (f32, [f32; 2]) {
+    if full { (0.0, [1.0; 2]) } else { ((16u32 << (depth - 8)) as f32, [1.1689, 1.1429]) }
+}
+
+/// A row of samples: luma from the first pixel that is wanted on, chroma from the first of the row on.
+struct Row<'a> {
+    luma: &'a [u16],
+    cb: &'a [u16],
+    cr: &'a [u16],
+    from: usize,
+    /// Whether two pixels share a sample of chroma: 1 or 0.
+    across: usize,
+}
+
+impl Row<'_> {
+    /// Makes red, green and blue of each pixel: of its luma and of what `shared` makes of its chroma.
+    #[inline(always)]
+    fn each<T>(&self, out: &mut [u8], shared: impl Fn(u16, u16) -> T, rgb: impl Fn(u16, T) -> [u8; 3])
+    where
+        T: Copy,
+    {
+        let (pixels, _) = out.as_chunks_mut::<3>();
+        let skip = self.from >> self.across;
+        let (Some(cb), Some(cr)) = (self.cb.get(skip..), self.cr.get(skip..)) else { return };
+        if self.across == 0 {
+            for (pixel, ((&luma, &cb), &cr)) in pixels.iter_mut().zip(self.luma.iter().zip(cb).zip(cr)) {
+                *pixel = rgb(luma, shared(cb, cr));
+            }
+            return;
+        }
+        // A row may begin with the second pixel of two.
+        let odd = (self.from & 1).min(pixels.len());
+        let (first, pixels) = pixels.split_at_mut(odd);
+        let (own, luma) = self.luma.split_at(odd.min(self.luma.len()));
+        for (pixel, (&luma, (&cb, &cr))) in first.iter_mut().zip(own.iter().zip(cb.iter().zip(cr))) {
+            *pixel = rgb(luma, shared(cb, cr));
+        }
+        let (cb, cr) = (cb.get(odd..).unwrap_or_default(), cr.get(odd..).unwrap_or_default());
+        for ((two, lumas), (&cb, &cr)) in pixels.chunks_mut(2).zip(luma.chunks(2)).zip(cb.iter().zip(cr)) {
+            let shared = shared(cb, cr);
+            for (pixel, &luma) in two.iter_mut().zip(lumas) {
+                *pixel = rgb(luma, shared);
+            }
+        }
+    }
+}
