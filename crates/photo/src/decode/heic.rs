@@ -108,7 +108,8 @@ fn grid(heif: &Heif<'_>, item: &Item, turns: &[Transform], limits: &Limits<'_>) 
             if place > 0 {
                 tile = Tile::open(heif, item.ok_or_else(|| wrong("a tile is missing"))?, limits)?;
             }
-            if !tile.coded.is_like(&conversion, width, height) {
+            let Coded { width: w, height: h, chroma, depth, .. } = tile.coded;
+            if (w, h, chroma, depth) != (width, height, conversion.chroma, conversion.depth) {
                 return Err(wrong("its tiles differ in size or in kind"));
             }
             budget = budget.checked_sub(tile.data.len() as u64).ok_or_else(|| wrong("its tiles share their bytes"))?;

@@ -8,7 +8,6 @@
 //! takes at least one bit, the first of its luma prediction mode, which is not compressed (9.3.4.2, table 9.46). So
 //! there are no more units than bits.
 
-use super::colour::Conversion;
 use crate::decode::{area, damaged, decoder_thread, unsupported};
 use crate::error::PhotoError;
 use crate::format::Format;
@@ -217,11 +216,6 @@ impl Coded {
             block: sps.ctb_size().pow(2),
             sets,
         })
-    }
-
-    /// Whether it has this size, and the samples that a conversion is for.
-    pub(super) fn is_like(&self, conversion: &Conversion, width: u32, height: u32) -> bool {
-        (self.width, self.height, self.chroma, self.depth) == (width, height, conversion.chroma, conversion.depth)
     }
 
     /// Samples of a pixel of the output.
