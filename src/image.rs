@@ -30,11 +30,11 @@ struct DecodedImage {
     shown: Orientation,
 }
 
-/// Decodes an image; one that ends early is refused. `orient`: whether the orientation in the file counts.
+/// Decodes an image; a damaged one is refused. `orient`: whether the orientation in the file counts.
 fn decode(bytes: &[u8], orient: bool, limits: &Limits<'_>) -> Result<DecodedImage, PhotoError> {
     let (format, picture) = lumina_photo::decode(bytes, limits)?;
-    if picture.truncated {
-        return Err(PhotoError::Damaged { format, why: "it ends before its last pixel".into() });
+    if let Some(damage) = picture.damage {
+        return Err(PhotoError::Damaged { format, why: format!("it {}", damage.text()) });
     }
     let stored = metadata::orientation(bytes, format);
     let shown = if orient { stored } else { Orientation::Upright };

@@ -15,7 +15,7 @@ fuzz_target!(init: photo::init(), |bytes: &[u8]| {
     let length = (width * height) as usize * channels;
     let samples: Vec<u8> = rest.iter().copied().chain(std::iter::once(0)).cycle().take(length).collect();
     let pixels = if channels == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-    let picture = Picture { width, height, pixels, truncated: false };
+    let picture = Picture { width, height, pixels, damage: None };
     let orientation = Orientation::ALL[usize::from(kind >> 1 & 7)];
     let recipe = |method| {
         let size = i32::from(size % 16 + 1) * 4;

@@ -86,6 +86,7 @@ CREATE TABLE lumina.images (
     height int4 CHECK (height > 0),
     orientation int2 CHECK (orientation BETWEEN 1 AND 8),
     truncated bool NOT NULL DEFAULT false,
+    damaged_data bool NOT NULL DEFAULT false,
     captured_at timestamptz CHECK (captured_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59+00'),
     date_source text,
     date_confidence int2 CHECK (date_confidence BETWEEN 0 AND 100),

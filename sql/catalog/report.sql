@@ -154,7 +154,7 @@ BEGIN ATOMIC
                     CROSS JOIN LATERAL (SELECT * FROM lumina.image_files o WHERE o.id = n.id OFFSET 0) o) END,
                 'sha256', encode(x.sha256, 'hex'), 'size', x.size, 'format', x.format,
                 'width', x.width, 'height', x.height,
-                'raw', lumina_internal.is_raw(x.format), 'truncated', x.truncated,
+                'raw', lumina_internal.is_raw(x.format), 'damaged', x.truncated OR x.damaged_data,
                 -- A file's time says when it was copied, mostly.
                 'captured', CASE WHEN x.date_source <> 'file_time'
                     THEN to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END,

@@ -1111,6 +1111,7 @@ CREATE TABLE lumina.images (
     height int4 CHECK (height > 0),
     orientation int2 CHECK (orientation BETWEEN 1 AND 8),
     truncated bool NOT NULL DEFAULT false,
+    damaged_data bool NOT NULL DEFAULT false,
     captured_at timestamptz CHECK (captured_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59+00'),
     date_source text,
     date_confidence int2 CHECK (date_confidence BETWEEN 0 AND 100),
@@ -2189,14 +2190,14 @@ BEGIN
     -- read all of it. So items are found by their id alone, images by their content, and files by their path, one by
     -- one (OFFSET 0).
     IF NOT is_preview THEN
-        INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, captured_at,
-                date_source, date_confidence, camera_make, camera_model, lens_model, focal_length, aperture,
-                exposure_time, iso, latitude, longitude, metadata, ahash, dhash, dct, pdq, pdq_quality, hash_valid,
-                sharpness, jpeg_quality, chosen_score)
+        INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, damaged_data,
+                captured_at, date_source, date_confidence, camera_make, camera_model, lens_model, focal_length,
+                aperture, exposure_time, iso, latitude, longitude, metadata, ahash, dhash, dct, pdq, pdq_quality,
+                hash_valid, sharpness, jpeg_quality, chosen_score)
             SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.file_status->>'size')::int8, f.format,
-                f.width, f.height, f.orientation, f.truncated, f.captured_at, f.date_source, f.date_confidence,
-                f.camera_make, f.camera_model, f.lens_model, f.focal_length, f.aperture, f.exposure_time, f.iso,
-                f.latitude, f.longitude, f.metadata,
+                f.width, f.height, f.orientation, f.truncated, coalesce(f.damaged_data, false), f.captured_at,
+                f.date_source, f.date_confidence, f.camera_make, f.camera_model, f.lens_model, f.focal_length,
+                f.aperture, f.exposure_time, f.iso, f.latitude, f.longitude, f.metadata,
                 f.ahash::@extschema@.phash(64), f.dhash::@extschema@.phash(64), f.dct::@extschema@.phash(64),
                 f.pdq::@extschema@.phash(256), f.pdq_quality, f.hash_valid, f.sharpness, f.jpeg_quality,
                 CASE WHEN weights IS NOT NULL THEN lumina_internal.weighted_score(weights,
@@ -2210,10 +2211,11 @@ BEGIN
                     lumina.composite_sharpness(f.sharpness)::float4) END
             FROM jsonb_to_recordset(outcomes) o (item int8, state text, sha256 text, file_status jsonb, facts jsonb),
                 jsonb_to_record(o.facts) f (format text, width int4, height int4, orientation int2, truncated bool,
-                    captured_at timestamptz, date_source text, date_confidence int2, camera_make text,
-                    camera_model text, lens_model text, focal_length float4, aperture float4, exposure_time float8,
-                    iso int4, latitude float8, longitude float8, metadata jsonb, ahash text, dhash text, dct text,
-                    pdq text, pdq_quality int2, hash_valid bool, sharpness float4, jpeg_quality int2)
+                    damaged_data bool, captured_at timestamptz, date_source text, date_confidence int2,
+                    camera_make text, camera_model text, lens_model text, focal_length float4, aperture float4,
+                    exposure_time float8, iso int4, latitude float8, longitude float8, metadata jsonb, ahash text,
+                    dhash text, dct text, pdq text, pdq_quality int2, hash_valid bool, sharpness float4,
+                    jpeg_quality int2)
             WHERE o.state = 'image' AND jsonb_typeof(o.facts) = 'object'
             ORDER BY o.sha256, o.item
             ON CONFLICT (catalog, sha256) DO NOTHING;
@@ -5829,7 +5831,7 @@ BEGIN ATOMIC
                     CROSS JOIN LATERAL (SELECT * FROM lumina.image_files o WHERE o.id = n.id OFFSET 0) o) END,
                 'sha256', encode(x.sha256, 'hex'), 'size', x.size, 'format', x.format,
                 'width', x.width, 'height', x.height,
-                'raw', lumina_internal.is_raw(x.format), 'truncated', x.truncated,
+                'raw', lumina_internal.is_raw(x.format), 'damaged', x.truncated OR x.damaged_data,
                 -- A file's time says when it was copied, mostly.
                 'captured', CASE WHEN x.date_source <> 'file_time'
                     THEN to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END,

@@ -268,7 +268,7 @@ impl RankedImages {
         self.files.push(files);
         self.row_versions.push(image.row_version);
         self.captured.push(image.captured);
-        self.classes.push(Class::new(files.place, image.is_truncated));
+        self.classes.push(Class::new(files.place, image.is_damaged));
         self.parts.push(image.parts);
     }
 

@@ -31,8 +31,8 @@ pub struct CatalogImage {
     pub parts: ScoreParts,
     /// The version of its row: another one later means that the image has changed. It is not compared.
     pub row_version: u32,
-    /// Whether its file ends too early.
-    pub is_truncated: bool,
+    /// Whether its file ends too early, or its data are damaged.
+    pub is_damaged: bool,
     /// Whether its hashes are valid. Others are not there, and the image is not compared.
     pub has_hashes: bool,
 }
@@ -130,8 +130,8 @@ pub struct Class(u32);
 
 impl Class {
     /// Of an image with its place.
-    pub fn new(place: Place, is_truncated: bool) -> Self {
-        Class(u32::from(place.folder) << 2 | u32::from(!place.is_protected) << 1 | u32::from(is_truncated))
+    pub fn new(place: Place, is_damaged: bool) -> Self {
+        Class(u32::from(place.folder) << 2 | u32::from(!place.is_protected) << 1 | u32::from(is_damaged))
     }
 }
 
@@ -153,8 +153,8 @@ pub(crate) struct Preference {
 
 impl CatalogImage {
     pub(crate) fn preference(&self, place: Place) -> Preference {
-        let CatalogImage { id, size, captured, checksum, quality, is_truncated, .. } = *self;
-        let class = Class::new(place, is_truncated);
+        let CatalogImage { id, size, captured, checksum, quality, is_damaged, .. } = *self;
+        let class = Class::new(place, is_damaged);
         Preference { class, quality: Reverse(quality), captured, size: Reverse(size), checksum, id }
     }
 }

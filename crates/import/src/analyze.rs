@@ -6,7 +6,7 @@ use lumina_photo::dates::{self, PhotoDate};
 use lumina_photo::hash::{self, Hash};
 use lumina_photo::metadata::{self, Metadata};
 use lumina_photo::quality::jpeg;
-use lumina_photo::{Format, Limits, Made, Method, PhotoError, Picture, Recipe, Wanted, dimensions};
+use lumina_photo::{Damage, Format, Limits, Made, Method, PhotoError, Picture, Recipe, Wanted, dimensions};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 use std::path::Path;
@@ -41,8 +41,8 @@ pub fn analyze(bytes: &[u8], path: &Path, status: &FileStatus, now: Timestamp, l
     let (remark, words) = match decode(bytes, limits) {
         Ok((picture, made)) => {
             fill(&mut facts, &picture, &made);
-            if picture.truncated {
-                ("truncated", format!("the {format} image ends before its last pixel"))
+            if let Some(damage) = picture.damage {
+                (damage.name(), format!("the {format} image {}", damage.text()))
             } else if !facts.hash_valid {
                 ("flat", "too little is to be seen in the image for its hashes to be trusted".into())
             } else {
@@ -169,7 +169,8 @@ fn fill(facts: &mut Facts, picture: &Picture, made: &Made) {
         facts.width = Some(picture.width).filter(|&width| width > 0);
         facts.height = Some(picture.height).filter(|&height| height > 0);
     }
-    facts.truncated = picture.truncated;
+    facts.truncated = picture.damage == Some(Damage::Truncated);
+    facts.damaged_data = picture.damage == Some(Damage::Data);
     let degenerate = |hash: &Hash| hash.iter().all(|&byte| byte == 0) || hash.iter().all(|&byte| byte == 0xFF);
     facts.hash_valid = made.pdq_quality.is_some_and(|quality| quality >= PDQ_TRUSTED)
         && made.hashes.len() == METHODS.len()

@@ -39,6 +39,9 @@ pub struct Facts {
     pub orientation: Option<u8>,
     /// Whether it ends before its last pixel.
     pub truncated: bool,
+    /// Whether its data do not decode to its last pixel.
+    #[serde(default)]
+    pub damaged_data: bool,
     /// In the input format of `timestamptz`.
     pub captured_at: Option<String>,
     /// The source of the date.
@@ -104,7 +107,7 @@ pub enum Finding {
     Image {
         /// SHA-256 in hex.
         sha256: String,
-        /// The defect: `truncated`, `flat`, `unsupported_format`.
+        /// The defect: `truncated`, `damaged_data`, `flat`, `unsupported_format`.
         reason: Option<String>,
         /// The defect in words.
         error: Option<String>,

@@ -48,9 +48,13 @@ fn preview(bytes: &[u8], format: Format, limits: &Limits<'_>) -> Result<Picture,
     let mut failed = PhotoError::NoPreview { format };
     for range in raw::previews(bytes, format) {
         match jpeg::decode(bytes.get(range).unwrap_or_default(), limits) {
-            // A smaller complete one is better than a large truncated one.
-            Ok(picture) if !picture.truncated => return Ok(picture),
-            Ok(_) => failed = PhotoError::Damaged { format, why: "its preview ends early".into() },
+            // A smaller whole one is better than a large damaged one.
+            Ok(picture) => match picture.damage {
+                Some(damage) => {
+                    failed = PhotoError::Damaged { format, why: format!("its preview {}", damage.text()) };
+                }
+                None => return Ok(picture),
+            },
             Err(error @ (PhotoError::Cancelled | PhotoError::OutOfMemory)) => return Err(error),
             Err(error @ (PhotoError::Pixels { .. } | PhotoError::Memory { .. })) => failed = error,
             Err(_) => {}

@@ -47,5 +47,5 @@ pub use format::Format;
 pub use hash::{Made, Method, Recipe, Wanted};
 pub use limits::{Caller, Limits, NeverCancels};
 pub use orientation::Orientation;
-pub use picture::{Picture, Pixels};
+pub use picture::{Damage, Picture, Pixels};
 pub use thumbnail::thumbnail;

@@ -79,13 +79,18 @@ impl Limits<'_> {
     /// `length` zeros, allocated fallibly; the system may take half a second. Errors: [`PhotoError::OutOfMemory`],
     /// [`PhotoError::Cancelled`].
     pub(crate) fn zeros<T: Copy + Default>(&self, length: usize) -> Result<Vec<T>, PhotoError> {
-        let mut zeros = Vec::new();
-        zeros.try_reserve_exact(length).map_err(|_| PhotoError::OutOfMemory)?;
-        while zeros.len() < length {
+        self.filled(length, T::default())
+    }
+
+    /// `length` times `value`, as [`Limits::zeros`].
+    pub(crate) fn filled<T: Copy>(&self, length: usize, value: T) -> Result<Vec<T>, PhotoError> {
+        let mut values = Vec::new();
+        values.try_reserve_exact(length).map_err(|_| PhotoError::OutOfMemory)?;
+        while values.len() < length {
             self.check()?;
-            zeros.resize(length.min(zeros.len() + AT_ONCE), T::default());
+            values.resize(length.min(values.len() + AT_ONCE), value);
         }
-        Ok(zeros)
+        Ok(values)
     }
 
     /// The parts, concatenated, allocated fallibly. Errors: [`PhotoError::OutOfMemory`].

@@ -9,8 +9,35 @@ pub struct Picture {
     pub height: u32,
     /// `width * height` of them.
     pub pixels: Pixels,
-    /// Whether the file ends, or breaks, before its last pixel; missing pixels are grey.
-    pub truncated: bool,
+    /// What is wrong with the data. Such a picture is never better than one without it.
+    pub damage: Option<Damage>,
+}
+
+/// Damage that leaves a picture of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// The file ends before its last pixel; missing pixels are grey.
+    Truncated,
+    /// The data of the pixels are not those that were written: some pixels are wrong, or grey.
+    Data,
+}
+
+impl Damage {
+    /// A stable word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::Data => "damaged_data",
+        }
+    }
+
+    /// In words, of an image: "it" and this.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Truncated => "ends before its last pixel",
+            Self::Data => "holds data that do not decode to its last pixel",
+        }
+    }
 }
 
 /// The samples, 8 bits each. Transparency is dropped, as in Pillow: the colour under it counts.

@@ -160,5 +160,5 @@ pub(crate) fn grey_of(picture: &Picture, orientation: Orientation) -> Picture {
         all.extend_from_slice(buffers.strip(&view, y).grey);
     }
     let (width, height) = (view.width as u32, view.height as u32);
-    Picture { width, height, pixels: Pixels::Grey(all), truncated: false }
+    Picture { width, height, pixels: Pixels::Grey(all), damage: None }
 }

@@ -444,7 +444,7 @@ fn numbers() {
 fn sizes_of_thumbnails() {
     let limits = Limits { pixels: 1 << 20, memory: 1 << 24, caller: &NeverCancels };
     for pixels in [Pixels::Grey(vec![90; 600 * 400]), Pixels::Rgb(vec![90; 3 * 600 * 400])] {
-        let picture = Picture { width: 600, height: 400, pixels, truncated: false };
+        let picture = Picture { width: 600, height: 400, pixels, damage: None };
         let made = thumbnail(&picture, Orientation::Rotate90, 320, Format::Png, &limits).unwrap();
         assert_eq!(jpeg_size(&made), Some((213, 320)));
     }

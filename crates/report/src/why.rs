@@ -20,8 +20,8 @@ const NEXT: &str = "the next one of the group: the one that was chosen is reject
 pub struct Merits {
     /// Where its files lie.
     pub place: Place,
-    /// Whether it ends early.
-    pub truncated: bool,
+    /// Whether it ends early, or its data are damaged.
+    pub damaged: bool,
     /// Its format.
     pub format: String,
     /// Whether that is a camera's raw file.
@@ -116,16 +116,16 @@ pub fn why(images: &[Merits], choice: &Choice) -> Vec<String> {
     }
     let mut entries = entries(images, choice);
     count(&mut entries, choice);
-    let truncated = images.iter().filter(|image| image.truncated).count();
+    let damaged = images.iter().filter(|image| image.damaged).count();
     let is_highest = images.iter().skip(1).all(|other| images[0].score > other.score);
     let Some(mut contest) = Contest::new(&entries) else { return Vec::new() };
     contest.by(|entry| entry.merits.place.folder, |_, worse| folder(worse.iter().map(|one| one.merits.place.folder)));
     contest.by(|entry| !entry.merits.place.is_protected, |_, _| "protected".into());
     contest.by(
-        |entry| entry.merits.truncated,
+        |entry| entry.merits.damaged,
         |_, worse| {
-            let is_only = truncated + 1 == images.len();
-            let verb = if worse.len() == 1 { "another ends early" } else { "others end early" };
+            let is_only = damaged + 1 == images.len();
+            let verb = if worse.len() == 1 { "another is damaged" } else { "others are damaged" };
             if is_only { "the only one that is whole".into() } else { format!("whole, where {verb}") }
         },
     );
@@ -157,7 +157,7 @@ fn entries<'a>(images: &'a [Merits], choice: &Choice) -> Vec<Entry<'a>> {
             merits,
             candidate: Candidate {
                 rank: 0,
-                class: Class::new(merits.place, merits.truncated),
+                class: Class::new(merits.place, merits.damaged),
                 parts,
                 size: i64::try_from(merits.size).unwrap_or(i64::MAX),
                 captured: merits.captured.unwrap_or(UNKNOWN_TIME),

@@ -184,7 +184,7 @@ fn made(width: u32, height: u32, seed: u32) -> Picture {
         }
     };
     let samples = (0..height).flat_map(|y| (0..width).flat_map(move |x| pixel(x, y))).collect();
-    Picture { width, height, pixels: Pixels::Rgb(samples), truncated: false }
+    Picture { width, height, pixels: Pixels::Rgb(samples), damage: None }
 }
 
 fn small(picture: &Picture) -> Result<Vec<u8>, String> {

@@ -77,7 +77,7 @@ pub(super) struct ImageRow {
     size: u64,
     format: String,
     raw: bool,
-    truncated: bool,
+    damaged: bool,
     width: Option<u32>,
     height: Option<u32>,
     captured: Option<String>,
@@ -228,7 +228,7 @@ impl ImageRow {
     fn merits(&self, choice: &Choice) -> Merits {
         Merits {
             place: Place { folder: folder(self.folder), is_protected: self.is_protected },
-            truncated: self.truncated,
+            damaged: self.damaged,
             format: self.format.clone(),
             raw: self.raw,
             pixels: self.width.zip(self.height).map(|(width, height)| u64::from(width) * u64::from(height)),

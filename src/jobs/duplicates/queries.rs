@@ -59,7 +59,7 @@ impl<'a> Queries<'a> {
         let parts = if self.choices.weights.is_composite { COMPOSITE_PARTS } else { QUALITY_PARTS };
         let columns = format!(
             "i.id, i.size, i.xmin AS version, (i.ranking_score * 100)::pg_catalog.int4, i.hash_valid, i.captured_at,
-            lumina_internal.is_raw(i.format), i.truncated, i.sha256, i.width, i.height, i.format, {parts}, {}",
+            lumina_internal.is_raw(i.format), i.truncated OR i.damaged_data, i.sha256, i.width, i.height, i.format, {parts}, {}",
             hashes.join(", ")
         );
         self.select(&columns, "lumina.images i", "i.status <> 'rejected'", "i.id = n.id")

@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
             parts: self.parts(row),
             has_hashes: row.bool(4),
             captured: if row.is_null(5) { UNKNOWN_TIME } else { row.time(5) },
-            is_truncated: row.bool(7),
+            is_damaged: row.bool(7),
             checksum: first_word(row.bytes(8)),
         };
         self.has_raw |= row.bool(6);

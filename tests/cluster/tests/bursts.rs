@@ -130,7 +130,7 @@ fn facts_of_rows() {
         ("metadata = '{\"has_time\": \"unknown\"}'", 1),
         ("latitude = 47.00018, longitude = 8", 1), // the others have no place
         ("status = 'rejected'", 1),
-        ("status = 'archived', hash_valid = false, truncated = true", 1),
+        ("status = 'archived', hash_valid = false, damaged_data = true", 1),
     ];
     for (round, (facts, bursts)) in cases.into_iter().enumerate() {
         session.batch_execute("DELETE FROM lumina.images").unwrap();

@@ -52,6 +52,9 @@ fn zoo() -> (Folder, BTreeMap<String, (&'static str, &'static str)>) {
     put("picture.txt", &jpeg(8, 320, 200), "imported", "jpeg 320x200 1");
     let cut = jpeg(9, 400, 300);
     put("cut.jpg", &cut[..cut.len() * 6 / 10], "imported truncated", "jpeg 400x300 1");
+    let cut = jpeg(15, 400, 300);
+    let marked = [&cut[..cut.len() * 6 / 10], b"\xff\xd9"].concat();
+    put("marked.jpg", &marked, "imported damaged_data", "jpeg 400x300 1");
     let grey = DynamicImage::ImageRgb8(RgbImage::from_pixel(80, 60, image::Rgb([99, 99, 99])));
     put("flat.png", &encode(&grey, ImageFormat::Png), "imported flat", "png 80x60 1");
     put("x.jpg", &jpeg(10, 300, 200), "imported", "jpeg 300x200 1");
@@ -105,7 +108,7 @@ fn lies(session: &mut Client) -> Vec<String> {
     }
     let hashes = "
         SELECT i.path FROM (SELECT f.path, i.* FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image
-            WHERE f.missing_since IS NULL AND NOT i.truncated AND i.format <> 'avif' OFFSET 0) i
+            WHERE f.missing_since IS NULL AND NOT i.truncated AND NOT i.damaged_data AND i.format <> 'avif' OFFSET 0) i
         CROSS JOIN LATERAL (SELECT pg_read_binary_file(i.path) AS bytes OFFSET 0) b
         CROSS JOIN LATERAL image_phashes(b.bytes) h
         WHERE (i.ahash, i.dhash, i.dct, i.pdq, i.pdq_quality::int4, i.sharpness, i.orientation::int4) IS DISTINCT FROM
@@ -152,7 +155,7 @@ fn every_file_has_a_row_that_says_what_became_of_it() {
             state => assert_eq!(item, state, "{name}"),
         }
         let text = item.starts_with("failed")
-            || ["truncated", "flat", "unsupported_format"].iter().any(|word| item.ends_with(word));
+            || ["truncated", "damaged_data", "flat", "unsupported_format"].iter().any(|word| item.ends_with(word));
         let row = session
             .query_one(
                 "SELECT concat_ws(' ', i.format, i.width || 'x' || i.height, i.orientation), i.sha256, i.size, t.size,

@@ -137,7 +137,7 @@ fn pages_and_searches_agree() {
     session
         .batch_execute(
             "UPDATE lumina.image_files SET path = format('/p/%s/%s', image * 7 % 5, id);
-            UPDATE lumina.images SET truncated = true WHERE id % 23 = 0;
+            UPDATE lumina.images SET truncated = id % 2 = 0, damaged_data = id % 2 = 1 WHERE id % 23 = 0;
             UPDATE lumina.images SET width = 2000 - id % 60, height = 1500, size = 1000000 + id % 90 * 1000
                 WHERE id % 3 > 0;
             UPDATE lumina.images SET camera_make = 'Canon' WHERE id % 4 = 0;

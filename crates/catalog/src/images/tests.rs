@@ -38,7 +38,7 @@ pub(crate) fn photograph(id: i64) -> ReadImage {
             quality: 5000,
             parts: ScoreParts::default(),
             row_version: 700 + id as u32,
-            is_truncated: false,
+            is_damaged: false,
             has_hashes: true,
         },
         hashes: IMAGE_HASHES.iter().map(|hash| vec![0; hash.bits / 8]).collect(),
@@ -124,8 +124,8 @@ impl ReadImage {
             folder < other_folder
         } else if is_protected != is_other_protected {
             is_protected
-        } else if this.is_truncated != other.is_truncated {
-            other.is_truncated
+        } else if this.is_damaged != other.is_damaged {
+            other.is_damaged
         } else if this.quality != other.quality {
             this.quality > other.quality
         } else if this.captured != other.captured {
@@ -252,11 +252,11 @@ pub(crate) fn catalogs() -> impl Strategy<Value = Vec<ReadImage>> {
     prop::collection::vec(image, 0..24).prop_map(|images| {
         let image = |(at, drawn): (usize, Drawn)| {
             let (facts, parts, (kind, flips), files, (places, misses_protected), decisions, labels) = drawn;
-            let (quality, captured, size, checksum, is_truncated, has_hashes, is_sibling) = facts;
+            let (quality, captured, size, checksum, is_damaged, has_hashes, is_sibling) = facts;
             // Ids in no order.
             let mut read = photograph(at as i64 * 7919 % 1009);
             let given = read.image;
-            read.image = CatalogImage { size, captured, checksum, quality, parts, is_truncated, has_hashes, ..given };
+            read.image = CatalogImage { size, captured, checksum, quality, parts, is_damaged, has_hashes, ..given };
             (0..4).for_each(|hash| read.flip(hash, (0..64).filter(|bit| kind > 0 && bit % (kind + 1) == 0)));
             flips.into_iter().for_each(|(hash, bit)| read.flip(hash, [bit]));
             let places = places.unwrap_or_default();
@@ -290,7 +290,7 @@ fn a_catalog_by_hand() {
     let whole = photograph(1);
     let mut truncated = photograph(2);
     truncated.image.quality = 9000;
-    truncated.image.is_truncated = true;
+    truncated.image.is_damaged = true;
     truncated.files = vec![Some((1, 5)), Some((1, 5)), Some((2, 5)), None]; // two names, another device, unknown
     let gone = ReadImage { files: Vec::new(), ..photograph(3) };
     let mut sibling = photograph(4);

@@ -16,7 +16,7 @@ fn folder_protected_whole_better_older_larger_then_the_smaller_checksum() {
         quality: -1,
         parts: ScoreParts::default(),
         row_version: 0,
-        is_truncated: true,
+        is_damaged: true,
         has_hashes: false,
     };
     let nowhere = Place::default();
@@ -25,7 +25,7 @@ fn folder_protected_whole_better_older_larger_then_the_smaller_checksum() {
     let larger = CatalogImage { size: 2, ..worst };
     let older = CatalogImage { captured: i64::MAX - 1, ..worst };
     let better = CatalogImage { quality: 0, ..worst };
-    let whole = CatalogImage { is_truncated: false, ..worst };
+    let whole = CatalogImage { is_damaged: false, ..worst };
     let order = [whole, better, older, larger, smaller_checksum, smaller_id, worst].map(|image| (image, nowhere));
     let places = [(0, false), (1, true), (1, false), (u16::MAX - 1, false), (u16::MAX, true)]
         .map(|(folder, is_protected)| (worst, Place { folder, is_protected }));
@@ -48,7 +48,7 @@ fn versions_hashes_and_parts_do_not_matter() {
         quality: 1,
         parts: ScoreParts::default(),
         row_version: 1,
-        is_truncated: false,
+        is_damaged: false,
         has_hashes: true,
     };
     let parts = ScoreParts { pixels: 9, ..ScoreParts::default() };
@@ -181,11 +181,11 @@ fn groups() -> impl Strategy<Value = Vec<Candidate>> {
         0i64..3,
     );
     prop::collection::vec(member, 1..12).prop_map(|members| {
-        let candidate = |(at, ((folder, is_protected, is_truncated), parts, size, captured)): (usize, _)| {
+        let candidate = |(at, ((folder, is_protected, is_damaged), parts, size, captured)): (usize, _)| {
             let (pixels, resolution, of_size, rest, format) = parts;
             Candidate {
                 rank: at as u32 * 13 % 101,
-                class: Class::new(Place { folder, is_protected }, is_truncated),
+                class: Class::new(Place { folder, is_protected }, is_damaged),
                 parts: ScoreParts { pixels, resolution, size: of_size, rest, format },
                 size,
                 captured,

@@ -31,7 +31,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         drop_channels(&mut samples, from, to, limits)?;
     }
     let pixels = if to == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-    Ok(Picture { width, height, pixels, truncated: false })
+    Ok(Picture { width, height, pixels, damage: None })
 }
 
 fn error(error: ImageError) -> PhotoError {

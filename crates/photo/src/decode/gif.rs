@@ -64,7 +64,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         }
     }
     let pixels = if channels == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-    Ok(Picture { width, height, pixels, truncated: false })
+    Ok(Picture { width, height, pixels, damage: None })
 }
 
 /// The palette as a table. Colours past its end are black, as in Pillow.

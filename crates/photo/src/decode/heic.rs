@@ -20,7 +20,7 @@ use crate::format::Format;
 use crate::heif::transforms::{Rectangle, Transform};
 use crate::heif::{Heif, Item};
 use crate::limits::{CancelCheck, Limits};
-use crate::picture::{Picture, Pixels};
+use crate::picture::{Damage, Picture, Pixels};
 use coded::Coded;
 use colour::{Conversion, Nclx};
 use std::borrow::Cow;
@@ -214,7 +214,12 @@ impl<'a> Canvas<'a> {
 
     fn picture(self, truncated: bool) -> Picture {
         let pixels = if self.channels == 1 { Pixels::Grey(self.samples) } else { Pixels::Rgb(self.samples) };
-        Picture { width: self.part.width, height: self.part.height, pixels, truncated }
+        Picture {
+            width: self.part.width,
+            height: self.part.height,
+            pixels,
+            damage: truncated.then_some(Damage::Truncated),
+        }
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         }
     }
     let pixels = if to == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-    Ok(Picture { width, height, pixels, truncated: false })
+    Ok(Picture { width, height, pixels, damage: None })
 }
 
 /// Copies the first `to` of every `from` samples.

@@ -120,7 +120,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         TiffPage { width: width as usize, height: height as usize, channels: channels as usize, chunk, jpegs };
     page.read(&mut decoder, colour_type, &colours, &mut samples, limits)?;
     let pixels = if channels == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-    Ok(Picture { width, height, pixels, truncated: false })
+    Ok(Picture { width, height, pixels, damage: None })
 }
 
 fn colours(colour_type: ColorType, decoder: &mut TiffDecoder<'_>) -> Result<Colours, PhotoError> {
@@ -202,8 +202,14 @@ impl<'a> Jpegs<'a> {
             PhotoError::Unsupported { why, .. } => PhotoError::Unsupported { format: Format::Tiff, why },
             error => error,
         })?;
-        if decoded.width < width || decoded.height < height || decoded.channels as usize != each || decoded.truncated {
+        if decoded.width < width || decoded.height < height || decoded.channels as usize != each {
             return Err(damaged("a strip in JPEG is less than it should be"));
+        }
+        if let Some(damage) = decoded.damage {
+            return Err(PhotoError::Damaged {
+                format: Format::Tiff,
+                why: format!("a strip in JPEG {}", damage.text()),
+            });
         }
         if self.inverted {
             decoded.samples.iter_mut().for_each(|sample| *sample = !*sample);

@@ -189,7 +189,7 @@ fn picture(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
     if channels == 4 {
         drop_channels(&mut samples, 4, 3, limits)?;
     }
-    Ok(Picture { width, height, pixels: Pixels::Rgb(samples), truncated: false })
+    Ok(Picture { width, height, pixels: Pixels::Rgb(samples), damage: None })
 }
 
 fn error(error: DecodingError) -> PhotoError {

@@ -13,7 +13,7 @@ const LIMITS: Limits<'static> = Limits { pixels: 1 << 30, memory: 1 << 30, calle
 
 fn grey(width: u32, height: u32, sample: impl Fn(u32, u32) -> u32) -> Picture {
     let samples = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| sample(x, y) as u8).collect();
-    Picture { width, height, pixels: Pixels::Grey(samples), truncated: false }
+    Picture { width, height, pixels: Pixels::Grey(samples), damage: None }
 }
 
 fn hash_of(picture: &Picture, method: Method, size: i32) -> String {
@@ -109,7 +109,7 @@ fn pictures(longest: u32) -> impl Strategy<Value = Picture> {
         });
         let samples: Vec<u8> = samples.collect();
         let pixels = if colour { Pixels::Rgb(samples) } else { Pixels::Grey(samples) };
-        Picture { width, height, pixels, truncated: false }
+        Picture { width, height, pixels, damage: None }
     })
 }
 
@@ -148,7 +148,7 @@ fn shown(picture: &Picture, orientation: Orientation) -> Picture {
         }
     }
     let pixels = if channels == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-    Picture { width: width as u32, height: height as u32, pixels, truncated: false }
+    Picture { width: width as u32, height: height as u32, pixels, damage: None }
 }
 
 /// One box filter of PDQ's reference, over a vector with a stride.

@@ -16,7 +16,7 @@ fn picture(width: u32, height: u32, channels: u32, sample: impl Fn(u32, u32, u32
     let samples =
         (0..width * height * channels).map(place).map(|(x, y, channel)| sample(x, y, channel) as u8).collect();
     let pixels = if channels == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-    Picture { width, height, pixels, truncated: false }
+    Picture { width, height, pixels, damage: None }
 }
 
 /// A picture with edges and slopes that checks different under every orientation.
@@ -40,7 +40,7 @@ fn stored(picture: &Picture, orientation: Orientation) -> Picture {
     let mut scratch = vec![0; view.width * view.channels * ROWS];
     let samples = (0..view.height).step_by(ROWS).flat_map(|y| view.rows(y, &mut scratch).to_vec()).collect();
     let pixels = if view.channels == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-    Picture { width: view.width as u32, height: view.height as u32, pixels, truncated: false }
+    Picture { width: view.width as u32, height: view.height as u32, pixels, damage: None }
 }
 
 fn made(picture: &Picture, orientation: Orientation, side: u32) -> Vec<u8> {
@@ -50,7 +50,7 @@ fn made(picture: &Picture, orientation: Orientation, side: u32) -> Vec<u8> {
 fn shown(jpeg: &[u8]) -> Picture {
     let (format, picture) = decode(jpeg, &LIMITS).unwrap();
     assert_eq!(format, Format::Jpeg);
-    assert!(!picture.truncated);
+    assert_eq!(picture.damage, None);
     picture
 }
 

@@ -3,7 +3,7 @@
 use crate::build::image;
 use crate::counted::{Outcome, alone, outcome, refused, too_many_pixels};
 use crate::heics::{Coded, Heic, flat, picture, repeated, sequence, single, slice, unit};
-use lumina_photo::{PhotoError, Pixels};
+use lumina_photo::{Damage, PhotoError, Pixels};
 
 fn tile() -> Coded {
     Coded::of(&flat("tile.heic"))
@@ -68,7 +68,7 @@ fn grids_that_lie() {
     is_damaged("one tile for four", &repeated(1, 1, (1024, 1024), &tile));
     is_damaged("no size", &repeated(1, 1, (0, 9), &tile));
     let (_, picture) = outcome("a grid", &repeated(2, 3, (1500, 1000), &tile)).result.unwrap();
-    assert_eq!((picture.width, picture.height, picture.truncated), (1500, 1000, false));
+    assert_eq!((picture.width, picture.height, picture.damage), (1500, 1000, None));
 
     let mut file = Heic::default();
     let grid = file.grid(1, 2, 1024, 512);
@@ -112,7 +112,7 @@ fn grids_with_holes() {
         let bad = second.map_or(9, |coded| file.coded(&coded));
         file.derive(grid, &[good, bad, good]);
         let (_, picture) = outcome(name, &file.finish()).result.unwrap();
-        assert!(picture.truncated, "{name}");
+        assert_eq!(picture.damage, Some(Damage::Truncated), "{name}");
         let Pixels::Rgb(samples) = &picture.pixels else { panic!("colours") };
         let at = |x: usize| &samples[(200 * 1500 + x) * 3..][..3];
         assert_eq!((at(700), at(10)), (&[128; 3][..], at(1200)), "{name}");
@@ -168,7 +168,7 @@ fn work_without_bytes() {
     let mut tile = tile();
     tile.data = [unit(&[78, 1].repeat(1 << 19)), tile.data].concat();
     let Outcome { result, .. } = outcome("tiles that share", &repeated(20, 20, (64 * 20, 64 * 20), &tile));
-    assert!(result.unwrap().1.truncated);
+    assert_eq!(result.unwrap().1.damage, Some(Damage::Truncated));
     // Parameter sets without end.
     tile.data = unit(&picture(None)).repeat(60_000);
     is_damaged("parameter sets", &single(&tile));

@@ -62,6 +62,14 @@ impl Jpeg {
         units * self.sampling.iter().map(|(h, v)| usize::from(h * v)).sum::<usize>()
     }
 
+    /// Blocks of 8 x 8 in a scan of one component.
+    fn blocks_of(&self, component: u8) -> usize {
+        let largest = |side: fn(&(u8, u8)) -> u8| usize::from(self.sampling.iter().map(side).max().unwrap());
+        let (h, v) = self.sampling[usize::from(component)];
+        let across = (usize::from(self.width) * usize::from(h)).div_ceil(8 * largest(|s| s.0));
+        across * (usize::from(self.height) * usize::from(v)).div_ceil(8 * largest(|s| s.1))
+    }
+
     /// A flat grey picture in one scan.
     pub(crate) fn grey(&self) -> Vec<u8> {
         let data = vec![0; (2 * self.blocks()).div_ceil(8)];
@@ -73,7 +81,7 @@ impl Jpeg {
         let mut file = self.headers();
         for component in self.all() {
             file.extend(Self::scan(&[component], (0, 63), 0));
-            file.extend(vec![0; (2 * self.blocks()).div_ceil(8)]);
+            file.extend(vec![0; (2 * self.blocks_of(component)).div_ceil(8)]);
         }
         [file, vec![0xff, 0xd9]].concat()
     }
@@ -82,10 +90,10 @@ impl Jpeg {
     pub(crate) fn progressive(&self, scans: usize) -> Vec<u8> {
         let mut file = [self.headers(), Self::scan(&self.all(), (0, 0), 0)].concat();
         file.extend(vec![0; self.blocks().div_ceil(8)]);
-        let runs = self.blocks().div_ceil(16384) + 1;
         for scan in 0..scans {
-            let component = scan % self.sampling.len();
-            file.extend(Self::scan(&[component as u8], (1, 63), 0));
+            let component = (scan % self.sampling.len()) as u8;
+            let runs = self.blocks_of(component).div_ceil(16384);
+            file.extend(Self::scan(&[component], (1, 63), 0));
             file.extend(vec![0; (15 * runs).div_ceil(8)]);
         }
         [file, vec![0xff, 0xd9]].concat()

@@ -8,7 +8,7 @@ fn noise(width: u32, height: u32, channels: usize) -> Picture {
     let mut random = Random(u64::from(width));
     let samples = (0..width as usize * height as usize * channels).map(|_| random.next() as u8).collect();
     let pixels = if channels == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-    Picture { width, height, pixels, truncated: false }
+    Picture { width, height, pixels, damage: None }
 }
 
 #[test]

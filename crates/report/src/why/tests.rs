@@ -42,7 +42,7 @@ fn in_folder(folder: u16) -> Merits {
 #[test]
 fn each_reason_is_the_one_that_decides() {
     let protected = || Merits { place: Place { is_protected: true, ..Place::default() }, ..photo() };
-    let truncated = || Merits { truncated: true, ..photo() };
+    let damaged = || Merits { damaged: true, ..photo() };
     for (keep, expected) in [
         (in_folder(0), "in a preferred folder"),
         (protected(), "protected"),
@@ -74,10 +74,10 @@ fn each_reason_is_the_one_that_decides() {
         let keep = Merits { place: in_folder(1).place, ..good };
         assert_eq!(told(&keep, &[&photo()], &TOLERANT), "in a preferred folder");
     }
-    assert_eq!(told(&photo(), &[&truncated(), &truncated()], &TOLERANT), "the only one that is whole");
+    assert_eq!(told(&photo(), &[&damaged(), &damaged()], &TOLERANT), "the only one that is whole");
     assert_eq!(
-        told(&photo(), &[&truncated(), &in_folder(u16::MAX)], &TOLERANT),
-        "whole, where another ends early; as good as any"
+        told(&photo(), &[&damaged(), &in_folder(u16::MAX)], &TOLERANT),
+        "whole, where another is damaged; as good as any"
     );
     assert_eq!(told(&in_folder(1), &[&in_folder(2), &photo()], &TOLERANT), "in a folder that is preferred to others");
     assert_eq!(told(&photo(), &[&Merits { captured: None, ..photo() }], &TOLERANT), "the date is known");
@@ -170,12 +170,12 @@ fn merits() -> impl Strategy<Value = Merits> {
     let place = (prop::sample::select(vec![0, 1, Place::NO_FOLDER]), prop::bool::weighted(0.2));
     let sizes = (prop::sample::select(vec![0u64, 94, 96, 100]), prop::sample::select(vec![89u64, 91, 99, 100]));
     let rest = (prop::sample::select(vec![50.0f32, 50.0, 60.0]), prop::option::of(0i64..3), 0u64..3);
-    (place, prop::bool::weighted(0.2), format, sizes, rest).prop_map(|(place, truncated, format, sizes, rest)| {
+    (place, prop::bool::weighted(0.2), format, sizes, rest).prop_map(|(place, damaged, format, sizes, rest)| {
         let (pixels, size) = sizes;
         let points = [if format == "png" { 85.0 } else { 70.0 }, pixels as f32, size as f32, rest.0];
         Merits {
             place: Place { folder: place.0, is_protected: place.1 },
-            truncated,
+            damaged,
             format: format.into(),
             pixels: (pixels > 0).then_some(pixels * 100_000),
             size: size * 50_000,
@@ -196,7 +196,7 @@ proptest! {
         let mut images = images;
         images.sort_by_key(|m| {
             let captured = m.captured.unwrap_or(UNKNOWN_TIME);
-            let class = Class::new(m.place, m.truncated);
+            let class = Class::new(m.place, m.damaged);
             (class, Reverse(m.score), captured, Reverse(m.size), m.checksum)
         });
         let chosen = if has_tolerances {

@@ -50,6 +50,44 @@ fn a_picture_that_ends_early_is_not_the_one_to_keep() {
     assert!(page.contains("the only one that is whole"));
 }
 
+/// Copies of an old disk, one byte of each changed or some data lost: the same size in pixels and nearly in bytes, the
+/// same time, and before the whole ones in every order of names and imports.
+#[test]
+fn a_picture_of_damaged_data_is_not_the_one_to_keep() {
+    let folder = Folder::default();
+    let mut expected = Vec::new();
+    for seed in 0..6_u64 {
+        let bytes = jpeg(seed + 20, 640, 480);
+        let start = bytes.windows(2).position(|marker| marker == [0xff, 0xda]).unwrap();
+        let place = |share: usize| start + (bytes.len() - start) * share / 100;
+        let damaged = match seed % 3 {
+            0 => [&bytes[..place(95)], b"\x12\x34\x56\x78\x9a\xbc", &bytes[place(95)..]].concat(),
+            1 => [&bytes[..place(90)], &[0xff, 0xd9][..]].concat(),
+            _ => [&bytes[..place(97)], &bytes[place(98)..]].concat(),
+        };
+        folder.put(&format!("backup/{seed}.jpg"), &bytes);
+        folder.put(&format!("a/{seed}.jpg"), &damaged);
+        expected.push((format!("backup/{seed}.jpg"), vec![format!("a/{seed}.jpg")]));
+    }
+    let (_cluster, mut session) = world();
+    import(&mut session, "photos", &folder.at("a"));
+    import(&mut session, "photos", &folder.at("backup"));
+    assert_eq!(count(&mut session, "lumina.images WHERE damaged_data AND NOT truncated AND dhash IS NOT NULL"), 6);
+    assert_eq!(count(&mut session, "lumina.import_items WHERE reason = 'damaged_data' AND error <> ''"), 6);
+    for rule in ["consensus", "verified", r#"[{"dhash": 16}]"#] {
+        let mut found = groups(&mut session, &folder, rule);
+        found.sort();
+        assert_eq!(found, expected, "{rule}");
+    }
+    let page: String = session.query_one("SELECT lumina.duplicates_html('photos')", &[]).unwrap().get(0);
+    assert!(page.contains("the only one that is whole"));
+    for path in expected.iter().flat_map(|(_, others)| others) {
+        let read = "SELECT image_phash(pg_read_binary_file($1), 'dhash')";
+        let error = session.query(read, &[&folder.at(path).to_str().unwrap()]).unwrap_err();
+        assert_eq!(error.code().unwrap().code(), "22000", "{path}");
+    }
+}
+
 #[test]
 fn a_directory_that_is_empty_all_at_once_is_not_believed() {
     let folder = Folder::default();

@@ -14,7 +14,7 @@ fn run(session: &mut Client, job: i64) {
 fn contents(session: &mut Client, catalog: &str) -> Vec<String> {
     let read = "SELECT row(f.path, f.size, f.device, f.inode, f.modified_at, f.changed_at, f.state,
             f.missing_since IS NULL, i.sha256, i.size, i.format, i.width, i.height, i.orientation, i.truncated,
-            i.captured_at, i.metadata, i.ahash, i.dhash, i.dct, i.pdq, i.pdq_quality, i.hash_valid,
+            i.damaged_data, i.captured_at, i.metadata, i.ahash, i.dhash, i.dct, i.pdq, i.pdq_quality, i.hash_valid,
             i.sharpness, (SELECT array_agg(s.path ORDER BY s.path) FROM lumina.sidecars s WHERE s.file = f.id))::text
         FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image JOIN lumina.catalogs c ON c.id = f.catalog
         WHERE c.name = $1 ORDER BY f.path";

@@ -1,0 +1,241 @@
+//! The segments of a JPEG file up to its first scan (ITU-T T.81, annex B), and what of them the decoder gets.
+
+use super::Purpose;
+use super::tables::{self, Tables};
+use crate::decode::{damaged, unsupported};
+use crate::error::PhotoError;
+use crate::format::Format;
+use crate::limits::Limits;
+use std::io::BufRead;
+
+/// A component of a frame.
+pub(super) struct Component {
+    /// Its identifier in the headers of scans.
+    pub(super) id: u8,
+    /// Horizontal sampling factor, 1 to 4.
+    pub(super) h: u8,
+    /// Vertical sampling factor, 1 to 4.
+    pub(super) v: u8,
+}
+
+/// Frame header (T.81, B.2.2).
+pub(super) struct JpegFrame {
+    pub(super) progressive: bool,
+    /// In pixels, at least 1.
+    pub(super) width: u32,
+    /// In pixels, at least 1.
+    pub(super) height: u32,
+    /// 1, 3 or 4.
+    pub(super) components: Vec<Component>,
+    /// All components come in one scan.
+    interleaved: bool,
+}
+
+/// The parsed headers.
+pub(super) struct Headers {
+    pub(super) frame: JpegFrame,
+    /// The segments that pixels need, up to the first scan's header.
+    pub(super) kept: Vec<u8>,
+    /// Where the frame header is in them.
+    pub(super) frame_at: usize,
+    /// Where the first scan's header begins.
+    pub(super) scans: usize,
+    /// There is more between the segments than padding.
+    pub(super) has_gaps: bool,
+}
+
+/// What was read of them.
+struct Reading {
+    frame: Option<(JpegFrame, usize)>,
+    kept: Vec<u8>,
+    has_gaps: bool,
+}
+
+/// Reads all segments before the first scan: those of `tables`, then those of `bytes`.
+pub(super) fn headers(
+    tables: &[u8],
+    bytes: &[u8],
+    purpose: Purpose,
+    limits: &Limits<'_>,
+) -> Result<Headers, PhotoError> {
+    let mut kept = Vec::new();
+    let length = tables.len() + bytes.len() + tables::DEFAULTS;
+    kept.try_reserve_exact(length).map_err(|_| PhotoError::OutOfMemory)?;
+    kept.extend_from_slice(&[0xff, 0xd8]);
+    let mut reading = Reading { frame: None, kept, has_gaps: false };
+    if !tables.is_empty() {
+        segments(tables, purpose, &mut reading, limits)?;
+    }
+    let scans = segments(bytes, purpose, &mut reading, limits)?.ok_or_else(ends)?;
+    let Reading { frame, mut kept, has_gaps } = reading;
+    let (mut frame, mut frame_at) = frame.ok_or_else(|| damaged(Format::Jpeg, "its pixels come before its size"))?;
+    let header = bytes.get(scans + 4..).unwrap_or_default();
+    let &count = header.first().ok_or_else(ends)?;
+    frame.interleaved = usize::from(count) == frame.components.len();
+    let selectors = header[1..].chunks_exact(2).take(count.into());
+    if !frame.progressive && !Tables::of(&kept[2..]).have(selectors.map(|selector| selector[1])) {
+        kept.splice(2..2, tables::defaults()); // before others, which replace them
+        frame_at += tables::DEFAULTS;
+    }
+    Ok(Headers { frame, kept, frame_at, scans, has_gaps })
+}
+
+fn ends() -> PhotoError {
+    damaged(Format::Jpeg, "it ends before its pixels begin")
+}
+
+/// Reads segments up to the first scan's header: its position. `None` if the bytes end without one.
+fn segments(
+    bytes: &[u8],
+    purpose: Purpose,
+    reading: &mut Reading,
+    limits: &Limits<'_>,
+) -> Result<Option<usize>, PhotoError> {
+    let unsupported = |why| Err(unsupported(Format::Jpeg, why));
+    let mut at = 2;
+    let mut check_at = 0;
+    loop {
+        if at >= check_at {
+            limits.check()?;
+            check_at = at + (1 << 16);
+        }
+        // Decoders skip any bytes between segments that are no marker.
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(skipped) = rest.iter().position(|&byte| byte == 0xff) else { return Ok(None) };
+        at += skipped;
+        reading.has_gaps |= skipped > 0;
+        let Some(&marker) = bytes.get(at + 1) else { return Ok(None) };
+        if matches!(marker, 0xff | 0x00 | 0x01 | 0xd0..=0xd8) {
+            reading.has_gaps |= marker == 0;
+            at += if marker == 0xff { 1 } else { 2 };
+            continue;
+        }
+        if marker == 0xd9 {
+            return Ok(None);
+        }
+        let length = match bytes.get(at + 2..at + 4) {
+            Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])).max(2),
+            _ => return Ok(None),
+        };
+        let Some(segment) = bytes.get(at + 4..at + 2 + length) else { return Ok(None) };
+        match marker {
+            0xc3 | 0xc7 | 0xcb | 0xcf => return unsupported("lossless JPEG"),
+            0xc5 | 0xc6 | 0xcd | 0xce => return unsupported("hierarchical JPEG"),
+            0xc9 | 0xca => return unsupported("arithmetic coding"),
+            0xc0..=0xc2 if reading.frame.is_some() => return Err(damaged(Format::Jpeg, "it gives its size twice")),
+            0xc0..=0xc2 => reading.frame = Some((frame(marker, segment)?, reading.kept.len())),
+            0xda => return Ok(Some(at)),
+            _ => {}
+        }
+        let needed = match marker {
+            0xc0..=0xc2 | 0xc4 | 0xdb | 0xdd => true,
+            0xee => purpose == Purpose::Picture,
+            _ => false,
+        };
+        if needed {
+            reading.kept.extend_from_slice(&bytes[at..at + 2 + length]);
+        }
+        at += 2 + length;
+    }
+}
+
+/// Copies the scans up to the end of the picture, without the metadata that may lie between them: the decoder keeps it.
+pub(super) fn copy_scans(scans: &[u8], copy: &mut Vec<u8>, limits: &Limits<'_>) -> Result<(), PhotoError> {
+    let (mut at, mut kept_from, mut check_at) = (0, 0, 0);
+    let end = loop {
+        if at >= check_at {
+            limits.check()?;
+            check_at = at + (1 << 16);
+        }
+        let mut ahead = scans.get(at..check_at.min(scans.len())).unwrap_or_default();
+        at += ahead.skip_until(0xff).unwrap_or(0);
+        if at >= scans.len() {
+            break scans.len();
+        }
+        if scans[at - 1] != 0xff {
+            continue; // as far as the next check
+        }
+        let length = match scans.get(at + 1..at + 3) {
+            Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
+            _ => break scans.len(),
+        };
+        let after = at + 1 + length;
+        match scans[at] {
+            0xff => {}
+            0xd9 => break at + 1,
+            0xc4 | 0xda | 0xdb | 0xdd => at = after,
+            // The markers that the decoder knows: it treats others as damage.
+            0xe0..=0xe2 | 0xed | 0xee | 0xfe if length >= 2 && after <= scans.len() => {
+                copy.extend_from_slice(&scans[kept_from..at - 1]);
+                (at, kept_from) = (after, after);
+            }
+            _ => at += 1,
+        }
+    };
+    copy.extend_from_slice(scans.get(kept_from..end).unwrap_or_default());
+    Ok(())
+}
+
+fn frame(marker: u8, segment: &[u8]) -> Result<JpegFrame, PhotoError> {
+    let damaged = |why| Err(damaged(Format::Jpeg, why));
+    let &[precision, h1, h0, w1, w0, count, ref rest @ ..] = segment else { return Err(ends()) };
+    if precision != 8 {
+        return Err(unsupported(Format::Jpeg, format!("{precision} bits a sample")));
+    }
+    let components = rest.chunks_exact(3).take(count.into());
+    let components: Vec<_> = components.map(|c| Component { id: c[0], h: c[1] >> 4, v: c[1] & 15 }).collect();
+    let (width, height) = (u16::from_be_bytes([w1, w0]).into(), u16::from_be_bytes([h1, h0]).into());
+    if width == 0 || height == 0 {
+        return damaged("it has no width or no height");
+    }
+    if components.len() != usize::from(count) || !matches!(count, 1 | 3 | 4) {
+        return damaged("its components are wrong in number");
+    }
+    if !components.iter().all(|c| (1..=4).contains(&c.h) && (1..=4).contains(&c.v)) {
+        return damaged("its components are sampled in an impossible way");
+    }
+    Ok(JpegFrame { progressive: marker == 0xc2, width, height, components, interleaved: true })
+}
+
+impl JpegFrame {
+    /// The largest horizontal and vertical sampling factors.
+    fn largest(&self) -> (u32, u32) {
+        let largest = |side: fn(&Component) -> u8| self.components.iter().map(side).max().map_or(1, u32::from);
+        (largest(|c| c.h), largest(|c| c.v))
+    }
+
+    /// Units of a scan of all components, across and down (T.81, A.2.3).
+    pub(super) fn units(&self) -> (usize, usize) {
+        let (h, v) = self.largest();
+        (self.width.div_ceil(8 * h) as usize, self.height.div_ceil(8 * v) as usize)
+    }
+
+    /// Blocks of a component, across and down, in a scan of its own (T.81, A.1.1, A.2.2).
+    pub(super) fn blocks(&self, index: usize) -> (usize, usize) {
+        let Some(component) = self.components.get(index) else { return (0, 0) };
+        let (h, v) = self.largest();
+        let blocks = |pixels: u32, factor: u8, largest| (pixels * u32::from(factor)).div_ceil(8 * largest) as usize;
+        (blocks(self.width, component.h, h), blocks(self.height, component.v, v))
+    }
+
+    /// What the decoder allocates in addition to the output, in bytes: for a picture in several scans, all
+    /// coefficients; otherwise some rows. What is allocated before it is less.
+    pub(super) fn working_memory(&self) -> u64 {
+        let (h, v) = self.largest();
+        let units = self.units();
+        let units = units.0 as u64 * units.1 as u64;
+        let blocks: u64 = self.components.iter().map(|c| u64::from(c.h) * u64::from(c.v)).sum();
+        let width = u64::from(self.width.next_multiple_of(64));
+        let rows = 40 * width * self.components.len() as u64 * u64::from(h.max(v));
+        if self.in_several_scans() { units * blocks * 128 + rows } else { rows }
+    }
+
+    pub(super) fn in_several_scans(&self) -> bool {
+        self.progressive || !self.interleaved
+    }
+
+    /// Whether the decoder gets it as a progressive picture.
+    pub(super) fn is_split(&self) -> bool {
+        !self.progressive && !self.interleaved
+    }
+}
