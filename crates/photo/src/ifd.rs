@@ -177,6 +177,15 @@ impl<'a> Ifd<'a> {
         self.find(tag)?.numbers().next()
     }
 
+    /// Whether the bytes end within the directory, or lack the value of an entry with one of these tags.
+    pub(crate) fn is_cut(&self, tags: &[u16]) -> bool {
+        (0..self.count.min(MAX_ENTRIES)).any(|index| match self.record(index) {
+            None => true,
+            Some(Ok(_)) => false,
+            Some(Err(tag)) => tags.contains(&tag),
+        })
+    }
+
     /// The directory that an entry of this one points at.
     pub(crate) fn child(&self, tag: u16) -> Option<Ifd<'a>> {
         self.tiff.directory(self.number(tag)?)
@@ -189,12 +198,12 @@ impl<'a> Ifd<'a> {
         Some(self.tiff.order.number(self.tiff.bytes.get(at..at.checked_add(width)?)?))
     }
 
-    /// `None` past the end of the bytes; an error for an entry whose value is missing.
-    fn record(&self, index: usize) -> Option<Result<IfdEntry<'a>, ()>> {
+    /// `None` past the end of the bytes; as an error the tag of an entry whose value is missing.
+    fn record(&self, index: usize) -> Option<Result<IfdEntry<'a>, u16>> {
         let (size, width) = if self.tiff.big { (20, 8) } else { (12, 4) };
         let at = self.start.checked_add(index.checked_mul(size)?)?;
         let record = self.tiff.bytes.get(at..at.checked_add(size)?)?;
-        Some(self.entry(at, record, width).ok_or(()))
+        Some(self.entry(at, record, width).ok_or_else(|| self.tiff.order.number(&record[..2]) as u16))
     }
 
     fn entry(&self, at: usize, record: &[u8], width: usize) -> Option<IfdEntry<'a>> {
@@ -233,6 +242,20 @@ impl<'a> IfdEntry<'a> {
         let (order, size) = (self.order, unit(self.kind).unwrap_or(1));
         let values = if matches!(self.kind, 1 | 3 | 4 | 7 | 13 | 16 | 18) { self.value } else { &[] };
         values.chunks_exact(size).map(move |chunk| order.number(chunk))
+    }
+
+    /// The value at an index, where the values are whole numbers without a sign.
+    pub(crate) fn nth(&self, index: usize) -> Option<u64> {
+        let size = unit(self.kind).unwrap_or(1);
+        let rest = IfdEntry { value: self.value.get(index.checked_mul(size)?..)?, ..*self };
+        rest.numbers().next()
+    }
+
+    /// The values, where they are fractions without a sign.
+    pub(crate) fn rationals(&self) -> impl Iterator<Item = f64> + use<'a> {
+        let order = self.order;
+        let values = if self.kind == 5 { self.value } else { &[] };
+        values.chunks_exact(8).map(move |pair| order.number(&pair[..4]) as f64 / order.number(&pair[4..]) as f64)
     }
 
     /// How many values.

@@ -181,12 +181,12 @@ fn tiff_that_claims() {
             outcome("numbers that overflow", &with(&[strip.as_slice(), &[Tag::Values(tag, vec![value])]].concat()));
         }
     }
-    // A cycle: the first page is its own successor.
+    // A cycle: the first page is its own successor. No page but the first is looked at.
     let mut cyclic = with(&strip);
     let first = cyclic[4..8].to_vec();
     let end = cyclic.len();
     cyclic[end - 4..].copy_from_slice(&first);
-    assert!(matches!(refused("cyclic", &cyclic), PhotoError::Damaged { .. }));
+    assert!(outcome("cyclic", &cyclic).result.is_ok());
 }
 
 #[test]
