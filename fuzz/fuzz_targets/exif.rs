@@ -13,7 +13,7 @@ use std::path::Path;
 fn describe(bytes: &[u8], format: Format) {
     let metadata = read(bytes, format);
     orientation(bytes, format);
-    dates::from_exif(&metadata);
+    dates::from_metadata(&metadata);
     for number in [metadata.exposure_time, metadata.f_number, metadata.focal_length].into_iter().flatten() {
         assert!(number.is_finite());
     }

@@ -7,7 +7,7 @@ The ordering of items is not stable, it is driven by a dependency graph.
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:52
 -- bootstrap
 -- phash: a string of 8 to 4096 bits, with its width as a type modifier.
 
@@ -75,7 +75,7 @@ COMMENT ON FUNCTION phash_bits(phash) IS 'Width of a hash in bits';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:53
 -- requires:
 --   phash
 
@@ -129,7 +129,7 @@ COMMENT ON FUNCTION phash_ball_radius(phash_ball) IS 'Radius of a ball, in bits'
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:54
 -- requires:
 --   ball
 
@@ -212,7 +212,7 @@ COMMENT ON OPERATOR @> (phash_ball, phash) IS 'Contains the hash';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:55
 -- requires:
 --   operators
 
@@ -303,7 +303,7 @@ COMMENT ON OPERATOR CLASS phash_ops USING hash IS 'Equality of hashes';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:56
 -- requires:
 --   compare
 
@@ -365,7 +365,7 @@ COMMENT ON CAST (phash AS varbit) IS 'The bits of a hash, all of them';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:57
 -- requires:
 --   casts
 
@@ -384,7 +384,7 @@ COMMENT ON FUNCTION phash_bands(phash, int4) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:58
 -- requires:
 --   bands
 
@@ -426,7 +426,7 @@ COMMENT ON FUNCTION hamming_index_merge(regclass) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:59
 -- requires:
 --   hamming
 
@@ -568,7 +568,7 @@ COMMENT ON FUNCTION phash_plan(text, int4[]) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:60
 -- requires:
 --   search
 
@@ -608,7 +608,7 @@ COMMENT ON FUNCTION image_info(bytea) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:61
 -- requires:
 --   image_functions
 
@@ -633,7 +633,7 @@ GRANT USAGE ON SCHEMA lumina_internal TO PUBLIC;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:62
 -- requires:
 --   schemas
 
@@ -661,7 +661,7 @@ COMMENT ON FUNCTION lumina.gpu_reset() IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:63
 -- requires:
 --   gpu
 
@@ -768,7 +768,7 @@ COMMENT ON OPERATOR CLASS lumina.role_ops USING hash IS 'Hashes of roles';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:64
 -- requires:
 --   roles
 
@@ -1019,7 +1019,7 @@ COMMENT ON FUNCTION lumina.revoke_catalog(text, text, text) IS 'Takes back what 
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:65
 -- requires:
 --   catalogs
 
@@ -1236,7 +1236,7 @@ GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sideca
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:66
 -- requires:
 --   images
 
@@ -1714,7 +1714,7 @@ COMMENT ON VIEW lumina.job_progress IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:67
 -- requires:
 --   jobs
 
@@ -2003,7 +2003,7 @@ COMMENT ON FUNCTION lumina_internal.protected_folders(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:68
 -- requires:
 --   quality
 
@@ -2432,7 +2432,7 @@ COMMENT ON VIEW lumina.import_items_detail IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:69
 -- requires:
 --   import
 
@@ -2716,7 +2716,7 @@ COMMENT ON FUNCTION lumina_internal.run_hook(int8, int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:70
 -- requires:
 --   decisions
 
@@ -3043,7 +3043,7 @@ COMMENT ON FUNCTION lumina.readable_catalog(text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:71
 -- requires:
 --   duplicates
 
@@ -3526,7 +3526,7 @@ COMMENT ON FUNCTION lumina.duplicates(text, int4, text, text, int4) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:72
 -- requires:
 --   duplicate_pages
 
@@ -3717,7 +3717,7 @@ COMMENT ON FUNCTION lumina_internal.refresh_many_groups(int8[]) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:73
 -- requires:
 --   whole_catalog
 
@@ -3918,7 +3918,7 @@ COMMENT ON FUNCTION lumina.list_bursts(text, text, int4, bool) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:74
 -- requires:
 --   bursts
 
@@ -3971,7 +3971,7 @@ COMMENT ON FUNCTION lumina.set_catalog_option(text, text, jsonb) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:75
 -- requires:
 --   options
 
@@ -4442,7 +4442,7 @@ COMMENT ON FUNCTION lumina_internal.unsettled_groups(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:76
 -- requires:
 --   changes
 
@@ -4850,7 +4850,7 @@ COMMENT ON FUNCTION lumina.keep_all(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:77
 -- requires:
 --   resolve
 
@@ -5111,7 +5111,7 @@ COMMENT ON FUNCTION lumina.set_image_status(text, int8[], text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:78
 -- requires:
 --   resolve_all
 
@@ -5164,7 +5164,8 @@ BEGIN
                 THEN 'identical' ELSE 'near' END::lumina.group_kind,
             farthest, cardinality(images), count(*), sum(i.size),
             coalesce(sum(i.size) FILTER (WHERE i.is_redundant), 0), target.also_near, target.also_near_count,
-            coalesce((SELECT k.captured_at FROM lumina.images k WHERE k.id = images[1]), '-infinity'),
+            coalesce((SELECT k.captured_at FROM lumina.images k
+                WHERE k.id = images[1] AND coalesce(k.date_confidence, 30) >= 30), '-infinity'),
             coalesce((array_agg(left(i.path, -position('/' in reverse(i.path))) ORDER BY i.place, i.file_place))[1],
                 ''),
             cardinality(images), count(*) FILTER (WHERE i.is_redundant),
@@ -5251,7 +5252,7 @@ COMMENT ON FUNCTION lumina.split_group(int8, int8[]) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:79
 -- requires:
 --   split
 
@@ -5416,7 +5417,7 @@ COMMENT ON FUNCTION lumina.undo(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:80
 -- requires:
 --   undo
 
@@ -5671,7 +5672,7 @@ COMMENT ON FUNCTION lumina.explain_pair(int8, int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:81
 -- requires:
 --   explain
 
@@ -5903,7 +5904,7 @@ COMMENT ON FUNCTION lumina.duplicates_html(text, int4, text, text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:82
 -- requires:
 --   report
 
@@ -5937,7 +5938,7 @@ END $$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
+-- src/lib.rs:83
 -- requires:
 --   statistics
 
@@ -5977,205 +5978,205 @@ SELECT pg_catalog.pg_extension_config_dump('lumina.distinct_files', '');
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:49
 -- lumina::types::ball::phash_ball
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:62
 -- lumina::types::ball::phash_ball_center
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs
+-- src/planner/selectivity.rs:33
 -- lumina::planner::selectivity::phash_ball_contains_joinsel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs
+-- src/planner/selectivity.rs:20
 -- lumina::planner::selectivity::phash_ball_contains_sel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs
+-- src/planner/support.rs:40
 -- lumina::planner::support::phash_ball_contains_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:16
 -- lumina::types::ball::phash_ball_in
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:30
 -- lumina::types::ball::phash_ball_out
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:68
 -- lumina::types::ball::phash_ball_radius
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:36
 -- lumina::types::ball::phash_ball_recv
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:43
 -- lumina::types::ball::phash_ball_send
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/bands.rs
+-- src/types/bands.rs:13
 -- lumina::types::bands::phash_bands
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/bands.rs
+-- src/types/bands.rs:24
 -- lumina::types::bands::phash_bands_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:71
 -- lumina::types::phash::phash_bits
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs
+-- src/planner/support.rs:18
 -- lumina::planner::support::phash_distance_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:65
 -- lumina::types::phash::phash_enforce_width
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:12
 -- lumina::types::cast::phash_from_bigint
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:40
 -- lumina::types::cast::phash_from_bit
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:27
 -- lumina::types::cast::phash_from_bytea
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:15
 -- lumina::types::phash::phash_in
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs
+-- src/planner/selectivity.rs:26
 -- lumina::planner::selectivity::phash_in_ball_joinsel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs
+-- src/planner/selectivity.rs:14
 -- lumina::planner::selectivity::phash_in_ball_sel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs
+-- src/planner/support.rs:34
 -- lumina::planner::support::phash_in_ball_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:28
 -- lumina::types::phash::phash_out
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:34
 -- lumina::types::phash::phash_recv
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs
+-- src/types/ball.rs:55
 -- lumina::types::ball::phash_search_ball
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:42
 -- lumina::types::phash::phash_send
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/compare.rs
+-- src/types/compare.rs:38
 -- lumina::types::compare::phash_sortsupport
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:18
 -- lumina::types::cast::phash_to_bigint
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:56
 -- lumina::types::cast::phash_to_bit
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:34
 -- lumina::types::cast::phash_to_bytea
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs
+-- src/types/cast.rs:65
 -- lumina::types::cast::phash_to_varbit
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:48
 -- lumina::types::phash::phash_typmod_in
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs
+-- src/types/phash.rs:57
 -- lumina::types::phash::phash_typmod_out
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs
+-- src/planner/support.rs:57
 -- lumina::planner::support::phash_within_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */

@@ -32,7 +32,7 @@ fn describe(bytes: &[u8], format: Format) -> Value {
         facts.insert("height".into(), height.into());
     }
     facts.insert("orientation".into(), metadata::orientation(bytes, format).exif().into());
-    if let Some(date) = dates::from_exif(&metadata) {
+    if let Some(date) = dates::from_metadata(&metadata) {
         let mut taken = Map::new();
         let at = date.at.to_string();
         taken.insert("at".into(), date.offset.map_or(at.clone(), |offset| format!("{at}{offset}")).into());

@@ -1,8 +1,8 @@
 //! When a photograph was taken, as far as it can be determined, with a confidence.
 //!
-//! Called for every imported file, after its metadata is read. The sources are tried in the order of their confidence,
-//! and the first that has a date wins: nothing is averaged and no source outvotes another. An implausible date is
-//! marked, and not dropped.
+//! Called for every imported file, after its metadata is read. The source of the highest confidence that has a date
+//! wins: nothing is averaged and no source outvotes another. An implausible date is marked, and not dropped; that of a
+//! clock that was never set is trusted less than any other.
 
 mod directory;
 mod exif_text;
@@ -12,7 +12,7 @@ mod scan;
 use std::path::Path;
 
 use jiff::Timestamp;
-use jiff::civil::{DateTime, Time, date};
+use jiff::civil::{Date, DateTime, Time, date};
 use jiff::tz::Offset;
 
 use crate::metadata::Metadata;
@@ -55,6 +55,11 @@ impl DateSource {
         }
     }
 
+    /// Whether a person or a program has written it, rather than a clock.
+    fn is_of_names(self) -> bool {
+        matches!(self, Self::FileName | Self::Directory)
+    }
+
     /// 0 to 100.
     pub fn confidence(self) -> u8 {
         match self {
@@ -72,7 +77,7 @@ impl DateSource {
 pub enum Suspicion {
     /// It is in the future.
     Future,
-    /// It is the start of an unset clock: midnight of 1 January 1970, 1980 or 2000.
+    /// It is the start of a clock that was never set, or that lost its time.
     ClockStart,
     /// It is before 1990, when there were hardly any digital cameras.
     BeforeDigital,
@@ -89,6 +94,26 @@ impl Suspicion {
     }
 }
 
+/// Days on which clocks start, at any time of the day: those of Unix (also as seen from west of Greenwich), of FAT, of
+/// the Macintosh, of Nikon. There were no digital cameras.
+const CLOCK_DAYS: [Date; 5] =
+    [date(1970, 1, 1), date(1969, 12, 31), date(1980, 1, 1), date(1904, 1, 1), date(1978, 1, 1)];
+/// Minutes in which clocks start that may also be those of photographs.
+const CLOCK_MINUTES: [DateTime; 1] = [date(2000, 1, 1).at(0, 0, 0, 0)];
+/// What Qualcomm's camera library writes in the place of a time, exactly; many phones with Android have it.
+const CLOCK_SECONDS: [DateTime; 1] = [date(2002, 12, 8).at(12, 0, 0, 0)];
+/// The confidence of a clock's start, less than that of a file time.
+const CONFIDENCE_OF_CLOCK_STARTS: u8 = 20;
+
+/// Whether it is what a clock says that was never set. The first of January of any other year is what people write into
+/// scans of which they know the year alone.
+fn is_clock_start(at: DateTime) -> bool {
+    let to_minute = |at: DateTime| (at.date(), at.hour(), at.minute());
+    CLOCK_DAYS.contains(&at.date())
+        || CLOCK_MINUTES.iter().any(|start| to_minute(*start) == to_minute(at))
+        || CLOCK_SECONDS.contains(&at)
+}
+
 /// When a photograph was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhotoDate {
@@ -98,7 +123,7 @@ pub struct PhotoDate {
     pub offset: Option<Offset>,
     /// The source.
     pub source: DateSource,
-    /// The confidence of the source: 0 to 100.
+    /// The confidence of the source, or that of a clock's start: 0 to 100.
     pub confidence: u8,
     /// Whether the time of day is known; otherwise `at` is midnight.
     pub has_time: bool,
@@ -115,19 +140,22 @@ struct Moment {
 }
 
 impl Moment {
-    fn of_day(day: jiff::civil::Date) -> Self {
+    fn of_day(day: Date) -> Self {
         Self { at: day.to_datetime(Time::midnight()), offset: None, has_time: false }
     }
 
     fn from(self, source: DateSource) -> PhotoDate {
-        let starts = [1970, 1980, 2000].map(|year| date(year, 1, 1).to_datetime(Time::midnight()));
         let suspicious = match self.at {
-            at if starts.contains(&at) => Some(Suspicion::ClockStart),
+            at if is_clock_start(at) && (self.has_time || !source.is_of_names()) => Some(Suspicion::ClockStart),
             at if at.year() < 1990 => Some(Suspicion::BeforeDigital),
             _ => None,
         };
+        let confidence = match suspicious {
+            Some(Suspicion::ClockStart) => CONFIDENCE_OF_CLOCK_STARTS,
+            _ => source.confidence(),
+        };
         let Self { at, offset, has_time } = self;
-        PhotoDate { at, offset, source, confidence: source.confidence(), has_time, suspicious }
+        PhotoDate { at, offset, source, confidence, has_time, suspicious }
     }
 }
 
@@ -144,12 +172,21 @@ impl PhotoDate {
     }
 }
 
-/// The date that EXIF gives.
-pub fn from_exif(metadata: &Metadata) -> Option<PhotoDate> {
-    let read = |text: &Option<String>, source| Some(exif_text::parse(text.as_deref()?)?.from(source));
-    read(&metadata.date_time_original, DateSource::DateTimeOriginal)
-        .or_else(|| read(&metadata.date_time_digitized, DateSource::DateTimeDigitized))
-        .or_else(|| read(&metadata.date_time, DateSource::DateTime))
+/// The date that the metadata give.
+pub fn from_metadata(metadata: &Metadata) -> Option<PhotoDate> {
+    let sources = [
+        (&metadata.date_time_original, DateSource::DateTimeOriginal),
+        (&metadata.date_time_digitized, DateSource::DateTimeDigitized),
+        (&metadata.date_time, DateSource::DateTime),
+    ];
+    most_trusted(
+        sources.into_iter().filter_map(|(text, source)| Some(exif_text::parse(text.as_deref()?)?.from(source))),
+    )
+}
+
+/// The first of the dates with the highest confidence.
+fn most_trusted(dates: impl Iterator<Item = PhotoDate>) -> Option<PhotoDate> {
+    dates.reduce(|best, next| if next.confidence > best.confidence { next } else { best })
 }
 
 /// The file's modification time: seconds since 1970 in UTC, and nanoseconds.
@@ -166,11 +203,11 @@ pub fn best(
     modified: Option<(i64, i32)>,
     now: Timestamp,
 ) -> Option<PhotoDate> {
-    let of_name = || from_file_name(&path?.file_name()?.to_string_lossy());
-    let found = from_exif(metadata)
-        .or_else(of_name)
-        .or_else(|| from_directory(path?))
-        .or_else(|| modified.and_then(|(seconds, nanoseconds)| from_file_time(seconds, nanoseconds)));
+    let of_metadata = from_metadata(metadata);
+    let of_name = path.and_then(Path::file_name).and_then(|name| from_file_name(&name.to_string_lossy()));
+    let of_directory = path.and_then(from_directory);
+    let of_file = modified.and_then(|(seconds, nanoseconds)| from_file_time(seconds, nanoseconds));
+    let found = most_trusted([of_metadata, of_name, of_directory, of_file].into_iter().flatten());
     Some(found?.judged(now))
 }
 

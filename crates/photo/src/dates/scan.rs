@@ -65,7 +65,10 @@ pub(super) fn day(year: i16, month: i16, day: i16) -> Option<Date> {
 }
 
 /// The day that begins with the first of these numbers, and how many of them it takes: `2023-04-15`, `2023_04_15`,
-/// `20230415`, `04-15-2023`.
+/// `20230415`, `2023年4月15日`, `15.04.2023`, `15-04-2023`, `04-15-2023`.
+///
+/// With dots the day is before the month. With hyphens or underscores it may be either, so that `05-03-2023` is no date:
+/// a wrong one would be worse.
 pub(super) fn day_at(numbers: &[DigitRun<'_>]) -> Option<(Date, usize)> {
     let first = numbers.first()?;
     if first.len() == 8 {
@@ -73,10 +76,17 @@ pub(super) fn day_at(numbers: &[DigitRun<'_>]) -> Option<(Date, usize)> {
     }
     let [first, second, third] = numbers.get(..3)? else { return None };
     let [a, b, c] = [first.value()?, second.value()?, third.value()?];
-    let found = match (first.len(), second.len(), third.len(), first.after, second.after) {
-        (4, 2, 2, "-", "-") | (4, 2, 2, "_", "_") | (4, 2, 2, ".", ".") => day(a, b, c)?,
-        (2, 2, 4, "-", "-") => day(c, a, b)?,
-        _ => return None,
+    let found = match (first.len(), second.len(), third.len(), first.after.trim(), second.after.trim()) {
+        (4, 1 | 2, 1 | 2, "年", "月") | (4, 1 | 2, 1 | 2, "년", "월") => day(a, b, c)?,
+        _ => match (first.len(), second.len(), third.len(), first.after, second.after) {
+            (4, 2, 2, "-", "-") | (4, 2, 2, "_", "_") | (4, 2, 2, ".", ".") => day(a, b, c)?,
+            (1 | 2, 1 | 2, 4, ".", ".") => day(c, b, a)?,
+            (2, 2, 4, "-", "-") | (2, 2, 4, "_", "_") => match (day(c, b, a), day(c, a, b)) {
+                (Some(one), Some(other)) if one != other => return None,
+                (one, other) => one.or(other)?,
+            },
+            _ => return None,
+        },
     };
     Some((found, 3))
 }

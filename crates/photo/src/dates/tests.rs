@@ -48,11 +48,47 @@ fn stamps() {
         ("2023:04:15 24:00:01", "2023-04-15T00:00:00", None, false),
         ("2023:04:15 25:00:00", "2023-04-15T00:00:00", None, false),
         ("2023:04:15   :  :  ", "2023-04-15T00:00:00", None, false),
-        ("2023:04:15 14:32", "2023-04-15T00:00:00", None, false),
+        ("2023:04:15 14:32", "2023-04-15T14:32:00", None, true),
         ("2024:02:29 01:02:03", "2024-02-29T01:02:03", None, true),
+        // By 12 hours.
+        ("2023:04:15 02:32:18 PM", "2023-04-15T14:32:18", None, true),
+        ("2023:04:15 2:32:18pm", "2023-04-15T14:32:18", None, true),
+        ("2023:04:15 12:32:18 AM", "2023-04-15T00:32:18", None, true),
+        ("2023:04:15 12:32:18 P.M.", "2023-04-15T12:32:18", None, true),
+        ("2023:04:15 02:32 p.m.", "2023-04-15T14:32:00", None, true),
+        ("2023:04:15 PM 02:32:18", "2023-04-15T14:32:18", None, true),
+        ("2023:04:15 14:32:18 PM", "2023-04-15T14:32:18", None, true),
+        ("2023:04:15 02:32:18.5 PM +02:00", "2023-04-15T14:32:18.5", hours(2), true),
+        // A space in the place of a zero.
+        ("2023:04:15  2:32:18", "2023-04-15T02:32:18", None, true),
+        ("2023: 4: 5 14: 2: 8", "2023-04-05T14:02:08", None, true),
+        ("2023:4:5 2:02:08", "2023-04-05T02:02:08", None, true),
+        // Other separators.
+        ("2023:04:15:14:32:18", "2023-04-15T14:32:18", None, true),
+        ("2023-04-15-14-32-18", "2023-04-15T14:32:18", None, true),
+        ("2023:04:15_14:32:18", "2023-04-15T14:32:18", None, true),
+        ("2023.04.15 14.32.18", "2023-04-15T14:32:18", None, true),
+        ("2023/04/15, 14:32:18", "2023-04-15T14:32:18", None, true),
+        // ISO 8601.
+        ("2023-04-15T14:32:18Z", "2023-04-15T14:32:18", hours(0), true),
+        ("2023-04-15T14:32:18.250+02:00", "2023-04-15T14:32:18.25", hours(2), true),
+        ("2023-04-15T14:32Z", "2023-04-15T14:32:00", hours(0), true),
+        ("2023-04-15T14:32-08:00", "2023-04-15T14:32:00", hours(-8), true),
+        ("2023-04-15t14:32:18z", "2023-04-15T14:32:18", hours(0), true),
+        ("20230415T143218Z", "2023-04-15T14:32:18", hours(0), true),
+        ("20230415T1432", "2023-04-15T14:32:00", None, true),
+        ("20230415", "2023-04-15T00:00:00", None, false),
+        ("2023-04-15-07:00", "2023-04-15T00:00:00", None, false),
+        ("2023:04:15 14:32:18 UTC", "2023-04-15T14:32:18", hours(0), true),
+        ("2023:04:15 14:32:18+2:00", "2023-04-15T14:32:18", hours(2), true),
+        // No times.
+        ("2023:04:15 PM", "2023-04-15T00:00:00", None, false),
+        ("2023:04:15 14", "2023-04-15T00:00:00", None, false),
+        ("2023:04:15 14:60:00", "2023-04-15T00:00:00", None, false),
+        ("2023:04:15 14:320:18", "2023-04-15T00:00:00", None, false),
     ];
     for (text, at, offset, has_time) in cases {
-        let found = from_exif(&original(text)).unwrap_or_else(|| panic!("{text}"));
+        let found = from_metadata(&original(text)).unwrap_or_else(|| panic!("{text}"));
         assert_eq!((found.at, found.offset, found.has_time), (civil(at), offset, has_time), "{text}");
         assert_eq!((found.source, found.confidence), (DateSource::DateTimeOriginal, 95), "{text}");
     }
@@ -71,13 +107,16 @@ fn texts_that_are_no_stamps() {
         "2023:04-15",
         "2023.04",
         "15.04.2023",
+        "2023:04:150",
+        "20230415143218",
+        "2023041",
         "1500:04:15",
         "9999:12:31 24:00:00",
         "2023:0é:15 10:00:00",
         "undef",
     ];
     for text in cases {
-        assert_eq!(from_exif(&original(text)), None, "{text}");
+        assert_eq!(from_metadata(&original(text)), None, "{text}");
     }
 }
 
@@ -86,10 +125,10 @@ fn exif_in_the_order_of_its_entries() {
     let date = |text: &str| Some(text.to_owned());
     let mut metadata = original("0000:00:00 00:00:00");
     metadata.date_time = date("2023:03:03 03:03:03");
-    let found = from_exif(&metadata).unwrap();
+    let found = from_metadata(&metadata).unwrap();
     assert_eq!((found.source, found.confidence), (DateSource::DateTime, 85));
     metadata.date_time_digitized = date("2022:02:02 02:02:02");
-    let found = from_exif(&metadata).unwrap();
+    let found = from_metadata(&metadata).unwrap();
     assert_eq!((found.source, found.confidence), (DateSource::DateTimeDigitized, 95));
     assert_eq!(found.at, civil("2022-02-02T02:02:02"));
 }
@@ -124,6 +163,19 @@ fn file_names() {
         ("IMG_2023-06-20.jpg", "2023-06-20T00:00:00", false),
         ("2023.06.20.jpg", "2023-06-20T00:00:00", false),
         ("04-15-2023.jpg", "2023-04-15T00:00:00", false),
+        ("15-04-2023.jpg", "2023-04-15T00:00:00", false),
+        ("15_04_2023.jpg", "2023-04-15T00:00:00", false),
+        ("04-04-2023.jpg", "2023-04-04T00:00:00", false),
+        ("15.04.2023.jpg", "2023-04-15T00:00:00", false),
+        ("05.03.2023.jpg", "2023-03-05T00:00:00", false),
+        ("Ostern 5.4.2023 (3).jpg", "2023-04-05T00:00:00", false),
+        ("15.04.2023 14.32.18.jpg", "2023-04-15T14:32:18", true),
+        ("WhatsApp Bild 2023-04-15 um 14.32.18.jpeg", "2023-04-15T14:32:18", true),
+        ("Capture d’écran 2023-04-15 à 14.32.18.png", "2023-04-15T14:32:18", true),
+        ("2023年4月15日.jpg", "2023-04-15T00:00:00", false),
+        ("2023年04月15日 14.32.18.jpg", "2023-04-15T14:32:18", true),
+        ("2023 年 4 月 15 日.jpg", "2023-04-15T00:00:00", false),
+        ("2023년 4월 15일.jpg", "2023-04-15T00:00:00", false),
         ("06-20-2023_photo.jpg", "2023-06-20T00:00:00", false),
         ("IMG_20230415_253218.jpg", "2023-04-15T00:00:00", false),
         ("2023-06-20 25.00.00.jpg", "2023-06-20T00:00:00", false),
@@ -136,6 +188,20 @@ fn file_names() {
         let found = from_file_name(name).unwrap_or_else(|| panic!("{name}"));
         assert_eq!((found.at, found.has_time), (civil(at), has_time), "{name}");
         assert_eq!((found.source, found.confidence, found.offset), (DateSource::FileName, 70, None), "{name}");
+    }
+}
+
+#[test]
+fn file_names_with_milliseconds_since_1970() {
+    for name in ["FB_IMG_1681569138123.jpg", "mmexport1681569138123.jpg", "1681569138123.jpg", "x-1681569138123-1.png"]
+    {
+        let found = from_file_name(name).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!((found.at, found.offset), (civil("2023-04-15T14:32:18.123"), Some(Offset::UTC)), "{name}");
+        assert_eq!((found.source, found.has_time), (DateSource::FileName, true), "{name}");
+    }
+    // Barcodes, other epochs, other lengths.
+    for name in ["4006381333931.jpg", "0816815691381.jpg", "16815691381234.jpg", "168156913812.jpg", "1681569138.jpg"] {
+        assert_eq!(from_file_name(name), None, "{name}");
     }
 }
 
@@ -161,6 +227,11 @@ fn file_names_without_a_date() {
         "21010101.jpg",
         "18991231.jpg",
         "13-45-2023.jpg",
+        "05-03-2023.jpg",
+        "05_03_2023 14.32.18.jpg",
+        "31.04.2023.jpg",
+        "04.15.2023.jpg",
+        "2023年13月1日.jpg",
         "2023-04_15.jpg",
         "2023-04.jpg",
         "99999999999999.jpg",
@@ -239,7 +310,8 @@ fn file_times() {
     assert_eq!(found.at, civil("2023-04-15T14:32:18.123456789"));
     assert_eq!((found.offset, found.source, found.confidence), (Some(Offset::UTC), DateSource::FileTime, 30));
     assert_eq!(from_file_time(0, 0).unwrap().suspicious, Some(Suspicion::ClockStart));
-    assert_eq!(from_file_time(-1, 0).unwrap().suspicious, Some(Suspicion::BeforeDigital));
+    assert_eq!(from_file_time(-1, 0).unwrap().suspicious, Some(Suspicion::ClockStart));
+    assert_eq!(from_file_time(-100_000, 0).unwrap().suspicious, Some(Suspicion::BeforeDigital));
     assert_eq!(from_file_time(i64::MAX, 0), None);
     assert_eq!(from_file_time(i64::MIN, i32::MIN), None);
     assert_eq!(from_file_time(0, i32::MAX), None);
@@ -250,11 +322,20 @@ fn suspicions() {
     let cases = [
         ("2023:04:15 14:32:18", None),
         ("2000:01:01 00:00:00", Some(Suspicion::ClockStart)),
+        ("2000:01:01 00:00:59", Some(Suspicion::ClockStart)),
         ("2000:01:01", Some(Suspicion::ClockStart)),
-        ("2000:01:01 00:00:01", None),
+        ("2000:01:01 00:01:00", None),
+        ("2005:01:01 00:00:00", None),
         ("1980:01:01 00:00:00", Some(Suspicion::ClockStart)),
+        ("1980:01:01 03:25:17", Some(Suspicion::ClockStart)),
         ("1970:01:01 00:00:00", Some(Suspicion::ClockStart)),
-        ("1980:01:01 00:00:05", Some(Suspicion::BeforeDigital)),
+        ("1970:01:01 01:00:00", Some(Suspicion::ClockStart)),
+        ("1969:12:31 16:00:00-08:00", Some(Suspicion::ClockStart)),
+        ("1904:01:01 00:00:00", Some(Suspicion::ClockStart)),
+        ("1978:01:01 00:10:00", Some(Suspicion::ClockStart)),
+        ("2002:12:08 12:00:00", Some(Suspicion::ClockStart)),
+        ("2002:12:08 12:00:01", None),
+        ("1980:01:02 00:00:05", Some(Suspicion::BeforeDigital)),
         ("1989:12:31 23:59:59", Some(Suspicion::BeforeDigital)),
         ("1990:01:01 00:00:00", None),
         ("2025:06:02 01:59:59", None),
@@ -266,7 +347,33 @@ fn suspicions() {
         ("2099:01:01 00:00:00", Some(Suspicion::Future)),
     ];
     for (text, suspicious) in cases {
-        assert_eq!(best(&original(text), None, None, now()).unwrap().suspicious, suspicious, "{text}");
+        let found = best(&original(text), None, None, now()).unwrap();
+        assert_eq!(found.suspicious, suspicious, "{text}");
+        assert_eq!(found.confidence < 30, suspicious == Some(Suspicion::ClockStart), "{text}");
+    }
+}
+
+/// A clock that was never set is trusted less than anything else, and never counts as the older one.
+#[test]
+fn a_clock_that_was_never_set_comes_last() {
+    let path = |path| Some(Path::new(path));
+    let modified = Some((1_681_569_138, 0));
+    for start in ["2002:12:08 12:00:00", "1970:01:01 00:00:00", "1980:01:01 00:00:07", "2000:01:01 00:00:30"] {
+        let mut metadata = original(start);
+        let source = |metadata: &Metadata, path, modified| best(metadata, path, modified, now()).unwrap().source;
+        assert_eq!(source(&metadata, path("/2019/20200102.jpg"), modified), DateSource::FileName);
+        assert_eq!(source(&metadata, path("/2019/x.jpg"), modified), DateSource::Directory);
+        assert_eq!(source(&metadata, path("/x/x.jpg"), modified), DateSource::FileTime);
+        assert_eq!(source(&metadata, path("/x/x.jpg"), None), DateSource::DateTimeOriginal);
+        metadata.date_time = Some("2023:03:03 03:03:03".to_owned());
+        assert_eq!(from_metadata(&metadata).unwrap().source, DateSource::DateTime);
+        assert_eq!(source(&metadata, path("/x/20200102.jpg"), None), DateSource::DateTime);
+    }
+    // A day that somebody has written is none of a clock.
+    for name in ["/a/1980/x.jpg", "/a/2000/x.jpg", "/a/20000101.jpg", "/a/1970-01-01/x.jpg"] {
+        let found = best(&Metadata::default(), path(name), modified, now()).unwrap();
+        assert_ne!(found.source, DateSource::FileTime, "{name}");
+        assert_ne!(found.suspicious, Some(Suspicion::ClockStart), "{name}");
     }
 }
 
@@ -313,10 +420,32 @@ proptest! {
         let names = [
             format!("IMG_{year:04}{month:02}{day:02}_{time}.jpg"),
             format!("{year:04}-{month:02}-{day:02} {hour:02}.{minute:02}.{second:02}.jpg"),
-            format!("{month:02}-{day:02}-{year:04}_{time}.jpg"),
+            format!("{day:02}.{month:02}.{year:04}_{time}.jpg"),
+            format!("{day}.{month}.{year:04} {hour:02}.{minute:02}.{second:02}.jpg"),
+            format!("{year:04}年{month}月{day}日_{time}.jpg"),
         ];
         for name in names {
             prop_assert_eq!(from_file_name(&name).map(|found| (found.at, found.has_time)), Some((at, true)));
+        }
+        // Which is the month is told by a number above twelve, or does not matter.
+        let told = (day > 12 || day == month).then_some((at, true));
+        for name in [format!("{month:02}-{day:02}-{year:04}_{time}.jpg"), format!("{day:02}-{month:02}-{year:04}_{time}.jpg")] {
+            prop_assert_eq!(from_file_name(&name).map(|found| (found.at, found.has_time)), told);
+        }
+        // EXIF's text, and what other programs write for it.
+        let half = if hour < 12 { "AM" } else { "PM" };
+        let clock = (hour + 11) % 12 + 1;
+        let texts = [
+            format!("{year:04}:{month:02}:{day:02} {hour:02}:{minute:02}:{second:02}"),
+            format!("{year:04}:{month:02}:{day:02} {hour:2}:{minute:2}:{second:2}"),
+            format!("{year:04}:{month:02}:{day:02}:{hour:02}:{minute:02}:{second:02}"),
+            format!("{year:04}/{month}/{day} {clock}:{minute:02}:{second:02} {half}"),
+            format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"),
+            format!("{year:04}{month:02}{day:02}T{time}"),
+            format!("{year:04}.{month:02}.{day:02} {hour:02}.{minute:02}.{second:02}"),
+        ];
+        for text in texts {
+            prop_assert_eq!(from_metadata(&original(&text)).map(|found| (found.at, found.has_time)), Some((at, true)));
         }
         let path = format!("/p/{year:04}/{month:02}/{day:02}/x.jpg");
         prop_assert_eq!(from_directory(Path::new(&path)).map(|found| found.at.date()), Some(at.date()));
@@ -326,7 +455,7 @@ proptest! {
 fn check(text: &str, path: &str) {
     for text in [text, path] {
         let years = [
-            from_exif(&original(text)).map(|found| found.at.year()),
+            from_metadata(&original(text)).map(|found| found.at.year()),
             from_file_name(text).map(|found| found.at.year()),
             from_directory(Path::new(text)).map(|found| found.at.year()),
         ];
