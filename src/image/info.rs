@@ -34,8 +34,7 @@ fn describe(bytes: &[u8], format: Format) -> Value {
     facts.insert("orientation".into(), metadata::orientation(bytes, format).exif().into());
     if let Some(date) = dates::from_metadata(&metadata) {
         let mut taken = Map::new();
-        let at = date.at.to_string();
-        taken.insert("at".into(), date.offset.map_or(at.clone(), |offset| format!("{at}{offset}")).into());
+        taken.insert("at".into(), date.rfc3339().into());
         taken.insert("source".into(), date.source.name().into());
         taken.insert("confidence".into(), date.confidence.into());
         if let Some(suspicion) = date.suspicious {

@@ -140,7 +140,8 @@ pub fn date_beside(path: &Path, status: &FileStatus, now: Timestamp) -> Option<B
 
 /// In Postgres's input format. A clock without a known offset counts as UTC.
 fn timestamp(date: &PhotoDate) -> String {
-    date.offset.map_or_else(|| format!("{}Z", date.at), |offset| format!("{}{offset}", date.at))
+    let zone = if date.offset.is_none() { "Z" } else { "" };
+    format!("{}{zone}", date.rfc3339())
 }
 
 /// The metadata without a column of its own.

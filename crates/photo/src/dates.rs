@@ -32,6 +32,18 @@ pub enum DateSource {
     DateTimeOriginal,
     /// EXIF: when it was digitized.
     DateTimeDigitized,
+    /// XMP: when it was taken.
+    XmpDateTimeOriginal,
+    /// XMP: when what is shown was made (`photoshop:DateCreated`).
+    XmpDateCreated,
+    /// IPTC: when what is shown was made.
+    IptcDateCreated,
+    /// EXIF's GPS directory: when the position was determined.
+    GpsDateTime,
+    /// XMP: when it was digitized, or its first file written.
+    XmpDateTimeDigitized,
+    /// PNG: when the original was made.
+    PngCreationTime,
     /// EXIF: when the file was changed.
     DateTime,
     /// The name of the file.
@@ -48,6 +60,12 @@ impl DateSource {
         match self {
             Self::DateTimeOriginal => "exif:DateTimeOriginal",
             Self::DateTimeDigitized => "exif:DateTimeDigitized",
+            Self::XmpDateTimeOriginal => "xmp:DateTimeOriginal",
+            Self::XmpDateCreated => "photoshop:DateCreated",
+            Self::IptcDateCreated => "iptc:DateCreated",
+            Self::GpsDateTime => "gps",
+            Self::XmpDateTimeDigitized => "xmp:CreateDate",
+            Self::PngCreationTime => "png:CreationTime",
             Self::DateTime => "exif:DateTime",
             Self::FileName => "file_name",
             Self::Directory => "directory",
@@ -64,6 +82,11 @@ impl DateSource {
     pub fn confidence(self) -> u8 {
         match self {
             Self::DateTimeOriginal | Self::DateTimeDigitized => 95,
+            Self::XmpDateTimeOriginal => 93,
+            Self::XmpDateCreated | Self::IptcDateCreated => 92,
+            Self::GpsDateTime => 90,
+            Self::XmpDateTimeDigitized => 88,
+            Self::PngCreationTime => 87,
             Self::DateTime => 85,
             Self::FileName => 70,
             Self::Directory => 50,
@@ -160,6 +183,16 @@ impl Moment {
 }
 
 impl PhotoDate {
+    /// The date by RFC 3339, but for the offset where none is known: `2023-04-15T14:32:18.25+02:00`.
+    pub fn rfc3339(&self) -> String {
+        let offset = self.offset.map_or_else(String::new, |offset| {
+            let minutes = offset.seconds() / 60;
+            let sign = if minutes < 0 { '-' } else { '+' };
+            format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+        });
+        format!("{}{offset}", self.at)
+    }
+
     /// Marks the date if it is after `now`. A clock without a known offset may be as far ahead of UTC as clocks are.
     fn judged(mut self, now: Timestamp) -> Self {
         let furthest = Offset::from_seconds(14 * 3600).unwrap_or(Offset::UTC);
@@ -177,6 +210,12 @@ pub fn from_metadata(metadata: &Metadata) -> Option<PhotoDate> {
     let sources = [
         (&metadata.date_time_original, DateSource::DateTimeOriginal),
         (&metadata.date_time_digitized, DateSource::DateTimeDigitized),
+        (&metadata.xmp_date_time_original, DateSource::XmpDateTimeOriginal),
+        (&metadata.xmp_date_created, DateSource::XmpDateCreated),
+        (&metadata.iptc_date_created, DateSource::IptcDateCreated),
+        (&metadata.gps_date_time, DateSource::GpsDateTime),
+        (&metadata.xmp_date_time_digitized, DateSource::XmpDateTimeDigitized),
+        (&metadata.png_creation_time, DateSource::PngCreationTime),
         (&metadata.date_time, DateSource::DateTime),
     ];
     most_trusted(

@@ -188,19 +188,44 @@ impl<'a> Ifd<'a> {
 
     /// The directory that an entry of this one points at.
     pub(crate) fn child(&self, tag: u16) -> Option<Ifd<'a>> {
-        self.tiff.directory(self.number(tag)?)
+        let entry = self.find(tag)?;
+        // Bytes that are one number, as some write it.
+        let offset = match (entry.kind, entry.value.len()) {
+            (1 | 7, 4 | 8) => self.tiff.order.number(entry.value),
+            _ => entry.numbers().next()?,
+        };
+        self.tiff.directory(offset)
+    }
+
+    /// Whether all entries are there with their values. Those of types that do not exist have none.
+    pub(crate) fn is_whole(&self) -> bool {
+        let (size, _) = self.sizes();
+        let has_type = |index: usize| {
+            let kind = self.start + index * size + 2;
+            self.tiff.bytes.get(kind..kind + 2).is_some_and(|kind| unit(self.tiff.order.number(kind) as u16).is_some())
+        };
+        let is_whole = |index| match self.record(index) {
+            Some(record) => record.is_ok() || !has_type(index),
+            None => false,
+        };
+        (0..self.count.min(MAX_ENTRIES)).all(is_whole)
+    }
+
+    /// In bytes, of an entry, and of an offset or a count.
+    fn sizes(&self) -> (usize, usize) {
+        if self.tiff.big { (20, 8) } else { (12, 4) }
     }
 
     /// The offset of the next one of the chain.
     fn next(&self) -> Option<u64> {
-        let (size, width) = if self.tiff.big { (20, 8) } else { (12, 4) };
+        let (size, width) = self.sizes();
         let at = self.start.checked_add(self.count.checked_mul(size)?)?;
         Some(self.tiff.order.number(self.tiff.bytes.get(at..at.checked_add(width)?)?))
     }
 
     /// `None` past the end of the bytes; as an error the tag of an entry whose value is missing.
     fn record(&self, index: usize) -> Option<Result<IfdEntry<'a>, u16>> {
-        let (size, width) = if self.tiff.big { (20, 8) } else { (12, 4) };
+        let (size, width) = self.sizes();
         let at = self.start.checked_add(index.checked_mul(size)?)?;
         let record = self.tiff.bytes.get(at..at.checked_add(size)?)?;
         Some(self.entry(at, record, width).ok_or_else(|| self.tiff.order.number(&record[..2]) as u16))
@@ -237,11 +262,16 @@ pub(crate) struct IfdEntry<'a> {
 }
 
 impl<'a> IfdEntry<'a> {
-    /// The values, where they are whole numbers without a sign.
+    /// The values, where they are whole numbers; one below zero becomes larger than any size or offset.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> + use<'a> {
         let (order, size) = (self.order, unit(self.kind).unwrap_or(1));
-        let values = if matches!(self.kind, 1 | 3 | 4 | 7 | 13 | 16 | 18) { self.value } else { &[] };
-        values.chunks_exact(size).map(move |chunk| order.number(chunk))
+        let is_signed = matches!(self.kind, 6 | 8 | 9 | 17);
+        let values = if is_signed || matches!(self.kind, 1 | 3 | 4 | 7 | 13 | 16 | 18) { self.value } else { &[] };
+        values.chunks_exact(size).map(move |chunk| {
+            let number = order.number(chunk);
+            let is_negative = is_signed && number >> (8 * size - 1) == 1;
+            if is_negative { u64::MAX } else { number }
+        })
     }
 
     /// The value at an index, where the values are whole numbers without a sign.

@@ -1,4 +1,4 @@
-//! EXIF metadata of a photograph: camera, lens, exposure, place, dates, and orientation.
+//! Metadata of a photograph: camera, lens, exposure, place, dates and orientation by EXIF; dates by XMP, IPTC, PNG.
 //!
 //! Called for every imported file, before it is decoded. Nothing here fails: a broken block yields its readable part,
 //! and a warning. Every text is short and without control characters, every number finite, so that jsonb accepts them.
@@ -7,8 +7,13 @@
 mod block;
 mod fields;
 mod gps;
+mod iptc;
+mod items;
+mod packets;
+mod png;
 mod sensor;
 mod text;
+mod xmp;
 
 use serde::Serialize;
 
@@ -80,6 +85,24 @@ pub struct Metadata {
     /// When the file was changed, in the same form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date_time: Option<String>,
+    /// When the position was determined, in UTC: `2023:04:15 12:32:18Z`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gps_date_time: Option<String>,
+    /// XMP's `exif:DateTimeOriginal`, as it stands there: ISO 8601.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xmp_date_time_original: Option<String>,
+    /// XMP's `photoshop:DateCreated`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xmp_date_created: Option<String>,
+    /// XMP's `exif:DateTimeDigitized`, or `xmp:CreateDate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xmp_date_time_digitized: Option<String>,
+    /// IPTC's date and time created, in EXIF's form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iptc_date_created: Option<String>,
+    /// PNG's `Creation Time`, in EXIF's form where it is that of an e-mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub png_creation_time: Option<String>,
     /// Where it was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gps: Option<Gps>,
@@ -105,6 +128,7 @@ pub fn read(bytes: &[u8], format: Format) -> Metadata {
     let block = block::of_file(bytes, format);
     let mut metadata = block.exif.as_ref().map(|exif| describe(&Fields { exif })).unwrap_or_default();
     metadata.warning = block.warning.or(metadata.warning);
+    packets::of_file(bytes, format).describe(&mut metadata);
     if format.is_raw() {
         let own = metadata.width.zip(metadata.height);
         let largest = sensor::dimensions(bytes, format).into_iter().chain(own).max_by_key(|&size| area(size));
@@ -139,8 +163,10 @@ fn describe(fields: &Fields<'_>) -> Metadata {
         date_time_original: fields.date([0x9003, 0x9291, 0x9011]),
         date_time_digitized: fields.date([0x9004, 0x9292, 0x9012]),
         date_time: fields.date([0x0132, 0x9290, 0x9010]),
+        gps_date_time: gps::time(fields),
         gps,
         warning,
+        ..Metadata::default()
     }
 }
 
@@ -161,7 +187,7 @@ pub fn orientation(bytes: &[u8], format: Format) -> Orientation {
         Format::Raf => None,
         Format::Cr3 => block::canon(bytes, b"CMT1").and_then(of_tiff),
         format if format.is_raw() => of_tiff(bytes),
-        _ => block::slice(bytes, format).and_then(of_tiff),
+        _ => block::slice(bytes, format).and_then(|block| of_tiff(&block)),
     };
     let of_preview = || {
         let preview = raw::previews(bytes, format).into_iter().next()?;
@@ -175,23 +201,23 @@ fn of_tiff(bytes: &[u8]) -> Option<Orientation> {
     Orientation::from_exif(u32::try_from(number).ok()?)
 }
 
-/// Width and height of the largest picture in a HEIC or AVIF file, in pixels, before any turn.
+/// Width and height of the primary picture in a HEIC or AVIF file, in pixels, before any turn.
 ///
-/// They are image spatial extents (`ispe`): of the whole picture, of the tiles that it is put together from, of its
-/// thumbnail. The whole is the largest.
+/// They are the image spatial extents (`ispe`) among the properties of the primary item. Where its properties cannot be
+/// read, they are the largest of the file: other extents are those of tiles, thumbnails and auxiliary pictures.
 pub fn dimensions_of_heif(bytes: &[u8]) -> Option<(u32, u32)> {
-    let meta = boxes::find(bytes, 0..bytes.len(), b"meta")?;
-    // The version and flags of a full box come before the boxes in it.
-    let within = meta.start.checked_add(4)?..meta.end;
-    let properties = boxes::descend(bytes, within, &[b"iprp", b"ipco"])?;
-    boxes::boxes(bytes, properties)
-        .filter(|property| property.kind == *b"ispe")
-        .filter_map(|property| {
-            let width = u32::try_from(boxes::number(bytes, &property.body, 4, 4)?).ok()?;
-            let height = u32::try_from(boxes::number(bytes, &property.body, 8, 4)?).ok()?;
-            (width > 0 && height > 0).then_some((width, height))
-        })
-        .max_by_key(|&size| area(size))
+    let within = items::meta(bytes)?;
+    let properties: Vec<boxes::FileBox> =
+        boxes::boxes(bytes, boxes::descend(bytes, within.clone(), &[b"iprp", b"ipco"])?).collect();
+    let extents = |property: &boxes::FileBox| {
+        let side = |skip| u32::try_from(boxes::number(bytes, &property.body, skip, 4)?).ok().filter(|&side| side > 0);
+        (property.kind == *b"ispe").then(|| side(4).zip(side(8)))?
+    };
+    let of_primary = || {
+        let indexes = items::properties_of_primary(bytes, &within)?;
+        indexes.into_iter().find_map(|index| extents(properties.get(index.checked_sub(1)?)?))
+    };
+    of_primary().or_else(|| properties.iter().filter_map(extents).max_by_key(|&size| area(size)))
 }
 
 #[cfg(test)]

@@ -36,7 +36,12 @@ pub(crate) fn frame(bytes: &[u8]) -> Option<FrameHeader> {
 
 /// The EXIF block: a TIFF structure.
 pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
-    segments(bytes).filter(|(marker, _)| *marker == 0xE1).find_map(|(_, body)| body.strip_prefix(b"Exif\0\0"))
+    payload(bytes, 0xE1, b"Exif\0\0")
+}
+
+/// The payload of the first segment with this marker that begins so, behind that beginning.
+pub(crate) fn payload<'a>(bytes: &'a [u8], marker: u8, start: &[u8]) -> Option<&'a [u8]> {
+    segments(bytes).filter(|(found, _)| *found == marker).find_map(|(_, body)| body.strip_prefix(start))
 }
 
 /// The quantization table of the first component, which is luminance in all but exotic files, in zigzag order.

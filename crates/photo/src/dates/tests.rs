@@ -94,6 +94,25 @@ fn stamps() {
     }
 }
 
+/// RFC 3339, which JavaScript reads: an offset has its minutes.
+#[test]
+fn offsets_of_every_kind_are_whole() {
+    for (offset, expected) in [
+        ("+02:00", "+02:00"),
+        ("-08:00", "-08:00"),
+        ("+05:45", "+05:45"),
+        ("-03:30", "-03:30"),
+        ("-00:30", "-00:30"),
+        ("+14:00", "+14:00"),
+        ("Z", "+00:00"),
+        ("+20:00", ""),
+        ("", ""),
+    ] {
+        let found = from_metadata(&original(&format!("2023:04:15 14:32:18{offset}"))).unwrap();
+        assert_eq!(found.rfc3339(), format!("2023-04-15T14:32:18{expected}"));
+    }
+}
+
 #[test]
 fn texts_that_are_no_stamps() {
     let cases = [

@@ -12,6 +12,8 @@ pub(crate) enum Value {
     Long(Vec<u32>),
     Rational(Vec<(u32, u32)>),
     Undefined(Vec<u8>),
+    /// A type, a count and the bytes of the values, in the order of the file.
+    Other(u16, u32, Vec<u8>),
     /// A type, a count and the four bytes of value or offset, as they are.
     Bare(u16, u32, u32),
 }
@@ -93,6 +95,7 @@ impl Builder {
                 (5, count(values.len()), bytes)
             }
             Value::Undefined(bytes) => (7, count(bytes.len()), bytes.clone()),
+            Value::Other(kind, length, bytes) => (*kind, *length, bytes.clone()),
             Value::Bare(kind, length, value) => (*kind, *length, self.bytes4(*value).to_vec()),
         }
     }

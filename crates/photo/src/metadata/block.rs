@@ -1,27 +1,26 @@
 //! Finds the EXIF data in a file, and parses it.
 //!
-//! Called by the module above. The parser copies its input and allocates by its claims, so the input is limited: for
-//! containers, the block, at most [`MAX_BLOCK`] bytes of it; for TIFF and raw files, which may be of any size, an
-//! excerpt: the entries of the three directories that matter, written as a small TIFF of their own. An excerpt also
-//! covers what the parser does not read: BigTIFF, other magic numbers, Canon's three blocks.
+//! Called by the module above. The parser copies its input and allocates by its claims, and it reads pointers of one type
+//! alone. So it is given an excerpt: the entries of the three directories that matter, read in place and written as a
+//! small TIFF of their own. An excerpt also covers what the parser does not read: BigTIFF, other magic numbers, types of
+//! integers that TIFF allows, Canon's three blocks.
 
-use std::io::Cursor;
+use std::borrow::Cow;
 
 use exif::{Error, Exif, Reader};
 
+use super::{items, png};
 use crate::boxes;
 use crate::format::Format;
-use crate::ifd::{self, ByteOrder, Ifd, Tiff};
+use crate::ifd::{self, ByteOrder, Ifd, IfdEntry, Tiff};
 use crate::{raw, segments};
 
-/// In bytes, of one block. JPEG has room for 64 KiB.
-const MAX_BLOCK: usize = 256 << 10;
 /// The most chunks of one file that are examined.
-const MAX_CHUNKS: usize = 100_000;
+pub(super) const MAX_CHUNKS: usize = 100_000;
 /// The most entries of one directory of an excerpt.
 const MAX_ENTRIES: usize = 256;
-/// In bytes, of one value of an excerpt.
-const MAX_VALUE: usize = 1024;
+/// In bytes, of one value of an excerpt; of a longer text this much is read, more than is shown of it.
+const MAX_VALUE: usize = 1028;
 
 /// EXIF data.
 #[derive(Default)]
@@ -35,7 +34,6 @@ pub(super) struct ExifBlock {
 /// The EXIF data of a file.
 pub(super) fn of_file(bytes: &[u8], format: Format) -> ExifBlock {
     match format {
-        Format::Heic | Format::Avif => of_heif(bytes),
         Format::Cr3 => {
             let directory = |kind| canon(bytes, kind).and_then(Tiff::open).and_then(|tiff| tiff.first());
             excerpt(directory(b"CMT1"), directory(b"CMT2"), directory(b"CMT4"))
@@ -44,31 +42,47 @@ pub(super) fn of_file(bytes: &[u8], format: Format) -> ExifBlock {
             let preview = raw::previews(bytes, format).into_iter().find_map(|range| segments::exif(bytes.get(range)?));
             preview.map(parse).unwrap_or_default()
         }
-        format if format == Format::Tiff || format.is_raw() => {
-            let first = Tiff::open(bytes).and_then(|tiff| tiff.first());
-            let child = |tag| first.and_then(|first| first.child(tag));
-            excerpt(first, child(ifd::EXIF_DIRECTORY), child(ifd::GPS_DIRECTORY))
-        }
-        _ => slice(bytes, format).map(parse).unwrap_or_default(),
+        format if format.is_raw() => parse(bytes),
+        format => slice(bytes, format).map(|block| parse(&block)).unwrap_or_default(),
     }
 }
 
-/// The block in a JPEG, PNG, WebP or JPEG XL file; a TIFF file is one itself.
-pub(super) fn slice(bytes: &[u8], format: Format) -> Option<&[u8]> {
-    let found = match format {
-        Format::Jpeg => segments::exif(bytes)?,
-        Format::Png => chunk(bytes, 8, ByteOrder::Big, b"eXIf")?,
-        Format::WebP => chunk(bytes, 12, ByteOrder::Little, b"EXIF")?,
+/// The block in a JPEG, PNG, WebP, JPEG XL, HEIC or AVIF file; a TIFF file is one itself.
+pub(super) fn slice(bytes: &[u8], format: Format) -> Option<Cow<'_, [u8]>> {
+    let found: Cow<'_, [u8]> = match format {
+        Format::Jpeg => segments::exif(bytes)?.into(),
+        Format::Png => match chunk(bytes, 8, ByteOrder::Big, b"eXIf") {
+            Some(block) => block.into(),
+            None => png::texts(bytes).exif?.into(),
+        },
+        Format::WebP => chunk(bytes, 12, ByteOrder::Little, b"EXIF")?.into(),
+        Format::Heic | Format::Avif => after_offset(items::exif(bytes)?)?,
         Format::Jxl => {
             let body = boxes::find(bytes, 0..bytes.len(), b"Exif")?;
-            let skip = usize::try_from(boxes::number(bytes, &body, 0, 4)?).ok()?.checked_add(4)?;
-            bytes.get(body.start.checked_add(skip)?..body.end)?
+            after_offset(bytes.get(body)?.into())?
         }
-        Format::Tiff => bytes,
+        Format::Tiff => bytes.into(),
         _ => return None,
     };
     // Some writers keep the prefix that the block has in JPEG.
-    Some(found.strip_prefix(b"Exif\0\0").unwrap_or(found))
+    Some(without_start(found, b"Exif\0\0"))
+}
+
+/// The block behind four bytes that say how far behind them it begins (ISO/IEC 23008-12, A.2.1).
+fn after_offset(body: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
+    let skip = usize::try_from(ByteOrder::Big.number(body.get(..4)?)).ok()?.checked_add(4)?;
+    Some(match body {
+        Cow::Borrowed(body) => body.get(skip..)?.into(),
+        Cow::Owned(body) => body.get(skip..)?.to_vec().into(),
+    })
+}
+
+fn without_start<'a>(bytes: Cow<'a, [u8]>, start: &[u8]) -> Cow<'a, [u8]> {
+    match bytes {
+        Cow::Borrowed(bytes) => bytes.strip_prefix(start).unwrap_or(bytes).into(),
+        Cow::Owned(bytes) if bytes.starts_with(start) => bytes[start.len()..].to_vec().into(),
+        bytes => bytes,
+    }
 }
 
 /// One of the small TIFF structures in Canon's box in `moov`.
@@ -80,17 +94,21 @@ pub(super) fn canon<'a>(bytes: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
     bytes.get(range)
 }
 
-fn of_heif(bytes: &[u8]) -> ExifBlock {
-    let read = Reader::new().continue_on_error(true).read_from_container(&mut Cursor::new(bytes));
-    match read {
-        Err(Error::NotFound(_)) => ExifBlock::default(),
-        read => partial(read),
-    }
-}
-
+/// The three directories of a TIFF structure.
 fn parse(block: &[u8]) -> ExifBlock {
-    let block = block.get(..MAX_BLOCK).unwrap_or(block);
-    partial(Reader::new().continue_on_error(true).read_raw(block.to_vec()))
+    let first = Tiff::open(block).and_then(|tiff| tiff.first());
+    let child = |tag| first.and_then(|first| first.child(tag));
+    let mut found = excerpt(first, child(ifd::EXIF_DIRECTORY), child(ifd::GPS_DIRECTORY));
+    let is_lost = |tag| first.is_some_and(|first| first.find(tag).is_some()) && child(tag).is_none();
+    for (tag, warning) in [
+        (ifd::EXIF_DIRECTORY, "EXIF: the EXIF directory cannot be read"),
+        (ifd::GPS_DIRECTORY, "EXIF: the GPS directory cannot be read"),
+    ] {
+        if is_lost(tag) && found.warning.is_none() {
+            found.warning = Some(warning.to_owned());
+        }
+    }
+    found
 }
 
 fn partial(read: Result<Exif, Error>) -> ExifBlock {
@@ -99,9 +117,7 @@ fn partial(read: Result<Exif, Error>) -> ExifBlock {
         Ok(exif) => ExifBlock { exif: Some(exif), warning: None },
         Err(Error::PartialResult(partial)) => {
             let (exif, errors) = partial.into_inner();
-            // Many cameras leave a number behind their last entry, and nothing is lost by it.
-            let harmless = |error: &&Error| matches!(error, Error::InvalidFormat("Unexpected next IFD"));
-            ExifBlock { exif: Some(exif), warning: errors.iter().find(|error| !harmless(error)).and_then(warn) }
+            ExifBlock { exif: Some(exif), warning: errors.first().and_then(warn) }
         }
         Err(error) => ExifBlock { exif: None, warning: warn(&error) },
     }
@@ -109,7 +125,7 @@ fn partial(read: Result<Exif, Error>) -> ExifBlock {
 
 /// The first chunk of a name. PNG's (big-endian) are length, name, body, checksum; WebP's (little-endian) are name,
 /// length, body, and a byte to make that even.
-fn chunk<'a>(bytes: &'a [u8], start: usize, order: ByteOrder, name: &[u8; 4]) -> Option<&'a [u8]> {
+pub(super) fn chunk<'a>(bytes: &'a [u8], start: usize, order: ByteOrder, name: &[u8; 4]) -> Option<&'a [u8]> {
     let mut at = start;
     for _ in 0..MAX_CHUNKS {
         let body = at.checked_add(8)?;
@@ -139,10 +155,11 @@ fn excerpt(main: Option<Ifd<'_>>, exif: Option<Ifd<'_>>, gps: Option<Ifd<'_>>) -
         return ExifBlock { exif: None, warning: Some("EXIF: the first directory cannot be read".to_owned()) };
     };
     let order = main.tiff().order();
+    let is_whole = [Some(main), exif, gps].iter().flatten().all(Ifd::is_whole);
     let below = |directory: Option<Ifd<'_>>| {
-        directory.filter(|directory| directory.tiff().order() == order).map(|directory| entries(&directory))
+        directory.filter(|directory| directory.tiff().order() == order).map(|directory| entries(&directory, order))
     };
-    let (mut main, exif, gps) = (entries(&main), below(exif), below(gps));
+    let (mut main, exif, gps) = (entries(&main, order), below(exif), below(gps));
     let pointers = usize::from(exif.is_some()) + usize::from(gps.is_some());
     let mut next = 8 + table_length(main.len() + pointers);
     for (tag, entries) in [(ifd::EXIF_DIRECTORY, &exif), (ifd::GPS_DIRECTORY, &gps)] {
@@ -159,25 +176,45 @@ fn excerpt(main: Option<Ifd<'_>>, exif: Option<Ifd<'_>>, gps: Option<Ifd<'_>>) -
         table(&entries, order, next, &mut tables, &mut values);
     }
     tables.append(&mut values);
-    partial(Reader::new().continue_on_error(true).read_raw(tables))
+    let mut found = partial(Reader::new().continue_on_error(true).read_raw(tables));
+    if !is_whole {
+        found.warning.get_or_insert_with(|| "EXIF: a directory lacks entries, or their values".to_owned());
+    }
+    found
 }
 
-/// The entries of types that the parser knows, and that are small; pointers are rewritten.
-fn entries(directory: &Ifd<'_>) -> Vec<ExcerptEntry> {
+/// The entries that are small; pointers are rewritten.
+fn entries(directory: &Ifd<'_>, order: ByteOrder) -> Vec<ExcerptEntry> {
     const INTEROPERABILITY: u16 = 0xA005;
     let pointers = [ifd::EXIF_DIRECTORY, ifd::GPS_DIRECTORY, ifd::SUB_DIRECTORIES, INTEROPERABILITY];
     directory
         .entries()
-        .filter(|entry| (1..=12).contains(&entry.kind) && !pointers.contains(&entry.tag))
-        .filter(|entry| entry.value.len() <= MAX_VALUE)
+        .filter(|entry| !pointers.contains(&entry.tag))
+        .filter_map(|entry| excerpt_entry(&entry, order))
         .take(MAX_ENTRIES)
-        .map(|entry| ExcerptEntry {
-            tag: entry.tag,
-            kind: entry.kind,
-            count: entry.count(),
-            value: entry.value.to_vec(),
-        })
         .collect()
+}
+
+/// An entry of a type that the parser knows: it knows no offsets of directories and no integers of eight bytes.
+fn excerpt_entry(entry: &IfdEntry<'_>, order: ByteOrder) -> Option<ExcerptEntry> {
+    const ASCII: u16 = 2;
+    const LONG: u16 = 4;
+    let (tag, kind, value) = (entry.tag, entry.kind, entry.value);
+    let made = match kind {
+        ASCII => {
+            let value = value.get(..MAX_VALUE).unwrap_or(value).to_vec();
+            ExcerptEntry { tag, kind, count: value.len(), value }
+        }
+        _ if value.len() > MAX_VALUE => return None,
+        1..=12 => ExcerptEntry { tag, kind, count: entry.count(), value: value.to_vec() },
+        _ => {
+            let numbers: Vec<usize> = entry.numbers().map(usize::try_from).collect::<Result<_, _>>().ok()?;
+            let fits = numbers.iter().all(|&number| u32::try_from(number).is_ok());
+            let value = numbers.iter().flat_map(|&number| encoded(order, number, 4)).collect();
+            fits.then_some(ExcerptEntry { tag, kind: LONG, count: numbers.len(), value })?
+        }
+    };
+    Some(made)
 }
 
 /// In bytes, of a directory without its values.

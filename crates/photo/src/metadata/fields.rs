@@ -47,6 +47,7 @@ impl Fields<'_> {
     pub(super) fn number(&self, tag: u16) -> Option<u32> {
         let value = self.value(tag)?;
         value.get_uint(0).or_else(|| match value {
+            Value::SByte(values) => u32::try_from(*values.first()?).ok(),
             Value::SShort(values) => u32::try_from(*values.first()?).ok(),
             Value::SLong(values) => u32::try_from(*values.first()?).ok(),
             _ => None,
@@ -55,15 +56,7 @@ impl Fields<'_> {
 
     /// A finite number.
     fn real(&self, tag: u16) -> Option<f64> {
-        let value = self.value(tag)?;
-        let number = match value {
-            Value::Rational(values) => values.first()?.to_f64(),
-            Value::SRational(values) => values.first()?.to_f64(),
-            Value::Float(values) => f64::from(*values.first()?),
-            Value::Double(values) => *values.first()?,
-            _ => f64::from(value.get_uint(0)?),
-        };
-        number.is_finite().then_some(number)
+        real(self.value(tag)?)
     }
 
     /// A number above zero, at most `most`.
@@ -71,10 +64,13 @@ impl Fields<'_> {
         self.real(tag).filter(|&number| number > 0.0 && number <= most)
     }
 
-    /// In seconds: ExposureTime, or ShutterSpeedValue, which is its logarithm.
+    /// In seconds: ExposureTime, or ShutterSpeedValue, which is its logarithm. A logarithm of zero beside an ExposureTime
+    /// that is none is none either: cameras that know no exposure write zeros into both.
     pub(super) fn exposure_time(&self) -> Option<f64> {
-        let speed = || self.real(0x9201).filter(|speed| speed.abs() < 20.0);
-        self.positive(0x829A, 1_000_000.0).or_else(|| Some((-speed()?).exp2()))
+        const EXPOSURE_TIME: u16 = 0x829A;
+        let is_unknown = |speed: f64| speed == 0.0 && self.value(EXPOSURE_TIME).is_some();
+        let speed = || self.real(0x9201).filter(|&speed| speed.abs() < 20.0 && !is_unknown(speed));
+        self.positive(EXPOSURE_TIME, 1_000_000.0).or_else(|| Some((-speed()?).exp2()))
     }
 
     /// FNumber, or ApertureValue, which is twice its logarithm.
@@ -94,15 +90,32 @@ impl Fields<'_> {
     /// one of zeros.
     pub(super) fn date(&self, [date, fraction, offset]: [u16; 3]) -> Option<String> {
         let mut text = self.text(date).filter(|text| text.contains(|digit| matches!(digit, '1'..='9')))?;
-        if text.len() == "2023:04:15 14:32:18".len() {
+        // A text with an offset of its own has seven numbers or eight, or a `Z`; one without seconds has five.
+        let numbers = text.split(|letter: char| !letter.is_ascii_digit()).filter(|number| !number.is_empty()).count();
+        if matches!(numbers, 5 | 6) && !text.ends_with(['Z', 'z']) {
             let digits = |text: &String| text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit());
-            if let Some(fraction) = self.text(fraction).filter(digits) {
-                text.push('.');
-                text.push_str(&fraction);
+            let after_last = text.rfind(|letter: char| letter.is_ascii_digit()).map_or(text.len(), |at| at + 1);
+            if let Some(fraction) = self.text(fraction).filter(|text| numbers == 6 && digits(text)) {
+                text.insert_str(after_last, &format!(".{fraction}"));
             }
             let signed = |text: &String| text.len() <= 6 && text.starts_with(['+', '-', 'Z']);
             text.push_str(&self.text(offset).filter(signed).unwrap_or_default());
         }
         Some(text)
     }
+}
+
+/// The first number of a value, if it is finite.
+pub(super) fn real(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::Rational(values) => values.first()?.to_f64(),
+        Value::SRational(values) => values.first()?.to_f64(),
+        Value::Float(values) => f64::from(*values.first()?),
+        Value::Double(values) => *values.first()?,
+        Value::SByte(values) => f64::from(*values.first()?),
+        Value::SShort(values) => f64::from(*values.first()?),
+        Value::SLong(values) => f64::from(*values.first()?),
+        _ => f64::from(value.get_uint(0)?),
+    };
+    number.is_finite().then_some(number)
 }
