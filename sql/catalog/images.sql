@@ -58,7 +58,8 @@ COMMENT ON FUNCTION lumina.composite_score(text, int4, int4, int4, int8, float8)
 CREATE FUNCTION lumina_internal.is_raw(format text) RETURNS bool
     -- Not STRICT, which keeps it from being inlined.
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
-RETURN format IN ('dng', 'cr2', 'cr3', 'nef', 'arw', 'orf', 'rw2', 'raf', 'pef', 'srw');
+RETURN format IN ('dng', 'cr2', 'cr3', 'nef', 'arw', 'orf', 'rw2', 'raf', 'pef', 'srw', 'crw', 'mrw',
+    'x3f', 'raw');
 COMMENT ON FUNCTION lumina_internal.is_raw(text) IS 'Internal: whether a format is one of the raw files of cameras';
 
 CREATE TABLE lumina.sources (

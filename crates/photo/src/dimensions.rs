@@ -1,8 +1,10 @@
 //! Width and height of a picture by its header, without decoding it.
 
+mod jxl;
+
 use crate::format::Format;
 use crate::ifd::{self, Tiff};
-use crate::{metadata, segments};
+use crate::{boxes, metadata, segments};
 
 /// In pixels, as stored; `None` if the header does not say, or if the format is not read here: for raw files the
 /// metadata has the sensor's size.
@@ -15,6 +17,11 @@ pub fn dimensions(bytes: &[u8], format: Format) -> Option<(u32, u32)> {
         Format::WebP => webp(bytes),
         Format::Tiff => tiff(bytes),
         Format::Heic | Format::Avif => metadata::dimensions_of_heif(bytes),
+        Format::Jxl => jxl::dimensions(bytes),
+        Format::Jp2 => jpeg2000(bytes),
+        Format::Psd => big(bytes, 18).zip(big(bytes, 14)),
+        Format::Ico => icon(bytes),
+        Format::Pnm => netpbm(bytes),
         _ => None,
     };
     found.filter(|&(width, height)| width > 0 && height > 0)
@@ -57,8 +64,42 @@ fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
     }
 }
 
+/// By the box `ihdr`, or the segment SIZ that a codestream begins with (ISO/IEC 15444-1, A.5.1 and I.5.3.1).
+fn jpeg2000(bytes: &[u8]) -> Option<(u32, u32)> {
+    if bytes.starts_with(b"\xFF\x4F") {
+        let side = |end, start| big(bytes, end)?.checked_sub(big(bytes, start)?);
+        return Some((side(8, 16)?, side(12, 20)?));
+    }
+    let header = boxes::descend(bytes, 0..bytes.len(), &[b"jp2h", b"ihdr"])?;
+    Some((big(bytes, header.start.checked_add(4)?)?, big(bytes, header.start)?))
+}
+
+/// The largest of an icon's pictures; a side of 0 is one of 256.
+fn icon(bytes: &[u8]) -> Option<(u32, u32)> {
+    let count = usize::try_from(little(bytes, 4)?).ok()?;
+    let side = |at: usize| bytes.get(at).map(|&side| if side == 0 { 256 } else { u32::from(side) });
+    let sizes = (0..count).map_while(|index| side(6 + 16 * index).zip(side(7 + 16 * index)));
+    sizes.max_by_key(|&(width, height)| width * height)
+}
+
+/// Two numbers behind the two letters; comments run from `#` to the end of a line.
+fn netpbm(bytes: &[u8]) -> Option<(u32, u32)> {
+    let head = bytes.get(2..bytes.len().min(4096))?;
+    let mut is_comment = false;
+    let plain = head.iter().filter_map(|&byte| {
+        is_comment = byte == b'#' || (is_comment && byte != b'\n');
+        (!is_comment).then_some(char::from(byte))
+    });
+    let text: String = plain.collect();
+    let mut numbers = text.split_ascii_whitespace().map(|word| word.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
 fn tiff(bytes: &[u8]) -> Option<(u32, u32)> {
     let page = Tiff::open(bytes)?.first()?;
     let side = |tag| u32::try_from(page.number(tag)?).ok();
     Some((side(ifd::WIDTH)?, side(ifd::HEIGHT)?))
 }
+
+#[cfg(test)]
+mod tests;

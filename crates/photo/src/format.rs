@@ -41,12 +41,28 @@ pub enum Format {
     Pef,
     /// Samsung.
     Srw,
+    /// Canon, before those built on TIFF.
+    Crw,
+    /// Minolta.
+    Mrw,
+    /// Sigma.
+    X3f,
+    /// Raw files of other makers, built on TIFF: Phase One, Leaf, Hasselblad, Kodak, Epson, Mamiya, Sinar.
+    Raw,
     /// HEIF with HEVC.
     Heic,
     /// HEIF with AV1.
     Avif,
     /// JPEG XL.
     Jxl,
+    /// JPEG 2000 (ISO/IEC 15444-1), in a file or as a bare codestream.
+    Jp2,
+    /// Photoshop documents.
+    Psd,
+    /// Windows icons.
+    Ico,
+    /// Portable bitmaps, greymaps and pixmaps of Netpbm.
+    Pnm,
 }
 
 impl Format {
@@ -69,9 +85,17 @@ impl Format {
             Self::Raf => "raf",
             Self::Pef => "pef",
             Self::Srw => "srw",
+            Self::Crw => "crw",
+            Self::Mrw => "mrw",
+            Self::X3f => "x3f",
+            Self::Raw => "raw",
             Self::Heic => "heic",
             Self::Avif => "avif",
             Self::Jxl => "jxl",
+            Self::Jp2 => "jp2",
+            Self::Psd => "psd",
+            Self::Ico => "ico",
+            Self::Pnm => "pnm",
         }
     }
 
@@ -89,6 +113,10 @@ impl Format {
                 | Self::Raf
                 | Self::Pef
                 | Self::Srw
+                | Self::Crw
+                | Self::Mrw
+                | Self::X3f
+                | Self::Raw
         )
     }
 }
@@ -112,9 +140,17 @@ impl fmt::Display for Format {
             Self::Raf => "RAF",
             Self::Pef => "PEF",
             Self::Srw => "SRW",
+            Self::Crw => "CRW",
+            Self::Mrw => "MRW",
+            Self::X3f => "X3F",
+            Self::Raw => "raw",
             Self::Heic => "HEIC",
             Self::Avif => "AVIF",
             Self::Jxl => "JPEG XL",
+            Self::Jp2 => "JPEG 2000",
+            Self::Psd => "Photoshop",
+            Self::Ico => "icon",
+            Self::Pnm => "Netpbm",
         })
     }
 }

@@ -18,7 +18,7 @@ const WEIGHTS: [f64; 4] = [0.40, 0.35, 0.15, 0.10];
 
 /// Formats and their scores.
 const FORMATS: &[(f64, &[&str])] = &[
-    (100.0, &["cr2", "cr3", "nef", "arw", "dng", "raf", "orf", "rw2", "pef", "srw"]),
+    (100.0, &["cr2", "cr3", "nef", "arw", "dng", "raf", "orf", "rw2", "pef", "srw", "crw", "mrw", "x3f", "raw"]),
     (90.0, TIFF),
     (85.0, &["png"]),
     (80.0, &["heic", "heif"]),

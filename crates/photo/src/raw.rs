@@ -41,6 +41,13 @@ pub fn previews(bytes: &[u8], format: Format) -> Vec<Range<usize>> {
     found.into_iter().map(|(_, range)| range).take(MAX_PREVIEWS).collect()
 }
 
+/// Whether it is a raw file of Phase One: a TIFF of the thumbnail, and behind its header a structure of their own (as
+/// found by the authors of dcraw and ExifTool).
+pub(crate) fn is_phase_one(bytes: &[u8]) -> bool {
+    let mark = bytes.get(8..16).unwrap_or_default();
+    matches!(mark, [b'I', b'I', b'I', b'I', _, b'w', b'a', b'R'] | [b'M', b'M', b'M', b'M', b'R', b'a', b'w', _])
+}
+
 /// The pixel count of a JPEG that is a picture.
 fn pixels(preview: &[u8]) -> Option<u64> {
     if !preview.starts_with(b"\xFF\xD8\xFF") {

@@ -8,6 +8,7 @@ use super::Format;
 use crate::boxes;
 use crate::error::PhotoError;
 use crate::ifd::{self, Ifd, Tiff};
+use crate::raw;
 
 /// The format of a file.
 ///
@@ -23,7 +24,7 @@ pub fn detect(bytes: &[u8]) -> Result<Format, PhotoError> {
 }
 
 fn by_signature(bytes: &[u8]) -> Option<Format> {
-    let signatures: [(&[u8], Format); 11] = [
+    let signatures: [(&[u8], Format); 18] = [
         (b"\xFF\xD8\xFF", Format::Jpeg),
         (b"\x89PNG\r\n\x1A\n", Format::Png),
         (b"GIF87a", Format::Gif),
@@ -35,6 +36,13 @@ fn by_signature(bytes: &[u8]) -> Option<Format> {
         (b"FUJIFILMCCD-RAW ", Format::Raf),
         (b"\xFF\x0A", Format::Jxl),
         (b"\0\0\0\x0CJXL \r\n\x87\n", Format::Jxl),
+        (b"\0\0\0\x0CjP  \r\n\x87\n", Format::Jp2),
+        (b"\xFF\x4F\xFF\x51", Format::Jp2),
+        (b"8BPS\0\x01", Format::Psd),
+        (b"8BPS\0\x02", Format::Psd),
+        (b"\0MRM", Format::Mrw),
+        (b"FOVb", Format::X3f),
+        (b"II\x1A\0\0\0HEAPCCDR", Format::Crw),
     ];
     if let Some((_, format)) = signatures.iter().find(|(signature, _)| bytes.starts_with(signature)) {
         return Some(*format);
@@ -42,13 +50,33 @@ fn by_signature(bytes: &[u8]) -> Option<Format> {
     if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
         return Some(Format::WebP);
     }
-    is_bitmap(bytes).then_some(Format::Bmp)
+    if is_bitmap(bytes) {
+        Some(Format::Bmp)
+    } else if is_icon(bytes) {
+        Some(Format::Ico)
+    } else {
+        is_netpbm(bytes).then_some(Format::Pnm)
+    }
 }
 
 /// Two letters are too few: the size of the header that follows must be one of those that exist.
 fn is_bitmap(bytes: &[u8]) -> bool {
     let size = bytes.get(14..18).map(|size| ifd::ByteOrder::Little.number(size));
     bytes.starts_with(b"BM") && matches!(size, Some(12 | 16 | 40 | 52 | 56 | 64 | 108 | 124))
+}
+
+/// Four bytes that mean little: the first picture must lie behind the table of all, and a byte that is always zero.
+fn is_icon(bytes: &[u8]) -> bool {
+    let number = |at: usize, length| Some(ifd::ByteOrder::Little.number(bytes.get(at..at + length)?));
+    let (Some(count), Some(reserved), Some(offset)) = (number(4, 2), number(9, 1), number(18, 4)) else { return false };
+    bytes.starts_with(b"\0\0\x01\0") && count > 0 && reserved == 0 && offset >= 6 + 16 * count
+}
+
+/// Two letters, a blank, and a number or a comment.
+fn is_netpbm(bytes: &[u8]) -> bool {
+    let Some([b'P', b'1'..=b'6', blank, rest @ ..]) = bytes.get(..64).or(Some(bytes)) else { return false };
+    let next = rest.trim_ascii_start().first();
+    blank.is_ascii_whitespace() && next.is_some_and(|next| next.is_ascii_digit() || *next == b'#')
 }
 
 /// ISO base media files declare their brands in their first box. The major brand decides; `mif1`, which says no more
@@ -88,6 +116,9 @@ fn by_directories(bytes: &[u8]) -> Option<Format> {
     if bytes.get(8..10) == Some(b"CR") {
         return Some(Format::Cr2);
     }
+    if raw::is_phase_one(bytes) {
+        return Some(Format::Raw);
+    }
     let first = Tiff::open(bytes).and_then(|tiff| tiff.first());
     let raw =
         first.and_then(|first| if first.find(DNG_VERSION).is_some() { Some(Format::Dng) } else { makers(&first) });
@@ -98,34 +129,46 @@ fn by_directories(bytes: &[u8]) -> Option<Format> {
 ///
 /// The maker's name proves nothing: film scanners and picture editors write it into plain TIFFs. Beside it, one of the
 /// file's directories must describe the data of a sensor: a colour filter array (photometric 32803, or its pattern, all
-/// that Samsung writes), linear raw (34892), or a compression of that maker's own. Sony's raw files are also known by
-/// the entry SR2Private, which nothing else has.
+/// that Samsung writes), or, of makers that are known, linear raw (34892) or a compression of that maker's own. Sony's
+/// raw files are also known by the entry SR2Private, Leaf's by LeafData, which nothing else has.
 fn makers(first: &Ifd<'_>) -> Option<Format> {
     const SR2_PRIVATE: u16 = 0xC634;
+    const LEAF_DATA: u16 = 0x8606;
     const FILTER_PATTERN: u16 = 0x828E;
-    let makers: [(&[u8], Format, &[u64]); 6] = [
+    let makers: [(&[u8], Format, &[u64]); 9] = [
         (b"NIKON", Format::Nef, &[34713]),
         (b"SONY", Format::Arw, &[32767]),
         (b"PENTAX", Format::Pef, &[65535]),
         (b"ASAHI", Format::Pef, &[65535]),
         (b"RICOH", Format::Pef, &[65535]),
         (b"SAMSUNG", Format::Srw, &[32769, 32770, 32772]),
+        (b"KODAK", Format::Raw, &[65000]),
+        (b"EASTMAN KODAK", Format::Raw, &[65000]),
+        (b"SEIKO EPSON", Format::Raw, &[32769]),
     ];
+    if first.find(LEAF_DATA).is_some() {
+        return Some(Format::Raw);
+    }
     let make = first.find(ifd::MAKE)?.text().trim_ascii().to_ascii_uppercase();
-    let (_, format, compressions) = makers.into_iter().find(|(name, ..)| make.starts_with(name))?;
+    let known = makers.into_iter().find(|(name, ..)| make.starts_with(name));
+    let (format, own) = known.map_or((Format::Raw, None), |(_, format, compressions)| (format, Some(compressions)));
     let of_sensor = |directory: &Ifd<'_>| {
+        let photometric = directory.number(ifd::PHOTOMETRIC);
         directory.find(FILTER_PATTERN).is_some()
-            || matches!(directory.number(ifd::PHOTOMETRIC), Some(32803 | 34892))
-            || directory.number(ifd::COMPRESSION).is_some_and(|compression| compressions.contains(&compression))
+            || photometric == Some(32803)
+            || own.is_some_and(|own| {
+                let compression = directory.number(ifd::COMPRESSION);
+                photometric == Some(34892) || compression.is_some_and(|compression| own.contains(&compression))
+            })
     };
     let found = (format == Format::Arw && first.find(SR2_PRIVATE).is_some())
         || first.tiff().directories().iter().any(of_sensor);
-    found.then_some(format)
+    (found && !make.is_empty()).then_some(format)
 }
 
 /// A description of bytes that are no image, for the message.
 fn looks_like(bytes: &[u8]) -> Option<&'static str> {
-    let signatures: [(&[u8], &str); 24] = [
+    let signatures: [(&[u8], &str); 19] = [
         (b"PK\x03\x04", "a ZIP archive"),
         (b"PK\x05\x06", "a ZIP archive"),
         (b"%PDF", "a PDF document"),
@@ -138,12 +181,7 @@ fn looks_like(bytes: &[u8]) -> Option<&'static str> {
         (b"Rar!\x1A\x07", "a RAR archive"),
         (b"\x7FELF", "an ELF program"),
         (b"MZ", "a Windows program"),
-        (b"8BPS", "a Photoshop document"),
-        (b"\0MRM", "a Minolta raw image"),
-        (b"FOVb", "a Sigma raw image"),
         (b"gimp xcf", "a GIMP document"),
-        (b"\0\0\x01\0", "a Windows icon"),
-        (b"\0\0\0\x0CjP  \r\n\x87\n", "a JPEG 2000 image"),
         (b"v/1\x01", "an OpenEXR image"),
         (b"\x1A\x45\xDF\xA3", "a Matroska or WebM video"),
         (b"OggS", "an Ogg file"),

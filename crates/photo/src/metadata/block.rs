@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use exif::{Error, Exif, Reader};
 
-use super::{items, png};
+use super::{iptc, items, png};
 use crate::boxes;
 use crate::format::Format;
 use crate::ifd::{self, ByteOrder, Ifd, IfdEntry, Tiff};
@@ -42,12 +42,14 @@ pub(super) fn of_file(bytes: &[u8], format: Format) -> ExifBlock {
             let preview = raw::previews(bytes, format).into_iter().find_map(|range| segments::exif(bytes.get(range)?));
             preview.map(parse).unwrap_or_default()
         }
+        Format::Crw | Format::X3f => ExifBlock::default(),
+        Format::Mrw => slice(bytes, format).map(|block| parse(&block)).unwrap_or_default(),
         format if format.is_raw() => parse(bytes),
         format => slice(bytes, format).map(|block| parse(&block)).unwrap_or_default(),
     }
 }
 
-/// The block in a JPEG, PNG, WebP, JPEG XL, HEIC or AVIF file; a TIFF file is one itself.
+/// The block in a JPEG, PNG, WebP, JPEG XL, HEIC, AVIF, MRW or Photoshop file; a TIFF file is one itself.
 pub(super) fn slice(bytes: &[u8], format: Format) -> Option<Cow<'_, [u8]>> {
     let found: Cow<'_, [u8]> = match format {
         Format::Jpeg => segments::exif(bytes)?.into(),
@@ -61,11 +63,27 @@ pub(super) fn slice(bytes: &[u8], format: Format) -> Option<Cow<'_, [u8]>> {
             let body = boxes::find(bytes, 0..bytes.len(), b"Exif")?;
             after_offset(bytes.get(body)?.into())?
         }
+        Format::Mrw => minolta(bytes)?.into(),
+        Format::Psd => iptc::resource(iptc::of_photoshop(bytes)?, iptc::EXIF)?.into(),
         Format::Tiff => bytes.into(),
         _ => return None,
     };
     // Some writers keep the prefix that the block has in JPEG.
     Some(without_start(found, b"Exif\0\0"))
+}
+
+/// The block in Minolta's raw files, which have blocks of a name of four bytes, a length and a body.
+fn minolta(bytes: &[u8]) -> Option<&[u8]> {
+    let mut rest = bytes.get(8..)?;
+    for _ in 0..16 {
+        let (head, body) = rest.split_at_checked(8)?;
+        let length = usize::try_from(ByteOrder::Big.number(head.get(4..)?)).ok()?;
+        if head.starts_with(b"\0TTW") {
+            return Some(body.get(..length).unwrap_or(body));
+        }
+        rest = body.get(length..)?;
+    }
+    None
 }
 
 /// The block behind four bytes that say how far behind them it begins (ISO/IEC 23008-12, A.2.1).

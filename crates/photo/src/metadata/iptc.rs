@@ -9,6 +9,21 @@ const MAX_RECORDS: usize = 4096;
 /// The number of the resource with an IPTC block.
 pub(super) const IPTC: u64 = 0x0404;
 
+/// The number of the resource with an EXIF block.
+pub(super) const EXIF: u64 = 0x0422;
+/// The number of the resource with an XMP packet.
+pub(super) const XMP: u64 = 0x0424;
+
+/// The resources of a Photoshop document: the third part, behind the header of 26 bytes and the colour data.
+pub(super) fn of_photoshop(bytes: &[u8]) -> Option<&[u8]> {
+    let after = |bytes: &[u8]| usize::try_from(ByteOrder::Big.number(bytes.get(..4)?)).ok();
+    let colours = bytes.get(26..)?;
+    let resources = colours.get(after(colours)?.checked_add(4)?..)?;
+    let length = after(resources)?;
+    let body = resources.get(4..)?;
+    Some(body.get(..length).unwrap_or(body))
+}
+
 /// A resource of Photoshop by its number: after `8BIM`, the number, a name of even length, the length, the data and a
 /// byte to make that even (Adobe Photoshop File Formats Specification).
 pub(super) fn resource(bytes: &[u8], wanted: u64) -> Option<&[u8]> {

@@ -45,6 +45,10 @@ pub(super) fn of_file(bytes: &[u8], format: Format) -> Packets<'_> {
             let xmp = named.find_map(|outer| bytes.get(outer.body)?.strip_prefix(&XMP_UUID));
             Packets { xmp: xmp.map(Cow::from), ..Packets::default() }
         }
+        Format::Psd => {
+            let resource = |number| iptc::resource(iptc::of_photoshop(bytes)?, number).map(Cow::from);
+            Packets { xmp: resource(iptc::XMP), iptc: resource(iptc::IPTC), creation_time: None }
+        }
         Format::Raf => {
             let preview = raw::previews(bytes, format).into_iter().find_map(|range| bytes.get(range));
             preview.map(of_jpeg).unwrap_or_default()

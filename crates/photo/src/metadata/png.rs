@@ -12,9 +12,9 @@ use super::block::MAX_CHUNKS;
 use crate::ifd::ByteOrder;
 
 /// In bytes, of one inflated text: an EXIF block of 64 KiB is 133 KiB in hex.
-const MAX_TEXT: u64 = 1 << 20;
+const MAX_TEXT: u64 = 256 << 10;
 /// Texts of one file that are inflated.
-const MAX_INFLATIONS: usize = 16;
+const MAX_INFLATIONS: usize = 8;
 
 /// The texts of a file that hold metadata.
 #[derive(Debug, Default, PartialEq)]

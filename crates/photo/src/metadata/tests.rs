@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
+use crate::format::detect;
 use crate::ifd::ByteOrder;
 use crate::ifd::build::{Builder, Value, ascii, boxed, jpeg, jpeg_with_exif, long, short};
 
@@ -402,6 +403,24 @@ fn sides_of_raw_files() {
     raf.extend([0, 0, 0, 2, 1, 0, 0, 2, 9, 9, 0x01, 0x11, 0, 4, 0x0F, 0xA0, 0x17, 0x70]);
     assert_eq!(size(&raf, Format::Raf), (Some(6000), Some(4000)));
     assert_eq!(size(&raf[..raf.len() - 1], Format::Raf), (None, None));
+    let fields = |fields: &[u16]| fields.iter().flat_map(|field| field.to_be_bytes()).collect::<Vec<u8>>();
+    let prd = [&b"\0PRD\0\0\0\x1821860002"[..], &fields(&[1544, 2056, 1536, 2048]), &[0; 8]].concat();
+    let tiff = ordinary().tiff(ByteOrder::Big, 42);
+    let ttw = [&b"\0TTW"[..], &u32::try_from(tiff.len()).unwrap().to_be_bytes(), &tiff].concat();
+    let mrw = [&b"\0MRM\0\0\0\0"[..], &prd, &ttw].concat();
+    assert_eq!(size(&mrw, Format::Mrw), (Some(4000), Some(3000)), "of EXIF");
+    assert_eq!(size(&mrw[..40], Format::Mrw), (Some(2048), Some(1536)));
+    assert_eq!(read(&mrw, Format::Mrw).make.as_deref(), Some("Maker"));
+    let x3f = [&b"FOVb\0\0\x02\0"[..], &[0; 20], &2640_u32.to_le_bytes(), &1760_u32.to_le_bytes()].concat();
+    assert_eq!(size(&x3f, Format::X3f), (Some(2640), Some(1760)));
+    assert_eq!(read(&x3f, Format::X3f).warning, None);
+    // Phase One, beside the thumbnail that the TIFF is.
+    let numbers = |numbers: &[u32]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+    let entries = [&[2, 0][..], &[0x108, 1, 4, 7400], &[0x10C, 1, 4, 7320], &[0x10D, 1, 4, 5484]].concat();
+    let mut iiq = [&b"II*\0\x08\0\0\0IIII\x05waR"[..], &numbers(&[12]), &numbers(&entries)].concat();
+    iiq[20..24].copy_from_slice(&3_u32.to_le_bytes());
+    assert_eq!((detect(&iiq), size(&iiq, Format::Raw)), (Ok(Format::Raw), (Some(7320), Some(5484))));
+    assert_eq!(size(&iiq[..iiq.len() - 1], Format::Raw).1, None);
 }
 
 proptest! {

@@ -67,7 +67,6 @@ fn what_is_no_image() {
     unknown(b"PK\x03\x04\x14\0", Some("a ZIP archive"));
     unknown(b"%PDF-1.7", Some("a PDF document"));
     unknown(b"\x1F\x8B\x08\0", Some("gzip data"));
-    unknown(b"\0MRM\0\x01\xA4\x40", Some("a Minolta raw image"));
     unknown(b"\x7FELF\x02\x01", Some("an ELF program"));
     unknown(b"\0\0\0\x14moov....", Some("an MP4 or QuickTime video"));
     unknown(b"RIFF\0\0\0\0AVI LIST", Some("an AVI video"));
@@ -106,6 +105,51 @@ fn raw_files_by_maker_and_sensor() {
     is(&of_maker("RICOH IMAGING COMPANY, LTD.", 65535, 32803), Format::Pef);
     is(&of_maker("SAMSUNG", 32770, 32803), Format::Srw);
     is(&of_maker("SAMSUNG", 1, 34892), Format::Srw);
+    for make in ["Hasselblad", "Imacon", "Mamiya-OP Co.,Ltd.", "SINAR AG", "Leica Camera AG", "Canon", "Leaf"] {
+        is(&of_maker(make, 7, 32803), Format::Raw);
+        is(&of_maker(make, 1, 2), Format::Tiff);
+        is(&of_maker(make, 1, 34892), Format::Tiff);
+    }
+    is(&of_maker("Kodak", 65000, 2), Format::Raw);
+    is(&of_maker("EASTMAN KODAK COMPANY", 65000, 2), Format::Raw);
+    is(&of_maker("SEIKO EPSON CORP.", 32769, 2), Format::Raw);
+    is(&of_maker("SEIKO EPSON CORP.", 5, 2), Format::Tiff);
+}
+
+/// Beside the first directory: Phase One's own block, Leaf's own entry.
+#[test]
+fn raw_files_by_what_nothing_else_has() {
+    is(b"II*\0\0\x01\0\0IIII\x05waR\0\x02\0\0", Format::Raw);
+    is(b"MM\0*\0\0\x01\0MMMMRaw\x05\0\0\x02\0", Format::Raw);
+    is(b"II*\0\0\x01\0\0IIII\x05raW\0\x02\0\0", Format::Tiff);
+    let mut builder = Builder::new(ByteOrder::Big);
+    let first = builder.directory(&[(0x8606, Value::Undefined(vec![0; 9]))], 0);
+    is(&builder.finish(42, first), Format::Raw);
+}
+
+#[test]
+fn images_that_are_not_decoded() {
+    is(b"8BPS\0\x01\0\0", Format::Psd);
+    is(b"8BPS\0\x02\0\0", Format::Psd);
+    is(b"\0\0\0\x0CjP  \r\n\x87\n", Format::Jp2);
+    is(b"\xFF\x4F\xFF\x51\0\x29", Format::Jp2);
+    is(b"II\x1A\0\0\0HEAPCCDR", Format::Crw);
+    is(b"\0MRM\0\x01\xA4\x40", Format::Mrw);
+    is(b"FOVb\0\0\x02\0", Format::X3f);
+    is(b"\0\0\x01\0\x01\0\x20\x20\0\0\x01\0\x20\0\x05\0\0\0\x16\0\0\0", Format::Ico);
+    for text in ["P6\n640 480\n255\n", "P5 640 480 255\n", "P4\n# CREATOR: a program\n8 8\n", "P1\n1 1\n1\n"] {
+        is(text.as_bytes(), Format::Pnm);
+    }
+    unknown(b"8BPX", Some("text"));
+    unknown(b"P6 is a processor", Some("text"));
+    unknown(b"P7\nWIDTH 4\n", Some("text"));
+    unknown(b"P66 1 1", Some("text"));
+    unknown(b"P6", Some("text"));
+    // Too short for one, a picture within the table, a byte that is not zero.
+    unknown(b"\0\0\x01\0\x01\0", None);
+    unknown(b"\0\0\x01\0\x01\0\x20\x20\0\0\x01\0\x20\0\x05\0\0\0\x15\0\0\0", None);
+    unknown(b"\0\0\x01\0\x01\0\x20\x20\0\x09\x01\0\x20\0\x05\0\0\0\x16\0\0\0", None);
+    unknown(b"\0\0\x01\xBA\x44\0\x04\0", Some("an MPEG video"));
 }
 
 #[test]
@@ -126,7 +170,7 @@ fn tiffs_of_makers_are_tiffs() {
     is(&of_maker("PENTAX", 7, 6), Format::Tiff);
     is(&of_maker("SAMSUNG", 8, 2), Format::Tiff);
     is(&of_maker("SAMSUNG", 32773, 2), Format::Tiff);
-    is(&of_maker("Canon", 1, 32803), Format::Tiff);
+    is(&of_maker("Canon", 1, 6), Format::Tiff);
     is(&of_maker("", 1, 32803), Format::Tiff);
 }
 

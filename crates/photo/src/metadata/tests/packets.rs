@@ -118,6 +118,23 @@ fn resource(number: u16, name: &str, data: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A Photoshop document with a palette and these resources.
+fn psd(resources: &[u8]) -> Vec<u8> {
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap().to_be_bytes();
+    let head = [&b"8BPS\0\x01"[..], &[0; 20], &length(&[0; 768]), &[0; 768], &length(resources)].concat();
+    [&head, resources, &[0; 8]].concat()
+}
+
+#[test]
+fn photoshop_documents() {
+    let tiff = ordinary().tiff(ByteOrder::Big, 42);
+    let resources = [resource(0x0422, "", &tiff), resource(0x0424, "", ATTRIBUTES.as_bytes())].concat();
+    let found = read(&psd(&resources), Format::Psd);
+    check_ordinary(&found);
+    assert_eq!(found.xmp_date_created.as_deref(), Some("2013-07-06"));
+    assert_eq!(orientation(&psd(&resources), Format::Psd), Orientation::Rotate90);
+}
+
 #[test]
 fn dates_of_iptc() {
     let block = [record(5, "Title"), record(55, "20130705"), record(60, "031827+0200")].concat();
@@ -132,6 +149,7 @@ fn dates_of_iptc() {
     for text in texts("Raw profile type 8bim", profile.as_bytes()) {
         files.push((Format::Png, png_with(&[], &[text])));
     }
+    files.push((Format::Psd, psd(&resources)));
     for (format, bytes) in files {
         let found = read(&bytes, format);
         assert_eq!(found.iptc_date_created.as_deref(), Some("2013:07:05 03:18:27+02:00"), "{format}");

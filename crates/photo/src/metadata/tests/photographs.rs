@@ -1,7 +1,6 @@
 //! Photographs of real cameras.
 
 use super::*;
-use crate::format::detect;
 
 /// Real photographs, if they are beside the repository.
 fn photographs(folder: &str) -> Option<Vec<(PathBuf, Vec<u8>)>> {

@@ -1,0 +1,89 @@
+//! Headers of every format that is not decoded.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ifd::build::boxed;
+
+/// The header of a codestream of JPEG XL: bits from the least significant one on, as `(value, length)`.
+fn jxl(fields: &[(u32, usize)]) -> Vec<u8> {
+    let bits: Vec<u32> =
+        fields.iter().flat_map(|&(value, length)| (0..length).map(move |place| value >> place & 1)).collect();
+    let bytes = bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |sum, bit| sum << 1 | *bit) as u8);
+    [0xFF, 0x0A].into_iter().chain(bytes).chain([0; 8]).collect()
+}
+
+fn long(value: u32) -> [(u32, usize); 2] {
+    let (selector, length) = [(0, 9), (1, 13), (2, 18), (3, 30)].into_iter().find(|(_, n)| value - 1 < 1 << n).unwrap();
+    [(selector, 2), (value - 1, length)]
+}
+
+fn in_boxes(boxes: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    let boxes: Vec<u8> = boxes.iter().flat_map(|(kind, body)| boxed(kind, body)).collect();
+    [&b"\0\0\0\x0CJXL \r\n\x87\n"[..], &boxed(b"ftyp", b"jxl \0\0\0\0jxl "), &boxes].concat()
+}
+
+#[test]
+fn jpeg_xl() {
+    // As cjxl writes 1000 x 707: height, no ratio, width.
+    let plain = jxl(&[&[(0, 1)], &long(707)[..], &[(0, 3)], &long(1000)].concat());
+    let part = [&[0, 0, 0, 0][..], &plain].concat();
+    let last = [&[0x80, 0, 0, 1][..], &[1; 9]].concat();
+    let files = [
+        plain.clone(),
+        in_boxes(&[(b"jxlc", &plain)]),
+        in_boxes(&[(b"Exif", &[0; 20]), (b"jxlp", &part), (b"jxlp", &last)]),
+    ];
+    for bytes in files {
+        assert_eq!(dimensions(&bytes, Format::Jxl), Some((1000, 707)));
+    }
+    let of = |fields: &[(u32, usize)]| dimensions(&jxl(fields), Format::Jxl);
+    assert_eq!(of(&[(1, 1), (7, 5), (1, 3)]), Some((64, 64)));
+    assert_eq!(of(&[(1, 1), (7, 5), (0, 3), (3, 5)]), Some((32, 64)));
+    for (ratio, width) in [(1, 3600), (2, 4320), (3, 4800), (4, 5400), (5, 6400), (6, 4500), (7, 7200)] {
+        assert_eq!(of(&[&[(0, 1)], &long(3600)[..], &[(ratio, 3)]].concat()), Some((width, 3600)));
+    }
+    for side in [1, 512, 513, 8192, 8193, 262_144, 262_145, 1 << 30] {
+        let fields = [&[(0, 1)], &long(side)[..], &[(0, 3)], &long(1)].concat();
+        assert_eq!(of(&fields), Some((1, side)));
+    }
+    assert_eq!(dimensions(b"\xFF\x0A", Format::Jxl), None);
+    assert_eq!(dimensions(&in_boxes(&[(b"brob", &plain)]), Format::Jxl), None);
+}
+
+#[test]
+fn jpeg_2000() {
+    let ihdr = boxed(b"ihdr", &[&480_u32.to_be_bytes()[..], &640_u32.to_be_bytes(), &[0, 3, 7, 7, 0, 0]].concat());
+    let file = [&boxed(b"jP  ", b"\r\n\x87\n")[..], &boxed(b"ftyp", b"jp2 "), &boxed(b"jp2h", &ihdr)].concat();
+    assert_eq!(dimensions(&file, Format::Jp2), Some((640, 480)));
+    let numbers = [700_u32, 500, 60, 20].map(u32::to_be_bytes).concat();
+    let stream = [&b"\xFF\x4F\xFF\x51\0\x29\0\0"[..], &numbers].concat();
+    assert_eq!(dimensions(&stream, Format::Jp2), Some((640, 480)));
+    assert_eq!(dimensions(&stream[..23], Format::Jp2), None);
+}
+
+#[test]
+fn photoshop_icons_and_netpbm() {
+    let psd = [&b"8BPS\0\x01\0\0\0\0\0\0\0\x03"[..], &480_u32.to_be_bytes(), &640_u32.to_be_bytes()].concat();
+    assert_eq!(dimensions(&psd, Format::Psd), Some((640, 480)));
+    let entry = |width, height| [&[width, height][..], &[0; 14]].concat();
+    let icon = [&b"\0\0\x01\0\x03\0"[..], &entry(16, 16), &entry(0, 0), &entry(48, 32)].concat();
+    assert_eq!(dimensions(&icon, Format::Ico), Some((256, 256)));
+    for text in ["P6\n640 480\n255\n", "P5 640\t480 255 ", "P4\n# 1 2\n640 # 3\n480\n", "P1\n640\r\n480\n1"] {
+        assert_eq!(dimensions(text.as_bytes(), Format::Pnm), Some((640, 480)), "{text}");
+    }
+    for text in ["P6", "P6\n", "P6\n640", "P6\n640 x", "P6\n0 480\n", "P6 99999999999 1", "P6 -4 5"] {
+        assert_eq!(dimensions(text.as_bytes(), Format::Pnm), None, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for format in [Format::Jxl, Format::Jp2, Format::Psd, Format::Ico, Format::Pnm] {
+            let _ = dimensions(&bytes, format);
+            let _ = dimensions(&[b"\xFF\x0A", &bytes[..]].concat(), format);
+        }
+    }
+}
