@@ -354,8 +354,7 @@ BEGIN ATOMIC
         SELECT c.id FROM changed c
         UNION
         SELECT f.image FROM stems s CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f
-            WHERE f.path >= s.stem AND f.path < s.stem || '/' AND f.stem = s.stem AND f.catalog + 0 = of_catalog
-            OFFSET 0) f
+            WHERE f.stem = s.stem AND f.catalog + 0 = of_catalog OFFSET 0) f
         LIMIT most + 1) a;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.changed_images(int8, int8) FROM PUBLIC;

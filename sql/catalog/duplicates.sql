@@ -163,7 +163,7 @@ BEGIN
                 'auto is changes where that is possible.';
     ELSIF raw_jpeg NOT IN ('siblings', 'duplicate') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown value "%s" of raw_jpeg', left(raw_jpeg, 80)),
-            HINT = 'A JPEG beside a raw file of the same name is one of its siblings, '
+            HINT = 'A JPEG of the shot of a raw file of the same name is its sibling, '
                 'or, with duplicate, compared as any other.';
     ELSIF strategy NOT IN ('clique', 'star', 'component') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown strategy "%s"', left(strategy, 80)),

@@ -43,9 +43,8 @@ BEGIN
     IF i.format IN ('jpeg', 'heic') THEN
         SELECT r.image INTO raw FROM lumina.image_files f
             CROSS JOIN LATERAL (SELECT o.image FROM lumina.image_files o JOIN lumina.images ri ON ri.id = o.image
-                WHERE o.path >= f.stem AND o.path < f.stem || '/' AND o.stem = f.stem AND o.catalog + 0 = f.catalog
-                    AND o.image <> f.image AND o.state = 'keep' AND o.missing_since IS NULL
-                    AND lumina_internal.is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected' OFFSET 0) r
+                WHERE o.stem = f.stem AND o.catalog + 0 = f.catalog AND o.image <> f.image AND o.state = 'keep'
+                    AND o.missing_since IS NULL AND lumina_internal.is_sibling(i, ri) OFFSET 0) r
             WHERE f.image = i.id AND f.state = 'keep' AND f.missing_since IS NULL LIMIT 1;
         IF raw IS NOT NULL THEN
             RETURN NEXT lumina_internal.pair_reason('raw and JPEG', 'against',

@@ -141,6 +141,20 @@ CREATE TABLE lumina.images (
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE lumina.images IS 'One row a picture, that is a content, of a catalog: facts, hashes, quality, status';
 
+-- Whether a picture is what a camera has written with a raw file, where they have files of one stem. Counters of cameras
+-- begin at 1 again: so it is the same shot, by time and camera, or the pictures are near by the first alternative of the
+-- rule verified. Not STRICT, which keeps it from being inlined.
+CREATE FUNCTION lumina_internal.is_sibling(picture lumina.images, raw lumina.images) RETURNS bool
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+RETURN picture.format IN ('jpeg', 'heic')
+    AND lumina_internal.is_raw(raw.format) AND raw.hash_valid AND raw.status <> 'rejected'
+    AND (picture.captured_at = raw.captured_at AND picture.camera_make = raw.camera_make
+            AND picture.camera_model = raw.camera_model
+        OR picture.hash_valid AND picture.dhash OPERATOR(@extschema@.<~>) raw.dhash <= 12
+            AND picture.pdq OPERATOR(@extschema@.<~>) raw.pdq <= 100);
+COMMENT ON FUNCTION lumina_internal.is_sibling(lumina.images, lumina.images) IS
+    'Internal: whether a picture is of the same shot as a raw file';
+
 CREATE TABLE lumina.image_files (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     catalog int8 NOT NULL,
@@ -160,8 +174,10 @@ CREATE TABLE lumina.image_files (
     missing_since timestamptz,
     state lumina.file_state NOT NULL DEFAULT 'keep',
     created_at timestamptz NOT NULL DEFAULT now(),
-    -- The path without its extension: a raw file and the JPEG that the camera wrote with it have the same.
-    stem text COLLATE "C" NOT NULL GENERATED ALWAYS AS (regexp_replace(path, '\.[^./]*$', '')) STORED,
+    -- The path without its extension and without directories that are named by a format: a raw file and the JPEG that
+    -- the camera wrote with it have the same, also where they were sorted into RAW/ and JPG/.
+    stem text COLLATE "C" NOT NULL GENERATED ALWAYS AS (regexp_replace(path,
+        '/(raws?|jpe?gs?|hei[cf]s?|hif|dng|cr[23]|nef|arw|orf|rw2|raf|pef|srw)(?=/)|\.[^./]*$', '', 'gi')) STORED,
     UNIQUE (path, catalog),
     UNIQUE (id, catalog),
     FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE CASCADE,
@@ -170,6 +186,7 @@ CREATE TABLE lumina.image_files (
 ) WITH (fillfactor = 90);
 -- Device and inode find the names of a file: an image may have very many files.
 CREATE INDEX image_files_image ON lumina.image_files (image, device, inode);
+CREATE INDEX image_files_stem ON lumina.image_files USING hash (stem);
 COMMENT ON TABLE lumina.image_files IS
     'One row a file: where an image lies; an exact duplicate is an image with two files';
 

@@ -358,9 +358,10 @@ BEGIN
         FROM lumina.import_items t
         CROSS JOIN LATERAL (SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS key OFFSET 0) k
         CROSS JOIN LATERAL (
-            -- Paths with this stem are from "stem." to before "stem/": '/' is the character after '.'.
+            -- Paths that are this but for their extension are from "key." to before "key/": '/' is the character after
+            -- '.'.
             SELECT p.id, p.image, p.path, false AS is_whole FROM lumina.image_files p
-                WHERE p.path >= k.key || '.' AND p.path < k.key || '/' AND p.stem = k.key
+                WHERE p.path >= k.key || '.' AND p.path < k.key || '/' AND substr(p.path, length(k.key) + 2) !~ '[./]'
                     AND p.catalog + 0 = of_catalog AND p.missing_since IS NULL
             UNION ALL SELECT p.id, p.image, p.path, true FROM lumina.image_files p
                 WHERE p.path = k.key AND p.catalog + 0 = of_catalog AND p.missing_since IS NULL

@@ -1165,6 +1165,20 @@ CREATE TABLE lumina.images (
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE lumina.images IS 'One row a picture, that is a content, of a catalog: facts, hashes, quality, status';
 
+-- Whether a picture is what a camera has written with a raw file, where they have files of one stem. Counters of cameras
+-- begin at 1 again: so it is the same shot, by time and camera, or the pictures are near by the first alternative of the
+-- rule verified. Not STRICT, which keeps it from being inlined.
+CREATE FUNCTION lumina_internal.is_sibling(picture lumina.images, raw lumina.images) RETURNS bool
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+RETURN picture.format IN ('jpeg', 'heic')
+    AND lumina_internal.is_raw(raw.format) AND raw.hash_valid AND raw.status <> 'rejected'
+    AND (picture.captured_at = raw.captured_at AND picture.camera_make = raw.camera_make
+            AND picture.camera_model = raw.camera_model
+        OR picture.hash_valid AND picture.dhash OPERATOR(@extschema@.<~>) raw.dhash <= 12
+            AND picture.pdq OPERATOR(@extschema@.<~>) raw.pdq <= 100);
+COMMENT ON FUNCTION lumina_internal.is_sibling(lumina.images, lumina.images) IS
+    'Internal: whether a picture is of the same shot as a raw file';
+
 CREATE TABLE lumina.image_files (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     catalog int8 NOT NULL,
@@ -1184,8 +1198,10 @@ CREATE TABLE lumina.image_files (
     missing_since timestamptz,
     state lumina.file_state NOT NULL DEFAULT 'keep',
     created_at timestamptz NOT NULL DEFAULT now(),
-    -- The path without its extension: a raw file and the JPEG that the camera wrote with it have the same.
-    stem text COLLATE "C" NOT NULL GENERATED ALWAYS AS (regexp_replace(path, '\.[^./]*$', '')) STORED,
+    -- The path without its extension and without directories that are named by a format: a raw file and the JPEG that
+    -- the camera wrote with it have the same, also where they were sorted into RAW/ and JPG/.
+    stem text COLLATE "C" NOT NULL GENERATED ALWAYS AS (regexp_replace(path,
+        '/(raws?|jpe?gs?|hei[cf]s?|hif|dng|cr[23]|nef|arw|orf|rw2|raf|pef|srw)(?=/)|\.[^./]*$', '', 'gi')) STORED,
     UNIQUE (path, catalog),
     UNIQUE (id, catalog),
     FOREIGN KEY (catalog, image) REFERENCES lumina.images (catalog, id) ON DELETE CASCADE,
@@ -1194,6 +1210,7 @@ CREATE TABLE lumina.image_files (
 ) WITH (fillfactor = 90);
 -- Device and inode find the names of a file: an image may have very many files.
 CREATE INDEX image_files_image ON lumina.image_files (image, device, inode);
+CREATE INDEX image_files_stem ON lumina.image_files USING hash (stem);
 COMMENT ON TABLE lumina.image_files IS
     'One row a file: where an image lies; an exact duplicate is an image with two files';
 
@@ -2367,9 +2384,10 @@ BEGIN
         FROM lumina.import_items t
         CROSS JOIN LATERAL (SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS key OFFSET 0) k
         CROSS JOIN LATERAL (
-            -- Paths with this stem are from "stem." to before "stem/": '/' is the character after '.'.
+            -- Paths that are this but for their extension are from "key." to before "key/": '/' is the character after
+            -- '.'.
             SELECT p.id, p.image, p.path, false AS is_whole FROM lumina.image_files p
-                WHERE p.path >= k.key || '.' AND p.path < k.key || '/' AND p.stem = k.key
+                WHERE p.path >= k.key || '.' AND p.path < k.key || '/' AND substr(p.path, length(k.key) + 2) !~ '[./]'
                     AND p.catalog + 0 = of_catalog AND p.missing_since IS NULL
             UNION ALL SELECT p.id, p.image, p.path, true FROM lumina.image_files p
                 WHERE p.path = k.key AND p.catalog + 0 = of_catalog AND p.missing_since IS NULL
@@ -2885,7 +2903,7 @@ BEGIN
                 'auto is changes where that is possible.';
     ELSIF raw_jpeg NOT IN ('siblings', 'duplicate') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown value "%s" of raw_jpeg', left(raw_jpeg, 80)),
-            HINT = 'A JPEG beside a raw file of the same name is one of its siblings, '
+            HINT = 'A JPEG of the shot of a raw file of the same name is its sibling, '
                 'or, with duplicate, compared as any other.';
     ELSIF strategy NOT IN ('clique', 'star', 'component') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown strategy "%s"', left(strategy, 80)),
@@ -4331,8 +4349,7 @@ BEGIN ATOMIC
         SELECT c.id FROM changed c
         UNION
         SELECT f.image FROM stems s CROSS JOIN LATERAL (SELECT f.image FROM lumina.image_files f
-            WHERE f.path >= s.stem AND f.path < s.stem || '/' AND f.stem = s.stem AND f.catalog + 0 = of_catalog
-            OFFSET 0) f
+            WHERE f.stem = s.stem AND f.catalog + 0 = of_catalog OFFSET 0) f
         LIMIT most + 1) a;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.changed_images(int8, int8) FROM PUBLIC;
@@ -5466,9 +5483,8 @@ BEGIN
     IF i.format IN ('jpeg', 'heic') THEN
         SELECT r.image INTO raw FROM lumina.image_files f
             CROSS JOIN LATERAL (SELECT o.image FROM lumina.image_files o JOIN lumina.images ri ON ri.id = o.image
-                WHERE o.path >= f.stem AND o.path < f.stem || '/' AND o.stem = f.stem AND o.catalog + 0 = f.catalog
-                    AND o.image <> f.image AND o.state = 'keep' AND o.missing_since IS NULL
-                    AND lumina_internal.is_raw(ri.format) AND ri.hash_valid AND ri.status <> 'rejected' OFFSET 0) r
+                WHERE o.stem = f.stem AND o.catalog + 0 = f.catalog AND o.image <> f.image AND o.state = 'keep'
+                    AND o.missing_since IS NULL AND lumina_internal.is_sibling(i, ri) OFFSET 0) r
             WHERE f.image = i.id AND f.state = 'keep' AND f.missing_since IS NULL LIMIT 1;
         IF raw IS NOT NULL THEN
             RETURN NEXT lumina_internal.pair_reason('raw and JPEG', 'against',

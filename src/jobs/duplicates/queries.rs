@@ -102,35 +102,33 @@ impl<'a> Queries<'a> {
         )
     }
 
-    /// Pictures that a camera has written beside a raw file, by the same name, where the raw file can be compared. Of
-    /// all images a row for each raw file, NULL where there is none, so that the job checks for cancellation between
-    /// them.
+    /// Pictures that a camera has written with a raw file, by the stem of a file and the shot, where the raw file can be
+    /// compared. Of all images a row for each raw file, NULL where there is none, so that the job checks for
+    /// cancellation between them.
     ///
-    /// The planner knows nothing of names, and would compare each file with every other: so each looks for its own,
-    /// whose paths are "stem" or begin by "stem.", and so come before "stem/".
+    /// The planner knows nothing of stems, and would compare each file with every other: so each looks for its own.
     pub(super) fn siblings(&self) -> String {
-        const OF_THE_SAME_NAME: &str = "o.path >= f.stem AND o.path < f.stem || '/' AND o.stem = f.stem
-            AND o.catalog + 0 = f.catalog AND o.image <> f.image AND o.state = 'keep' AND o.missing_since IS NULL";
-        const IS_PICTURE: &str = "i.format IN ('jpeg', 'heic')";
-        const IS_RAW: &str = "lumina_internal.is_raw(i.format) AND i.hash_valid AND i.status <> 'rejected'";
+        const OF_THE_SAME_STEM: &str = "o.stem = f.stem AND o.catalog + 0 = f.catalog AND o.image <> f.image
+            AND o.state = 'keep' AND o.missing_since IS NULL";
         match &self.some {
             None => format!(
-                "SELECT s.image FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image AND {IS_RAW}
+                "SELECT s.image FROM lumina.image_files f
+                    JOIN lumina.images r ON r.id = f.image AND lumina_internal.is_raw(r.format)
                     LEFT JOIN LATERAL (SELECT o.image FROM lumina.image_files o
-                        JOIN lumina.images i ON i.id = o.image AND {IS_PICTURE}
-                        WHERE {OF_THE_SAME_NAME} OFFSET 0) s ON true
+                        JOIN lumina.images p ON p.id = o.image AND lumina_internal.is_sibling(p, r)
+                        WHERE {OF_THE_SAME_STEM} OFFSET 0) s ON true
                     WHERE {IS_THERE} AND f.catalog = {}",
                 self.catalog
             ),
             Some(some) => format!(
                 "SELECT f.image FROM {some}
+                    CROSS JOIN LATERAL (SELECT i AS picture FROM lumina.images i
+                        WHERE i.id = n.id AND i.format IN ('jpeg', 'heic') OFFSET 0) p
+                    CROSS JOIN LATERAL (SELECT f.image, f.stem, f.catalog FROM lumina.image_files f
+                        WHERE f.image = n.id AND f.catalog + 0 = {} AND {IS_THERE} OFFSET 0) f
+                    CROSS JOIN LATERAL (SELECT o.image FROM lumina.image_files o WHERE {OF_THE_SAME_STEM} OFFSET 0) o
                     CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
-                        WHERE i.id = n.id AND {IS_PICTURE} OFFSET 0) p
-                    CROSS JOIN LATERAL (SELECT f.image, f.path, f.stem, f.catalog FROM lumina.image_files f
-                        WHERE f.image = p.id AND f.catalog + 0 = {} AND {IS_THERE} OFFSET 0) f
-                    CROSS JOIN LATERAL (SELECT o.image FROM lumina.image_files o WHERE {OF_THE_SAME_NAME} OFFSET 0) o
-                    CROSS JOIN LATERAL (SELECT i.id FROM lumina.images i
-                        WHERE i.id = o.image AND {IS_RAW} OFFSET 0) i",
+                        WHERE i.id = o.image AND lumina_internal.is_sibling(p.picture, i) OFFSET 0) i",
                 self.catalog
             ),
         }

@@ -208,7 +208,7 @@ fn the_end_of_an_import_reads_each_row_a_few_times() {
     }
 }
 
-/// The JPEGs beside raw files are found by their paths, each by itself, in a catalog of which the planner knows
+/// The JPEGs beside raw files are found by the stems of their files, each by itself, in a catalog of which the planner knows
 /// nothing.
 #[test]
 fn a_search_for_duplicates_reads_each_file_a_few_times() {
@@ -216,8 +216,10 @@ fn a_search_for_duplicates_reads_each_file_a_few_times() {
     let n = 4000;
     let catalog: i64 = admin.query_one("SELECT lumina.create_catalog('raw')", &[]).unwrap().get(0);
     let script = format!(
-        "INSERT INTO lumina.images (catalog, sha256, size, format, width, height, ahash, dhash, dct, pdq, hash_valid)
-            SELECT {catalog}, c, n, (ARRAY['jpeg', 'cr2'])[1 + n % 2], 10, 10, h, h, h, c::phash, true
+        "INSERT INTO lumina.images (catalog, sha256, size, format, width, height, captured_at, camera_make,
+                camera_model, ahash, dhash, dct, pdq, hash_valid)
+            SELECT {catalog}, c, n, (ARRAY['jpeg', 'cr2'])[1 + n % 2], 10, 10, '2024-01-01', 'A', 'B',
+                h, h, h, c::phash, true
             FROM generate_series(1, {n}) n, LATERAL (SELECT sha256(int8send(-n)) AS c) c,
                 LATERAL (SELECT substr(c, 1, 8)::phash AS h) h;
         INSERT INTO lumina.image_files (catalog, image, path, original_path)

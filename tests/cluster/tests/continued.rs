@@ -100,17 +100,19 @@ impl History {
             let format = ["jpeg", "png", "dng", "heic"][self.below(4) as usize];
             let day = self.below(300);
             let name = self.below(40); // some share a stem
+            let folder = ["", "", "RAW/", "Jpg/"][self.below(4) as usize];
+            let model = ["'A'", "'B'", "NULL"][self.below(3) as usize];
             write!(
                 script,
                 "WITH image AS (INSERT INTO lumina.images (catalog, sha256, size, format, width, height, captured_at,
-                        ahash, dhash, dct, pdq, hash_valid)
+                        camera_make, camera_model, ahash, dhash, dct, pdq, hash_valid)
                     SELECT 1, sha256('{content}'), {size}, '{format}', {width}, 1000,
                         CASE WHEN {day} > 50 THEN '2020-01-01'::timestamptz + {day} * '1 hour'::interval END,
-                        h, h, h, repeat(h::text, 4)::phash, NOT {is_flat} FROM (SELECT '{hash:016x}'::phash(64) AS h) h
+                        'M', {model}, h, h, h, repeat(h::text, 4)::phash, NOT {is_flat} FROM (SELECT '{hash:016x}'::phash(64) AS h) h
                     RETURNING id)
                 INSERT INTO lumina.image_files (catalog, image, path, original_path, device, inode)
                     SELECT 1, id, p, p, 1, {inode} + copy FROM image, generate_series(0, {copies}) copy,
-                        LATERAL (SELECT format('/p/%s/{name}.{content}', copy) AS p) p;",
+                        LATERAL (SELECT format('/p/%s/{folder}{name}.{content}', copy) AS p) p;",
                 size = 1000 + self.below(50) * 100,
                 width = 1000 + self.below(3) * 500,
                 copies = [0, 0, 0, 1, 2][self.below(5) as usize],
@@ -118,7 +120,8 @@ impl History {
             )
             .unwrap();
         }
-        // A raw file's picture has its path but for what comes after the last dot: here the content's number.
+        // A raw file's picture has its path but for what comes after the last dot: here the content's number. Which of
+        // them are of one shot is at random: some are near, some of one time and camera.
         self.session.batch_execute(&script).unwrap();
     }
 
@@ -127,13 +130,20 @@ impl History {
         let Some(image) = self.image() else { return self.import() };
         let group = self.group();
         let hash = self.random.next();
-        let script = match (self.below(16), group) {
+        let script = match (self.below(17), group) {
             (0, _) => format!("DELETE FROM lumina.images WHERE id = {image}"),
             (1, _) => format!("DELETE FROM lumina.image_files WHERE image = {image}"),
             (2, _) => format!("UPDATE lumina.image_files SET missing_since = now() WHERE image = {image}"),
             (3, _) => "UPDATE lumina.image_files SET missing_since = NULL".into(),
             (4, _) => format!("UPDATE lumina.image_files SET path = path || '.moved' WHERE image = {image}"),
             (5, _) => format!("UPDATE lumina.images SET size = size + 5000 WHERE id = {image}"),
+            // The shot of any other image.
+            (15, _) => format!(
+                "UPDATE lumina.images i SET (captured_at, camera_make, camera_model) =
+                        (o.captured_at, o.camera_make, o.camera_model)
+                    FROM (SELECT * FROM lumina.images ORDER BY (id * 7919) % {} LIMIT 1) o WHERE i.id = {image}",
+                2 + self.below(100)
+            ),
             (6, _) => format!("UPDATE lumina.images SET hash_valid = NOT hash_valid WHERE id = {image}"),
             (7, _) => {
                 format!("UPDATE lumina.images SET ahash = '{hash:016x}', dhash = '{hash:016x}' WHERE id = {image}")

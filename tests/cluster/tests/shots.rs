@@ -5,8 +5,10 @@ use image::imageops::FilterType;
 use image::{DynamicImage, GenericImage, ImageFormat, Rgba};
 use lumina_cluster::Cluster;
 use lumina_cluster::catalog::wait_for_end;
-use lumina_cluster::photos::{Folder, Shot, dng_of_shot, encode, import, make_catalog, picture, with_shot};
+use lumina_cluster::photos::{Folder, Shot, dng, dng_of_shot, encode, import, make_catalog, picture, with_shot};
+use lumina_cluster::report::say;
 use postgres::Client;
+use std::path::Path;
 
 /// A frame of a series: one picture with a spot that wanders.
 fn frame(seed: u64, number: u32) -> DynamicImage {
@@ -124,4 +126,134 @@ fn bursts_exports_raw_files_and_brackets() {
     let groups = names(&mut session, GROUPS, &folder);
     assert!(groups.contains(&"BRK_4000.JPG BRK_4001.JPG BRK_4002.JPG".into()), "{groups:?}");
     assert!(groups.iter().any(|group| group.contains("DSC_0001.JPG DSC_0002.JPG DSC_0003.JPG")), "{groups:?}");
+}
+
+/// A catalog of the pictures in a folder.
+fn imported(folder: &Folder) -> (Cluster, Client) {
+    let cluster = Cluster::start_with(&[("lumina.import_roots", "/tmp")]);
+    let mut session = cluster.connect();
+    session.batch_execute("CREATE EXTENSION lumina").unwrap();
+    make_catalog(&mut session, "shots");
+    let job = import(&mut session, "shots", folder.path());
+    assert_eq!(wait_for_end(&mut session, job), "succeeded");
+    (cluster, session)
+}
+
+/// What `explain_pair` says of raw files and pictures, for the pictures of two names.
+fn raw_reasons(session: &mut Client, folder: &Folder, a: &str, b: &str) -> i64 {
+    let reasons = "SELECT count(*) FROM lumina.image_files a, lumina.image_files b,
+        lumina.explain_pair(a.image, b.image) e WHERE a.path = $1 AND b.path = $2 AND e.aspect = 'raw and JPEG'";
+    let path = |name: &str| format!("{}/{name}", folder.text());
+    session.query_one(reasons, &[&path(a), &path(b)]).unwrap().get(0)
+}
+
+/// A picture beside a raw file of the same name goes with it if it is the same shot: by time and camera, however it was
+/// changed, or by its hashes. Counters begin again: another picture of the same name is compared as any other. Each has
+/// a small copy elsewhere, which forms a group with what is compared.
+#[test]
+fn siblings_are_of_one_shot() {
+    let folder = Folder::default();
+    let taken = |minute| format!("2024:05:01 10:{minute:02}:00");
+    fn shot(second: &str) -> Shot<'_> {
+        Shot { second, fraction: "" }
+    }
+    let plain = |seed| jpeg(&frame(seed, 1));
+    let mut expected = Vec::new();
+    let mut minute = 0;
+    let mut put =
+        |raw: &str, picture: &str, of_raw: u64, shown: Vec<u8>, seed: u64, is_sibling: bool, dated: [u32; 2]| {
+            minute += 1;
+            let copy = format!("copies/{minute:02}.png");
+            folder.put(&copy, encode(&small(&frame(seed, 1)), ImageFormat::Png));
+            let [of_file, of_picture] = dated.map(|minutes| taken(minute + minutes));
+            let made = plain(of_raw);
+            folder.put(raw, if dated[0] == 9 { dng(&made) } else { dng_of_shot(&made, shot(&of_file)) });
+            folder.put(picture, if dated[1] == 9 { shown } else { with_shot(&shown, shot(&of_picture)) });
+            // What is near: the raw file, if it shows the same, and the picture, if it is compared.
+            let mut group = vec![copy.clone()];
+            group.extend((of_raw == seed).then(|| raw.to_owned()));
+            group.extend((!is_sibling).then(|| picture.to_owned()));
+            group.sort();
+            expected.extend((group.len() > 1).then(|| group.join(" ")));
+        };
+    let inverted = |seed| {
+        let mut picture = frame(seed, 1);
+        picture.invert();
+        jpeg(&picture)
+    };
+    // The same shot by time and camera: as it is, and inverted, of which there is no near copy but the raw file's.
+    put("a/IMG_1.DNG", "a/IMG_1.JPG", 101, plain(101), 101, true, [0, 0]);
+    put("a/IMG_2.DNG", "a/IMG_2.JPG", 102, inverted(102), 102, true, [0, 0]);
+    // By the hashes: without dates, and by clocks that differ.
+    put("a/IMG_3.DNG", "a/IMG_3.JPG", 103, plain(103), 103, true, [9, 9]);
+    put("a/IMG_4.DNG", "a/IMG_4.JPG", 104, plain(104), 104, true, [0, 9]);
+    put("a/IMG_5.DNG", "a/IMG_5.JPG", 105, jpeg(&small(&frame(105, 1))), 105, true, [0, 8]);
+    // Other pictures of the same name.
+    put("a/IMG_6.DNG", "a/IMG_6.JPG", 206, plain(106), 106, false, [9, 9]);
+    put("a/IMG_7.DNG", "a/IMG_7.JPG", 207, plain(107), 107, false, [0, 8]);
+    put("a/IMG_8.DNG", "a/IMG_8.JPG", 208, plain(108), 108, false, [9, 0]);
+    // In folders that are named by their formats, side by side, within one another, and above those of a day.
+    put("b/RAW/IMG_1.DNG", "b/JPG/IMG_1.JPG", 109, plain(109), 109, true, [0, 0]);
+    put("b/raw/IMG_2.DNG", "b/IMG_2.JPG", 110, plain(110), 110, true, [0, 0]);
+    put("b/DNG/2024/IMG_3.DNG", "b/Jpeg/2024/IMG_3.JPG", 111, plain(111), 111, true, [9, 9]);
+    put("b/RAW/IMG_4.DNG", "b/JPG/IMG_4.JPG", 212, plain(112), 112, false, [0, 8]);
+    // In other folders, and by other names, it is a copy as any other.
+    put("c/RAW/IMG_1.DNG", "d/JPG/IMG_1.JPG", 113, plain(113), 113, false, [0, 0]);
+    put("c/RAWHIDE/IMG_2.DNG", "c/IMG_2.JPG", 114, plain(114), 114, false, [0, 0]);
+    put("c/RAW/IMG_3.DNG", "c/JPG/IMG_30.JPG", 115, plain(115), 115, false, [0, 0]);
+
+    let (_cluster, mut session) = imported(&folder);
+    run(&mut session, "detect_duplicates('shots', rule => 'verified')");
+    expected.sort();
+    let mut found = names(&mut session, GROUPS, &folder);
+    found.sort();
+    assert_eq!(found, expected);
+    for (a, b, reasons) in [
+        ("a/IMG_2.DNG", "a/IMG_2.JPG", 1),
+        ("a/IMG_6.DNG", "a/IMG_6.JPG", 0),
+        ("b/RAW/IMG_1.DNG", "b/JPG/IMG_1.JPG", 1),
+        ("b/RAW/IMG_4.DNG", "b/JPG/IMG_4.JPG", 0),
+        ("c/RAW/IMG_1.DNG", "d/JPG/IMG_1.JPG", 0),
+    ] {
+        assert_eq!(raw_reasons(&mut session, &folder, a, b), reasons, "{a}, {b}");
+    }
+    // What was no sibling becomes one, and is found without comparing all images.
+    session
+        .batch_execute(
+            "UPDATE lumina.images i SET (captured_at, camera_make, camera_model)
+                = (r.captured_at, r.camera_make, r.camera_model)
+                FROM lumina.images r, lumina.image_files f, lumina.image_files g
+                WHERE i.id = f.image AND f.path LIKE '%/b/JPG/IMG_4.JPG'
+                    AND r.id = g.image AND g.path LIKE '%/b/RAW/IMG_4.DNG'",
+        )
+        .unwrap();
+    run(&mut session, "detect_duplicates('shots', rule => 'verified', scope => 'changes')");
+    let before = found.len();
+    let found = names(&mut session, GROUPS, &folder);
+    assert!(
+        found.len() == before - 1 && !found.iter().any(|group| group.contains("IMG_4.JPG") && group.contains("b/"))
+    );
+    // Sidecars go by the whole path, whatever their folder is called.
+    let links = "SELECT count(*) FROM lumina.sidecars";
+    folder.put("b/RAW/IMG_1.xmp", "<x/>");
+    folder.put("b/JPG/IMG_9.xmp", "<x/>");
+    import(&mut session, "shots", folder.path());
+    assert_eq!(session.query_one(links, &[]).unwrap().get::<_, i64>(0), 1);
+}
+
+/// The files of a fault: a raw file, another picture of the same name, and a smaller copy of that.
+#[test]
+fn another_picture_beside_a_raw_file() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/faults/f12_raw_and_other_jpeg");
+    let folder = Folder::default();
+    for name in ["shoot/IMG_0001.dng", "shoot/IMG_0001.jpg", "elsewhere/IMG_0001 (small).jpg"] {
+        let Ok(bytes) = std::fs::read(shared.join(name)) else {
+            say(&format!("skipped: there is no {}", shared.join(name).display()));
+            return;
+        };
+        folder.put(name, bytes);
+    }
+    let (_cluster, mut session) = imported(&folder);
+    run(&mut session, "detect_duplicates('shots')");
+    assert_eq!(names(&mut session, GROUPS, &folder), ["elsewhere/IMG_0001 (small).jpg shoot/IMG_0001.jpg"]);
 }

@@ -27,8 +27,8 @@ pub(crate) const QUERY: &str = r#"
     GROUP BY kind, name ORDER BY 1"#;
 
 /// The expected result of [`QUERY`]. EXECUTE on an internal function is for the extension's owner alone, except for
-/// seven that views and jobs call with a user's rights (`files_there`, `folder_list`, `folder_rank`, `is_below`,
-/// `is_raw`, `job_alive`, `job_place`), and two that depend on their argument alone.
+/// eight that views and jobs call with a user's rights (`files_there`, `folder_list`, `folder_rank`, `is_below`,
+/// `is_raw`, `is_sibling`, `job_alive`, `job_place`), and two that depend on their argument alone.
 pub(crate) const EXPECTED: &str = "\
     function lumina.adopt_catalog(text): EXECUTE
     function lumina.cancel_job(bigint): EXECUTE
@@ -149,6 +149,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.index_is_cheaper(bigint, jsonb, bigint[]): nothing
     function lumina_internal.is_below(bytea, text): EXECUTE
     function lumina_internal.is_raw(text): EXECUTE
+    function lumina_internal.is_sibling(lumina.images, lumina.images): EXECUTE
     function lumina_internal.job(oid, bigint): nothing
     function lumina_internal.job_alive(regclass, bigint): EXECUTE
     function lumina_internal.job_place(bigint, oid, bigint, text): EXECUTE
@@ -313,8 +314,8 @@ pub(crate) const RULES: [(&str, &str); 11] = [
         "everybody may call only these internal functions",
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina_internal'::regnamespace
             AND has_function_privilege('public', oid, 'EXECUTE')
-            AND proname NOT IN ('files_there', 'folder_list', 'folder_rank', 'is_below', 'is_raw', 'job_alive',
-                'job_place', 'job_right', 'pair_rule')",
+            AND proname NOT IN ('files_there', 'folder_list', 'folder_rank', 'is_below', 'is_raw', 'is_sibling',
+                'job_alive', 'job_place', 'job_right', 'pair_rule')",
     ),
     (
         "a function that runs as its caller and calls an internal one has that one, which runs as its owner",
