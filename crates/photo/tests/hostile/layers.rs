@@ -159,13 +159,12 @@ fn gif_of_many_blocks() {
     let Outcome { result, checks, .. } = outcome("frames", &frames);
     assert!(result.unwrap() == plain);
     assert!(checks < 20, "{checks}: frames behind the first one were read");
-    // Growing metadata: megabytes of it are refused, and less stays within the requested memory.
+    // Metadata takes no memory, however much there is.
     for name in [b"XMP DataXMP", b"ICCRGBG1012"] {
         for blocks in [100, 5000, 100_000] {
             let block = [&[255][..], &[7; 255]].concat();
             let extension = [&[0x21, 0xff, 11][..], name, &block.repeat(blocks), &[0]].concat();
-            let result = outcome("metadata", &[gif(4, 4), extension, frame.clone()].concat()).result;
-            assert_eq!(result.is_ok(), blocks < 4000, "{:?}", result.err());
+            assert!(outcome("metadata", &[gif(4, 4), extension, frame.clone()].concat()).result.unwrap() == plain);
         }
     }
     for (width, height) in [(0, 0), (0, 4), (4, 0)] {
