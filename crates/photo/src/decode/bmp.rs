@@ -224,5 +224,5 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         Storage::Runs => bitmap.runs(&mut samples, limits)?,
         _ => bitmap.rows(&mut samples, limits)?,
     }
-    Ok(Picture { width, height, pixels: Pixels::Rgb(samples), truncated: false })
+    Ok(Picture { width, height, pixels: Pixels::Rgb(samples), damage: None })
 }

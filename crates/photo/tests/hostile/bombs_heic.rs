@@ -98,6 +98,29 @@ fn grids_that_lie() {
     }
 }
 
+/// An identity shows what it is derived from, and a tone map its base picture; what HEIF derives otherwise is refused.
+#[test]
+fn derived() {
+    let _alone = alone();
+    let whole = outcome("a tile", &single(&tile())).result.unwrap();
+    for kind in [b"iden", b"tmap"] {
+        let mut file = Heic::default();
+        let first = file.item(kind, &[], &[]);
+        let second = file.item(b"iden", &[], &[]);
+        let (base, gain) = (file.coded(&tile()), file.coded(&Coded::of(&image("heic-grey.heic"))));
+        file.derive(first, &[second, gain]);
+        file.derive(second, &[base]);
+        assert!(outcome("derived", &file.finish()).result.unwrap() == whole);
+    }
+    for kind in [b"iovl", b"av01", b"jpeg", b"mime", b"hev1"] {
+        let mut file = Heic::default();
+        let first = file.item(kind, &[], &[]);
+        let base = file.coded(&tile());
+        file.derive(first, &[base]);
+        is_unsupported("derived otherwise", &file.finish());
+    }
+}
+
 /// Later tiles that are missing, damaged or of another size leave grey, and the picture is truncated.
 #[test]
 fn grids_with_holes() {
