@@ -351,12 +351,15 @@ BEGIN
         AND NOT EXISTS (SELECT FROM lumina.jobs j JOIN lumina.import_items t ON t.job = j.id AND t.path = s.path
             WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job OFFSET 0);
     -- IMG_1.CR2.xmp goes with IMG_1.CR2 alone; IMG_1.xmp with the raw file before the JPEG, a film with the JPEG before
-    -- the raw file.
+    -- the raw file. IMG_1_HEVC.MOV, as iCloud calls it, is the film of IMG_1.HEIC where no IMG_1_HEVC.HEIC is there.
     INSERT INTO lumina.sidecars (catalog, path, file, kind, size)
         SELECT DISTINCT ON (t.path) of_catalog, t.path, f.id,
             CASE t.reason WHEN 'sidecar' THEN 'edit' ELSE 'video' END, t.size
         FROM lumina.import_items t
-        CROSS JOIN LATERAL (SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS key OFFSET 0) k
+        CROSS JOIN LATERAL (SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS key, false AS is_short
+            UNION ALL SELECT regexp_replace(t.path, '_HEVC\.[^./]*$', '', 'i') COLLATE "C", true
+                WHERE t.reason = 'video' AND t.path ~* '_HEVC\.[^./]*$'
+            OFFSET 0) k
         CROSS JOIN LATERAL (
             -- Paths that are this but for their extension are from "key." to before "key/": '/' is the character after
             -- '.'.
@@ -368,7 +371,7 @@ BEGIN
             OFFSET 0) f
         CROSS JOIN LATERAL (SELECT i.format FROM lumina.images i WHERE i.id = f.image OFFSET 0) i
         WHERE t.job = of_job AND t.reason IN ('sidecar', 'video') AND f.path >= first_path AND f.path < end_path
-        ORDER BY t.path, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path
+        ORDER BY t.path, k.is_short, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path
         ON CONFLICT (catalog, path) DO NOTHING;
     GET DIAGNOSTICS linked = ROW_COUNT;
     UPDATE lumina.sources SET last_scanned_at = now() WHERE catalog = of_catalog AND path = directory;

@@ -7,7 +7,7 @@ The ordering of items is not stable, it is driven by a dependency graph.
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:52
+-- src/lib.rs
 -- bootstrap
 -- phash: a string of 8 to 4096 bits, with its width as a type modifier.
 
@@ -75,7 +75,7 @@ COMMENT ON FUNCTION phash_bits(phash) IS 'Width of a hash in bits';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:53
+-- src/lib.rs
 -- requires:
 --   phash
 
@@ -129,7 +129,7 @@ COMMENT ON FUNCTION phash_ball_radius(phash_ball) IS 'Radius of a ball, in bits'
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:54
+-- src/lib.rs
 -- requires:
 --   ball
 
@@ -212,7 +212,7 @@ COMMENT ON OPERATOR @> (phash_ball, phash) IS 'Contains the hash';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:55
+-- src/lib.rs
 -- requires:
 --   operators
 
@@ -303,7 +303,7 @@ COMMENT ON OPERATOR CLASS phash_ops USING hash IS 'Equality of hashes';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:56
+-- src/lib.rs
 -- requires:
 --   compare
 
@@ -365,7 +365,7 @@ COMMENT ON CAST (phash AS varbit) IS 'The bits of a hash, all of them';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:57
+-- src/lib.rs
 -- requires:
 --   casts
 
@@ -384,7 +384,7 @@ COMMENT ON FUNCTION phash_bands(phash, int4) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:58
+-- src/lib.rs
 -- requires:
 --   bands
 
@@ -426,7 +426,7 @@ COMMENT ON FUNCTION hamming_index_merge(regclass) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:59
+-- src/lib.rs
 -- requires:
 --   hamming
 
@@ -568,7 +568,7 @@ COMMENT ON FUNCTION phash_plan(text, int4[]) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:60
+-- src/lib.rs
 -- requires:
 --   search
 
@@ -608,7 +608,7 @@ COMMENT ON FUNCTION image_info(bytea) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:61
+-- src/lib.rs
 -- requires:
 --   image_functions
 
@@ -633,7 +633,7 @@ GRANT USAGE ON SCHEMA lumina_internal TO PUBLIC;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:62
+-- src/lib.rs
 -- requires:
 --   schemas
 
@@ -661,7 +661,7 @@ COMMENT ON FUNCTION lumina.gpu_reset() IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:63
+-- src/lib.rs
 -- requires:
 --   gpu
 
@@ -768,7 +768,7 @@ COMMENT ON OPERATOR CLASS lumina.role_ops USING hash IS 'Hashes of roles';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:64
+-- src/lib.rs
 -- requires:
 --   roles
 
@@ -1019,7 +1019,7 @@ COMMENT ON FUNCTION lumina.revoke_catalog(text, text, text) IS 'Takes back what 
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:65
+-- src/lib.rs
 -- requires:
 --   catalogs
 
@@ -1083,7 +1083,8 @@ COMMENT ON FUNCTION lumina.composite_score(text, int4, int4, int4, int8, float8)
 CREATE FUNCTION lumina_internal.is_raw(format text) RETURNS bool
     -- Not STRICT, which keeps it from being inlined.
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
-RETURN format IN ('dng', 'cr2', 'cr3', 'nef', 'arw', 'orf', 'rw2', 'raf', 'pef', 'srw');
+RETURN format IN ('dng', 'cr2', 'cr3', 'nef', 'arw', 'orf', 'rw2', 'raf', 'pef', 'srw', 'crw', 'mrw',
+    'x3f', 'raw');
 COMMENT ON FUNCTION lumina_internal.is_raw(text) IS 'Internal: whether a format is one of the raw files of cameras';
 
 CREATE TABLE lumina.sources (
@@ -1253,7 +1254,7 @@ GRANT SELECT ON lumina.sources, lumina.images, lumina.image_files, lumina.sideca
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:66
+-- src/lib.rs
 -- requires:
 --   images
 
@@ -1731,7 +1732,7 @@ COMMENT ON VIEW lumina.job_progress IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:67
+-- src/lib.rs
 -- requires:
 --   jobs
 
@@ -2020,7 +2021,7 @@ COMMENT ON FUNCTION lumina_internal.protected_folders(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:68
+-- src/lib.rs
 -- requires:
 --   quality
 
@@ -2377,12 +2378,15 @@ BEGIN
         AND NOT EXISTS (SELECT FROM lumina.jobs j JOIN lumina.import_items t ON t.job = j.id AND t.path = s.path
             WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job OFFSET 0);
     -- IMG_1.CR2.xmp goes with IMG_1.CR2 alone; IMG_1.xmp with the raw file before the JPEG, a film with the JPEG before
-    -- the raw file.
+    -- the raw file. IMG_1_HEVC.MOV, as iCloud calls it, is the film of IMG_1.HEIC where no IMG_1_HEVC.HEIC is there.
     INSERT INTO lumina.sidecars (catalog, path, file, kind, size)
         SELECT DISTINCT ON (t.path) of_catalog, t.path, f.id,
             CASE t.reason WHEN 'sidecar' THEN 'edit' ELSE 'video' END, t.size
         FROM lumina.import_items t
-        CROSS JOIN LATERAL (SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS key OFFSET 0) k
+        CROSS JOIN LATERAL (SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS key, false AS is_short
+            UNION ALL SELECT regexp_replace(t.path, '_HEVC\.[^./]*$', '', 'i') COLLATE "C", true
+                WHERE t.reason = 'video' AND t.path ~* '_HEVC\.[^./]*$'
+            OFFSET 0) k
         CROSS JOIN LATERAL (
             -- Paths that are this but for their extension are from "key." to before "key/": '/' is the character after
             -- '.'.
@@ -2394,7 +2398,7 @@ BEGIN
             OFFSET 0) f
         CROSS JOIN LATERAL (SELECT i.format FROM lumina.images i WHERE i.id = f.image OFFSET 0) i
         WHERE t.job = of_job AND t.reason IN ('sidecar', 'video') AND f.path >= first_path AND f.path < end_path
-        ORDER BY t.path, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path
+        ORDER BY t.path, k.is_short, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path
         ON CONFLICT (catalog, path) DO NOTHING;
     GET DIAGNOSTICS linked = ROW_COUNT;
     UPDATE lumina.sources SET last_scanned_at = now() WHERE catalog = of_catalog AND path = directory;
@@ -2450,7 +2454,7 @@ COMMENT ON VIEW lumina.import_items_detail IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:69
+-- src/lib.rs
 -- requires:
 --   import
 
@@ -2734,7 +2738,7 @@ COMMENT ON FUNCTION lumina_internal.run_hook(int8, int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:70
+-- src/lib.rs
 -- requires:
 --   decisions
 
@@ -3061,7 +3065,7 @@ COMMENT ON FUNCTION lumina.readable_catalog(text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:71
+-- src/lib.rs
 -- requires:
 --   duplicates
 
@@ -3544,7 +3548,7 @@ COMMENT ON FUNCTION lumina.duplicates(text, int4, text, text, int4) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:72
+-- src/lib.rs
 -- requires:
 --   duplicate_pages
 
@@ -3735,7 +3739,7 @@ COMMENT ON FUNCTION lumina_internal.refresh_many_groups(int8[]) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:73
+-- src/lib.rs
 -- requires:
 --   whole_catalog
 
@@ -3936,7 +3940,7 @@ COMMENT ON FUNCTION lumina.list_bursts(text, text, int4, bool) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:74
+-- src/lib.rs
 -- requires:
 --   bursts
 
@@ -3989,7 +3993,7 @@ COMMENT ON FUNCTION lumina.set_catalog_option(text, text, jsonb) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:75
+-- src/lib.rs
 -- requires:
 --   options
 
@@ -4459,7 +4463,7 @@ COMMENT ON FUNCTION lumina_internal.unsettled_groups(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:76
+-- src/lib.rs
 -- requires:
 --   changes
 
@@ -4867,7 +4871,7 @@ COMMENT ON FUNCTION lumina.keep_all(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:77
+-- src/lib.rs
 -- requires:
 --   resolve
 
@@ -5128,7 +5132,7 @@ COMMENT ON FUNCTION lumina.set_image_status(text, int8[], text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:78
+-- src/lib.rs
 -- requires:
 --   resolve_all
 
@@ -5269,7 +5273,7 @@ COMMENT ON FUNCTION lumina.split_group(int8, int8[]) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:79
+-- src/lib.rs
 -- requires:
 --   split
 
@@ -5434,7 +5438,7 @@ COMMENT ON FUNCTION lumina.undo(int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:80
+-- src/lib.rs
 -- requires:
 --   undo
 
@@ -5688,7 +5692,7 @@ COMMENT ON FUNCTION lumina.explain_pair(int8, int8) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:81
+-- src/lib.rs
 -- requires:
 --   explain
 
@@ -5920,7 +5924,7 @@ COMMENT ON FUNCTION lumina.duplicates_html(text, int4, text, text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:82
+-- src/lib.rs
 -- requires:
 --   report
 
@@ -5954,7 +5958,7 @@ END $$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:83
+-- src/lib.rs
 -- requires:
 --   statistics
 
@@ -5994,205 +5998,205 @@ SELECT pg_catalog.pg_extension_config_dump('lumina.distinct_files', '');
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:49
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:62
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball_center
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs:33
+-- src/planner/selectivity.rs
 -- lumina::planner::selectivity::phash_ball_contains_joinsel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs:20
+-- src/planner/selectivity.rs
 -- lumina::planner::selectivity::phash_ball_contains_sel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs:40
+-- src/planner/support.rs
 -- lumina::planner::support::phash_ball_contains_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:16
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball_in
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:30
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball_out
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:68
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball_radius
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:36
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball_recv
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:43
+-- src/types/ball.rs
 -- lumina::types::ball::phash_ball_send
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/bands.rs:13
+-- src/types/bands.rs
 -- lumina::types::bands::phash_bands
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/bands.rs:24
+-- src/types/bands.rs
 -- lumina::types::bands::phash_bands_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:71
+-- src/types/phash.rs
 -- lumina::types::phash::phash_bits
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs:18
+-- src/planner/support.rs
 -- lumina::planner::support::phash_distance_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:65
+-- src/types/phash.rs
 -- lumina::types::phash::phash_enforce_width
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:12
+-- src/types/cast.rs
 -- lumina::types::cast::phash_from_bigint
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:40
+-- src/types/cast.rs
 -- lumina::types::cast::phash_from_bit
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:27
+-- src/types/cast.rs
 -- lumina::types::cast::phash_from_bytea
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:15
+-- src/types/phash.rs
 -- lumina::types::phash::phash_in
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs:26
+-- src/planner/selectivity.rs
 -- lumina::planner::selectivity::phash_in_ball_joinsel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/selectivity.rs:14
+-- src/planner/selectivity.rs
 -- lumina::planner::selectivity::phash_in_ball_sel
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs:34
+-- src/planner/support.rs
 -- lumina::planner::support::phash_in_ball_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:28
+-- src/types/phash.rs
 -- lumina::types::phash::phash_out
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:34
+-- src/types/phash.rs
 -- lumina::types::phash::phash_recv
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/ball.rs:55
+-- src/types/ball.rs
 -- lumina::types::ball::phash_search_ball
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:42
+-- src/types/phash.rs
 -- lumina::types::phash::phash_send
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/compare.rs:38
+-- src/types/compare.rs
 -- lumina::types::compare::phash_sortsupport
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:18
+-- src/types/cast.rs
 -- lumina::types::cast::phash_to_bigint
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:56
+-- src/types/cast.rs
 -- lumina::types::cast::phash_to_bit
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:34
+-- src/types/cast.rs
 -- lumina::types::cast::phash_to_bytea
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/cast.rs:65
+-- src/types/cast.rs
 -- lumina::types::cast::phash_to_varbit
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:48
+-- src/types/phash.rs
 -- lumina::types::phash::phash_typmod_in
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/types/phash.rs:57
+-- src/types/phash.rs
 -- lumina::types::phash::phash_typmod_out
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/planner/support.rs:57
+-- src/planner/support.rs
 -- lumina::planner::support::phash_within_support
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */

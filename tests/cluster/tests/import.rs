@@ -63,7 +63,7 @@ fn zoo() -> (Folder, BTreeMap<String, (&'static str, &'static str)>) {
     for name in ["x.xmp", "x.jpg.xmp", "x.AAE", "y.xmp", "lone.xmp"] {
         put(name, name.as_bytes(), "skipped sidecar", "");
     }
-    for name in ["x.mov", "film.mp4"] {
+    for name in ["x.mov", "y_HEVC.MOV", "film.mp4", "lone_HEVC.MOV"] {
         put(name, name.as_bytes(), "skipped video", "");
     }
     put("words.jpg", b"these are words", "skipped no_image", "");
@@ -73,6 +73,15 @@ fn zoo() -> (Folder, BTreeMap<String, (&'static str, &'static str)>) {
     put("large.jpg", &[jpeg(14, 50, 50), vec![7; 17 << 20]].concat(), "failed over_limit", "");
     put(".hidden.jpg", &photo, "skipped hidden", "");
     put("z@SynoResource", &photo, "skipped synology", "");
+    // Known, and not decoded.
+    let pixels = |count: usize| vec![0x5A; count];
+    put("a.ppm", &[&b"P6\n40 30\n255\n"[..], &pixels(3600)].concat(), "imported unsupported_format", "pnm 40x30 1");
+    let psd = [&b"8BPS\0\x01\0\0\0\0\0\0\0\x03\0\0\0\x1E\0\0\0\x28\0\x08\0\x03"[..], &pixels(99)].concat();
+    put("a.psd", &psd, "imported unsupported_format", "psd 40x30 1");
+    let sigma = [&b"FOVb\0\0\x02\0"[..], &pixels(20), &[40, 0, 0, 0, 30, 0, 0, 0], &pixels(99)].concat();
+    put("s.x3f", &sigma, "imported unsupported_format", "x3f 40x30 1");
+    let jp2 = b"\xFF\x4F\xFF\x51\0\x29\0\0\0\0\0\x28\0\0\0\x1E\0\0\0\0\0\0\0\0";
+    put("a.j2k", jp2, "imported unsupported_format", "jp2 40x30 1");
     put("phone.jpg", b"\0\0\0\x1cftypavif\0\0\0\0mif1avifmiaf", "imported unsupported_format", "avif 1");
     if let Some(heic) = shared("heic/samplefilehub.heif") {
         put("phone.heic", &heic, "imported", "heic 640x426 1");
@@ -108,7 +117,8 @@ fn lies(session: &mut Client) -> Vec<String> {
     }
     let hashes = "
         SELECT i.path FROM (SELECT f.path, i.* FROM lumina.image_files f JOIN lumina.images i ON i.id = f.image
-            WHERE f.missing_since IS NULL AND NOT i.truncated AND NOT i.damaged_data AND i.format <> 'avif' OFFSET 0) i
+            WHERE f.missing_since IS NULL AND NOT i.truncated AND NOT i.damaged_data
+                AND i.format <> ALL ('{avif,jp2,pnm,psd,x3f}') OFFSET 0) i
         CROSS JOIN LATERAL (SELECT pg_read_binary_file(i.path) AS bytes OFFSET 0) b
         CROSS JOIN LATERAL image_phashes(b.bytes) h
         WHERE (i.ahash, i.dhash, i.dct, i.pdq, i.pdq_quality::int4, i.sharpness, i.orientation::int4) IS DISTINCT FROM
@@ -201,6 +211,7 @@ fn every_file_has_a_row_that_says_what_became_of_it() {
         ("x.mov", "x.jpg", "video"),
         ("x.xmp", "x.dng", "edit"),
         ("y.xmp", "y.jpg", "edit"),
+        ("y_HEVC.MOV", "y.jpg", "video"),
     ];
     assert_eq!(linked, expected_links.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
     // Again: no imported file is read again, whatever its mtime.
@@ -214,7 +225,7 @@ fn every_file_has_a_row_that_says_what_became_of_it() {
         AND (image IS NULL OR sha256 IS NOT NULL)";
     assert_eq!(count(&mut session, unread), 0);
     assert_eq!(count(&mut session, "lumina.images"), before);
-    assert_eq!(count(&mut session, "lumina.sidecars"), 5);
+    assert_eq!(count(&mut session, "lumina.sidecars"), 6);
     assert_eq!(missing(&mut session, &folder), set_of([]));
     assert_eq!(wrong_counters(&mut session, again), [""; 0]);
 }
