@@ -268,7 +268,8 @@ BEGIN
             WHERE r.action = of_action AND r.after = 'rejected' GROUP BY r.image ORDER BY r.image) a;
     IF NOT EXISTS (SELECT FROM lumina.duplicate_actions a WHERE a.id = of_action) THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('the hook on_resolve, %s, has removed the catalog that was being decided', left(hook, 160)),
+            MESSAGE = format('the hook on_resolve, %s, has removed the catalog that was being decided',
+                left(hook, 160)),
             HINT = 'A hook moves what the application has about images; it leaves the catalog itself alone.';
     END IF;
 END $$;

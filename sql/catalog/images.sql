@@ -141,9 +141,9 @@ CREATE TABLE lumina.images (
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE lumina.images IS 'One row a picture, that is a content, of a catalog: facts, hashes, quality, status';
 
--- Whether a picture is what a camera has written with a raw file, where they have files of one stem. Counters of cameras
--- begin at 1 again: so it is the same shot, by time and camera, or the pictures are near by the first alternative of the
--- rule verified. Not STRICT, which keeps it from being inlined.
+-- Whether a picture is what a camera has written with a raw file, where they have files of one stem. Counters of
+-- cameras begin at 1 again: so it is the same shot, by time and camera, or the pictures are near by the first
+-- alternative of the rule verified. Not STRICT, which keeps it from being inlined.
 CREATE FUNCTION lumina_internal.is_sibling(picture lumina.images, raw lumina.images) RETURNS bool
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
 RETURN picture.format IN ('jpeg', 'heic')

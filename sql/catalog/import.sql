@@ -371,7 +371,8 @@ BEGIN
             OFFSET 0) f
         CROSS JOIN LATERAL (SELECT i.format FROM lumina.images i WHERE i.id = f.image OFFSET 0) i
         WHERE t.job = of_job AND t.reason IN ('sidecar', 'video') AND f.path >= first_path AND f.path < end_path
-        ORDER BY t.path, k.is_short, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path
+        ORDER BY t.path, k.is_short, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC,
+            f.path
         ON CONFLICT (catalog, path) DO NOTHING;
     GET DIAGNOSTICS linked = ROW_COUNT;
     UPDATE lumina.sources SET last_scanned_at = now() WHERE catalog = of_catalog AND path = directory;

@@ -209,8 +209,8 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.carried(int8, int8[], int8[]) FROM PU
 COMMENT ON FUNCTION lumina_internal.carried(int8, int8[], int8[]) IS
     'Internal: facts and sidecar files of rejected images that the one that is kept lacks';
 
--- Refuses to keep the first of some images where another one lies in a folder that is preferred by now, and was not when
--- they were found.
+-- Refuses to keep the first of some images where another one lies in a folder that is preferred by now, and was not
+-- when they were found.
 CREATE FUNCTION lumina_internal.refuse_outdated(target lumina.duplicate_groups, images int8[], preferred bytea)
     RETURNS void
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -227,8 +227,8 @@ BEGIN
         ORDER BY f.folder, n.place LIMIT 1;
     IF first <> images[1] THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('preferred folders have changed since group %s was found: image %s is in one, and image %s '
-                'would be kept', target.id, first, images[1]),
+            MESSAGE = format('preferred folders have changed since group %s was found: image %s is in one, and '
+                'image %s would be kept', target.id, first, images[1]),
             HINT = format('Search again, or name the image to keep: SELECT lumina.resolve(%s, keep => ''{%s}'').',
                 target.id, first);
     END IF;

@@ -1166,9 +1166,9 @@ CREATE TABLE lumina.images (
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE lumina.images IS 'One row a picture, that is a content, of a catalog: facts, hashes, quality, status';
 
--- Whether a picture is what a camera has written with a raw file, where they have files of one stem. Counters of cameras
--- begin at 1 again: so it is the same shot, by time and camera, or the pictures are near by the first alternative of the
--- rule verified. Not STRICT, which keeps it from being inlined.
+-- Whether a picture is what a camera has written with a raw file, where they have files of one stem. Counters of
+-- cameras begin at 1 again: so it is the same shot, by time and camera, or the pictures are near by the first
+-- alternative of the rule verified. Not STRICT, which keeps it from being inlined.
 CREATE FUNCTION lumina_internal.is_sibling(picture lumina.images, raw lumina.images) RETURNS bool
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
 RETURN picture.format IN ('jpeg', 'heic')
@@ -2398,7 +2398,8 @@ BEGIN
             OFFSET 0) f
         CROSS JOIN LATERAL (SELECT i.format FROM lumina.images i WHERE i.id = f.image OFFSET 0) i
         WHERE t.job = of_job AND t.reason IN ('sidecar', 'video') AND f.path >= first_path AND f.path < end_path
-        ORDER BY t.path, k.is_short, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC, f.path
+        ORDER BY t.path, k.is_short, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC,
+            f.path
         ON CONFLICT (catalog, path) DO NOTHING;
     GET DIAGNOSTICS linked = ROW_COUNT;
     UPDATE lumina.sources SET last_scanned_at = now() WHERE catalog = of_catalog AND path = directory;
@@ -2728,7 +2729,8 @@ BEGIN
             WHERE r.action = of_action AND r.after = 'rejected' GROUP BY r.image ORDER BY r.image) a;
     IF NOT EXISTS (SELECT FROM lumina.duplicate_actions a WHERE a.id = of_action) THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('the hook on_resolve, %s, has removed the catalog that was being decided', left(hook, 160)),
+            MESSAGE = format('the hook on_resolve, %s, has removed the catalog that was being decided',
+                left(hook, 160)),
             HINT = 'A hook moves what the application has about images; it leaves the catalog itself alone.';
     END IF;
 END $$;
@@ -4678,8 +4680,8 @@ REVOKE EXECUTE ON FUNCTION lumina_internal.carried(int8, int8[], int8[]) FROM PU
 COMMENT ON FUNCTION lumina_internal.carried(int8, int8[], int8[]) IS
     'Internal: facts and sidecar files of rejected images that the one that is kept lacks';
 
--- Refuses to keep the first of some images where another one lies in a folder that is preferred by now, and was not when
--- they were found.
+-- Refuses to keep the first of some images where another one lies in a folder that is preferred by now, and was not
+-- when they were found.
 CREATE FUNCTION lumina_internal.refuse_outdated(target lumina.duplicate_groups, images int8[], preferred bytea)
     RETURNS void
     STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -4696,8 +4698,8 @@ BEGIN
         ORDER BY f.folder, n.place LIMIT 1;
     IF first <> images[1] THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('preferred folders have changed since group %s was found: image %s is in one, and image %s '
-                'would be kept', target.id, first, images[1]),
+            MESSAGE = format('preferred folders have changed since group %s was found: image %s is in one, and '
+                'image %s would be kept', target.id, first, images[1]),
             HINT = format('Search again, or name the image to keep: SELECT lumina.resolve(%s, keep => ''{%s}'').',
                 target.id, first);
     END IF;

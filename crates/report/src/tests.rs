@@ -211,7 +211,7 @@ proptest! {
     }
 
     #[test]
-    fn paths_are_read_back(paths_given in prop::collection::vec(texts(), 9)) {
+    fn paths_are_read_back(paths_given in prop::collection::vec(texts(), 11)) {
         let (mut group, mut report) = (group(""), report("holiday"));
         let members = std::iter::once(&mut group.keep).chain(&mut group.others);
         let places = members.flat_map(|member| &mut member.files).map(|file| &mut file.path);

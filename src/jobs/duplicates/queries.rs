@@ -63,8 +63,8 @@ impl<'a> Queries<'a> {
         let parts = if self.choices.weights.is_composite { COMPOSITE_PARTS } else { QUALITY_PARTS };
         let columns = format!(
             "i.id, i.size, i.xmin AS version, (i.ranking_score * 100)::pg_catalog.int4, i.hash_valid, {CAPTURED},
-            lumina_internal.is_raw(i.format), i.truncated OR i.damaged_data, i.sha256, i.width, i.height, i.format, {parts},
-            {}",
+            lumina_internal.is_raw(i.format), i.truncated OR i.damaged_data, i.sha256, i.width, i.height, i.format,
+            {parts}, {}",
             hashes.join(", ")
         );
         self.select(&columns, "lumina.images i", "i.status <> 'rejected'", "i.id = n.id")
@@ -102,8 +102,8 @@ impl<'a> Queries<'a> {
         )
     }
 
-    /// Pictures that a camera has written with a raw file, by the stem of a file and the shot, where the raw file can be
-    /// compared. Of all images a row for each raw file, NULL where there is none, so that the job checks for
+    /// Pictures that a camera has written with a raw file, by the stem of a file and the shot, where the raw file can
+    /// be compared. Of all images a row for each raw file, NULL where there is none, so that the job checks for
     /// cancellation between them.
     ///
     /// The planner knows nothing of stems, and would compare each file with every other: so each looks for its own.

@@ -208,8 +208,8 @@ fn the_end_of_an_import_reads_each_row_a_few_times() {
     }
 }
 
-/// The JPEGs beside raw files are found by the stems of their files, each by itself, in a catalog of which the planner knows
-/// nothing.
+/// The JPEGs beside raw files are found by the stems of their files, each by itself, in a catalog of which the planner
+/// knows nothing.
 #[test]
 fn a_search_for_duplicates_reads_each_file_a_few_times() {
     let (_cluster, mut admin, _stranger) = world();

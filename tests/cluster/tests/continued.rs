@@ -108,7 +108,8 @@ impl History {
                         camera_make, camera_model, ahash, dhash, dct, pdq, hash_valid)
                     SELECT 1, sha256('{content}'), {size}, '{format}', {width}, 1000,
                         CASE WHEN {day} > 50 THEN '2020-01-01'::timestamptz + {day} * '1 hour'::interval END,
-                        'M', {model}, h, h, h, repeat(h::text, 4)::phash, NOT {is_flat} FROM (SELECT '{hash:016x}'::phash(64) AS h) h
+                        'M', {model}, h, h, h, repeat(h::text, 4)::phash, NOT {is_flat}
+                        FROM (SELECT '{hash:016x}'::phash(64) AS h) h
                     RETURNING id)
                 INSERT INTO lumina.image_files (catalog, image, path, original_path, device, inode)
                     SELECT 1, id, p, p, 1, {inode} + copy FROM image, generate_series(0, {copies}) copy,

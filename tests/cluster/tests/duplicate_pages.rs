@@ -152,7 +152,13 @@ fn check(session: &mut Client, what: &str) {
 #[test]
 fn pages_make_the_whole_whatever_becomes_of_images_and_files() {
     let (_cluster, mut session) = world(2000);
-    session.batch_execute("SELECT lumina.set_image_status('photos', '{1}', 'active')").unwrap();
+    // An action, of which files are wanted below.
+    session
+        .batch_execute(
+            "SELECT lumina.set_image_status('photos', '{1}', 'flagged');
+            SELECT lumina.set_image_status('photos', '{1}', 'active')",
+        )
+        .unwrap();
     check(&mut session, "a new run");
     let mut random = Random(7);
     let some = |random: &mut Random| format!("% 13 = {}", random.below(13));

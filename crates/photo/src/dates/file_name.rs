@@ -12,12 +12,12 @@ use super::{DateSource, Moment, PhotoDate};
 /// Words between a day and a time in names of screenshots and messengers: English, German, French, Spanish, Italian,
 /// Portuguese, Dutch, Danish and Norwegian.
 const WORDS_BEFORE_TIMES: [&str; 9] = ["at", "um", "à", "a las", "alle", "às", "om", "kl.", "kl"];
-/// Milliseconds since 1970 of the names of messengers: 2005 to 2039. Other numbers of 13 digits are barcodes more often.
+/// Milliseconds since 1970 of the names of messengers: 2005 to 2039. Other numbers of 13 digits are mostly barcodes.
 const EPOCHS_OF_NAMES: std::ops::Range<i64> = 1_104_537_600_000..2_208_988_800_000;
 
 /// The first day in the name, with the time that follows it: `IMG_20230415_143218`, `PXL_20230415_143218123`,
-/// `20230415143218`, `2023-04-15 14.30.22`, `WhatsApp Image 2023-04-15 at 14.32.18`, `15.04.2023`; or the instant that a
-/// number of 13 digits is in milliseconds since 1970: `FB_IMG_1681569138123`.
+/// `20230415143218`, `2023-04-15 14.30.22`, `WhatsApp Image 2023-04-15 at 14.32.18`, `15.04.2023`; or the instant that
+/// a number of 13 digits is in milliseconds since 1970: `FB_IMG_1681569138123`.
 pub fn from_file_name(name: &str) -> Option<PhotoDate> {
     let numbers = scan::numbers(name);
     let moment = (0..numbers.len()).find_map(|from| moment(numbers.get(from..)?))?;

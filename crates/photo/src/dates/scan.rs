@@ -67,8 +67,8 @@ pub(super) fn day(year: i16, month: i16, day: i16) -> Option<Date> {
 /// The day that begins with the first of these numbers, and how many of them it takes: `2023-04-15`, `2023_04_15`,
 /// `20230415`, `2023年4月15日`, `15.04.2023`, `15-04-2023`, `04-15-2023`.
 ///
-/// With dots the day is before the month. With hyphens or underscores it may be either, so that `05-03-2023` is no date:
-/// a wrong one would be worse.
+/// With dots the day is before the month. With hyphens or underscores it may be either, so that `05-03-2023` is no
+/// date: a wrong one would be worse.
 pub(super) fn day_at(numbers: &[DigitRun<'_>]) -> Option<(Date, usize)> {
     let first = numbers.first()?;
     if first.len() == 8 {

@@ -448,7 +448,8 @@ proptest! {
         }
         // Which is the month is told by a number above twelve, or does not matter.
         let told = (day > 12 || day == month).then_some((at, true));
-        for name in [format!("{month:02}-{day:02}-{year:04}_{time}.jpg"), format!("{day:02}-{month:02}-{year:04}_{time}.jpg")] {
+        for (first, second) in [(month, day), (day, month)] {
+            let name = format!("{first:02}-{second:02}-{year:04}_{time}.jpg");
             prop_assert_eq!(from_file_name(&name).map(|found| (found.at, found.has_time)), told);
         }
         // EXIF's text, and what other programs write for it.

@@ -1,9 +1,9 @@
 //! Finds the EXIF data in a file, and parses it.
 //!
-//! Called by the module above. The parser copies its input and allocates by its claims, and it reads pointers of one type
-//! alone. So it is given an excerpt: the entries of the three directories that matter, read in place and written as a
-//! small TIFF of their own. An excerpt also covers what the parser does not read: BigTIFF, other magic numbers, types of
-//! integers that TIFF allows, Canon's three blocks.
+//! Called by the module above. The parser copies its input and allocates by its claims, and it reads pointers of one
+//! type alone. So it is given an excerpt: the entries of the three directories that matter, read in place and written
+//! as a small TIFF of their own. An excerpt also covers what the parser does not read: BigTIFF, other magic numbers,
+//! types of integers that TIFF allows, Canon's three blocks.
 
 use std::borrow::Cow;
 

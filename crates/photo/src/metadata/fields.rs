@@ -64,8 +64,8 @@ impl Fields<'_> {
         self.real(tag).filter(|&number| number > 0.0 && number <= most)
     }
 
-    /// In seconds: ExposureTime, or ShutterSpeedValue, which is its logarithm. A logarithm of zero beside an ExposureTime
-    /// that is none is none either: cameras that know no exposure write zeros into both.
+    /// In seconds: ExposureTime, or ShutterSpeedValue, which is its logarithm. A logarithm of zero beside an
+    /// ExposureTime that is none is none either: cameras that know no exposure write zeros into both.
     pub(super) fn exposure_time(&self) -> Option<f64> {
         const EXPOSURE_TIME: u16 = 0x829A;
         let is_unknown = |speed: f64| speed == 0.0 && self.value(EXPOSURE_TIME).is_some();

@@ -40,7 +40,7 @@ impl JpegChunk {
             return Err(damage("a strip in JPEG is less than it should be"));
         }
         if let Some(found) = decoded.damage {
-            return Err(damage(&format!("a strip in JPEG {}", found.text())));
+            return Err(damage(format!("a strip in JPEG {}", found.text())));
         }
         *self = JpegChunk { samples: decoded.samples, at: 0, stride: decoded.width as usize * each };
         Ok(())
