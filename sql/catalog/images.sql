@@ -141,6 +141,14 @@ CREATE TABLE lumina.images (
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE lumina.images IS 'One row a picture, that is a content, of a catalog: facts, hashes, quality, status';
 
+-- When a picture was taken, unless that is less sure than the time of a file (30): the start of a clock that was never
+-- set makes no picture the older one. Not STRICT, which keeps it from being inlined.
+CREATE FUNCTION lumina_internal.known_time(captured_at timestamptz, date_confidence int2) RETURNS timestamptz
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+RETURN CASE WHEN date_confidence < 30 THEN NULL ELSE captured_at END;
+COMMENT ON FUNCTION lumina_internal.known_time(timestamptz, int2) IS
+    'Internal: when a picture was taken, as far as its age counts';
+
 -- Whether a picture is what a camera has written with a raw file, where they have files of one stem. Counters of
 -- cameras begin at 1 again: so it is the same shot, by time and camera, or the pictures are near by the first
 -- alternative of the rule verified. Not STRICT, which keeps it from being inlined.

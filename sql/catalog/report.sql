@@ -160,7 +160,8 @@ BEGIN ATOMIC
                     THEN to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END,
                 'camera', lumina_internal.camera_name(x.camera_make, x.camera_model),
                 -- As a search for duplicates reads them.
-                'time', (date_part('epoch', x.captured_at) * 1000000)::int8,
+                'time', (date_part('epoch',
+                    lumina_internal.known_time(x.captured_at, x.date_confidence)) * 1000000)::int8,
                 'score', (x.ranking_score * 100)::int4,
                 'quality', ARRAY[x.quality_format, x.quality_resolution, x.quality_size, x.quality_metadata],
                 'composite', ARRAY[x.composite_format, x.composite_resolution, x.composite_size,

@@ -47,8 +47,8 @@ BEGIN
                 THEN 'identical' ELSE 'near' END::lumina.group_kind,
             farthest, cardinality(images), count(*), sum(i.size),
             coalesce(sum(i.size) FILTER (WHERE i.is_redundant), 0), target.also_near, target.also_near_count,
-            coalesce((SELECT k.captured_at FROM lumina.images k
-                WHERE k.id = images[1] AND coalesce(k.date_confidence, 30) >= 30), '-infinity'),
+            coalesce((SELECT lumina_internal.known_time(k.captured_at, k.date_confidence) FROM lumina.images k
+                WHERE k.id = images[1]), '-infinity'),
             coalesce((array_agg(left(i.path, -position('/' in reverse(i.path))) ORDER BY i.place, i.file_place))[1],
                 ''),
             cardinality(images), count(*) FILTER (WHERE i.is_redundant),

@@ -1166,6 +1166,14 @@ CREATE TABLE lumina.images (
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE lumina.images IS 'One row a picture, that is a content, of a catalog: facts, hashes, quality, status';
 
+-- When a picture was taken, unless that is less sure than the time of a file (30): the start of a clock that was never
+-- set makes no picture the older one. Not STRICT, which keeps it from being inlined.
+CREATE FUNCTION lumina_internal.known_time(captured_at timestamptz, date_confidence int2) RETURNS timestamptz
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+RETURN CASE WHEN date_confidence < 30 THEN NULL ELSE captured_at END;
+COMMENT ON FUNCTION lumina_internal.known_time(timestamptz, int2) IS
+    'Internal: when a picture was taken, as far as its age counts';
+
 -- Whether a picture is what a camera has written with a raw file, where they have files of one stem. Counters of
 -- cameras begin at 1 again: so it is the same shot, by time and camera, or the pictures are near by the first
 -- alternative of the rule verified. Not STRICT, which keeps it from being inlined.
@@ -5187,8 +5195,8 @@ BEGIN
                 THEN 'identical' ELSE 'near' END::lumina.group_kind,
             farthest, cardinality(images), count(*), sum(i.size),
             coalesce(sum(i.size) FILTER (WHERE i.is_redundant), 0), target.also_near, target.also_near_count,
-            coalesce((SELECT k.captured_at FROM lumina.images k
-                WHERE k.id = images[1] AND coalesce(k.date_confidence, 30) >= 30), '-infinity'),
+            coalesce((SELECT lumina_internal.known_time(k.captured_at, k.date_confidence) FROM lumina.images k
+                WHERE k.id = images[1]), '-infinity'),
             coalesce((array_agg(left(i.path, -position('/' in reverse(i.path))) ORDER BY i.place, i.file_place))[1],
                 ''),
             cardinality(images), count(*) FILTER (WHERE i.is_redundant),
@@ -5860,7 +5868,8 @@ BEGIN ATOMIC
                     THEN to_char(x.captured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') END,
                 'camera', lumina_internal.camera_name(x.camera_make, x.camera_model),
                 -- As a search for duplicates reads them.
-                'time', (date_part('epoch', x.captured_at) * 1000000)::int8,
+                'time', (date_part('epoch',
+                    lumina_internal.known_time(x.captured_at, x.date_confidence)) * 1000000)::int8,
                 'score', (x.ranking_score * 100)::int4,
                 'quality', ARRAY[x.quality_format, x.quality_resolution, x.quality_size, x.quality_metadata],
                 'composite', ARRAY[x.composite_format, x.composite_resolution, x.composite_size,

@@ -13,10 +13,6 @@ use super::reader::Choices;
 const QUALITY_PARTS: &str = "i.quality_format, i.quality_resolution, i.quality_size, i.quality_metadata";
 const COMPOSITE_PARTS: &str = "i.composite_format, i.composite_resolution, i.composite_size, i.composite_sharpness";
 
-/// When an image was taken, unless that is less sure than the time of a file: the start of a clock that was never set
-/// makes no image the older one.
-const CAPTURED: &str = "CASE WHEN i.date_confidence < 30 THEN NULL ELSE i.captured_at END";
-
 /// What a file must be to count.
 const IS_THERE: &str = "f.state = 'keep' AND f.missing_since IS NULL";
 
@@ -62,8 +58,9 @@ impl<'a> Queries<'a> {
         let hashes: Vec<String> = self.parameters.rule.hashes().iter().map(|hash| format!("i.{}", hash.name)).collect();
         let parts = if self.choices.weights.is_composite { COMPOSITE_PARTS } else { QUALITY_PARTS };
         let columns = format!(
-            "i.id, i.size, i.xmin AS version, (i.ranking_score * 100)::pg_catalog.int4, i.hash_valid, {CAPTURED},
-            lumina_internal.is_raw(i.format), i.truncated OR i.damaged_data, i.sha256, i.width, i.height, i.format,
+            "i.id, i.size, i.xmin AS version, (i.ranking_score * 100)::pg_catalog.int4, i.hash_valid,
+            lumina_internal.known_time(i.captured_at, i.date_confidence), lumina_internal.is_raw(i.format),
+            i.truncated OR i.damaged_data, i.sha256, i.width, i.height, i.format,
             {parts}, {}",
             hashes.join(", ")
         );

@@ -70,27 +70,10 @@ fn degrees(value: &Value, reference: Option<&Value>, letters: [u8; 2], most: f64
 /// The numbers of a value, three at most; `None` for one that is none. 0/0 behind the first means that there is none,
 /// which is as good as zero.
 fn parts_of(value: &Value) -> Option<Vec<Option<f64>>> {
-    let ratio = |(index, (numerator, denominator)): (usize, (f64, f64))| match (numerator, denominator) {
-        (0.0, 0.0) if index > 0 => Some(0.0),
-        (_, 0.0) => None,
-        (numerator, denominator) => Some(numerator / denominator),
-    };
     let plain = |number: f64| number.is_finite().then_some(number);
     let parts: Vec<Option<f64>> = match value {
-        Value::Rational(parts) => parts
-            .iter()
-            .map(|part| (f64::from(part.num), f64::from(part.denom)))
-            .enumerate()
-            .map(ratio)
-            .take(3)
-            .collect(),
-        Value::SRational(parts) => parts
-            .iter()
-            .map(|part| (f64::from(part.num), f64::from(part.denom)))
-            .enumerate()
-            .map(ratio)
-            .take(3)
-            .collect(),
+        Value::Rational(parts) => ratios(parts.iter().map(|part| (part.num.into(), part.denom.into()))),
+        Value::SRational(parts) => ratios(parts.iter().map(|part| (part.num.into(), part.denom.into()))),
         Value::Double(parts) => parts.iter().map(|part| plain(*part)).take(3).collect(),
         Value::Float(parts) => parts.iter().map(|part| plain(f64::from(*part))).take(3).collect(),
         Value::Ascii(parts) => numbers(parts.first()?),
@@ -101,6 +84,15 @@ fn parts_of(value: &Value) -> Option<Vec<Option<f64>>> {
         value => vec![real(value)],
     };
     (!parts.is_empty()).then_some(parts)
+}
+
+fn ratios(parts: impl Iterator<Item = (f64, f64)>) -> Vec<Option<f64>> {
+    let ratio = |(index, part)| match part {
+        (0.0, 0.0) if index > 0 => Some(0.0),
+        (_, 0.0) => None,
+        (numerator, denominator) => Some(numerator / denominator),
+    };
+    parts.enumerate().map(ratio).take(3).collect()
 }
 
 /// The numbers of a text, such as `48,30,0`, `48 30 0`, `48.5`, `48° 30' 0" N`. A comma is one of decimals only where

@@ -140,7 +140,7 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// A number of so many bytes; of none it is zero.
+    /// A number of `length` bytes; of none it is zero.
     fn next(&mut self, length: usize) -> Option<u64> {
         let at = self.at;
         self.skip(length);

@@ -9,7 +9,7 @@ fn tile() -> Coded {
     Coded::of(&flat("tile.heic"))
 }
 
-/// A picture of this size, of so many bytes.
+/// A picture of this size, in a file of this length.
 fn zeros(width: u32, height: u32, chroma: u32, length: usize) -> Coded {
     Coded::new(&[sequence(width, height, chroma), picture(None)], &[slice(0, 2, false, &vec![0; length])])
 }

@@ -202,7 +202,7 @@ pub(crate) fn sequence(width: u32, height: u32, chroma: u32) -> Vec<u8> {
     bits.put(0, 4).number(0).put(0, 5).unit(33, &[])
 }
 
-/// A picture parameter set; with tiles, so many columns and rows of them.
+/// A picture parameter set; with tiles, their columns and rows.
 pub(crate) fn picture(tiles: Option<(u32, u32)>) -> Vec<u8> {
     let mut bits = Bits::default();
     bits.numbers(&[0, 0]).put(0b100_0000, 7).numbers(&[0, 0, 0]).put(0, 3).numbers(&[0, 0]).put(0, 4);
@@ -213,7 +213,7 @@ pub(crate) fn picture(tiles: Option<(u32, u32)>) -> Vec<u8> {
     bits.put(0, 4).number(0).put(0, 2).unit(34, &[])
 }
 
-/// A slice that begins at a block, of pictures of so many blocks; with as many bytes behind its header.
+/// A slice that begins at a block, of pictures of a number of blocks; with some bytes behind its header.
 pub(crate) fn slice(block: u32, blocks: u32, dependent: bool, data: &[u8]) -> Vec<u8> {
     let mut bits = Bits::default();
     bits.put(u64::from(block == 0), 1).put(0, 1).number(0);

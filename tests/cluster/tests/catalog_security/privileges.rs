@@ -27,8 +27,8 @@ pub(crate) const QUERY: &str = r#"
     GROUP BY kind, name ORDER BY 1"#;
 
 /// The expected result of [`QUERY`]. EXECUTE on an internal function is for the extension's owner alone, except for
-/// eight that views and jobs call with a user's rights (`files_there`, `folder_list`, `folder_rank`, `is_below`,
-/// `is_raw`, `is_sibling`, `job_alive`, `job_place`), and two that depend on their argument alone.
+/// nine that views and jobs call with a user's rights (`files_there`, `folder_list`, `folder_rank`, `is_below`,
+/// `is_raw`, `is_sibling`, `job_alive`, `job_place`, `known_time`), and two that depend on their argument alone.
 pub(crate) const EXPECTED: &str = "\
     function lumina.adopt_catalog(text): EXECUTE
     function lumina.cancel_job(bigint): EXECUTE
@@ -139,6 +139,7 @@ pub(crate) const EXPECTED: &str = "\
     function lumina_internal.group_verdicts(bigint, bytea, bytea, double precision, boolean): nothing
     function lumina_internal.is_outdated(bigint): nothing
     function lumina_internal.kept_apart(oid, bigint): nothing
+    function lumina_internal.known_time(timestamp with time zone, smallint): EXECUTE
     function lumina_internal.refuse_outdated(lumina.duplicate_groups, bigint[], bytea): nothing
     function lumina_internal.spare_names(bigint[], bytea, bytea): nothing
     function lumina_internal.home(): nothing
@@ -315,7 +316,7 @@ pub(crate) const RULES: [(&str, &str); 11] = [
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'lumina_internal'::regnamespace
             AND has_function_privilege('public', oid, 'EXECUTE')
             AND proname NOT IN ('files_there', 'folder_list', 'folder_rank', 'is_below', 'is_raw', 'is_sibling',
-                'job_alive', 'job_place', 'job_right', 'pair_rule')",
+                'job_alive', 'job_place', 'job_right', 'known_time', 'pair_rule')",
     ),
     (
         "a function that runs as its caller and calls an internal one has that one, which runs as its owner",

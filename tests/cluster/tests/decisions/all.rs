@@ -92,7 +92,7 @@ fn folders_preferred_since_the_search_are_not_rejected() {
         "55000 preferred folders have changed since group {one} was found: image 3 is in one, and image 1 would be kept"
     );
     assert_eq!(told, wanted);
-    // Whoever names the image has seen it.
+    // A user who names the image has seen it.
     session.batch_execute(&format!("SELECT lumina.resolve({one}, keep => '{{1}}')")).unwrap();
     assert_eq!(said(&mut session, ", min_score_gap => 0, dry_run => false"), "decided 15, preference 1");
     // A search with these folders keeps what lies in them.
@@ -102,6 +102,25 @@ fn folders_preferred_since_the_search_are_not_rejected() {
     session.batch_execute(&format!("SELECT lumina.keep_best({five})")).unwrap();
     let kept = "SELECT string_agg(id::text, ' ' ORDER BY id) FROM lumina.images WHERE status <> 'rejected' AND id <= 6";
     assert_eq!(text(&mut session, kept), "1 5");
+}
+
+/// The start of a clock that was never set makes no image the older one, for the search and for the page alike.
+#[test]
+fn clocks_that_were_never_set_are_not_older() {
+    let (_cluster, mut session) = world();
+    session
+        .batch_execute(
+            "UPDATE lumina.images SET width = 6000, size = 9000000, date_source = 'exif', date_confidence = 95,
+                captured_at = '2020-01-01' WHERE id BETWEEN 4 AND 6;
+            UPDATE lumina.images SET captured_at = '2019-01-01' WHERE id = 5;
+            UPDATE lumina.images SET captured_at = '1970-01-01', date_confidence = 20 WHERE id = 6",
+        )
+        .unwrap();
+    search_with(&mut session, "");
+    let best = "SELECT image::text FROM lumina.duplicate_members WHERE is_primary AND image BETWEEN 4 AND 6";
+    assert_eq!(text(&mut session, best), "5");
+    let page = text(&mut session, "SELECT lumina.duplicates_html('photos')");
+    assert!(!page.contains("by now another one is preferred"), "{page}");
 }
 
 /// The default of the gap is more than images can differ in that count as equal: within 5 % of the pixels and 10 % of

@@ -255,7 +255,7 @@ fn refine(table: &Table, band: Band, bits: &mut Bits<'_>, coefficients: &mut u64
             break;
         }
         bits.skip(size); // the sign
-        // The first place for a new coefficient behind so many others.
+        // The first place for a new coefficient behind `zeros` others.
         let mut places = !*coefficients & mask(at, last);
         for _ in 0..zeros {
             places &= places.wrapping_sub(1);

@@ -18,7 +18,7 @@ const END_OF_PAGE: u32 = 6;
 /// TIFF's variants of the codings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FaxCoding {
-    /// Rows of runs that begin at a multiple of so many bits (compression 2: 8; compression 32771: 16).
+    /// Rows of runs that begin at a multiple of this number of bits (compression 2: 8; compression 32771: 16).
     Aligned(usize),
     /// Rows of runs (compression 3).
     Group3,

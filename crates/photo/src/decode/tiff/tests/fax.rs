@@ -10,7 +10,7 @@ use fax::maps::{Mode, black, mode, white};
 /// How the rows are coded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Coding {
-    /// Compression 2 or 32771: rows that begin at a multiple of so many bits.
+    /// Compression 2 or 32771: rows that begin at a multiple of this number of bits.
     Aligned(usize),
     /// Compression 3: differences between rows, end-of-line codes, these ending at a byte, the end of the page.
     Group3 { differences: bool, lines: bool, filled: bool, page: bool },

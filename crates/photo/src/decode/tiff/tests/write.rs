@@ -244,7 +244,7 @@ impl Sheet {
     }
 }
 
-/// Numbers of so many bits; a row ends with a byte.
+/// Numbers of `depth` bits; a row ends with a byte.
 fn packed(row: &[u64], depth: u32, order: ByteOrder) -> Vec<u8> {
     if depth.is_multiple_of(8) {
         let size = (depth / 8) as usize;
