@@ -202,14 +202,15 @@ CREATE TABLE lumina.sidecars (
     catalog int8 NOT NULL,
     path text COLLATE "C" NOT NULL CHECK (path LIKE '/%' AND octet_length(path) <= 2500),
     file int8 NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('edit', 'video')),
+    kind text NOT NULL CHECK (kind IN ('edit', 'metadata', 'video')),
     size int8 CHECK (size >= 0),
     PRIMARY KEY (catalog, path),
     FOREIGN KEY (file, catalog) REFERENCES lumina.image_files (id, catalog) ON DELETE CASCADE
 );
 CREATE INDEX sidecars_file ON lumina.sidecars (file);
 COMMENT ON TABLE lumina.sidecars IS
-    'Files that go with a photograph of the same name: edits (.xmp, .aae) and the film of a live picture (.mov, .mp4)';
+    'Files that go with a photograph of the same name: edits (.xmp, .aae), Google Takeout''s metadata (.json), and the '
+    'film of a live picture (.mov, .mp4)';
 
 CREATE FUNCTION lumina_internal.keep_original_path() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

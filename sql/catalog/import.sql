@@ -352,13 +352,21 @@ BEGIN
             WHERE j.catalog = of_catalog AND j.kind = 'import' AND j.id > of_job OFFSET 0);
     -- IMG_1.CR2.xmp goes with IMG_1.CR2 alone; IMG_1.xmp with the raw file before the JPEG, a film with the JPEG before
     -- the raw file. IMG_1_HEVC.MOV, as iCloud calls it, is the film of IMG_1.HEIC where no IMG_1_HEVC.HEIC is there.
+    -- Takeout's names (crates/import/src/sidecar.rs): the number is that of the photograph, and a name of 46 characters
+    -- is cut.
     INSERT INTO lumina.sidecars (catalog, path, file, kind, size)
         SELECT DISTINCT ON (t.path) of_catalog, t.path, f.id,
-            CASE t.reason WHEN 'sidecar' THEN 'edit' ELSE 'video' END, t.size
+            CASE WHEN t.reason = 'video' THEN 'video' WHEN t.path ~* '\.json$' THEN 'metadata' ELSE 'edit' END, t.size
         FROM lumina.import_items t
-        CROSS JOIN LATERAL (SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS key, false AS is_short
-            UNION ALL SELECT regexp_replace(t.path, '_HEVC\.[^./]*$', '', 'i') COLLATE "C", true
+        CROSS JOIN LATERAL (
+            SELECT regexp_replace(t.path, '\.[^./]*$', '') COLLATE "C" AS key, 0 AS turn, false AS is_cut
+            UNION ALL SELECT regexp_replace(t.path, '_HEVC\.[^./]*$', '', 'i') COLLATE "C", 1, false
                 WHERE t.reason = 'video' AND t.path ~* '_HEVC\.[^./]*$'
+            UNION ALL SELECT regexp_replace(t.path, '(\.[^./]+)?(\.s[a-z-]*)?(\(\d+\))?\.json$', '\3\1', 'i')
+                    COLLATE "C", 1, false
+                WHERE t.reason = 'sidecar' AND t.path ~* '\.json$'
+            UNION ALL SELECT regexp_replace(t.path, '\.*(\(\d+\))?\.json$', '', 'i') COLLATE "C", 2, true
+                WHERE t.reason = 'sidecar' AND t.path ~* '/[^/]{46}(\(\d+\))?\.json$'
             OFFSET 0) k
         CROSS JOIN LATERAL (
             -- Paths that are this but for their extension are from "key." to before "key/": '/' is the character after
@@ -368,10 +376,14 @@ BEGIN
                     AND p.catalog + 0 = of_catalog AND p.missing_since IS NULL
             UNION ALL SELECT p.id, p.image, p.path, true FROM lumina.image_files p
                 WHERE p.path = k.key AND p.catalog + 0 = of_catalog AND p.missing_since IS NULL
+            UNION ALL SELECT p.id, p.image, p.path, false FROM lumina.image_files p
+                WHERE k.is_cut AND p.path > k.key AND p.path < k.key || U&'\+10FFFF'
+                    AND substr(p.path, length(k.key) + 1) !~ '/'
+                    AND p.catalog + 0 = of_catalog AND p.missing_since IS NULL
             OFFSET 0) f
         CROSS JOIN LATERAL (SELECT i.format FROM lumina.images i WHERE i.id = f.image OFFSET 0) i
         WHERE t.job = of_job AND t.reason IN ('sidecar', 'video') AND f.path >= first_path AND f.path < end_path
-        ORDER BY t.path, k.is_short, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC,
+        ORDER BY t.path, k.turn, f.is_whole DESC, lumina_internal.is_raw(i.format) = (t.reason = 'sidecar') DESC,
             f.path
         ON CONFLICT (catalog, path) DO NOTHING;
     GET DIAGNOSTICS linked = ROW_COUNT;

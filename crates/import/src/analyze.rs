@@ -31,13 +31,23 @@ pub enum Analysis {
     Cancelled,
 }
 
+/// Where a file is, which decides its date where its content has none.
+pub struct Place<'a> {
+    /// Its path.
+    pub path: &'a Path,
+    /// Its identity and times.
+    pub status: &'a FileStatus,
+    /// The date that files beside it give.
+    pub beside: Option<PhotoDate>,
+}
+
 /// Analyzes a file. Dates are checked against `now`.
-pub fn analyze(bytes: &[u8], path: &Path, status: &FileStatus, now: Timestamp, limits: &Limits<'_>) -> Analysis {
+pub fn analyze(bytes: &[u8], place: &Place<'_>, now: Timestamp, limits: &Limits<'_>) -> Analysis {
     let format = match lumina_photo::format::detect(bytes) {
         Ok(format) => format,
         Err(error) => return Analysis::Not(no_image(&error)),
     };
-    let mut facts = Box::new(of_headers(bytes, format, path, status, now));
+    let mut facts = Box::new(of_headers(bytes, format, place, now));
     let (remark, words) = match decode(bytes, limits) {
         Ok((picture, made)) => {
             fill(&mut facts, &picture, &made);
@@ -89,11 +99,11 @@ fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<(Picture, Made), PhotoErr
 }
 
 /// The facts that are known without decoding.
-fn of_headers(bytes: &[u8], format: Format, path: &Path, status: &FileStatus, now: Timestamp) -> Facts {
+fn of_headers(bytes: &[u8], format: Format, place: &Place<'_>, now: Timestamp) -> Facts {
     let metadata = metadata::read(bytes, format);
     let (width, height) = dimensions(bytes, format).or(metadata.width.zip(metadata.height)).unzip();
     let side = |length: Option<u32>| length.filter(|&length| i32::try_from(length).is_ok_and(|length| length > 0));
-    let date = date(&metadata, path, status, now);
+    let date = date(&metadata, place, now);
     let positive =
         |number: Option<f64>| number.map(|number| number as f32).filter(|number| number.is_normal() && *number > 0.0);
     Facts {
@@ -119,17 +129,18 @@ fn of_headers(bytes: &[u8], format: Format, path: &Path, status: &FileStatus, no
     }
 }
 
-/// The date of a file by its metadata, its path and its file times.
-fn date(metadata: &Metadata, path: &Path, status: &FileStatus, now: Timestamp) -> Option<PhotoDate> {
+/// The date of a file by its metadata, the files beside it, its path and its file times.
+fn date(metadata: &Metadata, place: &Place<'_>, now: Timestamp) -> Option<PhotoDate> {
+    let Place { path, status, beside } = place;
     let modified = (status.modified.div_euclid(1_000_000), status.modified.rem_euclid(1_000_000) as i32 * 1000);
     // File systems report years outside of these for files without a time; Postgres would not read the text.
-    dates::best(metadata, Some(path), Some(modified), now).filter(|date| (1..9999).contains(&date.at.year()))
+    dates::best(metadata, *beside, Some(path), Some(modified), now).filter(|date| (1..9999).contains(&date.at.year()))
 }
 
-/// The date of a file whose content is known already, by its path and its file times: the date of the content is known
-/// with it.
-pub fn date_beside(path: &Path, status: &FileStatus, now: Timestamp) -> Option<Box<FileDate>> {
-    let date = date(&Metadata::default(), path, status, now)?;
+/// The date of a file whose content is known already, by the files beside it, its path and its file times: the date of
+/// the content is known with it.
+pub fn date_beside(place: &Place<'_>, now: Timestamp) -> Option<Box<FileDate>> {
+    let date = date(&Metadata::default(), place, now)?;
     Some(Box::new(FileDate {
         captured_at: timestamp(&date),
         date_source: date.source.name().into(),

@@ -5,6 +5,7 @@
 //! - [`names`]: which files are skipped by name.
 //! - [`read`]: the bytes of a file as of one moment, with their checksum.
 //! - [`facts`]: the facts of a file, or why there are none.
+//! - [`sidecar`]: the files beside a photograph that belong to it, and the date that they give.
 //! - [`analyze`]: from bytes to facts.
 //! - [`pool`]: threads; [`visit`]: what a thread does with one file; [`queue`]: when each file is given to them, within
 //!   a memory limit.
@@ -23,6 +24,7 @@ pub mod pool;
 pub mod queue;
 pub mod read;
 pub mod roots;
+pub mod sidecar;
 pub mod thumbnail;
 pub mod visit;
 pub mod walk;

@@ -2,6 +2,7 @@
 //!
 //! A name never determines the format: the content does.
 
+use crate::sidecar;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -12,7 +13,7 @@ pub enum SkipReason {
     Hidden,
     /// A Synology server's own file: thumbnails and the like.
     Synology,
-    /// Accompanies a photograph of the same name: an edit or a live picture.
+    /// Accompanies a photograph of the same name: an edit, or Google Takeout's metadata.
     Sidecar,
     /// A video.
     Video,
@@ -47,7 +48,8 @@ pub fn skip_file(name: &[u8]) -> Option<SkipReason> {
     skip(name).or_else(|| {
         let extension = extension(name)?;
         let is = |one: &&str| one.as_bytes().eq_ignore_ascii_case(extension);
-        if SIDECARS.iter().any(is) {
+        let is_takeout = || std::str::from_utf8(name).is_ok_and(sidecar::is_takeout);
+        if SIDECARS.iter().any(is) || is_takeout() {
             Some(SkipReason::Sidecar)
         } else {
             VIDEOS.iter().any(is).then_some(SkipReason::Video)
@@ -132,6 +134,8 @@ mod tests {
             ("IMG_1.XMP", Some("sidecar")),
             ("IMG_1.CR2.xmp", Some("sidecar")),
             ("IMG_1.aae", Some("sidecar")),
+            ("IMG_1.jpg.supplemental-metadata.json", Some("sidecar")),
+            ("metadata.json", None),
             ("IMG_1.MOV", Some("video")),
             ("mov", None),
             ("a.", None),

@@ -90,6 +90,23 @@ pub struct Directory {
     pub(crate) identity: Identity,
 }
 
+impl Directory {
+    /// Opens a regular file in it to read it. Never blocks, not even on a pipe.
+    ///
+    /// Errors: those of [`Refusal`] that concern a file.
+    pub(crate) fn open_file(&self, name: &OsStr) -> Result<OwnedFd, Refusal> {
+        let path = self.path.join(name);
+        let refused = |error| Refusal::from_errno(&path, error);
+        // Examined before it is opened: opening a device can have effects.
+        let found = fs::statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
+        regular(&path, found.st_mode)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let opened = fs::openat(&self.descriptor, name, flags, Mode::empty()).map_err(refused)?;
+        regular(&path, fs::fstat(&opened).map_err(refused)?.st_mode)?;
+        Ok(opened)
+    }
+}
+
 /// The kind of a path.
 #[derive(Debug)]
 pub enum PathKind {
@@ -267,15 +284,7 @@ impl Roots {
         let (Some(parent), Some(name)) = (path.parent().filter(|_| path != root), path.file_name()) else {
             return Err(Refusal::Special(path.to_owned()));
         };
-        let parent = self.open_directory(parent)?;
-        let refused = |error| Refusal::from_errno(path, error);
-        // Examined before it is opened: opening a device can have effects.
-        let found = fs::statat(&parent.descriptor, name, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
-        regular(path, found.st_mode)?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let opened = fs::openat(&parent.descriptor, name, flags, Mode::empty()).map_err(refused)?;
-        regular(path, fs::fstat(&opened).map_err(refused)?.st_mode)?;
-        Ok(opened)
+        self.open_directory(parent)?.open_file(name)
     }
 
     /// Each step to a path, from the first, and the refusal at it, if any: up to the first refusal.

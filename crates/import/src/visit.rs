@@ -4,12 +4,13 @@
 //! the number, to be handed out again when that much is free. Only the caller knows the catalog; it is asked whether it
 //! has a content before that is decoded.
 
-use crate::analyze::{Analysis, analyze, date_beside, hex, refuse_head};
+use crate::analyze::{Analysis, Place, analyze, date_beside, hex, refuse_head};
 use crate::contents::Sha256;
 use crate::facts::{FileOutcome, FileStatus, Finding};
 use crate::pool::{DecoderCaller, Processor, TaskContext};
 use crate::read::OpenFile;
 use crate::roots::{Refusal, Roots};
+use crate::sidecar;
 use crate::walk::{is_skipped, reason};
 use jiff::Timestamp;
 use lumina_photo::Limits;
@@ -97,7 +98,9 @@ impl Processor for Visit {
             Err(finding) => return done(Some(status), finding),
         };
         let checksum = hex(&sha256);
-        let date = date_beside(&task.path, &status, self.now);
+        let beside = sidecar::date(&self.roots, &task.path);
+        let place = Place { path: &task.path, status: &status, beside };
+        let date = date_beside(&place, self.now);
         if is_known(task.item, sha256, context)? {
             return done(
                 Some(status),
@@ -106,7 +109,7 @@ impl Processor for Visit {
         }
         let caller = DecoderCaller(self, context);
         let limits = Limits { pixels: self.pixels, memory: task.memory - status.size, caller: &caller };
-        let finding = match analyze(&bytes, &task.path, &status, self.now, &limits) {
+        let finding = match analyze(&bytes, &place, self.now, &limits) {
             Analysis::Facts(facts, remark) => {
                 let (reason, error) = remark.map(|(reason, words)| (reason.to_owned(), words)).unzip();
                 Finding::Image { sha256: checksum, reason, error, facts: Some(facts), date }

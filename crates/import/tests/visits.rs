@@ -67,6 +67,75 @@ fn in_directory(files: &[(&str, &[u8])]) -> TempDir {
     directory
 }
 
+/// The dates of files beside a picture, for new contents and for known ones; not of links, pipes, directories, or what
+/// cannot be understood.
+#[test]
+fn files_beside_a_picture_give_it_a_date() {
+    let xmp = |date: &str| {
+        format!(
+            "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>
+            <rdf:Description xmlns:exif='http://ns.adobe.com/exif/1.0/' exif:DateTimeOriginal='{date}'/></rdf:RDF>
+            </x:xmpmeta>"
+        )
+    };
+    let takeout = |seconds: u32| format!(r#"{{"photoTakenTime": {{"timestamp": "{seconds}"}}}}"#);
+    let long = "0123456789_0123456789_0123456789_0123456789";
+    let (one, other) = (xmp("2019-07-05T12:00:00"), xmp("2018-01-01T00:00:00"));
+    let large = format!("{}{one}", " ".repeat(2 << 20));
+    let beside: [(&str, &[(&str, &str)], &str); 11] = [
+        ("a.bmp", &[("a.bmp.xmp", &one), ("a.xmp", &other)], "xmp:DateTimeOriginal 2019-07-05T12:00:00Z"),
+        ("b.bmp", &[("b.bmp.xmp", "no XMP"), ("b.XMP", &other)], "xmp:DateTimeOriginal 2018-01-01T00:00:00Z"),
+        ("c.bmp", &[("c.bmp.json", &takeout(1_562_320_800))], "takeout:photoTakenTime 2019-07-05T10:00:00+00:00"),
+        ("d.bmp", &[("d.json", &takeout(1)), ("e.bmp.json", &takeout(1))], "file_time"),
+        (
+            "f(1).bmp",
+            &[("f.bmp.supplemental-metadata(1).json", &takeout(1_562_320_801)), ("f.bmp.json", &takeout(2))],
+            "takeout:photoTakenTime 2019-07-05T10:00:01+00:00",
+        ),
+        (
+            "20200102.bmp",
+            &[("20200102.bmp.json", &takeout(1_562_320_802))],
+            "takeout:photoTakenTime 2019-07-05T10:00:02+00:00",
+        ),
+        (
+            &format!("{long}.bmp"),
+            &[(&format!("{long}.bm.json"), &takeout(1_562_320_803))],
+            "takeout:photoTakenTime 2019-07-05T10:00:03+00:00",
+        ),
+        ("g.bmp", &[("g.xmp", &large)], "file_time"),
+        ("h.bmp", &[("h.bmp.json", "{}"), ("h.xmp", "")], "file_time"),
+        ("i.bmp", &[("i.xmp", &other), ("i.bmp.json", &takeout(1))], "xmp:DateTimeOriginal 2018-01-01T00:00:00Z"),
+        ("j.bmp", &[], "file_time"),
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    for (number, (name, files, _)) in (1..).zip(&beside) {
+        fs::write(at(name), picture(40, 30, number)).unwrap();
+        files.iter().for_each(|(name, text)| fs::write(at(name), text).unwrap());
+    }
+    std::os::unix::fs::symlink(at("a.bmp.xmp"), at("j.xmp")).unwrap();
+    fs::create_dir(at("j.bmp.json")).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, at("j.bmp.xmp"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let pool = start(&visit(directory.path()));
+    for knows in [false, true] {
+        for (name, _, expected) in &beside {
+            let Finding::Image { facts, date, .. } = visited(&pool, task(1, at(name)), knows).unwrap().finding else {
+                panic!("{name}")
+            };
+            let date = date.unwrap();
+            if let Some(facts) = facts {
+                assert_eq!(facts.captured_at.as_ref(), Some(&date.captured_at), "{name}");
+                assert_eq!(facts.date_source.as_ref(), Some(&date.date_source), "{name}");
+            }
+            let found = match date.date_source.as_str() {
+                "file_time" => "file_time".to_owned(),
+                source => format!("{source} {}", date.captured_at),
+            };
+            assert_eq!(found, *expected, "{name}");
+        }
+    }
+}
+
 #[test]
 fn each_file_gets_what_it_deserves() {
     let whole = picture(120, 80, 1);

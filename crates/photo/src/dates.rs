@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time, date};
 use jiff::tz::Offset;
 
-use crate::metadata::Metadata;
+use crate::metadata::{self, Metadata};
 
 pub use directory::from_directory;
 pub use file_name::from_file_name;
@@ -46,6 +46,8 @@ pub enum DateSource {
     PngCreationTime,
     /// EXIF: when the file was changed.
     DateTime,
+    /// Google Takeout's file beside the photograph: when it was taken, as Google Photos shows it.
+    Takeout,
     /// The name of the file.
     FileName,
     /// The names of the directories that it is in.
@@ -67,6 +69,7 @@ impl DateSource {
             Self::XmpDateTimeDigitized => "xmp:CreateDate",
             Self::PngCreationTime => "png:CreationTime",
             Self::DateTime => "exif:DateTime",
+            Self::Takeout => "takeout:photoTakenTime",
             Self::FileName => "file_name",
             Self::Directory => "directory",
             Self::FileTime => "file_time",
@@ -88,6 +91,7 @@ impl DateSource {
             Self::XmpDateTimeDigitized => 88,
             Self::PngCreationTime => 87,
             Self::DateTime => 85,
+            Self::Takeout => 80,
             Self::FileName => 70,
             Self::Directory => 50,
             Self::FileTime => 30,
@@ -224,20 +228,27 @@ pub fn from_metadata(metadata: &Metadata) -> Option<PhotoDate> {
 }
 
 /// The first of the dates with the highest confidence.
-fn most_trusted(dates: impl Iterator<Item = PhotoDate>) -> Option<PhotoDate> {
+pub fn most_trusted(dates: impl Iterator<Item = PhotoDate>) -> Option<PhotoDate> {
     dates.reduce(|best, next| if next.confidence > best.confidence { next } else { best })
 }
 
-/// The file's modification time: seconds since 1970 in UTC, and nanoseconds.
-pub fn from_file_time(seconds: i64, nanoseconds: i32) -> Option<PhotoDate> {
-    let at = Offset::UTC.to_datetime(Timestamp::new(seconds, nanoseconds).ok()?);
-    Some(Moment { at, offset: Some(Offset::UTC), has_time: true }.from(DateSource::FileTime))
+/// The date that the XMP packet of a file beside the photograph gives.
+pub fn from_xmp_sidecar(packet: &[u8]) -> Option<PhotoDate> {
+    from_metadata(&metadata::of_xmp(packet))
 }
 
-/// The best date: EXIF, the file's name, its directories, its modification time (as in [`from_file_time`]), checked
-/// against `now`.
+/// A clock that a source tells as seconds since 1970 in UTC, and nanoseconds: [`DateSource::FileTime`], the file's
+/// modification time, or [`DateSource::Takeout`].
+pub fn from_unix_time(seconds: i64, nanoseconds: i32, source: DateSource) -> Option<PhotoDate> {
+    let at = Offset::UTC.to_datetime(Timestamp::new(seconds, nanoseconds).ok()?);
+    Some(Moment { at, offset: Some(Offset::UTC), has_time: true }.from(source))
+}
+
+/// The best date: of the metadata, of files beside it, of the file's name, its directories, its modification time (as
+/// in [`from_unix_time`]), checked against `now`.
 pub fn best(
     metadata: &Metadata,
+    beside: Option<PhotoDate>,
     path: Option<&Path>,
     modified: Option<(i64, i32)>,
     now: Timestamp,
@@ -245,8 +256,9 @@ pub fn best(
     let of_metadata = from_metadata(metadata);
     let of_name = path.and_then(Path::file_name).and_then(|name| from_file_name(&name.to_string_lossy()));
     let of_directory = path.and_then(from_directory);
-    let of_file = modified.and_then(|(seconds, nanoseconds)| from_file_time(seconds, nanoseconds));
-    let found = most_trusted([of_metadata, of_name, of_directory, of_file].into_iter().flatten());
+    let of_file =
+        modified.and_then(|(seconds, nanoseconds)| from_unix_time(seconds, nanoseconds, DateSource::FileTime));
+    let found = most_trusted([of_metadata, beside, of_name, of_directory, of_file].into_iter().flatten());
     Some(found?.judged(now))
 }
 

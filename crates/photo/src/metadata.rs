@@ -137,6 +137,13 @@ pub fn read(bytes: &[u8], format: Format) -> Metadata {
     metadata
 }
 
+/// The metadata of an XMP packet without a picture, as in a file beside one.
+pub fn of_xmp(packet: &[u8]) -> Metadata {
+    let mut metadata = Metadata::default();
+    packets::Packets::of_xmp(packet).describe(&mut metadata);
+    metadata
+}
+
 fn describe(fields: &Fields<'_>) -> Metadata {
     let named = |tag| fields.text(tag).and_then(text::named);
     let (gps, warning) = match gps::of(fields) {

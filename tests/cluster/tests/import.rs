@@ -63,6 +63,20 @@ fn zoo() -> (Folder, BTreeMap<String, (&'static str, &'static str)>) {
     for name in ["x.xmp", "x.jpg.xmp", "x.AAE", "y.xmp", "lone.xmp"] {
         put(name, name.as_bytes(), "skipped sidecar", "");
     }
+    // Of a Takeout: x.jpg has one alone, the other files' are linked by number, by a longer name, by one that is cut.
+    put("y(1).jpg", &jpeg(16, 300, 200), "imported", "jpeg 300x200 1");
+    let long = "zz 0123456789 0123456789 0123456789 0123456789.jpg";
+    put(long, &jpeg(17, 300, 200), "imported", "jpeg 300x200 1");
+    for name in [
+        "x.jpg.json",
+        "y.jpg.supplemental-metadata.json",
+        "y.jpg.supplemental-metadata(1).json",
+        "zz 0123456789 0123456789 0123456789 0123456789.json",
+        "lone.jpg.supplemental-met.json",
+    ] {
+        put(name, br#"{"photoTakenTime": {"timestamp": "1562320800"}}"#, "skipped sidecar", "");
+    }
+    put("metadata.json", b"{}", "skipped no_image", "");
     for name in ["x.mov", "y_HEVC.MOV", "film.mp4", "lone_HEVC.MOV"] {
         put(name, name.as_bytes(), "skipped video", "");
     }
@@ -207,13 +221,24 @@ fn every_file_has_a_row_that_says_what_became_of_it() {
         .collect();
     let expected_links = [
         ("x.AAE", "x.dng", "edit"),
+        ("x.jpg.json", "x.jpg", "metadata"),
         ("x.jpg.xmp", "x.jpg", "edit"),
         ("x.mov", "x.jpg", "video"),
         ("x.xmp", "x.dng", "edit"),
+        ("y.jpg.supplemental-metadata(1).json", "y(1).jpg", "metadata"),
+        ("y.jpg.supplemental-metadata.json", "y.jpg", "metadata"),
         ("y.xmp", "y.jpg", "edit"),
         ("y_HEVC.MOV", "y.jpg", "video"),
+        (
+            "zz 0123456789 0123456789 0123456789 0123456789.json",
+            "zz 0123456789 0123456789 0123456789 0123456789.jpg",
+            "metadata",
+        ),
     ];
     assert_eq!(linked, expected_links.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
+    let dates = "SELECT count(*) FROM lumina.images WHERE date_source = 'takeout:photoTakenTime'
+        AND captured_at = '2019-07-05T10:00:00Z' AND date_confidence = 80";
+    assert_eq!(session.query_one(dates, &[]).unwrap().get::<_, i64>(0), 4);
     // Again: no imported file is read again, whatever its mtime.
     let before: i64 = count(&mut session, "lumina.images");
     let again = import(&mut session, "photos", folder.path());
@@ -225,7 +250,7 @@ fn every_file_has_a_row_that_says_what_became_of_it() {
         AND (image IS NULL OR sha256 IS NOT NULL)";
     assert_eq!(count(&mut session, unread), 0);
     assert_eq!(count(&mut session, "lumina.images"), before);
-    assert_eq!(count(&mut session, "lumina.sidecars"), 6);
+    assert_eq!(count(&mut session, "lumina.sidecars"), 10);
     assert_eq!(missing(&mut session, &folder), set_of([]));
     assert_eq!(wrong_counters(&mut session, again), [""; 0]);
 }

@@ -325,15 +325,16 @@ fn directories_without_a_date() {
 
 #[test]
 fn file_times() {
-    let found = from_file_time(1_681_569_138, 123_456_789).unwrap();
+    let file_time = |seconds, nanoseconds| from_unix_time(seconds, nanoseconds, DateSource::FileTime);
+    let found = file_time(1_681_569_138, 123_456_789).unwrap();
     assert_eq!(found.at, civil("2023-04-15T14:32:18.123456789"));
     assert_eq!((found.offset, found.source, found.confidence), (Some(Offset::UTC), DateSource::FileTime, 30));
-    assert_eq!(from_file_time(0, 0).unwrap().suspicious, Some(Suspicion::ClockStart));
-    assert_eq!(from_file_time(-1, 0).unwrap().suspicious, Some(Suspicion::ClockStart));
-    assert_eq!(from_file_time(-100_000, 0).unwrap().suspicious, Some(Suspicion::BeforeDigital));
-    assert_eq!(from_file_time(i64::MAX, 0), None);
-    assert_eq!(from_file_time(i64::MIN, i32::MIN), None);
-    assert_eq!(from_file_time(0, i32::MAX), None);
+    assert_eq!(file_time(0, 0).unwrap().suspicious, Some(Suspicion::ClockStart));
+    assert_eq!(file_time(-1, 0).unwrap().suspicious, Some(Suspicion::ClockStart));
+    assert_eq!(file_time(-100_000, 0).unwrap().suspicious, Some(Suspicion::BeforeDigital));
+    assert_eq!(file_time(i64::MAX, 0), None);
+    assert_eq!(file_time(i64::MIN, i32::MIN), None);
+    assert_eq!(file_time(0, i32::MAX), None);
 }
 
 #[test]
@@ -366,7 +367,7 @@ fn suspicions() {
         ("2099:01:01 00:00:00", Some(Suspicion::Future)),
     ];
     for (text, suspicious) in cases {
-        let found = best(&original(text), None, None, now()).unwrap();
+        let found = best(&original(text), None, None, None, now()).unwrap();
         assert_eq!(found.suspicious, suspicious, "{text}");
         assert_eq!(found.confidence < 30, suspicious == Some(Suspicion::ClockStart), "{text}");
     }
@@ -379,7 +380,7 @@ fn a_clock_that_was_never_set_comes_last() {
     let modified = Some((1_681_569_138, 0));
     for start in ["2002:12:08 12:00:00", "1970:01:01 00:00:00", "1980:01:01 00:00:07", "2000:01:01 00:00:30"] {
         let mut metadata = original(start);
-        let source = |metadata: &Metadata, path, modified| best(metadata, path, modified, now()).unwrap().source;
+        let source = |metadata: &Metadata, path, modified| best(metadata, None, path, modified, now()).unwrap().source;
         assert_eq!(source(&metadata, path("/2019/20200102.jpg"), modified), DateSource::FileName);
         assert_eq!(source(&metadata, path("/2019/x.jpg"), modified), DateSource::Directory);
         assert_eq!(source(&metadata, path("/x/x.jpg"), modified), DateSource::FileTime);
@@ -390,7 +391,7 @@ fn a_clock_that_was_never_set_comes_last() {
     }
     // A day that somebody has written is none of a clock.
     for name in ["/a/1980/x.jpg", "/a/2000/x.jpg", "/a/20000101.jpg", "/a/1970-01-01/x.jpg"] {
-        let found = best(&Metadata::default(), path(name), modified, now()).unwrap();
+        let found = best(&Metadata::default(), None, path(name), modified, now()).unwrap();
         assert_ne!(found.source, DateSource::FileTime, "{name}");
         assert_ne!(found.suspicious, Some(Suspicion::ClockStart), "{name}");
     }
@@ -401,7 +402,8 @@ fn the_first_source_that_has_a_date_wins() {
     let path = |path| Some(Path::new(path));
     let none = Metadata::default();
     let modified = Some((1_681_569_138, 0));
-    let source = |metadata: &Metadata, path, modified| best(metadata, path, modified, now()).map(|date| date.source);
+    let source =
+        |metadata: &Metadata, path, modified| best(metadata, None, path, modified, now()).map(|date| date.source);
     let full = original("2021:01:02 03:04:05");
     assert_eq!(source(&full, path("/2019/20200101.jpg"), modified), Some(DateSource::DateTimeOriginal));
     assert_eq!(source(&none, path("/2019/20200101.jpg"), modified), Some(DateSource::FileName));
@@ -409,6 +411,23 @@ fn the_first_source_that_has_a_date_wins() {
     assert_eq!(source(&none, path("/x/y.jpg"), modified), Some(DateSource::FileTime));
     assert_eq!(source(&none, path("/x/y.jpg"), None), None);
     assert_eq!(source(&none, None, None), None);
+    // Files beside it: XMP as in the file itself, Takeout before names.
+    let beside = |metadata: &Metadata, beside| {
+        best(metadata, beside, path("/2019/20200101.jpg"), modified, now()).map(|date| date.source)
+    };
+    let xmp = br#"<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+        <rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:CreateDate="2019-07-05T12:00:00.25+02:00"/>
+        </rdf:RDF></x:xmpmeta>"#;
+    let of_xmp = from_xmp_sidecar(xmp);
+    assert_eq!(of_xmp.unwrap().rfc3339(), "2019-07-05T12:00:00.25+02:00");
+    let with_mark = [b"\xEF\xBB\xBF<?xml version='1.0' encoding='utf-8'?>\n", &xmp[..]].concat();
+    assert_eq!(from_xmp_sidecar(&with_mark), of_xmp);
+    let takeout = from_unix_time(1_562_320_800, 0, DateSource::Takeout);
+    assert_eq!(beside(&none, of_xmp), Some(DateSource::XmpDateTimeDigitized));
+    assert_eq!(beside(&none, takeout), Some(DateSource::Takeout));
+    assert_eq!(beside(&full, of_xmp), Some(DateSource::DateTimeOriginal));
+    assert_eq!(beside(&original("2002:12:08 12:00:00"), takeout), Some(DateSource::Takeout));
+    assert_eq!(from_xmp_sidecar(b"no XMP"), None);
     assert_eq!(source(&none, path(".."), None), None);
 }
 
@@ -428,7 +447,7 @@ proptest! {
 
     #[test]
     fn any_file_time(seconds: i64, nanoseconds: i32) {
-        let _ = best(&Metadata::default(), None, Some((seconds, nanoseconds)), now());
+        let _ = best(&Metadata::default(), None, None, Some((seconds, nanoseconds)), now());
     }
 
     #[test]
@@ -480,6 +499,6 @@ fn check(text: &str, path: &str) {
             from_directory(Path::new(text)).map(|found| found.at.year()),
         ];
         assert!(years.into_iter().flatten().all(|year| (1826..=2101).contains(&year)), "{text}");
-        let _ = best(&original(text), Some(Path::new(path)), None, now());
+        let _ = best(&original(text), None, Some(Path::new(path)), None, now());
     }
 }

@@ -92,7 +92,12 @@ fn as_exif(text: &str) -> Option<String> {
     Some(time.strftime("%Y:%m:%d %H:%M:%S%:z").to_string())
 }
 
-impl Packets<'_> {
+impl<'a> Packets<'a> {
+    /// A packet of XMP alone.
+    pub(super) fn of_xmp(packet: &'a [u8]) -> Self {
+        Packets { xmp: Some(packet.into()), ..Packets::default() }
+    }
+
     /// Adds the dates to the metadata.
     pub(super) fn describe(&self, metadata: &mut Metadata) {
         let XmpDates { original, created, digitized } = self.xmp.as_deref().map(xmp::dates).unwrap_or_default();
