@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     /// Names that Takeout has been seen to give (of exports of 2019 to 2025), and the photographs that they belong to.
-    const TAKEOUT: [(&str, &str); 12] = [
+    const TAKEOUT: [(&str, &str); 13] = [
         ("IMG_1.jpg", "IMG_1.jpg.json"),
         ("IMG_1.jpg", "IMG_1.jpg.supplemental-metadata.json"),
         ("IMG_1(2).jpg", "IMG_1.jpg(2).json"),
@@ -140,7 +140,8 @@ mod tests {
         ("PXL_20240102_030405678.PORTRAIT.jpg", "PXL_20240102_030405678.PORTRAIT.jpg.supplement.json"),
         ("Screenshot_20240102-030405_Some App.png", "Screenshot_20240102-030405_Some App.png.supple.json"),
         ("0123456789_0123456789_0123456789_0123456789.jpg", "0123456789_0123456789_0123456789_0123456789.jp.json"),
-        ("0123456789_0123456789_0123456789_0123456789_a.jpg", "0123456789_0123456789_0123456789_0123456789_a..json"),
+        ("0123456789_0123456789_0123456789_012345678ab.jpg", "0123456789_0123456789_0123456789_012345678ab.j.json"),
+        ("0123456789 0123456789 0123456789 0123456789 x.jpg", "0123456789 0123456789 0123456789 0123456789 x..json"),
         ("Zürich, Großmünster, Blick über die Limmat.jpg", "Zürich, Großmünster, Blick über die Limmat.jpg.json"),
         ("IMG_1", "IMG_1.json"),
     ];

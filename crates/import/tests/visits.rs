@@ -82,7 +82,9 @@ fn files_beside_a_picture_give_it_a_date() {
     let long = "0123456789_0123456789_0123456789_0123456789";
     let (one, other) = (xmp("2019-07-05T12:00:00"), xmp("2018-01-01T00:00:00"));
     let large = format!("{}{one}", " ".repeat(2 << 20));
-    let beside: [(&str, &[(&str, &str)], &str); 11] = [
+    /// A picture, the files beside it with their contents, and its date with its source.
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+    let beside: [Case<'_>; 11] = [
         ("a.bmp", &[("a.bmp.xmp", &one), ("a.xmp", &other)], "xmp:DateTimeOriginal 2019-07-05T12:00:00Z"),
         ("b.bmp", &[("b.bmp.xmp", "no XMP"), ("b.XMP", &other)], "xmp:DateTimeOriginal 2018-01-01T00:00:00Z"),
         ("c.bmp", &[("c.bmp.json", &takeout(1_562_320_800))], "takeout:photoTakenTime 2019-07-05T10:00:00+00:00"),

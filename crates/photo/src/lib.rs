@@ -8,7 +8,7 @@
 //! - [`lanczos`]: resizing with Pillow's bits.
 //! - [`hash`], [`sharpness`], [`thumbnail`](mod@thumbnail): what is made of the rows.
 //! - [`metadata`], [`dates`]: what EXIF and names say; [`raw`]: previews in raw files. Below them [`boxes`],
-//!   [`heif`], [`ifd`] and [`segments`] read the structures of ISO base media files, HEIF, TIFF and JPEG.
+//!   [`chunks`], [`heif`], [`ifd`] and [`segments`] read the structures of ISO base media files, PNG, HEIF, TIFF, JPEG.
 //! - [`quality`]: the score by which the best of several images is chosen.
 //!
 //! Called by `lumina-import` (files and thumbnails), by the extension's `src/image` (images given as `bytea`),
@@ -17,6 +17,7 @@
 //! and a caller that waits can stop it.
 
 mod boxes;
+mod chunks;
 pub mod dates;
 pub mod decode;
 mod dimensions;

@@ -35,7 +35,7 @@ impl Damage {
     pub fn text(self) -> &'static str {
         match self {
             Self::Truncated => "ends before its last pixel",
-            Self::Data => "holds data that do not decode to its last pixel",
+            Self::Data => "holds data that are not those that were written",
         }
     }
 }

@@ -183,6 +183,10 @@ impl Cluster {
     /// Kills the postmaster with SIGKILL, and waits until its children have noticed and exited.
     pub fn kill(&self) {
         let pid = self.postmaster().expect("the server runs");
+        // Stopped first: so it starts no child that is not listed, which would go on beside the next server.
+        run(Command::new("kill").args(["-STOP", &pid.to_string()]));
+        let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        wait_until("the server is stopped", || state().rsplit(") ").next().is_some_and(|state| state.starts_with('T')));
         let children = children_of(pid);
         run(Command::new("kill").args(["-9", &pid.to_string()]));
         wait_until("the killed server is gone", || !alive(pid) && !children.iter().any(|&child| alive(child)));

@@ -2,6 +2,7 @@
 //!
 //! Rights to import are tested in `import/rights.rs`; hostile or changing directories in `import_hostile.rs`.
 
+mod damage;
 mod limits;
 mod odd;
 mod order;

@@ -9,6 +9,7 @@ use std::io::Read;
 use flate2::read::ZlibDecoder;
 
 use super::block::MAX_CHUNKS;
+use crate::chunks::{Chunk, chunks};
 use crate::ifd::ByteOrder;
 
 /// In bytes, of one inflated text: an EXIF block of 64 KiB is 133 KiB in hex.
@@ -33,7 +34,7 @@ pub(super) struct PngTexts {
 pub(super) fn texts(bytes: &[u8]) -> PngTexts {
     let mut found = PngTexts::default();
     let mut inflations = 0;
-    for (name, body) in chunks(bytes) {
+    for Chunk { name, body, .. } in chunks(bytes).take(MAX_CHUNKS) {
         if !matches!(name, b"tEXt" | b"zTXt" | b"iTXt") {
             continue;
         }
@@ -87,18 +88,6 @@ impl PngTexts {
             *place = value;
         }
     }
-}
-
-/// The chunks: their names and their bodies. The last one may be cut by the end of the bytes.
-fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let mut rest = bytes.get(8..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (head, body) = rest.split_at_checked(8)?;
-        let length = usize::try_from(ByteOrder::Big.number(head.get(..4)?)).ok()?;
-        rest = body.get(length.checked_add(4)?..).unwrap_or_default();
-        Some((head.get(4..)?, body.get(..length).unwrap_or(body)))
-    })
-    .take(MAX_CHUNKS)
 }
 
 /// The bytes before the first zero byte and behind it.
