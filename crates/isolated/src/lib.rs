@@ -7,10 +7,21 @@
 //! All numbers are little-endian. Input: [`Start`]; then for each item its length (8 bytes) and bytes. Output for each
 //! item: [`Reply`], and the samples of a frame in strips from the top: of a strip the rows of the first plane,
 //! [`Layout::rows`] or what is left of them, and a row of each chroma plane. Rows have no gaps; a sample is a byte, or
-//! two where it has more than 8 bits.
+//! two where it has more than 8 bits. [`client`] speaks to it.
+
+#[cfg(feature = "client")]
+pub mod client;
 
 /// What the program is called.
 pub const PROGRAM: &str = "lumina-decoder";
+
+/// The statuses with which the program ends where it can answer no more.
+pub mod exit {
+    /// The memory that it may use is spent.
+    pub const MEMORY: i32 = 12;
+    /// What it was told makes no sense to it.
+    pub const LANGUAGE: i32 = 22;
+}
 
 /// The first bytes of the input: this form of it.
 const MAGIC: [u8; 4] = *b"LD1\n";
@@ -33,7 +44,7 @@ impl Codec {
 pub struct Start {
     /// Of all items.
     pub codec: Codec,
-    /// The most pixels of a frame: width times height.
+    /// The most pixels of all frames together: width times height.
     pub pixels: u32,
     /// The most memory that the program may use, beside its own code, in bytes.
     pub memory: u64,

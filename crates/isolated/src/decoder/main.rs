@@ -7,9 +7,10 @@
 
 #[cfg(feature = "av1")]
 mod av1;
+mod memory;
 mod sandbox;
 
-use lumina_isolated::{Codec, Frame, Refusal, Reply, Start};
+use lumina_isolated::{Codec, Frame, Refusal, Reply, Start, exit};
 use rustix::io::{Errno, read, write};
 use rustix::stdio::{stdin, stdout};
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     sandbox::close_files();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Errno::INVAL) => ExitCode::from(exit::LANGUAGE as u8),
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -29,7 +31,7 @@ fn run() -> Result<(), Errno> {
         return Err(Errno::INVAL);
     }
     let start = Start::from_bytes(start).ok_or(Errno::INVAL)?;
-    if sandbox::enter(start.memory).is_err() {
+    if sandbox::enter(&start).is_err() {
         return send(&Reply::Refused(Refusal::NoSandbox).to_bytes());
     }
     match start.codec {

@@ -2,11 +2,12 @@
 //!
 //! Two locks of Linux, of which each alone suffices: landlock takes files, and where the kernel is new enough sockets
 //! and signals; seccomp takes all system calls but some that concern memory and the two pipes, and ends the process at
-//! any other. Limits of resources bound memory, and forbid further processes and core dumps (which would hold the
+//! any other. Limits of resources bound memory and time, and forbid further processes and core dumps (which would hold the
 //! picture). The process does nothing where neither lock can be had.
 
 use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, RestrictionStatus, Ruleset, RulesetAttr};
 use landlock::{RulesetError, RulesetStatus, Scope};
+use lumina_isolated::Start;
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, set_dumpable_behavior, set_parent_process_death_signal,
 };
@@ -16,6 +17,10 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 use std::fs;
+
+/// Processor time of any file, and pixels that take a second more: the slowest decode some ten times as many.
+const SECONDS: u64 = 10;
+const PIXELS_A_SECOND: u64 = 250_000;
 
 /// The kernel offers neither lock, or a limit could not be set.
 pub(crate) struct NotLocked;
@@ -27,11 +32,14 @@ pub(crate) fn close_files() {
     unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
 }
 
-/// Gives up all rights. `memory`: what may be used in addition to what is mapped now, in bytes.
-pub(crate) fn enter(memory: u64) -> Result<(), NotLocked> {
+/// Gives up all rights. Memory may be used in addition to what is mapped now, and time in proportion to the pixels.
+pub(crate) fn enter(start: &Start) -> Result<(), NotLocked> {
+    // Where memory is short, the system is to end this process and not its parent.
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
     let mapped = mapped().ok_or(NotLocked)?;
     let limits = [
-        (Resource::As, mapped.saturating_add(memory)),
+        (Resource::As, mapped.saturating_add(start.memory)),
+        (Resource::Cpu, SECONDS + u64::from(start.pixels) / PIXELS_A_SECOND),
         (Resource::Core, 0),
         (Resource::Fsize, 0),
         (Resource::Nproc, 0),
