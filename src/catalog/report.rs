@@ -9,6 +9,7 @@ use crate::error::{LuminaError, OutOfMemory};
 use crate::guc;
 use crate::pg::backend::allocator::{reserve_spent, room_for};
 use crate::pg::backend::image_memory::{Counted, Share, with_share};
+use crate::pg::backend::server::decoder;
 use crate::pg::backend::threads::start_pool;
 use crate::pg::fmgr::call::function;
 use crate::pg::fmgr::datum::Varlena;
@@ -70,6 +71,7 @@ fn make(
         side: SIDE,
         pixels: guc::max_image_pixels().value as u64,
         room_for,
+        decoder: Some(decoder()),
         memory: share.for_thread(),
     };
     let pool = start_pool(threads, &thumbnailer)?;

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +26,11 @@ pub trait Processor: Clone + Send + 'static {
 
     /// Whether the system has this much memory available.
     fn room_for(&self, bytes: usize) -> bool;
+
+    /// Where the program is that decodes formats which are not decoded in this process, if anywhere.
+    fn decoder(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// What a thread has of the pool's caller while it processes a task: a channel for events, and the cancellation.
@@ -56,6 +62,10 @@ impl<P: Processor> lumina_photo::Caller for DecoderCaller<'_, P> {
 
     fn room_for(&self, bytes: usize) -> bool {
         self.0.room_for(bytes)
+    }
+
+    fn decoder(&self) -> Option<&Path> {
+        self.0.decoder()
     }
 
     /// Checks memory first: a thread that the C library cannot set up ends the process.

@@ -7,7 +7,7 @@ use crate::read::OpenFile;
 use crate::roots::Roots;
 
 use lumina_photo::{Limits, PhotoError, metadata, thumbnail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A file to show.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +42,8 @@ pub struct Thumbnailer<M> {
     pub pixels: u64,
     /// Whether the system has this much memory available.
     pub room_for: fn(usize) -> bool,
+    /// Where the program `lumina-decoder` is.
+    pub decoder: Option<PathBuf>,
     /// Held by each thread, and each decoder, until it ends.
     pub memory: M,
 }
@@ -62,6 +64,10 @@ impl<M: Clone + Send + Sync + 'static> Processor for Thumbnailer<M> {
 
     fn room_for(&self, bytes: usize) -> bool {
         (self.room_for)(bytes)
+    }
+
+    fn decoder(&self) -> Option<&Path> {
+        self.decoder.as_deref()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::sidecar;
 use crate::walk::{is_skipped, reason};
 use jiff::Timestamp;
 use lumina_photo::Limits;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -63,6 +63,8 @@ pub struct Visit {
     pub now: Timestamp,
     /// Whether the system has this much memory available.
     pub room_for: fn(usize) -> bool,
+    /// Where the program `lumina-decoder` is.
+    pub decoder: Option<PathBuf>,
 }
 
 impl Processor for Visit {
@@ -133,6 +135,10 @@ impl Processor for Visit {
 
     fn room_for(&self, bytes: usize) -> bool {
         (self.room_for)(bytes)
+    }
+
+    fn decoder(&self) -> Option<&Path> {
+        self.decoder.as_deref()
     }
 }
 

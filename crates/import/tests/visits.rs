@@ -36,7 +36,7 @@ fn picture(width: u32, height: u32, seed: u32) -> Vec<u8> {
 
 fn visit(roots: &Path) -> Visit {
     let roots = Roots::new([roots.to_owned()], []);
-    Visit { roots, pixels: 1_000_000, now: Timestamp::now(), room_for: |_| true }
+    Visit { roots, pixels: 1_000_000, now: Timestamp::now(), room_for: |_| true, decoder: None }
 }
 
 fn start(visit: &Visit) -> Pool<Visit> {

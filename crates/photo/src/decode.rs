@@ -4,11 +4,17 @@
 //! [`Limits`], and only then decodes. The estimates are upper bounds, tested by counting allocations. Animations yield
 //! their first picture, files of several pages the first page.
 
+#[cfg(feature = "avif")]
+mod avif;
 mod bmp;
 mod decoder_thread;
 mod gif;
 #[cfg(feature = "heic")]
 mod heic;
+#[cfg(feature = "avif")]
+mod isolated;
+#[cfg(any(feature = "avif", feature = "heic"))]
+mod items;
 mod jpeg;
 mod png;
 mod tiff;
@@ -37,6 +43,8 @@ pub fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<(Format, Picture), Ph
         Format::Bmp => bmp::decode(bytes, limits),
         #[cfg(feature = "heic")]
         Format::Heic => heic::decode(bytes, limits),
+        #[cfg(feature = "avif")]
+        Format::Avif => avif::decode(bytes, limits),
         raw if raw.is_raw() => preview(bytes, raw, limits),
         _ => Err(PhotoError::Unsupported { format, why: "no decoder is built in".into() }),
     })?;

@@ -1,7 +1,7 @@
 //! The items of a HEIF file (ISO/IEC 23008-12; boxes of ISO/IEC 14496-12, 8.11): which one is the picture, where its
 //! bytes are, which properties it has.
 //!
-//! Called by `metadata` (the orientation) and `decode::heic`. Boxes are parsed in place; of a kind, at most 4,096
+//! Called by `format` (which codec), `metadata` (the orientation) and `decode`. Boxes are parsed in place; of a kind, at most 4,096
 //! are kept. Nothing is allocated by counts in the file, and loops end where the boxes end.
 
 pub(crate) mod transforms;
@@ -279,6 +279,24 @@ impl<'a> Heif<'a> {
     pub(crate) fn transforms(&self, item: &Item) -> impl Iterator<Item = Transform> {
         self.properties(item).filter_map(|property| Transform::read(property, self.bytes))
     }
+}
+
+/// Whether a file has items that are coded with AV1, and none with HEVC. Nothing is allocated.
+pub(crate) fn is_av1(bytes: &[u8]) -> bool {
+    let has = |wanted: &[u8; 4]| {
+        let meta = boxes::find(bytes, 0..bytes.len(), b"meta")?;
+        let list = boxes::find(bytes, meta.start.checked_add(4)?..meta.end, b"iinf")?;
+        let version = boxes::number(bytes, &list, 0, 1)?;
+        let within = list.start.checked_add(if version == 0 { 6 } else { 8 })?..list.end;
+        let kind = |entry: FileBox| {
+            let skip = if boxes::number(bytes, &entry.body, 0, 1)? == 2 { 8 } else { 10 };
+            boxes::number(bytes, &entry.body, skip, 4)
+        };
+        let wanted = u64::from(u32::from_be_bytes(*wanted));
+        let mut entries = boxes::boxes(bytes, within).filter(|found| found.kind == *b"infe");
+        entries.any(|entry| kind(entry) == Some(wanted)).then_some(())
+    };
+    has(b"av01").is_some() && has(b"hvc1").is_none()
 }
 
 /// The items of `iinf`, by their number.

@@ -24,7 +24,7 @@ mod dimensions;
 pub mod error;
 pub mod format;
 pub mod hash;
-#[cfg_attr(not(feature = "heic"), allow(dead_code, reason = "only the decoder needs all of it"))]
+#[cfg_attr(not(any(feature = "avif", feature = "heic")), allow(dead_code, reason = "only decoders need all of it"))]
 mod heif;
 mod ifd;
 mod input;

@@ -7,12 +7,13 @@
 use crate::error::PhotoError;
 use crate::format::Format;
 use std::io;
+use std::path::Path;
 use std::thread;
 
 /// Values between two checks where little is done with each.
 pub(crate) const AT_ONCE: usize = 1 << 24;
 
-/// What reading an image asks of its caller: cancellation, every few milliseconds; memory; threads.
+/// What reading an image asks of its caller: cancellation, every few milliseconds; memory; threads; a program.
 pub trait Caller {
     /// Whether the caller has cancelled.
     fn is_cancelled(&self) -> bool;
@@ -21,6 +22,12 @@ pub trait Caller {
     fn room_for(&self, bytes: usize) -> bool {
         let _ = bytes;
         true
+    }
+
+    /// Where the program `lumina-decoder` is, which decodes formats that are not decoded inside this process. `None`:
+    /// those are not decoded.
+    fn decoder(&self) -> Option<&Path> {
+        None
     }
 
     /// Starts a thread that only computes and calls nothing of the caller; it may outlive the call that started it, by

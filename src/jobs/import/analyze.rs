@@ -7,6 +7,7 @@ use crate::guc;
 use crate::jobs::job::{Job, Progress};
 use crate::jobs::stop::{Failure, Stop};
 use crate::pg::backend::allocator::{reserve_spent, room_for};
+use crate::pg::backend::server::decoder;
 use crate::pg::backend::threads::start_pool;
 use crate::pg::spi::statement::{self, ResultRow};
 use jiff::Timestamp;
@@ -94,7 +95,8 @@ pub(super) fn analyze(job: &Job, import: &ImportJob) -> Result<(), Stop> {
 /// Starts the threads. Errors: 53000, 53200.
 fn start(import: &ImportJob) -> Result<Pool<Visit>, LuminaError> {
     let pixels = guc::max_image_pixels().value as u64;
-    let visit = Visit { roots: import.roots.clone(), pixels, now: Timestamp::now(), room_for };
+    let visit =
+        Visit { roots: import.roots.clone(), pixels, now: Timestamp::now(), room_for, decoder: Some(decoder()) };
     start_pool(guc::import_threads(), &visit)
 }
 

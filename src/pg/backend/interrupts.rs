@@ -5,6 +5,7 @@
 
 use super::allocator::{hold_reserve, reserve_spent, room_for};
 use super::image_memory::Share;
+use super::server::decoder;
 use super::threads::{room_for_threads, with_signals_blocked};
 use crate::error::{LuminaError, OutOfMemory};
 use lumina_photo::Caller;
@@ -12,6 +13,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
 use std::thread::Builder;
 
 /// The stack of a decoder thread, in bytes: Rust's default.
@@ -24,6 +26,8 @@ pub(crate) struct Waiting {
     share: RefCell<Share>,
     /// Why that could not grow.
     refused: Cell<Option<LuminaError>>,
+    /// Where the program `lumina-decoder` is.
+    decoder: PathBuf,
 }
 
 impl Waiting {
@@ -32,13 +36,18 @@ impl Waiting {
         if !hold_reserve() {
             return Err(OutOfMemory.into());
         }
-        Ok(Waiting { raised: RefCell::new(None), share: RefCell::new(Share::none()), refused: Cell::new(None) })
+        Ok(Waiting {
+            raised: RefCell::new(None),
+            share: RefCell::new(Share::none()),
+            refused: Cell::new(None),
+            decoder: decoder(),
+        })
     }
 
     /// Returns the result of the work; rethrows an interrupt that stopped it. Errors: 53400, where the memory for all
     /// images was full; 53200, where the reserve was needed.
     pub(crate) fn end<R>(self, result: Result<R, impl Into<LuminaError>>) -> Result<R, LuminaError> {
-        let Waiting { raised, share, refused } = self;
+        let Waiting { raised, share, refused, .. } = self;
         let raised = raised.into_inner();
         if raised.is_some() || reserve_spent() {
             share.into_inner().end_early();
@@ -85,6 +94,10 @@ impl Caller for Waiting {
 
     fn room_for(&self, bytes: usize) -> bool {
         self.has_share(bytes) && room_for(bytes)
+    }
+
+    fn decoder(&self) -> Option<&Path> {
+        Some(&self.decoder)
     }
 
     fn spawn(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {

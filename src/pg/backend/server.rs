@@ -1,5 +1,5 @@
 //! The server's own directories, which are never imported; its host and user, for errors about files; its start time;
-//! and whether it is a standby.
+//! whether it is a standby; and where the program is that decodes for it.
 
 use pgrx::pg_sys;
 use std::ffi::{CStr, OsStr};
@@ -28,6 +28,14 @@ fn setting(name: &CStr) -> Option<PathBuf> {
         let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
         (!value.is_null()).then(|| path(CStr::from_ptr(value))).filter(|path| !path.as_os_str().is_empty())
     }
+}
+
+/// Where the program is that decodes formats which are not decoded inside the server: beside the library. Called by the
+/// backend's own thread.
+pub(crate) fn decoder() -> PathBuf {
+    // SAFETY: a C string for the life of the process, set as it starts.
+    let libraries = path(unsafe { CStr::from_ptr((&raw const pg_sys::pkglib_path).cast()) });
+    libraries.join(lumina_isolated::PROGRAM)
 }
 
 fn path(text: &CStr) -> PathBuf {

@@ -73,12 +73,14 @@ fn answer<D: Decoder>(start: &Start) -> Result<(), Errno> {
             8 => {}
             _ => return Err(Errno::INVAL),
         }
-        let length = usize::try_from(u64::from_le_bytes(length)).map_err(|_| Errno::NOMEM)?;
-        let mut decoder = D::new(start, length);
+        let length = u64::from_le_bytes(length);
+        let length = usize::try_from(length).ok().filter(|_| length <= start.memory);
+        let mut decoder = length.ok_or(Refusal::Memory).and_then(|length| D::new(start, length));
         // Where the item cannot be held, no further one can be found either.
         let Ok(room) = decoder.as_mut().map(D::room) else {
             return send(&Reply::Refused(Refusal::Memory).to_bytes());
         };
+        let length = room.len();
         if receive(room)? < length {
             return Err(Errno::INVAL);
         }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::Format;
 use crate::boxes;
 use crate::error::PhotoError;
+use crate::heif;
 use crate::ifd::{self, Ifd, Tiff};
 use crate::raw;
 
@@ -80,7 +81,7 @@ fn is_netpbm(bytes: &[u8]) -> bool {
 }
 
 /// ISO base media files declare their brands in their first box. The major brand decides; `mif1`, which says no more
-/// than "images", lets the compatible brands decide.
+/// than "images", lets the compatible brands decide, and then its items.
 fn by_brand(bytes: &[u8]) -> Option<Format> {
     let (major, compatible) = brands(bytes)?;
     let mut all = compatible.clone();
@@ -89,6 +90,7 @@ fn by_brand(bytes: &[u8]) -> Option<Format> {
         b"avif" | b"avis" => Some(Format::Avif),
         b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"hevm" | b"hevs" => Some(Format::Heic),
         b"mif1" | b"msf1" if all.any(|brand| matches!(brand, b"avif" | b"avis")) => Some(Format::Avif),
+        b"mif1" | b"msf1" if heif::is_av1(bytes) => Some(Format::Avif),
         b"mif1" | b"msf1" => Some(Format::Heic),
         _ => compatible.clone().find_map(|brand| match brand {
             b"avif" => Some(Format::Avif),

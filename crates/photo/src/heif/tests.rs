@@ -201,3 +201,16 @@ fn parts() {
         assert_eq!(whole.shown(&heif.picture().unwrap().1), None);
     }
 }
+
+#[test]
+fn the_codec_is_that_of_the_items() {
+    for wide in [false, true] {
+        let of = |kinds: &[&[u8; 4]]| {
+            let items: Vec<(u32, &[u8; 4])> = (1..).zip(kinds.iter().copied()).collect();
+            is_av1(&meta(&items, wide, &[]))
+        };
+        assert!(of(&[b"av01"]) && of(&[b"grid", b"av01", b"av01"]) && of(&[b"Exif", b"av01"]));
+        assert!(!of(&[b"hvc1"]) && !of(&[b"av01", b"hvc1"]) && !of(&[b"grid"]));
+    }
+    assert!(!is_av1(b""));
+}

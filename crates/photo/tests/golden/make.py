@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The images in images/ and the hashes that Python's libraries print for them: what crates/photo must print too.
 
-    make.py images                  writes images/ and ../hostile/heic again (their bytes depend on the encoders of
-                                    Pillow 13.0.0 and pillow-heif 1.8.1)
+    make.py images                  writes images/, ../hostile/heic and ../hostile/avif again (their bytes depend on
+                                    the encoders of Pillow 13.0.0, pillow-heif 1.8.1, and avifenc 0.11.1 of Debian 12)
     make.py golden                  images/ -> golden.tsv, every hash and size
     make.py photos FOLDER           a folder of photographs -> photos.tsv, the usual sizes
     make.py wallpapers FOLDER       what scripts/wallpapers unpacked -> wallpapers.tsv, the same
@@ -25,6 +25,7 @@ What Pillow does that a reader may not expect, as these files show:
 - CMYK and YCCK become (255 - ink) * (255 - black) / 255, rounded, and grey from these. Adobe's inks are inverted first.
 - Colour profiles and gAMA are ignored. A palette is looked up, then made grey. One bit becomes 0 and 255.
 - BMP's fourth byte of 32 bits is not alpha.
+- AVIF is not turned by the file's own properties, nor is its clean aperture cut out.
 - pillow-heif turns HEIC by the file's own properties as it reads. libheif repeats samples of chroma, but interpolates
   them first where a picture with an odd side is turned, or a part of it begins at an odd place.
 
@@ -142,14 +143,16 @@ def main():
     Image.MAX_IMAGE_PIXELS = None
     images = HERE / "images"
     if arguments.what == "images":
-        from heics import flats
+        import avifs
+        import heics
         from pictures import write_all
 
         images.mkdir(exist_ok=True)
         for old in images.iterdir():
             old.unlink()
         write_all(images)
-        flats(HERE.parent / "hostile/heic")
+        heics.flats(HERE.parent / "hostile/heic")
+        avifs.flats(HERE.parent / "hostile/avif")
         files = list(images.iterdir())
         print(f"images: {len(files)} files, {sum(path.stat().st_size for path in files)} bytes")
     elif arguments.what == "golden":

@@ -319,7 +319,8 @@ def write_all(folder):
         extension = extension or ("gif" if name.startswith("gif-") else "png")
         return str(folder / f"{name}.{extension}")
 
+    from avifs import avifs
     from heics import heics
 
-    for write in (pngs, shapes, sizes, gifs, webps, tiffs, bmps, jpegs, heics):
+    for write in (pngs, shapes, sizes, gifs, webps, tiffs, bmps, jpegs, heics, avifs):
         write(at)

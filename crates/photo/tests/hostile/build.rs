@@ -9,9 +9,20 @@ pub(crate) fn folder() -> PathBuf {
 
 /// Names and bytes of the small pictures that come with the sources.
 pub(crate) fn golden() -> Vec<(String, Vec<u8>)> {
+    of_format(|extension| extension != "avif")
+}
+
+/// The same in AVIF, which take a process each.
+#[cfg(feature = "avif")]
+pub(crate) fn avifs() -> Vec<(String, Vec<u8>)> {
+    of_format(|extension| extension == "avif")
+}
+
+fn of_format(is_wanted: impl Fn(&str) -> bool) -> Vec<(String, Vec<u8>)> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| is_wanted(path.extension().unwrap().to_str().unwrap()));
     paths.sort();
-    assert!(paths.len() > 100);
+    assert!(paths.len() > 50);
     let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
     paths.iter().map(|path| (name(path), std::fs::read(path).unwrap())).collect()
 }

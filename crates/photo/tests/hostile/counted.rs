@@ -3,6 +3,7 @@
 use lumina_photo::{Caller, Format, Limits, PhotoError, Picture, decode};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, Once};
 use std::time::{Duration, Instant};
@@ -73,9 +74,15 @@ pub(crate) struct Remembers {
     pub(crate) checks: Cell<u64>,
     /// The check at which it cancels.
     pub(crate) stop_at: Option<u64>,
+    /// Where the program of isolated decoders is.
+    pub(crate) program: Option<PathBuf>,
 }
 
 impl Caller for Remembers {
+    fn decoder(&self) -> Option<&Path> {
+        self.program.as_deref()
+    }
+
     fn is_cancelled(&self) -> bool {
         self.checks.set(self.checks.get() + 1);
         self.stop_at.is_some_and(|check| self.checks.get() > check)

@@ -1,4 +1,4 @@
-//! A writer of HEIC files, and of HEVC's parameter sets and slices, with arbitrary lies.
+//! A writer of HEIF files, and of HEVC's parameter sets and slices, with arbitrary lies.
 
 use std::path::Path;
 
@@ -33,6 +33,12 @@ impl Coded {
     /// That of a file of one.
     pub(crate) fn of(file: &[u8]) -> Self {
         Coded { record: contents(file, b"hvcC"), data: contents(file, b"mdat") }
+    }
+
+    /// That of a file of one, coded with AV1.
+    #[cfg(feature = "avif")]
+    pub(crate) fn of_avif(file: &[u8]) -> Self {
+        Coded { record: contents(file, b"av1C"), data: contents(file, b"mdat") }
     }
 
     /// Of these parameter sets and slices.
@@ -117,6 +123,10 @@ impl Heic {
     }
 
     pub(crate) fn finish(&self) -> Vec<u8> {
+        self.finish_as(b"heic")
+    }
+
+    pub(crate) fn finish_as(&self, brand: &[u8; 4]) -> Vec<u8> {
         let count = self.items.to_be_bytes();
         let meta = [
             full(b"pitm", 1, &1u32.to_be_bytes()),
@@ -129,7 +139,7 @@ impl Heic {
                     .concat(),
             ),
         ];
-        let head = boxed(b"ftyp", b"heic\0\0\0\0mif1heic");
+        let head = boxed(b"ftyp", &[&brand[..], &[0; 4], b"mif1", brand].concat());
         [head, boxed(b"mdat", &self.data), full(b"meta", 0, &meta.concat())].concat()
     }
 }

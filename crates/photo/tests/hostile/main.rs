@@ -1,15 +1,19 @@
 //! Hostile files: for any bytes, `decode` returns a picture or an error, within its memory, and stops when cancelled.
 //!
 //! - [`counted`]: the counting allocator and the recording caller.
+//! - `decoder`: the program of isolated decoders.
 //! - [`build`], [`tiffs`], [`jpegs`], [`webps`], `heics`: writers of files, byte by byte.
 //! - [`memory`]: allocations never exceed what was requested from the limits.
 //! - [`damage`]: golden images, truncated and with flipped bits; files of other kinds.
 //! - [`bombs`], `bombs_heic`, [`layers`]: headers that lie, bombs of compression and of structure.
 //! - [`cancel`]: how soon a decode ends once it is cancelled.
+//! - `avif`: all of these for AVIF, whose decoder is a process.
 //! - [`thumbnails`]: their allocations, for pictures of every shape.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
+#[cfg(feature = "avif")]
+mod avif;
 mod bombs;
 #[cfg(feature = "heic")]
 mod bombs_heic;
@@ -17,7 +21,10 @@ mod build;
 mod cancel;
 mod counted;
 mod damage;
-#[cfg(feature = "heic")]
+#[cfg(feature = "avif")]
+mod decoder;
+#[cfg(any(feature = "avif", feature = "heic"))]
+#[cfg_attr(not(feature = "heic"), allow(dead_code, reason = "AVIF needs the container alone"))]
 mod heics;
 mod jpegs;
 mod layers;

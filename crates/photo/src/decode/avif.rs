@@ -1,0 +1,106 @@
+//! AVIF: the primary picture of a HEIF file whose pictures are coded with AV1, by rav1d in a process of its own.
+//!
+//! The container is read here, as that of HEIC ([`items`]): a picture is one coded picture, or a grid of them. One
+//! process decodes all of a file. Its samples come in strips, and are converted as they come, so that a frame is held
+//! once, and there. Turns are left to the orientation; alpha and gain maps are items of their own, which are not read.
+//!
+//! - [`coded`]: the process, and a coded picture's rows.
+//! - [`colour`]: samples to the colours that libavif makes of them.
+//! - [`obu`]: the units of a coded picture: how many frames it has.
+
+mod coded;
+mod colour;
+mod obu;
+
+use super::items::{self, Canvas, data};
+use super::{area, damaged, unsupported};
+use crate::error::PhotoError;
+use crate::format::Format;
+use crate::heif::transforms::{Rectangle, Transform};
+use crate::heif::{Heif, Item};
+use crate::limits::Limits;
+use crate::picture::Picture;
+use coded::{Configuration, Decoder};
+
+pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
+    limits.allow_memory(Format::Avif, items::FIXED)?;
+    let heif = Heif::parse(bytes).ok_or_else(|| damaged(Format::Avif, "it names no primary item"))?;
+    let (item, transforms) = heif.picture().ok_or_else(|| damaged(Format::Avif, "its primary item is missing"))?;
+    match &item.kind {
+        b"av01" => single(&heif, item, &transforms, limits),
+        b"grid" => grid(&heif, item, &transforms, limits),
+        kind => Err(unsupported(Format::Avif, format!("its picture is of type {}", kind.escape_ascii()))),
+    }
+}
+
+/// Width and height of an item, in pixels, by its property `ispe`.
+fn size(heif: &Heif<'_>, item: &Item) -> Result<(u32, u32), PhotoError> {
+    let read = |property: &[u8]| {
+        let &[_, _, _, _, a, b, c, d, e, f, g, h] = property else { return None };
+        let (width, height) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+        (width > 0 && height > 0).then_some((width, height))
+    };
+    let found = heif.contents(item, b"ispe").find_map(read);
+    found.ok_or_else(|| damaged(Format::Avif, "a picture has no size"))
+}
+
+/// A picture of one coded picture.
+fn single(heif: &Heif<'_>, item: &Item, turns: &[Transform], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
+    let (width, height) = size(heif, item)?;
+    limits.allow_pixels(width, height)?;
+    let data = data(heif, item, Format::Avif, limits)?;
+    let configuration = Configuration::read(heif, item)?;
+    let working = configuration.working_memory(width, height, data.len() as u64);
+    let whole = Rectangle::whole(width, height);
+    let mut canvas = Canvas::new(Format::Avif, whole, turns, configuration.channels(), working, limits)?;
+    let held = canvas.size() + configuration.held_memory(width, data.len() as u64);
+    let is_cancelled = || limits.caller.is_cancelled();
+    let mut decoder = Decoder::start(area(width, height, 1), held, limits, &is_cancelled)?;
+    decoder.paint(&data, &configuration, items::nclx(heif, item), &mut canvas, whole)?;
+    Ok(canvas.picture(false))
+}
+
+/// A picture of several coded pictures of one size, row by row.
+fn grid(heif: &Heif<'_>, item: &Item, turns: &[Transform], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
+    let wrong = |why: &str| damaged(Format::Avif, why);
+    let (grid, tiles) = items::grid(heif, item, Format::Avif, limits)?;
+    let first = tiles.first().copied().flatten().ok_or_else(|| wrong("its first tile is missing"))?;
+    items::check_tile(heif, first, b"av01", Format::Avif)?;
+    let (width, height) = size(heif, first)?;
+    let pixels = grid.pixels((width, height), Format::Avif, limits)?;
+    let configuration = Configuration::read(heif, first)?;
+    let nclx = items::nclx(heif, item).or_else(|| items::nclx(heif, first));
+    // No tile has more bytes than the file.
+    let length = heif.length() as u64;
+    let working = configuration.working_memory(width, height, length);
+    let whole = Rectangle::whole(grid.width, grid.height);
+    let mut canvas = Canvas::new(Format::Avif, whole, turns, configuration.channels(), working, limits)?;
+    let held = canvas.size() + configuration.held_memory(width, length);
+    let is_cancelled = || limits.caller.is_cancelled();
+    let mut decoder = Decoder::start(pixels, held, limits, &is_cancelled)?;
+    // Many items may share their bytes: few bytes must not become much work.
+    let mut budget = length + pixels;
+    let mut truncated = false;
+    for (number, item) in (0..).zip(&tiles) {
+        limits.check()?;
+        let here = grid.place(number, (width, height));
+        let mut attempt = || {
+            let item = item.ok_or_else(|| wrong("a tile is missing"))?;
+            items::check_tile(heif, item, b"av01", Format::Avif)?;
+            if size(heif, item)? != (width, height) {
+                return Err(wrong("its tiles differ in size"));
+            }
+            let data = data(heif, item, Format::Avif, limits)?;
+            budget = budget.checked_sub(data.len() as u64).ok_or_else(|| wrong("its tiles share their bytes"))?;
+            decoder.paint(&data, &Configuration::read(heif, item)?, nclx, &mut canvas, here)
+        };
+        match attempt() {
+            Err(PhotoError::Damaged { .. }) if number > 0 => {
+                truncated = true;
+                canvas.clear(here)?;
+            }
+            result => result?,
+        }
+    }
+    Ok(canvas.picture(truncated))
+}

@@ -1,0 +1,332 @@
+//! AVIF files, whose decoder is a process: its memory, damage, bombs, cancellation, and what is wrong with the process.
+
+use crate::build::{avifs, image};
+use crate::counted::{MEMORY, Outcome, PIXELS, Random, Remembers, alone, measured};
+use crate::decoder::PROGRAM;
+use crate::heics::{Coded, Heic};
+use lumina_photo::{Caller, Format, Limits, PhotoError, Picture, decode};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What the process takes whatever it decodes, and its part of the container's.
+const SMALL: u64 = 24 << 20;
+
+fn within(bytes: &[u8], memory: u64, program: Option<PathBuf>) -> Outcome {
+    let caller = Remembers { program, ..Remembers::default() };
+    let start = Instant::now();
+    let (result, peak) = measured(|| decode(bytes, &Limits { pixels: PIXELS, memory, caller: &caller }));
+    let (asked, checks, time) = (caller.asked.get(), caller.checks.get(), start.elapsed());
+    Outcome { result, peak, asked, checks, time }
+}
+
+/// Decodes within the default limits, and checks the invariants for all bytes. The lock of [`alone`] must be held.
+fn outcome(name: &str, bytes: &[u8]) -> Result<Picture, PhotoError> {
+    let outcome = within(bytes, MEMORY, Some(PROGRAM.clone()));
+    crate::counted::check(name, &outcome);
+    assert_eq!(children(), 0, "{name}: a process is left over");
+    outcome.result.map(|(_, picture)| picture)
+}
+
+/// Processes of this one that run, or wait to be reaped. Those of this module are the only ones.
+fn children() -> usize {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).ok())
+        .map(|list| list.split_whitespace().count())
+        .sum()
+}
+
+fn is_damaged<T>(name: &str, result: Result<T, PhotoError>) {
+    let error = result.err();
+    assert!(matches!(error, Some(PhotoError::Damaged { format: Format::Avif, .. })), "{name}: {error:?}");
+}
+
+fn flat(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/avif").join(name)).unwrap()
+}
+
+/// A coded picture of 512 x 512.
+fn tile() -> Coded {
+    Coded::of_avif(&flat("tile.avif"))
+}
+
+fn size(width: u32, height: u32) -> Vec<u8> {
+    [[0; 4], width.to_be_bytes(), height.to_be_bytes()].concat()
+}
+
+/// A file of one picture that is said to have this size.
+fn single(coded: &Coded, (width, height): (u32, u32)) -> Vec<u8> {
+    let mut file = Heic::default();
+    add(&mut file, coded, (width, height));
+    file.finish_as(b"avif")
+}
+
+fn add(file: &mut Heic, coded: &Coded, (width, height): (u32, u32)) -> u32 {
+    let properties = [file.property(b"av1C", &coded.record), file.property(b"ispe", &size(width, height))];
+    let extent = file.bytes(&coded.data);
+    file.item(b"av01", &[extent], &properties)
+}
+
+/// A grid of one tile, many times.
+fn repeated(rows: usize, columns: usize, (width, height): (u32, u32), tile: &Coded) -> Vec<u8> {
+    let mut file = Heic::default();
+    let grid = file.grid(rows, columns, width, height);
+    let tile = add(&mut file, tile, (512, 512));
+    file.derive(grid, &vec![tile; rows * columns]);
+    file.finish_as(b"avif")
+}
+
+#[test]
+fn golden_images() {
+    let _alone = alone();
+    for (name, bytes) in avifs() {
+        let outcome = within(&bytes, MEMORY, Some(PROGRAM.clone()));
+        crate::counted::check(&name, &outcome);
+        assert!(outcome.result.is_ok(), "{name}: {:?}", outcome.result.err());
+        assert!(outcome.asked < SMALL, "{name}: {} bytes were asked for", outcome.asked);
+    }
+    assert_eq!(children(), 0);
+}
+
+#[test]
+fn cut_short() {
+    let _alone = alone();
+    let (mut damaged, mut errors) = (0, 0);
+    for (name, bytes) in avifs().iter().step_by(6) {
+        let whole = outcome(name, bytes).unwrap();
+        for end in (0..30).map(|part| bytes.len() * part / 30).chain(bytes.len().saturating_sub(8)..bytes.len()) {
+            match outcome(&format!("{name} of {end} bytes"), &bytes[..end]) {
+                Err(_) => errors += 1,
+                Ok(picture) => {
+                    assert_eq!((picture.width, picture.height), (whole.width, whole.height), "{name}");
+                    // What is missing may be alpha, or text.
+                    assert!(picture.damage.is_some() || picture == whole, "{name} of {end} bytes");
+                    damaged += u32::from(picture.damage.is_some());
+                }
+            }
+        }
+    }
+    println!("{damaged} damaged pictures, {errors} errors");
+    assert!(errors > 200);
+}
+
+fn flipped(bytes: &[u8], random: &mut Random, end: usize) -> Vec<u8> {
+    let mut flipped = bytes.to_vec();
+    let changes = 1 << random.below(4);
+    for _ in 0..=random.below(changes) {
+        let at = random.below(end.min(bytes.len()));
+        match random.below(3) {
+            0 => flipped[at] ^= 1 << random.below(8),
+            1 => flipped[at] = random.next() as u8,
+            _ => flipped[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)],
+        }
+    }
+    flipped
+}
+
+/// Some through the program, more through the container alone: there the container ends in one error.
+#[test]
+fn flipped_bytes() {
+    let _alone = alone();
+    let mut random = Random(2027);
+    let rounds: usize = std::env::var("LUMINA_FLIPS").ok().and_then(|flips| flips.parse().ok()).unwrap_or(40);
+    let (mut pictures, mut count) = (0, 0);
+    for (name, bytes) in avifs() {
+        for round in 0..rounds * 2 {
+            let flipped = flipped(&bytes, &mut random, 500);
+            let outcome = within(&flipped, MEMORY, None);
+            crate::counted::check(&format!("{name}, round {round}"), &outcome);
+            let result = outcome.result.map(|(format, _)| format);
+            assert!(!matches!(result, Ok(Format::Avif) | Err(PhotoError::Cancelled)), "{name}, round {round}");
+        }
+        for round in 0..rounds / 4 {
+            let end = if round % 3 == 0 { 500 } else { bytes.len() };
+            let result = outcome(&format!("{name}, round {round}"), &flipped(&bytes, &mut random, end));
+            assert!(!matches!(result, Err(PhotoError::Cancelled)));
+            pictures += u32::from(result.is_ok());
+            count += 1;
+        }
+    }
+    println!("{count} files, of which {pictures} gave a picture");
+    assert!(pictures > 20 && pictures < count);
+}
+
+/// Sizes that lie, in the container or in the bitstream.
+#[test]
+fn sizes_that_lie() {
+    let _alone = alone();
+    let tile = tile();
+    assert_eq!(outcome("a tile", &single(&tile, (512, 512))).unwrap().width, 512);
+    for lie in [(513, 512), (512, 511), (1, 1), (4096, 4096)] {
+        is_damaged("another size", outcome("another size", &single(&tile, lie)));
+    }
+    for lie in [(65_535, 65_535), (1 << 31, 1), (u32::MAX, u32::MAX)] {
+        let result = outcome("too many pixels", &single(&tile, lie));
+        assert!(matches!(result, Err(PhotoError::Pixels { .. } | PhotoError::Memory { .. })), "{lie:?}");
+    }
+    is_damaged("no size", outcome("no size", &single(&tile, (0, 512))));
+    // A frame of 12 million pixels in a picture of one.
+    let large = Coded::of_avif(&flat("flat-444.avif"));
+    is_damaged("a large frame", outcome("a large frame", &single(&large, (1, 1))));
+    // The configuration says grey.
+    let mut grey = tile.clone();
+    grey.record[2] |= 0x10;
+    is_damaged("not grey", outcome("not grey", &single(&grey, (512, 512))));
+}
+
+/// Much work out of few bytes: hidden frames, tiles that share their bytes, grids of many pixels.
+#[test]
+fn bombs() {
+    let _alone = alone();
+    let mut frames = tile();
+    let unit = frames.data.clone();
+    for count in [9, 1000, 20_000] {
+        frames.data = unit.repeat(count);
+        is_damaged("frames", outcome("frames", &single(&frames, (512, 512))));
+    }
+    let tile = tile();
+    let found = outcome("a grid", &repeated(2, 3, (1300, 1000), &tile)).unwrap();
+    assert_eq!((found.width, found.height, found.damage), (1300, 1000, None));
+    let mut long = tile.clone();
+    long.data.resize(4 << 20, 0);
+    let shared = outcome("shared", &repeated(10, 10, (5000, 5000), &long));
+    assert!(!matches!(shared, Ok(ref picture) if picture.damage.is_none()), "its tiles share their bytes");
+    let pixels = outcome("pixels", &repeated(64, 64, (30_000, 30_000), &tile));
+    assert!(matches!(pixels, Err(PhotoError::Pixels { .. })));
+    is_damaged("small tiles", outcome("small tiles", &repeated(1, 1, (513, 512), &tile)));
+}
+
+/// A tile that does not decode leaves grey; the first one must decode.
+#[test]
+fn grids_with_holes() {
+    let _alone = alone();
+    let tile = tile();
+    let mut broken = tile.clone();
+    broken.data.truncate(20);
+    for hole in 0..4u32 {
+        let mut file = Heic::default();
+        let grid = file.grid(2, 2, 1024, 1024);
+        let whole = add(&mut file, &tile, (512, 512));
+        let other = add(&mut file, &broken, (512, 512));
+        file.derive(grid, &(0..4).map(|place| if place == hole { other } else { whole }).collect::<Vec<_>>());
+        let result = outcome("a hole", &file.finish_as(b"avif"));
+        if hole == 0 {
+            is_damaged("the first", result);
+            continue;
+        }
+        let picture = result.unwrap();
+        let (row, column) = (hole as usize / 2 * 512, hole as usize % 2 * 512);
+        let at = |row: usize, column: usize| picture.pixels.samples()[(row * 1024 + column) * 3..][..3].to_vec();
+        assert_eq!(at(row, column), [128; 3]);
+        assert_ne!(at(0, 0), [128; 3]);
+        assert!(picture.damage.is_some());
+    }
+}
+
+/// The process gets what is left of the limit: with less than it needs, that is the error, and more is asked for.
+#[test]
+fn memory_is_bounded() {
+    let _alone = alone();
+    for name in ["flat-420.avif", "flat-444.avif"] {
+        let bytes = flat(name);
+        let (mut memory, mut steps) = (1 << 20, 0);
+        let found = loop {
+            let outcome = within(&bytes, memory, Some(PROGRAM.clone()));
+            assert!(outcome.peak <= memory, "{name}: {} bytes of {memory}", outcome.peak);
+            match outcome.result {
+                Err(PhotoError::Memory { needed, limit, .. }) => {
+                    assert!(needed > memory && limit == memory);
+                    memory = needed;
+                }
+                result => break result,
+            }
+            steps += 1;
+            assert!(steps < 20, "{name}: no memory suffices");
+        };
+        println!("{name}: {} MB after {steps} steps", memory >> 20);
+        assert_eq!(found.unwrap().1.width, 4000);
+        assert!(memory < 200 << 20, "{name}: {memory}");
+    }
+    assert_eq!(children(), 0);
+}
+
+/// Cancels after a time, and does something to the process before.
+struct Stops {
+    begin: Instant,
+    after: Duration,
+    signal: Option<&'static str>,
+    is_sent: Cell<bool>,
+}
+
+impl Caller for Stops {
+    fn is_cancelled(&self) -> bool {
+        if let Some(signal) = self.signal.filter(|_| !self.is_sent.get() && children() > 0) {
+            let list = std::fs::read_to_string("/proc/thread-self/children").unwrap();
+            let process = list.split_whitespace().next().unwrap();
+            assert!(Command::new("kill").args([signal, process]).status().unwrap().success());
+            self.is_sent.set(true);
+        }
+        self.begin.elapsed() > self.after
+    }
+
+    fn decoder(&self) -> Option<&Path> {
+        Some(&PROGRAM)
+    }
+}
+
+fn stopped(bytes: &[u8], after: u64, signal: Option<&'static str>) -> (Result<Picture, PhotoError>, Duration) {
+    let begin = Instant::now();
+    let caller = Stops { begin, after: Duration::from_millis(after), signal, is_sent: Cell::new(false) };
+    let result = decode(bytes, &Limits { pixels: PIXELS, memory: MEMORY, caller: &caller });
+    assert_eq!(children(), 0, "a process is left over");
+    (result.map(|(_, picture)| picture), begin.elapsed())
+}
+
+/// At any moment, and where the process is stopped: within a second.
+#[test]
+fn cancelled() {
+    let _alone = alone();
+    let _ = &*PROGRAM;
+    let (large, many) = (flat("flat-444.avif"), repeated(20, 20, (10_000, 10_000), &tile()));
+    let mut ended = 0;
+    for bytes in [&large, &many] {
+        for after in [0, 1, 2, 5, 10, 20, 40, 80, 160, 320] {
+            let (result, time) = stopped(bytes, after, None);
+            assert!(time < Duration::from_millis(after + 1000), "after {after} ms: {time:?}");
+            ended += u32::from(matches!(result, Err(PhotoError::Cancelled)));
+        }
+    }
+    assert!(ended > 8, "{ended}");
+    let (result, time) = stopped(&large, 500, Some("-STOP"));
+    assert!(matches!(result, Err(PhotoError::Cancelled)) && time < Duration::from_millis(1500), "{time:?}");
+}
+
+/// A process that is killed says nothing of the file.
+#[test]
+fn killed() {
+    let _alone = alone();
+    let (result, _) = stopped(&flat("flat-444.avif"), 60_000, Some("-KILL"));
+    assert_eq!(result.err(), Some(PhotoError::OutOfMemory));
+    let (result, _) = stopped(&flat("flat-444.avif"), 60_000, Some("-ABRT"));
+    is_damaged("a crash", result);
+}
+
+/// Without the program, or with another one: unsupported, and what is missing.
+#[test]
+fn other_programs() {
+    let _alone = alone();
+    let bytes = image("avif-420.avif");
+    let why = |program: Option<&str>| match within(&bytes, MEMORY, program.map(PathBuf::from)).result {
+        Err(PhotoError::Unsupported { format: Format::Avif, why }) => why,
+        result => panic!("{program:?}: {result:?}"),
+    };
+    assert_eq!(why(None), "the program lumina-decoder is not known");
+    assert!(why(Some("/nowhere/lumina-decoder")).starts_with("the program lumina-decoder cannot be started: "));
+    assert!(why(Some("/etc/passwd")).starts_with("the program lumina-decoder cannot be started: "));
+    for program in ["/bin/true", "/bin/cat"] {
+        is_damaged(program, within(&bytes, MEMORY, Some(program.into())).result);
+    }
+    assert_eq!(children(), 0);
+}
