@@ -1,8 +1,8 @@
 //! The items of a HEIF file (ISO/IEC 23008-12; boxes of ISO/IEC 14496-12, 8.11): which one is the picture, where its
 //! bytes are, which properties it has.
 //!
-//! Called by `format` (which codec), `metadata` (the orientation) and `decode`. Boxes are parsed in place; of a kind, at most 4,096
-//! are kept. Nothing is allocated by counts in the file, and loops end where the boxes end.
+//! Called by `format` (which codec), `metadata` (the orientation) and `decode`. Boxes are parsed in place; of a kind,
+//! at most 4,096 are kept. Nothing is allocated by counts in the file, and loops end where the boxes end.
 
 pub(crate) mod transforms;
 

@@ -1,4 +1,4 @@
-//! `lumina-decoder`: decodes pictures from its standard input to its standard output, for lumina's import and functions.
+//! `lumina-decoder`: decodes pictures from its standard input to its standard output, for lumina.
 //!
 //! The protocol is that of the library beside. The decoders, one a module and a cargo feature, contain unsafe code;
 //! their input is hostile. So [`sandbox`] takes all rights from the process before the first byte of a picture is read.

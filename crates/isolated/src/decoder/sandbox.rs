@@ -2,8 +2,8 @@
 //!
 //! Two locks of Linux, of which each alone suffices: landlock takes files, and where the kernel is new enough sockets
 //! and signals; seccomp takes all system calls but some that concern memory and the two pipes, and ends the process at
-//! any other. Limits of resources bound memory and time, and forbid further processes and core dumps (which would hold the
-//! picture). The process does nothing where neither lock can be had.
+//! any other. Limits of resources bound memory and time, and forbid further processes and core dumps (which would hold
+//! the picture). The process does nothing where neither lock can be had.
 
 use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, RestrictionStatus, Ruleset, RulesetAttr};
 use landlock::{RulesetError, RulesetStatus, Scope};

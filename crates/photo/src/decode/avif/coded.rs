@@ -47,8 +47,8 @@ impl<'a> Configuration<'a> {
         if self.monochrome { 1 } else { 3 }
     }
 
-    /// Bytes that decoding `length` bytes takes in addition to the output, there and here. Measured were the planes, and
-    /// 0.6 to 1 byte a pixel; film grain takes the planes twice.
+    /// Bytes that decoding `length` bytes takes in addition to the output, there and here. Measured were the planes,
+    /// and 0.6 to 1 byte a pixel; film grain takes the planes twice.
     pub(super) fn working_memory(&self, width: u32, height: u32, length: u64) -> u64 {
         let planes = area(width, height, 4 + self.chroma) / 4 * if self.high_bits { 2 } else { 1 };
         planes * 2 + area(width, height, 1) + length + PROCESS + self.held_memory(width, length)
