@@ -189,12 +189,14 @@ fn nobody_writes_to_tables_or_locks_their_rows() {
     }
 }
 
-/// Those that PUBLIC may call, by the list in `privileges.rs`, disclose nothing hidden; `files_there` reads as its caller.
+/// Those that PUBLIC may call, by the list in `privileges.rs`, disclose nothing hidden; `files_there` reads as its
+/// caller.
 #[test]
 fn nobody_calls_internal_functions() {
     let cluster = world();
     let mut admin = cluster.connect();
-    let calls = "SELECT proname::text, has_function_privilege('public', oid, 'EXECUTE'), format('SELECT lumina_internal.%I(%s)', proname,
+    let calls = "SELECT proname::text, has_function_privilege('public', oid, 'EXECUTE'),
+        format('SELECT lumina_internal.%I(%s)', proname,
             (SELECT string_agg(format('%L::%s', CASE
                 WHEN type::regtype::text IN ('jsonb', 'text[]', 'integer[]', 'bigint[]',
                     'double precision[]') THEN '{}'
