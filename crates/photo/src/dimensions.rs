@@ -1,9 +1,8 @@
 //! Width and height of a picture by its header, without decoding it.
 
-mod jxl;
-
 use crate::format::Format;
 use crate::ifd::{self, Tiff};
+use crate::jxl::Header;
 use crate::{boxes, metadata, segments};
 
 /// In pixels, as stored; `None` if the header does not say, or if the format is not read here: for raw files the
@@ -17,7 +16,7 @@ pub fn dimensions(bytes: &[u8], format: Format) -> Option<(u32, u32)> {
         Format::WebP => webp(bytes),
         Format::Tiff => tiff(bytes),
         Format::Heic | Format::Avif => metadata::dimensions_of_heif(bytes),
-        Format::Jxl => jxl::dimensions(bytes),
+        Format::Jxl => Header::read(bytes).map(|header| header.size),
         Format::Jp2 => jpeg2000(bytes),
         Format::Psd => big(bytes, 18).zip(big(bytes, 14)),
         Format::Ico => icon(bytes),

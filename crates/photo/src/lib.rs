@@ -8,7 +8,8 @@
 //! - [`lanczos`]: resizing with Pillow's bits.
 //! - [`hash`], [`sharpness`], [`thumbnail`](mod@thumbnail): what is made of the rows.
 //! - [`metadata`], [`dates`]: what EXIF and names say; [`raw`]: previews in raw files. Below them [`boxes`],
-//!   [`chunks`], [`heif`], [`ifd`] and [`segments`] read the structures of ISO base media files, PNG, HEIF, TIFF, JPEG.
+//!   [`chunks`], [`heif`], [`ifd`], [`jxl`] and [`segments`] read the structures of ISO base media files, PNG, HEIF, TIFF,
+//!   JPEG XL and JPEG.
 //! - [`quality`]: the score by which the best of several images is chosen.
 //!
 //! Called by `lumina-import` (files and thumbnails), by the extension's `src/image` (images given as `bytea`),
@@ -28,6 +29,7 @@ pub mod hash;
 mod heif;
 mod ifd;
 mod input;
+mod jxl;
 mod lanczos;
 pub mod limits;
 pub mod metadata;

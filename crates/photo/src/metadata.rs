@@ -21,6 +21,7 @@ use crate::boxes;
 use crate::format::Format;
 use crate::heif::Heif;
 use crate::ifd::{self, Tiff};
+use crate::jxl::Header;
 use crate::orientation::Orientation;
 use crate::{raw, segments};
 use fields::Fields;
@@ -185,12 +186,14 @@ fn area((width, height): (u32, u32)) -> u64 {
 /// How to rotate the stored picture: what the file says, otherwise upright.
 ///
 /// A raw file without an orientation of its own has that of its largest preview, which is shown for it. In HEIC and
-/// AVIF the turns are properties of the picture, and EXIF's orientation must be ignored (ISO/IEC 23008-12, annex A).
+/// AVIF the turns are properties of the picture, in JPEG XL a field of its header, and EXIF's orientation must be ignored
+/// (ISO/IEC 23008-12, annex A; ISO/IEC 18181-2).
 pub fn orientation(bytes: &[u8], format: Format) -> Orientation {
     let own = match format {
         Format::Heic | Format::Avif => {
             return Heif::parse(bytes).and_then(|heif| heif.orientation()).unwrap_or_default();
         }
+        Format::Jxl => return Header::read(bytes).map(|header| header.orientation).unwrap_or_default(),
         Format::Raf => None,
         Format::Cr3 => block::canon(bytes, b"CMT1").and_then(of_tiff),
         format if format.is_raw() => of_tiff(bytes),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ifd::build::boxed;
+use crate::orientation::Orientation;
 
 /// The header of a codestream of JPEG XL: bits from the least significant one on, as `(value, length)`.
 fn jxl(fields: &[(u32, usize)]) -> Vec<u8> {
@@ -50,6 +51,30 @@ fn jpeg_xl() {
     }
     assert_eq!(dimensions(b"\xFF\x0A", Format::Jxl), None);
     assert_eq!(dimensions(&in_boxes(&[(b"brob", &plain)]), Format::Jxl), None);
+}
+
+/// The orientation of the codestream, behind its size; that of EXIF does not count.
+#[test]
+fn turned_jpeg_xl() {
+    let size: &[_] = &[&[(0, 1)], &long(707)[..], &[(0, 3)], &long(1000)].concat();
+    let of = |fields: &[(u32, usize)]| Header::read(&jxl(&[size, fields].concat())).unwrap().orientation;
+    // All fields have their default; all but the rarer ones.
+    assert_eq!(of(&[(1, 1), (0xff, 8)]), Orientation::Upright);
+    assert_eq!(of(&[(0, 2), (0xff, 8)]), Orientation::Upright);
+    for (number, orientation) in (0..).zip(Orientation::ALL) {
+        assert_eq!(of(&[(0, 1), (1, 1), (number, 3)]), orientation);
+        let stream = jxl(&[size, &[(0, 1), (1, 1), (number, 3)]].concat());
+        let file = in_boxes(&[
+            (b"Exif", b"\0\0\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x08\0\0\0"),
+            (b"jxlc", &stream),
+        ]);
+        assert_eq!(dimensions(&file, Format::Jxl), Some((1000, 707)));
+        assert_eq!(metadata::read(&file, Format::Jxl).orientation, Some(8));
+        assert_eq!(metadata::orientation(&file, Format::Jxl), orientation);
+    }
+    // It ends behind the size.
+    let stream = jxl(size);
+    assert_eq!(metadata::orientation(&stream[..stream.len() - 9], Format::Jxl), Orientation::Upright);
 }
 
 #[test]
