@@ -160,10 +160,13 @@ pub enum Refusal {
     NoSandbox,
     /// The program is built without a decoder of the codec.
     NotBuilt,
+    /// It is of a kind that the decoder does not know.
+    Unsupported,
 }
 
 impl Refusal {
-    const ALL: [Self; 5] = [Self::Damaged, Self::TooLarge, Self::Memory, Self::NoSandbox, Self::NotBuilt];
+    const ALL: [Self; 6] =
+        [Self::Damaged, Self::TooLarge, Self::Memory, Self::NoSandbox, Self::NotBuilt, Self::Unsupported];
 }
 
 /// What the program answers to an item.
@@ -287,7 +290,7 @@ mod tests {
             assert_eq!(with(at, byte), None, "byte {at} = {byte}");
         }
         let mut refused = Reply::Refused(Refusal::Damaged).to_bytes();
-        refused[1] = 5;
+        refused[1] = 6;
         assert_eq!(Reply::from_bytes(refused), None);
     }
 

@@ -3,10 +3,15 @@
 //! The protocol is that of the library beside. The decoders, one a module and a cargo feature, contain unsafe code;
 //! their input is hostile. So [`sandbox`] takes all rights from the process before the first byte of a picture is read.
 //! It has one thread and no file.
-#![cfg_attr(not(feature = "av1"), allow(dead_code, unused_imports, reason = "no decoder is built in"))]
+#![cfg_attr(
+    not(any(feature = "av1", feature = "jxl")),
+    allow(dead_code, unused_imports, reason = "no decoder is built in")
+)]
 
 #[cfg(feature = "av1")]
 mod av1;
+#[cfg(feature = "jxl")]
+mod jxl;
 mod memory;
 mod sandbox;
 
@@ -37,6 +42,8 @@ fn run() -> Result<(), Errno> {
     match start.codec {
         #[cfg(feature = "av1")]
         Codec::Av1 => answer::<av1::Decoder>(&start),
+        #[cfg(feature = "jxl")]
+        Codec::JpegXl => answer::<jxl::Item>(&start),
         #[allow(unreachable_patterns, reason = "none is left where all are built in")]
         _ => send(&Reply::Refused(Refusal::NotBuilt).to_bytes()),
     }
