@@ -9,6 +9,7 @@ mod fields;
 mod gps;
 mod iptc;
 mod items;
+mod jxl;
 mod packets;
 mod png;
 mod sensor;

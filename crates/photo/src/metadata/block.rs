@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use exif::{Error, Exif, Reader};
 
-use super::{iptc, items, png};
+use super::{iptc, items, jxl, png};
 use crate::boxes;
 use crate::format::Format;
 use crate::ifd::{self, ByteOrder, Ifd, IfdEntry, Tiff};
@@ -59,10 +59,7 @@ pub(super) fn slice(bytes: &[u8], format: Format) -> Option<Cow<'_, [u8]>> {
         },
         Format::WebP => chunk(bytes, 12, ByteOrder::Little, b"EXIF")?.into(),
         Format::Heic | Format::Avif => after_offset(items::exif(bytes)?)?,
-        Format::Jxl => {
-            let body = boxes::find(bytes, 0..bytes.len(), b"Exif")?;
-            after_offset(bytes.get(body)?.into())?
-        }
+        Format::Jxl => after_offset(jxl::find(bytes, b"Exif")?)?,
         Format::Mrw => minolta(bytes)?.into(),
         Format::Psd => iptc::resource(iptc::of_photoshop(bytes)?, iptc::EXIF)?.into(),
         Format::Tiff => bytes.into(),

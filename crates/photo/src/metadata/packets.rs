@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::xmp::XmpDates;
-use super::{Metadata, iptc, items, png, text, xmp};
+use super::{Metadata, iptc, items, jxl, png, text, xmp};
 use crate::format::Format;
 use crate::ifd::{ByteOrder, Tiff};
 use crate::{boxes, raw, segments};
@@ -36,10 +36,7 @@ pub(super) fn of_file(bytes: &[u8], format: Format) -> Packets<'_> {
             Packets { xmp: chunk(b"XMP ").or_else(|| chunk(b"XMP\0")).map(Cow::from), ..Packets::default() }
         }
         Format::Heic | Format::Avif => Packets { xmp: items::xmp(bytes), ..Packets::default() },
-        Format::Jxl => {
-            let xmp = boxes::find(bytes, 0..bytes.len(), b"xml ").and_then(|body| bytes.get(body));
-            Packets { xmp: xmp.map(Cow::from), ..Packets::default() }
-        }
+        Format::Jxl => Packets { xmp: jxl::find(bytes, b"xml "), ..Packets::default() },
         Format::Cr3 => {
             let mut named = boxes::boxes(bytes, 0..bytes.len()).filter(|outer| outer.kind == *b"uuid");
             let xmp = named.find_map(|outer| bytes.get(outer.body)?.strip_prefix(&XMP_UUID));

@@ -121,13 +121,15 @@ fn containers(order: ByteOrder) -> Vec<(Format, Vec<u8>)> {
     raf.extend(92_u32.to_be_bytes());
     raf.extend(u32::try_from(preview.len()).unwrap().to_be_bytes());
     raf.extend(&preview);
-    let jxl = [&b"\0\0\0\x0CJXL \r\n\x87\n"[..], &boxed(b"Exif", &[&[0; 4][..], &tiff].concat())].concat();
+    let jxl = |exif: Vec<u8>| [&b"\0\0\0\x0CJXL \r\n\x87\n"[..], &exif].concat();
+    let behind_offset = [&[0; 4][..], &tiff].concat();
     vec![
         (Format::Jpeg, preview),
         (Format::Png, png),
         (Format::WebP, webp.concat()),
         (Format::Raf, raf),
-        (Format::Jxl, jxl),
+        (Format::Jxl, jxl(boxed(b"Exif", &behind_offset))),
+        (Format::Jxl, jxl(brob(b"Exif", &behind_offset))),
         (Format::Tiff, tiff.clone()),
         (Format::Nef, tiff),
         (Format::Orf, parts.tiff(order, 0x4F52)),
@@ -135,6 +137,20 @@ fn containers(order: ByteOrder) -> Vec<(Format, Vec<u8>)> {
         (Format::Cr3, cr3(&parts, order)),
         (Format::Heic, heic(&with_head)),
     ]
+}
+
+/// A compressed box of JPEG XL, in blocks that are stored (RFC 7932, 9.2).
+pub(super) fn brob(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut stream = kind.to_vec();
+    for (number, block) in body.chunks(1 << 16).enumerate() {
+        // The stream begins with the four bits of its window.
+        let (window, bits) = if number == 0 { (0xb, 4) } else { (0, 0) };
+        let head = window | (block.len() - 1) << (bits + 3) | 1 << (bits + 19);
+        stream.extend(&head.to_le_bytes()[..3]);
+        stream.extend(block);
+    }
+    stream.push(3);
+    boxed(b"brob", &stream)
 }
 
 /// Canon's three blocks in their box.

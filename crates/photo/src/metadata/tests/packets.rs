@@ -50,6 +50,7 @@ fn a_packet_in_every_container() {
         (Format::Dng, tiff_with(0x02BC, packet)),
         (Format::Heic, heic_of(&[(b"hvc1\0", b"x"), (b"mime\0application/rdf+xml\0", packet)], &[])),
         (Format::Jxl, [&b"\0\0\0\x0CJXL \r\n\x87\n"[..], &boxed(b"xml ", packet)].concat()),
+        (Format::Jxl, [&b"\0\0\0\x0CJXL \r\n\x87\n"[..], &brob(b"xml ", packet)].concat()),
         (Format::Cr3, [boxed(b"ftyp", b"crx "), boxed(b"uuid", &[&uuid, packet].concat())].concat()),
     ];
     for text in texts("XML:com.adobe.xmp", packet) {
