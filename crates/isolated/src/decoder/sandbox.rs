@@ -45,8 +45,10 @@ pub(crate) fn enter(start: &Start) -> Result<(), NotLocked> {
         (Resource::Nproc, 0),
     ];
     for (resource, most) in limits {
-        let most = getrlimit(resource).maximum.map_or(most, |allowed| allowed.min(most));
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }).map_err(|_| NotLocked)?;
+        let within = |most: u64| getrlimit(resource).maximum.map_or(most, |allowed| allowed.min(most));
+        // The signal of spent time says so; a second later comes the one that says nothing.
+        let last = within(if resource == Resource::Cpu { most + 1 } else { most });
+        setrlimit(resource, Rlimit { current: Some(within(most)), maximum: Some(last) }).map_err(|_| NotLocked)?;
     }
     // Neither is needed for safety.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
