@@ -2,8 +2,14 @@
 //!
 //! Called by `dimensions` and `metadata`. Bits are read from the least significant one of each byte on.
 
+use std::borrow::Cow;
+
 use crate::boxes;
 use crate::orientation::Orientation;
+
+const SIGNATURE: &[u8] = b"\xFF\x0A";
+/// The longest header up to the orientation, in bytes: the signature and 73 bits.
+const HEADER: usize = 12;
 
 /// The first fields of a codestream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,20 +21,32 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Of the codestream, bare or in a box, or in the first part of one.
+    /// Of the codestream, bare or in a box, or in parts.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        let whole = 0..bytes.len();
-        let boxed = || {
-            let part = boxes::boxes(bytes, whole.clone()).find(|found| matches!(&found.kind, b"jxlc" | b"jxlp"))?;
-            let body = bytes.get(part.body)?;
-            // A part begins with its number, which is 0 for the first.
-            if part.kind == *b"jxlp" { body.get(4..) } else { Some(body) }
-        };
-        let stream = if bytes.starts_with(b"\xFF\x0A") { bytes } else { boxed()? };
-        let mut bits = Bits { bytes: stream.strip_prefix(b"\xFF\x0A")?, at: 0 };
+        let start = if bytes.starts_with(SIGNATURE) { bytes.into() } else { boxed(bytes) };
+        let mut bits = Bits { bytes: start.strip_prefix(SIGNATURE)?, at: 0 };
         let size = size(&mut bits)?;
         Some(Header { size, orientation: orientation(&mut bits).unwrap_or_default() })
     }
+}
+
+/// The first bytes of the codestream in a file of boxes, whose parts may be short.
+fn boxed(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut start = Vec::new();
+    for found in boxes::boxes(bytes, 0..bytes.len()) {
+        let body = bytes.get(found.body).unwrap_or_default();
+        let part = match &found.kind {
+            b"jxlc" => body,
+            // Behind its number.
+            b"jxlp" => body.get(4..).unwrap_or_default(),
+            _ => continue,
+        };
+        start.extend_from_slice(part.get(..HEADER - start.len()).unwrap_or(part));
+        if start.len() == HEADER {
+            break;
+        }
+    }
+    start.into()
 }
 
 fn size(bits: &mut Bits<'_>) -> Option<(u32, u32)> {

@@ -35,6 +35,7 @@ fn jpeg_xl() {
         plain.clone(),
         in_boxes(&[(b"jxlc", &plain)]),
         in_boxes(&[(b"Exif", &[0; 20]), (b"jxlp", &part), (b"jxlp", &last)]),
+        in_boxes(&[(b"jxlp", &part[..5]), (b"jxlp", &[]), (b"jxlp", &part[1..9]), (b"jxlp", &part[5..])]),
     ];
     for bytes in files {
         assert_eq!(dimensions(&bytes, Format::Jxl), Some((1000, 707)));
