@@ -30,7 +30,8 @@ impl UserError for SizeError {
 
 impl UserError for PhotoError {
     fn report(&self) -> Report {
-        const FORMATS: &str = "Images are JPEG, PNG, GIF, WebP, TIFF, BMP, HEIC, AVIF, and raw files of cameras.";
+        const FORMATS: &str =
+            "Images are JPEG, PNG, GIF, WebP, TIFF, BMP, HEIC, AVIF, JPEG XL, and raw files of cameras.";
         const SMALLER: &str = "Scale the image down, or end sessions that take much memory.";
         let message = self.to_string();
         match self {

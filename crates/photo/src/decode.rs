@@ -11,11 +11,13 @@ mod decoder_thread;
 mod gif;
 #[cfg(feature = "heic")]
 mod heic;
-#[cfg(feature = "avif")]
+#[cfg(any(feature = "avif", feature = "jxl"))]
 mod isolated;
 #[cfg(any(feature = "avif", feature = "heic"))]
 mod items;
 mod jpeg;
+#[cfg(feature = "jxl")]
+mod jxl;
 mod png;
 mod tiff;
 mod webp;
@@ -45,6 +47,8 @@ pub fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<(Format, Picture), Ph
         Format::Heic => heic::decode(bytes, limits),
         #[cfg(feature = "avif")]
         Format::Avif => avif::decode(bytes, limits),
+        #[cfg(feature = "jxl")]
+        Format::Jxl => jxl::decode(bytes, limits),
         raw if raw.is_raw() => preview(bytes, raw, limits),
         _ => Err(PhotoError::Unsupported { format, why: "no decoder is built in".into() }),
     })?;

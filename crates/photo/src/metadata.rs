@@ -187,8 +187,8 @@ fn area((width, height): (u32, u32)) -> u64 {
 /// How to rotate the stored picture: what the file says, otherwise upright.
 ///
 /// A raw file without an orientation of its own has that of its largest preview, which is shown for it. In HEIC and
-/// AVIF the turns are properties of the picture, in JPEG XL a field of its header, and EXIF's orientation must be ignored
-/// (ISO/IEC 23008-12, annex A; ISO/IEC 18181-2).
+/// AVIF the turns are properties of the picture, in JPEG XL a field of its header, and EXIF's orientation must be
+/// ignored (ISO/IEC 23008-12, annex A; ISO/IEC 18181-2).
 pub fn orientation(bytes: &[u8], format: Format) -> Orientation {
     let own = match format {
         Format::Heic | Format::Avif => {

@@ -5,9 +5,9 @@
 //! to a profile. Samples are rounded to 8 bits from 16, since the decoder's own 8 bits are dithered; alpha is dropped
 //! and not divided out. The picture is not turned: its orientation is left to the caller.
 //!
-//! Memory, beside that of the item: 16 bits a sample and some 12 MB of rows and tables; 1 to 4 bytes a sample more where
-//! channels are kept whole (progressive lossless, lossy modular, 16 bits). A hostile item makes it allocate anything,
-//! which the limit of the process ends. A panic of the decoder is the end of the item.
+//! Memory, beside that of the item: 16 bits a sample, and 3 to 12 MB of tables and rows; 1 to 4 bytes a sample more
+//! where channels are kept whole (lossless and progressive, lossy and modular, 16 bits). A hostile item makes it
+//! allocate anything, which the limit of the process ends. A panic of the decoder is the end of the item.
 
 use crate::{Decoder, Picture};
 use jxl::api::{

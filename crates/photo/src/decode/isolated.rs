@@ -40,6 +40,7 @@ pub(super) fn error(failure: Failure, format: Format, limits: &Limits<'_>) -> Ph
             unsupported(format, why)
         }
         Failure::Refused(Refusal::NotBuilt) => unsupported(format, "no decoder is built in"),
+        Failure::Refused(Refusal::Unsupported) => unsupported(format, "its colours are of a kind that is not known"),
         Failure::Refused(Refusal::Damaged) => damaged(format, "its data do not decode"),
         Failure::Refused(Refusal::TooLarge) => damaged(format, "a frame is larger than the picture"),
         // How much it would have taken is not known. A caller that comes again with more comes to an end.

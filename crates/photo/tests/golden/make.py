@@ -4,6 +4,8 @@
     make.py images                  writes images/, ../hostile/heic and ../hostile/avif again (their bytes depend on
                                     the encoders of Pillow 13.0.0, pillow-heif 1.8.1, and avifenc 0.11.1 of Debian 12)
     make.py golden                  images/ -> golden.tsv, every hash and size
+    make.py jxl                     writes jxl/ and ../hostile/jxl again with cjxl (0.7.0 wrote them)
+    make.py golden-jxl              jxl/ -> jxl.tsv, as golden, of what djxl (0.7.0) makes of it
     make.py photos FOLDER           a folder of photographs -> photos.tsv, the usual sizes
     make.py wallpapers FOLDER       what scripts/wallpapers unpacked -> wallpapers.tsv, the same
 
@@ -79,8 +81,10 @@ def attempt(compute, cells=1):
         return ["-"] * cells
 
 
-def row(path, name, sizes, dihedral):
+def row(path, name, sizes, dihedral, reader):
     """The cells of one file, or None where Pillow cannot open it."""
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    path = reader(path) if reader else path
     try:
         with Image.open(path) as image:
             image.load()
@@ -88,7 +92,7 @@ def row(path, name, sizes, dihedral):
     except Exception as error:  # noqa: BLE001
         print(f"  left out {name}: {error}", file=sys.stderr)
         return None
-    cells = [name, hashlib.sha256(path.read_bytes()).hexdigest(), *facts]
+    cells = [name, sha256, *facts]
     cells += attempt(lambda: [digest(Image.open(path), mode) for mode in ("L", "RGB")], 2)
     for size, methods in sizes:
         for method in methods:
@@ -107,14 +111,14 @@ def row(path, name, sizes, dihedral):
     return cells
 
 
-def table(files, root, out, sizes, dihedral=False):
+def table(files, root, out, sizes, dihedral=False, reader=None):
     names = ["path", "sha256", "mode", "size", "format", "grey", "rgb"]
     names += [f"{method}{size}" for size, methods in sizes for method in methods] + ["pdq", "quality"]
     rows, seen = [], {}
     for path in sorted(files):
         name = path.relative_to(root).as_posix()
         print(f"  {name}", file=sys.stderr)
-        cells = row(path, name, sizes, dihedral)
+        cells = row(path, name, sizes, dihedral, reader)
         if cells is not None:
             rows.append(cells)
             if cells[1] in seen:
@@ -136,7 +140,7 @@ def pictures_below(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["images", "golden", "photos", "wallpapers"])
+    parser.add_argument("what", choices=["images", "golden", "jxl", "golden-jxl", "photos", "wallpapers"])
     parser.add_argument("folder", nargs="?", type=Path)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -157,6 +161,19 @@ def main():
         print(f"images: {len(files)} files, {sum(path.stat().st_size for path in files)} bytes")
     elif arguments.what == "golden":
         table(images.iterdir(), HERE, HERE / "golden.tsv", ALL_SIZES, dihedral=True)
+    elif arguments.what == "jxl":
+        import jxl
+
+        folder = HERE / "jxl"
+        folder.mkdir(exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+        jxl.write_all(folder)
+        jxl.large(HERE.parent / "hostile/jxl")
+    elif arguments.what == "golden-jxl":
+        from jxl import djxl
+
+        table((HERE / "jxl").iterdir(), HERE, HERE / "jxl.tsv", ALL_SIZES, dihedral=True, reader=djxl)
     else:
         if arguments.folder is None:
             parser.error("which folder?")

@@ -18,8 +18,18 @@ pub(crate) fn avifs() -> Vec<(String, Vec<u8>)> {
     of_format(|extension| extension == "avif")
 }
 
+/// Those of JPEG XL.
+#[cfg(feature = "jxl")]
+pub(crate) fn jxls() -> Vec<(String, Vec<u8>)> {
+    of(&folder().with_file_name("jxl"), |_| true)
+}
+
 fn of_format(is_wanted: impl Fn(&str) -> bool) -> Vec<(String, Vec<u8>)> {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    of(&folder(), is_wanted)
+}
+
+fn of(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Vec<(String, Vec<u8>)> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| is_wanted(path.extension().unwrap().to_str().unwrap()));
     paths.sort();
     assert!(paths.len() > 50);

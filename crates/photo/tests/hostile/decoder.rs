@@ -13,7 +13,7 @@ pub(crate) static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = folder.parent().unwrap().to_owned();
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--package", "lumina-isolated", "--features", "av1"]);
+    build.args(["build", "--quiet", "--package", "lumina-isolated", "--features", "av1 jxl"]);
     build.arg("--target-dir").arg(folder.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
     if folder.ends_with("release") {
         build.arg("--release");

@@ -7,7 +7,8 @@
 //! - [`damage`]: golden images, truncated and with flipped bits; files of other kinds.
 //! - [`bombs`], `bombs_heic`, [`layers`]: headers that lie, bombs of compression and of structure.
 //! - [`cancel`]: how soon a decode ends once it is cancelled.
-//! - `avif`: all of these for AVIF, whose decoder is a process.
+//! - `process`: decodes by that program.
+//! - `avif`, `jxls`: all of these for AVIF and JPEG XL, whose decoder is a process.
 //! - [`thumbnails`]: their allocations, for pictures of every shape.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
@@ -21,14 +22,18 @@ mod build;
 mod cancel;
 mod counted;
 mod damage;
-#[cfg(feature = "avif")]
+#[cfg(any(feature = "avif", feature = "jxl"))]
 mod decoder;
 #[cfg(any(feature = "avif", feature = "heic"))]
 #[cfg_attr(not(feature = "heic"), allow(dead_code, reason = "AVIF needs the container alone"))]
 mod heics;
 mod jpegs;
+#[cfg(feature = "jxl")]
+mod jxls;
 mod layers;
 mod memory;
+#[cfg(any(feature = "avif", feature = "jxl"))]
+mod process;
 mod thumbnails;
 mod tiffs;
 mod webps;
