@@ -1,5 +1,5 @@
 # Every target installs what it needs first, and says so.
-.PHONY: help demo demo-stop session test test-all test-clients lint bench bench-images bench-quality fuzz install schema docker test-docker gpu-check tree clean setup
+.PHONY: help demo demo-stop session test test-all test-clients lint bench bench-images bench-quality bench-originals fuzz install schema docker test-docker gpu-check tree clean setup
 SHELL := /bin/bash
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make bench        the figures of docs/benchmarks.md"
 	@echo "make bench-images decoding and hashing of real pictures"
 	@echo "make bench-quality how many altered copies the pair rules find, and how often they are wrong"
+	@echo "make bench-originals whether an original is kept, or a copy that was made of it"
 	@echo "make fuzz         the parsers against random input; SECONDS_EACH=60 by default"
 	@echo "make install      into the Postgres whose pg_config is on the path (or PG_CONFIG=...)"
 	@echo "make docker       the image lumina:15, with Docker; VARIANT=16, 17, 18 or cuda for others"
@@ -53,6 +54,9 @@ bench-images: setup
 
 bench-quality: setup
 	@scripts/bench-quality
+
+bench-originals: setup
+	@scripts/bench-originals
 
 fuzz: setup
 	@scripts/fuzz

@@ -118,6 +118,9 @@ CREATE TABLE lumina.duplicate_members (
     -- Its place in the group, from the one to keep, which is 0.
     place int4 NOT NULL CHECK (place >= 0),
     is_primary bool NOT NULL GENERATED ALWAYS AS (place = 0) STORED,
+    -- The one to keep at the time of the search, where this is a copy of it: less original, whatever its score. No
+    -- reference: the group may have been split since, or the one to keep be gone.
+    copy_of int8,
     distance int2 NOT NULL CHECK (distance BETWEEN 0 AND 64),
     similarity int2 NOT NULL GENERATED ALWAYS AS (((25 * (64 - distance) + 8) / 16)::int2) STORED,
     ahash_distance int2 CHECK (ahash_distance BETWEEN 0 AND 64),
@@ -131,7 +134,8 @@ CREATE TABLE lumina.duplicate_members (
     CHECK (place > 0 OR distance = 0)
 );
 COMMENT ON TABLE lumina.duplicate_members IS
-    'Images in groups, at most once a run; distances: to the primary, which is the one to keep';
+    'Images in groups, at most once a run; distances: to the primary, which is the one to keep; copy_of: the one to '
+    'keep, where the image is a copy that was made of it';
 
 ALTER TABLE lumina.duplicate_runs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.duplicate_runs FOR SELECT

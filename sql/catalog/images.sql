@@ -110,6 +110,13 @@ CREATE TABLE lumina.images (
     sharpness float4 CHECK (sharpness >= 0 AND sharpness < 'Infinity'),
     -- As estimated from the tables of a JPEG file.
     jpeg_quality int2 CHECK (jpeg_quality BETWEEN 1 AND 100),
+    -- Whether it is an original, or made of another file: 8 where a camera's data are there, plus 4 where the file is
+    -- built as cameras do it and no earlier compression shows, plus 2 where nothing says that it was changed, plus 1
+    -- where no earlier compression shows.
+    originality int2 NOT NULL DEFAULT 1 CHECK (originality BETWEEN 0 AND 15),
+    -- The squared gradient, summed over all pixels, over the variance; and how much of it is as fine as pixels.
+    detail float4 CHECK (detail >= 0 AND detail < 'Infinity'),
+    fineness float4 CHECK (fineness >= 0 AND fineness < 'Infinity'),
     quality_format float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_format(format)) STORED,
     quality_resolution float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_resolution(width, height)) STORED,
     quality_size float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_size(format, size)) STORED,

@@ -184,13 +184,14 @@ BEGIN
         INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, damaged_data,
                 captured_at, date_source, date_confidence, camera_make, camera_model, lens_model, focal_length,
                 aperture, exposure_time, iso, latitude, longitude, metadata, ahash, dhash, dct, pdq, pdq_quality,
-                hash_valid, sharpness, jpeg_quality, chosen_score)
+                hash_valid, sharpness, jpeg_quality, originality, detail, fineness, chosen_score)
             SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.file_status->>'size')::int8, f.format,
                 f.width, f.height, f.orientation, f.truncated, coalesce(f.damaged_data, false), f.captured_at,
                 f.date_source, f.date_confidence, f.camera_make, f.camera_model, f.lens_model, f.focal_length,
                 f.aperture, f.exposure_time, f.iso, f.latitude, f.longitude, f.metadata,
                 f.ahash::@extschema@.phash(64), f.dhash::@extschema@.phash(64), f.dct::@extschema@.phash(64),
                 f.pdq::@extschema@.phash(256), f.pdq_quality, f.hash_valid, f.sharpness, f.jpeg_quality,
+                coalesce(f.originality, 1), f.detail, f.fineness,
                 CASE WHEN weights IS NOT NULL THEN lumina_internal.weighted_score(weights,
                     lumina.quality_format(f.format)::float4, lumina.quality_resolution(f.width, f.height)::float4,
                     lumina.quality_size(f.format, (o.file_status->>'size')::int8)::float4,
@@ -206,7 +207,7 @@ BEGIN
                     camera_make text, camera_model text, lens_model text, focal_length float4, aperture float4,
                     exposure_time float8, iso int4, latitude float8, longitude float8, metadata jsonb, ahash text,
                     dhash text, dct text, pdq text, pdq_quality int2, hash_valid bool, sharpness float4,
-                    jpeg_quality int2)
+                    jpeg_quality int2, originality int2, detail float4, fineness float4)
             WHERE o.state = 'image' AND jsonb_typeof(o.facts) = 'object'
             ORDER BY o.sha256, o.item
             ON CONFLICT (catalog, sha256) DO NOTHING;

@@ -166,6 +166,7 @@ BEGIN ATOMIC
                 'quality', ARRAY[x.quality_format, x.quality_resolution, x.quality_size, x.quality_metadata],
                 'composite', ARRAY[x.composite_format, x.composite_resolution, x.composite_size,
                     x.composite_sharpness],
+                'originality', x.originality, 'detail', x.detail, 'fineness', x.fineness,
                 'folder', w.folder, 'is_protected', w.is_protected, 'burst', lumina_internal.report_frame(x.id),
                 'distance', i.distance,
                 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,

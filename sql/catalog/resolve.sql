@@ -220,7 +220,11 @@ BEGIN
     IF NOT lumina_internal.is_outdated(target.catalog) THEN
         RETURN;
     END IF;
+    -- No folder makes a damaged image better than a whole one.
     SELECT n.image INTO first FROM unnest(images) WITH ORDINALITY n (image, place)
+        JOIN lumina.images i ON i.id = n.image
+        JOIN lumina.images k ON k.id = images[1]
+            AND (k.truncated OR k.damaged_data OR NOT (i.truncated OR i.damaged_data))
         CROSS JOIN LATERAL (SELECT min(coalesce(lumina_internal.folder_rank(preferred, f.path), 65536)) AS folder
             FROM lumina.image_files f
             WHERE f.image = n.image AND f.state = 'keep' AND f.missing_since IS NULL OFFSET 0) f

@@ -19,17 +19,25 @@ BEGIN ATOMIC
             -- Where the first member is not there any more the group has changed.
             max(i.image) FILTER (WHERE i.place = 0) AS kept,
             max(i.ranking_score) FILTER (WHERE i.place = 0)
-                - max(i.ranking_score) FILTER (WHERE i.place > 0) AS score_gap,
+                - max(i.ranking_score) FILTER (WHERE i.place > 0 AND NOT i.is_copy AND NOT i.is_worse) AS score_gap,
             max(i.spare_files) FILTER (WHERE i.place = 0) AS spare_files,
             bool_or(i.has_wanted) FILTER (WHERE i.place = 0) AS has_wanted,
-            max(i.folder) FILTER (WHERE i.place = 0) < min(i.folder) FILTER (WHERE i.place > 0) AS is_preferred,
-            max(i.folder) FILTER (WHERE i.place = 0) > min(i.folder) FILTER (WHERE i.place > 0) AS is_less_preferred,
+            max(i.folder) FILTER (WHERE i.place = 0)
+                < min(i.folder) FILTER (WHERE i.place > 0 AND NOT i.is_worse) AS is_preferred,
+            max(i.folder) FILTER (WHERE i.place = 0)
+                > min(i.folder) FILTER (WHERE i.place > 0 AND NOT i.is_worse) AS is_less_preferred,
             sum(i.size * CASE WHEN i.place = 0 OR i.keeps_image THEN i.spare_files ELSE i.files END)::int8 AS savings,
             array_agg(i.image) FILTER (WHERE i.place > 0) AS rejected,
             array_agg(i.status) FILTER (WHERE i.place > 0) AS statuses,
             bool_or(i.place > 0 AND i.status IN ('flagged', 'archived')) AS loses_chosen,
             bool_or(i.place > 0 AND i.keeps_image) AS loses_protected
-        FROM lumina_internal.member_images(of_catalog, preferred, protected) i
+        -- A group may have been split since an image was found to be a copy of the one to keep, or damaged beside it.
+        FROM (SELECT i.*, i.copy_of IS NOT NULL AND EXISTS (SELECT FROM lumina.duplicate_members k
+                    WHERE k.group_id = i.group_id AND k.place = 0 AND k.image = i.copy_of) AS is_copy,
+                i.is_damaged AND NOT EXISTS (SELECT FROM lumina.duplicate_members k
+                    JOIN lumina.images d ON d.id = k.image AND (d.truncated OR d.damaged_data)
+                    WHERE k.group_id = i.group_id AND k.place = 0) AS is_worse
+            FROM lumina_internal.member_images(of_catalog, preferred, protected) i) i
         GROUP BY i.group_id
     )
     SELECT g.id, g.run, g.kind, f.kept, coalesce(f.rejected, '{}'), coalesce(f.statuses, '{}'),
@@ -41,7 +49,8 @@ BEGIN ATOMIC
             WHEN f.is_less_preferred AND r.is_outdated THEN 'preference'
             WHEN f.has_wanted AND f.spare_files > 0 THEN 'wanted'
             WHEN g.also_near_count > 0 AND NOT include_also_near THEN 'also_near'
-            -- What is better by less than counts may have a score that is lower.
+            -- What is better by less than counts may have a score that is lower. That of damaged images and of copies
+            -- of the one to keep does not count.
             WHEN f.score_gap IS NOT NULL AND NOT f.is_preferred IS TRUE
                 AND greatest(f.score_gap, 0) < min_score_gap THEN 'score_gap' END
     FROM lumina.duplicate_groups g LEFT JOIN found f ON f.group_id = g.id

@@ -16,12 +16,13 @@ COMMENT ON FUNCTION lumina_internal.many_groups() IS
 -- so that it is inlined. Two names of one file are looked for among these files alone, and not in the whole table.
 CREATE FUNCTION lumina_internal.member_files(of_catalog int8, preferred bytea, protected bytea)
     RETURNS TABLE (group_id int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
-        ranking_score float4, file int8, path text, folder int4, is_protected bool, is_wanted bool, import_job int8,
-        number int8)
+        ranking_score float4, is_damaged bool, copy_of int8, file int8, path text, folder int4, is_protected bool,
+        is_wanted bool, import_job int8, number int8)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
     WITH files AS MATERIALIZED (
-        SELECT m.group_id, m.image, m.place, m.distance, i.status, i.size, i.ranking_score, f.id, f.path,
+        SELECT m.group_id, m.image, m.place, m.distance, i.status, i.size, i.ranking_score,
+            i.truncated OR i.damaged_data AS is_damaged, m.copy_of, f.id, f.path,
             coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
             coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
             f.id IN (SELECT d.file FROM lumina.distinct_files d WHERE d.catalog = of_catalog) AS is_wanted,
@@ -32,8 +33,8 @@ BEGIN ATOMIC
         JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
         WHERE m.catalog = of_catalog
     )
-    SELECT f.group_id, f.image, f.place, f.distance, f.status, f.size, f.ranking_score, f.id, f.path, f.folder,
-        f.is_protected,
+    SELECT f.group_id, f.image, f.place, f.distance, f.status, f.size, f.ranking_score, f.is_damaged, f.copy_of, f.id,
+        f.path, f.folder, f.is_protected,
         f.is_wanted OR (f.image, f.device, f.inode) IN (SELECT o.image, o.device, o.inode FROM files o
             WHERE o.is_wanted AND o.device IS NOT NULL AND o.inode IS NOT NULL) IS TRUE,
         f.import_job, f.number
@@ -50,10 +51,11 @@ COMMENT ON FUNCTION lumina_internal.member_files(int8, bytea, bytea) IS
 -- Their images, each with how many files of it go where it stays, and whether it stays in any case: see current_files.
 CREATE FUNCTION lumina_internal.member_images(of_catalog int8, preferred bytea, protected bytea)
     RETURNS TABLE (group_id int8, image int8, place int4, status lumina.image_status, size int8, ranking_score float4,
-        folder int4, files int8, spare_files int8, has_wanted bool, keeps_image bool)
+        is_damaged bool, copy_of int8, folder int4, files int8, spare_files int8, has_wanted bool, keeps_image bool)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT f.group_id, f.image, f.place, f.status, f.size, f.ranking_score, min(f.folder), count(*),
+    SELECT f.group_id, f.image, f.place, f.status, f.size, f.ranking_score, f.is_damaged, f.copy_of, min(f.folder),
+        count(*),
         -- The first file is none that goes: it is one of these where none that stays is in a folder as good.
         count(*) FILTER (WHERE NOT f.stays) - (coalesce(min(f.folder) FILTER (WHERE NOT f.stays), 65537)
             < coalesce(min(f.folder) FILTER (WHERE f.stays), 65537))::int4,
@@ -62,7 +64,7 @@ BEGIN ATOMIC
             AND o.state = 'keep' AND lumina_internal.is_below(protected, o.path))
     FROM (SELECT f.*, f.is_protected OR f.is_wanted AS stays
         FROM lumina_internal.member_files(of_catalog, preferred, protected) f) f
-    GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score;
+    GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score, f.is_damaged, f.copy_of;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.member_images(int8, bytea, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.member_images(int8, bytea, bytea) IS

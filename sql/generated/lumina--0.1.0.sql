@@ -1135,6 +1135,13 @@ CREATE TABLE lumina.images (
     sharpness float4 CHECK (sharpness >= 0 AND sharpness < 'Infinity'),
     -- As estimated from the tables of a JPEG file.
     jpeg_quality int2 CHECK (jpeg_quality BETWEEN 1 AND 100),
+    -- Whether it is an original, or made of another file: 8 where a camera's data are there, plus 4 where the file is
+    -- built as cameras do it and no earlier compression shows, plus 2 where nothing says that it was changed, plus 1
+    -- where no earlier compression shows.
+    originality int2 NOT NULL DEFAULT 1 CHECK (originality BETWEEN 0 AND 15),
+    -- The squared gradient, summed over all pixels, over the variance; and how much of it is as fine as pixels.
+    detail float4 CHECK (detail >= 0 AND detail < 'Infinity'),
+    fineness float4 CHECK (fineness >= 0 AND fineness < 'Infinity'),
     quality_format float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_format(format)) STORED,
     quality_resolution float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_resolution(width, height)) STORED,
     quality_size float4 NOT NULL GENERATED ALWAYS AS (lumina.quality_size(format, size)) STORED,
@@ -2220,13 +2227,14 @@ BEGIN
         INSERT INTO lumina.images (catalog, sha256, size, format, width, height, orientation, truncated, damaged_data,
                 captured_at, date_source, date_confidence, camera_make, camera_model, lens_model, focal_length,
                 aperture, exposure_time, iso, latitude, longitude, metadata, ahash, dhash, dct, pdq, pdq_quality,
-                hash_valid, sharpness, jpeg_quality, chosen_score)
+                hash_valid, sharpness, jpeg_quality, originality, detail, fineness, chosen_score)
             SELECT DISTINCT ON (o.sha256) of_catalog, decode(o.sha256, 'hex'), (o.file_status->>'size')::int8, f.format,
                 f.width, f.height, f.orientation, f.truncated, coalesce(f.damaged_data, false), f.captured_at,
                 f.date_source, f.date_confidence, f.camera_make, f.camera_model, f.lens_model, f.focal_length,
                 f.aperture, f.exposure_time, f.iso, f.latitude, f.longitude, f.metadata,
                 f.ahash::@extschema@.phash(64), f.dhash::@extschema@.phash(64), f.dct::@extschema@.phash(64),
                 f.pdq::@extschema@.phash(256), f.pdq_quality, f.hash_valid, f.sharpness, f.jpeg_quality,
+                coalesce(f.originality, 1), f.detail, f.fineness,
                 CASE WHEN weights IS NOT NULL THEN lumina_internal.weighted_score(weights,
                     lumina.quality_format(f.format)::float4, lumina.quality_resolution(f.width, f.height)::float4,
                     lumina.quality_size(f.format, (o.file_status->>'size')::int8)::float4,
@@ -2242,7 +2250,7 @@ BEGIN
                     camera_make text, camera_model text, lens_model text, focal_length float4, aperture float4,
                     exposure_time float8, iso int4, latitude float8, longitude float8, metadata jsonb, ahash text,
                     dhash text, dct text, pdq text, pdq_quality int2, hash_valid bool, sharpness float4,
-                    jpeg_quality int2)
+                    jpeg_quality int2, originality int2, detail float4, fineness float4)
             WHERE o.state = 'image' AND jsonb_typeof(o.facts) = 'object'
             ORDER BY o.sha256, o.item
             ON CONFLICT (catalog, sha256) DO NOTHING;
@@ -2885,6 +2893,9 @@ CREATE TABLE lumina.duplicate_members (
     -- Its place in the group, from the one to keep, which is 0.
     place int4 NOT NULL CHECK (place >= 0),
     is_primary bool NOT NULL GENERATED ALWAYS AS (place = 0) STORED,
+    -- The one to keep at the time of the search, where this is a copy of it: less original, whatever its score. No
+    -- reference: the group may have been split since, or the one to keep be gone.
+    copy_of int8,
     distance int2 NOT NULL CHECK (distance BETWEEN 0 AND 64),
     similarity int2 NOT NULL GENERATED ALWAYS AS (((25 * (64 - distance) + 8) / 16)::int2) STORED,
     ahash_distance int2 CHECK (ahash_distance BETWEEN 0 AND 64),
@@ -2898,7 +2909,8 @@ CREATE TABLE lumina.duplicate_members (
     CHECK (place > 0 OR distance = 0)
 );
 COMMENT ON TABLE lumina.duplicate_members IS
-    'Images in groups, at most once a run; distances: to the primary, which is the one to keep';
+    'Images in groups, at most once a run; distances: to the primary, which is the one to keep; copy_of: the one to '
+    'keep, where the image is a copy that was made of it';
 
 ALTER TABLE lumina.duplicate_runs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON lumina.duplicate_runs FOR SELECT
@@ -3593,12 +3605,13 @@ COMMENT ON FUNCTION lumina_internal.many_groups() IS
 -- so that it is inlined. Two names of one file are looked for among these files alone, and not in the whole table.
 CREATE FUNCTION lumina_internal.member_files(of_catalog int8, preferred bytea, protected bytea)
     RETURNS TABLE (group_id int8, image int8, place int4, distance int2, status lumina.image_status, size int8,
-        ranking_score float4, file int8, path text, folder int4, is_protected bool, is_wanted bool, import_job int8,
-        number int8)
+        ranking_score float4, is_damaged bool, copy_of int8, file int8, path text, folder int4, is_protected bool,
+        is_wanted bool, import_job int8, number int8)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
     WITH files AS MATERIALIZED (
-        SELECT m.group_id, m.image, m.place, m.distance, i.status, i.size, i.ranking_score, f.id, f.path,
+        SELECT m.group_id, m.image, m.place, m.distance, i.status, i.size, i.ranking_score,
+            i.truncated OR i.damaged_data AS is_damaged, m.copy_of, f.id, f.path,
             coalesce(lumina_internal.folder_rank(preferred, f.path), 65536) AS folder,
             coalesce(lumina_internal.is_below(protected, f.path), false) AS is_protected,
             f.id IN (SELECT d.file FROM lumina.distinct_files d WHERE d.catalog = of_catalog) AS is_wanted,
@@ -3609,8 +3622,8 @@ BEGIN ATOMIC
         JOIN lumina.image_files f ON f.image = m.image AND f.state = 'keep' AND f.missing_since IS NULL
         WHERE m.catalog = of_catalog
     )
-    SELECT f.group_id, f.image, f.place, f.distance, f.status, f.size, f.ranking_score, f.id, f.path, f.folder,
-        f.is_protected,
+    SELECT f.group_id, f.image, f.place, f.distance, f.status, f.size, f.ranking_score, f.is_damaged, f.copy_of, f.id,
+        f.path, f.folder, f.is_protected,
         f.is_wanted OR (f.image, f.device, f.inode) IN (SELECT o.image, o.device, o.inode FROM files o
             WHERE o.is_wanted AND o.device IS NOT NULL AND o.inode IS NOT NULL) IS TRUE,
         f.import_job, f.number
@@ -3627,10 +3640,11 @@ COMMENT ON FUNCTION lumina_internal.member_files(int8, bytea, bytea) IS
 -- Their images, each with how many files of it go where it stays, and whether it stays in any case: see current_files.
 CREATE FUNCTION lumina_internal.member_images(of_catalog int8, preferred bytea, protected bytea)
     RETURNS TABLE (group_id int8, image int8, place int4, status lumina.image_status, size int8, ranking_score float4,
-        folder int4, files int8, spare_files int8, has_wanted bool, keeps_image bool)
+        is_damaged bool, copy_of int8, folder int4, files int8, spare_files int8, has_wanted bool, keeps_image bool)
     STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT f.group_id, f.image, f.place, f.status, f.size, f.ranking_score, min(f.folder), count(*),
+    SELECT f.group_id, f.image, f.place, f.status, f.size, f.ranking_score, f.is_damaged, f.copy_of, min(f.folder),
+        count(*),
         -- The first file is none that goes: it is one of these where none that stays is in a folder as good.
         count(*) FILTER (WHERE NOT f.stays) - (coalesce(min(f.folder) FILTER (WHERE NOT f.stays), 65537)
             < coalesce(min(f.folder) FILTER (WHERE f.stays), 65537))::int4,
@@ -3639,7 +3653,7 @@ BEGIN ATOMIC
             AND o.state = 'keep' AND lumina_internal.is_below(protected, o.path))
     FROM (SELECT f.*, f.is_protected OR f.is_wanted AS stays
         FROM lumina_internal.member_files(of_catalog, preferred, protected) f) f
-    GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score;
+    GROUP BY f.group_id, f.place, f.image, f.status, f.size, f.ranking_score, f.is_damaged, f.copy_of;
 END;
 REVOKE EXECUTE ON FUNCTION lumina_internal.member_images(int8, bytea, bytea) FROM PUBLIC;
 COMMENT ON FUNCTION lumina_internal.member_images(int8, bytea, bytea) IS
@@ -4712,7 +4726,11 @@ BEGIN
     IF NOT lumina_internal.is_outdated(target.catalog) THEN
         RETURN;
     END IF;
+    -- No folder makes a damaged image better than a whole one.
     SELECT n.image INTO first FROM unnest(images) WITH ORDINALITY n (image, place)
+        JOIN lumina.images i ON i.id = n.image
+        JOIN lumina.images k ON k.id = images[1]
+            AND (k.truncated OR k.damaged_data OR NOT (i.truncated OR i.damaged_data))
         CROSS JOIN LATERAL (SELECT min(coalesce(lumina_internal.folder_rank(preferred, f.path), 65536)) AS folder
             FROM lumina.image_files f
             WHERE f.image = n.image AND f.state = 'keep' AND f.missing_since IS NULL OFFSET 0) f
@@ -4919,17 +4937,25 @@ BEGIN ATOMIC
             -- Where the first member is not there any more the group has changed.
             max(i.image) FILTER (WHERE i.place = 0) AS kept,
             max(i.ranking_score) FILTER (WHERE i.place = 0)
-                - max(i.ranking_score) FILTER (WHERE i.place > 0) AS score_gap,
+                - max(i.ranking_score) FILTER (WHERE i.place > 0 AND NOT i.is_copy AND NOT i.is_worse) AS score_gap,
             max(i.spare_files) FILTER (WHERE i.place = 0) AS spare_files,
             bool_or(i.has_wanted) FILTER (WHERE i.place = 0) AS has_wanted,
-            max(i.folder) FILTER (WHERE i.place = 0) < min(i.folder) FILTER (WHERE i.place > 0) AS is_preferred,
-            max(i.folder) FILTER (WHERE i.place = 0) > min(i.folder) FILTER (WHERE i.place > 0) AS is_less_preferred,
+            max(i.folder) FILTER (WHERE i.place = 0)
+                < min(i.folder) FILTER (WHERE i.place > 0 AND NOT i.is_worse) AS is_preferred,
+            max(i.folder) FILTER (WHERE i.place = 0)
+                > min(i.folder) FILTER (WHERE i.place > 0 AND NOT i.is_worse) AS is_less_preferred,
             sum(i.size * CASE WHEN i.place = 0 OR i.keeps_image THEN i.spare_files ELSE i.files END)::int8 AS savings,
             array_agg(i.image) FILTER (WHERE i.place > 0) AS rejected,
             array_agg(i.status) FILTER (WHERE i.place > 0) AS statuses,
             bool_or(i.place > 0 AND i.status IN ('flagged', 'archived')) AS loses_chosen,
             bool_or(i.place > 0 AND i.keeps_image) AS loses_protected
-        FROM lumina_internal.member_images(of_catalog, preferred, protected) i
+        -- A group may have been split since an image was found to be a copy of the one to keep, or damaged beside it.
+        FROM (SELECT i.*, i.copy_of IS NOT NULL AND EXISTS (SELECT FROM lumina.duplicate_members k
+                    WHERE k.group_id = i.group_id AND k.place = 0 AND k.image = i.copy_of) AS is_copy,
+                i.is_damaged AND NOT EXISTS (SELECT FROM lumina.duplicate_members k
+                    JOIN lumina.images d ON d.id = k.image AND (d.truncated OR d.damaged_data)
+                    WHERE k.group_id = i.group_id AND k.place = 0) AS is_worse
+            FROM lumina_internal.member_images(of_catalog, preferred, protected) i) i
         GROUP BY i.group_id
     )
     SELECT g.id, g.run, g.kind, f.kept, coalesce(f.rejected, '{}'), coalesce(f.statuses, '{}'),
@@ -4941,7 +4967,8 @@ BEGIN ATOMIC
             WHEN f.is_less_preferred AND r.is_outdated THEN 'preference'
             WHEN f.has_wanted AND f.spare_files > 0 THEN 'wanted'
             WHEN g.also_near_count > 0 AND NOT include_also_near THEN 'also_near'
-            -- What is better by less than counts may have a score that is lower.
+            -- What is better by less than counts may have a score that is lower. That of damaged images and of copies
+            -- of the one to keep does not count.
             WHEN f.score_gap IS NOT NULL AND NOT f.is_preferred IS TRUE
                 AND greatest(f.score_gap, 0) < min_score_gap THEN 'score_gap' END
     FROM lumina.duplicate_groups g LEFT JOIN found f ON f.group_id = g.id
@@ -5887,6 +5914,7 @@ BEGIN ATOMIC
                 'quality', ARRAY[x.quality_format, x.quality_resolution, x.quality_size, x.quality_metadata],
                 'composite', ARRAY[x.composite_format, x.composite_resolution, x.composite_size,
                     x.composite_sharpness],
+                'originality', x.originality, 'detail', x.detail, 'fineness', x.fineness,
                 'folder', w.folder, 'is_protected', w.is_protected, 'burst', lumina_internal.report_frame(x.id),
                 'distance', i.distance,
                 'distances', jsonb_build_object('ahash', d.ahash_distance, 'dhash', d.dhash_distance,

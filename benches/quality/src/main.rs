@@ -7,12 +7,14 @@
 //! - [`alterations`]: the alterations; [`tones`] and [`shapes`] implement them.
 //! - [`hashes`]: the hashes of a file; [`rules`]: when two files are a pair.
 //! - [`tables`]: the printed tables.
+//! - [`originals`]: with `--originals FOLDER`, whether originals are kept, not their copies.
 //!
 //! Every hash comes from the bytes of a file, so that decoding is measured too. The program is deterministic.
 #![allow(clippy::expect_used, reason = "a program for developers: it stops where it fails")]
 
 mod alterations;
 mod hashes;
+mod originals;
 mod rules;
 mod scenes;
 mod shapes;
@@ -43,6 +45,11 @@ impl Altered {
 
 fn main() {
     let places: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    if let [option, folder] = &places[..]
+        && option.as_os_str() == "--originals"
+    {
+        return originals::print(folder);
+    }
     let found = scenes::collect(&places);
     let altered: Vec<Altered> = found.scenes.into_par_iter().map(Altered::new).collect();
     tables::print(found.not_trusted, &altered);

@@ -1,13 +1,15 @@
 //! The images of a catalog: as they are read, in any order, and as they are compared, best first.
 //!
 //! Images, files and siblings are read by three plain scans; sorting, counting and joining them is done here. Of each
-//! image with one file 124 bytes are held while files are counted, and 60 afterwards, beside the compared hashes.
+//! image with one file 128 bytes are held while files are counted, and 64 afterwards, beside the compared hashes.
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 use crate::apart::{LabelSet, RankedLabels, ReadLabels};
-use crate::preference::{Candidate, CatalogImage, Class, Place, ScoreParts, UNKNOWN_TIME, best_of};
+use crate::preference::{
+    Candidate, CatalogImage, Class, Origin, Place, ScoreParts, UNKNOWN_TIME, best_of, copies_of_first,
+};
 use crate::rule::PairRule;
 use lumina_search::group::{Apart, Label};
 use lumina_search::{HashRows, SearchContext, SearchError, Values};
@@ -240,6 +242,7 @@ pub struct RankedImages {
     captured: Vec<i64>,
     classes: Vec<Class>,
     parts: Vec<ScoreParts>,
+    origins: Vec<Origin>,
     /// The image of each compared row, ascending.
     images_of_rows: Vec<u32>,
     compared: usize,
@@ -256,6 +259,7 @@ impl RankedImages {
             captured: context.vec(count)?,
             classes: context.vec(count)?,
             parts: context.vec(count)?,
+            origins: context.vec(count)?,
             images_of_rows: Vec::new(),
             compared: 0,
             labels: RankedLabels::default(),
@@ -270,6 +274,7 @@ impl RankedImages {
         self.captured.push(image.captured);
         self.classes.push(Class::new(files.place, image.is_damaged));
         self.parts.push(image.parts);
+        self.origins.push(image.origin);
     }
 
     /// How many.
@@ -322,11 +327,24 @@ impl RankedImages {
 
     /// The one to keep of the members of a group: see [`best_of`].
     pub fn best_of(&self, members: impl Iterator<Item = u32> + Clone) -> Option<u32> {
-        best_of(members.map(|rank| {
-            let at = rank as usize;
-            let (class, parts, size, captured) = (self.classes[at], self.parts[at], self.sizes[at], self.captured[at]);
-            Candidate { rank, class, parts, size, captured }
-        }))
+        best_of(members.map(|rank| self.candidate(rank)))
+    }
+
+    /// Of each member of a group whether it is a copy of the first one: see [`copies_of_first`].
+    pub fn copies_of_first(&self, members: &[u32]) -> impl Iterator<Item = bool> {
+        copies_of_first(members.iter().map(|&rank| self.candidate(rank)))
+    }
+
+    fn candidate(&self, rank: u32) -> Candidate {
+        let at = rank as usize;
+        Candidate {
+            rank,
+            class: self.classes[at],
+            parts: self.parts[at],
+            origin: self.origins[at],
+            size: self.sizes[at],
+            captured: self.captured[at],
+        }
     }
 
     /// The rank of the image of a compared row. Rows are in the order of ranks; an image with several files has two.

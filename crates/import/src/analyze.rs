@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use lumina_photo::dates::{self, PhotoDate};
 use lumina_photo::hash::{self, Hash};
 use lumina_photo::metadata::{self, Metadata};
+use lumina_photo::origin::{compression, detail};
 use lumina_photo::quality::jpeg;
-use lumina_photo::{Damage, Format, Limits, Made, Method, PhotoError, Picture, Recipe, Wanted, dimensions};
+use lumina_photo::{Damage, Format, Limits, Made, Method, Origin, PhotoError, Picture, Recipe, Wanted, dimensions};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 use std::path::Path;
@@ -47,10 +48,16 @@ pub fn analyze(bytes: &[u8], place: &Place<'_>, now: Timestamp, limits: &Limits<
         Ok(format) => format,
         Err(error) => return Analysis::Not(no_image(&error)),
     };
-    let mut facts = Box::new(of_headers(bytes, format, place, now));
+    let (facts, origin) = of_headers(bytes, format, place, now);
+    let mut facts = Box::new(facts);
     let (remark, words) = match decode(bytes, limits) {
         Ok((picture, made)) => {
             fill(&mut facts, &picture, &made);
+            match fill_origin(&mut facts, origin, (bytes, format), &picture, limits) {
+                Err(PhotoError::Cancelled) => return Analysis::Cancelled,
+                Err(error) => return Analysis::Not(failure(&error)),
+                Ok(()) => (),
+            }
             if let Some(damage) = picture.damage {
                 (damage.name(), format!("the {format} image {}", damage.text()))
             } else if !facts.hash_valid {
@@ -99,14 +106,15 @@ fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<(Picture, Made), PhotoErr
 }
 
 /// The facts that are known without decoding.
-fn of_headers(bytes: &[u8], format: Format, place: &Place<'_>, now: Timestamp) -> Facts {
+fn of_headers(bytes: &[u8], format: Format, place: &Place<'_>, now: Timestamp) -> (Facts, Origin) {
     let metadata = metadata::read(bytes, format);
     let (width, height) = dimensions(bytes, format).or(metadata.width.zip(metadata.height)).unzip();
     let side = |length: Option<u32>| length.filter(|&length| i32::try_from(length).is_ok_and(|length| length > 0));
     let date = date(&metadata, place, now);
     let positive =
         |number: Option<f64>| number.map(|number| number as f32).filter(|number| number.is_normal() && *number > 0.0);
-    Facts {
+    let origin = Origin::of_headers(bytes, format, &metadata, width.zip(height));
+    let facts = Facts {
         format: format.name().into(),
         width: side(width).filter(|_| side(height).is_some()),
         height: side(height).filter(|_| side(width).is_some()),
@@ -125,8 +133,34 @@ fn of_headers(bytes: &[u8], format: Format, place: &Place<'_>, now: Timestamp) -
         longitude: metadata.gps.map(|place| place.longitude),
         metadata: rest(&metadata, date.as_ref()),
         jpeg_quality: if format == Format::Jpeg { jpeg::estimate(bytes) } else { None },
+        originality: origin.originality(),
         ..Facts::default()
+    };
+    (facts, origin)
+}
+
+/// Adds what tells an original from a copy. Of a raw file the preview tells nothing of the kind.
+fn fill_origin(
+    facts: &mut Facts,
+    origin: Origin,
+    (bytes, format): (&[u8], Format),
+    picture: &Picture,
+    limits: &Limits<'_>,
+) -> Result<(), PhotoError> {
+    if format.is_raw() {
+        return Ok(());
     }
+    let table = if format == Format::Jpeg { jpeg::table(bytes) } else { None };
+    let earlier = compression::earlier(picture, table.as_ref(), limits)?;
+    facts.originality = Origin { earlier_compression: earlier, ..origin }.originality();
+    if let Some(coefficients) = earlier {
+        facts.metadata.insert("earlier_compression".into(), coefficients.into());
+    }
+    if let Some(detail) = detail::of(picture, limits)? {
+        facts.detail = Some(detail.amount as f32).filter(|amount| amount.is_finite());
+        facts.fineness = Some(detail.fineness as f32).filter(|fineness| fineness.is_finite());
+    }
+    Ok(())
 }
 
 /// The date of a file by its metadata, the files beside it, its path and its file times.

@@ -84,6 +84,15 @@ pub struct Facts {
     pub sharpness: Option<f32>,
     /// The quality of a JPEG file as estimated from its tables, 1 to 100.
     pub jpeg_quality: Option<u8>,
+    /// 0 to 15: see [`lumina_photo::Origin::originality`].
+    #[serde(default)]
+    pub originality: u8,
+    /// The amount of detail: see [`lumina_photo::origin::detail`].
+    #[serde(default)]
+    pub detail: Option<f32>,
+    /// How much of it is as fine as pixels.
+    #[serde(default)]
+    pub fineness: Option<f32>,
 }
 
 /// When a picture was taken, by its content, its name, its directory, its time of modification.

@@ -10,6 +10,7 @@
 //! - [`metadata`], [`dates`]: what EXIF and names say; [`raw`]: previews in raw files. Below them [`boxes`],
 //!   [`chunks`], [`heif`], [`ifd`], [`jxl`] and [`segments`] read the structures of ISO base media files, PNG, HEIF, TIFF,
 //!   JPEG XL and JPEG.
+//! - [`origin`]: what tells an original from a copy that was made of it.
 //! - [`quality`]: the score by which the best of several images is chosen.
 //!
 //! Called by `lumina-import` (files and thumbnails), by the extension's `src/image` (images given as `bytea`),
@@ -34,6 +35,7 @@ mod lanczos;
 pub mod limits;
 pub mod metadata;
 pub mod orientation;
+pub mod origin;
 pub mod picture;
 pub mod quality;
 pub mod raw;
@@ -50,5 +52,6 @@ pub use format::Format;
 pub use hash::{Made, Method, Recipe, Wanted};
 pub use limits::{Caller, Limits, NeverCancels};
 pub use orientation::Orientation;
+pub use origin::Origin;
 pub use picture::{Damage, Picture, Pixels};
 pub use thumbnail::thumbnail;

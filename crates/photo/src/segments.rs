@@ -1,7 +1,8 @@
 //! The segments of a JPEG file before its first scan (ITU-T T.81, annex B): its frame header, its EXIF block and its
 //! quantization tables.
 //!
-//! Called by `metadata` and `raw`, which examine many candidates, and by `quality::jpeg`; nothing is decoded here.
+//! Called by `metadata` and `raw`, which examine many candidates, and by `quality::jpeg` and `origin`; nothing is decoded
+//! here.
 
 /// More than any camera writes before the first scan.
 const MAX_SEGMENTS: usize = 1024;
@@ -42,6 +43,15 @@ pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
 /// The payload of the first segment with this marker that begins so, behind that beginning.
 pub(crate) fn payload<'a>(bytes: &'a [u8], marker: u8, start: &[u8]) -> Option<&'a [u8]> {
     segments(bytes).filter(|(found, _)| *found == marker).find_map(|(_, body)| body.strip_prefix(start))
+}
+
+/// Whether there is a header of JFIF, or the one of Adobe's encoders (ITU-T T.872, 6.5.3).
+pub(crate) fn has_jfif_or_adobe(bytes: &[u8]) -> bool {
+    segments(bytes).any(|(marker, body)| match marker {
+        0xE0 => body.starts_with(b"JFIF\0"),
+        0xEE => body.starts_with(b"Adobe"),
+        _ => false,
+    })
 }
 
 /// The quantization table of the first component, which is luminance in all but exotic files, in zigzag order.

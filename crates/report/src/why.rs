@@ -7,7 +7,9 @@
 #[cfg(test)]
 mod tests;
 
-use lumina_catalog::preference::{Candidate, Class, Place, ScoreParts, ScoreWeights, Tolerances, UNKNOWN_TIME};
+use lumina_catalog::preference::{
+    Candidate, Class, Origin, Originals, Place, ScoreParts, ScoreWeights, Tolerances, UNKNOWN_TIME,
+};
 use std::cmp::Reverse;
 
 /// What is told where another one would be preferred by what is known now.
@@ -36,6 +38,8 @@ pub struct Merits {
     pub score: i32,
     /// The parts of it, as the table stores them: format, resolution, size, and metadata or sharpness.
     pub points: [f32; 4],
+    /// What tells whether it is an original.
+    pub origin: Origin,
     /// The first 64 bits of its checksum.
     pub checksum: u64,
 }
@@ -107,6 +111,10 @@ struct Entry<'a> {
     parts: ScoreParts,
     /// What format and metadata, or sharpness, add to it.
     points: [f64; 2],
+    /// Whether it is an enlarged copy of another one.
+    is_enlarged: bool,
+    /// Its originality as it counts.
+    originality: u8,
 }
 
 /// Why the first image is the one to keep; nothing where it is the only one.
@@ -119,8 +127,6 @@ pub fn why(images: &[Merits], choice: &Choice) -> Vec<String> {
     let damaged = images.iter().filter(|image| image.damaged).count();
     let is_highest = images.iter().skip(1).all(|other| images[0].score > other.score);
     let Some(mut contest) = Contest::new(&entries) else { return Vec::new() };
-    contest.by(|entry| entry.merits.place.folder, |_, worse| folder(worse.iter().map(|one| one.merits.place.folder)));
-    contest.by(|entry| !entry.merits.place.is_protected, |_, _| "protected".into());
     contest.by(
         |entry| entry.merits.damaged,
         |_, worse| {
@@ -129,6 +135,10 @@ pub fn why(images: &[Merits], choice: &Choice) -> Vec<String> {
             if is_only { "the only one that is whole".into() } else { format!("whole, where {verb}") }
         },
     );
+    contest.by(|entry| entry.merits.place.folder, |_, worse| folder(worse.iter().map(|one| one.merits.place.folder)));
+    contest.by(|entry| !entry.merits.place.is_protected, |_, _| "protected".into());
+    contest.by(|entry| entry.is_enlarged, |_, worse| enlarged(worse.len()));
+    contest.by(|entry| Reverse(entry.originality), |keep, worse| original(keep, worse));
     contest.by(|entry| Reverse(entry.score), |keep, worse| better(keep, worse, is_highest, choice));
     contest.by(
         |entry| entry.candidate.captured,
@@ -159,29 +169,57 @@ fn entries<'a>(images: &'a [Merits], choice: &Choice) -> Vec<Entry<'a>> {
                 rank: 0,
                 class: Class::new(merits.place, merits.damaged),
                 parts,
+                origin: merits.origin,
                 size: i64::try_from(merits.size).unwrap_or(i64::MAX),
                 captured: merits.captured.unwrap_or(UNKNOWN_TIME),
             },
             score: merits.score.into(),
             parts,
             points: [weighted(0), weighted(3)],
+            is_enlarged: false,
+            originality: 0,
         }
     };
     images.iter().map(entry).collect()
 }
 
-/// Replaces the scores by those that count, where there are tolerances: by the largest of the best class.
+/// Where there are tolerances: tells which are enlarged and how original the others are, and replaces the scores by
+/// those that count, by the largest of the best class.
 fn count(entries: &mut [Entry<'_>], choice: &Choice) {
     if !choice.has_tolerances {
         return;
     }
     let Some(class) = entries.iter().map(|entry| entry.candidate.class).min() else { return };
-    let left = entries.iter().map(|entry| entry.candidate).filter(|candidate| candidate.class == class);
-    let tolerances = Tolerances::of(left);
+    let candidates: Vec<Candidate> = entries.iter().map(|entry| entry.candidate).collect();
+    let left = candidates.iter().copied().filter(|candidate| candidate.class == class);
+    let originals = Originals::of(left.clone());
+    let tolerances = Tolerances::of(left.filter(|candidate| !originals.is_enlarged(candidate)));
     for entry in entries {
+        entry.is_enlarged = originals.is_enlarged(&entry.candidate);
+        entry.originality = originals.counted(&entry.candidate);
         entry.parts = tolerances.counted(&entry.candidate);
         entry.score = entry.parts.sum().into();
     }
+}
+
+fn enlarged(worse: usize) -> String {
+    if worse == 1 { "not enlarged, as another is" } else { "not enlarged, as others are" }.into()
+}
+
+/// What makes an image more original than others: what none of them has.
+fn original(keep: &Entry<'_>, worse: &[&Entry<'_>]) -> String {
+    let of_keep = keep.originality;
+    let is_alone = |least: u8| of_keep >= least && worse.iter().all(|other| other.originality < least);
+    if is_alone(Origin::CAMERA) {
+        "has the camera's data"
+    } else if is_alone(Origin::WRITTEN) {
+        "as the camera wrote it"
+    } else if worse.iter().all(|other| other.originality % 2 < of_keep % 2) {
+        "not compressed before, as the others were"
+    } else {
+        "more original"
+    }
+    .into()
 }
 
 fn folder(worse: impl IntoIterator<Item = u16>) -> String {

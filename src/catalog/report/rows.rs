@@ -1,7 +1,7 @@
 //! What the statements of `sql/catalog/report.sql` return, and what `lumina-report` makes of it. Called by
 //! [`super::make`]. Invariant: the fields have the names of the keys there.
 
-use lumina_catalog::preference::{Place, ScoreWeights, first_word};
+use lumina_catalog::preference::{Origin, Place, ScoreWeights, first_word};
 use lumina_import::contents::from_hex;
 use lumina_report::{
     AlsoNear, Apart, BurstsSummary, Choice, Decision, DecisionsSummary, Distance, FileMerits, FramePlace, GroupKind,
@@ -86,6 +86,9 @@ pub(super) struct ImageRow {
     score: i32,
     quality: [f32; 4],
     composite: [f32; 4],
+    originality: u8,
+    detail: Option<f32>,
+    fineness: Option<f32>,
     folder: Option<i32>,
     is_protected: bool,
     burst: Option<FrameRow>,
@@ -236,6 +239,7 @@ impl ImageRow {
             captured: self.time,
             score: self.score,
             points: if choice.weights.is_composite { self.composite } else { self.quality },
+            origin: Origin::new(self.originality, self.detail.zip(self.fineness)),
             checksum: from_hex(&self.sha256).map_or(0, |sha256| first_word(&sha256)),
         }
     }

@@ -14,6 +14,7 @@ use crate::jobs::results::{check_foreign_keys, lock_images};
 use crate::jobs::stop::Stop;
 use crate::pg::spi::statement::{self, Argument};
 use lumina_catalog::{DuplicateGroup, PairRule, RankedImages};
+use lumina_search::group::Strategy;
 use pgrx::JsonB;
 use serde_json::{Value, json};
 
@@ -204,7 +205,7 @@ fn write_groups(
     let mut savings = 0;
     check_foreign_keys(false);
     for some in numbers.chunks(GROUPS) {
-        savings += write_some(job, &parameters.rule, compared, run, some);
+        savings += write_some(job, parameters, compared, run, some);
         job.check_cancelled_in_transaction()?;
     }
     check_foreign_keys(true);
@@ -212,7 +213,8 @@ fn write_groups(
 }
 
 /// Writes some groups, by their numbers, and returns how many bytes they would save.
-fn write_some(job: &Job, rule: &PairRule, compared: &Compared, run: i64, numbers: &[u32]) -> i64 {
+fn write_some(job: &Job, parameters: &DuplicateParameters, compared: &Compared, run: i64, numbers: &[u32]) -> i64 {
+    let rule = &parameters.rule;
     let Compared { images, groups, .. } = compared;
     let ids = statement::row(
         "SELECT array_agg(nextval('lumina.duplicate_groups_id_seq')) FROM generate_series(1, $1)",
@@ -224,15 +226,18 @@ fn write_some(job: &Job, rule: &PairRule, compared: &Compared, run: i64, numbers
     let mut members = Vec::new();
     for (group, &id) in numbers.iter().map(|&number| groups.group(number as usize)).zip(&ids) {
         group_rows.push(id, &group, images);
-        for (place, (rank, distances)) in group.members_with_distances().enumerate() {
-            members.push((images.id(rank), id, place as i32, distances));
+        // In a star the one to keep is that of the best score, and no original.
+        let copy_of = Some(primary(images, &group)).filter(|_| parameters.strategy != Strategy::Star);
+        let copies = images.copies_of_first(group.members);
+        for (place, ((rank, distances), is_copy)) in group.members_with_distances().zip(copies).enumerate() {
+            members.push((images.id(rank), id, place as i32, copy_of.filter(|_| is_copy), distances));
         }
     }
     // In the order of the primary key, whose index is the larger one.
     members.sort_unstable_by_key(|&(image, ..)| image);
     let mut member_rows = MemberRows::new(rule.hashes().len());
-    for (image, group, place, distances) in members {
-        member_rows.push(image, group, place, rule.shown_distance(distances), distances);
+    for (image, group, place, copy_of, distances) in members {
+        member_rows.push(image, group, (place, copy_of), rule.shown_distance(distances), distances);
     }
     let savings = group_rows.savings.iter().sum();
     group_rows.write(run, job.catalog);
@@ -327,6 +332,8 @@ struct MemberRows {
     images: Vec<i64>,
     groups: Vec<i64>,
     places: Vec<i32>,
+    /// The images to keep, where these are copies of them.
+    originals: Vec<Option<i64>>,
     distances: Vec<i16>,
     each: Vec<Vec<i16>>,
 }
@@ -337,15 +344,17 @@ impl MemberRows {
             images: Vec::new(),
             groups: Vec::new(),
             places: Vec::new(),
+            originals: Vec::new(),
             distances: Vec::new(),
             each: vec![Vec::new(); hashes],
         }
     }
 
-    fn push(&mut self, image: i64, group: i64, place: i32, distance: i16, each: &[u16]) {
+    fn push(&mut self, image: i64, group: i64, (place, copy_of): (i32, Option<i64>), distance: i16, each: &[u16]) {
         self.images.push(image);
         self.groups.push(group);
         self.places.push(place);
+        self.originals.push(copy_of);
         self.distances.push(distance);
         for (list, distance) in self.each.iter_mut().zip(each) {
             list.push(*distance as i16);
@@ -354,13 +363,13 @@ impl MemberRows {
 
     fn write(self, run: i64, catalog: i64, rule: &PairRule) {
         let names: Vec<String> = rule.hashes().iter().map(|hash| format!("{}_distance", hash.name)).collect();
-        let lists: Vec<String> = (0..names.len()).map(|at| format!("unnest(${}::int2[])", at + 7)).collect();
+        let lists: Vec<String> = (0..names.len()).map(|at| format!("unnest(${}::int2[])", at + 8)).collect();
         let (names, lists) = (names.join(", "), lists.join(", "));
         let insert = format!(
-            "INSERT INTO lumina.duplicate_members (image, run, group_id, catalog, place, distance, {names})
-                SELECT image, $1, group_id, $2, place, distance, {names}
-                FROM ROWS FROM (unnest($3::int8[]), unnest($4::int8[]), unnest($5::int4[]), unnest($6::int2[]), {lists})
-                    AS m (image, group_id, place, distance, {names})"
+            "INSERT INTO lumina.duplicate_members (image, run, group_id, catalog, place, copy_of, distance, {names})
+                SELECT image, $1, group_id, $2, place, copy_of, distance, {names}
+                FROM ROWS FROM (unnest($3::int8[]), unnest($4::int8[]), unnest($5::int4[]), unnest($6::int8[]),
+                    unnest($7::int2[]), {lists}) AS m (image, group_id, place, copy_of, distance, {names})"
         );
         let mut arguments: Vec<Argument<'_>> = vec![
             run.into(),
@@ -368,6 +377,7 @@ impl MemberRows {
             self.images.into(),
             self.groups.into(),
             self.places.into(),
+            self.originals.into(),
             self.distances.into(),
         ];
         arguments.extend(self.each.into_iter().map(Argument::from));

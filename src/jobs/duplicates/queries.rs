@@ -61,7 +61,7 @@ impl<'a> Queries<'a> {
             "i.id, i.size, i.xmin AS version, (i.ranking_score * 100)::pg_catalog.int4, i.hash_valid,
             lumina_internal.known_time(i.captured_at, i.date_confidence), lumina_internal.is_raw(i.format),
             i.truncated OR i.damaged_data, i.sha256, i.width, i.height, i.format,
-            {parts}, {}",
+            {parts}, i.originality::pg_catalog.int4, i.detail, i.fineness, {}",
             hashes.join(", ")
         );
         self.select(&columns, "lumina.images i", "i.status <> 'rejected'", "i.id = n.id")

@@ -9,12 +9,12 @@ use crate::pg::spi::query::{ResultColumn, Row, run_select};
 use crate::pg::spi::statement;
 use crate::search::session::SearchSession;
 use lumina_catalog::folders::Folders;
-use lumina_catalog::preference::{Place, ScoreParts, ScoreWeights, UNKNOWN_TIME, first_word};
+use lumina_catalog::preference::{Origin, Place, ScoreParts, ScoreWeights, UNKNOWN_TIME, first_word};
 use lumina_catalog::{CatalogImage, LabelSet, UnrankedImages};
 use std::ffi::CString;
 
 /// Columns before the hashes.
-const FIRST_HASH: usize = 16;
+const FIRST_HASH: usize = 19;
 
 /// What the catalog's owner has chosen.
 pub(super) struct Choices {
@@ -113,6 +113,7 @@ impl<'a> Reader<'a> {
             row_version: row.xid(2), // xmin
             quality: row.integer(3) as i32,
             parts: self.parts(row),
+            origin: origin(row),
             has_hashes: row.bool(4),
             captured: if row.is_null(5) { UNKNOWN_TIME } else { row.time(5) },
             is_damaged: row.bool(7),
@@ -177,4 +178,10 @@ impl<'a> Reader<'a> {
     pub(super) fn take_label(&mut self, set: fn(i64) -> LabelSet, row: Row<'_>) -> Result<(), LuminaError> {
         Ok(self.images.push_label(row.integer(1), set(row.integer(0)), row.integer(2) as i32, self.run.context())?)
     }
+}
+
+/// What tells whether an image is an original.
+fn origin(row: Row<'_>) -> Origin {
+    let detail = (!row.is_null(17) && !row.is_null(18)).then(|| (row.float4(17), row.float4(18)));
+    Origin::new(u8::try_from(row.integer(16)).unwrap_or_default(), detail)
 }

@@ -1,11 +1,12 @@
 //! Decisions about duplicates: what each changes, that it is taken back exactly, what is refused, and sessions that
 //! decide at the same moment.
 //!
-//! The hook on_resolve is in `hook.rs`, all groups at once in `all.rs`, what is listed against what is rejected in
-//! `redundant.rs`.
+//! The hook on_resolve is in `hook.rs`, all groups at once in `all.rs`, damaged images and originals in `originals.rs`,
+//! what is listed against what is rejected in `redundant.rs`.
 
 mod all;
 mod hook;
+mod originals;
 mod redundant;
 
 use lumina_cluster::Cluster;

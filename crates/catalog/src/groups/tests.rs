@@ -267,7 +267,7 @@ impl<'a> Naive<'a> {
         let image = |member: usize| &self.images[member].image;
         let class = |member: usize| {
             let (folder, is_protected) = self.images[member].place();
-            (folder, !is_protected, image(member).is_damaged)
+            (image(member).is_damaged, folder, !is_protected)
         };
         let best_class = group.iter().map(|&member| class(member)).min().unwrap();
         let left: Vec<usize> = group.iter().copied().filter(|&member| class(member) == best_class).collect();

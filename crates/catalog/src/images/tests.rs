@@ -3,7 +3,7 @@
 
 use super::{RankedImages, UnrankedImages};
 use crate::apart::LabelSet;
-use crate::preference::{CatalogImage, Place, ScoreParts, UNKNOWN_TIME};
+use crate::preference::{CatalogImage, Origin, Place, ScoreParts, UNKNOWN_TIME};
 use crate::rule::{IMAGE_HASHES, PairRule};
 use lumina_search::{HashRows, SearchContext, SearchError};
 use proptest::prelude::*;
@@ -37,6 +37,7 @@ pub(crate) fn photograph(id: i64) -> ReadImage {
             checksum: 0,
             quality: 5000,
             parts: ScoreParts::default(),
+            origin: Origin::default(),
             row_version: 700 + id as u32,
             is_damaged: false,
             has_hashes: true,
@@ -120,12 +121,12 @@ impl ReadImage {
     fn is_better_than(&self, other: &ReadImage) -> bool {
         let ((folder, is_protected), (other_folder, is_other_protected)) = (self.place(), other.place());
         let (this, other) = (&self.image, &other.image);
-        if folder != other_folder {
+        if this.is_damaged != other.is_damaged {
+            other.is_damaged
+        } else if folder != other_folder {
             folder < other_folder
         } else if is_protected != is_other_protected {
             is_protected
-        } else if this.is_damaged != other.is_damaged {
-            other.is_damaged
         } else if this.quality != other.quality {
             this.quality > other.quality
         } else if this.captured != other.captured {
@@ -331,7 +332,7 @@ fn what_is_freed_is_counted() {
     let images: Vec<ReadImage> = (0..5000).map(photograph).collect();
     let context = unlimited();
     let (ranked, rows) = rank(&images, &consensus(), &context).unwrap();
-    assert_eq!(context.used(), ranked.len() * 60 + rows.len() * (4 + 2 * 8));
+    assert_eq!(context.used(), ranked.len() * 64 + rows.len() * (4 + 2 * 8));
 }
 
 proptest! {

@@ -17,9 +17,14 @@ const LUMINANCE: [u16; 64] = [
     121, 112, 100, 120, 92, 101, 103, 99,
 ];
 
+/// The quantization table of the first component, in zigzag order.
+pub fn table(bytes: &[u8]) -> Option<[u16; 64]> {
+    segments::first_quantization_table(bytes)
+}
+
 /// The quality of a JPEG file, 1 to 100; `None` where it has no quantization table for its first component.
 pub fn estimate(bytes: &[u8]) -> Option<u8> {
-    let table = segments::first_quantization_table(bytes)?;
+    let table = table(bytes)?;
     let distance = |quality: &u8| -> u64 {
         let scaled = LUMINANCE.iter().map(|base| scale(*base, *quality));
         scaled.zip(&table).map(|(expected, found)| u64::from(expected.abs_diff(*found))).sum()

@@ -75,6 +75,9 @@ fn each_reason_is_the_one_that_decides() {
         assert_eq!(told(&keep, &[&photo()], &TOLERANT), "in a preferred folder");
     }
     assert_eq!(told(&photo(), &[&damaged(), &damaged()], &TOLERANT), "the only one that is whole");
+    let preferred = Merits { damaged: true, ..in_folder(0) };
+    assert_eq!(told(&photo(), &[&preferred], &TOLERANT), "the only one that is whole");
+    assert_eq!(told(&preferred, &[&photo()], &TOLERANT), CHANGED);
     assert_eq!(
         told(&photo(), &[&damaged(), &in_folder(u16::MAX)], &TOLERANT),
         "whole, where another is damaged; as good as any"
@@ -83,6 +86,29 @@ fn each_reason_is_the_one_that_decides() {
     assert_eq!(told(&photo(), &[&Merits { captured: None, ..photo() }], &TOLERANT), "the date is known");
     assert_eq!(told(&photo(), &[], &TOLERANT), "");
     assert_eq!(why(&[], &TOLERANT), [""; 0]);
+}
+
+/// What tells an original from its copies, in words; however good the copy's score is.
+#[test]
+fn originals() {
+    let of = |originality, fineness| Origin { originality, fineness, detail: 3000 };
+    let with = |originality| Merits { origin: of(originality, 40), ..photo() };
+    let copy = |originality| Merits { origin: of(originality, 40), ..scored([80.0, 50.0, 80.0, 50.0]) };
+    for (keep, other, expected) in [
+        (15, 1, "has the camera's data"),
+        (15, 11, "as the camera wrote it"),
+        (1, 0, "not compressed before, as the others were"),
+        (13, 12, "not compressed before, as the others were"),
+        (14, 13, "more original"),
+    ] {
+        assert_eq!(told(&with(keep), &[&copy(other)], &TOLERANT), expected, "{keep}, {other}");
+        assert_eq!(told(&copy(other), &[&with(keep)], &TOLERANT), CHANGED, "{keep}, {other}");
+        // In a star the image in its centre is kept, by its score.
+        assert_eq!(told(&with(keep), &[&copy(other)], &STAR), CHANGED);
+    }
+    let enlarged = || Merits { origin: of(1, 15), pixels: Some(80_000_000), ..scored([50.0, 100.0, 80.0, 50.0]) };
+    assert_eq!(told(&with(15), &[&enlarged()], &TOLERANT), "not enlarged, as another is");
+    assert_eq!(told(&with(15), &[&enlarged(), &enlarged()], &TOLERANT), "not enlarged, as others are");
 }
 
 /// Others are struck out one by one: each by its own reason.
@@ -170,7 +196,10 @@ fn merits() -> impl Strategy<Value = Merits> {
     let place = (prop::sample::select(vec![0, 1, Place::NO_FOLDER]), prop::bool::weighted(0.2));
     let sizes = (prop::sample::select(vec![0u64, 94, 96, 100]), prop::sample::select(vec![89u64, 91, 99, 100]));
     let rest = (prop::sample::select(vec![50.0f32, 50.0, 60.0]), prop::option::of(0i64..3), 0u64..3);
-    (place, prop::bool::weighted(0.2), format, sizes, rest).prop_map(|(place, damaged, format, sizes, rest)| {
+    let origin = (prop::sample::select(vec![1u8, 1, 1, 9, 13]), prop::sample::select(vec![15u8, 22, 40]))
+        .prop_map(|(originality, fineness)| Origin { originality, fineness, detail: 3000 });
+    let all = (place, prop::bool::weighted(0.2), format, sizes, rest, origin);
+    all.prop_map(|(place, damaged, format, sizes, rest, origin)| {
         let (pixels, size) = sizes;
         let points = [if format == "png" { 85.0 } else { 70.0 }, pixels as f32, size as f32, rest.0];
         Merits {
@@ -181,6 +210,7 @@ fn merits() -> impl Strategy<Value = Merits> {
             size: size * 50_000,
             captured: rest.1,
             checksum: rest.2,
+            origin,
             ..scored(points)
         }
     })
@@ -210,7 +240,8 @@ proptest! {
         count(&mut all, &choice);
         let key = |at: usize| {
             let Entry { merits, candidate, score, .. } = &all[at];
-            (candidate.class, *score, candidate.captured, merits.size, merits.score, merits.checksum)
+            let of_origin = (all[at].is_enlarged, all[at].originality);
+            (candidate.class, of_origin, *score, candidate.captured, merits.size, merits.score, merits.checksum)
         };
         for keep in 0..images.len() {
             let mut order = images.clone();

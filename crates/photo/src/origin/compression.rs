@@ -1,0 +1,147 @@
+//! Whether a picture was compressed as JPEG before, and more strongly than the file that it is in now.
+//!
+//! A decoded JPEG picture has coefficients at multiples of the steps of its quantization table, also after it was saved
+//! without loss, or with smaller steps: their histogram has gaps at regular distances (Fan and de Queiroz,
+//! "Identification of Bitmap Compression History", IEEE Trans. Image Processing 12(2), 2003; Lukáš and Fridrich,
+//! "Estimation of Primary Quantization Matrix in Double Compressed JPEG Images", DFRWS 2003). Some thousand blocks of
+//! eight by eight pixels are transformed, and for each coefficient, but for the finest, it is asked whether some step
+//! larger than that of the file itself fits: the mean cosine of what is left over is near 1 then, and near 0 or below
+//! where none does. Fine coefficients are mostly 0, so that few blocks tell; but they show it after sharpening and
+//! brightening, too. A picture that was cut at other places than blocks, turned or resized since shows nothing.
+
+use super::luma;
+use crate::error::PhotoError;
+use crate::limits::Limits;
+use crate::picture::Picture;
+use std::f32::consts::{PI, SQRT_2};
+
+const SIDE: usize = 8;
+/// Blocks that are looked at, at most.
+const BLOCKS: usize = 6000;
+/// Coefficients that are looked at: horizontal and vertical frequency, in zigzag order after the mean, as far as
+/// diagonals are whole. Finer ones are hardly ever there.
+const COEFFICIENTS: [(usize, usize); 35] = coefficients();
+/// The steps that are looked for; smaller ones are lost in the rounding of pixels.
+const STEPS: std::ops::Range<usize> = 2..41;
+/// Bins of the histograms to a step of 1, and all of them: coefficients from this on are rare.
+const BINS_A_STEP: usize = 8;
+const BINS: usize = 128 * BINS_A_STEP;
+/// Coefficients that have to be there, so that a step can be told.
+const ENOUGH: u32 = 60;
+/// The mean cosine from which on a step fits.
+const FITS: f32 = 0.3;
+
+const fn coefficients() -> [(usize, usize); 35] {
+    let mut all = [(0, 0); 35];
+    let (mut found, mut sum) = (0, 1);
+    while sum < SIDE {
+        let mut lesser = 0;
+        while lesser <= sum {
+            all[found] = if sum % 2 == 1 { (sum - lesser, lesser) } else { (lesser, sum - lesser) };
+            (found, lesser) = (found + 1, lesser + 1);
+        }
+        sum += 1;
+    }
+    all
+}
+
+/// In how many of 35 coefficients an earlier compression shows; `None` where the picture is too small to tell. `table`
+/// is the quantization table of the file, in zigzag order, if it is a JPEG file. Errors: [`PhotoError::Cancelled`].
+pub fn earlier(picture: &Picture, table: Option<&[u16; 64]>, limits: &Limits<'_>) -> Result<Option<u8>, PhotoError> {
+    let (across, down) = (picture.width as usize / SIDE, picture.height as usize / SIDE);
+    let blocks = across * down;
+    if blocks < ENOUGH as usize {
+        return Ok(None);
+    }
+    let mut histograms = vec![[0_u32; BINS]; COEFFICIENTS.len()];
+    let basis = Basis::new();
+    let wanted = blocks.min(BLOCKS);
+    for number in 0..wanted {
+        if number % 64 == 0 {
+            limits.check()?;
+        }
+        let place = number * blocks / wanted;
+        if let Some(block) = block(picture, place % across, place / across) {
+            basis.count(&block, &mut histograms);
+        }
+    }
+    let cosines = Cosines::new();
+    let shows = |(number, histogram): (usize, &[u32; BINS])| {
+        let own = table.map_or(1, |table| usize::from(table[number + 1]));
+        // Multiples of the file's own step fit as well as it does: larger ones are asked for that fit better.
+        let first = (own * 3 / 2 + 1).max(STEPS.start);
+        (first..STEPS.end).map_while(|step| cosines.fit(histogram, step)).any(|fit| fit > FITS)
+    };
+    let count = histograms.iter().enumerate().filter(|histogram| shows(*histogram)).count();
+    Ok(u8::try_from(count).ok())
+}
+
+/// The luminance of a block; `None` where some of it is as dark or bright as can be, which has hidden the rest.
+fn block(picture: &Picture, x: usize, y: usize) -> Option<[[f32; SIDE]; SIDE]> {
+    let mut block = [[0.0; SIDE]; SIDE];
+    let mut run = [0; SIDE];
+    for (down, row) in block.iter_mut().enumerate() {
+        luma::of_run(picture, (y * SIDE + down) * picture.width as usize + x * SIDE, &mut run);
+        if run.iter().any(|&luma| !(5 * 16..=250 * 16).contains(&luma)) {
+            return None;
+        }
+        row.iter_mut().zip(&run).for_each(|(value, &luma)| *value = luma as f32 / 16.0);
+    }
+    Some(block)
+}
+
+/// The functions of the cosine transform.
+struct Basis([[f32; SIDE]; SIDE]);
+
+impl Basis {
+    fn new() -> Self {
+        Basis(std::array::from_fn(|frequency| {
+            std::array::from_fn(|place| {
+                let scale = if frequency == 0 { 1.0 / SQRT_2 } else { 1.0 };
+                scale / 2.0 * ((2 * place + 1) as f32 * frequency as f32 * PI / 16.0).cos()
+            })
+        }))
+    }
+
+    /// Adds the coefficients of a block to their histograms.
+    fn count(&self, block: &[[f32; SIDE]; SIDE], histograms: &mut [[u32; BINS]]) {
+        let dot = |a: &[f32; SIDE], b: &[f32; SIDE]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        // Of each row its horizontal frequencies, turned.
+        let rows: [[f32; SIDE]; SIDE] =
+            std::array::from_fn(|frequency| std::array::from_fn(|y| dot(&self.0[frequency], &block[y])));
+        for (&(across, down), histogram) in COEFFICIENTS.iter().zip(histograms) {
+            let coefficient = dot(&self.0[down], &rows[across]).abs();
+            if let Some(bin) = histogram.get_mut((coefficient * BINS_A_STEP as f32).round() as usize) {
+                *bin += 1;
+            }
+        }
+    }
+}
+
+/// For each step the cosine of each bin within it.
+struct Cosines(Vec<Vec<f32>>);
+
+impl Cosines {
+    fn new() -> Self {
+        let of_step = |step: usize| {
+            let bins = step * BINS_A_STEP;
+            (0..bins).map(|bin| (2.0 * PI * bin as f32 / bins as f32).cos()).collect()
+        };
+        Cosines(STEPS.map(of_step).collect())
+    }
+
+    /// The mean cosine of coefficients, for a step; without those that are nearest to zero, where most are, whatever the
+    /// step was. At half the step they count: there they are if it is twice the file's own. `None` where there are too
+    /// few.
+    fn fit(&self, histogram: &[u32; BINS], step: usize) -> Option<f32> {
+        let cosines = &self.0[step - STEPS.start];
+        let (mut count, mut sum) = (0, 0.0);
+        let bins =
+            histogram.iter().zip(cosines.iter().cycle()).skip((step * BINS_A_STEP * 3 / 10).max(BINS_A_STEP) + 1);
+        for (&found, cosine) in bins.filter(|(found, _)| **found > 0) {
+            count += found;
+            sum += found as f32 * cosine;
+        }
+        (count >= ENOUGH).then(|| sum / count as f32)
+    }
+}
