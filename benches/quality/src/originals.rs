@@ -1,8 +1,8 @@
 //! Which of an original and an altered copy is the one to keep: by the score alone, and by all that `best_of` asks.
 //!
-//! Each folder below the given one is a set: its first file, by name, is the original, all others are copies of it, whose
-//! names but for the extension say how they were made. `benches/copies.py` makes such sets, with the encoders that
-//! people use. Of each pair the facts are those of an import, and the rest is what the catalog makes of them.
+//! Each folder below the given one is a set: its first file, by name, is the original, all others are copies of it,
+//! whose names but for the extension say how they were made. `benches/copies.py` makes such sets, with the encoders
+//! that people use. Of each pair the facts are those of an import, and the rest is what the catalog makes of them.
 
 use jiff::Timestamp;
 use lumina_catalog::preference::{Candidate, Class, Origin, Place, ScoreWeights, best_of};

@@ -270,10 +270,10 @@ pub fn copies_of_first(members: impl Iterator<Item = Candidate> + Clone) -> impl
 /// - or smooth without a camera's data, and yet has so much more detail than a smaller one that has such data as smooth
 ///   pictures do not have unless they were sharpened.
 ///
-/// Among members of about as many pixels originality counts as it is, but that traces of an earlier compression are lost
-/// where a picture is cut: that one of fewer pixels shows none tells nothing beside the largest. A still smaller one is
-/// no more original than the most original of these: it would lose to none of them otherwise, and a small copy may have
-/// kept what a large one lost.
+/// Among members of about as many pixels originality counts as it is, but that traces of an earlier compression are
+/// lost where a picture is cut: that one of fewer pixels shows none tells nothing beside the largest. A still smaller
+/// one is no more original than the most original of these: it would lose to none of them otherwise, and a small copy
+/// may have kept what a large one lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Originals {
     /// Of members that are as a camera has written them, the fewest pixels.

@@ -8,8 +8,8 @@
 //! - [`lanczos`]: resizing with Pillow's bits.
 //! - [`hash`], [`sharpness`], [`thumbnail`](mod@thumbnail): what is made of the rows.
 //! - [`metadata`], [`dates`]: what EXIF and names say; [`raw`]: previews in raw files. Below them [`boxes`],
-//!   [`chunks`], [`heif`], [`ifd`], [`jxl`] and [`segments`] read the structures of ISO base media files, PNG, HEIF, TIFF,
-//!   JPEG XL and JPEG.
+//!   [`chunks`], [`heif`], [`ifd`], [`jxl`] and [`segments`] read the structures of ISO base media files, PNG, HEIF,
+//!   TIFF, JPEG XL and JPEG.
 //! - [`origin`]: what tells an original from a copy that was made of it.
 //! - [`quality`]: the score by which the best of several images is chosen.
 //!

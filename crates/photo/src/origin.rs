@@ -18,8 +18,8 @@ use crate::format::Format;
 use crate::metadata::Metadata;
 use crate::segments;
 
-/// Programs that write pictures, by a part of their names in lower case, as `Software` has them. Firmware of cameras and
-/// phones, and programs that only copy from them, name a version or themselves.
+/// Programs that write pictures, by a part of their names in lower case, as `Software` has them. Firmware of cameras
+/// and phones, and programs that only copy from them, name a version or themselves.
 const EDITORS: &[&str] = &[
     "acdsee",
     "adobe",

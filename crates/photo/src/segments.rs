@@ -1,8 +1,8 @@
 //! The segments of a JPEG file before its first scan (ITU-T T.81, annex B): its frame header, its EXIF block and its
 //! quantization tables.
 //!
-//! Called by `metadata` and `raw`, which examine many candidates, and by `quality::jpeg` and `origin`; nothing is decoded
-//! here.
+//! Called by `metadata` and `raw`, which examine many candidates, and by `quality::jpeg` and `origin`; nothing is
+//! decoded here.
 
 /// More than any camera writes before the first scan.
 const MAX_SEGMENTS: usize = 1024;

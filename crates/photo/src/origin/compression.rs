@@ -130,9 +130,9 @@ impl Cosines {
         Cosines(STEPS.map(of_step).collect())
     }
 
-    /// The mean cosine of coefficients, for a step; without those that are nearest to zero, where most are, whatever the
-    /// step was. At half the step they count: there they are if it is twice the file's own. `None` where there are too
-    /// few.
+    /// The mean cosine of coefficients, for a step; without those that are nearest to zero, where most are, whatever
+    /// the step was. At half the step they count: there they are if it is twice the file's own. `None` where there are
+    /// too few.
     fn fit(&self, histogram: &[u32; BINS], step: usize) -> Option<f32> {
         let cosines = &self.0[step - STEPS.start];
         let (mut count, mut sum) = (0, 0.0);

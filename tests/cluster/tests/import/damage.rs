@@ -13,9 +13,12 @@ use std::collections::BTreeSet;
 const FORMATS: [ImageFormat; 6] =
     [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::Tiff, ImageFormat::WebP, ImageFormat::Bmp];
 
+/// A damaged copy of a file.
+type Way = fn(&[u8], &mut Random) -> Vec<u8>;
+
 /// Ways in which disks, transfers and rescue programs damage files. All are in the last fifth, so that the pictures
 /// still look alike.
-const WAYS: [fn(&[u8], &mut Random) -> Vec<u8>; 8] = [
+const WAYS: [Way; 8] = [
     // It ends early.
     |bytes, random| bytes[..late(bytes, random)].to_vec(),
     // With an end marker, as rescue programs write it.
