@@ -13,7 +13,9 @@ use super::luma;
 use crate::error::PhotoError;
 use crate::limits::Limits;
 use crate::picture::Picture;
+use std::array;
 use std::f32::consts::{PI, SQRT_2};
+use std::sync::LazyLock;
 
 const SIDE: usize = 8;
 /// Blocks that are looked at, at most.
@@ -65,12 +67,12 @@ pub fn earlier(picture: &Picture, table: Option<&[u16; 64]>, limits: &Limits<'_>
             basis.count(&block, &mut histograms);
         }
     }
-    let cosines = Cosines::new();
     let shows = |(number, histogram): (usize, &[u32; BINS])| {
+        let found = found(histogram);
         let own = table.map_or(1, |table| usize::from(table[number + 1]));
         // Multiples of the file's own step fit as well as it does: larger ones are asked for that fit better.
         let first = (own * 3 / 2 + 1).max(STEPS.start);
-        (first..STEPS.end).map_while(|step| cosines.fit(histogram, step)).any(|fit| fit > FITS)
+        (first..STEPS.end).map_while(|step| fit(&found, step)).any(|fit| fit > FITS)
     };
     let count = histograms.iter().enumerate().filter(|histogram| shows(*histogram)).count();
     Ok(u8::try_from(count).ok())
@@ -78,70 +80,76 @@ pub fn earlier(picture: &Picture, table: Option<&[u16; 64]>, limits: &Limits<'_>
 
 /// The luminance of a block; `None` where some of it is as dark or bright as can be, which has hidden the rest.
 fn block(picture: &Picture, x: usize, y: usize) -> Option<[[f32; SIDE]; SIDE]> {
-    let mut block = [[0.0; SIDE]; SIDE];
-    let mut run = [0; SIDE];
-    for (down, row) in block.iter_mut().enumerate() {
-        luma::of_run(picture, (y * SIDE + down) * picture.width as usize + x * SIDE, &mut run);
-        if run.iter().any(|&luma| !(5 * 16..=250 * 16).contains(&luma)) {
-            return None;
-        }
-        row.iter_mut().zip(&run).for_each(|(value, &luma)| *value = luma as f32 / 16.0);
-    }
-    Some(block)
+    let mut block = [[0; SIDE]; SIDE];
+    luma::of_block(picture, y * SIDE * picture.width as usize + x * SIDE, &mut block);
+    let is_clipped = block.as_flattened().iter().any(|&luma| !(5 * 16..=250 * 16).contains(&luma));
+    (!is_clipped).then(|| block.map(|row| row.map(|luma| luma as f32 / 16.0)))
 }
 
 /// The functions of the cosine transform.
-struct Basis([[f32; SIDE]; SIDE]);
+struct Basis {
+    /// Of each frequency its value at each place.
+    basis: [[f32; SIDE]; SIDE],
+    /// Of each place the value of each frequency.
+    turned: [[f32; SIDE]; SIDE],
+}
 
 impl Basis {
     fn new() -> Self {
-        Basis(std::array::from_fn(|frequency| {
-            std::array::from_fn(|place| {
-                let scale = if frequency == 0 { 1.0 / SQRT_2 } else { 1.0 };
-                scale / 2.0 * ((2 * place + 1) as f32 * frequency as f32 * PI / 16.0).cos()
-            })
-        }))
+        let value = |frequency: usize, place: usize| {
+            let scale = if frequency == 0 { 1.0 / SQRT_2 } else { 1.0 };
+            scale / 2.0 * ((2 * place + 1) as f32 * frequency as f32 * PI / 16.0).cos()
+        };
+        let table = |value: &dyn Fn(usize, usize) -> f32| array::from_fn(|a| array::from_fn(|b| value(a, b)));
+        Basis { basis: table(&value), turned: table(&|place, frequency| value(frequency, place)) }
     }
 
     /// Adds the coefficients of a block to their histograms.
     fn count(&self, block: &[[f32; SIDE]; SIDE], histograms: &mut [[u32; BINS]]) {
-        let dot = |a: &[f32; SIDE], b: &[f32; SIDE]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-        // Of each row its horizontal frequencies, turned.
-        let rows: [[f32; SIDE]; SIDE] =
-            std::array::from_fn(|frequency| std::array::from_fn(|y| dot(&self.0[frequency], &block[y])));
+        // Of each row its horizontal frequencies, then of each of these its vertical ones: all of them at a time, which
+        // are side by side.
+        let combine = |parts: &[[f32; SIDE]; SIDE], factors: [f32; SIDE]| {
+            let mut sums = [0.0; SIDE];
+            for (part, factor) in parts.iter().zip(factors) {
+                sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part * factor);
+            }
+            sums
+        };
+        let rows = block.map(|row| combine(&self.turned, row));
+        let transformed = self.basis.map(|frequency| combine(&rows, frequency));
         for (&(across, down), histogram) in COEFFICIENTS.iter().zip(histograms) {
-            let coefficient = dot(&self.0[down], &rows[across]).abs();
-            if let Some(bin) = histogram.get_mut((coefficient * BINS_A_STEP as f32).round() as usize) {
+            let coefficient = transformed[down][across].abs();
+            // To the nearest bin: `round` is a call where the processor may have no instruction for it.
+            if let Some(bin) = histogram.get_mut((coefficient * BINS_A_STEP as f32 + 0.5) as i32 as usize) {
                 *bin += 1;
             }
         }
     }
 }
 
-/// For each step the cosine of each bin within it.
-struct Cosines(Vec<Vec<f32>>);
+/// The bins that are not empty, and how many they hold.
+fn found(histogram: &[u32; BINS]) -> Vec<(usize, u32)> {
+    histogram.iter().copied().enumerate().filter(|(_, found)| *found > 0).collect()
+}
 
-impl Cosines {
-    fn new() -> Self {
-        let of_step = |step: usize| {
-            let bins = step * BINS_A_STEP;
-            (0..bins).map(|bin| (2.0 * PI * bin as f32 / bins as f32).cos()).collect()
-        };
-        Cosines(STEPS.map(of_step).collect())
-    }
+/// For each step the cosine of each bin.
+static COSINES: LazyLock<Vec<[f32; BINS]>> = LazyLock::new(|| {
+    let of_step = |step: usize| {
+        let bins = step * BINS_A_STEP;
+        array::from_fn(|bin| (2.0 * PI * (bin % bins) as f32 / bins as f32).cos())
+    };
+    STEPS.map(of_step).collect()
+});
 
-    /// The mean cosine of coefficients, for a step; without those that are nearest to zero, where most are, whatever
-    /// the step was. At half the step they count: there they are if it is twice the file's own. `None` where there are
-    /// too few.
-    fn fit(&self, histogram: &[u32; BINS], step: usize) -> Option<f32> {
-        let cosines = &self.0[step - STEPS.start];
-        let (mut count, mut sum) = (0, 0.0);
-        let bins =
-            histogram.iter().zip(cosines.iter().cycle()).skip((step * BINS_A_STEP * 3 / 10).max(BINS_A_STEP) + 1);
-        for (&found, cosine) in bins.filter(|(found, _)| **found > 0) {
-            count += found;
-            sum += found as f32 * cosine;
-        }
-        (count >= ENOUGH).then(|| sum / count as f32)
+/// The mean cosine of coefficients, for a step; without those that are nearest to zero, where most are, whatever the
+/// step was. At half the step they count: there they are if it is twice the file's own. `None` where there are too few.
+fn fit(found: &[(usize, u32)], step: usize) -> Option<f32> {
+    let cosines = &COSINES[step - STEPS.start];
+    let from = (step * BINS_A_STEP * 3 / 10).max(BINS_A_STEP) + 1;
+    let (mut count, mut sum) = (0, 0.0);
+    for &(bin, found) in &found[found.partition_point(|(bin, _)| *bin < from)..] {
+        count += found;
+        sum += found as f32 * cosines[bin];
     }
+    (count >= ENOUGH).then(|| sum / count as f32)
 }

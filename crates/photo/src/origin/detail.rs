@@ -8,6 +8,7 @@ use super::luma;
 use crate::error::PhotoError;
 use crate::limits::Limits;
 use crate::picture::Picture;
+use crate::simd::fastest;
 
 /// Rows that are looked at, at most, each with the one below it.
 const ROWS: usize = 256;
@@ -42,7 +43,7 @@ pub fn of(picture: &Picture, limits: &Limits<'_>) -> Result<Option<Detail>, Phot
             limits.check()?;
             luma::of_run(picture, y * width + x, &mut row[..length]);
             luma::of_run(picture, (y + 1) * width + x, &mut below[..length]);
-            sums.add(&row[..length], &below[..length]);
+            add(&mut sums, &row[..length], &below[..length]);
         }
     }
     let mean = |sum: i64, count: i64| sum as f64 / count.max(1) as f64;
@@ -71,18 +72,20 @@ struct Sums {
     coarse: i64,
 }
 
-impl Sums {
-    fn add(&mut self, row: &[i32], below: &[i32]) {
-        let square = |number: i32| i64::from(number * number);
-        self.runs += 1;
-        self.pixels += row.len() as i64;
+fastest! {
+    /// Adds a run of pixels and those below it.
+    fn add(sums: &mut Sums, row: &[i32], below: &[i32]) {
+        // Without a sign, so that two are multiplied at a time.
+        let square = |number: i32| (u64::from(number.unsigned_abs()) * u64::from(number.unsigned_abs())) as i64;
+        sums.runs += 1;
+        sums.pixels += row.len() as i64;
         for (&here, &under) in row.iter().zip(below) {
-            self.levels += i64::from(here);
-            self.squares += square(here);
-            self.down += square(under - here);
+            sums.levels += i64::from(here);
+            sums.squares += square(here);
+            sums.down += square(under - here);
         }
-        self.across += row.windows(2).map(|two| square(two[1] - two[0])).sum::<i64>();
-        self.fine += row.windows(3).map(|three| square(three[0] - 2 * three[1] + three[2])).sum::<i64>();
-        self.coarse += row.windows(5).map(|five| square(five[0] - 2 * five[2] + five[4])).sum::<i64>();
+        sums.across += row.windows(2).map(|two| square(two[1] - two[0])).sum::<i64>();
+        sums.fine += row.windows(3).map(|three| square(three[0] - 2 * three[1] + three[2])).sum::<i64>();
+        sums.coarse += row.windows(5).map(|five| square(five[0] - 2 * five[2] + five[4])).sum::<i64>();
     }
 }
