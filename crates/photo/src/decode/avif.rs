@@ -2,7 +2,8 @@
 //!
 //! The container is read here, as that of HEIC ([`items`]): a picture is one coded picture, or a grid of them. One
 //! process decodes all of a file. Its samples come in strips, and are converted as they come, so that a frame is held
-//! once, and there. Turns are left to the orientation; alpha and gain maps are items of their own, which are not read.
+//! once, and there. The process is given what usual pictures take; one that needs more is decoded again with twice as
+//! much, up to the limit. Turns are left to the orientation; alpha and gain maps are items of their own, which are not read.
 //!
 //! - [`coded`]: the process, and a coded picture's rows.
 //! - [`colour`]: samples to the colours that libavif makes of them.
@@ -13,7 +14,7 @@ mod colour;
 mod obu;
 
 use super::items::{self, Canvas, data};
-use super::{area, damaged, unsupported};
+use super::{area, damaged, isolated, unsupported};
 use crate::error::PhotoError;
 use crate::format::Format;
 use crate::heif::transforms::{Rectangle, Transform};
@@ -23,12 +24,35 @@ use crate::picture::Picture;
 use coded::{Configuration, Decoder};
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
+    let (mut times, mut given) = (1, 0);
+    loop {
+        match attempt(bytes, times, limits) {
+            // The process has needed more than it was given.
+            Err(PhotoError::Memory { limit, .. }) if limit > given && limit < limits.memory => {
+                (times, given) = (2 * times, limit);
+            }
+            Err(PhotoError::Memory { format, limit, .. }) if limit < limits.memory => {
+                return Err(isolated::too_little_memory(format, limits));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// The memory that decoding may take, of `usual` and the output's: so many times the former, up to what is left.
+fn working(times: u64, usual: u64, output: u64, limits: &Limits<'_>) -> u64 {
+    let most = limits.memory.saturating_sub(items::FIXED + output);
+    usual.saturating_mul(times).min(most).max(usual)
+}
+
+/// Decodes with so many times the memory that usual pictures take.
+fn attempt(bytes: &[u8], times: u64, limits: &Limits<'_>) -> Result<Picture, PhotoError> {
     limits.allow_memory(Format::Avif, items::FIXED)?;
     let heif = Heif::parse(bytes).ok_or_else(|| damaged(Format::Avif, "it names no primary item"))?;
     let (item, transforms) = heif.picture().ok_or_else(|| damaged(Format::Avif, "its primary item is missing"))?;
     match &item.kind {
-        b"av01" => single(&heif, item, &transforms, limits),
-        b"grid" => grid(&heif, item, &transforms, limits),
+        b"av01" => single(&heif, item, &transforms, times, limits),
+        b"grid" => grid(&heif, item, &transforms, times, limits),
         kind => Err(unsupported(Format::Avif, format!("its picture is of type {}", kind.escape_ascii()))),
     }
 }
@@ -45,23 +69,38 @@ fn size(heif: &Heif<'_>, item: &Item) -> Result<(u32, u32), PhotoError> {
 }
 
 /// A picture of one coded picture.
-fn single(heif: &Heif<'_>, item: &Item, turns: &[Transform], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
+fn single(
+    heif: &Heif<'_>,
+    item: &Item,
+    turns: &[Transform],
+    times: u64,
+    limits: &Limits<'_>,
+) -> Result<Picture, PhotoError> {
     let (width, height) = size(heif, item)?;
     limits.allow_pixels(width, height)?;
     let data = data(heif, item, Format::Avif, limits)?;
     let configuration = Configuration::read(heif, item)?;
-    let working = configuration.working_memory(width, height, data.len() as u64);
+    let output = area(width, height, configuration.channels() as u64);
+    let usual = configuration.working_memory(width, height, data.len() as u64);
+    let working = working(times, usual, output, limits);
     let whole = Rectangle::whole(width, height);
     let mut canvas = Canvas::new(Format::Avif, whole, turns, configuration.channels(), working, limits)?;
     let held = canvas.size() + configuration.held_memory(width, data.len() as u64);
     let is_cancelled = || limits.caller.is_cancelled();
-    let mut decoder = Decoder::start(area(width, height, 1), held, limits, &is_cancelled)?;
+    let given = canvas.limits(working);
+    let mut decoder = Decoder::start(area(width, height, 1), held, &given, &is_cancelled)?;
     decoder.paint(&data, &configuration, items::nclx(heif, item), &mut canvas, whole)?;
     Ok(canvas.picture(false))
 }
 
 /// A picture of several coded pictures of one size, row by row.
-fn grid(heif: &Heif<'_>, item: &Item, turns: &[Transform], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
+fn grid(
+    heif: &Heif<'_>,
+    item: &Item,
+    turns: &[Transform],
+    times: u64,
+    limits: &Limits<'_>,
+) -> Result<Picture, PhotoError> {
     let wrong = |why: &str| damaged(Format::Avif, why);
     let (grid, tiles) = items::grid(heif, item, Format::Avif, limits)?;
     let first = tiles.first().copied().flatten().ok_or_else(|| wrong("its first tile is missing"))?;
@@ -72,12 +111,14 @@ fn grid(heif: &Heif<'_>, item: &Item, turns: &[Transform], limits: &Limits<'_>) 
     let nclx = items::nclx(heif, item).or_else(|| items::nclx(heif, first));
     // No tile has more bytes than the file.
     let length = heif.length() as u64;
-    let working = configuration.working_memory(width, height, length);
+    let output = area(grid.width, grid.height, configuration.channels() as u64);
+    let working = working(times, configuration.working_memory(width, height, length), output, limits);
     let whole = Rectangle::whole(grid.width, grid.height);
     let mut canvas = Canvas::new(Format::Avif, whole, turns, configuration.channels(), working, limits)?;
     let held = canvas.size() + configuration.held_memory(width, length);
     let is_cancelled = || limits.caller.is_cancelled();
-    let mut decoder = Decoder::start(pixels, held, limits, &is_cancelled)?;
+    let given = canvas.limits(working);
+    let mut decoder = Decoder::start(pixels, held, &given, &is_cancelled)?;
     // Many items may share their bytes: few bytes must not become much work.
     let mut budget = length + pixels;
     let mut truncated = false;

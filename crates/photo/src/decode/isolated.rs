@@ -29,6 +29,13 @@ pub(super) fn start<'a>(
         .map_err(|failure| error(failure, format, limits))
 }
 
+/// The error where the program has used all memory that it was given. How much it would have taken is not known; a
+/// caller that comes again with more comes to an end.
+pub(super) fn too_little_memory(format: Format, limits: &Limits<'_>) -> PhotoError {
+    let limit = limits.memory;
+    PhotoError::Memory { format, needed: limit.saturating_add(limit / 2).saturating_add(1), limit }
+}
+
 /// What a failure of the program means for a file.
 pub(super) fn error(failure: Failure, format: Format, limits: &Limits<'_>) -> PhotoError {
     match failure {
@@ -43,11 +50,7 @@ pub(super) fn error(failure: Failure, format: Format, limits: &Limits<'_>) -> Ph
         Failure::Refused(Refusal::Unsupported) => unsupported(format, "its colours are of a kind that is not known"),
         Failure::Refused(Refusal::Damaged) => damaged(format, "its data do not decode"),
         Failure::Refused(Refusal::TooLarge) => damaged(format, "a frame is larger than the picture"),
-        // How much it would have taken is not known. A caller that comes again with more comes to an end.
-        Failure::Refused(Refusal::Memory) => {
-            let limit = limits.memory;
-            PhotoError::Memory { format, needed: limit.saturating_add(limit / 2).saturating_add(1), limit }
-        }
+        Failure::Refused(Refusal::Memory) => too_little_memory(format, limits),
         Failure::Failed(how) => damaged(format, format!("its decoder failed: {how}")),
     }
 }

@@ -132,7 +132,17 @@ impl<'a> Canvas<'a> {
 
     /// Asks for the memory of the output, and for what decoding a coded picture takes.
     pub(super) fn allow(&self, working: u64) -> Result<(), PhotoError> {
-        self.limits.allow_memory(self.format, FIXED + self.size() + working)
+        self.limits.allow_memory(self.format, self.with_output(working))
+    }
+
+    fn with_output(&self, working: u64) -> u64 {
+        (FIXED + self.size()).saturating_add(working)
+    }
+
+    /// Limits with that memory alone.
+    #[cfg_attr(not(feature = "avif"), allow(dead_code, reason = "only its decoder is given memory"))]
+    pub(super) fn limits(&self, working: u64) -> Limits<'a> {
+        Limits { memory: self.with_output(working), ..*self.limits }
     }
 
     /// The shown part of row `row` of a place, and the column of the place where it begins; `None` if there is none.

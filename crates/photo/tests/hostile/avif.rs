@@ -1,11 +1,12 @@
 //! AVIF files, whose decoder is a process: its memory, damage, bombs, cancellation, and what is wrong with the process.
 
 use crate::build::{avifs, image};
-use crate::counted::{MEMORY, Random, alone};
+use crate::counted::{MEMORY, PIXELS, Random, Remembers, alone};
 use crate::decoder::PROGRAM;
 use crate::heics::{Coded, Heic};
 use crate::process::{children, flipped, outcome, stopped, within};
-use lumina_photo::{Format, PhotoError};
+use lumina_photo::{Caller, Format, Limits, PhotoError, decode};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -210,6 +211,50 @@ fn memory_is_bounded() {
         assert!(memory < 200 << 20, "{name}: {memory}");
     }
     assert_eq!(children(), 0);
+}
+
+/// Notes the address space that the process may have.
+#[derive(Default)]
+struct Watches {
+    remembers: Remembers,
+    address_space: Cell<u64>,
+}
+
+impl Caller for Watches {
+    fn decoder(&self) -> Option<&Path> {
+        self.remembers.decoder()
+    }
+
+    fn is_cancelled(&self) -> bool {
+        let children = std::fs::read_to_string("/proc/thread-self/children").unwrap();
+        let limits =
+            children.split_whitespace().next().map(|child| std::fs::read_to_string(format!("/proc/{child}/limits")));
+        let limits = limits.and_then(Result::ok).unwrap_or_default();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max address space")).unwrap_or_default();
+        if let Some(Ok(bytes)) = line.split_whitespace().next().map(str::parse) {
+            self.address_space.set(bytes);
+        }
+        false
+    }
+
+    fn room_for(&self, bytes: usize) -> bool {
+        self.remembers.room_for(bytes)
+    }
+}
+
+/// The process may not take all that is left of a large limit, which many sessions share: only what was asked for.
+#[test]
+fn the_process_gets_what_was_asked_for() {
+    let _alone = alone();
+    for bytes in [flat("flat-444.avif"), repeated(4, 4, (256, 256), &tile())] {
+        let program = Some(PROGRAM.clone());
+        let caller = Watches { remembers: Remembers { program, ..Remembers::default() }, ..Watches::default() };
+        decode(&bytes, &Limits { pixels: PIXELS, memory: 64 << 30, caller: &caller }).unwrap();
+        let (asked, given) = (caller.remembers.asked.get(), caller.address_space.get());
+        println!("{} MB asked for, {} MB given", asked >> 20, given >> 20);
+        // In addition to its code.
+        assert!(given > 0 && given < asked + (64 << 20), "{given} of {asked}");
+    }
 }
 
 /// At any moment, and where the process is stopped: within a second.
