@@ -3,7 +3,8 @@
 //! The container is read here, as that of HEIC ([`items`]): a picture is one coded picture, or a grid of them. One
 //! process decodes all of a file. Its samples come in strips, and are converted as they come, so that a frame is held
 //! once, and there. The process is given what usual pictures take; one that needs more is decoded again with twice as
-//! much, up to the limit. Turns are left to the orientation; alpha and gain maps are items of their own, which are not read.
+//! much, up to the limit. Turns are left to the orientation; alpha and gain maps are items of their own, which are not
+//! read.
 //!
 //! - [`coded`]: the process, and a coded picture's rows.
 //! - [`colour`]: samples to the colours that libavif makes of them.
