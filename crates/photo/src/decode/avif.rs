@@ -40,13 +40,13 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     }
 }
 
-/// The memory that decoding may take, of `usual` and the output's: so many times the former, up to what is left.
+/// The memory for decoding: `usual`, this many times, up to what the output leaves of the limit.
 fn working(times: u64, usual: u64, output: u64, limits: &Limits<'_>) -> u64 {
     let most = limits.memory.saturating_sub(items::FIXED + output);
     usual.saturating_mul(times).min(most).max(usual)
 }
 
-/// Decodes with so many times the memory that usual pictures take.
+/// Decodes with `times` the memory that usual pictures take.
 fn attempt(bytes: &[u8], times: u64, limits: &Limits<'_>) -> Result<Picture, PhotoError> {
     limits.allow_memory(Format::Avif, items::FIXED)?;
     let heif = Heif::parse(bytes).ok_or_else(|| damaged(Format::Avif, "it names no primary item"))?;

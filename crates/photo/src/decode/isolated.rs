@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use lumina_isolated::client::{Failure, Program};
 use lumina_isolated::{Codec, PROGRAM, Refusal, Start};
 
-/// Starts the program for one file, whose frames have so many pixels together. `held`: bytes that are in use here.
+/// Starts the program for one file, whose frames have `pixels` together. `held`: bytes that are in use here.
 /// `is_cancelled` is the caller's. Errors: [`PhotoError::Unsupported`], where it cannot be had.
 pub(super) fn start<'a>(
     format: Format,

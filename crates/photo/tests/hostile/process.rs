@@ -25,6 +25,17 @@ pub(crate) fn outcome(name: &str, bytes: &[u8]) -> Result<Picture, PhotoError> {
     outcome.result.map(|(_, picture)| picture)
 }
 
+/// Decodes files, each within the default limits; of the memory they may ask for less than `most` bytes.
+pub(crate) fn decode_within(files: impl IntoIterator<Item = (String, Vec<u8>)>, most: u64) {
+    for (name, bytes) in files {
+        let outcome = within(&bytes, MEMORY, Some(PROGRAM.clone()));
+        crate::counted::check(&name, &outcome);
+        assert!(outcome.result.is_ok(), "{name}: {:?}", outcome.result.err());
+        assert!(outcome.asked < most, "{name}: {} bytes were asked for", outcome.asked);
+    }
+    assert_eq!(children(), 0);
+}
+
 /// Processes of this one that run, or wait to be reaped. Those of these tests are the only ones.
 pub(crate) fn children() -> usize {
     std::fs::read_dir("/proc/self/task")

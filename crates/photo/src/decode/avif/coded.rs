@@ -69,7 +69,7 @@ pub(super) struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    /// For frames of so many pixels together.
+    /// For frames of `pixels` together.
     pub(super) fn start(
         pixels: u64,
         held: u64,
