@@ -1,9 +1,12 @@
 //! The program itself: what it may do once it has been told its limits, and what it answers.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+use landlock::{AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
 use lumina_isolated::{Codec, Refusal, Reply, Start, exit};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 const START: Start = Start { codec: Codec::Av1, pixels: 1 << 20, memory: 32 << 20 };
@@ -66,6 +69,36 @@ fn it_has_given_up_its_rights() {
         files.sort();
         assert_eq!(files, ["0", "1", "2"]);
     }
+}
+
+/// What it answers to an item under a kernel without these system calls.
+fn answer_without(calls: &[i64]) -> Vec<u8> {
+    let rules = calls.iter().map(|&call| (call, Vec::new())).collect();
+    let missing = SeccompAction::Errno(libc::ENOSYS as u32);
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, missing, arch).unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    // The filter is that of a thread, and of the processes that it starts.
+    let answer = thread::spawn(move || {
+        seccompiler::apply_filter(&program).unwrap();
+        answer(&item(&[0x12, 0, 7, 7])).0
+    });
+    answer.join().unwrap()
+}
+
+#[test]
+fn it_decodes_under_a_lock_and_not_without() {
+    let (files, calls) = (libc::SYS_landlock_create_ruleset, libc::SYS_seccomp);
+    let [damaged, none] = [Refusal::Damaged, Refusal::NoSandbox].map(|why| Reply::Refused(why).to_bytes());
+    assert_eq!(answer_without(&[libc::SYS_reboot]), damaged);
+    assert_eq!(answer_without(&[files]), damaged, "seccomp alone");
+    assert_eq!(answer_without(&[files, calls]), none);
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::Execute);
+    if ruleset.and_then(Ruleset::create).is_err() {
+        println!("skipped: this kernel has no landlock");
+        return;
+    }
+    assert_eq!(answer_without(&[calls]), damaged, "landlock alone");
 }
 
 #[test]

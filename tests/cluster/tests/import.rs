@@ -2,11 +2,12 @@
 //!
 //! Rights to import are tested in `import/rights.rs`; hostile or changing directories in `import_hostile.rs`.
 
-mod avif;
 mod damage;
+mod isolated;
 mod limits;
 mod odd;
 mod order;
+mod originals;
 mod previews;
 mod real;
 mod rights;
@@ -99,7 +100,8 @@ fn zoo() -> (Folder, BTreeMap<String, (&'static str, &'static str)>) {
     let jp2 = b"\xFF\x4F\xFF\x51\0\x29\0\0\0\0\0\x28\0\0\0\x1E\0\0\0\0\0\0\0\0";
     put("a.j2k", jp2, "imported unsupported_format", "jp2 40x30 1");
     put("phone.jpg", b"\0\0\0\x1cftypavif\0\0\0\0mif1avifmiaf", "failed damaged", "");
-    put("a.avif", &avif::file("golden/images/avif-420.avif"), "imported", "avif 96x64 1");
+    put("a.avif", &isolated::file("golden/images/avif-420.avif"), "imported", "avif 96x64 1");
+    put("a.jxl", &isolated::file("golden/jxl/orientation-6.jxl"), "imported", "jxl 131x97 6");
     if let Some(heic) = shared("heic/samplefilehub.heif") {
         put("phone.heic", &heic, "imported", "heic 640x426 1");
     }

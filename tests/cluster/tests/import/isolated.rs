@@ -1,4 +1,4 @@
-//! AVIF on a server: imported and hashed by a process for each file, of which none is left over.
+//! AVIF and JPEG XL on a server: imported and hashed by a process for each file, of which none is left over.
 
 use super::{count, lies, world};
 use lumina_cluster::catalog::wait_for_end;
@@ -66,6 +66,45 @@ fn avif_is_imported() {
             ON f.image = i.id WHERE f.path LIKE '%orientation6'";
     let row = session.query_one(turned, &[]).unwrap();
     assert_eq!((row.get::<_, i32>(0), row.get::<_, i32>(1), row.get::<_, i32>(2)), (96, 64, 6));
+    wait_until("no decoder is left over", || decoders(0).1 == 0);
+}
+
+/// The golden files of JPEG XL, with the hashes of what djxl decodes, as Python's imagehash and pdqhash have them.
+#[test]
+fn jxl_is_imported() {
+    let table = String::from_utf8(file("golden/jxl.tsv")).unwrap();
+    let mut lines = table.lines();
+    let columns: Vec<&str> = lines.next().unwrap().split('\t').collect();
+    let column = |name: &str| columns.iter().position(|column| *column == name).unwrap();
+    let places = ["ahash8", "dhash8", "dct8", "pdq"].map(column);
+    let folder = Folder::default();
+    let mut expected = BTreeMap::new();
+    for line in lines {
+        let cells: Vec<&str> = line.split('\t').collect();
+        folder.put(cells[0], file(&format!("golden/{}", cells[0])));
+        expected.insert(cells[0].to_owned(), places.map(|place| cells[place].to_owned()));
+    }
+    assert!(expected.len() > 50);
+    let lossy = file("golden/jxl/lossy.jxl");
+    folder.put("cut", &lossy[..lossy.len() / 2]);
+    folder.put("header", &lossy[..20]);
+    let (_cluster, mut session) = world();
+    let job = import(&mut session, "photos", folder.path());
+    let found = items(&mut session, job, folder.path());
+    let lost = expected.keys().filter(|name| !found[*name].starts_with("imported"));
+    assert_eq!(lost.collect::<Vec<_>>(), [""; 0]);
+    assert!(found["cut"].starts_with("failed damaged") && found["header"].starts_with("failed damaged"), "{found:?}");
+    assert_eq!(lies(&mut session), [""; 0]);
+    let hashes = "SELECT f.path, i.ahash::text, i.dhash::text, i.dct::text, i.pdq::text, i.format
+        FROM lumina.images i JOIN lumina.image_files f ON f.image = i.id";
+    let mut seen = 0;
+    for row in session.query(hashes, &[]).unwrap() {
+        let name = Path::new(row.get::<_, &str>(0)).strip_prefix(folder.path()).unwrap().to_str().unwrap();
+        assert_eq!(row.get::<_, String>(5), "jxl", "{name}");
+        assert_eq!([1, 2, 3, 4].map(|place| row.get::<_, String>(place)), expected[name], "{name}");
+        seen += 1;
+    }
+    assert_eq!(seen, expected.len());
     wait_until("no decoder is left over", || decoders(0).1 == 0);
 }
 
