@@ -93,6 +93,7 @@ fn failure(error: &PhotoError) -> Finding {
         PhotoError::Empty => "empty",
         PhotoError::Pixels { .. } => "too_many_pixels",
         PhotoError::OutOfMemory => "out_of_memory",
+        PhotoError::Unavailable { .. } => "decoder_unavailable",
         _ => "damaged",
     };
     Finding::failed(reason, error.to_string())

@@ -67,6 +67,21 @@ fn in_directory(files: &[(&str, &[u8])]) -> TempDir {
     directory
 }
 
+/// Without the program that decodes it a picture has not been looked at: the next import comes to it.
+#[cfg(feature = "avif")]
+#[test]
+fn a_missing_decoder_is_no_fault_of_a_file() {
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../photo/tests/golden/images/avif-420.avif");
+    let directory = in_directory(&[("a.avif", &fs::read(picture).unwrap())]);
+    for decoder in [None, Some("/nowhere/lumina-decoder"), Some("/bin/true"), Some("/bin/cat")] {
+        let visit = Visit { decoder: decoder.map(PathBuf::from), ..visit(directory.path()) };
+        let outcome = visited(&start(&visit), task(1, directory.path().join("a.avif")), false).unwrap();
+        let Finding::Failed { reason, error, .. } = &outcome.finding else { panic!("{decoder:?}: {outcome:?}") };
+        assert_eq!(reason, "decoder_unavailable");
+        assert!(error.starts_with("AVIF images cannot be decoded here: the program lumina-decoder "), "{error}");
+    }
+}
+
 /// The dates of files beside a picture, for new contents and for known ones; not of links, pipes, directories, or what
 /// cannot be understood.
 #[test]

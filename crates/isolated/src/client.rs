@@ -2,10 +2,16 @@
 //!
 //! One program serves one file, and is used by the thread that started it: it ends with that thread. The pipes do not
 //! block. Between two waits of some milliseconds the caller is asked whether it has cancelled. The program is killed
-//! and reaped when [`Program`] is dropped, so none is left over whatever ends the work. It is not trusted: what it
-//! returns is checked, and one that neither answers nor computes is given up.
+//! and reaped when [`Program`] is dropped, or by [`end_all`], so none is left over whatever ends the work. It has a
+//! process group of its own: signals to that of its parent are not for it. It is not trusted: what it returns is
+//! checked, and one that neither answers nor computes is given up, as is one that takes far more time than its limit.
+
+mod running;
+
+pub use running::end_all;
 
 use crate::{Frame, Refusal, Reply, Start, exit};
+use running::Process;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Timespec;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -13,9 +19,9 @@ use rustix::io::{Errno, read, write};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,13 +29,16 @@ use std::time::{Duration, Instant};
 const POLL_INTERVAL: Duration = Duration::from_millis(8);
 /// How long the program may give nothing and use no processor.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The time that the program may take, in its limits of processor time: a machine may be busy.
+const LIMITS: u64 = 10;
 /// How long the program may take to end once it has closed its output.
 const ENDING: Duration = Duration::from_secs(1);
 
 /// Why there are no samples.
 #[derive(Debug)]
 pub enum Failure {
-    /// The program cannot be started, or is of another version: what is wrong with it, in words.
+    /// The program cannot be started, does not work, or is of another version: what is wrong with it, in words. It has
+    /// seen nothing of the file.
     Program(String),
     /// The system has no memory, or no room for a process.
     System,
@@ -43,11 +52,13 @@ pub enum Failure {
 
 /// A program that runs.
 pub struct Program<'a> {
-    child: Child,
+    process: Process,
     input: ChildStdin,
     output: ChildStdout,
     is_cancelled: &'a dyn Fn() -> bool,
     patience: Duration,
+    /// When it will have taken too long, for whatever.
+    deadline: Instant,
     /// When it last gave or took bytes, or was seen to have computed.
     active_at: Instant,
     /// The processor time that it had used then; `None` if the system does not say.
@@ -55,26 +66,41 @@ pub struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// Starts the program at `path`. The calling thread must be the one that uses it.
+    /// Starts the program at `path`, until it is ready. The calling thread must be the one that uses it.
     pub fn start(path: &Path, start: Start, is_cancelled: &'a dyn Fn() -> bool) -> Result<Self, Failure> {
+        let mut program = Self::spawn(path, start, is_cancelled)?;
+        program.greet(start)?;
+        Ok(program)
+    }
+
+    fn spawn(path: &Path, start: Start, is_cancelled: &'a dyn Fn() -> bool) -> Result<Self, Failure> {
         let mut command = Command::new(path);
-        command.env_clear().current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(|error| match error.kind() {
+        command.env_clear().current_dir("/").process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let (process, input, output) = Process::start(&mut command).map_err(|error| match error.kind() {
             io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock => Failure::System,
             _ => Failure::Program(format!("cannot be started: {error}")),
         })?;
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            end(&mut child);
-            return Err(Failure::System);
-        };
-        let active_at = Instant::now();
-        let mut program = Program { child, input, output, is_cancelled, patience: PATIENCE, active_at, used: None };
-        for pipe in [program.input.as_fd(), program.output.as_fd()] {
+        for pipe in [input.as_fd(), output.as_fd()] {
             let set = fcntl_getfl(pipe).and_then(|flags| fcntl_setfl(pipe, flags | OFlags::NONBLOCK));
             set.map_err(|_| Failure::System)?;
         }
-        program.send(&start.to_bytes())?;
-        Ok(program)
+        let active_at = Instant::now();
+        let deadline = active_at + Duration::from_secs(LIMITS * start.seconds());
+        Ok(Program { process, input, output, is_cancelled, patience: PATIENCE, deadline, active_at, used: None })
+    }
+
+    /// Tells the program its limits, and takes its word that it is ready. What fails is its fault, and not the file's.
+    fn greet(&mut self, start: Start) -> Result<(), Failure> {
+        let mut reply = [0; Reply::LENGTH];
+        let answer = self.send(&start.to_bytes()).and_then(|()| self.receive(&mut reply));
+        match answer.map(|()| Reply::from_bytes(reply)) {
+            Ok(Some(Reply::Ready)) => Ok(()),
+            Ok(Some(Reply::Refused(refusal))) => Err(Failure::Refused(refusal)),
+            Ok(_) => Err(Failure::Program("is of another version".into())),
+            Err(Failure::Failed(how)) => Err(Failure::Program(format!("does not work: {how}"))),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Gives an item, in parts, and takes what its frame is. The frame's samples must be taken next.
@@ -89,7 +115,7 @@ impl<'a> Program<'a> {
         match Reply::from_bytes(reply) {
             Some(Reply::Frame(frame)) => Ok(frame),
             Some(Reply::Refused(refusal)) => Err(Failure::Refused(refusal)),
-            None => Err(Failure::Failed("it returned no answer of its language")),
+            _ => Err(Failure::Failed("it returned no answer of its language")),
         }
     }
 
@@ -142,11 +168,15 @@ impl<'a> Program<'a> {
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => return Err(Failure::System),
         }
+        if Instant::now() > self.deadline {
+            return Err(Failure::Failed("it takes too long"));
+        }
         if self.active_at.elapsed() < self.patience {
             return Ok(());
         }
-        let used = processor_time(self.child.id());
-        if used.is_some() && used == self.used {
+        let used = processor_time(self.process.id());
+        // Where the system does not say, as of one that takes no time.
+        if used.is_none() || used == self.used {
             return Err(Failure::Failed("it does not answer"));
         }
         (self.used, self.active_at) = (used, Instant::now());
@@ -157,31 +187,19 @@ impl<'a> Program<'a> {
     fn ended(&mut self) -> Failure {
         let since = Instant::now();
         while since.elapsed() < ENDING {
-            match self.child.try_wait() {
-                Ok(Some(status)) => return reason(status),
-                Ok(None) => {}
-                Err(_) => break,
-            }
+            // First: what has ended it may be the end of all.
             if let Err(cancelled) = self.check() {
                 return cancelled;
+            }
+            match self.process.status() {
+                Ok(Some(status)) => return reason(status),
+                Ok(None) => {}
+                Err(_) => return Failure::System,
             }
             thread::sleep(Duration::from_millis(1));
         }
         Failure::Failed("it returned less than it said")
     }
-}
-
-impl Drop for Program<'_> {
-    fn drop(&mut self) {
-        end(&mut self.child);
-    }
-}
-
-/// Kills a child and reaps it, however it is: a stopped one dies as well.
-fn end(child: &mut Child) {
-    // An error means that it has ended, or has been reaped: both are wanted.
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 /// What a program that has ended without an answer says by its status.

@@ -4,10 +4,10 @@
 //! standard output, and has no right to anything else: see `decoder/sandbox.rs`. It decodes the items of one file, one
 //! after the other, and ends with its input.
 //!
-//! All numbers are little-endian. Input: [`Start`]; then for each item its length (8 bytes) and bytes. Output for each
-//! item: [`Reply`], and the samples of a frame in strips from the top: of a strip the rows of the first plane,
-//! [`Layout::rows`] or what is left of them, and a row of each chroma plane. Rows have no gaps; a sample is a byte, or
-//! two where it has more than 8 bits. [`client`] speaks to it.
+//! All numbers are little-endian. Input: [`Start`]; then for each item its length (8 bytes) and bytes. Output:
+//! [`Reply::Ready`]; then for each item a [`Reply`], and the samples of a frame in strips from the top: of a strip the
+//! rows of the first plane, [`Layout::rows`] or what is left of them, and a row of each chroma plane. Rows have no
+//! gaps; a sample is a byte, or two where it has more than 8 bits. [`client`] speaks to it.
 
 #[cfg(feature = "client")]
 pub mod client;
@@ -24,7 +24,11 @@ pub mod exit {
 }
 
 /// The first bytes of the input: this form of it.
-const MAGIC: [u8; 4] = *b"LD1\n";
+const MAGIC: [u8; 4] = *b"LD2\n";
+
+/// Processor time of any file, and pixels that take a second more: the slowest decode some ten times as many.
+const SECONDS: u64 = 10;
+const PIXELS_A_SECOND: u64 = 250_000;
 
 /// What the items are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +66,11 @@ impl Start {
         bytes[8..16].copy_from_slice(&self.memory.to_le_bytes());
         bytes[16] = number(&Codec::ALL, self.codec);
         bytes
+    }
+
+    /// The processor time that the program may use, in seconds.
+    pub fn seconds(&self) -> u64 {
+        SECONDS + u64::from(self.pixels) / PIXELS_A_SECOND
     }
 
     /// `None` if it is of another version.
@@ -169,12 +178,14 @@ impl Refusal {
         [Self::Damaged, Self::TooLarge, Self::Memory, Self::NoSandbox, Self::NotBuilt, Self::Unsupported];
 }
 
-/// What the program answers to an item.
+/// What the program answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {
-    /// Its first frame; the samples follow.
+    /// It has given up its rights, and waits for items.
+    Ready,
+    /// The first frame of an item; the samples follow.
     Frame(Frame),
-    /// There is none.
+    /// There is none, or there will be none.
     Refused(Refusal),
 }
 
@@ -186,6 +197,7 @@ impl Reply {
     pub fn to_bytes(self) -> [u8; Self::LENGTH] {
         let mut bytes = [0; Self::LENGTH];
         match self {
+            Self::Ready => bytes[0] = 2,
             Self::Frame(frame) => {
                 bytes[0] = 1;
                 bytes[1] = number(&Layout::ALL, frame.layout);
@@ -230,6 +242,7 @@ impl Reply {
                     full_range,
                 }))
             }
+            2 => Some(Self::Ready),
             _ => None,
         }
     }
@@ -256,6 +269,7 @@ mod tests {
                 assert_eq!(Reply::from_bytes(Reply::Frame(frame).to_bytes()), Some(Reply::Frame(frame)));
             }
         }
+        assert_eq!(Reply::from_bytes(Reply::Ready.to_bytes()), Some(Reply::Ready));
         for refusal in Refusal::ALL {
             assert_eq!(Reply::from_bytes(Reply::Refused(refusal).to_bytes()), Some(Reply::Refused(refusal)));
         }
@@ -286,7 +300,7 @@ mod tests {
             Reply::from_bytes(bytes)
         };
         assert_eq!(with(0, 1), Some(whole));
-        for (at, byte) in [(0, 2), (1, 5), (2, 9), (2, 0), (6, 2), (7, 1), (8, 0), (12, 0)] {
+        for (at, byte) in [(0, 3), (1, 5), (2, 9), (2, 0), (6, 2), (7, 1), (8, 0), (12, 0)] {
             assert_eq!(with(at, byte), None, "byte {at} = {byte}");
         }
         let mut refused = Reply::Refused(Refusal::Damaged).to_bytes();

@@ -22,6 +22,14 @@ pub enum PhotoError {
         /// Which part of it is not supported.
         why: String,
     },
+    /// An image whose pixels could be read here, were it not for the system: the same image may be read another time.
+    #[error("{format} images cannot be decoded here: {why}")]
+    Unavailable {
+        /// Its format.
+        format: Format,
+        /// What is missing.
+        why: String,
+    },
     /// A raw file in which no preview was found that could be decoded.
     #[error("the {format} file holds no preview that can be decoded")]
     NoPreview {

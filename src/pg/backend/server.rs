@@ -1,10 +1,11 @@
 //! The server's own directories, which are never imported; its host and user, for errors about files; its start time;
 //! whether it is a standby; and where the program is that decodes for it.
 
-use pgrx::pg_sys;
-use std::ffi::{CStr, OsStr};
+use pgrx::pg_sys::{self, Datum};
+use std::ffi::{CStr, OsStr, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 /// The data directory, that of the write-ahead log, the tablespaces, that of the server's log, and those of its
 /// configuration.
@@ -30,12 +31,21 @@ fn setting(name: &CStr) -> Option<PathBuf> {
     }
 }
 
-/// Where the program is that decodes formats which are not decoded inside the server: beside the library. Called by the
-/// backend's own thread.
+/// Where the program is that decodes formats which are not decoded inside the server: beside the library. None is left
+/// behind when this process exits. Called by the backend's own thread, before it decodes.
 pub(crate) fn decoder() -> PathBuf {
+    static REGISTERED: Once = Once::new();
+    // SAFETY: a plain call.
+    REGISTERED.call_once(|| unsafe { pg_sys::before_shmem_exit(Some(end_decoders), Datum::null()) });
     // SAFETY: a C string for the life of the process, set as it starts.
     let libraries = path(unsafe { CStr::from_ptr((&raw const pg_sys::pkglib_path).cast()) });
     libraries.join(lumina_isolated::PROGRAM)
+}
+
+/// # Safety
+/// Called by Postgres while the process exits: it must not raise.
+unsafe extern "C-unwind" fn end_decoders(_code: c_int, _argument: Datum) {
+    lumina_isolated::client::end_all();
 }
 
 fn path(text: &CStr) -> PathBuf {

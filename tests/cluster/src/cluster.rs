@@ -1,8 +1,10 @@
 //! The life cycle of a server: created, started, stopped, killed, restarted, replicated, removed.
 
-use crate::installation::{give, program, system_program};
+use crate::installation::{give, program, programs, system_program};
 use crate::watchdog::Watchdog;
 use postgres::{Client, NoTls};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -139,6 +141,24 @@ impl Cluster {
             self.stop(Shutdown::Fast);
         }
         run(self.control("start").args(["-w", "-t", "120", "-l"]).arg(self.folder.path().join("log")));
+    }
+
+    /// Restarts the server as a process that takes in orphans below it, as the first process of a container does.
+    pub fn restart_as_reaper(&self) {
+        self.stop(Shutdown::Fast);
+        let launcher = self.folder.path().join("launcher");
+        // prctl(PR_SET_CHILD_SUBREAPER, 1), by the number of the call; what a process is stays with what it executes.
+        let call = if cfg!(target_arch = "x86_64") { 157 } else { 167 };
+        let server = programs().join("postgres");
+        let script = format!(
+            "#!/usr/bin/perl\nsyscall({call}, 36, 1, 0, 0, 0) == 0 or die $!;\nexec {{'{0}'}} '{0}', @ARGV;\n",
+            server.display()
+        );
+        std::fs::write(&launcher, script).expect("the launcher is written");
+        std::fs::set_permissions(&launcher, Permissions::from_mode(0o755)).expect("and can be run");
+        let mut start = self.control("start");
+        start.args(["-w", "-t", "120", "-l"]).arg(self.folder.path().join("log")).arg("-p").arg(launcher);
+        run(&mut start);
     }
 
     /// Stops the server and waits until it is gone.

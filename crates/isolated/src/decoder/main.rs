@@ -21,8 +21,7 @@ use rustix::stdio::{stdin, stdout};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    sandbox::close_files();
-    match run() {
+    match run(sandbox::forget_parent()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Errno::INVAL) => ExitCode::from(exit::LANGUAGE as u8),
         Err(_) => ExitCode::FAILURE,
@@ -30,13 +29,13 @@ fn main() -> ExitCode {
 }
 
 /// Answers one item after the other, until the input ends. Errors: the parent is gone, or speaks another language.
-fn run() -> Result<(), Errno> {
+fn run(is_alone: Result<(), sandbox::NotLocked>) -> Result<(), Errno> {
     let mut start = [0; Start::LENGTH];
     if receive(&mut start)? < start.len() {
         return Err(Errno::INVAL);
     }
     let start = Start::from_bytes(start).ok_or(Errno::INVAL)?;
-    if sandbox::enter(&start).is_err() {
+    if is_alone.and_then(|()| sandbox::enter(&start)).is_err() {
         return send(&Reply::Refused(Refusal::NoSandbox).to_bytes());
     }
     match start.codec {
@@ -73,6 +72,7 @@ trait Picture {
 
 /// Answers one item after the other.
 fn answer<D: Decoder>(start: &Start) -> Result<(), Errno> {
+    send(&Reply::Ready.to_bytes())?;
     loop {
         let mut length = [0; 8];
         match receive(&mut length)? {

@@ -11,7 +11,7 @@ use lumina_isolated::client::{Failure, Program};
 use lumina_isolated::{Codec, PROGRAM, Refusal, Start};
 
 /// Starts the program for one file, whose frames have `pixels` together. `held`: bytes that are in use here.
-/// `is_cancelled` is the caller's. Errors: [`PhotoError::Unsupported`], where it cannot be had.
+/// `is_cancelled` is the caller's. Errors: [`PhotoError::Unavailable`], where it cannot be had.
 pub(super) fn start<'a>(
     format: Format,
     codec: Codec,
@@ -21,7 +21,7 @@ pub(super) fn start<'a>(
     is_cancelled: &'a dyn Fn() -> bool,
 ) -> Result<Program<'a>, PhotoError> {
     let Some(path) = limits.caller.decoder() else {
-        return Err(unsupported(format, format!("the program {PROGRAM} is not known")));
+        return Err(unavailable(format, "is not known"));
     };
     let memory = limits.memory.saturating_sub(held);
     let pixels = u32::try_from(pixels).unwrap_or(u32::MAX);
@@ -36,17 +36,21 @@ pub(super) fn too_little_memory(format: Format, limits: &Limits<'_>) -> PhotoErr
     PhotoError::Memory { format, needed: limit.saturating_add(limit / 2).saturating_add(1), limit }
 }
 
+/// `why` says what the program is, or does.
+fn unavailable(format: Format, why: &str) -> PhotoError {
+    PhotoError::Unavailable { format, why: format!("the program {PROGRAM} {why}") }
+}
+
 /// What a failure of the program means for a file.
 pub(super) fn error(failure: Failure, format: Format, limits: &Limits<'_>) -> PhotoError {
     match failure {
         Failure::Cancelled => PhotoError::Cancelled,
         Failure::System => PhotoError::OutOfMemory,
-        Failure::Program(why) => unsupported(format, format!("the program {PROGRAM} {why}")),
+        Failure::Program(why) => unavailable(format, &why),
         Failure::Refused(Refusal::NoSandbox) => {
-            let why = "the kernel offers neither landlock nor seccomp, without which its decoder may not run";
-            unsupported(format, why)
+            unavailable(format, "may not run, since the kernel does not offer seccomp, which would confine it")
         }
-        Failure::Refused(Refusal::NotBuilt) => unsupported(format, "no decoder is built in"),
+        Failure::Refused(Refusal::NotBuilt) => unavailable(format, "is built without a decoder for them"),
         Failure::Refused(Refusal::Unsupported) => unsupported(format, "its colours are of a kind that is not known"),
         Failure::Refused(Refusal::Damaged) => damaged(format, "its data do not decode"),
         Failure::Refused(Refusal::TooLarge) => damaged(format, "a frame is larger than the picture"),

@@ -141,6 +141,51 @@ fn a_cancelled_import_leaves_no_decoder() {
     }
 }
 
+/// The server takes in what its processes leave behind, as in a container; a decoder that a signal had ended would be
+/// taken for a crash, and all sessions ended.
+#[test]
+fn decoders_of_ended_sessions_harm_no_other() {
+    const ROUNDS: u64 = 24;
+    let (cluster, session) = world();
+    drop(session);
+    cluster.restart_as_reaper();
+    let mut witness = cluster.connect();
+    let large = file("hostile/avif/flat-444.avif");
+    let many = "SELECT image_phash($1::bytea || n::text::bytea, 'dhash') FROM generate_series(1, 100) n";
+    for round in 0..ROUNDS {
+        let mut session = cluster.connect();
+        let pid: i32 = session.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
+        std::thread::scope(|scope| {
+            let decodes = scope.spawn(|| session.query(many, &[&large]));
+            wait_until("a decoder runs", || decoders(pid).0 > 0);
+            std::thread::sleep(Duration::from_millis(round * 4));
+            let ended = witness.query_one("SELECT pg_terminate_backend($1, 60000)", &[&pid]).unwrap();
+            assert!(ended.get::<_, bool>(0));
+            assert!(decodes.join().unwrap().is_err());
+        });
+    }
+    let folder = Folder::default();
+    for n in 0..40 {
+        folder.put(format!("{n}.avif"), [large.as_slice(), &[n]].concat());
+    }
+    for _ in 0..3 {
+        let job = submit_import(&mut witness, "photos", folder.path());
+        let worker = "SELECT coalesce(worker_pid, 0) FROM lumina.jobs WHERE id = $1";
+        let mut pid = 0;
+        wait_until("a decoder runs", || {
+            pid = witness.query_one(worker, &[&job]).unwrap().get(0);
+            pid > 0 && decoders(pid).0 > 0
+        });
+        witness.query_one("SELECT pg_terminate_backend($1, 60000)", &[&pid]).unwrap();
+        witness.query_one("SELECT lumina.cancel_job($1)", &[&job]).unwrap();
+        let ended = "SELECT state NOT IN ('queued', 'running') FROM lumina.jobs WHERE id = $1";
+        wait_until("the job has ended", || witness.query_one(ended, &[&job]).unwrap().get(0));
+    }
+    let postmaster = cluster.postmaster().unwrap() as i32;
+    wait_until("no decoder is left over", || decoders(postmaster).0 == 0);
+    assert!(!cluster.log().contains("any other active server processes"));
+}
+
 #[test]
 fn functions_decode_avif_and_are_cancelled() {
     let (cluster, mut session) = world();
