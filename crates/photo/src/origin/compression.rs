@@ -13,6 +13,7 @@ use super::luma;
 use crate::error::PhotoError;
 use crate::limits::Limits;
 use crate::picture::Picture;
+use crate::simd::fastest;
 use std::array;
 use std::f32::consts::{PI, SQRT_2};
 use std::sync::LazyLock;
@@ -55,7 +56,7 @@ pub fn earlier(picture: &Picture, table: Option<&[u16; 64]>, limits: &Limits<'_>
     if blocks < ENOUGH as usize {
         return Ok(None);
     }
-    let mut histograms = vec![[0_u32; BINS]; COEFFICIENTS.len()];
+    let mut histograms = vec![[0_u32; BINS + 1]; COEFFICIENTS.len()];
     let basis = Basis::new();
     let wanted = blocks.min(BLOCKS);
     for number in 0..wanted {
@@ -64,10 +65,10 @@ pub fn earlier(picture: &Picture, table: Option<&[u16; 64]>, limits: &Limits<'_>
         }
         let place = number * blocks / wanted;
         if let Some(block) = block(picture, place % across, place / across) {
-            basis.count(&block, &mut histograms);
+            count(&basis, &block, &mut histograms);
         }
     }
-    let shows = |(number, histogram): (usize, &[u32; BINS])| {
+    let shows = |(number, histogram): (usize, &[u32; BINS + 1])| {
         let found = found(histogram);
         let own = table.map_or(1, |table| usize::from(table[number + 1]));
         // Multiples of the file's own step fit as well as it does: larger ones are asked for that fit better.
@@ -78,20 +79,26 @@ pub fn earlier(picture: &Picture, table: Option<&[u16; 64]>, limits: &Limits<'_>
     Ok(u8::try_from(count).ok())
 }
 
-/// The luminance of a block; `None` where some of it is as dark or bright as can be, which has hidden the rest.
-fn block(picture: &Picture, x: usize, y: usize) -> Option<[[f32; SIDE]; SIDE]> {
+/// The luminance of a block, in sixteenths; `None` where some of it is as dark or bright as can be, which has hidden the
+/// rest.
+fn block(picture: &Picture, x: usize, y: usize) -> Option<Block<i32>> {
     let mut block = [[0; SIDE]; SIDE];
     luma::of_block(picture, y * SIDE * picture.width as usize + x * SIDE, &mut block);
-    let is_clipped = block.as_flattened().iter().any(|&luma| !(5 * 16..=250 * 16).contains(&luma));
-    (!is_clipped).then(|| block.map(|row| row.map(|luma| luma as f32 / 16.0)))
+    let mut is_clipped = false;
+    for &luma in block.as_flattened() {
+        is_clipped |= !(5 * 16..=250 * 16).contains(&luma);
+    }
+    (!is_clipped).then_some(block)
 }
+
+type Block<T> = [[T; SIDE]; SIDE];
 
 /// The functions of the cosine transform.
 struct Basis {
     /// Of each frequency its value at each place.
-    basis: [[f32; SIDE]; SIDE],
+    basis: Block<f32>,
     /// Of each place the value of each frequency.
-    turned: [[f32; SIDE]; SIDE],
+    turned: Block<f32>,
 }
 
 impl Basis {
@@ -103,33 +110,44 @@ impl Basis {
         let table = |value: &dyn Fn(usize, usize) -> f32| array::from_fn(|a| array::from_fn(|b| value(a, b)));
         Basis { basis: table(&value), turned: table(&|place, frequency| value(frequency, place)) }
     }
+}
 
-    /// Adds the coefficients of a block to their histograms.
-    fn count(&self, block: &[[f32; SIDE]; SIDE], histograms: &mut [[u32; BINS]]) {
+/// Adds the coefficients of a block to their histograms.
+fn count(basis: &Basis, block: &Block<i32>, histograms: &mut [[u32; BINS + 1]]) {
+    let mut bins = [[0; SIDE]; SIDE];
+    transform(basis, block, &mut bins);
+    for (&(across, down), histogram) in COEFFICIENTS.iter().zip(histograms) {
+        histogram[(bins[down][across] as usize).min(BINS)] += 1;
+    }
+}
+
+fastest! {
+    /// The bins of the coefficients of a block: of each vertical frequency those of all horizontal ones.
+    fn transform(basis: &Basis, block: &Block<i32>, bins: &mut Block<i32>) {
         // Of each row its horizontal frequencies, then of each of these its vertical ones: all of them at a time, which
         // are side by side.
-        let combine = |parts: &[[f32; SIDE]; SIDE], factors: [f32; SIDE]| {
+        let combine = |parts: &Block<f32>, factors: &[f32; SIDE]| {
             let mut sums = [0.0; SIDE];
             for (part, factor) in parts.iter().zip(factors) {
                 sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part * factor);
             }
             sums
         };
-        let rows = block.map(|row| combine(&self.turned, row));
-        let transformed = self.basis.map(|frequency| combine(&rows, frequency));
-        for (&(across, down), histogram) in COEFFICIENTS.iter().zip(histograms) {
-            let coefficient = transformed[down][across].abs();
+        let mut rows = [[0.0; SIDE]; SIDE];
+        for (row, luma) in rows.iter_mut().zip(block) {
+            *row = combine(&basis.turned, &luma.map(|luma| luma as f32 / 16.0));
+        }
+        for (bins, factors) in bins.iter_mut().zip(&basis.basis) {
             // To the nearest bin: `round` is a call where the processor may have no instruction for it.
-            if let Some(bin) = histogram.get_mut((coefficient * BINS_A_STEP as f32 + 0.5) as i32 as usize) {
-                *bin += 1;
-            }
+            *bins = combine(&rows, factors).map(|coefficient| (coefficient.abs() * BINS_A_STEP as f32 + 0.5) as i32);
         }
     }
 }
 
-/// The bins that are not empty, and how many they hold.
-fn found(histogram: &[u32; BINS]) -> Vec<(usize, u32)> {
-    histogram.iter().copied().enumerate().filter(|(_, found)| *found > 0).collect()
+/// A histogram without the bins behind the last that holds any, to be summed.
+fn found(histogram: &[u32; BINS + 1]) -> Vec<f32> {
+    let end = histogram[..BINS].iter().rposition(|&found| found > 0).map_or(0, |last| last + 1);
+    histogram[..end].iter().map(|&found| found as f32).collect()
 }
 
 /// For each step the cosine of each bin.
@@ -143,13 +161,25 @@ static COSINES: LazyLock<Vec<[f32; BINS]>> = LazyLock::new(|| {
 
 /// The mean cosine of coefficients, for a step; without those that are nearest to zero, where most are, whatever the
 /// step was. At half the step they count: there they are if it is twice the file's own. `None` where there are too few.
-fn fit(found: &[(usize, u32)], step: usize) -> Option<f32> {
-    let cosines = &COSINES[step - STEPS.start];
+fn fit(found: &[f32], step: usize) -> Option<f32> {
     let from = (step * BINS_A_STEP * 3 / 10).max(BINS_A_STEP) + 1;
-    let (mut count, mut sum) = (0, 0.0);
-    for &(bin, found) in &found[found.partition_point(|(bin, _)| *bin < from)..] {
-        count += found;
-        sum += found as f32 * cosines[bin];
+    let (found, cosines) = (found.get(from..)?, COSINES[step - STEPS.start].get(from..)?);
+    let (mut count, mut sum) = (0.0, 0.0);
+    sum_up(found, cosines, &mut count, &mut sum);
+    (count >= ENOUGH as f32).then(|| sum / count)
+}
+
+fastest! {
+    /// Sums what bins hold, and their cosines.
+    fn sum_up(found: &[f32], cosines: &[f32], count: &mut f32, sum: &mut f32) {
+        const LANES: usize = 16;
+        let (mut counts, mut sums) = ([0.0; LANES], [0.0; LANES]);
+        for (found, cosines) in found.chunks(LANES).zip(cosines.chunks(LANES)) {
+            for (((count, sum), found), cosine) in counts.iter_mut().zip(&mut sums).zip(found).zip(cosines) {
+                *count += found;
+                *sum += found * cosine;
+            }
+        }
+        (*count, *sum) = (counts.iter().sum(), sums.iter().sum());
     }
-    (count >= ENOUGH).then(|| sum / count as f32)
 }
