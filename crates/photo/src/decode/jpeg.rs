@@ -122,7 +122,11 @@ fn read(stream: &JpegStream<'_>, purpose: Purpose, limits: &Limits<'_>) -> Resul
 }
 
 /// The file that the decoder gets, and what is wrong with the data.
-fn copied(headers: &mut Headers, scans: &[u8], limits: &Limits<'_>) -> Result<(Vec<u8>, Option<Damage>), PhotoError> {
+fn copied<'a>(
+    headers: &mut Headers<'a>,
+    scans: &'a [u8],
+    limits: &Limits<'_>,
+) -> Result<(Vec<u8>, Option<Damage>), PhotoError> {
     if headers.frame.is_split() {
         let mut splitter = Splitter::new(headers, scans.len())?;
         let damage = check::check(headers, scans, Some(&mut splitter), limits)?;

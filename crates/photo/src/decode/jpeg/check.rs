@@ -9,7 +9,7 @@ use super::headers::{Headers, JpegFrame};
 use super::huffman::fill_bytes;
 use super::scan::{Band, Scan};
 use super::split::Splitter;
-use super::tables::Tables;
+use super::tables::{Built, Tables};
 use crate::error::PhotoError;
 use crate::limits::Limits;
 use crate::picture::Damage;
@@ -37,18 +37,18 @@ impl From<PhotoError> for Stop {
 
 /// What is wrong with the data of a file whose `scans` follow its headers; with a `splitter`, the scans are rewritten.
 /// Errors: [`PhotoError::Cancelled`], [`PhotoError::OutOfMemory`].
-pub(super) fn check(
-    headers: &Headers,
-    scans: &[u8],
+pub(super) fn check<'a>(
+    headers: &Headers<'a>,
+    scans: &'a [u8],
     splitter: Option<&mut Splitter>,
     limits: &Limits<'_>,
 ) -> Result<Option<Damage>, PhotoError> {
-    let Headers { frame, kept, .. } = headers;
-    let tables = Tables::of(kept.get(2..).unwrap_or_default());
+    let Headers { frame, tables, .. } = headers;
     let components = frame.components.len();
     let mut checker = Checker {
         frame,
-        tables,
+        tables: tables.clone(),
+        built: Built::default(),
         splitter,
         known: vec![[None; 64]; components],
         coefficients: vec![vec![]; components],
@@ -61,20 +61,25 @@ pub(super) fn check(
     }
 }
 
-struct Checker<'a> {
-    frame: &'a JpegFrame,
-    tables: Tables,
-    splitter: Option<&'a mut Splitter>,
+struct Checker<'a, 'b> {
+    frame: &'b JpegFrame,
+    tables: Tables<'a>,
+    built: Built<'a>,
+    splitter: Option<&'b mut Splitter>,
     /// The lowest bit that is known of each frequency, of each component.
     known: Vec<[Option<u8>; 64]>,
     /// Of each component of a progressive picture: the coefficients of each block that are not zero.
     coefficients: Vec<Vec<u64>>,
 }
 
-impl Checker<'_> {
-    fn read(&mut self, bytes: &[u8], limits: &Limits<'_>) -> Result<(), Stop> {
-        let (mut at, mut scans) = (0, 0);
+impl<'a> Checker<'a, '_> {
+    fn read(&mut self, bytes: &'a [u8], limits: &Limits<'_>) -> Result<(), Stop> {
+        let (mut at, mut scans, mut check_at) = (0, 0, 0);
         loop {
+            if at >= check_at {
+                limits.check()?;
+                check_at = at + (1 << 16);
+            }
             let rest = bytes.get(at..).unwrap_or_default();
             let fill = fill_bytes(rest);
             let (marker, length) = match rest[fill..] {
@@ -145,8 +150,19 @@ impl Checker<'_> {
         }
         let indices: Vec<usize> = parts.iter().map(|part| part.0).collect();
         let mut scan = Scan::new(frame, &indices, self.tables.restart.into(), bytes, at);
-        for (part, (_, selector)) in scan.parts.iter_mut().zip(&parts) {
-            (part.dc, part.ac) = self.tables.of_selector(selector[1]);
+        let needs_means = !frame.progressive || band.first == 0 && band.high == 0;
+        let needs_others = !frame.progressive || band.first > 0;
+        let selected = |&(_, [_, selector]): &(usize, [u8; 2])| (selector >> 4, 0x10 | selector & 15);
+        for (dc, ac) in parts.iter().map(selected) {
+            if needs_means {
+                self.built.build(&self.tables, dc).ok_or(Damage::Data)?;
+            }
+            if needs_others {
+                self.built.build(&self.tables, ac).ok_or(Damage::Data)?;
+            }
+        }
+        for (part, (dc, ac)) in scan.parts.iter_mut().zip(parts.iter().map(selected)) {
+            (part.dc, part.ac) = (self.built.get(dc), self.built.get(ac));
         }
         if !frame.progressive {
             indices.iter().for_each(|&index| self.known[index] = [Some(0); 64]);

@@ -32,8 +32,10 @@ pub(super) struct JpegFrame {
 }
 
 /// The parsed headers.
-pub(super) struct Headers {
+pub(super) struct Headers<'a> {
     pub(super) frame: JpegFrame,
+    /// The tables in effect at the first scan.
+    pub(super) tables: Tables<'a>,
     /// The segments that pixels need, up to the first scan's header.
     pub(super) kept: Vec<u8>,
     /// Where the frame header is in them.
@@ -45,39 +47,39 @@ pub(super) struct Headers {
 }
 
 /// What was read of them.
-struct Reading {
+struct Reading<'a> {
+    tables: Tables<'a>,
     frame: Option<(JpegFrame, usize)>,
     kept: Vec<u8>,
     has_gaps: bool,
 }
 
 /// Reads all segments before the first scan: those of `tables`, then those of `bytes`.
-pub(super) fn headers(
-    tables: &[u8],
-    bytes: &[u8],
+pub(super) fn headers<'a>(
+    tables: &'a [u8],
+    bytes: &'a [u8],
     purpose: Purpose,
     limits: &Limits<'_>,
-) -> Result<Headers, PhotoError> {
+) -> Result<Headers<'a>, PhotoError> {
     let mut kept = Vec::new();
-    let length = tables.len() + bytes.len() + tables::DEFAULTS;
+    let length = tables.len() + bytes.len() + tables::DEFAULTS_LENGTH;
     kept.try_reserve_exact(length).map_err(|_| PhotoError::OutOfMemory)?;
     kept.extend_from_slice(&[0xff, 0xd8]);
-    let mut reading = Reading { frame: None, kept, has_gaps: false };
+    let mut reading = Reading { tables: Tables::default(), frame: None, kept, has_gaps: false };
     if !tables.is_empty() {
         segments(tables, purpose, &mut reading, limits)?;
     }
     let scans = segments(bytes, purpose, &mut reading, limits)?.ok_or_else(ends)?;
-    let Reading { frame, mut kept, has_gaps } = reading;
+    let Reading { mut tables, frame, mut kept, has_gaps } = reading;
     let (mut frame, mut frame_at) = frame.ok_or_else(|| damaged(Format::Jpeg, "its pixels come before its size"))?;
     let header = bytes.get(scans + 4..).unwrap_or_default();
     let &count = header.first().ok_or_else(ends)?;
     frame.interleaved = usize::from(count) == frame.components.len();
-    let selectors = header[1..].chunks_exact(2).take(count.into());
-    if !frame.progressive && !Tables::of(&kept[2..]).have(selectors.map(|selector| selector[1])) {
+    if !frame.progressive && !tables.add_defaults() {
         kept.splice(2..2, tables::defaults()); // before others, which replace them
-        frame_at += tables::DEFAULTS;
+        frame_at += tables::DEFAULTS_LENGTH;
     }
-    Ok(Headers { frame, kept, frame_at, scans, has_gaps })
+    Ok(Headers { frame, tables, kept, frame_at, scans, has_gaps })
 }
 
 fn ends() -> PhotoError {
@@ -85,10 +87,10 @@ fn ends() -> PhotoError {
 }
 
 /// Reads segments up to the first scan's header: its position. `None` if the bytes end without one.
-fn segments(
-    bytes: &[u8],
+fn segments<'a>(
+    bytes: &'a [u8],
     purpose: Purpose,
-    reading: &mut Reading,
+    reading: &mut Reading<'a>,
     limits: &Limits<'_>,
 ) -> Result<Option<usize>, PhotoError> {
     let unsupported = |why| Err(unsupported(Format::Jpeg, why));
@@ -125,6 +127,10 @@ fn segments(
             0xc0..=0xc2 if reading.frame.is_some() => return Err(damaged(Format::Jpeg, "it gives its size twice")),
             0xc0..=0xc2 => reading.frame = Some((frame(marker, segment)?, reading.kept.len())),
             0xda => return Ok(Some(at)),
+            0xc4 | 0xdd => {
+                let read = reading.tables.read(marker, segment);
+                read.ok_or_else(|| damaged(Format::Jpeg, "its tables are malformed"))?;
+            }
             _ => {}
         }
         let needed = match marker {

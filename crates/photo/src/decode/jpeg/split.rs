@@ -73,7 +73,7 @@ pub(super) struct Splitter {
 
 impl Splitter {
     /// `length`: of the scans that will be read.
-    pub(super) fn new(headers: &Headers, length: usize) -> Result<Self, PhotoError> {
+    pub(super) fn new(headers: &Headers<'_>, length: usize) -> Result<Self, PhotoError> {
         let mut file = Vec::new();
         file.try_reserve(headers.kept.len() + 2 * length).map_err(|_| PhotoError::OutOfMemory)?;
         file.extend_from_slice(&headers.kept);

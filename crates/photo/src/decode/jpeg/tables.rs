@@ -3,18 +3,28 @@
 
 use super::huffman::Table;
 
-/// Codes of 1 to 16 bits and their symbols, as a segment has them behind the table's class and number.
-type Codes = ([u8; 16], &'static [u8]);
+/// A Huffman table as a segment has it behind the table's class and number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Codes<'a> {
+    /// How many codes of 1 to 16 bits there are.
+    counts: &'a [u8; 16],
+    symbols: &'a [u8],
+}
 
 /// T.81, table K.3: means of luminance.
-const LUMINANCE_DC: Codes = ([0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+const LUMINANCE_DC: Codes<'static> = Codes {
+    counts: &[0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0],
+    symbols: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+};
 /// T.81, table K.4: means of chrominance.
-const CHROMINANCE_DC: Codes =
-    ([0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+const CHROMINANCE_DC: Codes<'static> = Codes {
+    counts: &[0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0],
+    symbols: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+};
 /// T.81, table K.5: other frequencies of luminance.
-const LUMINANCE_AC: Codes = (
-    [0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125],
-    &[
+const LUMINANCE_AC: Codes<'static> = Codes {
+    counts: &[0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125],
+    symbols: &[
         0x01, 0x02, 0x03, 0x00, 0x04, 0x11, 0x05, 0x12, 0x21, 0x31, 0x41, 0x06, 0x13, 0x51, 0x61, 0x07, 0x22, 0x71,
         0x14, 0x32, 0x81, 0x91, 0xa1, 0x08, 0x23, 0x42, 0xb1, 0xc1, 0x15, 0x52, 0xd1, 0xf0, 0x24, 0x33, 0x62, 0x72,
         0x82, 0x09, 0x0a, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x34, 0x35, 0x36, 0x37,
@@ -25,11 +35,11 @@ const LUMINANCE_AC: Codes = (
         0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9, 0xca, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xd9, 0xda, 0xe1, 0xe2,
         0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9, 0xfa,
     ],
-);
+};
 /// T.81, table K.6: other frequencies of chrominance.
-const CHROMINANCE_AC: Codes = (
-    [0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 119],
-    &[
+const CHROMINANCE_AC: Codes<'static> = Codes {
+    counts: &[0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 119],
+    symbols: &[
         0x00, 0x01, 0x02, 0x03, 0x11, 0x04, 0x05, 0x21, 0x31, 0x06, 0x12, 0x41, 0x51, 0x07, 0x61, 0x71, 0x13, 0x22,
         0x32, 0x81, 0x08, 0x14, 0x42, 0x91, 0xa1, 0xb1, 0xc1, 0x09, 0x23, 0x33, 0x52, 0xf0, 0x15, 0x62, 0x72, 0xd1,
         0x0a, 0x16, 0x24, 0x34, 0xe1, 0x25, 0xf1, 0x17, 0x18, 0x19, 0x1a, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x35, 0x36,
@@ -40,33 +50,29 @@ const CHROMINANCE_AC: Codes = (
         0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9, 0xca, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xd9, 0xda,
         0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9, 0xfa,
     ],
-);
+};
 
-/// The tables in effect, by number.
-#[derive(Default)]
-pub(super) struct Tables {
-    dc: [Option<Box<Table>>; 4],
-    ac: [Option<Box<Table>>; 4],
+/// Tables of a class.
+const NUMBERS: usize = 4;
+/// Tables of both classes.
+const PLACES: usize = 2 * NUMBERS;
+
+/// The place of a table among all of its kind, by class, 0 or 1, and number: the two halves of a byte.
+fn place(id: u8) -> Option<usize> {
+    (id & 0xec == 0).then(|| usize::from(id >> 4) * NUMBERS + usize::from(id & 15))
+}
+
+/// The tables in effect, by number. None is built before a scan names it: a file may have millions.
+#[derive(Clone, Default)]
+pub(super) struct Tables<'a> {
+    huffman: [Option<Codes<'a>>; PLACES],
     /// Units between restart markers, or 0.
     pub(super) restart: u16,
 }
 
-impl Tables {
-    /// Those of a file's beginning: markers and their segments, without gaps.
-    pub(super) fn of(mut segments: &[u8]) -> Self {
-        let mut tables = Tables::default();
-        while let Some((&[0xff, marker, high, low], _)) = segments.split_first_chunk() {
-            let length = 2 + usize::from(u16::from_be_bytes([high, low]));
-            let Some(body) = segments.get(4..length) else { break };
-            // What is wrong with them is found when they are used.
-            let _ = tables.read(marker, body);
-            segments = &segments[length..];
-        }
-        tables
-    }
-
+impl<'a> Tables<'a> {
     /// Reads the segment of a marker. `None` where it is malformed.
-    pub(super) fn read(&mut self, marker: u8, mut body: &[u8]) -> Option<()> {
+    pub(super) fn read(&mut self, marker: u8, mut body: &'a [u8]) -> Option<()> {
         if marker == 0xdd {
             let &[high, low] = body else { return None };
             self.restart = u16::from_be_bytes([high, low]);
@@ -75,47 +81,65 @@ impl Tables {
         while marker == 0xc4 && !body.is_empty() {
             let (&[id, ref counts @ ..], behind) = body.split_first_chunk::<17>()?;
             let count = counts.iter().map(|&count| usize::from(count)).sum();
-            let symbols = behind.get(..count)?;
+            let (symbols, behind) = behind.split_at_checked(count)?;
+            if count > 256 {
+                return None;
+            }
             let counts = counts.first_chunk()?;
-            self.place(id)?.replace(Box::new(Table::new(counts, symbols)?));
-            body = &behind[count..];
+            *self.huffman.get_mut(place(id)?)? = Some(Codes { counts, symbols });
+            body = behind;
         }
         Some(())
     }
 
-    /// By class, 0 or 1, and number: the two halves of a byte.
-    fn place(&mut self, id: u8) -> Option<&mut Option<Box<Table>>> {
-        let tables = match id >> 4 {
-            0 => &mut self.dc,
-            1 => &mut self.ac,
-            _ => return None,
-        };
-        tables.get_mut(usize::from(id & 15))
-    }
-
-    /// Whether the tables of all these components of a scan are known.
-    pub(super) fn have(&self, mut selectors: impl Iterator<Item = u8>) -> bool {
-        selectors.all(|selector| matches!(self.of_selector(selector), (Some(_), Some(_))))
-    }
-
-    /// The tables of a component of a scan: of means, and of other frequencies.
-    pub(super) fn of_selector(&self, selector: u8) -> (Option<&Table>, Option<&Table>) {
-        let dc = self.dc.get(usize::from(selector >> 4)).and_then(|table| table.as_deref());
-        let ac = self.ac.get(usize::from(selector & 15)).and_then(|table| table.as_deref());
-        (dc, ac)
+    /// Adds those of K.3 where there are none, of luminance with the number 0 and of chrominance with 1. Whether all
+    /// were known.
+    pub(super) fn add_defaults(&mut self) -> bool {
+        let before = self.huffman;
+        for (id, codes) in DEFAULTS {
+            if let Some(known) = place(id).and_then(|place| self.huffman.get_mut(place)) {
+                known.get_or_insert(codes);
+            }
+        }
+        self.huffman == before
     }
 }
 
-/// Bytes of [`defaults`].
-pub(super) const DEFAULTS: usize = 4 + 4 * 17 + 2 * 12 + 2 * 162;
+/// Tables that were built.
+#[derive(Default)]
+pub(super) struct Built<'a>([Option<(Codes<'a>, Box<Table>)>; PLACES]);
 
-/// The segment of the tables of K.3, of luminance with the number 0 and of chrominance with 1.
+impl<'a> Built<'a> {
+    /// Builds the table of this class and number. `None` where it is not known, or wrong.
+    pub(super) fn build(&mut self, tables: &Tables<'a>, id: u8) -> Option<()> {
+        let place = place(id)?;
+        let codes = (*tables.huffman.get(place)?)?;
+        let built = self.0.get_mut(place)?;
+        if built.as_ref().is_none_or(|(of, _)| *of != codes) {
+            *built = Some((codes, Box::new(Table::new(codes.counts, codes.symbols)?)));
+        }
+        Some(())
+    }
+
+    /// The table of this class and number, as it was last built.
+    pub(super) fn get(&self, id: u8) -> Option<&Table> {
+        self.0.get(place(id)?)?.as_ref().map(|(_, table)| table.as_ref())
+    }
+}
+
+/// The tables of K.3, with class and number.
+const DEFAULTS: [(u8, Codes<'static>); 4] =
+    [(0x00, LUMINANCE_DC), (0x10, LUMINANCE_AC), (0x01, CHROMINANCE_DC), (0x11, CHROMINANCE_AC)];
+
+/// Bytes of [`defaults`].
+pub(super) const DEFAULTS_LENGTH: usize = 4 + 4 * 17 + 2 * 12 + 2 * 162;
+
+/// The segment of the tables of K.3.
 pub(super) fn defaults() -> Vec<u8> {
-    let tables = [(0x00, LUMINANCE_DC), (0x10, LUMINANCE_AC), (0x01, CHROMINANCE_DC), (0x11, CHROMINANCE_AC)];
     let mut body = Vec::new();
-    for (id, (counts, symbols)) in tables {
+    for (id, Codes { counts, symbols }) in DEFAULTS {
         body.push(id);
-        body.extend_from_slice(&counts);
+        body.extend_from_slice(counts);
         body.extend_from_slice(symbols);
     }
     let [high, low] = (2 + body.len() as u16).to_be_bytes();

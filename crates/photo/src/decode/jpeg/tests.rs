@@ -15,6 +15,7 @@ use crate::picture::{Damage, Picture};
 use naive::Jpeg;
 use std::cell::Cell;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 const LIMITS: Limits<'static> = Limits { pixels: 1 << 24, memory: 1 << 28, caller: &NeverCancels };
 
@@ -380,5 +381,49 @@ fn checks_are_cancelled() {
         let limits = Limits { caller: &caller, ..LIMITS };
         let result = check::check(&headers, &file[headers.scans..], None, &limits);
         assert_eq!(result, Err(PhotoError::Cancelled));
+    }
+}
+
+/// Counts how often it is asked.
+#[derive(Default)]
+struct Asked(Cell<usize>);
+
+impl Caller for Asked {
+    fn is_cancelled(&self) -> bool {
+        self.0.set(self.0.get() + 1);
+        false
+    }
+}
+
+/// A segment that defines as many tables without codes as it holds.
+fn many_tables() -> Vec<u8> {
+    let count = 0xfff0 / 17;
+    let table = [[0x03].as_slice(), &[0; 16]].concat();
+    let [high, low] = (2 + 17 * count as u16).to_be_bytes();
+    [[0xff, 0xc4, high, low].as_slice(), &table.repeat(count)].concat()
+}
+
+#[test]
+fn tables_in_great_number() {
+    let bytes = golden("jpeg-420.jpg");
+    let whole = picture(&bytes);
+    let (from, end) = (data_at(&bytes), bytes.len() - 2);
+    let tables = many_tables().repeat(40);
+    let empty = [0xff, 0xfe, 0, 2].repeat(1 << 19);
+    for file in [
+        [&bytes[..2], &tables, &bytes[2..]].concat(),
+        [&bytes[..end], &tables, &bytes[end..]].concat(),
+        [&bytes[..from], &empty, &bytes[from..]].concat(),
+        [&bytes[..end], &empty, &bytes[end..]].concat(),
+    ] {
+        let caller = Asked::default();
+        let limits = Limits { caller: &caller, ..LIMITS };
+        let start = Instant::now();
+        let headers = headers(&[], &file, Purpose::Picture, &limits).unwrap();
+        check::check(&headers, &file[headers.scans..], None, &limits).unwrap();
+        // Every 64 KB or so; and none of the tables is built, which would take a minute.
+        assert!(caller.0.get() >= file.len() >> 17, "{} of {}", caller.0.get(), file.len());
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        assert!(picture(&file).pixels == whole.pixels);
     }
 }

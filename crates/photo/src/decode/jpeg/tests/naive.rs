@@ -31,7 +31,8 @@ pub(super) struct Jpeg {
     pub(super) units: (usize, usize),
     /// All segments before the first scan but Huffman tables and restart intervals.
     pub(super) headers: Vec<u8>,
-    tables: BTreeMap<u8, Codes>,
+    /// `None` for one that cannot be.
+    tables: BTreeMap<u8, Option<Codes>>,
     restart: usize,
     scanned: Vec<usize>,
     /// The lowest bit that is known of each frequency.
@@ -197,10 +198,10 @@ impl Jpeg {
             let counts = body.get(1..17)?;
             let count: usize = counts.iter().map(|&count| usize::from(count)).sum();
             let symbols = body.get(17..17 + count)?;
-            if body[0] & 0xec != 0 {
+            if body[0] & 0xec != 0 || count > 256 {
                 return None;
             }
-            self.tables.insert(body[0], codes(counts, symbols)?);
+            self.tables.insert(body[0], codes(counts, symbols));
             body = &body[17 + count..];
         }
         Some(())
@@ -247,8 +248,8 @@ impl Jpeg {
                     let x = unit % units.0 * h + place % h;
                     let y = unit / units.0 * v + place / h;
                     let block = &mut component.blocks[y * component.across + x];
-                    let dc = self.tables.get(&(selector >> 4)).ok_or(Damage::Data);
-                    let ac = self.tables.get(&(0x10 | selector & 15)).ok_or(Damage::Data);
+                    let table = |id: u8| self.tables.get(&id).and_then(Option::as_ref).ok_or(Damage::Data);
+                    let (dc, ac) = (table(selector >> 4), table(0x10 | selector & 15));
                     if first == 0 {
                         if self.progressive && high > 0 {
                             block[0] |= (data.bit()? as i32) << low;
@@ -302,7 +303,8 @@ impl Jpeg {
                         let (x, y) = (unit % units.0 * h + place % h, unit / units.0 * v + place / h);
                         let block = &component.blocks[y * component.across + x];
                         let number = selector(index) & 1;
-                        encode(&mut bits, &self.tables[&number], &self.tables[&(0x10 | number)], block, means[index]);
+                        let [dc, ac] = [number, 0x10 | number].map(|id| self.tables[&id].as_ref().unwrap());
+                        encode(&mut bits, dc, ac, block, means[index]);
                         means[index] = block[0];
                     }
                 }
