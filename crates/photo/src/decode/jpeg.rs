@@ -13,6 +13,7 @@
 //! anywhere, after which the decoder makes pixels without input.
 
 mod check;
+mod copy;
 mod headers;
 mod huffman;
 mod scan;
@@ -27,8 +28,7 @@ use crate::format::Format;
 use crate::input::{Input, JpegInput};
 use crate::limits::Limits;
 use crate::picture::{Damage, Picture, Pixels};
-use headers::{Headers, JpegFrame, copy_scans};
-use split::Splitter;
+use headers::JpegFrame;
 use std::cell::Cell;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
@@ -95,7 +95,7 @@ fn read(stream: &JpegStream<'_>, purpose: Purpose, limits: &Limits<'_>) -> Resul
     // The decoder's copy.
     let file = (tables.len() + bytes.len()) as u64;
     limits.allow_memory(Format::Jpeg, held + file + FIXED)?;
-    let mut headers = headers::headers(tables, bytes, purpose, limits)?;
+    let headers = headers::headers(tables, bytes, purpose, limits)?;
     let JpegFrame { width, height, .. } = headers.frame;
     limits.allow_pixels(width, height)?;
     if width > largest.0 || height > largest.1 {
@@ -110,35 +110,15 @@ fn read(stream: &JpegStream<'_>, purpose: Purpose, limits: &Limits<'_>) -> Resul
     let copies = if headers.frame.is_split() { file + split::MEMORY * file } else { file };
     limits.allow_memory(Format::Jpeg, held + output + headers.frame.working_memory() + copies + FIXED)?;
     let scans = bytes.get(headers.scans..).unwrap_or_default();
-    let (copy, damage) = copied(&mut headers, scans, limits)?;
+    let large = if headers.frame.in_several_scans() { decoder_thread::LARGE } else { HUGE };
+    let (copy, damage) = check::check(headers, scans, limits)?;
 
     let job = Job { width, height, channels, purpose, damage };
-    let large = if headers.frame.in_several_scans() { decoder_thread::LARGE } else { HUGE };
     if area(width, height, 1) > large {
         decoder_thread::run(Format::Jpeg, copy, limits, move |copy, limits| job.run(copy, limits))
     } else {
         job.run(&copy, limits)
     }
-}
-
-/// The file that the decoder gets, and what is wrong with the data.
-fn copied<'a>(
-    headers: &mut Headers<'a>,
-    scans: &'a [u8],
-    limits: &Limits<'_>,
-) -> Result<(Vec<u8>, Option<Damage>), PhotoError> {
-    if headers.frame.is_split() {
-        let mut splitter = Splitter::new(headers, scans.len())?;
-        let damage = check::check(headers, scans, Some(&mut splitter), limits)?;
-        return Ok((splitter.into_file()?, damage));
-    }
-    let damage = check::check(headers, scans, None, limits)?;
-    let mut copy = std::mem::take(&mut headers.kept);
-    copy_scans(scans, &mut copy, limits)?;
-    if damage.is_none() && !copy.ends_with(&[0xff, 0xd9]) {
-        copy.extend_from_slice(&[0xff, 0xd9]); // without it the decoder leaves out the last rows
-    }
-    Ok((copy, damage))
 }
 
 /// What is known before a decode.
@@ -152,7 +132,7 @@ struct Job {
 }
 
 impl Job {
-    /// Decodes the file that [`copied`] has made.
+    /// Decodes the file that [`check`] has made.
     fn run(self, bytes: &[u8], limits: &Limits<'_>) -> Result<DecodedJpeg, PhotoError> {
         let Job { width, height, channels, purpose, damage } = self;
         let overrun = Cell::new(false); // how far it reads is no sign of damage

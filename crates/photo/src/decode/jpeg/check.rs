@@ -5,11 +5,12 @@
 //! all these, and so they are damage here; what it passes over in silence is none, but for values beyond a block and
 //! most of the few bytes before a marker that it reads ahead. A file that lacks only its end marker is whole.
 
+use super::copy::JpegCopy;
 use super::headers::{Headers, JpegFrame};
 use super::huffman::fill_bytes;
 use super::scan::{Band, Scan};
 use super::split::Splitter;
-use super::tables::{Built, Tables};
+use super::tables::{ALL, Built, Tables};
 use crate::error::PhotoError;
 use crate::limits::Limits;
 use crate::picture::Damage;
@@ -35,29 +36,61 @@ impl From<PhotoError> for Stop {
     }
 }
 
-/// What is wrong with the data of a file whose `scans` follow its headers; with a `splitter`, the scans are rewritten.
+/// The file that the decoder gets, and what is wrong with the data: of a file whose `scans` follow its headers.
 /// Errors: [`PhotoError::Cancelled`], [`PhotoError::OutOfMemory`].
 pub(super) fn check<'a>(
-    headers: &Headers<'a>,
+    headers: Headers<'a>,
     scans: &'a [u8],
-    splitter: Option<&mut Splitter>,
     limits: &Limits<'_>,
-) -> Result<Option<Damage>, PhotoError> {
-    let Headers { frame, tables, .. } = headers;
+) -> Result<(Vec<u8>, Option<Damage>), PhotoError> {
+    let Headers { frame, tables, kept, frame_at, has_gaps, .. } = headers;
     let components = frame.components.len();
+    let output = match frame.is_split() {
+        true => Output::Split(Splitter::new(kept, frame_at, scans.len())?),
+        false => Output::Copy(JpegCopy::new(kept)),
+    };
     let mut checker = Checker {
-        frame,
-        tables: tables.clone(),
+        frame: &frame,
+        tables,
         built: Built::default(),
-        splitter,
+        output,
+        written: 0,
+        is_whole: false,
         known: vec![[None; 64]; components],
         coefficients: vec![vec![]; components],
     };
-    match checker.read(scans, limits) {
-        Ok(()) if headers.has_gaps => Ok(Some(Damage::Data)),
-        Ok(()) => Ok(None),
-        Err(Stop::Damage(damage)) => Ok(Some(damage)),
-        Err(Stop::Error(error)) => Err(error),
+    let damage = match checker.read(scans, limits) {
+        Ok(()) => has_gaps.then_some(Damage::Data),
+        Err(Stop::Damage(damage)) => {
+            checker.write_damaged(scans, limits)?;
+            Some(damage)
+        }
+        Err(Stop::Error(error)) => return Err(error),
+    };
+    Ok((checker.output.into_copy().into_file(), damage))
+}
+
+/// How the scans are written.
+enum Output<'a> {
+    /// As they are.
+    Copy(JpegCopy<'a>),
+    /// As progressive ones.
+    Split(Splitter<'a>),
+}
+
+impl<'a> Output<'a> {
+    fn copy(&mut self) -> &mut JpegCopy<'a> {
+        match self {
+            Self::Copy(copy) => copy,
+            Self::Split(splitter) => &mut splitter.copy,
+        }
+    }
+
+    fn into_copy(self) -> JpegCopy<'a> {
+        match self {
+            Self::Copy(copy) => copy,
+            Self::Split(splitter) => splitter.copy,
+        }
     }
 }
 
@@ -65,7 +98,11 @@ struct Checker<'a, 'b> {
     frame: &'b JpegFrame,
     tables: Tables<'a>,
     built: Built<'a>,
-    splitter: Option<&'b mut Splitter>,
+    output: Output<'a>,
+    /// How many bytes of the scans the output needs no more.
+    written: usize,
+    /// The output has all components of a sequential picture: it gets no other scan.
+    is_whole: bool,
     /// The lowest bit that is known of each frequency, of each component.
     known: Vec<[Option<u8>; 64]>,
     /// Of each component of a progressive picture: the coefficients of each block that are not zero.
@@ -76,6 +113,7 @@ impl<'a> Checker<'a, '_> {
     fn read(&mut self, bytes: &'a [u8], limits: &Limits<'_>) -> Result<(), Stop> {
         let (mut at, mut scans, mut check_at) = (0, 0, 0);
         loop {
+            self.written = at;
             if at >= check_at {
                 limits.check()?;
                 check_at = at + (1 << 16);
@@ -110,29 +148,38 @@ impl<'a> Checker<'a, '_> {
                     }
                     at = self.scan(segment, bytes, at, limits)?;
                 }
-                0xc4 | 0xdb | 0xdd => {
-                    self.tables.read(marker, segment).ok_or(Damage::Data)?;
-                    if let Some(splitter) = &mut self.splitter {
-                        splitter.segment(&bytes[start - 4..end])?;
-                    }
-                }
+                0xc4 | 0xdd => self.tables.read(marker, segment).ok_or(Damage::Data)?,
                 _ => {} // metadata
             }
         }
     }
 
     /// At an end marker, or at the end of the bytes without one. `why`: the damage if something is missing.
-    fn end(&self, why: Damage) -> Result<(), Stop> {
+    fn end(&mut self, why: Damage) -> Result<(), Stop> {
         // A progressive picture may end with less than all bits, as libjpeg-turbo allows, but not without a marker.
         let needed = if why == Damage::Truncated { 64 } else { 1 };
         let is_known = |bits: &[Option<u8>; 64]| {
             bits.iter().take(needed).all(|&low| low == Some(0)) || needed == 1 && bits[0].is_some()
         };
-        if self.known.iter().all(is_known) { Ok(()) } else { Err(why.into()) }
+        if !self.known.iter().all(is_known) {
+            return Err(why.into());
+        }
+        Ok(self.output.copy().end()?)
+    }
+
+    /// Writes what is behind damage as it is: the decoder makes of it what it can.
+    fn write_damaged(&mut self, bytes: &[u8], limits: &Limits<'_>) -> Result<(), PhotoError> {
+        match &mut self.output {
+            Output::Copy(copy) if !self.is_whole => {
+                copy.tables(&self.tables, ALL.into_iter())?;
+                copy.damaged(bytes.get(self.written..).unwrap_or_default(), limits)
+            }
+            output => output.copy().end(),
+        }
     }
 
     /// Reads the scan with this header, whose data begin at `at`: where they end.
-    fn scan(&mut self, header: &[u8], bytes: &[u8], at: usize, limits: &Limits<'_>) -> Result<usize, Stop> {
+    fn scan(&mut self, header: &[u8], bytes: &'a [u8], at: usize, limits: &Limits<'_>) -> Result<usize, Stop> {
         let frame = self.frame;
         let (&count, header) = header.split_first().ok_or(Damage::Data)?;
         let (selectors, band) = header.split_at_checked(2 * usize::from(count)).ok_or(Damage::Data)?;
@@ -149,48 +196,75 @@ impl<'a> Checker<'a, '_> {
             return Err(Damage::Data.into());
         }
         let indices: Vec<usize> = parts.iter().map(|part| part.0).collect();
+        let is_first = band.first == 0 && band.high == 0;
+        if frame.progressive {
+            let of_means = band.first == 0;
+            let is_right = band.last < 64 && band.first <= band.last && of_means == (band.last == 0);
+            if !is_right || !of_means && indices.len() > 1 {
+                return Err(Damage::Data.into());
+            }
+        }
         let mut scan = Scan::new(frame, &indices, self.tables.restart.into(), bytes, at);
-        let needs_means = !frame.progressive || band.first == 0 && band.high == 0;
-        let needs_others = !frame.progressive || band.first > 0;
-        let selected = |&(_, [_, selector]): &(usize, [u8; 2])| (selector >> 4, 0x10 | selector & 15);
-        for (dc, ac) in parts.iter().map(selected) {
-            if needs_means {
-                self.built.build(&self.tables, dc).ok_or(Damage::Data)?;
+        let mut named = Vec::new();
+        for &(_, [_, selector]) in &parts {
+            if !frame.progressive || is_first {
+                named.push(selector >> 4);
             }
-            if needs_others {
-                self.built.build(&self.tables, ac).ok_or(Damage::Data)?;
+            if !frame.progressive || band.first > 0 {
+                named.push(0x10 | selector & 15);
             }
         }
-        for (part, (dc, ac)) in scan.parts.iter_mut().zip(parts.iter().map(selected)) {
-            (part.dc, part.ac) = (self.built.get(dc), self.built.get(ac));
+        for &id in &named {
+            self.built.build(&self.tables, id).ok_or(Damage::Data)?;
         }
-        if !frame.progressive {
-            indices.iter().for_each(|&index| self.known[index] = [Some(0); 64]);
-            return match &mut self.splitter {
-                Some(splitter) => {
-                    splitter.begin(frame, &parts, self.tables.restart)?;
-                    let result = scan.split(splitter, limits);
-                    splitter.end()?;
-                    result
-                }
-                None => scan.sequential(limits),
-            };
+        for (part, (_, [_, selector])) in scan.parts.iter_mut().zip(&parts) {
+            (part.dc, part.ac) = (self.built.get(selector >> 4), self.built.get(0x10 | selector & 15));
         }
-        let of_means = band.first == 0;
-        if band.last >= 64 || band.last < band.first || of_means != (band.last == 0) || !of_means && indices.len() > 1 {
-            return Err(Damage::Data.into());
-        }
+        let (range, low) = if frame.progressive { (first..=last, band.low) } else { (0..=63, 0) };
         for &index in &indices {
-            self.known[index][usize::from(band.first)..=usize::from(band.last)].fill(Some(band.low));
+            self.known[index][usize::from(*range.start())..=usize::from(*range.end())].fill(Some(low));
         }
-        if of_means {
-            return scan.means(band, limits);
+        let result = match &mut self.output {
+            Output::Split(splitter) => {
+                splitter.copy.tables(&self.tables, named.into_iter())?;
+                splitter.begin(frame, &parts)?;
+                let result = scan.split(splitter, limits);
+                splitter.end()?;
+                return result;
+            }
+            Output::Copy(_) if !frame.progressive => scan.sequential(limits),
+            Output::Copy(_) if band.first == 0 => scan.means(band, limits),
+            Output::Copy(_) => {
+                let index = indices[0];
+                let (across, down) = frame.blocks(index);
+                if self.coefficients[index].is_empty() {
+                    self.coefficients[index] = limits.zeros(across * down)?;
+                }
+                scan.band(band, &mut self.coefficients[index], limits)
+            }
+        };
+        if let (false, Ok(_) | Err(Stop::Damage(_))) = (self.is_whole, &result) {
+            let mut tables = self.tables.clone();
+            if named.is_empty() {
+                // One bit for each mean, and no table; but the decoder wants one.
+                tables.add_defaults();
+                named.push(0);
+                parts.iter_mut().for_each(|(_, [_, selector])| *selector = 0);
+            }
+            let selectors: Vec<[u8; 2]> = parts.iter().map(|part| part.1).collect();
+            let copy = self.output.copy();
+            match result {
+                Ok(_) => copy.tables(&tables, named.into_iter())?,
+                Err(_) => copy.tables(&tables, ALL.into_iter())?,
+            }
+            copy.header(&selectors, if frame.progressive { [first, last, bits] } else { [0, 63, 0] })?;
+            self.written = at;
         }
-        let index = indices[0];
-        let (across, down) = frame.blocks(index);
-        if self.coefficients[index].is_empty() {
-            self.coefficients[index] = limits.zeros(across * down)?;
+        let end = result?;
+        if !self.is_whole {
+            self.output.copy().data(bytes.get(at..end).unwrap_or_default(), limits)?;
+            self.is_whole = !frame.progressive;
         }
-        scan.band(band, &mut self.coefficients[index], limits)
+        Ok(end)
     }
 }

@@ -1,12 +1,12 @@
 //! The segments of a JPEG file up to its first scan (ITU-T T.81, annex B), and what of them the decoder gets.
 
 use super::Purpose;
-use super::tables::{self, Tables};
+use super::copy::MORE;
+use super::tables::Tables;
 use crate::decode::{damaged, unsupported};
 use crate::error::PhotoError;
 use crate::format::Format;
 use crate::limits::Limits;
-use std::io::BufRead;
 
 /// A component of a frame.
 pub(super) struct Component {
@@ -36,7 +36,7 @@ pub(super) struct Headers<'a> {
     pub(super) frame: JpegFrame,
     /// The tables in effect at the first scan.
     pub(super) tables: Tables<'a>,
-    /// The segments that pixels need, up to the first scan's header.
+    /// The segments that pixels need, up to the first scan's header, but Huffman tables and restart intervals.
     pub(super) kept: Vec<u8>,
     /// Where the frame header is in them.
     pub(super) frame_at: usize,
@@ -62,7 +62,7 @@ pub(super) fn headers<'a>(
     limits: &Limits<'_>,
 ) -> Result<Headers<'a>, PhotoError> {
     let mut kept = Vec::new();
-    let length = tables.len() + bytes.len() + tables::DEFAULTS_LENGTH;
+    let length = tables.len() + bytes.len() + MORE;
     kept.try_reserve_exact(length).map_err(|_| PhotoError::OutOfMemory)?;
     kept.extend_from_slice(&[0xff, 0xd8]);
     let mut reading = Reading { tables: Tables::default(), frame: None, kept, has_gaps: false };
@@ -70,14 +70,13 @@ pub(super) fn headers<'a>(
         segments(tables, purpose, &mut reading, limits)?;
     }
     let scans = segments(bytes, purpose, &mut reading, limits)?.ok_or_else(ends)?;
-    let Reading { mut tables, frame, mut kept, has_gaps } = reading;
-    let (mut frame, mut frame_at) = frame.ok_or_else(|| damaged(Format::Jpeg, "its pixels come before its size"))?;
+    let Reading { mut tables, frame, kept, has_gaps } = reading;
+    let (mut frame, frame_at) = frame.ok_or_else(|| damaged(Format::Jpeg, "its pixels come before its size"))?;
     let header = bytes.get(scans + 4..).unwrap_or_default();
     let &count = header.first().ok_or_else(ends)?;
     frame.interleaved = usize::from(count) == frame.components.len();
-    if !frame.progressive && !tables.add_defaults() {
-        kept.splice(2..2, tables::defaults()); // before others, which replace them
-        frame_at += tables::DEFAULTS_LENGTH;
+    if !frame.progressive {
+        tables.add_defaults();
     }
     Ok(Headers { frame, tables, kept, frame_at, scans, has_gaps })
 }
@@ -134,7 +133,7 @@ fn segments<'a>(
             _ => {}
         }
         let needed = match marker {
-            0xc0..=0xc2 | 0xc4 | 0xdb | 0xdd => true,
+            0xc0..=0xc2 | 0xdb => true,
             0xee => purpose == Purpose::Picture,
             _ => false,
         };
@@ -143,43 +142,6 @@ fn segments<'a>(
         }
         at += 2 + length;
     }
-}
-
-/// Copies the scans up to the end of the picture, without the metadata that may lie between them: the decoder keeps it.
-pub(super) fn copy_scans(scans: &[u8], copy: &mut Vec<u8>, limits: &Limits<'_>) -> Result<(), PhotoError> {
-    let (mut at, mut kept_from, mut check_at) = (0, 0, 0);
-    let end = loop {
-        if at >= check_at {
-            limits.check()?;
-            check_at = at + (1 << 16);
-        }
-        let mut ahead = scans.get(at..check_at.min(scans.len())).unwrap_or_default();
-        at += ahead.skip_until(0xff).unwrap_or(0);
-        if at >= scans.len() {
-            break scans.len();
-        }
-        if scans[at - 1] != 0xff {
-            continue; // as far as the next check
-        }
-        let length = match scans.get(at + 1..at + 3) {
-            Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
-            _ => break scans.len(),
-        };
-        let after = at + 1 + length;
-        match scans[at] {
-            0xff => {}
-            0xd9 => break at + 1,
-            0xc4 | 0xda | 0xdb | 0xdd => at = after,
-            // The markers that the decoder knows: it treats others as damage.
-            0xe0..=0xe2 | 0xed | 0xee | 0xfe if length >= 2 && after <= scans.len() => {
-                copy.extend_from_slice(&scans[kept_from..at - 1]);
-                (at, kept_from) = (after, after);
-            }
-            _ => at += 1,
-        }
-    };
-    copy.extend_from_slice(scans.get(kept_from..end).unwrap_or_default());
-    Ok(())
 }
 
 fn frame(marker: u8, segment: &[u8]) -> Result<JpegFrame, PhotoError> {

@@ -109,7 +109,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The same, and copies the codes to `splitter`.
-    pub(super) fn split(mut self, splitter: &mut Splitter, limits: &Limits<'_>) -> Result<usize, Stop> {
+    pub(super) fn split(mut self, splitter: &mut Splitter<'_>, limits: &Limits<'_>) -> Result<usize, Stop> {
         let mut restarts = Restarts::new(self.restart);
         for row in 0..self.units.1 {
             for unit in 0..self.units.0 {

@@ -6,7 +6,8 @@
 //! at once (ITU-T T.81, F.1.2.2, G.1.2.2). Only blocks in the padding of a unit are left out there: scans of one
 //! component have none (A.2.2, A.2.3). [`Scan::split`](super::scan::Scan::split) reads the codes.
 
-use super::headers::{Headers, JpegFrame};
+use super::copy::JpegCopy;
+use super::headers::JpegFrame;
 use crate::error::PhotoError;
 
 /// Bytes that a splitter allocates for each byte that it reads: codes in buffers that double, and the file, in which
@@ -64,45 +65,26 @@ struct Rest {
 }
 
 /// A progressive file that is being written.
-pub(super) struct Splitter {
-    file: Vec<u8>,
+pub(super) struct Splitter<'a> {
+    pub(super) copy: JpegCopy<'a>,
     means: Codes,
     rests: Vec<Rest>,
-    restart: u16,
 }
 
-impl Splitter {
-    /// `length`: of the scans that will be read.
-    pub(super) fn new(headers: &Headers<'_>, length: usize) -> Result<Self, PhotoError> {
-        let mut file = Vec::new();
-        file.try_reserve(headers.kept.len() + 2 * length).map_err(|_| PhotoError::OutOfMemory)?;
-        file.extend_from_slice(&headers.kept);
-        if let Some(code) = file.get_mut(headers.frame_at + 1) {
+impl<'a> Splitter<'a> {
+    /// `headers`: of the file, with the frame header at `frame_at`; `length`: of the scans that will be read.
+    pub(super) fn new(mut headers: Vec<u8>, frame_at: usize, length: usize) -> Result<Self, PhotoError> {
+        if let Some(code) = headers.get_mut(frame_at + 1) {
             *code = 0xc2;
         }
-        Ok(Splitter { file, means: Codes::default(), rests: Vec::new(), restart: 0 })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), PhotoError> {
-        self.file.try_reserve(bytes.len()).map_err(|_| PhotoError::OutOfMemory)?;
-        self.file.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    /// Copies a segment between scans.
-    pub(super) fn segment(&mut self, bytes: &[u8]) -> Result<(), PhotoError> {
-        self.write(bytes)
+        let mut copy = JpegCopy::new(headers);
+        copy.reserve(2 * length)?;
+        Ok(Splitter { copy, means: Codes::default(), rests: Vec::new() })
     }
 
     /// A scan of these components begins, each with its place in the frame and its selectors.
-    pub(super) fn begin(
-        &mut self,
-        frame: &JpegFrame,
-        parts: &[(usize, [u8; 2])],
-        restart: u16,
-    ) -> Result<(), PhotoError> {
+    pub(super) fn begin(&mut self, frame: &JpegFrame, parts: &[(usize, [u8; 2])]) -> Result<(), PhotoError> {
         let alone = parts.len() == 1;
-        self.restart = restart;
         self.rests.clear();
         for &(index, selectors) in parts {
             let rows = if alone { 1 } else { frame.components[index].v.into() };
@@ -110,15 +92,7 @@ impl Splitter {
             self.rests.push(Rest { selectors, blocks: frame.blocks(index), rows, all: Codes::default() });
         }
         let selectors: Vec<[u8; 2]> = parts.iter().map(|part| part.1).collect();
-        self.header(&selectors, (0, 0))
-    }
-
-    /// Header of a scan (T.81, B.2.3).
-    fn header(&mut self, selectors: &[[u8; 2]], band: (u8, u8)) -> Result<(), PhotoError> {
-        let count = selectors.len() as u8;
-        self.write(&[0xff, 0xda, 0, 6 + 2 * count, count])?;
-        self.write(selectors.as_flattened())?;
-        self.write(&[band.0, band.1, 0])
+        self.copy.header(&selectors, [0, 0, 0])
     }
 
     /// Whether a block of a component of the scan is one of the component.
@@ -143,7 +117,7 @@ impl Splitter {
     /// A restart marker: only means depend on what was before it.
     pub(super) fn restart(&mut self, number: u8) -> Result<(), PhotoError> {
         self.end_means()?;
-        self.write(&[0xff, 0xd0 + number])
+        self.copy.write(&[0xff, 0xd0 + number])
     }
 
     /// A row of units ends.
@@ -167,7 +141,7 @@ impl Splitter {
     fn codes(&mut self, codes: &mut Codes) -> Result<(), PhotoError> {
         codes.push(u64::MAX, (8 - codes.length) % 8)?;
         for &byte in &codes.bytes {
-            self.write(if byte == 0xff { &[0xff, 0] } else { std::slice::from_ref(&byte) })?;
+            self.copy.write(if byte == 0xff { &[0xff, 0] } else { std::slice::from_ref(&byte) })?;
         }
         codes.clear();
         Ok(())
@@ -177,22 +151,11 @@ impl Splitter {
     pub(super) fn end(&mut self) -> Result<(), PhotoError> {
         self.end_row()?;
         self.end_means()?;
-        if self.restart > 0 {
-            self.write(&[0xff, 0xdd, 0, 4, 0, 0])?;
-        }
+        self.copy.restart(0)?;
         for mut rest in std::mem::take(&mut self.rests) {
-            self.header(&[rest.selectors], (1, 63))?;
+            self.copy.header(&[rest.selectors], [1, 63, 0])?;
             self.codes(&mut rest.all)?;
         }
-        if let (1.., [high, low]) = (self.restart, self.restart.to_be_bytes()) {
-            self.write(&[0xff, 0xdd, 0, 4, high, low])?;
-        }
         Ok(())
-    }
-
-    /// The file.
-    pub(super) fn into_file(mut self) -> Result<Vec<u8>, PhotoError> {
-        self.write(&[0xff, 0xd9])?;
-        Ok(self.file)
     }
 }

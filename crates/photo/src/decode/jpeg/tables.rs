@@ -7,8 +7,8 @@ use super::huffman::Table;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Codes<'a> {
     /// How many codes of 1 to 16 bits there are.
-    counts: &'a [u8; 16],
-    symbols: &'a [u8],
+    pub(super) counts: &'a [u8; 16],
+    pub(super) symbols: &'a [u8],
 }
 
 /// T.81, table K.3: means of luminance.
@@ -62,6 +62,9 @@ fn place(id: u8) -> Option<usize> {
     (id & 0xec == 0).then(|| usize::from(id >> 4) * NUMBERS + usize::from(id & 15))
 }
 
+/// Class and number of all tables that there may be.
+pub(super) const ALL: [u8; PLACES] = [0x00, 0x01, 0x02, 0x03, 0x10, 0x11, 0x12, 0x13];
+
 /// The tables in effect, by number. None is built before a scan names it: a file may have millions.
 #[derive(Clone, Default)]
 pub(super) struct Tables<'a> {
@@ -86,22 +89,30 @@ impl<'a> Tables<'a> {
                 return None;
             }
             let counts = counts.first_chunk()?;
-            *self.huffman.get_mut(place(id)?)? = Some(Codes { counts, symbols });
+            self.set(id, Codes { counts, symbols })?;
             body = behind;
         }
         Some(())
     }
 
-    /// Adds those of K.3 where there are none, of luminance with the number 0 and of chrominance with 1. Whether all
-    /// were known.
-    pub(super) fn add_defaults(&mut self) -> bool {
-        let before = self.huffman;
+    /// The Huffman table of this class and number.
+    pub(super) fn get(&self, id: u8) -> Option<Codes<'a>> {
+        self.huffman.get(place(id)?).copied().flatten()
+    }
+
+    /// Sets the Huffman table of this class and number, if there may be one.
+    pub(super) fn set(&mut self, id: u8, codes: Codes<'a>) -> Option<()> {
+        *self.huffman.get_mut(place(id)?)? = Some(codes);
+        Some(())
+    }
+
+    /// Adds those of K.3 where there are none, of luminance with the number 0 and of chrominance with 1.
+    pub(super) fn add_defaults(&mut self) {
         for (id, codes) in DEFAULTS {
-            if let Some(known) = place(id).and_then(|place| self.huffman.get_mut(place)) {
-                known.get_or_insert(codes);
+            if self.get(id).is_none() {
+                self.set(id, codes);
             }
         }
-        self.huffman == before
     }
 }
 
@@ -113,7 +124,7 @@ impl<'a> Built<'a> {
     /// Builds the table of this class and number. `None` where it is not known, or wrong.
     pub(super) fn build(&mut self, tables: &Tables<'a>, id: u8) -> Option<()> {
         let place = place(id)?;
-        let codes = (*tables.huffman.get(place)?)?;
+        let codes = tables.get(id)?;
         let built = self.0.get_mut(place)?;
         if built.as_ref().is_none_or(|(of, _)| *of != codes) {
             *built = Some((codes, Box::new(Table::new(codes.counts, codes.symbols)?)));
@@ -128,20 +139,5 @@ impl<'a> Built<'a> {
 }
 
 /// The tables of K.3, with class and number.
-const DEFAULTS: [(u8, Codes<'static>); 4] =
+pub(super) const DEFAULTS: [(u8, Codes<'static>); 4] =
     [(0x00, LUMINANCE_DC), (0x10, LUMINANCE_AC), (0x01, CHROMINANCE_DC), (0x11, CHROMINANCE_AC)];
-
-/// Bytes of [`defaults`].
-pub(super) const DEFAULTS_LENGTH: usize = 4 + 4 * 17 + 2 * 12 + 2 * 162;
-
-/// The segment of the tables of K.3.
-pub(super) fn defaults() -> Vec<u8> {
-    let mut body = Vec::new();
-    for (id, Codes { counts, symbols }) in DEFAULTS {
-        body.push(id);
-        body.extend_from_slice(counts);
-        body.extend_from_slice(symbols);
-    }
-    let [high, low] = (2 + body.len() as u16).to_be_bytes();
-    [&[0xff, 0xc4, high, low], body.as_slice()].concat()
-}

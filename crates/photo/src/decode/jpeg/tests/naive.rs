@@ -1,7 +1,7 @@
 //! A JPEG decoder to coefficients, bit by bit as ITU-T T.81 describes it, and an encoder of sequential scans: an
 //! oracle, and a maker of files.
 
-use super::super::tables;
+use super::super::tables::{self, DEFAULTS};
 use crate::picture::Damage;
 use std::collections::{BTreeMap, HashMap};
 
@@ -111,6 +111,14 @@ fn interval(bytes: &[u8], mut at: usize) -> (Bits, usize) {
     (Bits { bits, at: 0, short }, at)
 }
 
+/// The segment of the tables of K.3.
+fn defaults() -> Vec<u8> {
+    let table = |(id, codes): &(u8, tables::Codes<'_>)| [&[*id], &codes.counts[..], codes.symbols].concat();
+    let body = DEFAULTS.iter().flat_map(table).collect::<Vec<_>>();
+    let [high, low] = (2 + body.len() as u16).to_be_bytes();
+    [&[0xff, 0xc4, high, low], body.as_slice()].concat()
+}
+
 fn codes(counts: &[u8], symbols: &[u8]) -> Option<Codes> {
     let mut codes = Codes::new();
     let (mut code, mut place) = (0, 0);
@@ -131,7 +139,7 @@ impl Jpeg {
     /// Decodes a file, from its start marker.
     pub(super) fn read(bytes: &[u8]) -> Result<Jpeg, Damage> {
         let mut jpeg = Jpeg { headers: vec![0xff, 0xd8], ..Jpeg::default() };
-        jpeg.table(&tables::defaults()[4..]).unwrap();
+        jpeg.table(&defaults()[4..]).unwrap();
         let mut at = 2;
         loop {
             let fill = bytes[at.min(bytes.len())..].iter().take_while(|&&byte| byte == 0xff).count();
@@ -280,7 +288,7 @@ impl Jpeg {
     /// Writes a sequential file with the tables of K.3: scans of these components, by place.
     pub(super) fn write(&self, scans: &[&[usize]], restart: usize) -> Vec<u8> {
         let mut file = self.headers.clone();
-        file.extend(tables::defaults());
+        file.extend(defaults());
         file.extend([0xff, 0xdd, 0, 4, (restart >> 8) as u8, restart as u8]);
         for &scan in scans {
             file.extend([0xff, 0xda, 0, 6 + 2 * scan.len() as u8, scan.len() as u8]);
