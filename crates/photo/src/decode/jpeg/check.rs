@@ -11,7 +11,9 @@ use super::huffman::fill_bytes;
 use super::scan::{Band, Scan};
 use super::split::Splitter;
 use super::tables::{ALL, Built, Tables};
+use crate::decode::damaged;
 use crate::error::PhotoError;
+use crate::format::Format;
 use crate::limits::Limits;
 use crate::picture::Damage;
 
@@ -37,17 +39,18 @@ impl From<PhotoError> for Stop {
 }
 
 /// The file that the decoder gets, and what is wrong with the data: of a file whose `scans` follow its headers.
-/// Errors: [`PhotoError::Cancelled`], [`PhotoError::OutOfMemory`].
+/// Errors: [`PhotoError::Cancelled`], [`PhotoError::OutOfMemory`]; [`PhotoError::Damaged`] where a component has no
+/// quantization steps.
 pub(super) fn check<'a>(
     headers: Headers<'a>,
     scans: &'a [u8],
     limits: &Limits<'_>,
 ) -> Result<(Vec<u8>, Option<Damage>), PhotoError> {
-    let Headers { frame, tables, kept, frame_at, has_gaps, .. } = headers;
+    let Headers { frame, tables, has_gaps, .. } = headers;
     let components = frame.components.len();
     let output = match frame.is_split() {
-        true => Output::Split(Splitter::new(kept, frame_at, scans.len())?),
-        false => Output::Copy(JpegCopy::new(kept)),
+        true => Output::Split(Splitter::new(&frame, scans.len())?),
+        false => Output::Copy(JpegCopy::new(&frame, frame.progressive, scans.len())?),
     };
     let mut checker = Checker {
         frame: &frame,
@@ -56,6 +59,7 @@ pub(super) fn check<'a>(
         output,
         written: 0,
         is_whole: false,
+        has_steps: vec![false; components],
         known: vec![[None; 64]; components],
         coefficients: vec![vec![]; components],
     };
@@ -103,6 +107,8 @@ struct Checker<'a, 'b> {
     written: usize,
     /// The output has all components of a sequential picture: it gets no other scan.
     is_whole: bool,
+    /// Which components have their quantization steps: those in effect at the first scan of each.
+    has_steps: Vec<bool>,
     /// The lowest bit that is known of each frequency, of each component.
     known: Vec<[Option<u8>; 64]>,
     /// Of each component of a progressive picture: the coefficients of each block that are not zero.
@@ -148,7 +154,7 @@ impl<'a> Checker<'a, '_> {
                     }
                     at = self.scan(segment, bytes, at, limits)?;
                 }
-                0xc4 | 0xdd => self.tables.read(marker, segment).ok_or(Damage::Data)?,
+                0xc4 | 0xdb | 0xdd => self.tables.read(marker, segment).ok_or(Damage::Data)?,
                 _ => {} // metadata
             }
         }
@@ -171,6 +177,11 @@ impl<'a> Checker<'a, '_> {
     fn write_damaged(&mut self, bytes: &[u8], limits: &Limits<'_>) -> Result<(), PhotoError> {
         match &mut self.output {
             Output::Copy(copy) if !self.is_whole => {
+                for (index, component) in self.frame.components.iter().enumerate() {
+                    if let (false, Some(steps)) = (self.has_steps[index], self.tables.steps(component.steps)) {
+                        copy.set_steps(index, steps);
+                    }
+                }
                 copy.tables(&self.tables, ALL.into_iter())?;
                 copy.damaged(bytes.get(self.written..).unwrap_or_default(), limits)
             }
@@ -202,6 +213,14 @@ impl<'a> Checker<'a, '_> {
             let is_right = band.last < 64 && band.first <= band.last && of_means == (band.last == 0);
             if !is_right || !of_means && indices.len() > 1 {
                 return Err(Damage::Data.into());
+            }
+        }
+        for &index in &indices {
+            if !self.has_steps[index] {
+                let steps = self.tables.steps(frame.components[index].steps);
+                let steps = steps.ok_or_else(|| damaged(Format::Jpeg, "it lacks quantization steps"))?;
+                self.output.copy().set_steps(index, steps);
+                self.has_steps[index] = true;
             }
         }
         let mut scan = Scan::new(frame, &indices, self.tables.restart.into(), bytes, at);

@@ -3,14 +3,18 @@
 //! zune-jpeg stops at markers that it does not know, looks at what follows the data too early where a row of blocks has
 //! few bytes, and says nothing of either. So nothing else comes between the scans, and behind the last is an end marker.
 
+use super::headers::JpegFrame;
 use super::tables::{Codes, Tables};
 use crate::error::PhotoError;
 use crate::limits::Limits;
 use std::io::BufRead;
 
-/// Bytes of a copy that its original may lack: headers of segments with one table each, which are defined before the
-/// scans, and the tables of K.3.
-pub(super) const MORE: usize = 1 << 13;
+/// Bytes of 64 quantization steps.
+const STEPS: usize = 128;
+
+/// Bytes of a copy in addition to those of the scans: its headers, the tables that are defined before the scans, and
+/// headers of segments with one table each.
+const MORE: usize = 1 << 14;
 
 /// Bytes that are copied between two checks for cancellation.
 const AT_ONCE: usize = 1 << 20;
@@ -23,14 +27,39 @@ pub(super) struct JpegCopy<'a> {
 }
 
 impl<'a> JpegCopy<'a> {
-    /// `headers`: all segments before the scans but Huffman tables and restart intervals.
-    pub(super) fn new(headers: Vec<u8>) -> Self {
-        JpegCopy { file: headers, written: Tables::default() }
+    /// The headers of a file, `progressive` or not, with space for `length` bytes. Each component has quantization
+    /// steps of its own, which are zeros as yet: the decoder reads those before the first scan only.
+    pub(super) fn new(frame: &JpegFrame, progressive: bool, length: usize) -> Result<Self, PhotoError> {
+        let mut copy = JpegCopy { file: Vec::new(), written: Tables::default() };
+        copy.file.try_reserve_exact(length + MORE).map_err(|_| PhotoError::OutOfMemory)?;
+        copy.write(&[0xff, 0xd8])?;
+        for index in 0..frame.components.len() as u8 {
+            copy.write(&[0xff, 0xdb, 0, 131, 0x10 | index])?;
+            copy.write(&[0; STEPS])?;
+        }
+        let ([h1, h0], [w1, w0]) = ((frame.height as u16).to_be_bytes(), (frame.width as u16).to_be_bytes());
+        let count = frame.components.len() as u8;
+        let code = if progressive { 0xc2 } else { 0xc0 };
+        copy.write(&[0xff, code, 0, 8 + 3 * count, 8, h1, h0, w1, w0, count])?;
+        for (index, component) in (0..).zip(&frame.components) {
+            copy.write(&[component.id, component.h << 4 | component.v, index])?;
+        }
+        if let Some(transform) = frame.adobe {
+            copy.write(&[0xff, 0xee, 0, 14])?;
+            copy.write(b"Adobe\0\0\0\0\0\0")?;
+            copy.write(&[transform])?;
+        }
+        Ok(copy)
     }
 
-    /// Makes space for `length` more bytes.
-    pub(super) fn reserve(&mut self, length: usize) -> Result<(), PhotoError> {
-        self.file.try_reserve_exact(length).map_err(|_| PhotoError::OutOfMemory)
+    /// Sets the quantization steps of a component: 64 of a byte or of two.
+    pub(super) fn set_steps(&mut self, component: usize, steps: &[u8]) {
+        let from = 2 + component * (5 + STEPS) + 5;
+        let Some(place) = self.file.get_mut(from..from + STEPS) else { return };
+        match steps.len() {
+            STEPS => place.copy_from_slice(steps),
+            _ => place.chunks_exact_mut(2).zip(steps).for_each(|(place, &step)| place[1] = step),
+        }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), PhotoError> {

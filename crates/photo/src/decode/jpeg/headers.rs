@@ -1,7 +1,6 @@
 //! The segments of a JPEG file up to its first scan (ITU-T T.81, annex B), and what of them the decoder gets.
 
 use super::Purpose;
-use super::copy::MORE;
 use super::tables::Tables;
 use crate::decode::{damaged, unsupported};
 use crate::error::PhotoError;
@@ -16,6 +15,8 @@ pub(super) struct Component {
     pub(super) h: u8,
     /// Vertical sampling factor, 1 to 4.
     pub(super) v: u8,
+    /// The number of its quantization steps.
+    pub(super) steps: u8,
 }
 
 /// Frame header (T.81, B.2.2).
@@ -27,6 +28,8 @@ pub(super) struct JpegFrame {
     pub(super) height: u32,
     /// 1, 3 or 4.
     pub(super) components: Vec<Component>,
+    /// The transform of colours that Adobe's encoders name (ITU-T T.872, 6.5.3).
+    pub(super) adobe: Option<u8>,
     /// All components come in one scan.
     interleaved: bool,
 }
@@ -36,10 +39,6 @@ pub(super) struct Headers<'a> {
     pub(super) frame: JpegFrame,
     /// The tables in effect at the first scan.
     pub(super) tables: Tables<'a>,
-    /// The segments that pixels need, up to the first scan's header, but Huffman tables and restart intervals.
-    pub(super) kept: Vec<u8>,
-    /// Where the frame header is in them.
-    pub(super) frame_at: usize,
     /// Where the first scan's header begins.
     pub(super) scans: usize,
     /// There is more between the segments than padding.
@@ -49,8 +48,8 @@ pub(super) struct Headers<'a> {
 /// What was read of them.
 struct Reading<'a> {
     tables: Tables<'a>,
-    frame: Option<(JpegFrame, usize)>,
-    kept: Vec<u8>,
+    frame: Option<JpegFrame>,
+    adobe: Option<u8>,
     has_gaps: bool,
 }
 
@@ -61,24 +60,21 @@ pub(super) fn headers<'a>(
     purpose: Purpose,
     limits: &Limits<'_>,
 ) -> Result<Headers<'a>, PhotoError> {
-    let mut kept = Vec::new();
-    let length = tables.len() + bytes.len() + MORE;
-    kept.try_reserve_exact(length).map_err(|_| PhotoError::OutOfMemory)?;
-    kept.extend_from_slice(&[0xff, 0xd8]);
-    let mut reading = Reading { tables: Tables::default(), frame: None, kept, has_gaps: false };
+    let mut reading = Reading { tables: Tables::default(), frame: None, adobe: None, has_gaps: false };
     if !tables.is_empty() {
-        segments(tables, purpose, &mut reading, limits)?;
+        segments(tables, &mut reading, limits)?;
     }
-    let scans = segments(bytes, purpose, &mut reading, limits)?.ok_or_else(ends)?;
-    let Reading { mut tables, frame, kept, has_gaps } = reading;
-    let (mut frame, frame_at) = frame.ok_or_else(|| damaged(Format::Jpeg, "its pixels come before its size"))?;
+    let scans = segments(bytes, &mut reading, limits)?.ok_or_else(ends)?;
+    let Reading { mut tables, frame, adobe, has_gaps } = reading;
+    let mut frame = frame.ok_or_else(|| damaged(Format::Jpeg, "its pixels come before its size"))?;
     let header = bytes.get(scans + 4..).unwrap_or_default();
     let &count = header.first().ok_or_else(ends)?;
+    frame.adobe = adobe.filter(|_| purpose == Purpose::Picture);
     frame.interleaved = usize::from(count) == frame.components.len();
     if !frame.progressive {
         tables.add_defaults();
     }
-    Ok(Headers { frame, tables, kept, frame_at, scans, has_gaps })
+    Ok(Headers { frame, tables, scans, has_gaps })
 }
 
 fn ends() -> PhotoError {
@@ -86,12 +82,7 @@ fn ends() -> PhotoError {
 }
 
 /// Reads segments up to the first scan's header: its position. `None` if the bytes end without one.
-fn segments<'a>(
-    bytes: &'a [u8],
-    purpose: Purpose,
-    reading: &mut Reading<'a>,
-    limits: &Limits<'_>,
-) -> Result<Option<usize>, PhotoError> {
+fn segments<'a>(bytes: &'a [u8], reading: &mut Reading<'a>, limits: &Limits<'_>) -> Result<Option<usize>, PhotoError> {
     let unsupported = |why| Err(unsupported(Format::Jpeg, why));
     let mut at = 2;
     let mut check_at = 0;
@@ -124,21 +115,17 @@ fn segments<'a>(
             0xc5 | 0xc6 | 0xcd | 0xce => return unsupported("hierarchical JPEG"),
             0xc9 | 0xca => return unsupported("arithmetic coding"),
             0xc0..=0xc2 if reading.frame.is_some() => return Err(damaged(Format::Jpeg, "it gives its size twice")),
-            0xc0..=0xc2 => reading.frame = Some((frame(marker, segment)?, reading.kept.len())),
+            0xc0..=0xc2 => reading.frame = Some(frame(marker, segment)?),
             0xda => return Ok(Some(at)),
-            0xc4 | 0xdd => {
+            0xc4 | 0xdb | 0xdd => {
                 let read = reading.tables.read(marker, segment);
                 read.ok_or_else(|| damaged(Format::Jpeg, "its tables are malformed"))?;
             }
+            0xee => {
+                let transform = segment.strip_prefix(b"Adobe").and_then(|body| body.get(6));
+                reading.adobe = transform.copied().or(reading.adobe);
+            }
             _ => {}
-        }
-        let needed = match marker {
-            0xc0..=0xc2 | 0xdb => true,
-            0xee => purpose == Purpose::Picture,
-            _ => false,
-        };
-        if needed {
-            reading.kept.extend_from_slice(&bytes[at..at + 2 + length]);
         }
         at += 2 + length;
     }
@@ -151,7 +138,8 @@ fn frame(marker: u8, segment: &[u8]) -> Result<JpegFrame, PhotoError> {
         return Err(unsupported(Format::Jpeg, format!("{precision} bits a sample")));
     }
     let components = rest.chunks_exact(3).take(count.into());
-    let components: Vec<_> = components.map(|c| Component { id: c[0], h: c[1] >> 4, v: c[1] & 15 }).collect();
+    let components: Vec<_> =
+        components.map(|c| Component { id: c[0], h: c[1] >> 4, v: c[1] & 15, steps: c[2] }).collect();
     let (width, height) = (u16::from_be_bytes([w1, w0]).into(), u16::from_be_bytes([h1, h0]).into());
     if width == 0 || height == 0 {
         return damaged("it has no width or no height");
@@ -162,7 +150,7 @@ fn frame(marker: u8, segment: &[u8]) -> Result<JpegFrame, PhotoError> {
     if !components.iter().all(|c| (1..=4).contains(&c.h) && (1..=4).contains(&c.v)) {
         return damaged("its components are sampled in an impossible way");
     }
-    Ok(JpegFrame { progressive: marker == 0xc2, width, height, components, interleaved: true })
+    Ok(JpegFrame { progressive: marker == 0xc2, width, height, components, adobe: None, interleaved: true })
 }
 
 impl JpegFrame {

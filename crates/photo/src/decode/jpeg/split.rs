@@ -72,13 +72,9 @@ pub(super) struct Splitter<'a> {
 }
 
 impl<'a> Splitter<'a> {
-    /// `headers`: of the file, with the frame header at `frame_at`; `length`: of the scans that will be read.
-    pub(super) fn new(mut headers: Vec<u8>, frame_at: usize, length: usize) -> Result<Self, PhotoError> {
-        if let Some(code) = headers.get_mut(frame_at + 1) {
-            *code = 0xc2;
-        }
-        let mut copy = JpegCopy::new(headers);
-        copy.reserve(2 * length)?;
+    /// `length`: of the scans that will be read.
+    pub(super) fn new(frame: &JpegFrame, length: usize) -> Result<Self, PhotoError> {
+        let copy = JpegCopy::new(frame, true, 2 * length)?;
         Ok(Splitter { copy, means: Codes::default(), rests: Vec::new() })
     }
 

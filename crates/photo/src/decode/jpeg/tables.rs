@@ -1,4 +1,4 @@
-//! Huffman tables of a JPEG file, and those that are meant where it has none: frames of Motion JPEG, as webcams, old
+//! Tables of a JPEG file: of Huffman codes and of quantization steps. And the Huffman tables that are meant where it has none: frames of Motion JPEG, as webcams, old
 //! cameras and AVI files have them, leave out the tables of ITU-T T.81, annex K.3.
 
 use super::huffman::Table;
@@ -69,6 +69,8 @@ pub(super) const ALL: [u8; PLACES] = [0x00, 0x01, 0x02, 0x03, 0x10, 0x11, 0x12, 
 #[derive(Clone, Default)]
 pub(super) struct Tables<'a> {
     huffman: [Option<Codes<'a>>; PLACES],
+    /// 64 steps each, of a byte or of two.
+    steps: [Option<&'a [u8]>; NUMBERS],
     /// Units between restart markers, or 0.
     pub(super) restart: u16,
 }
@@ -81,6 +83,12 @@ impl<'a> Tables<'a> {
             self.restart = u16::from_be_bytes([high, low]);
         }
         // Decoders accept a segment without a table.
+        while marker == 0xdb && !body.is_empty() {
+            let (&id, behind) = body.split_first()?;
+            let (steps, behind) = behind.split_at_checked(if id >> 4 == 0 { 64 } else { 128 })?;
+            *self.steps.get_mut(usize::from(id & 15))? = Some(steps);
+            body = behind;
+        }
         while marker == 0xc4 && !body.is_empty() {
             let (&[id, ref counts @ ..], behind) = body.split_first_chunk::<17>()?;
             let count = counts.iter().map(|&count| usize::from(count)).sum();
@@ -104,6 +112,11 @@ impl<'a> Tables<'a> {
     pub(super) fn set(&mut self, id: u8, codes: Codes<'a>) -> Option<()> {
         *self.huffman.get_mut(place(id)?)? = Some(codes);
         Some(())
+    }
+
+    /// The quantization steps of this number.
+    pub(super) fn steps(&self, number: u8) -> Option<&'a [u8]> {
+        self.steps.get(usize::from(number)).copied().flatten()
     }
 
     /// Adds those of K.3 where there are none, of luminance with the number 0 and of chrominance with 1.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod naive;
+mod segments;
 
 use super::headers::headers;
 use super::{Purpose, check, decode};
@@ -11,11 +12,10 @@ use crate::error::PhotoError;
 use crate::hash::{Method, Recipe, Wanted, make};
 use crate::limits::{Caller, Limits, NeverCancels};
 use crate::orientation::Orientation;
-use crate::picture::{Damage, Picture, Pixels};
+use crate::picture::{Damage, Picture};
 use naive::Jpeg;
 use std::cell::Cell;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 const LIMITS: Limits<'static> = Limits { pixels: 1 << 24, memory: 1 << 28, caller: &NeverCancels };
 
@@ -382,128 +382,4 @@ fn checks_are_cancelled() {
         let scans = &file[headers.scans..];
         assert_eq!(check::check(headers, scans, &limits), Err(PhotoError::Cancelled));
     }
-}
-
-/// Counts how often it is asked.
-#[derive(Default)]
-struct Asked(Cell<usize>);
-
-impl Caller for Asked {
-    fn is_cancelled(&self) -> bool {
-        self.0.set(self.0.get() + 1);
-        false
-    }
-}
-
-/// A segment that defines as many tables without codes as it holds.
-fn many_tables() -> Vec<u8> {
-    let count = 0xfff0 / 17;
-    let table = [[0x03].as_slice(), &[0; 16]].concat();
-    let [high, low] = (2 + 17 * count as u16).to_be_bytes();
-    [[0xff, 0xc4, high, low].as_slice(), &table.repeat(count)].concat()
-}
-
-#[test]
-fn tables_in_great_number() {
-    let bytes = golden("jpeg-420.jpg");
-    let whole = picture(&bytes);
-    let (from, end) = (data_at(&bytes), bytes.len() - 2);
-    let tables = many_tables().repeat(40);
-    let empty = [0xff, 0xfe, 0, 2].repeat(1 << 19);
-    for file in [
-        [&bytes[..2], &tables, &bytes[2..]].concat(),
-        [&bytes[..end], &tables, &bytes[end..]].concat(),
-        [&bytes[..from], &empty, &bytes[from..]].concat(),
-        [&bytes[..end], &empty, &bytes[end..]].concat(),
-    ] {
-        let caller = Asked::default();
-        let limits = Limits { caller: &caller, ..LIMITS };
-        let start = Instant::now();
-        let headers = headers(&[], &file, Purpose::Picture, &limits).unwrap();
-        let scans = &file[headers.scans..];
-        check::check(headers, scans, &limits).unwrap();
-        // Every 64 KB or so; and none of the tables is built, which would take a minute.
-        assert!(caller.0.get() >= file.len() >> 17, "{} of {}", caller.0.get(), file.len());
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-        assert!(picture(&file).pixels == whole.pixels);
-    }
-}
-
-/// A segment with this marker and body.
-fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
-    let [high, low] = (2 + body.len() as u16).to_be_bytes();
-    [&[0xff, marker, high, low], body].concat()
-}
-
-/// Where the markers are that follow the data of each scan.
-fn behind_scans(bytes: &[u8]) -> Vec<usize> {
-    let mut ends = Vec::new();
-    let mut at = data_at(bytes);
-    while bytes[at + 1] != 0xd9 {
-        let is_scan = bytes[at + 1] == 0xda;
-        at += 2 + usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]));
-        if is_scan {
-            let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
-            at += bytes[at..].windows(2).position(is_marker).unwrap();
-            ends.push(at);
-        }
-    }
-    ends
-}
-
-/// What libjpeg skips, or reads and needs no more, between scans and before the end: the decoder stops at some of it.
-#[test]
-fn segments_behind_scans() {
-    let mut others: Vec<Vec<u8>> = [0xdc, 0xe3, 0xeb, 0xec, 0xef, 0xe0, 0xe1, 0xe2, 0xed, 0xee, 0xfe]
-        .iter()
-        .flat_map(|&marker| [segment(marker, &[0, 0]), segment(marker, b"\xff\xd9\xff\xda\xff\xeb")])
-        .collect();
-    others.push(vec![0xff, 0x01]);
-    others.push(vec![0xff, 0x01, 0xff, 0xff, 0x01, 0xff, 0xd5]);
-    // A table of one code, and one that cannot be, with numbers that no scan names.
-    for counts in [[1, 0], [3, 0]] {
-        let table = [&[0x03], &counts[..], &[0; 14], &[0; 3][..counts[0].into()]].concat();
-        others.push(segment(0xc4, &table));
-    }
-    others.push(segment(0xdd, &[0, 0]));
-    others.push(segment(0xe4, &[0xff; 300]).repeat(70));
-    let narrow = narrow();
-    for (name, bytes) in GOLDEN.iter().map(|(name, _)| (*name, golden(name))).chain([("narrow", narrow)]) {
-        let whole = picture(&bytes);
-        assert_eq!(whole.damage, None);
-        for at in behind_scans(&bytes) {
-            for other in &others {
-                let found = picture(&[&bytes[..at], other, &bytes[at..]].concat());
-                assert_eq!(found.damage, None, "{name} {at} {:x?}", &other[..4.min(other.len())]);
-                assert!(found == whole, "{name} {at} {:x?}", &other[..4.min(other.len())]);
-            }
-        }
-    }
-}
-
-/// A picture a block wide, each of one grey: a few bits in each row.
-fn narrow() -> Vec<u8> {
-    let mut jpeg = Jpeg::read(&golden("jpeg-grey.jpg")).unwrap();
-    let frame = jpeg.headers.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
-    jpeg.headers[frame + 5..frame + 9].copy_from_slice(&[0, 64, 0, 8]);
-    let component = &mut jpeg.components[0];
-    (jpeg.units, component.own, component.across) = ((1, 8), (1, 8), 1);
-    component.blocks.truncate(8);
-    for (place, block) in component.blocks.iter_mut().enumerate() {
-        *block = [0; 64];
-        block[0] = place as i32 * 8 - 40;
-    }
-    jpeg.write(&[&[0]], 0)
-}
-
-#[test]
-fn a_scan_comes_twice() {
-    let bytes = narrow();
-    let whole = picture(&bytes);
-    let Pixels::Grey(pixels) = &whole.pixels else { panic!("no grey") };
-    assert!(pixels[..8] != pixels[8 * 8..9 * 8] && pixels[..8] != pixels[63 * 8..]);
-    let end = bytes.len() - 2;
-    // A second scan of the same component.
-    let again = [&bytes[..end], &bytes[data_at(&bytes)..]].concat();
-    assert!(picture(&again) == whole);
 }
