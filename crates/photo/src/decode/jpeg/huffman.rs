@@ -15,6 +15,8 @@ const BLOCK: u32 = 64;
 const END: u32 = 128;
 /// The most frequencies that all but the last code of an entry of [`Table::many`] pass.
 const AHEAD: u32 = 16;
+/// The most bits of an entry of [`Table::many`].
+const ENTRY: u32 = 25;
 /// In an entry of [`Table::many`]: the last code passes 16 zeros.
 const ZEROS: u16 = 1 << 5;
 /// Bytes between the last code and a marker that are padding, if all of their bits are equal: up to a word of 32 bits.
@@ -73,7 +75,7 @@ impl Table {
         while length < LOOK && passed <= AHEAD {
             let one = self.one[(look << length & ((1 << LOOK) - 1)) as usize];
             let (code, behind, passes) = (u32::from(one >> 8), u32::from(one & 15), passes(one as u8));
-            if one == 0 || length + code > LOOK {
+            if one == 0 || length + code > LOOK || length + code + behind > ENTRY {
                 break;
             }
             length += code + behind;

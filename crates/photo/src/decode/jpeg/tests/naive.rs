@@ -455,7 +455,7 @@ fn encode(bits: &mut Vec<bool>, dc: &Codes, ac: &Codes, block: &Block, mean: i32
     }
 }
 
-fn pack(bits: &mut Vec<bool>, file: &mut Vec<u8>) {
+pub(super) fn pack(bits: &mut Vec<bool>, file: &mut Vec<u8>) {
     while !bits.len().is_multiple_of(8) {
         bits.push(true);
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Counts how often it is asked.
 #[derive(Default)]
-struct Asked(Cell<usize>);
+pub(super) struct Asked(pub(super) Cell<usize>);
 
 impl Caller for Asked {
     fn is_cancelled(&self) -> bool {
@@ -51,7 +51,7 @@ fn tables_in_great_number() {
 }
 
 /// A segment with this marker and body.
-fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
     let [high, low] = (2 + body.len() as u16).to_be_bytes();
     [&[0xff, marker, high, low], body].concat()
 }

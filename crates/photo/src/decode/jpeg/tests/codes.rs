@@ -1,0 +1,60 @@
+//! Files of a few bits, with codes that encoders do not use.
+
+use super::naive::pack;
+use super::segments::segment;
+use super::*;
+
+/// A scan: its components by place, its band, its data.
+type Scan<'a> = (&'a [u8], [u8; 3], &'a [u8]);
+
+/// A Huffman table, in a segment: the codes of each length in turn, by their symbols.
+fn table(id: u8, codes: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut counts = [0; 16];
+    codes.iter().for_each(|(length, symbols)| counts[length - 1] = symbols.len() as u8);
+    let symbols: Vec<u8> = codes.iter().flat_map(|(_, symbols)| symbols.iter().copied()).collect();
+    segment(0xc4, &[&[id], &counts[..], &symbols].concat())
+}
+
+/// A file with components of these sampling factors, the tables 0, and these scans.
+fn file(
+    process: u8,
+    (width, height): (u16, u16),
+    factors: &[u8],
+    tables: &[u8],
+    scans: &[Scan<'_>],
+) -> Vec<u8> {
+    let mut file = vec![0xff, 0xd8];
+    file.extend(segment(0xdb, &[[0].as_slice(), &[1; 64]].concat()));
+    let mut frame = [&[8], &height.to_be_bytes()[..], &width.to_be_bytes(), &[factors.len() as u8]].concat();
+    (1..).zip(factors).for_each(|(id, &factors)| frame.extend([id, factors, 0]));
+    file.extend(segment(process, &frame));
+    file.extend_from_slice(tables);
+    for (components, band, data) in scans {
+        let selectors = components.iter().flat_map(|&index| [index + 1, 0]).collect::<Vec<_>>();
+        file.extend(segment(0xda, &[&[components.len() as u8], &selectors[..], band].concat()));
+        file.extend_from_slice(data);
+    }
+    file.extend([0xff, 0xd9]);
+    file
+}
+
+/// Bits, as a scan has them.
+fn bits(parts: &[(u32, u32)], times: usize) -> Vec<u8> {
+    let one: Vec<bool> =
+        parts.iter().flat_map(|&(code, length)| (0..length).rev().map(move |bit| code >> bit & 1 == 1)).collect();
+    let mut data = Vec::new();
+    pack(&mut one.repeat(times), &mut data);
+    data
+}
+
+#[test]
+fn codes_of_many_bits() {
+    for (dc, ac, size) in [(16, 11, 15), (16, 11, 14), (12, 10, 15), (16, 9, 15), (3, 11, 15)] {
+        let tables = [table(0, &[(dc, &[15])]), table(0x10, &[(ac, &[size, 0])])].concat();
+        let (dc, ac, size) = (dc as u32, ac as u32, u32::from(size));
+        let block = [(0, dc), (0x2a55, 15), (0, ac), (0x2aaa, size), (1, ac)];
+        let data = bits(&block, 64);
+        let file = file(0xc0, (64, 64), &[0x11], &tables, &[(&[0], [0, 63, 0], &data)]);
+        assert_eq!(verdicts(&file), (None, None), "{dc} {ac} {size}");
+    }
+}
