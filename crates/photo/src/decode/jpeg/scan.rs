@@ -82,6 +82,12 @@ impl<'a> Scan<'a> {
         Scan { parts: indices.iter().map(part).collect(), units, restart, bits: Bits::new(bytes, at) }
     }
 
+    /// Units between two checks for cancellation: a power of two.
+    fn stride(&self) -> usize {
+        let blocks: usize = self.parts.iter().map(|part| part.blocks.0 * part.blocks.1).sum();
+        (BLOCKS / blocks.next_power_of_two()).max(1)
+    }
+
     /// A scan of all frequencies: where its data end.
     pub(super) fn sequential(mut self, limits: &Limits<'_>) -> Result<usize, Stop> {
         let mut parts = Vec::new();
@@ -91,8 +97,9 @@ impl<'a> Scan<'a> {
         }
         let mut restarts = Restarts::new(self.restart);
         let mut bits = self.bits;
+        let stride = self.stride();
         for unit in 0..self.units.0 * self.units.1 {
-            if unit % BLOCKS == 0 {
+            if unit & (stride - 1) == 0 {
                 limits.check()?;
             }
             restarts.step(&mut bits)?;
@@ -111,9 +118,10 @@ impl<'a> Scan<'a> {
     /// The same, and copies the codes to `splitter`.
     pub(super) fn split(mut self, splitter: &mut Splitter<'_>, limits: &Limits<'_>) -> Result<usize, Stop> {
         let mut restarts = Restarts::new(self.restart);
+        let stride = self.stride();
         for row in 0..self.units.1 {
             for unit in 0..self.units.0 {
-                if unit % BLOCKS == 0 {
+                if unit & (stride - 1) == 0 {
                     limits.check()?;
                 }
                 if let Some(number) = restarts.step(&mut self.bits)? {
@@ -148,8 +156,9 @@ impl<'a> Scan<'a> {
     /// A progressive scan of means: where its data end.
     pub(super) fn means(mut self, band: Band, limits: &Limits<'_>) -> Result<usize, Stop> {
         let mut restarts = Restarts::new(self.restart);
+        let stride = self.stride();
         for unit in 0..self.units.0 * self.units.1 {
-            if unit % BLOCKS == 0 {
+            if unit & (stride - 1) == 0 {
                 limits.check()?;
             }
             restarts.step(&mut self.bits)?;

@@ -1,7 +1,7 @@
 //! Files of a few bits, with codes that encoders do not use.
 
 use super::naive::pack;
-use super::segments::segment;
+use super::segments::{Asked, segment};
 use super::*;
 
 /// A scan: its components by place, its band, its data.
@@ -38,6 +38,11 @@ fn file(
     file
 }
 
+/// Codes of one bit, 0, for means and other frequencies.
+fn zeros(rest: u8) -> Vec<u8> {
+    [table(0x00, &[(1, &[0])]), table(0x10, &[(1, &[rest]), (2, &[0])])].concat()
+}
+
 /// Bits, as a scan has them.
 fn bits(parts: &[(u32, u32)], times: usize) -> Vec<u8> {
     let one: Vec<bool> =
@@ -56,5 +61,24 @@ fn codes_of_many_bits() {
         let data = bits(&block, 64);
         let file = file(0xc0, (64, 64), &[0x11], &tables, &[(&[0], [0, 63, 0], &data)]);
         assert_eq!(verdicts(&file), (None, None), "{dc} {ac} {size}");
+    }
+}
+
+#[test]
+fn checks_are_made_by_blocks() {
+    let zeros = zeros(0);
+    // 48 blocks in a unit, of two bits each or of one; in two scans 32 in a unit, and single ones.
+    let (size, units) = ((65_504, 256), 2047 * 8);
+    let [all, two, one] = [48, 32, 16].map(|blocks| vec![0; units * blocks / 4]);
+    let together = file(0xc0, size, &[0x44; 3], &zeros, &[(&[0, 1, 2], [0, 63, 0], &all)]);
+    let means = file(0xc2, size, &[0x44; 3], &zeros, &[(&[0, 1, 2], [0, 0, 0], &all[..all.len() / 2])]);
+    let apart = file(0xc0, size, &[0x44; 3], &zeros, &[(&[0, 1], [0, 63, 0], &two), (&[2], [0, 63, 0], &one)]);
+    for (name, file) in [("together", together), ("means", means), ("apart", apart)] {
+        let headers = headers(&[], &file, Purpose::Picture, &LIMITS).unwrap();
+        let caller = Asked::default();
+        let scans = &file[headers.scans..];
+        let limits = Limits { caller: &caller, ..LIMITS };
+        assert_eq!(check::check(headers, scans, &limits).unwrap().1, None, "{name}");
+        assert!(caller.0.get() >= (48 * units) >> 13, "{name}: {}", caller.0.get());
     }
 }
