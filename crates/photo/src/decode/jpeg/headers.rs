@@ -7,6 +7,9 @@ use crate::error::PhotoError;
 use crate::format::Format;
 use crate::limits::Limits;
 
+/// Bytes between two checks for cancellation.
+const PIECE: usize = 1 << 16;
+
 /// A component of a frame.
 pub(super) struct Component {
     /// Its identifier in the headers of scans.
@@ -89,13 +92,21 @@ fn segments<'a>(bytes: &'a [u8], reading: &mut Reading<'a>, limits: &Limits<'_>)
     loop {
         if at >= check_at {
             limits.check()?;
-            check_at = at + (1 << 16);
+            check_at = at + PIECE;
         }
         // Decoders skip any bytes between segments that are no marker.
         let rest = bytes.get(at..).unwrap_or_default();
-        let Some(skipped) = rest.iter().position(|&byte| byte == 0xff) else { return Ok(None) };
+        let piece = rest.get(..PIECE).unwrap_or(rest);
+        let skipped = match piece.iter().position(|&byte| byte == 0xff) {
+            Some(skipped) => skipped,
+            None if rest.len() <= PIECE => return Ok(None),
+            None => PIECE,
+        };
         at += skipped;
         reading.has_gaps |= skipped > 0;
+        if skipped == PIECE {
+            continue;
+        }
         let Some(&marker) = bytes.get(at + 1) else { return Ok(None) };
         if matches!(marker, 0xff | 0x00 | 0x01 | 0xd0..=0xd8) {
             reading.has_gaps |= marker == 0;

@@ -82,3 +82,15 @@ fn checks_are_made_by_blocks() {
         assert!(caller.0.get() >= (48 * units) >> 13, "{name}: {}", caller.0.get());
     }
 }
+
+#[test]
+fn search_for_segments_is_cancelled() {
+    let bytes = golden("jpeg-420.jpg");
+    let junk = vec![0x55; 1 << 22];
+    let file = [&bytes[..2], &junk, &bytes[2..]].concat();
+    let caller = Asked::default();
+    headers(&[], &file, Purpose::Picture, &Limits { caller: &caller, ..LIMITS }).unwrap();
+    assert!(caller.0.get() >= 64, "{}", caller.0.get());
+    assert_eq!(picture(&file).damage, Some(Damage::Data));
+    assert!(headers(&[], &file[..1 << 21], Purpose::Picture, &LIMITS).is_err());
+}
