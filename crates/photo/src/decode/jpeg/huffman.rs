@@ -74,6 +74,9 @@ impl Table {
         let (mut length, mut passed, mut entry) = (0, 0, 0);
         while length < LOOK && passed <= AHEAD {
             let one = self.one[(look << length & ((1 << LOOK) - 1)) as usize];
+            if is_run(one as u8) {
+                break;
+            }
             let (code, behind, passes) = (u32::from(one >> 8), u32::from(one & 15), passes(one as u8));
             if one == 0 || length + code > LOOK || length + code + behind > ENTRY {
                 break;
@@ -111,9 +114,14 @@ impl Table {
     }
 
     /// Passes all frequencies of a block but its mean, as a scan of all of them has them (F.1.2.2), right behind it.
-    /// `taken` gets the bits, uppermost first, and how many they are.
+    /// `taken` gets the bits, uppermost first, and how many they are. `STRICT`: the end of a run of blocks is damage,
+    /// which decoders take for the end of one.
     #[inline(always)]
-    pub(super) fn pass(&self, bits: &mut Bits<'_>, mut taken: impl FnMut(u64, u32)) -> Result<(), Damage> {
+    pub(super) fn pass<const STRICT: bool>(
+        &self,
+        bits: &mut Bits<'_>,
+        mut taken: impl FnMut(u64, u32),
+    ) -> Result<(), Damage> {
         let (mut at, mut last) = (1, 0);
         'codes: while at + AHEAD < BLOCK {
             // 56 bits hold a mean and an entry, of 31 and 25 bits at most, or two entries.
@@ -123,7 +131,7 @@ impl Table {
                 }
                 let many = self.many[bits.peek(LOOK) as usize];
                 if many == 0 {
-                    last = self.pass_one(bits, &mut taken)?;
+                    last = self.pass_one::<STRICT>(bits, &mut taken)?;
                 } else {
                     last = many;
                     taken(bits.buffer, u32::from(many) & 31);
@@ -136,7 +144,7 @@ impl Table {
             }
         }
         while at < BLOCK {
-            last = self.pass_one(bits, &mut taken)?;
+            last = self.pass_one::<STRICT>(bits, &mut taken)?;
             at += u32::from(last >> 8);
         }
         // Zeros may be passed beyond the block, as decoders allow; a value may not.
@@ -144,10 +152,17 @@ impl Table {
     }
 
     /// Passes one code: as an entry of [`Table::many`]. Bits for another are there afterwards.
-    fn pass_one(&self, bits: &mut Bits<'_>, taken: &mut impl FnMut(u64, u32)) -> Result<u16, Damage> {
+    fn pass_one<const STRICT: bool>(
+        &self,
+        bits: &mut Bits<'_>,
+        taken: &mut impl FnMut(u64, u32),
+    ) -> Result<u16, Damage> {
         bits.fill();
         let mut ahead = *bits;
         let symbol = self.symbol(&mut ahead)?;
+        if STRICT && is_run(symbol) {
+            return Err(ahead.damage());
+        }
         let length = bits.until(&ahead).1 + u32::from(symbol & 15);
         taken(bits.buffer, length);
         bits.skip(length);
@@ -164,6 +179,11 @@ fn passes(symbol: u8) -> u32 {
         (_, 0) => END,
         (zeros, _) => zeros + 1,
     }
+}
+
+/// Whether a code ends a run of blocks, which there are in progressive pictures only.
+fn is_run(symbol: u8) -> bool {
+    symbol & 15 == 0 && (0x10..=0xe0).contains(&symbol)
 }
 
 /// What comes after the bits that were read.

@@ -106,7 +106,7 @@ impl<'a> Scan<'a> {
             for &(blocks, dc, ac) in &parts {
                 for _ in 0..blocks {
                     mean(dc, &mut bits)?;
-                    ac.pass(&mut bits, |_, _| ())?;
+                    ac.pass::<false>(&mut bits, |_, _| ())?;
                     bits.check()?;
                 }
             }
@@ -138,7 +138,7 @@ impl<'a> Scan<'a> {
                         let (code, length) = before.until(&self.bits);
                         splitter.mean(code, length)?;
                         let mut written = Ok(());
-                        ac.pass(&mut self.bits, |code, length| {
+                        ac.pass::<true>(&mut self.bits, |code, length| {
                             if inside && written.is_ok() {
                                 written = splitter.rest(place, y, code, length);
                             }

@@ -16,13 +16,7 @@ fn table(id: u8, codes: &[(usize, &[u8])]) -> Vec<u8> {
 }
 
 /// A file with components of these sampling factors, the tables 0, and these scans.
-fn file(
-    process: u8,
-    (width, height): (u16, u16),
-    factors: &[u8],
-    tables: &[u8],
-    scans: &[Scan<'_>],
-) -> Vec<u8> {
+fn file(process: u8, (width, height): (u16, u16), factors: &[u8], tables: &[u8], scans: &[Scan<'_>]) -> Vec<u8> {
     let mut file = vec![0xff, 0xd8];
     file.extend(segment(0xdb, &[[0].as_slice(), &[1; 64]].concat()));
     let mut frame = [&[8], &height.to_be_bytes()[..], &width.to_be_bytes(), &[factors.len() as u8]].concat();
@@ -81,6 +75,25 @@ fn checks_are_made_by_blocks() {
         assert_eq!(check::check(headers, scans, &limits).unwrap().1, None, "{name}");
         assert!(caller.0.get() >= (48 * units) >> 13, "{name}: {}", caller.0.get());
     }
+}
+
+/// Decoders take them for the end of a block, but they would be the end of many once the scan is rewritten.
+#[test]
+fn runs_of_blocks_in_sequential_scans() {
+    for symbol in [0x10, 0x70, 0xe0] {
+        let data = bits(&[(0, 2)], 6);
+        let together = [(&[0, 1, 2][..], [0, 63, 0], &data[..])];
+        let apart =
+            [(&[0][..], [0, 63, 0], &data[..1]), (&[1], [0, 63, 0], &data[..1]), (&[2], [0, 63, 0], &data[..1])];
+        let [together, apart] =
+            [&together[..], &apart].map(|scans| file(0xc0, (16, 8), &[0x11; 3], &zeros(symbol), scans));
+        assert_eq!(picture(&together).damage, None);
+        assert_eq!(picture(&apart).damage, Some(Damage::Data));
+    }
+    let data = bits(&[(0, 1), (2, 2)], 2);
+    let scans = [0, 1, 2].map(|index| ([index], [0, 63, 0]));
+    let scans: Vec<Scan<'_>> = scans.iter().map(|(index, band)| (&index[..], *band, &data[..])).collect();
+    assert_eq!(picture(&file(0xc0, (16, 8), &[0x11; 3], &zeros(0x10), &scans)).damage, None);
 }
 
 #[test]
