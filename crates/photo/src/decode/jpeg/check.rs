@@ -201,7 +201,7 @@ impl<'a> Checker<'a, '_> {
             let is_new = |&(index, _): &(usize, &super::headers::Component)| parts.iter().all(|part| part.0 != index);
             let mut found = frame.components.iter().enumerate().filter(is_new);
             let (index, _) = found.find(|(_, component)| component.id == selector[0]).ok_or(Damage::Data)?;
-            parts.push((index, *selector));
+            parts.push((index, [frame.id(index), selector[1]]));
         }
         if parts.is_empty() {
             return Err(Damage::Data.into());

@@ -41,10 +41,10 @@ impl<'a> JpegCopy<'a> {
         let count = frame.components.len() as u8;
         let code = if progressive { 0xc2 } else { 0xc0 };
         copy.write(&[0xff, code, 0, 8 + 3 * count, 8, h1, h0, w1, w0, count])?;
-        for (index, component) in (0..).zip(&frame.components) {
-            copy.write(&[component.id, component.h << 4 | component.v, index])?;
+        for (index, component) in (0_u8..).zip(&frame.components) {
+            copy.write(&[frame.id(index.into()), component.h << 4 | component.v, index])?;
         }
-        if let Some(transform) = frame.adobe {
+        if let Some(transform) = frame.transform {
             copy.write(&[0xff, 0xee, 0, 14])?;
             copy.write(b"Adobe\0\0\0\0\0\0")?;
             copy.write(&[transform])?;

@@ -31,8 +31,10 @@ pub(super) struct JpegFrame {
     pub(super) height: u32,
     /// 1, 3 or 4.
     pub(super) components: Vec<Component>,
-    /// The transform of colours that Adobe's encoders name (ITU-T T.872, 6.5.3).
-    pub(super) adobe: Option<u8>,
+    /// The transform of colours that the decoder is told, as Adobe's encoders number them (ITU-T T.872, 6.5.3).
+    pub(super) transform: Option<u8>,
+    /// The decoder gets other identifiers of components: it takes some for names of colours, and none that come twice.
+    is_renamed: bool,
     /// All components come in one scan.
     interleaved: bool,
 }
@@ -52,6 +54,8 @@ pub(super) struct Headers<'a> {
 struct Reading<'a> {
     tables: Tables<'a>,
     frame: Option<JpegFrame>,
+    has_jfif: bool,
+    /// The transform that Adobe's marker names.
     adobe: Option<u8>,
     has_gaps: bool,
 }
@@ -63,16 +67,16 @@ pub(super) fn headers<'a>(
     purpose: Purpose,
     limits: &Limits<'_>,
 ) -> Result<Headers<'a>, PhotoError> {
-    let mut reading = Reading { tables: Tables::default(), frame: None, adobe: None, has_gaps: false };
+    let mut reading = Reading { tables: Tables::default(), frame: None, has_jfif: false, adobe: None, has_gaps: false };
     if !tables.is_empty() {
         segments(tables, &mut reading, limits)?;
     }
     let scans = segments(bytes, &mut reading, limits)?.ok_or_else(ends)?;
-    let Reading { mut tables, frame, adobe, has_gaps } = reading;
+    let Reading { mut tables, frame, has_jfif, adobe, has_gaps } = reading;
     let mut frame = frame.ok_or_else(|| damaged(Format::Jpeg, "its pixels come before its size"))?;
     let header = bytes.get(scans + 4..).unwrap_or_default();
     let &count = header.first().ok_or_else(ends)?;
-    frame.adobe = adobe.filter(|_| purpose == Purpose::Picture);
+    frame.set_colours(purpose, has_jfif, adobe);
     frame.interleaved = usize::from(count) == frame.components.len();
     if !frame.progressive {
         tables.add_defaults();
@@ -132,6 +136,7 @@ fn segments<'a>(bytes: &'a [u8], reading: &mut Reading<'a>, limits: &Limits<'_>)
                 let read = reading.tables.read(marker, segment);
                 read.ok_or_else(|| damaged(Format::Jpeg, "its tables are malformed"))?;
             }
+            0xe0 => reading.has_jfif |= segment.len() >= 14 && segment.starts_with(b"JFIF\0"),
             0xee => {
                 let transform = segment.strip_prefix(b"Adobe").and_then(|body| body.get(6));
                 reading.adobe = transform.copied().or(reading.adobe);
@@ -161,10 +166,41 @@ fn frame(marker: u8, segment: &[u8]) -> Result<JpegFrame, PhotoError> {
     if !components.iter().all(|c| (1..=4).contains(&c.h) && (1..=4).contains(&c.v)) {
         return damaged("its components are sampled in an impossible way");
     }
-    Ok(JpegFrame { progressive: marker == 0xc2, width, height, components, adobe: None, interleaved: true })
+    Ok(JpegFrame {
+        progressive: marker == 0xc2,
+        width,
+        height,
+        components,
+        transform: None,
+        is_renamed: false,
+        interleaved: true,
+    })
 }
 
 impl JpegFrame {
+    /// Says what the colours are, as libjpeg has it: three components are red, green and blue if they are named so or
+    /// by Adobe's marker, but not with a header of JFIF; four are cyan, magenta, yellow and black, unless transformed.
+    fn set_colours(&mut self, purpose: Purpose, has_jfif: bool, adobe: Option<u8>) {
+        let ids: Vec<u8> = self.components.iter().map(|component| component.id).collect();
+        let is_named = ids == *b"RGB";
+        let is_rgb = !has_jfif && adobe.map_or(is_named, |transform| transform == 0);
+        self.transform = match (purpose, ids.len()) {
+            (Purpose::Picture, 3) => Some(if is_rgb { 0 } else { 1 }),
+            (Purpose::Picture, 4) => adobe.map(|transform| if transform == 0 { 0 } else { 2 }),
+            _ => None,
+        };
+        let comes_twice = |(index, id): (usize, &u8)| ids[..index].contains(id);
+        self.is_renamed = is_named && !is_rgb || ids.iter().enumerate().any(comes_twice);
+    }
+
+    /// The identifier of a component in the file that the decoder gets.
+    pub(super) fn id(&self, index: usize) -> u8 {
+        match self.components.get(index) {
+            Some(component) if !self.is_renamed => component.id,
+            _ => index as u8 + 1,
+        }
+    }
+
     /// The largest horizontal and vertical sampling factors.
     fn largest(&self) -> (u32, u32) {
         let largest = |side: fn(&Component) -> u8| self.components.iter().map(side).max().map_or(1, u32::from);

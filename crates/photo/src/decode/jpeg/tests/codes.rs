@@ -3,6 +3,7 @@
 use super::naive::pack;
 use super::segments::{Asked, segment};
 use super::*;
+use crate::picture::Pixels;
 
 /// A scan: its components by place, its band, its data.
 type Scan<'a> = (&'a [u8], [u8; 3], &'a [u8]);
@@ -106,4 +107,47 @@ fn search_for_segments_is_cancelled() {
     assert!(caller.0.get() >= 64, "{}", caller.0.get());
     assert_eq!(picture(&file).damage, Some(Damage::Data));
     assert!(headers(&[], &file[..1 << 21], Purpose::Picture, &LIMITS).is_err());
+}
+
+/// Three components of one value each, and a picture of them by the rule of libjpeg.
+#[test]
+fn colours() {
+    let adobe = |transform: u8| segment(0xee, &[b"Adobe\0\x64\0\0\0\0".as_slice(), &[transform]].concat());
+    let jfif = segment(0xe0, b"JFIF\0\x01\x02\0\0\x48\0\x48\0\0");
+    let tables = [table(0x00, &[(2, &[0, 8])]), table(0x10, &[(1, &[0])])].concat();
+    // Of 8 by the steps of 1: 16 + 128 of the first, 128 - 30 of the second, 128 of the third.
+    let data = bits(&[(1, 2), (128, 8), (0, 1), (1, 2), (15, 8), (0, 1), (0, 2), (0, 1)], 1);
+    let base = file(0xc0, (8, 8), &[0x11; 3], &tables, &[(&[0, 1, 2], [0, 63, 0], &data)]);
+    let (frame, scan) = (2 + 69, data_at(&base));
+    let named = |ids: [u8; 3]| {
+        let mut file = base.clone();
+        for (index, id) in ids.into_iter().enumerate() {
+            file[frame + 10 + 3 * index] = id;
+            file[scan + 5 + 2 * index] = id;
+        }
+        file
+    };
+    let first = |file: &[u8], segments: &[&[u8]]| {
+        let found = picture(&[&file[..2], &segments.concat(), &file[2..]].concat());
+        assert_eq!(found.damage, None);
+        let Pixels::Rgb(pixels) = found.pixels else { panic!("no colours") };
+        <[u8; 3]>::try_from(&pixels[..3]).unwrap()
+    };
+    let (plain, rgb) = (named([1, 2, 3]), named(*b"RGB"));
+    let [as_rgb, as_ycc] = [first(&rgb, &[]), first(&plain, &[])];
+    assert_eq!(as_rgb, [144, 98, 128]);
+    assert!(as_ycc[0] == 144 && as_ycc[2] < 100, "{as_ycc:?}");
+    for file in [&plain, &rgb, &named([0, 1, 2]), &named([7, 7, 7]), &named([2, 2, 1])] {
+        assert_eq!(first(file, &[&jfif]), as_ycc);
+        assert_eq!(first(file, &[&adobe(0)]), as_rgb);
+        assert_eq!(first(file, &[&adobe(1)]), as_ycc);
+        assert_eq!(first(file, &[&adobe(2)]), as_ycc);
+        for transform in 0..4 {
+            assert_eq!(first(file, &[&jfif, &adobe(transform)]), as_ycc);
+            assert_eq!(first(file, &[&adobe(transform), &jfif]), as_ycc);
+        }
+        // Markers that are too short for their name.
+        let short = [&segment(0xe0, b"JFIF\0\x01\x02\0\0\x48\0\x48\0"), &segment(0xee, b"Adobe\0\x64\0\0\0\0")];
+        assert_eq!(first(file, &[short[0], short[1]]), if file == &rgb { as_rgb } else { as_ycc });
+    }
 }
