@@ -2,11 +2,11 @@
 //!
 //! The headers are read here first: the kind of file (baseline, progressive, lossless, arithmetic), the bits per
 //! sample, and the sampling of the components, from which follows what the decoder will allocate. The decoder then gets
-//! a copy with only those segments before the scans that pixels need, so that both see the same frame header, and so
-//! that it does not collect metadata (it allocates the length that an extended XMP block claims).
+//! a [`copy`] with only what pixels need, so that both see the same frame header, and so that it does not collect
+//! metadata (it allocates the length that an extended XMP block claims).
 //!
-//! The decoder does not tell of damage, so [`check`] reads the data before it. Tables that a file lacks are those of
-//! T.81, and what zune-jpeg places wrongly is rewritten for it ([`split`]).
+//! The decoder does not tell of damage, so [`check`] reads the data before it, and writes the copy meanwhile. Tables
+//! that a file lacks are those of T.81, and what zune-jpeg places wrongly is rewritten for it ([`split`]) or refused.
 //!
 //! A picture in several scans is transformed only after all of them are read, without checking for cancellation: a
 //! large one is decoded by a [`decoder_thread`]. So is a very large one in one scan, which may have its end marker

@@ -1,7 +1,7 @@
-//! The file that the decoder gets: the headers, and for each scan the tables that it names, its header and its data.
+//! The file that the decoder gets: headers, and for each scan the tables that it names, its header and its data.
 //!
 //! zune-jpeg stops at markers that it does not know, looks at what follows the data too early where a row of blocks has
-//! few bytes, and says nothing of either. So nothing else comes between the scans, and behind the last is an end marker.
+//! few bytes, and says nothing of either. So nothing else comes between the scans, and an end marker behind the last.
 
 use super::headers::JpegFrame;
 use super::tables::{Codes, Tables};

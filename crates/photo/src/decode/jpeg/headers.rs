@@ -150,31 +150,36 @@ fn segments<'a>(bytes: &'a [u8], reading: &mut Reading<'a>, limits: &Limits<'_>)
 fn frame(marker: u8, segment: &[u8]) -> Result<JpegFrame, PhotoError> {
     let damaged = |why| Err(damaged(Format::Jpeg, why));
     let &[precision, h1, h0, w1, w0, count, ref rest @ ..] = segment else { return Err(ends()) };
+    let unsupported = |why: &str| Err(unsupported(Format::Jpeg, why));
     if precision != 8 {
-        return Err(unsupported(Format::Jpeg, format!("{precision} bits a sample")));
+        return unsupported(&format!("{precision} bits a sample"));
     }
     let components = rest.chunks_exact(3).take(count.into());
-    let components: Vec<_> =
+    let mut components: Vec<_> =
         components.map(|c| Component { id: c[0], h: c[1] >> 4, v: c[1] & 15, steps: c[2] }).collect();
     let (width, height) = (u16::from_be_bytes([w1, w0]).into(), u16::from_be_bytes([h1, h0]).into());
-    if width == 0 || height == 0 {
-        return damaged("it has no width or no height");
+    if width > 0 && height == 0 {
+        return unsupported("a height that comes behind the pixels");
     }
-    if components.len() != usize::from(count) || !matches!(count, 1 | 3 | 4) {
+    if width == 0 {
+        return damaged("it has no width");
+    }
+    if components.len() != usize::from(count) || count == 0 {
         return damaged("its components are wrong in number");
+    }
+    if !matches!(count, 1 | 3 | 4) {
+        return unsupported(&format!("{count} components"));
     }
     if !components.iter().all(|c| (1..=4).contains(&c.h) && (1..=4).contains(&c.v)) {
         return damaged("its components are sampled in an impossible way");
     }
-    Ok(JpegFrame {
-        progressive: marker == 0xc2,
-        width,
-        height,
-        components,
-        transform: None,
-        is_renamed: false,
-        interleaved: true,
-    })
+    if let [component] = &mut components[..] {
+        (component.h, component.v) = (1, 1); // a block is a unit, whatever they are
+    }
+    let progressive = marker == 0xc2;
+    let frame =
+        JpegFrame { progressive, width, height, components, transform: None, is_renamed: false, interleaved: true };
+    if frame.is_sampled_as_usual() { Ok(frame) } else { unsupported("components that are sampled so unequally") }
 }
 
 impl JpegFrame {
@@ -191,6 +196,24 @@ impl JpegFrame {
         };
         let comes_twice = |(index, id): (usize, &u8)| ids[..index].contains(id);
         self.is_renamed = is_named && !is_rgb || ids.iter().enumerate().any(comes_twice);
+    }
+
+    /// Whether the decoder places the samples of all components rightly. It takes the first for one that is sampled
+    /// most often, and has room for interpolated or repeated rows only of components with one row of blocks in a
+    /// unit, or two beside a first one with two; and it cannot do both to one picture.
+    fn is_sampled_as_usual(&self) -> bool {
+        let (h, v) = self.largest();
+        let ratios = |c: &Component| (h / u32::from(c.h), v / u32::from(c.v));
+        let is_smooth = |c: &Component| matches!(ratios(c), (1 | 2, 2));
+        let is_plain = |c: &Component| matches!(ratios(c), (1 | 2, 1));
+        let is_whole = |c: &Component| c.h != 3 && v % u32::from(c.v) == 0;
+        let Some(first) = self.components.first() else { return false };
+        let has_room = |c: &Component| c.v == 1 || c.v == 2 && first.v == 2 && v == 2;
+        let mut others = self.components.iter().filter(|c| !is_plain(c));
+        u32::from(first.h) == h
+            && self.components.iter().all(is_whole)
+            && others.clone().all(has_room)
+            && (others.clone().all(is_smooth) || !others.any(is_smooth))
     }
 
     /// The identifier of a component in the file that the decoder gets.

@@ -1,5 +1,5 @@
-//! Tables of a JPEG file: of Huffman codes and of quantization steps. And the Huffman tables that are meant where it has none: frames of Motion JPEG, as webcams, old
-//! cameras and AVI files have them, leave out the tables of ITU-T T.81, annex K.3.
+//! Tables of a JPEG file: Huffman codes and quantization steps; and the Huffman codes that are meant where it has none:
+//! frames of Motion JPEG, as webcams, old cameras and AVI files have them, leave out those of ITU-T T.81, annex K.3.
 
 use super::huffman::Table;
 

@@ -151,3 +151,67 @@ fn colours() {
         assert_eq!(first(file, &[short[0], short[1]]), if file == &rgb { as_rgb } else { as_ycc });
     }
 }
+
+/// Of all factors of three components, djpeg and the decoder agree on those that are taken.
+#[test]
+fn sampling_that_the_decoder_cannot_place() {
+    let decoded = |factors: &[u8], height: u16| {
+        let blocks: usize = factors.iter().map(|&f| usize::from(f >> 4) * usize::from(f & 15)).sum();
+        let (h, v) = (factors.iter().map(|f| f >> 4).max().unwrap(), factors.iter().map(|f| f & 15).max().unwrap());
+        let units = 32_usize.div_ceil(8 * usize::from(h)) * 32_usize.div_ceil(8 * usize::from(v));
+        let data = vec![0; (blocks * units).div_ceil(8)];
+        let means = [(&[0, 1, 2, 3, 4][..factors.len()], [0, 0, 0], &data[..])];
+        decode(&file(0xc2, (32, height), factors, &zeros(0), &means), &LIMITS)
+    };
+    for factors in [
+        [0x11, 0x22, 0x22],
+        [0x11, 0x21, 0x11],
+        [0x44, 0x22, 0x22],
+        [0x14, 0x12, 0x12],
+        [0x24, 0x22, 0x11],
+        [0x31, 0x11, 0x11],
+        [0x33, 0x11, 0x11],
+        [0x13, 0x12, 0x11],
+        [0x42, 0x11, 0x41],
+        [0x42, 0x21, 0x11],
+        [0x41, 0x12, 0x12],
+        [0x44, 0x21, 0x12],
+    ] {
+        let refused = decoded(&factors, 32);
+        assert!(matches!(refused, Err(PhotoError::Unsupported { .. })), "{factors:x?}: {refused:?}");
+    }
+    for factors in [
+        [0x11, 0x11, 0x11],
+        [0x22, 0x11, 0x11],
+        [0x21, 0x11, 0x11],
+        [0x12, 0x11, 0x11],
+        [0x11, 0x12, 0x12],
+        [0x22, 0x21, 0x12],
+        [0x22, 0x22, 0x22],
+        [0x41, 0x11, 0x21],
+        [0x42, 0x21, 0x21],
+        [0x42, 0x22, 0x11],
+        [0x42, 0x12, 0x12],
+        [0x44, 0x11, 0x11],
+        [0x13, 0x11, 0x11],
+    ] {
+        assert_eq!(decoded(&factors, 32).map(|picture| picture.damage), Ok(None), "{factors:x?}");
+    }
+    for (factors, height) in [(&[0x11; 2][..], 32), (&[0x11; 5], 32), (&[0x11; 3], 0), (&[0x11], 0)] {
+        assert!(matches!(decoded(factors, height), Err(PhotoError::Unsupported { .. })), "{factors:x?} {height}");
+    }
+}
+
+/// A block is a unit of a picture with one component, whatever its sampling factors.
+#[test]
+fn sampling_of_grey() {
+    for name in ["jpeg-grey.jpg", "jpeg-grey-progressive.jpg"] {
+        let mut bytes = golden(name);
+        let whole = picture(&bytes);
+        let frame = bytes.windows(2).position(|marker| matches!(marker, [0xff, 0xc0 | 0xc2])).unwrap();
+        for factors in [0x11, 0x22, 0x12, 0x31, 0x44, 0x13] {
+            bytes[frame + 11] = factors;
+            assert!(picture(&bytes) == whole, "{name} {factors:x}");
+        }
+    }
+}
