@@ -2,7 +2,7 @@
 
 use crate::build::image;
 use crate::counted::{Outcome, alone, outcome, refused, too_many_pixels};
-use crate::heics::{Coded, Heic, flat, picture, repeated, sequence, single, slice, unit};
+use crate::heics::{self, Coded, Heic, flat, picture, repeated, sequence, single, slice, unit};
 use lumina_photo::{Damage, PhotoError, Pixels};
 
 fn tile() -> Coded {
@@ -174,6 +174,35 @@ fn places_that_lie() {
     }
     for data in [vec![], vec![255; 99], vec![0; 1 << 16], unit(&[0x26, 1]).repeat(99)] {
         is_damaged("no data", &single(&Coded { data, ..tile.clone() }));
+    }
+}
+
+/// Parameter sets longer than a decoder configuration can hold are refused before they are copied; units that nothing
+/// is read of may be of any length.
+#[test]
+fn long_parameter_sets() {
+    let _alone = alone();
+    let tile = tile();
+    let before = |unit: &[u8]| Coded { data: [heics::unit(unit), tile.data.clone()].concat(), ..tile.clone() };
+    // Behind each escape comes one more.
+    let long = |kind: u8, length: usize| [&[kind << 1, 1][..], &[0, 0, 3].repeat(length / 3)].concat();
+    for kind in [33, 34] {
+        for length in [1 << 16, 3 << 20, 64 << 20] {
+            is_damaged("a long parameter set", &single(&before(&long(kind, length))));
+        }
+    }
+    for kind in [32, 39] {
+        assert!(outcome("a long unit", &single(&before(&long(kind, 8 << 20)))).result.is_ok());
+    }
+    let mut filled = sequence(64, 64, 1);
+    filled.resize(0xffff, 0);
+    let sets = [filled, picture(None)];
+    is_damaged("a small picture that ends early", &single(&Coded::new(&sets, &[slice(0, 16, false, &[0; 9])])));
+    for (length, is_long) in [(0xffff, false), (0x1_0000, true)] {
+        let mut set = sequence(64, 64, 1);
+        set.resize(length, 0);
+        let error = refused("a set for another picture", &single(&before(&set))).to_string();
+        assert_eq!(error.contains("longer than 65535 bytes"), is_long, "{error}");
     }
 }
 

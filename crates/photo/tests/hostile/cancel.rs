@@ -103,6 +103,24 @@ fn threads_end() {
     }
 }
 
+/// A long unit is copied at once, however small its picture: in a thread, which ends as well.
+#[cfg(feature = "heic")]
+#[test]
+fn long_units_have_a_thread() {
+    let _alone = alone();
+    let tile = heics::Coded::of(&heics::flat("tile.heic"));
+    let whole = decode(&heics::single(&tile), &watched(&Threads::default())).unwrap();
+    for (length, threads) in [(3 << 10, 0), (1 << 20, 0), (12 << 20, 1), (48 << 20, 1)] {
+        // What is behind the slice's data is not read, but it is copied without its escapes.
+        let unit = [&tile.data[4..], &[0, 0, 3].repeat(length / 3)].concat();
+        let file = heics::single(&heics::Coded { data: heics::unit(&unit), ..tile.clone() });
+        let caller = Threads::default();
+        assert!(decode(&file, &watched(&caller)).unwrap() == whole, "{length} bytes");
+        assert_eq!(caller.started.borrow().len(), threads, "{length} bytes");
+        caller.started.into_inner().into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
 /// A caller that cancels repeatedly never has more than one abandoned decoder at work.
 #[test]
 fn one_at_a_time() {

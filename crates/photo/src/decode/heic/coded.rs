@@ -2,7 +2,8 @@
 //!
 //! heifer-hevc-dec allocates what a sequence parameter set claims, so that one is looked at as soon as it is read. Its
 //! parser hands every coding unit to a sink, which is ours: there a decode is cancelled. The loop filters at the end
-//! run over the whole picture and cannot be stopped: a larger picture is decoded by a [`decoder_thread`].
+//! run over the whole picture and cannot be stopped: a larger picture, or one of more bytes, is decoded by a
+//! [`decoder_thread`].
 //!
 //! Behind the end of its data the parser reads zeros, and could make a large picture of no bytes. But each coding unit
 //! takes at least one bit, the first of its luma prediction mode, which is not compressed (9.3.4.2, table 9.46). So
@@ -28,6 +29,8 @@ const MAX_SIDE: u32 = 1 << 16;
 /// each block.
 const MAX_COLUMNS: u32 = 20;
 const MAX_ROWS: u32 = 22;
+/// Bytes of a parameter set, at most: as many as a decoder configuration can hold. They are copied without escapes.
+const MAX_SET: usize = 0xffff;
 /// Bytes in which the header of a slice must end: offsets of 4 bytes, and their escapes, to the rows of all tiles.
 const HEADER: usize = 1 << 19;
 /// Pixels between two checks for cancellation: some milliseconds.
@@ -124,6 +127,9 @@ fn configured<'a>(record: &'a [u8]) -> Option<(usize, Vec<&'a [u8]>)> {
 /// Adds a unit, if it is a parameter set, and checks what it claims.
 fn add(sets: &mut ParameterSets, unit: &[u8], limits: &Limits<'_>) -> Result<(), PhotoError> {
     let Ok(NalHeader { unit_type, layer_id: 0, .. }) = NalHeader::parse(unit) else { return Ok(()) };
+    if matches!(unit_type, NalUnitType::Sps | NalUnitType::Pps) && unit.len() > MAX_SET {
+        return Err(damaged(Format::Heic, "a parameter set is longer than 65535 bytes"));
+    }
     match unit_type {
         NalUnitType::Sps => {
             sets.add(&NalUnit::parse(unit).map_err(error)?).map_err(error)?;
@@ -242,7 +248,8 @@ impl Coded {
     /// The samples. `data` is what [`Coded::open`] has read.
     pub(super) fn decode(&self, data: Cow<'_, [u8]>, limits: &Limits<'_>) -> Result<Frame, PhotoError> {
         let (width, height) = self.stored;
-        if area(width, height, 1) <= decoder_thread::LARGE {
+        // A long slice is copied without its escapes at once, however small its picture.
+        if area(width, height, 1).max(data.len() as u64) <= decoder_thread::LARGE {
             return guarded(Format::Heic, || frame(&self.sets, self.prefix, &data, limits));
         }
         let (sets, prefix) = (self.sets.clone(), self.prefix);
