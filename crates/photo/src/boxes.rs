@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::ifd::ByteOrder;
 
 /// Boxes in one box. Cameras write some tens.
-const MAX_BOXES: usize = 4096;
+pub(crate) const MAX_BOXES: usize = 4096;
 
 /// One box.
 #[derive(Debug, Clone, PartialEq, Eq)]

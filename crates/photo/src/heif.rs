@@ -2,7 +2,7 @@
 //! bytes are, which properties it has.
 //!
 //! Called by `format` (which codec), `metadata` (the orientation) and `decode`. Boxes are parsed in place; of a kind,
-//! at most 4,096 are kept. Nothing is allocated by counts in the file, and loops end where the boxes end.
+//! at most 4,096 are kept, and as many entries of a table are read. Nothing is allocated by counts in the file.
 
 pub(crate) mod transforms;
 
@@ -14,6 +14,8 @@ use transforms::Transform;
 
 /// Derivations of one picture from another, at most.
 const MAX_CHAIN: usize = 8;
+/// Entries of `iloc`, and of all tables `ipma` together, that are read: one for each item that can be.
+const MAX_ENTRIES: usize = boxes::MAX_BOXES;
 
 /// Numbers of a box, read one after the other.
 struct Numbers<'a> {
@@ -119,8 +121,9 @@ impl<'a> Heif<'a> {
             let _ = heif.locate(table);
         }
         let lists = properties.into_iter().flat_map(|within| boxes::boxes(bytes, within));
+        let mut left = MAX_ENTRIES;
         for list in lists.filter(|list| list.kind == *b"ipma") {
-            let _ = heif.associate(list.body);
+            let _ = heif.associate(list.body, &mut left);
         }
         Some(heif)
     }
@@ -147,7 +150,7 @@ impl<'a> Heif<'a> {
         }
         self.widths = Widths { offset, length, index };
         let wide = if version == 2 { 4 } else { 2 };
-        for _ in 0..fields.number(wide)? {
+        for _ in 0..MAX_ENTRIES.min(fields.number(wide)? as usize) {
             let id = fields.number(wide)?;
             let method = if version == 0 { 0 } else { fields.take(2)? as u8 & 15 };
             let external = fields.take(2)? != 0;
@@ -162,12 +165,13 @@ impl<'a> Heif<'a> {
         Some(())
     }
 
-    /// Reads `ipma`.
-    fn associate(&mut self, body: Range<usize>) -> Option<()> {
+    /// Reads a table `ipma`: no more entries than are left.
+    fn associate(&mut self, body: Range<usize>, left: &mut usize) -> Option<()> {
         let mut fields = Numbers { bytes: self.bytes, rest: body };
         let head = fields.take(4)?;
         let (wide, each) = (if head >> 24 == 0 { 2 } else { 4 }, if head & 1 == 0 { 1 } else { 2 });
         for _ in 0..fields.number(4)? {
+            *left = left.checked_sub(1)?;
             let id = fields.number(wide)?;
             let count = fields.take(1)? as usize;
             let at = fields.rest.start;

@@ -96,6 +96,43 @@ fn counts_that_lie() {
     }
 }
 
+/// Of tables with more entries than there are items, the first are read: few bytes must not become many searches.
+#[test]
+fn tables_without_end() {
+    let most = 4096;
+    for version in 0..3u8 {
+        let wide = version == 2;
+        let entry = |number| {
+            let middle: &[u8] = if version == 0 { &[0, 0] } else { &[0; 4] };
+            [&id(number, wide)[..], middle, &[0, 1, 5, 7]].concat()
+        };
+        for (before, found) in [(0, 1), (most - 1, 1), (most, 0), (3 * most, 0)] {
+            let entries: Vec<u8> = (0..before).map(|_| entry(9)).chain([entry(1)]).flatten().collect();
+            let table = [&[0x11, 0][..], &id(before + 1, wide), &entries].concat();
+            let file = meta(&[(1, b"hvc1")], wide, &[full(b"iloc", version, 0, &table)]);
+            assert_eq!(ranges(&file, 1).len(), found, "version {version}, {before} entries before");
+        }
+    }
+    for (version, tables) in [(0, 1), (1, 1), (0, 3), (1, 64)] {
+        let wide = version == 1;
+        let entry = |number| [&id(number, wide)[..], &[1, 1]].concat();
+        let table = |numbers: &[u32]| {
+            let entries: Vec<u8> = numbers.iter().flat_map(|&number| entry(number)).collect();
+            full(b"ipma", version, 0, &[&(numbers.len() as u32).to_be_bytes()[..], &entries].concat())
+        };
+        for (before, found) in [(0, 1), (most - 1, 1), (most, 0), (3 * most, 0)] {
+            let mut numbers = vec![9; before as usize];
+            numbers.push(1);
+            let lists: Vec<u8> = numbers.chunks(numbers.len().div_ceil(tables)).flat_map(table).collect();
+            let rest = boxed(b"iprp", &[boxed(b"ipco", &boxed(b"irot", &[1])), lists].concat());
+            let file = meta(&[(1, b"hvc1")], wide, &[rest]);
+            let heif = Heif::parse(&file).unwrap();
+            let properties = heif.properties(heif.item(1).unwrap()).count();
+            assert_eq!(properties, found, "version {version}, {tables} tables, {before} entries before");
+        }
+    }
+}
+
 #[test]
 fn chains() {
     for wide in [false, true] {
