@@ -79,7 +79,7 @@ fn single(
 ) -> Result<Picture, PhotoError> {
     let (width, height) = size(heif, item)?;
     limits.allow_pixels(width, height)?;
-    let data = data(heif, item, Format::Avif, limits)?;
+    let data = data(heif, item, Format::Avif, 0, limits)?;
     let configuration = Configuration::read(heif, item)?;
     let output = area(width, height, configuration.channels() as u64);
     let usual = configuration.working_memory(width, height, data.len() as u64);
@@ -132,7 +132,7 @@ fn grid(
             if size(heif, item)? != (width, height) {
                 return Err(wrong("its tiles differ in size"));
             }
-            let data = data(heif, item, Format::Avif, limits)?;
+            let data = data(heif, item, Format::Avif, canvas.size(), limits)?;
             budget = budget.checked_sub(data.len() as u64).ok_or_else(|| wrong("its tiles share their bytes"))?;
             decoder.paint(&data, &Configuration::read(heif, item)?, nclx, &mut canvas, here)
         };

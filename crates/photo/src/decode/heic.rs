@@ -40,7 +40,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
 
 /// A picture of one coded picture.
 fn single(heif: &Heif<'_>, item: &Item, turns: &[Transform], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
-    let data = data(heif, item, Format::Heic, limits)?;
+    let data = data(heif, item, Format::Heic, 0, limits)?;
     let coded = Coded::open(configuration(heif, item)?, &data, limits)?;
     let whole = Rectangle::whole(coded.width, coded.height);
     let working = coded.working_memory(data.len() as u64);
@@ -55,13 +55,14 @@ fn grid(heif: &Heif<'_>, item: &Item, turns: &[Transform], limits: &Limits<'_>) 
     let wrong = |why: &str| damaged(Format::Heic, why);
     let (grid, tiles) = items::grid(heif, item, Format::Heic, limits)?;
     let first = tiles.first().copied().flatten().ok_or_else(|| wrong("its first tile is missing"))?;
-    let mut tile = Tile::open(heif, first, limits)?;
+    let tile = Tile::open(heif, first, 0, limits)?;
     let (width, height) = (tile.coded.width, tile.coded.height);
     let pixels = grid.pixels((width, height), Format::Heic, limits)?;
     let whole = Rectangle::whole(grid.width, grid.height);
     let working = tile.coded.working_memory(tile.data.len() as u64);
     let mut canvas = Canvas::new(Format::Heic, whole, turns, tile.coded.channels(), working, limits)?;
     let conversion = Conversion::new(nclx(heif, item).or_else(|| nclx(heif, first)), &tile.coded)?;
+    let mut opened = Some(tile);
     // Many items may share their bytes: few bytes must not become much work.
     let mut budget = heif.length() as u64 + pixels;
     let mut truncated = false;
@@ -69,17 +70,17 @@ fn grid(heif: &Heif<'_>, item: &Item, turns: &[Transform], limits: &Limits<'_>) 
         limits.check()?;
         let here = grid.place(place, (width, height));
         let mut attempt = || {
-            if place > 0 {
-                tile = Tile::open(heif, item.ok_or_else(|| wrong("a tile is missing"))?, limits)?;
-            }
+            let tile = match opened.take() {
+                Some(first) => first,
+                None => Tile::open(heif, item.ok_or_else(|| wrong("a tile is missing"))?, canvas.size(), limits)?,
+            };
             let Coded { width: w, height: h, chroma, depth, .. } = tile.coded;
             if (w, h, chroma, depth) != (width, height, conversion.chroma, conversion.depth) {
                 return Err(wrong("its tiles differ in size or in kind"));
             }
             budget = budget.checked_sub(tile.data.len() as u64).ok_or_else(|| wrong("its tiles share their bytes"))?;
             canvas.allow(tile.coded.working_memory(tile.data.len() as u64))?;
-            let data = std::mem::take(&mut tile.data);
-            paint(&mut canvas, &tile.coded.decode(data, limits)?, &conversion, here, limits)
+            paint(&mut canvas, &tile.coded.decode(tile.data, limits)?, &conversion, here, limits)
         };
         match attempt() {
             Err(PhotoError::Damaged { .. }) if place > 0 => {
@@ -99,9 +100,10 @@ struct Tile<'a> {
 }
 
 impl<'a> Tile<'a> {
-    fn open(heif: &Heif<'a>, item: &Item, limits: &Limits<'_>) -> Result<Self, PhotoError> {
+    /// `held`: bytes of the output.
+    fn open(heif: &Heif<'a>, item: &Item, held: u64, limits: &Limits<'_>) -> Result<Self, PhotoError> {
         items::check_tile(heif, item, b"hvc1", Format::Heic)?;
-        let data = data(heif, item, Format::Heic, limits)?;
+        let data = data(heif, item, Format::Heic, held, limits)?;
         Ok(Tile { coded: Coded::open(configuration(heif, item)?, &data, limits)?, data })
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn grid<'a>(
     limits: &Limits<'_>,
 ) -> Result<(Grid, Vec<Option<&'a Item>>), PhotoError> {
     let wrong = |why: &str| damaged(format, why);
-    let grid = Grid::read(&data(heif, item, format, limits)?).ok_or_else(|| wrong("its grid has no size"))?;
+    let grid = Grid::read(&data(heif, item, format, 0, limits)?).ok_or_else(|| wrong("its grid has no size"))?;
     limits.allow_pixels(grid.width, grid.height)?;
     let tiles: Vec<Option<&Item>> = heif.sources(item).take(MAX_TILES + 1).map(|id| heif.item(id)).collect();
     if grid.rows as usize * grid.columns as usize > MAX_TILES {
@@ -182,11 +182,12 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// The bytes of an item. Copied only if they are in several pieces.
+/// The bytes of an item. Copied only if they are in several pieces, beside the `held` bytes of the output.
 pub(super) fn data<'a>(
     heif: &Heif<'a>,
     item: &Item,
     format: Format,
+    held: u64,
     limits: &Limits<'_>,
 ) -> Result<Cow<'a, [u8]>, PhotoError> {
     let away = || damaged(format, "an item is not where it should be");
@@ -203,7 +204,7 @@ pub(super) fn data<'a>(
     if count == 1 {
         return parts()?.next().map(Cow::Borrowed).ok_or_else(away);
     }
-    limits.allow_memory(format, FIXED + length as u64)?;
+    limits.allow_memory(format, FIXED + held + length as u64)?;
     let mut all = Vec::new();
     all.try_reserve_exact(length).map_err(|_| PhotoError::OutOfMemory)?;
     parts()?.for_each(|part| all.extend_from_slice(part));

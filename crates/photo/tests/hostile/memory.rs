@@ -1,6 +1,10 @@
 //! Allocations never exceed what was requested from the limits, and requests are not much larger.
 
+#[cfg(feature = "heic")]
+use crate::build::image;
 use crate::build::{Bmp, Png, chunk, gif, gif_frame, gif_zeros, golden, zeros};
+#[cfg(feature = "heic")]
+use crate::counted::PIXELS;
 use crate::counted::{MEMORY, Outcome, alone, outcome, outcome_within};
 #[cfg(feature = "heic")]
 use crate::heics;
@@ -8,6 +12,8 @@ use crate::jpegs::Jpeg;
 use crate::tiffs::{one_strip, tiles};
 use crate::webps;
 use lumina_photo::Format;
+#[cfg(feature = "heic")]
+use lumina_photo::{Damage, PhotoError};
 use std::path::{Path, PathBuf};
 
 #[test]
@@ -151,6 +157,15 @@ fn large_webp() {
     }
 }
 
+/// Adds an item of a coded picture in two pieces, so that its data are copied.
+#[cfg(feature = "heic")]
+fn in_pieces(file: &mut heics::Heic, coded: &heics::Coded) -> u32 {
+    let property = file.property(b"hvcC", &coded.record);
+    let (first, second) = coded.data.split_at(coded.data.len() / 2);
+    let extents = [file.bytes(first), file.bytes(second)];
+    file.item(b"hvc1", &extents, &[property])
+}
+
 #[cfg(feature = "heic")]
 #[test]
 fn large_heic() {
@@ -158,18 +173,50 @@ fn large_heic() {
     for name in ["flat-420.heic", "flat-444.heic"] {
         large(name, &heics::flat(name), (4000, 3000));
     }
-    // In two pieces, so that the data are copied.
     let coded = heics::Coded::of(&heics::flat("flat-420.heic"));
     let mut file = heics::Heic::default();
-    let property = file.property(b"hvcC", &coded.record);
-    let (first, second) = coded.data.split_at(coded.data.len() / 2);
-    let extents = [file.bytes(first), file.bytes(second)];
-    file.item(b"hvc1", &extents, &[property]);
+    in_pieces(&mut file, &coded);
     large("HEIC in pieces", &file.finish(), (4000, 3000));
     // Of a grid no second picture is kept.
     let tile = heics::Coded::of(&heics::flat("tile.heic"));
     let found = large("HEIC, a grid", &heics::repeated(12, 12, (6000, 6100), &tile), (6000, 6100));
     assert!(found.peak < 6000 * 6100 * 3 + (8 << 20), "{} bytes", found.peak);
+}
+
+/// The bytes of a tile in pieces are copied beside the output, which counts.
+#[cfg(feature = "heic")]
+#[test]
+fn tiles_in_pieces() {
+    let _alone = alone();
+    let tile = heics::Coded::of(&heics::flat("tile.heic"));
+    let mut long = tile.clone();
+    long.data.extend(heics::unit(&vec![78; 40 << 20]));
+    for place in [1, 5, 9, 15] {
+        let mut file = heics::Heic::default();
+        let grid = file.grid(4, 4, 2048, 2048);
+        let small = file.coded(&tile);
+        let large = in_pieces(&mut file, &long);
+        let item = |at| if at == place { large } else { small };
+        file.derive(grid, &(0..16).map(item).collect::<Vec<_>>());
+        let bytes = file.finish();
+        // Room for the tile, or for the output, but not for both.
+        let limit = 46 << 20;
+        let found = outcome_within(&bytes, PIXELS, limit);
+        assert!(found.peak <= limit, "{} bytes of {limit}", found.peak);
+        assert!(matches!(found.result, Err(PhotoError::Memory { .. })), "{:?}", found.result.err());
+        assert_eq!(outcome("enough", &bytes).result.unwrap().1.damage, None);
+    }
+    // A tile of another size is dropped before the next one is copied.
+    let mut other = heics::Coded::of(&image("heic-420.heic"));
+    other.data.extend(heics::unit(&vec![78; 40 << 20]));
+    let mut file = heics::Heic::default();
+    let grid = file.grid(1, 4, 2048, 512);
+    let small = file.coded(&tile);
+    let large = in_pieces(&mut file, &other);
+    file.derive(grid, &[small, large, large, small]);
+    let found = outcome("tiles of another size", &file.finish());
+    assert!(found.peak < 50 << 20, "{} bytes", found.peak);
+    assert_eq!(found.result.unwrap().1.damage, Some(Damage::Truncated));
 }
 
 /// Files of the folder `LUMINA_LARGE`, which a test cannot generate: lossy WebP, scans of photographs.
