@@ -16,10 +16,15 @@ use crate::input::Input;
 use crate::limits::Limits;
 use crate::picture::{Picture, Pixels};
 use image_webp::{DecodingError, WebPDecoder};
+use std::borrow::Cow;
 use std::cell::Cell;
 
 /// The largest claimed length of a partition of a lossy picture, in bytes; it is allocated before it is read.
 const PARTITION: u64 = 1 << 24;
+
+/// The flags of `VP8X` that say that EXIF and XMP are there (RFC 9649, 2.7.1), and their place in the file.
+const METADATA: u8 = 0x0c;
+const FLAGS: usize = 20;
 
 /// A picture in a chunk of its own.
 #[derive(Clone, Copy)]
@@ -137,7 +142,22 @@ fn working_memory(
     Ok(memory + if animated { area(width, height, 4) } else { 0 })
 }
 
+/// The file, without the claim that it has EXIF and XMP: where these are missing, libwebp decodes the picture, and this
+/// decoder nothing. Errors: those of [`Limits::allow_memory`].
+fn without_metadata<'a>(bytes: &'a [u8], limits: &Limits<'_>) -> Result<Cow<'a, [u8]>, PhotoError> {
+    match bytes.get(FLAGS) {
+        Some(flags) if flags & METADATA > 0 && bytes.get(12..16) == Some(b"VP8X") => {}
+        _ => return Ok(Cow::Borrowed(bytes)),
+    }
+    limits.allow_memory(Format::WebP, bytes.len() as u64 + FIXED)?;
+    let mut copy = limits.joined(&[bytes])?;
+    copy[FLAGS] &= !METADATA;
+    Ok(Cow::Owned(copy))
+}
+
 pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
+    let file = without_metadata(bytes, limits)?;
+    let bytes = &*file;
     let overrun = Cell::new(false);
     let decoder = WebPDecoder::new(Input::new(bytes, limits, &overrun)).map_err(error)?;
     let (size, animated) = (decoder.dimensions(), decoder.is_animated());
@@ -158,11 +178,13 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     if stored.is_empty() || !stored.iter().all(fits) {
         return Err(damaged(Format::WebP, "its picture has not the size of its canvas"));
     }
-    // The decoder copies what it reads of a lossy picture, into a vector that doubles; and a thread has its own copy.
+    // The decoder copies what it reads of a lossy picture, into a vector that doubles; and a thread has its own copy,
+    // the one that has been made already, if any.
     let large = area(size.0, size.1, 1) > decoder_thread::LARGE;
     let lossy = stored.iter().any(Stored::is_lossy);
+    let copied = large || matches!(file, Cow::Owned(_));
     let copies =
-        bytes.len() as u64 * (u64::from(large) + if lossy { 3 } else { 0 }) + if lossy { PARTITION } else { 0 };
+        bytes.len() as u64 * (u64::from(copied) + if lossy { 3 } else { 0 }) + if lossy { PARTITION } else { 0 };
     let output = area(size.0, size.1, channels) + copies + FIXED;
     limits.allow_memory(Format::WebP, output)?;
     let mut working = 0;
@@ -170,10 +192,10 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         working = working.max(working_memory(size, stored, animated, limits)?);
     }
     limits.allow_memory(Format::WebP, output + working)?;
-    if large {
-        decoder_thread::run(Format::WebP, limits.joined(&[bytes])?, limits, picture)
-    } else {
-        picture(bytes, limits)
+    match file {
+        file if !large => picture(&file, limits),
+        Cow::Owned(file) => decoder_thread::run(Format::WebP, file, limits, picture),
+        Cow::Borrowed(file) => decoder_thread::run(Format::WebP, limits.joined(&[file])?, limits, picture),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Excessive numbers of chunks, segments, scans, blocks, frames, pages, previews.
 
-use crate::build::{SMALL_PNG, chunk, gif, gif_frame, gif_zeros, image};
+use crate::build::{SMALL_PNG, chunk, gif, gif_frame, gif_zeros, golden, image};
 use crate::counted::{Outcome, alone, outcome, refused};
 use crate::jpegs::{Jpeg, segment, table};
 use crate::tiffs::{Tag, tiff};
+use crate::webps;
 use lumina_photo::{Damage, Format, PhotoError, Picture};
 
 #[test]
@@ -40,6 +41,35 @@ fn png_that_moves() {
         let mut many = vec![control(count)];
         many.extend(vec![frame(8, 8); 10_000]);
         outcome("APNG", &SMALL_PNG.black(&many));
+    }
+}
+
+/// The header of a WebP may say that there are EXIF and XMP where they have been removed, or cut off.
+#[test]
+fn webp_without_its_metadata() {
+    let _alone = alone();
+    let mut count = 0;
+    for (name, bytes) in golden().into_iter().filter(|(_, bytes)| bytes.get(12..16) == Some(b"VP8X")) {
+        let (_, whole) = outcome(&name, &bytes).result.unwrap();
+        for flags in [4, 8, 12] {
+            let mut lies = bytes.clone();
+            lies[20] |= flags;
+            let found = outcome(&name, &lies).result.unwrap();
+            assert!(found.1 == whole, "{name}, flags {flags}");
+            count += 1;
+        }
+    }
+    assert!(count > 9);
+    let bytes = image("webp-lossy-exif6.webp");
+    let (_, whole) = outcome("with EXIF", &bytes).result.unwrap();
+    let at = bytes.windows(4).position(|kind| kind == b"EXIF").unwrap();
+    for end in [at, at + 3, at + 8, at + 20, bytes.len() - 1] {
+        assert!(outcome("cut", &bytes[..end]).result.unwrap().1 == whole, "{end} bytes");
+    }
+    // Large enough for a thread.
+    for side in [100, 3000] {
+        let file = webps::riff(&[webps::canvas(side, side, 12), webps::flat(side, side, false)]);
+        assert_eq!(outcome("large", &file).result.unwrap().1.width, side);
     }
 }
 
