@@ -253,9 +253,10 @@ impl YCbCr {
         let jpeg = page.compression == JPEG;
         let [red, green, blue] = if jpeg { [0.299, 0.587, 0.114] } else { page.luma };
         let reference = if jpeg { [0.0, 255.0, 128.0, 255.0, 128.0, 255.0] } else { page.black_white };
-        let fixed = |factor: f64| (factor.clamp(-4.0, 4.0) * 65536.0).round() as i32;
+        // Cut off as there: no sum of products exceeds 32 bits.
+        let fixed = |factor: f64| (factor.clamp(0.0, 2.0) * 65536.0).round() as i32;
         let (from_cr, from_cb) = (2.0 - 2.0 * red, 2.0 - 2.0 * blue);
-        let factors = [from_cr, from_cb, -red * from_cr / green, -blue * from_cb / green].map(fixed);
+        let factors = [from_cr, from_cb, red * from_cr / green, blue * from_cb / green].map(fixed);
         let spread = |code: f64, black: f64, white: f64, range: f64| {
             let width = if white == black { 1.0 } else { white - black };
             ((code - black.trunc()) * range / width).clamp(-4096.0, 4096.0) as i32
@@ -268,7 +269,7 @@ impl YCbCr {
             luma: table(&|code| spread(code, y0, y1, 255.0)),
             red: table(&|code| (factors[0] * cr(code) + 32768) >> 16),
             blue: table(&|code| (factors[1] * cb(code) + 32768) >> 16),
-            green: [table(&|code| factors[3] * cb(code) + 32768), table(&|code| factors[2] * cr(code))],
+            green: [table(&|code| 32768 - factors[3] * cb(code)), table(&|code| -factors[2] * cr(code))],
         }
     }
 

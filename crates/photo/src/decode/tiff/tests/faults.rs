@@ -58,6 +58,28 @@ fn page(strip: &[u8], compression: u16, more: &[(u16, Value)], next: impl Fn(u32
     build.finish(42, directory)
 }
 
+/// A page of these strips, grey unless other tags say otherwise.
+fn strips_of(strips: Vec<Vec<u8>>, compression: u16, rows: usize, more: &[(u16, Value)]) -> Vec<u8> {
+    let mut build = Builder::new(ByteOrder::Little);
+    let offsets = strips.iter().map(|strip| build.blob(strip)).collect();
+    let lengths = strips.iter().map(|strip| strip.len() as u32).collect();
+    let mut tags = vec![
+        (256, long(WIDTH as u32)),
+        (257, long(HEIGHT as u32)),
+        (258, short(8)),
+        (259, short(compression)),
+        (262, short(1)),
+        (273, Value::Long(offsets)),
+        (278, long(rows as u32)),
+        (279, Value::Long(lengths)),
+    ];
+    tags.retain(|&(tag, _)| more.iter().all(|&(other, _)| other != tag));
+    tags.extend_from_slice(more);
+    tags.sort_by_key(|&(tag, _)| tag);
+    let directory = build.directory(&tags, 0);
+    build.finish(42, directory)
+}
+
 #[test]
 fn directories_behind_the_first_page() {
     // Itself, the header, nothing that is a directory, beyond the end.
@@ -87,27 +109,48 @@ fn lzw_without_its_end() {
         // A few bytes, which the decoder takes in at once.
         for rows in 1..=HEIGHT {
             let strips: Vec<Vec<u8>> = scene(1).chunks(rows * WIDTH).map(|rows| plain_lzw(rows, end)).collect();
-            let mut build = Builder::new(ByteOrder::Little);
-            let offsets: Vec<u32> = strips.iter().map(|strip| build.blob(strip)).collect();
-            let lengths = strips.iter().map(|strip| strip.len() as u32).collect();
-            let tags = [
-                (256, long(WIDTH as u32)),
-                (257, long(HEIGHT as u32)),
-                (258, short(8)),
-                (259, short(5)),
-                (262, short(1)),
-                (273, Value::Long(offsets)),
-                (278, long(rows as u32)),
-                (279, Value::Long(lengths)),
-            ];
-            let directory = build.directory(&tags, 0);
-            assert_decodes(&format!("LZW, {rows} rows, {end}"), &build.finish(42, directory), &scene(1));
+            assert_decodes(&format!("LZW, {rows} rows, {end}"), &strips_of(strips, 5, rows, &[]), &scene(1));
         }
     }
     // Codes with their lowest bit first, which begin with 0x00 and an odd byte: before TIFF 5.0.
     let old = weezl::encode::Encoder::new(weezl::BitOrder::Lsb, 8).encode(&scene(1)).unwrap();
     assert_eq!((old[0], old[1] % 2), (0, 1));
     assert_decodes("LZW of old", &page(&old, 5, &[], |_| 0), &scene(1));
+}
+
+/// Coefficients and references whose products exceed 32 bits unless they are cut off. Colours that libtiff gives
+/// (through Pillow).
+#[test]
+fn colours_beyond_all_numbers() {
+    let pixels = [[0, 255, 255], [255, 0, 0], [128, 255, 0], [90, 140, 120]];
+    let (no_range, no_numbers) = ([0, 255, 128, 128, 128, 128], [0; 6]);
+    let (falling, half) = ([0, 255, 9, 10, 255, 254], [0, 255, 128, 255, 128, 255]);
+    for (luma, reference, expected) in [
+        ([0.9, 0.0001, 0.0999], no_range, [[255, 0, 255], [0, 255, 0], [0, 128, 255], [0, 0, 255]]),
+        ([0.9, 0.0001, 0.0999], no_numbers, [[255, 0, 255], [255, 255, 255], [255, 0, 255], [255, 0, 255]]),
+        ([0.9, 0.0001, 0.0999], falling, [[0, 0, 255], [255, 0, 0], [255, 0, 255], [255, 0, 255]]),
+        ([0.9, 0.0001, 0.0999], half, [[25, 0, 229], [229, 255, 25], [102, 130, 255], [88, 82, 112]]),
+        ([0.0999, 0.0001, 0.9], no_range, [[255, 0, 255], [0, 255, 0], [0, 128, 255], [0, 0, 255]]),
+        ([0.0999, 0.0001, 0.9], falling, [[0, 0, 255], [255, 0, 26], [255, 0, 255], [255, 0, 255]]),
+        ([9.0, 0.001, 9.0], no_range, [[0; 3], [255; 3], [128; 3], [90; 3]]),
+        ([9.0, 0.001, 9.0], half, [[0; 3], [255; 3], [128; 3], [90; 3]]),
+        ([0.1, 1.0, 0.1], no_numbers, [[255, 0, 255], [255; 3], [255; 3], [255; 3]]),
+        ([0.5, 0.01, 0.5], half, [[127, 0, 127], [127, 255, 127], [0, 130, 255], [82, 82, 102]]),
+    ] {
+        let rational = |value: f64| (f64::round(value * 10_000.0) as u32, 10_000);
+        let more = [
+            (258, Value::Short(vec![8; 3])),
+            (262, short(6)),
+            (277, short(3)),
+            (529, Value::Rational(luma.map(rational).to_vec())),
+            (530, Value::Short(vec![1, 1])),
+            (532, Value::Rational(reference.map(|value| (value, 1)).to_vec())),
+        ];
+        for (pixel, expected) in pixels.into_iter().zip(expected) {
+            let file = strips_of(vec![pixel.repeat(WIDTH * HEIGHT)], 1, HEIGHT, &more);
+            assert_decodes(&format!("{luma:?} {reference:?} {pixel:?}"), &file, &expected.repeat(WIDTH * HEIGHT));
+        }
+    }
 }
 
 /// Codes that stand for more bytes than a row has, at the end of a strip.
