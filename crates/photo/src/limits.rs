@@ -13,6 +13,9 @@ use std::thread;
 /// Values between two checks where little is done with each.
 pub(crate) const AT_ONCE: usize = 1 << 24;
 
+/// Values that a row counts at least, in a [`CancelCheck`]: its decoder is called for it.
+const ROW: usize = 64;
+
 /// What reading an image asks of its caller: cancellation, every few milliseconds; memory; threads; a program.
 pub trait Caller {
     /// Whether the caller has cancelled.
@@ -119,6 +122,11 @@ pub(crate) struct CancelCheck<'a> {
 impl<'a> CancelCheck<'a> {
     pub(crate) fn new(limits: &'a Limits<'a>) -> Self {
         CancelCheck { limits, values: 0 }
+    }
+
+    /// A row of `values` is about to be made. Errors: [`PhotoError::Cancelled`].
+    pub(crate) fn row(&mut self, values: usize) -> Result<(), PhotoError> {
+        self.advance(values.max(ROW))
     }
 
     /// `values` more are about to be made. Errors: [`PhotoError::Cancelled`].

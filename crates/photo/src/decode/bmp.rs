@@ -113,7 +113,7 @@ impl<'a> Bitmap<'a> {
         let length = (width * self.bits).div_ceil(8);
         let mut check = CancelCheck::new(limits);
         for y in 0..self.height as usize {
-            check.advance(3 * width)?;
+            check.row(3 * width)?;
             // Behind the last row the bytes up to a multiple of four may be missing.
             let start = y * length.next_multiple_of(4);
             let row = self.data.get(start..).and_then(|rest| rest.get(..length));
@@ -154,7 +154,7 @@ impl<'a> Bitmap<'a> {
         let mut check = CancelCheck::new(limits);
         let (pixels, _) = samples.as_chunks_mut();
         for row in pixels.chunks_mut(width) {
-            check.advance(3 * width)?;
+            check.row(3 * width)?;
             row.fill(self.palette[0]);
         }
         let ends = || damaged(Format::Bmp, "it ends before its last row");

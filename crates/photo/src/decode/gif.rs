@@ -102,7 +102,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     let mut check = CancelCheck::new(limits);
     let mut frame_rows = stored.chunks_exact(frame_width);
     for (y, row) in samples.chunks_exact_mut(width as usize * channels as usize).enumerate() {
-        check.advance(row.len())?;
+        check.row(row.len())?;
         let frame_row = if y < top { None } else { frame_rows.next() };
         match frame_row {
             Some(read) => indices[left..left + frame_width].copy_from_slice(read),

@@ -119,7 +119,7 @@ fn paint(
     let mut check = CancelCheck::new(limits);
     for row in 0..place.height {
         let Some((from, out)) = canvas.line(place, row) else { continue };
-        check.advance(out.len())?;
+        check.row(out.len())?;
         by.convert(frame, row as usize, from, out);
     }
     Ok(())

@@ -158,7 +158,7 @@ impl<'a> Canvas<'a> {
         let Some(common) = self.part.common(place) else { return Ok(()) };
         let mut check = CancelCheck::new(self.limits);
         for row in common.y..common.y + common.height {
-            check.advance(common.width as usize)?;
+            check.row(common.width as usize)?;
             self.row(row, common).fill(128);
         }
         Ok(())

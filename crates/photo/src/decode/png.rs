@@ -49,7 +49,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         let mut kept: Vec<u8> = limits.zeros(stride)?;
         // Rows of seven passes, each with pixels that the ones before it lack.
         while let Some(row) = reader.next_interlaced_row().map_err(error)? {
-            check.advance(row.data().len())?;
+            check.row(row.data().len())?;
             let InterlaceInfo::Adam7(place) = row.interlace() else { break };
             let stored = row.data();
             let kept =
@@ -59,7 +59,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
         }
     } else {
         for target in samples.chunks_exact_mut(stride) {
-            check.advance(stride)?;
+            check.row(stride)?;
             let row = reader.next_row().map_err(error)?.ok_or_else(|| damaged(Format::Png, "rows are missing"))?;
             let stored = row.data().get(..width as usize * from);
             keep(stored.ok_or_else(|| damaged(Format::Png, "a row is too short"))?, from, target, to);

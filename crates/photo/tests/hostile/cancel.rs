@@ -121,6 +121,29 @@ fn long_units_have_a_thread() {
     }
 }
 
+/// However narrow the rows are, it takes but a few thousand of them until a decode asks whether to stop.
+#[test]
+fn narrow_rows() {
+    let _alone = alone();
+    let rows = 1 << 20;
+    let mut files = Vec::new();
+    for (name, colour, interlaced) in [("grey", 0, false), ("RGB", 2, false), ("RGBA, interlaced", 6, true)] {
+        let png = Png { width: 1, height: rows, depth: 8, colour, interlaced };
+        files.push((format!("PNG, {name}"), png.black(&[])));
+    }
+    let plain = vec![0; rows as usize];
+    for (number, data) in [(1, &plain), (8, &zeros(rows.into())), (32773, &[129, 0].repeat(rows as usize / 128))] {
+        files.push((format!("TIFF, compression {number}"), one_strip(1, rows, number, 1, data)));
+    }
+    for (name, file) in files {
+        let caller = Remembers::default();
+        let result = decode(&file, &Limits { pixels: PIXELS, memory: MEMORY, caller: &caller });
+        assert!(result.is_ok(), "{name}: {:?}", result.err());
+        let checks = caller.checks.get();
+        assert!(checks >= u64::from(rows) / 4096, "{name}: {checks} checks");
+    }
+}
+
 /// A caller that cancels repeatedly never has more than one abandoned decoder at work.
 #[test]
 fn one_at_a_time() {

@@ -89,18 +89,18 @@ impl<'a> Rows<'a> {
     pub(super) fn read(&mut self, row: &mut [u8], check: &mut CancelCheck<'_>) -> Result<(), PhotoError> {
         match &mut self.codec {
             Codec::Fax(rows) => {
-                check.advance(row.len())?;
+                check.row(row.len())?;
                 return rows.read(row, check);
             }
             Codec::Jpeg(jpeg) => {
-                check.advance(row.len())?;
+                check.row(row.len())?;
                 jpeg.read(row);
                 return Ok(());
             }
             _ => {}
         }
         for piece in row.chunks_mut(PIECE) {
-            check.advance(piece.len())?;
+            check.row(piece.len())?;
             let mut made = 0;
             while made < piece.len() {
                 match self.some(&mut piece[made..], check)? {
