@@ -13,8 +13,8 @@ use flate2::Crc;
 use png::{ColorType, Decoder, DecodingError, InterlaceInfo, Transformations, expand_interlaced_row};
 use std::cell::Cell;
 
-/// Limit for chunks other than the picture: a palette, its transparency; all others are skipped.
-const CHUNKS: usize = 1 << 20;
+/// Limit for chunks other than the picture and EXIF: a palette, its transparency; all others are skipped.
+const CHUNKS: u64 = 1 << 20;
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
     let overrun = Cell::new(false);
@@ -28,9 +28,12 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     let row = info.raw_row_length() as u64;
     // Rows as they are stored and as they are expanded, the latter twice with 8 and once with 16 bits.
     let rows = 4 * row + 16 * u64::from(width);
-    let working = rows + CHUNKS as u64 + FIXED;
+    // The decoder reads EXIF into a vector that doubles, and copies it.
+    let exif = longest_exif(bytes, limits)?;
+    let chunks = (2 * exif).max(CHUNKS);
+    let working = rows + chunks + exif + FIXED;
     limits.allow_memory(Format::Png, working)?;
-    decoder.set_limits(png::Limits { bytes: CHUNKS + rows as usize });
+    decoder.set_limits(png::Limits { bytes: (chunks + rows) as usize });
 
     let mut reader = decoder.read_info().map_err(error)?;
     let (colours, _) = reader.output_color_type();
@@ -67,6 +70,19 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     }
     let pixels = if to == 1 { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
     Ok(Picture { width, height, pixels, damage: damage(bytes, &mut check)? })
+}
+
+/// Bytes of the longest EXIF data before the picture. Errors: [`PhotoError::Cancelled`].
+fn longest_exif(bytes: &[u8], limits: &Limits<'_>) -> Result<u64, PhotoError> {
+    let mut check = CancelCheck::new(limits);
+    let mut longest = 0;
+    for Chunk { name, body, .. } in chunks(bytes).take_while(|chunk| chunk.name != b"IDAT") {
+        check.advance(1)?;
+        if name == b"eXIf" {
+            longest = longest.max(body.len() as u64);
+        }
+    }
+    Ok(longest)
 }
 
 /// What the checksums of the picture's chunks say. The decoder stops at the last pixel, and no data are so wrong that

@@ -1,7 +1,7 @@
 //! Excessive numbers of chunks, segments, scans, blocks, frames, pages, previews.
 
 use crate::build::{SMALL_PNG, chunk, gif, gif_frame, gif_zeros, golden, image};
-use crate::counted::{Outcome, alone, outcome, refused};
+use crate::counted::{Outcome, PIXELS, alone, outcome, outcome_within, refused};
 use crate::jpegs::{Jpeg, segment, table};
 use crate::tiffs::{Tag, tiff};
 use crate::webps;
@@ -42,6 +42,30 @@ fn png_that_moves() {
         many.extend(vec![frame(8, 8); 10_000]);
         outcome("APNG", &SMALL_PNG.black(&many));
     }
+}
+
+/// EXIF data of any length stand before the pixels: they count as memory, and are no damage.
+#[test]
+fn png_with_long_exif() {
+    let _alone = alone();
+    let (_, whole) = outcome("without", &SMALL_PNG.black(&[])).result.unwrap();
+    let exif = |length: usize| chunk(b"eXIf", &[&b"II*\0\x08\0\0\0"[..], &vec![7; length]].concat());
+    for lengths in [&[900 << 10][..], &[1 << 20], &[3_000_000], &[(16 << 20) + 1], &[5 << 20, 9 << 20], &[9, 4 << 20]] {
+        let chunks: Vec<Vec<u8>> = lengths.iter().map(|&length| exif(length)).collect();
+        let found = outcome("EXIF", &SMALL_PNG.black(&chunks));
+        assert!(found.result.unwrap().1 == whole, "{lengths:?}");
+        let longest = lengths.iter().max().copied().unwrap_or_default() as u64;
+        assert!(found.asked < 3 * longest + (4 << 20), "{lengths:?}: {} bytes were asked for", found.asked);
+    }
+    let behind = SMALL_PNG.black(&[]);
+    let (pixels, end) = behind.split_at(behind.len() - 12);
+    let found = outcome("EXIF behind the pixels", &[pixels, &exif(9 << 20), end].concat());
+    assert!(found.result.unwrap().1 == whole && found.asked < 4 << 20);
+    let limited = outcome_within(&SMALL_PNG.black(&[exif(9 << 20)]), PIXELS, 20 << 20);
+    assert!(matches!(limited.result, Err(PhotoError::Memory { .. })) && limited.peak < 1 << 20);
+    // As large as it claims, and cut off: it allocates no more than there is.
+    let claim = [&SMALL_PNG.header()[..], &[0x7f, 0xff, 0xff, 0xff], b"eXIf", &[7; 99]].concat();
+    assert!(matches!(refused("a claim", &claim), PhotoError::Damaged { .. }));
 }
 
 /// The header of a WebP may say that there are EXIF and XMP where they have been removed, or cut off.
