@@ -26,7 +26,8 @@ enum Codec<'a> {
     None,
     /// Bytes that are left of a run, and their value unless they are stored.
     PackBits(usize, Option<u8>),
-    Lzw(LzwDecoder),
+    /// And whether its codes have their lowest bit first.
+    Lzw(LzwDecoder, bool),
     Deflate(Decompress),
     Fax(FaxRows<'a>),
     Jpeg(JpegChunk),
@@ -50,7 +51,7 @@ impl<'a> Rows<'a> {
         let codec = match (page.compression, fax_coding(page)) {
             (_, Some(coding)) => Codec::Fax(FaxRows::new(coding, page.chunk_width)?),
             (1, _) => Codec::None,
-            (5, _) => Codec::Lzw(lzw_decoder(weezl::BitOrder::Msb)),
+            (5, _) => Codec::Lzw(lzw_decoder(false), false),
             (8 | 32946, _) => Codec::Deflate(Decompress::new(true)),
             (32773, _) => Codec::PackBits(0, None),
             (JPEG, _) => Codec::Jpeg(JpegChunk::default()),
@@ -73,11 +74,16 @@ impl<'a> Rows<'a> {
         match &mut self.codec {
             Codec::None => {}
             Codec::PackBits(left, _) => *left = 0,
-            Codec::Lzw(decoder) if matches!(stored, [0, second, ..] if second % 2 == 1) => {
-                // As libtiff wrote it before 1990.
-                *decoder = lzw_decoder(weezl::BitOrder::Lsb);
+            Codec::Lzw(decoder, lowest_first) => {
+                // As libtiff wrote strips before 1990.
+                let odd = if self.page.reversed { 0x80 } else { 1 };
+                let is_old = matches!(stored, [0, second, ..] if second & odd > 0);
+                if *lowest_first == is_old {
+                    decoder.reset();
+                } else {
+                    (*decoder, *lowest_first) = (lzw_decoder(is_old), is_old);
+                }
             }
-            Codec::Lzw(decoder) => decoder.reset(),
             Codec::Deflate(decoder) => decoder.reset(true),
             Codec::Fax(rows) => rows.begin(stored, self.page.reversed),
             Codec::Jpeg(jpeg) => jpeg.decode(self.page, stored, seen, held, limits)?,
@@ -137,7 +143,7 @@ impl<'a> Rows<'a> {
                 *left -= count;
                 Ok(count)
             }
-            Codec::Lzw(decoder) => {
+            Codec::Lzw(decoder, _) => {
                 let mut idle = 0;
                 loop {
                     let compressed = stored.fill(check)?;
@@ -175,10 +181,10 @@ fn copy(stored: &mut Stored<'_>, out: &mut [u8], check: &mut CancelCheck<'_>) ->
 }
 
 /// A decoder that stops when it has made as much as is wanted: the code for the end may be missing.
-fn lzw_decoder(order: weezl::BitOrder) -> LzwDecoder {
-    let configuration = match order {
-        weezl::BitOrder::Msb => Configuration::with_tiff_size_switch(order, 8),
-        weezl::BitOrder::Lsb => Configuration::new(order, 8),
+fn lzw_decoder(lowest_first: bool) -> LzwDecoder {
+    let configuration = match lowest_first {
+        false => Configuration::with_tiff_size_switch(weezl::BitOrder::Msb, 8),
+        true => Configuration::new(weezl::BitOrder::Lsb, 8),
     };
     configuration.with_yield_on_full_buffer(true).build()
 }

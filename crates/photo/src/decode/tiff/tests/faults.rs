@@ -118,6 +118,27 @@ fn lzw_without_its_end() {
     assert_decodes("LZW of old", &page(&old, 5, &[], |_| 0), &scene(1));
 }
 
+/// Each strip says by its first bytes which order its codes have, as libtiff reads it.
+#[test]
+fn lzw_of_both_orders() {
+    let old = |rows: &[u8]| weezl::encode::Encoder::new(weezl::BitOrder::Lsb, 8).encode(rows).unwrap();
+    let usual =
+        |rows: &[u8]| weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(rows).unwrap();
+    for rows in [1, 2, 3, 4] {
+        for pattern in [0b01, 0b10, 0b0110, 0b1101, 0b1001_0011] {
+            let parts = scene(1);
+            let strips = parts.chunks(rows * WIDTH).enumerate();
+            let is_old = |number: usize| pattern >> (number % 8) & 1 == 1;
+            let mut strips: Vec<Vec<u8>> =
+                strips.map(|(number, rows)| if is_old(number) { old(rows) } else { usual(rows) }).collect();
+            let name = format!("{pattern:b}, {rows} rows");
+            assert_decodes(&name, &strips_of(strips.clone(), 5, rows, &[]), &scene(1));
+            strips.iter_mut().flatten().for_each(|byte| *byte = byte.reverse_bits());
+            assert_decodes(&name, &strips_of(strips, 5, rows, &[(266, short(2))]), &scene(1));
+        }
+    }
+}
+
 /// Coefficients and references whose products exceed 32 bits unless they are cut off. Colours that libtiff gives
 /// (through Pillow).
 #[test]
