@@ -5,6 +5,9 @@
 //! memory is that of the output and of one tile. Turns are left to the orientation, as those of the other formats.
 //! Alpha, depth and gain maps are items of their own, which are not read.
 //!
+//! The size is that of the samples. The property `ispe` should say the same; where it does not, libheif 1.19
+//! decodes the samples, and 1.23 refuses the file. Such files exist: they are decoded.
+//!
 //! A grid whose later tiles are missing or damaged is a truncated picture. One coded picture cannot tell where it
 //! breaks: that is an error.
 //!

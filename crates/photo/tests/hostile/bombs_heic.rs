@@ -121,6 +121,23 @@ fn derived() {
     }
 }
 
+/// A picture has the size of its samples, whatever its property `ispe` says, or if it has none.
+#[test]
+fn sizes_of_properties() {
+    let _alone = alone();
+    let tile = tile();
+    let whole = outcome("a tile", &single(&tile)).result.unwrap();
+    for (width, height) in [(512u32, 512u32), (500, 512), (512, 1), (1, 1), (0, 0), (600, 600), (u32::MAX, u32::MAX)] {
+        let mut file = Heic::default();
+        let size = [[0; 4], width.to_be_bytes(), height.to_be_bytes()].concat();
+        let properties = [file.property(b"ispe", &size), file.property(b"hvcC", &tile.record)];
+        let extent = file.bytes(&tile.data);
+        file.item(b"hvc1", &[extent], &properties);
+        let found = outcome("another size", &file.finish()).result.unwrap();
+        assert!(found == whole, "{width} x {height}");
+    }
+}
+
 /// Later tiles that are missing, damaged or of another size leave grey, and the picture is truncated.
 #[test]
 fn grids_with_holes() {
