@@ -98,7 +98,7 @@ impl Conversion {
         let nclx = nclx.unwrap_or(Nclx { primaries, transfer: 2, matrix, full: frame.full_range });
         let formula = match (frame.layout, nclx.matrix, nclx.full) {
             (Layout::Monochrome, ..) => Formula::Grey,
-            (_, 0, _) => Formula::Planes,
+            (Layout::Yuv444, 0, _) => Formula::Planes,
             (_, 8, true) => Formula::Cgco,
             _ => Weights::of(nclx)
                 .map(Formula::Weights)

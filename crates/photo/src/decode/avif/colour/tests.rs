@@ -62,7 +62,8 @@ fn rows_are_interpolated() {
             let mut plane =
                 |w: u32, h: u32| -> Vec<Vec<u8>> { (0..h).map(|_| (0..w).map(|_| random()).collect()).collect() };
             let (luma, cb, cr) = (plane(width, height), plane(across, down), plane(across, down));
-            let Ok(by) = Conversion::new(None, &frame) else { panic!("no conversion") };
+            // The planes as they are, so that chroma shows.
+            let by = Conversion { formula: Formula::Planes, table: (0..=255).collect() };
             let Ok(mut lines) = Lines::new(&frame, &LIMITS) else { panic!("no lines") };
             let mut found = vec![Vec::new(); height as usize];
             let rows = layout.rows();
@@ -98,6 +99,34 @@ fn rows_are_interpolated() {
                     })
                     .collect();
                 assert_eq!(found, &expected, "{layout:?}, {width} x {height}, row {row}");
+            }
+        }
+    }
+}
+
+/// Planes of green, blue and red have one size, or there is green alone: libavif refuses others.
+#[test]
+fn identity_is_not_subsampled() {
+    for full_range in [false, true] {
+        for said in [None, Some(nclx(0, full_range)), Some(nclx(1, full_range))] {
+            for bits in [8, 10] {
+                let conversion = |layout| {
+                    let (width, height, matrix) = (2, 2, 0);
+                    Conversion::new(
+                        said,
+                        &Frame { width, height, bits, layout, primaries: 2, transfer: 2, matrix, full_range },
+                    )
+                };
+                let is_identity = said.is_none_or(|said| said.matrix == 0);
+                for layout in [Layout::Yuv420, Layout::Yuv422] {
+                    let error = conversion(layout).err();
+                    assert_eq!(
+                        matches!(error, Some(PhotoError::Unsupported { .. })),
+                        is_identity,
+                        "{layout:?} {said:?}"
+                    );
+                }
+                assert!(conversion(Layout::Yuv444).is_ok() && conversion(Layout::Monochrome).is_ok());
             }
         }
     }
