@@ -1,10 +1,10 @@
 //! AVIF: the primary picture of a HEIF file whose pictures are coded with AV1, by rav1d in a process of its own.
 //!
 //! The container is read here, as that of HEIC ([`items`]): a picture is one coded picture, or a grid of them. One
-//! process decodes all of a file. Its samples come in strips, and are converted as they come, so that a frame is held
-//! once, and there. The process is given what usual pictures take; one that needs more is decoded again with twice as
-//! much, up to the limit. Turns are left to the orientation; alpha and gain maps are items of their own, which are not
-//! read.
+//! process decodes all of a file; the tiles behind one at which it breaks off have another. Its samples come in strips,
+//! and are converted as they come, so that a frame is held once, and there. The process is given what usual pictures
+//! take; one that needs more is decoded again with twice as much, up to the limit. Turns are left to the orientation;
+//! alpha and gain maps are items of their own, which are not read.
 //!
 //! - [`coded`]: the process, and a coded picture's rows.
 //! - [`colour`]: samples to the colours that libavif makes of them.
@@ -89,7 +89,7 @@ fn single(
     let held = canvas.size() + configuration.held_memory(width, data.len() as u64);
     let is_cancelled = || limits.caller.is_cancelled();
     let given = canvas.limits(working);
-    let mut decoder = Decoder::start(area(width, height, 1), held, &given, &is_cancelled)?;
+    let mut decoder = Decoder::new(area(width, height, 1), held, &given, &is_cancelled);
     decoder.paint(&data, &configuration, items::nclx(heif, item), &mut canvas, whole)?;
     Ok(canvas.picture(false))
 }
@@ -119,7 +119,7 @@ fn grid(
     let held = canvas.size() + configuration.held_memory(width, length);
     let is_cancelled = || limits.caller.is_cancelled();
     let given = canvas.limits(working);
-    let mut decoder = Decoder::start(pixels, held, &given, &is_cancelled)?;
+    let mut decoder = Decoder::new(pixels, held, &given, &is_cancelled);
     // Many items may share their bytes: few bytes must not become much work.
     let mut budget = length + pixels;
     let mut truncated = false;

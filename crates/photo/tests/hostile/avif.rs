@@ -5,9 +5,10 @@ use crate::counted::{MEMORY, PIXELS, Random, Remembers, alone};
 use crate::decoder::PROGRAM;
 use crate::heics::{Coded, Heic};
 use crate::process::{children, decode_within, flipped, outcome, stopped, within};
-use lumina_photo::{Caller, Format, Limits, PhotoError, decode};
+use lumina_photo::{Caller, Format, Limits, PhotoError, Picture, decode};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// What the process takes whatever it decodes, and its part of the container's.
@@ -178,6 +179,80 @@ fn grids_with_holes() {
         assert_ne!(at(0, 0), [128; 3]);
         assert!(picture.damage.is_some());
     }
+}
+
+/// The tiles of a picture that are grey, row by row.
+fn grey_tiles(picture: &Picture, columns: usize) -> Vec<usize> {
+    let width = picture.width as usize;
+    let at = |tile: usize| (tile / columns * 512 * width + tile % columns * 512) * 3;
+    let tiles = columns * (picture.height as usize / 512);
+    (0..tiles).filter(|&tile| picture.pixels.samples()[at(tile)..][..3] == [128; 3]).collect()
+}
+
+/// A frame of another size leaves one tile grey, and the next ones are decoded: by another process, as the rest of its
+/// samples is not taken. After some of them it is enough.
+#[test]
+fn frames_of_another_size() {
+    let _alone = alone();
+    let (tile, other) = (tile(), Coded::of_avif(&image("avif-420.avif")));
+    let with = |others: &[usize]| {
+        let mut file = Heic::default();
+        let grid = file.grid(4, 5, 2560, 2048);
+        let (whole, other) = (add(&mut file, &tile, (512, 512)), add(&mut file, &other, (512, 512)));
+        file.derive(grid, &(0..20).map(|at| if others.contains(&at) { other } else { whole }).collect::<Vec<_>>());
+        let picture = outcome("another size", &file.finish_as(b"avif")).unwrap();
+        assert!(picture.damage.is_some());
+        grey_tiles(&picture, 5)
+    };
+    for others in [&[1][..], &[19], &[7, 8], &[3, 9, 18]] {
+        assert_eq!(with(others), others);
+    }
+    let found = with(&(4..19).collect::<Vec<_>>());
+    assert_eq!(found, (4..20).collect::<Vec<_>>());
+}
+
+/// Crashes the process once, in the middle.
+struct Crashes {
+    at: u64,
+    checks: Cell<u64>,
+}
+
+impl Caller for Crashes {
+    fn decoder(&self) -> Option<&Path> {
+        Some(&PROGRAM)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.checks.set(self.checks.get() + 1);
+        if self.checks.get() == self.at {
+            let list = std::fs::read_to_string("/proc/thread-self/children").unwrap();
+            let process = list.split_whitespace().next().unwrap();
+            assert!(Command::new("kill").args(["-ABRT", process]).status().unwrap().success());
+        }
+        false
+    }
+}
+
+/// A process that crashes takes one tile with it.
+#[test]
+fn crashes() {
+    let _alone = alone();
+    let bytes = repeated(8, 8, (4096, 4096), &tile());
+    fn decoded(bytes: &[u8], caller: &Crashes) -> Picture {
+        decode(bytes, &Limits { pixels: PIXELS, memory: MEMORY, caller }).unwrap().1
+    }
+    let usual = Crashes { at: u64::MAX, checks: Cell::new(0) };
+    assert!(decoded(&bytes, &usual).damage.is_none());
+    let checks = usual.checks.get();
+    let mut grey = 0;
+    for part in 2..6 {
+        let caller = Crashes { at: checks * part / 6, checks: Cell::new(0) };
+        let found = grey_tiles(&decoded(&bytes, &caller), 8);
+        assert!(found.len() < 2, "{found:?}");
+        grey += found.len();
+        assert_eq!(children(), 0);
+    }
+    assert!(grey > 1, "{grey}");
 }
 
 /// The process gets what is left of the limit: with less than it needs, that is the error, and more is asked for.

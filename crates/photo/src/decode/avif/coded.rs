@@ -60,24 +60,31 @@ impl<'a> Configuration<'a> {
     }
 }
 
-/// The process that decodes the pictures of one file.
+/// How often the program is started for one file, at most.
+const MAX_STARTS: u32 = 4;
+
+/// The process that decodes the pictures of one file. Where it answers no more, or what it sends next is not known, it
+/// is ended, and the next picture has another.
 pub(super) struct Decoder<'a> {
-    program: Program<'a>,
+    program: Option<Program<'a>>,
+    /// How often it may still be started.
+    starts: u32,
+    pixels: u64,
+    held: u64,
     limits: &'a Limits<'a>,
-    /// Whether it answers no more, or what it sends next is not known.
-    is_lost: bool,
+    is_cancelled: &'a dyn Fn() -> bool,
 }
 
 impl<'a> Decoder<'a> {
-    /// For frames of `pixels` together.
-    pub(super) fn start(
-        pixels: u64,
-        held: u64,
-        limits: &'a Limits<'a>,
-        is_cancelled: &'a dyn Fn() -> bool,
-    ) -> Result<Self, PhotoError> {
-        let program = isolated::start(Format::Avif, Codec::Av1, pixels, held, limits, is_cancelled)?;
-        Ok(Decoder { program, limits, is_lost: false })
+    /// For frames of `pixels` together, beside `held` bytes.
+    pub(super) fn new(pixels: u64, held: u64, limits: &'a Limits<'a>, is_cancelled: &'a dyn Fn() -> bool) -> Self {
+        Decoder { program: None, starts: MAX_STARTS, pixels, held, limits, is_cancelled }
+    }
+
+    fn start(&mut self) -> Result<Program<'a>, PhotoError> {
+        let ended = || damaged(Format::Avif, "its decoder has ended too often");
+        self.starts = self.starts.checked_sub(1).ok_or_else(ended)?;
+        isolated::start(Format::Avif, Codec::Av1, self.pixels, self.held, self.limits, self.is_cancelled)
     }
 
     /// Decodes an item into its place. What `nclx` says counts before the frame's own numbers.
@@ -90,45 +97,45 @@ impl<'a> Decoder<'a> {
         place: Rectangle,
     ) -> Result<(), PhotoError> {
         let wrong = |why: &str| damaged(Format::Avif, why);
-        if self.is_lost {
-            return Err(wrong("its decoder has ended"));
-        }
         let units = Units::read(data);
         if !units.is_picture || !Units::read(configuration.units).is_picture {
             return Err(wrong("a picture has more frames than layers"));
         }
         let before = if units.has_sequence { &[][..] } else { configuration.units };
-        let frame = match self.program.decode(&[before, data]) {
+        let mut program = self.program.take().map_or_else(|| self.start(), Ok)?;
+        let frame = match program.decode(&[before, data]) {
             Ok(frame) => frame,
             Err(failure) => {
-                self.is_lost = !matches!(failure, Failure::Refused(Refusal::Damaged | Refusal::TooLarge));
+                if let Failure::Refused(Refusal::Damaged | Refusal::TooLarge) = failure {
+                    self.program = Some(program);
+                }
                 return Err(isolated::error(failure, Format::Avif, self.limits));
             }
         };
-        self.is_lost = true; // until all of its samples are taken
         if (frame.width, frame.height) != (place.width, place.height) {
             return Err(wrong("a frame has another size than its picture"));
         }
         if (frame.layout == Layout::Monochrome) != (canvas.channels == 1) || frame.layout == Layout::Rgb {
             return Err(wrong("a frame has other colours than its picture"));
         }
-        self.rows(&frame, &Conversion::new(nclx, &frame)?, canvas, place)?;
-        self.is_lost = false;
+        self.rows(&mut program, &frame, &Conversion::new(nclx, &frame)?, canvas, place)?;
+        // All of its samples are taken.
+        self.program = Some(program);
         Ok(())
     }
 
     /// Converts the rows of a frame as they come.
     fn rows(
-        &mut self,
+        &self,
+        program: &mut Program<'_>,
         frame: &Frame,
         conversion: &Conversion,
         canvas: &mut Canvas<'_>,
         place: Rectangle,
     ) -> Result<(), PhotoError> {
         let mut lines = Lines::new(frame, self.limits)?;
-        let (format, limits, program) = (Format::Avif, self.limits, &mut self.program);
-        let mut receive =
-            |samples: &mut [u8]| program.receive(samples).map_err(|failure| isolated::error(failure, format, limits));
+        let failed = |failure| isolated::error(failure, Format::Avif, self.limits);
+        let mut receive = |samples: &mut [u8]| program.receive(samples).map_err(failed);
         let rows = frame.layout.rows();
         for strip in 0..frame.height.div_ceil(rows) {
             let first = strip * rows;
