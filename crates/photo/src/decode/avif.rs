@@ -14,7 +14,7 @@ mod coded;
 mod colour;
 mod obu;
 
-use super::items::{self, Canvas, data};
+use super::items::{self, Canvas, Grid, data};
 use super::{area, damaged, isolated, unsupported};
 use crate::error::PhotoError;
 use crate::format::Format;
@@ -50,10 +50,10 @@ fn working(times: u64, usual: u64, output: u64, limits: &Limits<'_>) -> u64 {
 fn attempt(bytes: &[u8], times: u64, limits: &Limits<'_>) -> Result<Picture, PhotoError> {
     limits.allow_memory(Format::Avif, items::FIXED)?;
     let heif = Heif::parse(bytes).ok_or_else(|| damaged(Format::Avif, "it names no primary item"))?;
-    let (item, transforms) = heif.picture().ok_or_else(|| damaged(Format::Avif, "its primary item is missing"))?;
+    let (item, turns) = heif.picture().ok_or_else(|| damaged(Format::Avif, "its primary item is missing"))?;
     match &item.kind {
-        b"av01" => single(&heif, item, &transforms, times, limits),
-        b"grid" => grid(&heif, item, &transforms, times, limits),
+        b"av01" => tiles(&heif, item, &turns, (Grid::single(size(&heif, item)?), vec![Some(item)]), times, limits),
+        b"grid" => tiles(&heif, item, &turns, items::grid(&heif, item, Format::Avif, limits)?, times, limits),
         kind => Err(unsupported(Format::Avif, format!("its picture is of type {}", kind.escape_ascii()))),
     }
 }
@@ -69,48 +69,27 @@ fn size(heif: &Heif<'_>, item: &Item) -> Result<(u32, u32), PhotoError> {
     found.ok_or_else(|| damaged(Format::Avif, "a picture has no size"))
 }
 
-/// A picture of one coded picture.
-fn single(
+/// A picture of coded pictures of one size, row by row: a grid of them, or that of the item itself.
+fn tiles(
     heif: &Heif<'_>,
     item: &Item,
     turns: &[Transform],
-    times: u64,
-    limits: &Limits<'_>,
-) -> Result<Picture, PhotoError> {
-    let (width, height) = size(heif, item)?;
-    limits.allow_pixels(width, height)?;
-    let data = data(heif, item, Format::Avif, 0, limits)?;
-    let configuration = Configuration::read(heif, item)?;
-    let output = area(width, height, configuration.channels() as u64);
-    let usual = configuration.working_memory(width, height, data.len() as u64);
-    let working = working(times, usual, output, limits);
-    let whole = Rectangle::whole(width, height);
-    let mut canvas = Canvas::new(Format::Avif, whole, turns, configuration.channels(), working, limits)?;
-    let held = canvas.size() + configuration.held_memory(width, data.len() as u64);
-    let is_cancelled = || limits.caller.is_cancelled();
-    let given = canvas.limits(working);
-    let mut decoder = Decoder::new(area(width, height, 1), held, &given, &is_cancelled);
-    decoder.paint(&data, &configuration, items::nclx(heif, item), &mut canvas, whole)?;
-    Ok(canvas.picture(false))
-}
-
-/// A picture of several coded pictures of one size, row by row.
-fn grid(
-    heif: &Heif<'_>,
-    item: &Item,
-    turns: &[Transform],
+    (grid, tiles): (Grid, Vec<Option<&Item>>),
     times: u64,
     limits: &Limits<'_>,
 ) -> Result<Picture, PhotoError> {
     let wrong = |why: &str| damaged(Format::Avif, why);
-    let (grid, tiles) = items::grid(heif, item, Format::Avif, limits)?;
+    let check = |tile: &Item| match item.kind == *b"grid" {
+        true => items::check_tile(heif, tile, b"av01", Format::Avif),
+        false => Ok(()),
+    };
     let first = tiles.first().copied().flatten().ok_or_else(|| wrong("its first tile is missing"))?;
-    items::check_tile(heif, first, b"av01", Format::Avif)?;
+    check(first)?;
     let (width, height) = size(heif, first)?;
     let pixels = grid.pixels((width, height), Format::Avif, limits)?;
     let configuration = Configuration::read(heif, first)?;
     let nclx = items::nclx(heif, item).or_else(|| items::nclx(heif, first));
-    // No tile has more bytes than the file.
+    // No picture has more bytes than the file.
     let length = heif.length() as u64;
     let output = area(grid.width, grid.height, configuration.channels() as u64);
     let working = working(times, configuration.working_memory(width, height, length), output, limits);
@@ -123,18 +102,18 @@ fn grid(
     // Many items may share their bytes: few bytes must not become much work.
     let mut budget = length + pixels;
     let mut truncated = false;
-    for (number, item) in (0..).zip(&tiles) {
+    for (number, tile) in (0..).zip(&tiles) {
         limits.check()?;
         let here = grid.place(number, (width, height));
         let mut attempt = || {
-            let item = item.ok_or_else(|| wrong("a tile is missing"))?;
-            items::check_tile(heif, item, b"av01", Format::Avif)?;
-            if size(heif, item)? != (width, height) {
+            let tile = tile.ok_or_else(|| wrong("a tile is missing"))?;
+            check(tile)?;
+            if size(heif, tile)? != (width, height) {
                 return Err(wrong("its tiles differ in size"));
             }
-            let data = data(heif, item, Format::Avif, canvas.size(), limits)?;
+            let data = data(heif, tile, Format::Avif, canvas.size(), limits)?;
             budget = budget.checked_sub(data.len() as u64).ok_or_else(|| wrong("its tiles share their bytes"))?;
-            decoder.paint(&data, &Configuration::read(heif, item)?, nclx, &mut canvas, here)
+            decoder.paint(&data, &Configuration::read(heif, tile)?, nclx, &mut canvas, here)
         };
         match attempt() {
             Err(PhotoError::Damaged { .. }) if number > 0 => {

@@ -43,6 +43,12 @@ impl Grid {
         (width > 0 && height > 0).then_some(grid)
     }
 
+    /// Of one picture alone, of this size.
+    #[cfg_attr(not(feature = "avif"), allow(dead_code, reason = "HEIC has its size from the coded picture"))]
+    pub(super) fn single((width, height): (u32, u32)) -> Self {
+        Grid { rows: 1, columns: 1, width, height }
+    }
+
     /// The place of a tile of this size, by its number.
     pub(super) fn place(&self, number: u32, (width, height): (u32, u32)) -> Rectangle {
         Rectangle { x: number % self.columns * width, y: number / self.columns * height, width, height }
