@@ -169,7 +169,7 @@ fn jpeg_in_odd_ways() {
     // The height comes after the first scan, in a DNL segment.
     let with_dnl = [&none[..none.len() - 2], &segment(0xdc, &[0, 64]), &[0xff, 0xd9]].concat();
     for bytes in [none, with_dnl] {
-        assert!(matches!(refused("no height", &bytes), PhotoError::Damaged { .. }));
+        unsupported("no height", &bytes);
     }
     let twice = [&whole[..at], &whole[at..at + 19], &whole[at..]].concat();
     assert!(matches!(refused("two frames", &twice), PhotoError::Damaged { .. }));
