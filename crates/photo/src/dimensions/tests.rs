@@ -78,6 +78,61 @@ fn turned_jpeg_xl() {
     assert_eq!(metadata::orientation(&stream[..stream.len() - 9], Format::Jxl), Orientation::Upright);
 }
 
+/// A HEIF file of these items, the first of them the primary one: each has one size and turns of its own. The sizes
+/// are those of a tile, then of the items in the order of their numbers.
+fn heif(items: &[(u32, &[u8; 4], (u32, u32))], wide: bool, long: bool, apart: bool) -> Vec<u8> {
+    let full =
+        |kind: &[u8; 4], version: u8, flags: u8, body: &[u8]| boxed(kind, &[&[version, 0, 0, flags], body].concat());
+    let id = |number: u32| if wide { number.to_be_bytes().to_vec() } else { (number as u16).to_be_bytes().to_vec() };
+    let size = |(width, height): (u32, u32)| full(b"ispe", 0, 0, &[width.to_be_bytes(), height.to_be_bytes()].concat());
+    let mut sorted = items.to_vec();
+    sorted.sort_by_key(|(number, ..)| *number);
+    let mut list = size((512, 512));
+    let (mut entries, mut lists) = (Vec::new(), Vec::new());
+    for (place, (number, kind, extent)) in (0_u8..).zip(&sorted) {
+        list.extend([boxed(b"irot", &[place & 3]), size(*extent)].concat());
+        let rest = [&[0, 0], &kind[..], &[0]].concat();
+        entries.extend(full(b"infe", if wide { 3 } else { 2 }, 0, &[id(*number), rest].concat()));
+        // The turn, then the size; both are essential.
+        let indexes = [2 * place + 2, 2 * place + 3];
+        let indexes: Vec<u8> =
+            indexes.iter().flat_map(|&index| if long { vec![0x80, index] } else { vec![0x80 | index] }).collect();
+        lists.push([id(*number), vec![2], indexes].concat());
+    }
+    let table = |lists: &[Vec<u8>]| {
+        let count = (lists.len() as u32).to_be_bytes();
+        full(b"ipma", wide.into(), long.into(), &[&count[..], &lists.concat()].concat())
+    };
+    let tables: Vec<u8> = if apart { lists.chunks(1).flat_map(table).collect() } else { table(&lists) };
+    let primary = full(b"pitm", wide.into(), 0, &id(items[0].0));
+    let infos = full(b"iinf", wide.into(), 0, &[id(items.len() as u32), entries].concat());
+    let properties = boxed(b"iprp", &[boxed(b"ipco", &list), tables].concat());
+    let meta = full(b"meta", 0, 0, &[primary, infos, properties].concat());
+    [boxed(b"ftyp", b"heic\0\0\0\0mif1heic"), meta].concat()
+}
+
+/// The size is that of the primary item, as it is stored. Beside it lie a tone map, which is turned already, and
+/// others of as many pixels, or of more.
+#[test]
+fn heif_of_several_sizes() {
+    for (width, height) in [(4032, 3024), (3024, 4032), (5712, 4284), (8064, 6048), (640, 480), (4000, 4000)] {
+        let size = (width, height);
+        let beside = [(height, width), (width, height), (2 * width, height), (1, 1)];
+        for (primary, kind, other) in [(49, b"grid", 67), (67, b"grid", 49), (1, b"hvc1", 2), (2, b"tmap", 1)] {
+            for of_other in beside {
+                for flags in 0..8 {
+                    let [wide, long, apart] = [1, 2, 4].map(|flag| flags & flag != 0);
+                    for kind_of_other in [b"tmap", b"hvc1", b"grid"] {
+                        let items = [(primary, kind, size), (other, kind_of_other, of_other), (99, b"Exif", (9, 9))];
+                        let found = dimensions(&heif(&items, wide, long, apart), Format::Heic);
+                        assert_eq!(found, Some(size), "{items:?}, {flags}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn jpeg_2000() {
     let ihdr = boxed(b"ihdr", &[&480_u32.to_be_bytes()[..], &640_u32.to_be_bytes(), &[0, 3, 7, 7, 0, 0]].concat());

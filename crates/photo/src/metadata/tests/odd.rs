@@ -180,6 +180,57 @@ fn times_keep_their_fractions_and_offsets() {
     assert_eq!(read("2023:04:15"), "2023:04:15");
 }
 
+/// What `image_info` tells of a date, with the offset that EXIF gives beside it: RFC 3339.
+#[test]
+fn offsets_beside_dates() {
+    let offsets = [
+        ("+02:00", "+02:00"),
+        ("-08:00", "-08:00"),
+        ("+05:45", "+05:45"),
+        ("-00:30", "-00:30"),
+        ("+00:00", "+00:00"),
+        ("Z", "+00:00"),
+        ("+09", "+09:00"),
+        ("+1000", "+10:00"),
+        ("   :  ", ""),
+    ];
+    for (offset, expected) in offsets {
+        // Each date has an offset of its own.
+        for (date, tag, is_first) in [(0x9003, 0x9011, false), (0x9004, 0x9012, false), (0x0132, 0x9010, true)] {
+            let (date, offset) = ((date, ascii("2023:04:15 14:32:18")), (tag, ascii(offset)));
+            let (main, exif) = if is_first { (vec![date], vec![offset]) } else { (Vec::new(), vec![date, offset]) };
+            for (format, bytes) in in_containers(&Parts { main, exif, gps: Vec::new() }.tiff(ByteOrder::Big, 42)) {
+                let found = crate::dates::from_metadata(&read(&bytes, format)).unwrap().rfc3339();
+                assert_eq!(found, format!("2023-04-15T14:32:18{expected}"), "{format}, {tag:x}");
+            }
+        }
+        let Some(bytes) = fault("f8_pointer_long4_ok.jpg") else { continue };
+        let found = crate::dates::from_metadata(&read(&with_offset(&bytes, offset), Format::Jpeg)).unwrap();
+        assert_eq!(found.rfc3339(), format!("2023-04-15T14:32:18{expected}"), "{offset}");
+    }
+}
+
+/// A JPEG that begins with an EXIF segment, big-endian, whose EXIF directory has one entry: with an OffsetTimeOriginal
+/// beside it.
+fn with_offset(jpeg: &[u8], offset: &str) -> Vec<u8> {
+    const START: usize = 12;
+    let end = 4 + usize::from(u16::from_be_bytes([jpeg[4], jpeg[5]]));
+    let mut tiff = jpeg[START..end].to_vec();
+    let pointer = tiff.windows(4).position(|entry| entry == [0x87, 0x69, 0, 4]).unwrap() + 8;
+    let old = u32::from_be_bytes(tiff[pointer..pointer + 4].try_into().unwrap()) as usize;
+    assert_eq!(tiff[old..old + 4], [0, 1, 0x90, 0x03]);
+    tiff.resize(tiff.len().next_multiple_of(2), 0);
+    let at = tiff.len() as u32;
+    tiff[pointer..pointer + 4].copy_from_slice(&at.to_be_bytes());
+    // Two entries, no next directory, and the text.
+    let entry = tiff[old + 2..old + 14].to_vec();
+    let text = [offset.as_bytes(), &[0; 8]].concat();
+    let of_offset = [&[0x90, 0x11, 0, 2, 0, 0, 0, 7][..], &(at + 30).to_be_bytes()].concat();
+    tiff.extend([&[0, 2][..], &entry, &of_offset, &[0; 4], &text[..7]].concat());
+    let length = (tiff.len() as u16 + 8).to_be_bytes();
+    [&jpeg[..4], &length, b"Exif\0\0", &tiff, &jpeg[end..]].concat()
+}
+
 /// A profile as ImageMagick writes it: its name, its length, hex in lines of 72 digits.
 fn profile(name: &str, data: &[u8]) -> Vec<u8> {
     let hex: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
