@@ -3,6 +3,7 @@
 //! Rights to import are tested in `import/rights.rs`; hostile or changing directories in `import_hostile.rs`.
 
 mod damage;
+mod faults;
 mod isolated;
 mod limits;
 mod odd;

@@ -366,3 +366,39 @@ fn a_standby_searches() {
         assert!(answer == cluster.sql("postgres", &digest) && !answer.starts_with("0 "), "{call}: {answer}");
     }
 }
+
+/// An error of the inner query reaches the client as it is: with the message and the DETAIL that it has without a
+/// search, and no backtrace, which the server's environment asks for.
+#[test]
+fn errors_of_inner_queries_are_passed_on() {
+    let cluster = Cluster::start();
+    let mut session = cluster.connect();
+    let make = "CREATE EXTENSION lumina; CREATE TABLE few (id int, hash phash(64));
+        INSERT INTO few VALUES (1, '00000000000000ff'), (2, '00000000000000fe')";
+    session.batch_execute(make).unwrap();
+    let whole = "SELECT id, hash FROM few";
+    for query in [
+        "select id, hash from nosuch",
+        "select id, hahs from few",
+        "select id, hash form few",
+        "select id, nosuch(hash) from few",
+        "select 1 / (id - 2), hash from few",
+        "select (id || 'x')::int, hash from few",
+        "select id, (id || 'xyz')::phash from few",
+        "select id, hash from few where hash <~> '00ff' < 3",
+        "select 2147483647 + id, hash from few",
+    ] {
+        let mut error = |statement: &str, parameters: &[&(dyn postgres::types::ToSql + Sync)]| {
+            let error = session.query(statement, parameters).err().unwrap_or_else(|| panic!("{query}: {statement}"));
+            let error = error.as_db_error().unwrap_or_else(|| panic!("{query}: {error}"));
+            (error.code().code().to_owned(), error.message().to_owned(), error.detail().map(str::to_owned))
+        };
+        let alone = error(query, &[]);
+        for call in ["phash_pairs($1, 2)", "phash_groups($1, 2)", "phash_plan($1, 2)", "phash_pairs($1, ARRAY[2])"] {
+            assert_eq!(error(&format!("SELECT * FROM {call}"), &[&query]), alone, "{query}: {call}");
+        }
+        for (left, right) in [(query, whole), (whole, query)] {
+            assert_eq!(error("SELECT * FROM phash_matches($1, $2, 2)", &[&left, &right]), alone, "{query}");
+        }
+    }
+}
