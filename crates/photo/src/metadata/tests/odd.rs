@@ -232,7 +232,7 @@ fn with_offset(jpeg: &[u8], offset: &str) -> Vec<u8> {
 }
 
 /// A profile as ImageMagick writes it: its name, its length, hex in lines of 72 digits.
-fn profile(name: &str, data: &[u8]) -> Vec<u8> {
+pub(super) fn profile(name: &str, data: &[u8]) -> Vec<u8> {
     let hex: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
     let lines: Vec<&str> = hex.as_bytes().chunks(72).map(|line| std::str::from_utf8(line).unwrap()).collect();
     format!("\n{name}\n{:8}\n{}\n", data.len(), lines.join("\n")).into_bytes()

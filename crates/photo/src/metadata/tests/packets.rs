@@ -1,6 +1,6 @@
 //! Dates beside EXIF: XMP packets in every container, IPTC blocks, PNG's texts, the time of GPS.
 
-use super::odd::{png_with, texts};
+use super::odd::{png_with, profile, texts};
 use super::*;
 use crate::dates::{DateSource, from_metadata};
 
@@ -53,8 +53,16 @@ fn a_packet_in_every_container() {
         (Format::Jxl, [&b"\0\0\0\x0CJXL \r\n\x87\n"[..], &brob(b"xml ", packet)].concat()),
         (Format::Cr3, [boxed(b"ftyp", b"crx "), boxed(b"uuid", &[&uuid, packet].concat())].concat()),
     ];
-    for text in texts("XML:com.adobe.xmp", packet) {
-        files.push((Format::Png, png_with(&[text], &[])));
+    let behind_name = [&b"http://ns.adobe.com/xap/1.0/\0"[..], packet].concat();
+    for (keyword, text) in [
+        ("XML:com.adobe.xmp", packet.to_vec()),
+        ("Raw profile type xmp", profile("xmp", packet)),
+        ("Raw profile type APP1", profile("generic profile", &behind_name)),
+    ] {
+        for text in texts(keyword, &text) {
+            files.push((Format::Png, png_with(std::slice::from_ref(&text), &[])));
+            files.push((Format::Png, png_with(&[], &[text])));
+        }
     }
     for (format, bytes) in files {
         check_attributes(&read(&bytes, format), &format.to_string());
