@@ -236,12 +236,16 @@ fn pictures_that_are_not_decoded() {
         let x3f = [&b"FOVb\0\0\x02\0"[..], &[0; 20], &little(&[width, height])].concat();
         let sides = [height as u16 + 8, width as u16 + 8, height as u16, width as u16].map(u16::to_be_bytes).concat();
         let mrw = [&b"\0MRM\0\0\0\0\0PRD\0\0\0\x1821860002"[..], &sides, &[0; 8]].concat();
+        let low = [width as u16, height as u16].map(u16::to_le_bytes).concat();
         let files = [
             ("jp2", jp2),
             ("psd", psd),
             ("ico", ico.concat()),
             ("x3f", x3f),
             ("mrw", mrw),
+            ("tga", [&[0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &low, &[24, 0]].concat()),
+            ("tga", [&[4, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &low, &[8, 0x20]].concat()),
+            ("tga", [&[0, 1, 9, 0, 0, 0, 1, 24, 0, 0, 0, 0][..], &low, &[8, 0]].concat()),
             ("pnm", format!("P6\n{width} {height}\n255\n").into_bytes()),
             ("pnm", format!("P5 {width} {height} 255 ").into_bytes()),
             ("pnm", format!("P4\n# drawn\n{width} {height}\n").into_bytes()),

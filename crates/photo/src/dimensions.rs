@@ -21,6 +21,7 @@ pub fn dimensions(bytes: &[u8], format: Format) -> Option<(u32, u32)> {
         Format::Psd => big(bytes, 18).zip(big(bytes, 14)),
         Format::Ico => icon(bytes),
         Format::Pnm => netpbm(bytes),
+        Format::Tga => little(bytes, 12).zip(little(bytes, 14)),
         _ => None,
     };
     found.filter(|&(width, height)| width > 0 && height > 0)

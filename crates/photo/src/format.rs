@@ -63,6 +63,8 @@ pub enum Format {
     Ico,
     /// Portable bitmaps, greymaps and pixmaps of Netpbm.
     Pnm,
+    /// Truevision Targa.
+    Tga,
 }
 
 impl Format {
@@ -96,6 +98,7 @@ impl Format {
             Self::Psd => "psd",
             Self::Ico => "ico",
             Self::Pnm => "pnm",
+            Self::Tga => "tga",
         }
     }
 
@@ -151,6 +154,7 @@ impl fmt::Display for Format {
             Self::Psd => "Photoshop",
             Self::Ico => "icon",
             Self::Pnm => "Netpbm",
+            Self::Tga => "Targa",
         })
     }
 }

@@ -151,6 +151,8 @@ fn photoshop_icons_and_netpbm() {
     let entry = |width, height| [&[width, height][..], &[0; 14]].concat();
     let icon = [&b"\0\0\x01\0\x03\0"[..], &entry(16, 16), &entry(0, 0), &entry(48, 32)].concat();
     assert_eq!(dimensions(&icon, Format::Ico), Some((256, 256)));
+    let targa = [&[0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[0x80, 2, 0xE0, 1], &[24, 0x20]].concat();
+    assert_eq!(dimensions(&targa, Format::Tga), Some((640, 480)));
     for text in ["P6\n640 480\n255\n", "P5 640\t480 255 ", "P4\n# 1 2\n640 # 3\n480\n", "P1\n640\r\n480\n1"] {
         assert_eq!(dimensions(text.as_bytes(), Format::Pnm), Some((640, 480)), "{text}");
     }
@@ -162,7 +164,7 @@ fn photoshop_icons_and_netpbm() {
 proptest! {
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        for format in [Format::Jxl, Format::Jp2, Format::Psd, Format::Ico, Format::Pnm] {
+        for format in [Format::Jxl, Format::Jp2, Format::Psd, Format::Ico, Format::Pnm, Format::Tga] {
             let _ = dimensions(&bytes, format);
             let _ = dimensions(&[b"\xFF\x0A", &bytes[..]].concat(), format);
         }

@@ -55,8 +55,10 @@ fn by_signature(bytes: &[u8]) -> Option<Format> {
         Some(Format::Bmp)
     } else if is_icon(bytes) {
         Some(Format::Ico)
+    } else if is_netpbm(bytes) {
+        Some(Format::Pnm)
     } else {
-        is_netpbm(bytes).then_some(Format::Pnm)
+        is_targa(bytes).then_some(Format::Tga)
     }
 }
 
@@ -78,6 +80,25 @@ fn is_netpbm(bytes: &[u8]) -> bool {
     let Some([b'P', b'1'..=b'6', blank, rest @ ..]) = bytes.get(..64).or(Some(bytes)) else { return false };
     let next = rest.trim_ascii_start().first();
     blank.is_ascii_whitespace() && next.is_some_and(|next| next.is_ascii_digit() || *next == b'#')
+}
+
+/// No signature, but a header in which little is free (Truevision, "TGA File Format Specification" 2.0, fields 1 to 5):
+/// a kind of picture with the bits that it may have, no palette or a whole one, an origin in one of the corners.
+fn is_targa(bytes: &[u8]) -> bool {
+    let Some(&[_, map, kind, m0, m1, m2, m3, m4, x0, x1, y0, y1, w0, w1, h0, h1, depth, flags]) = bytes.first_chunk()
+    else {
+        return false;
+    };
+    let number = |low, high| u16::from_le_bytes([low, high]);
+    let (width, height, y) = (number(w0, w1), number(h0, h1), number(y0, y1));
+    let is_kind = match (kind, map) {
+        (1 | 9, 1) => number(m2, m3) > 0 && matches!(m4, 15 | 16 | 24 | 32) && depth == 8,
+        (2 | 10, 0) => [m0, m1, m2, m3, m4] == [0; 5] && matches!(depth, 15 | 16 | 24 | 32),
+        (3 | 11, 0) => [m0, m1, m2, m3, m4] == [0; 5] && matches!(depth, 8 | 16),
+        _ => false,
+    };
+    // The lower four flags are the bits of alpha, the upper two are not used.
+    is_kind && width > 0 && height > 0 && number(x0, x1) == 0 && (y == 0 || y == height) && flags & 0xcf <= 8
 }
 
 /// ISO base media files declare their brands in their first box. The major brand decides; `mif1`, which says no more

@@ -152,6 +152,53 @@ fn images_that_are_not_decoded() {
     unknown(b"\0\0\x01\xBA\x44\0\x04\0", Some("an MPEG video"));
 }
 
+/// The header of a Targa file of 40 x 30 pixels: an identifier of that many bytes, palette, kind and bits.
+fn targa(identifier: u8, map: [u8; 6], kind: u8, y: u16, depth: u8, flags: u8) -> Vec<u8> {
+    let sides = [0, y, 40, 30].map(u16::to_le_bytes).concat();
+    [&[identifier, map[0], kind][..], &map[1..], &sides, &[depth, flags]].concat()
+}
+
+#[test]
+fn targa_by_its_header() {
+    const NO_MAP: [u8; 6] = [0; 6];
+    for identifier in [0, 26, 255] {
+        for flags in [0, 0x20, 0x10, 0x30, 8, 0x28] {
+            for y in [0, 30] {
+                for kind in [2, 10] {
+                    for depth in [15, 16, 24, 32] {
+                        is(&targa(identifier, NO_MAP, kind, y, depth, flags), Format::Tga);
+                    }
+                }
+                for kind in [3, 11] {
+                    is(&targa(identifier, NO_MAP, kind, y, 8, flags), Format::Tga);
+                }
+                for (kind, map) in [(1, [1, 0, 0, 0, 1, 24]), (9, [1, 0, 0, 16, 0, 32]), (1, [1, 5, 0, 2, 0, 16])] {
+                    is(&targa(identifier, map, kind, y, 8, flags), Format::Tga);
+                }
+            }
+        }
+    }
+    // Other kinds and bits, half a palette, an origin within, flags that nothing has; cursors, boxes, clipped headers.
+    for bytes in [
+        targa(0, NO_MAP, 0, 0, 24, 0),
+        targa(0, NO_MAP, 4, 0, 24, 0),
+        targa(0, NO_MAP, 2, 0, 8, 0),
+        targa(0, NO_MAP, 3, 0, 24, 0),
+        targa(0, NO_MAP, 1, 0, 8, 0),
+        targa(0, [1, 0, 0, 0, 0, 24], 1, 0, 8, 0),
+        targa(0, [1, 0, 0, 0, 1, 7], 1, 0, 8, 0),
+        targa(0, [0, 0, 0, 1, 0, 0], 2, 0, 24, 0),
+        targa(0, NO_MAP, 2, 7, 24, 0),
+        targa(0, NO_MAP, 2, 0, 24, 0x40),
+        targa(0, NO_MAP, 2, 0, 24, 9),
+        b"\0\0\x02\0\x01\0\x20\x20\0\0\x01\0\x20\0\x05\0\0\0\x16\0\0\0".to_vec(),
+        b"\0\0\x02\0free\0\0\0\0\0\0\0\0\0\0".to_vec(),
+        targa(0, NO_MAP, 2, 0, 24, 0)[..17].to_vec(),
+    ] {
+        unknown(&bytes, None);
+    }
+}
+
 #[test]
 fn samsung_tells_the_pattern_of_the_filters_alone() {
     let mut builder = Builder::new(ByteOrder::Little);
