@@ -30,6 +30,7 @@ use crate::limits::Limits;
 use crate::picture::{Damage, Picture, Pixels};
 use headers::JpegFrame;
 use std::cell::Cell;
+use std::num::NonZeroU32;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
@@ -37,6 +38,9 @@ use zune_jpeg::errors::DecodeErrors;
 
 /// Missing pixels.
 const GREY: u8 = 128;
+
+/// Components that the decoder has no colours for.
+const TWO: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
 
 /// Pixels in one scan that are decoded in a quarter of a second without input.
 const HUGE: u64 = 64_000_000;
@@ -144,6 +148,8 @@ impl Job {
         let mut decoder = JpegDecoder::new_with_options(JpegInput(Input::new(bytes, limits, &overrun)), options);
         decoder.decode_headers().map_err(error)?;
         if let (Purpose::Components, Some(stored)) = (purpose, decoder.input_colorspace()) {
+            // Of two components it says so only when it decodes them.
+            let stored = if channels == 2 { ColorSpace::MultiBand(TWO) } else { stored };
             decoder.set_options(options.jpeg_set_out_colorspace(stored));
         }
         let length = decoder.output_buffer_size().ok_or_else(|| damaged(Format::Jpeg, "it has no size"))?;

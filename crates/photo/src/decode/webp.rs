@@ -6,8 +6,13 @@
 //! one colour takes no input at all.
 //!
 //! The memory for the Huffman codes of a lossless picture has to be computed from its data: [`codes`].
+//!
+//! Programs that strip metadata leave the flags that name them: the decoder gets a copy without those, as it would
+//! refuse the file.
 
 mod codes;
+#[cfg(test)]
+mod tests;
 
 use super::{FIXED, area, damaged, decoder_thread, drop_channels, unsupported};
 use crate::error::PhotoError;
@@ -16,15 +21,16 @@ use crate::input::Input;
 use crate::limits::Limits;
 use crate::picture::{Picture, Pixels};
 use image_webp::{DecodingError, WebPDecoder};
-use std::borrow::Cow;
 use std::cell::Cell;
 
 /// The largest claimed length of a partition of a lossy picture, in bytes; it is allocated before it is read.
 const PARTITION: u64 = 1 << 24;
 
-/// The flags of `VP8X` that say that EXIF and XMP are there (RFC 9649, 2.7.1), and their place in the file.
-const METADATA: u8 = 0x0c;
+/// Where the flags of an extended header are, and what they name.
 const FLAGS: usize = 20;
+const XMP: u8 = 4;
+const EXIF: u8 = 8;
+const ALPHA: u8 = 16;
 
 /// A picture in a chunk of its own.
 #[derive(Clone, Copy)]
@@ -142,22 +148,45 @@ fn working_memory(
     Ok(memory + if animated { area(width, height, 4) } else { 0 })
 }
 
-/// The file, without the claim that it has EXIF and XMP: where these are missing, libwebp decodes the picture, and this
-/// decoder nothing. Errors: those of [`Limits::allow_memory`].
-fn without_metadata<'a>(bytes: &'a [u8], limits: &Limits<'_>) -> Result<Cow<'a, [u8]>, PhotoError> {
-    match bytes.get(FLAGS) {
-        Some(flags) if flags & METADATA > 0 && bytes.get(12..16) == Some(b"VP8X") => {}
-        _ => return Ok(Cow::Borrowed(bytes)),
+/// The flags of an extended header without those for chunks that are not there; `None` if all are.
+fn mended_flags(bytes: &[u8], limits: &Limits<'_>) -> Result<Option<u8>, PhotoError> {
+    let Some((kind, _, mut rest)) = bytes.get(12..).and_then(chunk) else { return Ok(None) };
+    let Some(&flags) = bytes.get(FLAGS).filter(|_| &kind == b"VP8X") else { return Ok(None) };
+    // As far as the decoder looks.
+    let size = bytes.get(4..).and_then(<[u8]>::first_chunk).map_or(0, |size| u32::from_le_bytes(*size) as usize);
+    let end = (bytes.len() - rest.len()).saturating_add(size.saturating_sub(12));
+    let (mut missing, mut lossy, mut chunks) = (flags & (XMP | EXIF | ALPHA), false, 0u32);
+    while missing != 0 && bytes.len() - rest.len() < end {
+        if chunks.is_multiple_of(1 << 12) {
+            limits.check()?;
+        }
+        let Some((kind, _, after)) = chunk(rest) else { break };
+        match &kind {
+            b"XMP " => missing &= !XMP,
+            b"EXIF" => missing &= !EXIF,
+            b"ALPH" | b"ANMF" => missing &= !ALPHA,
+            b"VP8 " => lossy = true,
+            _ => {}
+        }
+        (chunks, rest) = (chunks.wrapping_add(1), after);
     }
-    limits.allow_memory(Format::WebP, bytes.len() as u64 + FIXED)?;
-    let mut copy = limits.joined(&[bytes])?;
-    copy[FLAGS] &= !METADATA;
-    Ok(Cow::Owned(copy))
+    if !lossy {
+        missing &= !ALPHA; // other pictures have it in themselves
+    }
+    Ok((missing != 0).then_some(flags & !missing))
 }
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, PhotoError> {
-    let file = without_metadata(bytes, limits)?;
-    let bytes = &*file;
+    let Some(flags) = mended_flags(bytes, limits)? else { return whole(bytes, 0, limits) };
+    let length = bytes.len() as u64;
+    limits.allow_memory(Format::WebP, length + FIXED)?;
+    let (before, behind) = bytes.split_at(FLAGS);
+    let copy = limits.joined(&[before, &[flags], behind.get(1..).unwrap_or_default()])?;
+    whole(&copy, length, limits)
+}
+
+/// Decodes a file. `held`: the bytes that the caller holds beside it.
+fn whole(bytes: &[u8], held: u64, limits: &Limits<'_>) -> Result<Picture, PhotoError> {
     let overrun = Cell::new(false);
     let decoder = WebPDecoder::new(Input::new(bytes, limits, &overrun)).map_err(error)?;
     let (size, animated) = (decoder.dimensions(), decoder.is_animated());
@@ -178,24 +207,22 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits<'_>) -> Result<Picture, Photo
     if stored.is_empty() || !stored.iter().all(fits) {
         return Err(damaged(Format::WebP, "its picture has not the size of its canvas"));
     }
-    // The decoder copies what it reads of a lossy picture, into a vector that doubles; and a thread has its own copy,
-    // the one that has been made already, if any.
+    // The decoder copies what it reads of a lossy picture, into a vector that doubles; and a thread has its own copy.
     let large = area(size.0, size.1, 1) > decoder_thread::LARGE;
     let lossy = stored.iter().any(Stored::is_lossy);
-    let copied = large || matches!(file, Cow::Owned(_));
     let copies =
-        bytes.len() as u64 * (u64::from(copied) + if lossy { 3 } else { 0 }) + if lossy { PARTITION } else { 0 };
-    let output = area(size.0, size.1, channels) + copies + FIXED;
+        bytes.len() as u64 * (u64::from(large) + if lossy { 3 } else { 0 }) + if lossy { PARTITION } else { 0 };
+    let output = held + area(size.0, size.1, channels) + copies + FIXED;
     limits.allow_memory(Format::WebP, output)?;
     let mut working = 0;
     for stored in &stored {
         working = working.max(working_memory(size, stored, animated, limits)?);
     }
     limits.allow_memory(Format::WebP, output + working)?;
-    match file {
-        file if !large => picture(&file, limits),
-        Cow::Owned(file) => decoder_thread::run(Format::WebP, file, limits, picture),
-        Cow::Borrowed(file) => decoder_thread::run(Format::WebP, limits.joined(&[file])?, limits, picture),
+    if large {
+        decoder_thread::run(Format::WebP, limits.joined(&[bytes])?, limits, picture)
+    } else {
+        picture(bytes, limits)
     }
 }
 

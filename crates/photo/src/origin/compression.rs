@@ -79,8 +79,8 @@ pub fn earlier(picture: &Picture, table: Option<&[u16; 64]>, limits: &Limits<'_>
     Ok(u8::try_from(count).ok())
 }
 
-/// The luminance of a block, in sixteenths; `None` where some of it is as dark or bright as can be, which has hidden the
-/// rest.
+/// The luminance of a block, in sixteenths; `None` where some of it is as dark or bright as can be, which has hidden
+/// the rest.
 fn block(picture: &Picture, x: usize, y: usize) -> Option<Block<i32>> {
     let mut block = [[0; SIDE]; SIDE];
     luma::of_block(picture, y * SIDE * picture.width as usize + x * SIDE, &mut block);

@@ -29,7 +29,7 @@ pub(super) struct JpegFrame {
     pub(super) width: u32,
     /// In pixels, at least 1.
     pub(super) height: u32,
-    /// 1, 3 or 4.
+    /// 1, 3 or 4; of a part of a TIFF file 2, too.
     pub(super) components: Vec<Component>,
     /// The transform of colours that the decoder is told, as Adobe's encoders number them (ITU-T T.872, 6.5.3).
     pub(super) transform: Option<u8>,
@@ -69,9 +69,9 @@ pub(super) fn headers<'a>(
 ) -> Result<Headers<'a>, PhotoError> {
     let mut reading = Reading { tables: Tables::default(), frame: None, has_jfif: false, adobe: None, has_gaps: false };
     if !tables.is_empty() {
-        segments(tables, &mut reading, limits)?;
+        segments(tables, purpose, &mut reading, limits)?;
     }
-    let scans = segments(bytes, &mut reading, limits)?.ok_or_else(ends)?;
+    let scans = segments(bytes, purpose, &mut reading, limits)?.ok_or_else(ends)?;
     let Reading { mut tables, frame, has_jfif, adobe, has_gaps } = reading;
     let mut frame = frame.ok_or_else(|| damaged(Format::Jpeg, "its pixels come before its size"))?;
     let header = bytes.get(scans + 4..).unwrap_or_default();
@@ -89,7 +89,12 @@ fn ends() -> PhotoError {
 }
 
 /// Reads segments up to the first scan's header: its position. `None` if the bytes end without one.
-fn segments<'a>(bytes: &'a [u8], reading: &mut Reading<'a>, limits: &Limits<'_>) -> Result<Option<usize>, PhotoError> {
+fn segments<'a>(
+    bytes: &'a [u8],
+    purpose: Purpose,
+    reading: &mut Reading<'a>,
+    limits: &Limits<'_>,
+) -> Result<Option<usize>, PhotoError> {
     let unsupported = |why| Err(unsupported(Format::Jpeg, why));
     let mut at = 2;
     let mut check_at = 0;
@@ -130,7 +135,7 @@ fn segments<'a>(bytes: &'a [u8], reading: &mut Reading<'a>, limits: &Limits<'_>)
             0xc5 | 0xc6 | 0xcd | 0xce => return unsupported("hierarchical JPEG"),
             0xc9 | 0xca => return unsupported("arithmetic coding"),
             0xc0..=0xc2 if reading.frame.is_some() => return Err(damaged(Format::Jpeg, "it gives its size twice")),
-            0xc0..=0xc2 => reading.frame = Some(frame(marker, segment)?),
+            0xc0..=0xc2 => reading.frame = Some(frame(marker, segment, purpose)?),
             0xda => return Ok(Some(at)),
             0xc4 | 0xdb | 0xdd => {
                 let read = reading.tables.read(marker, segment);
@@ -147,7 +152,7 @@ fn segments<'a>(bytes: &'a [u8], reading: &mut Reading<'a>, limits: &Limits<'_>)
     }
 }
 
-fn frame(marker: u8, segment: &[u8]) -> Result<JpegFrame, PhotoError> {
+fn frame(marker: u8, segment: &[u8], purpose: Purpose) -> Result<JpegFrame, PhotoError> {
     let damaged = |why| Err(damaged(Format::Jpeg, why));
     let &[precision, h1, h0, w1, w0, count, ref rest @ ..] = segment else { return Err(ends()) };
     let unsupported = |why: &str| Err(unsupported(Format::Jpeg, why));
@@ -167,7 +172,7 @@ fn frame(marker: u8, segment: &[u8]) -> Result<JpegFrame, PhotoError> {
     if components.len() != usize::from(count) || count == 0 {
         return damaged("its components are wrong in number");
     }
-    if !matches!(count, 1 | 3 | 4) {
+    if count > 4 || count == 2 && purpose == Purpose::Picture {
         return unsupported(&format!("{count} components"));
     }
     if !components.iter().all(|c| (1..=4).contains(&c.h) && (1..=4).contains(&c.v)) {

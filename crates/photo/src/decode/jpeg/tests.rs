@@ -4,6 +4,7 @@
 
 mod codes;
 mod naive;
+mod sampling;
 mod segments;
 
 use super::headers::headers;
