@@ -59,22 +59,26 @@ impl<'a> OrientedView<'a> {
         if self.across == 1 && self.down == self.width as isize {
             return &self.samples[y * length..(y + count) * length];
         }
-        for row in 0..count {
-            let first = self.start.wrapping_add_signed(self.down * (y + row) as isize);
-            let target = &mut scratch[row * length..(row + 1) * length];
-            match self.channels {
-                1 => self.gather::<1>(first, target),
-                _ => self.gather::<3>(first, target),
-            }
+        let rows = &mut scratch[..count * length];
+        match self.channels {
+            1 => self.gather::<1>(y, rows),
+            _ => self.gather::<3>(y, rows),
         }
-        &scratch[..count * length]
+        rows
     }
 
-    fn gather<const CHANNELS: usize>(&self, first: usize, target: &mut [u8]) {
-        let mut place = first;
-        for pixel in target.chunks_exact_mut(CHANNELS) {
-            pixel.copy_from_slice(&self.samples[place * CHANNELS..][..CHANNELS]);
-            place = place.wrapping_add_signed(self.across);
+    /// Copies the rows from `y` on, pixel after pixel of all rows: where sides are swapped, these lie together.
+    fn gather<const CHANNELS: usize>(&self, y: usize, rows: &mut [u8]) {
+        let (pixels, width) = (self.samples.as_chunks::<CHANNELS>().0, self.width);
+        let rows = rows.as_chunks_mut::<CHANNELS>().0;
+        let mut first = self.start.wrapping_add_signed(self.down * y as isize);
+        for x in 0..width {
+            let mut place = first;
+            for target in rows.iter_mut().skip(x).step_by(width) {
+                *target = pixels[place];
+                place = place.wrapping_add_signed(self.down);
+            }
+            first = first.wrapping_add_signed(self.across);
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::decode::items::nclx::{Nclx, luma};
 use crate::decode::unsupported;
 use crate::error::PhotoError;
 use crate::format::Format;
+use crate::simd::fastest;
 
 /// What green, and red or blue, take of the two samples of chroma.
 #[derive(Debug, Clone, Copy)]
@@ -105,14 +106,14 @@ impl Conversion {
         let cut = |rgb: [i32; 3]| rgb.map(|colour| (colour.clamp(0, top) >> shift) as u8);
         match self.formula {
             Formula::Grey => {}
-            Formula::Whole([red_cr, green_cb, green_cr, blue_cb]) => row.each(
-                out,
-                |cb, cr| {
-                    let (cb, cr) = (i32::from(cb >> shift) - 128, i32::from(cr >> shift) - 128);
-                    [red_cr * cr, green_cb * cb + green_cr * cr, blue_cb * cb].map(|sum| (sum + 128) >> 8)
-                },
-                |luma, offsets| offsets.map(|offset| (i32::from(luma >> shift) + offset).clamp(0, 255) as u8),
-            ),
+            Formula::Whole(weights) => {
+                let (pixels, odd) = (out.as_chunks_mut().0, from & 1);
+                let chroma = |skip: usize| [row.cb, row.cr].map(|plane| plane.get(skip..).unwrap_or_default());
+                // A row may begin with the second pixel of two.
+                let (first, pixels) = pixels.split_at_mut(odd.min(pixels.len()));
+                whole(luma, chroma(from / 2), (weights, shift), first);
+                whole(&luma[first.len()..], chroma(from / 2 + odd), (weights, shift), pixels);
+            }
             Formula::Float { weights, full } => {
                 let (black, [scale_luma, scale_chroma]) = limited(full, self.depth);
                 let most = top as f32;
@@ -152,6 +153,42 @@ impl Conversion {
                     cut([luma - cb + cr, luma + cb, luma - cb - cr])
                 },
             ),
+        }
+    }
+}
+
+/// Pixels that are converted together, two for each sample of chroma.
+const RUN: usize = 64;
+
+fastest! {
+    /// [`Formula::Whole`]: of samples of chroma that two pixels share.
+    fn whole(luma: &[u16], chroma: [&[u16]; 2], formula: ([i32; 4], u8), out: &mut [[u8; 3]]) {
+        let ([red_cr, green_cb, green_cr, blue_cb], shift) = formula;
+        let [mut cb, mut cr] = chroma.map(|plane| plane.chunks(RUN / 2));
+        for (luma, out) in luma.chunks(RUN).zip(out.chunks_mut(RUN)) {
+            // As if the run were whole: a row may end anywhere.
+            let (mut lumas, mut blues, mut reds) = ([0; RUN], [0; RUN / 2], [0; RUN / 2]);
+            lumas.iter_mut().zip(luma).for_each(|(to, from)| *to = *from);
+            blues.iter_mut().zip(cb.next().unwrap_or_default()).for_each(|(to, from)| *to = *from);
+            reds.iter_mut().zip(cr.next().unwrap_or_default()).for_each(|(to, from)| *to = *from);
+            let mut offsets = [[0; RUN]; 3];
+            for place in 0..RUN / 2 {
+                let (cb, cr) = (i32::from(blues[place] >> shift) - 128, i32::from(reds[place] >> shift) - 128);
+                let sums = [red_cr * cr, green_cb * cb + green_cr * cr, blue_cb * cb];
+                for (offsets, sum) in offsets.iter_mut().zip(sums) {
+                    (offsets[2 * place], offsets[2 * place + 1]) = ((sum + 128) >> 8, (sum + 128) >> 8);
+                }
+            }
+            let mut run = [[0; RUN]; 3];
+            for (colour, offsets) in run.iter_mut().zip(&offsets) {
+                for ((colour, offset), luma) in colour.iter_mut().zip(offsets).zip(&lumas) {
+                    *colour = (i32::from(luma >> shift) + offset).clamp(0, 255) as u8;
+                }
+            }
+            let [red, green, blue] = &run;
+            for (pixel, ((&red, &green), &blue)) in out.iter_mut().zip(red.iter().zip(green).zip(blue)) {
+                *pixel = [red, green, blue];
+            }
         }
     }
 }
