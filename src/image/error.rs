@@ -44,7 +44,7 @@ impl UserError for PhotoError {
             Self::Unsupported { .. } => Report::new(ERRCODE_FEATURE_NOT_SUPPORTED, message)
                 .hint("image_info reads what its metadata say; convert it to JPEG or PNG for a hash."),
             Self::Unavailable { .. } => Report::new(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message).hint(format!(
-                "{} is installed beside the library (pg_config --pkglibdir), from the same build.",
+                "Install {} of the same build beside the library (pg_config --pkglibdir).",
                 lumina_isolated::PROGRAM
             )),
             Self::NoPreview { .. } => Report::new(ERRCODE_FEATURE_NOT_SUPPORTED, message)
