@@ -601,6 +601,11 @@ CREATE FUNCTION image_phash_dihedral(
 COMMENT ON FUNCTION image_phash_dihedral(bytea, text, int4, bool) IS
     'Hashes of the eight turned and mirrored forms of an image, from one decode';
 
+CREATE FUNCTION phash_dihedral(hash phash, method text) RETURNS TABLE (transform text, hash phash)
+    IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 8 LANGUAGE c AS 'MODULE_PATHNAME', 'phash_dihedral';
+COMMENT ON FUNCTION phash_dihedral(phash, text) IS
+    'Hashes of the turned and mirrored forms of an image, from its hash by this method: eight, of dhash and block four';
+
 CREATE FUNCTION image_info(image bytea) RETURNS jsonb
     IMMUTABLE STRICT PARALLEL SAFE COST 1000 LANGUAGE c AS 'MODULE_PATHNAME', 'image_info';
 COMMENT ON FUNCTION image_info(bytea) IS

@@ -2,7 +2,7 @@
 
 use crate::error::{Report, UserError, raise_setting, sentence};
 use crate::guc;
-use lumina_photo::hash::SizeError;
+use lumina_photo::hash::{NoForms, SizeError};
 use lumina_photo::{Method, PhotoError};
 use pgrx::PgSqlErrorCode::*;
 
@@ -23,6 +23,16 @@ impl UserError for SizeError {
             Self::Size { method: Method::Pdq, .. } => "PDQ has 256 bits: leave size out, or give 16.",
             Self::Size { .. } => "Give 4, 8, 12, or another multiple of 4 up to 64: the hash has size * size bits.",
             Self::PowerOfTwo { .. } => "Give 4, 8, 16, 32 or 64.",
+        };
+        Report::new(ERRCODE_INVALID_PARAMETER_VALUE, self.to_string()).hint(hint)
+    }
+}
+
+impl UserError for NoForms {
+    fn report(&self) -> Report {
+        let hint = match self.method {
+            Method::Pdq => "PDQ has 256 bits.",
+            _ => "A hash that has forms has as many rows of bits as columns: 16, 64, 144, 256 bits and so on.",
         };
         Report::new(ERRCODE_INVALID_PARAMETER_VALUE, self.to_string()).hint(hint)
     }

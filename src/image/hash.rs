@@ -1,4 +1,4 @@
-//! `image_phash`, `image_pdq`, `image_phashes`, `image_phash_dihedral`.
+//! `image_phash`, `image_pdq`, `image_phashes`, `image_phash_dihedral`, `phash_dihedral`.
 
 use super::error::UnknownMethod;
 use super::{decode, within_limits};
@@ -14,11 +14,15 @@ use lumina_photo::hash::{self, Hash};
 use lumina_photo::{Made, Method, Orientation, Recipe, Wanted};
 use pgrx::pg_sys::Datum;
 
+/// A user's method. Errors: 22023.
+fn method(name: &[u8]) -> Result<Method, LuminaError> {
+    let name = String::from_utf8_lossy(name);
+    Method::from_name(&name).ok_or_else(|| UnknownMethod(shortened(&name)).into())
+}
+
 /// The recipe of a user's method and size. Errors: 22023.
-fn recipe(method: &[u8], size: i32) -> Result<Recipe, LuminaError> {
-    let name = String::from_utf8_lossy(method);
-    let method = Method::from_name(&name).ok_or_else(|| UnknownMethod(shortened(&name)))?;
-    Ok(Recipe::new(method, size)?)
+fn recipe(name: &[u8], size: i32) -> Result<Recipe, LuminaError> {
+    Ok(Recipe::new(method(name)?, size)?)
 }
 
 fn datum(hash: &Hash) -> Datum {
@@ -100,12 +104,26 @@ fn dihedral(call: Call, rows: &mut Rows) -> Result<(), LuminaError> {
         let decoded = decode(call.bytes(0), call.bool(3), limits)?;
         hash::dihedral(&decoded.picture, decoded.shown, recipe, decoded.format, limits)
     })?;
-    rows.put(hashes.len(), |row, values, nulls| {
-        let name = transform(Orientation::ALL[row]);
-        values[0] = Varlena::new(&[name.as_bytes()]).into_datum();
-        values[1] = datum(&hashes[row]);
+    put_forms(rows, &Orientation::ALL.into_iter().zip(hashes).collect::<Vec<_>>());
+    Ok(())
+}
+
+fn put_forms(rows: &mut Rows, forms: &[(Orientation, Hash)]) {
+    rows.put(forms.len(), |row, values, nulls| {
+        let (orientation, hash) = &forms[row];
+        values[0] = Varlena::new(&[transform(*orientation).as_bytes()]).into_datum();
+        values[1] = datum(hash);
         nulls.fill(false);
     });
+}
+
+set_function! {
+    /// `phash_dihedral(phash, text)`: eight rows, or four.
+    phash_dihedral, pg_finfo_phash_dihedral, forms
+}
+
+fn forms(call: Call, rows: &mut Rows) -> Result<(), LuminaError> {
+    put_forms(rows, &hash::forms(call.bytes(0), method(call.bytes(1))?)?);
     Ok(())
 }
 

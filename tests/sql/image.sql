@@ -23,6 +23,13 @@ SELECT transform, hash, hash <~> image_phash(bytes, 'dhash') AS distance FROM im
     'dhash')
     WHERE name = 'png';
 SELECT transform, hash FROM images, image_phash_dihedral(bytes, 'pdq') WHERE name = 'png';
+SELECT f.transform, f.hash, f.hash <~> d.hash AS distance FROM images,
+    phash_dihedral(image_phash(bytes, 'pdq'), 'pdq') f JOIN LATERAL image_phash_dihedral(bytes, 'pdq') d USING (transform)
+    WHERE name = 'png';
+SELECT method, count(*), sum(f.hash <~> d.hash) AS distances FROM images,
+    unnest(ARRAY['ahash', 'dhash', 'dct', 'whash', 'median', 'block']) method,
+    phash_dihedral(image_phash(bytes, method, 16), method) f JOIN image_phash_dihedral(bytes, method, 16) d
+    USING (transform) WHERE name = 'png' GROUP BY method ORDER BY method;
 SELECT jsonb_pretty(image_info(bytes)) AS png FROM images WHERE name = 'png';
 SELECT jsonb_pretty(image_info(bytes)) AS jpeg FROM images WHERE name = 'jpeg';
 -- a column that is always right
@@ -32,7 +39,11 @@ SELECT name, dhash FROM images;
 SELECT image_phash(NULL, 'dhash') IS NULL AS hash, image_info(NULL) IS NULL AS info;
 SELECT * FROM image_pdq(NULL);
 SELECT count(*) FROM image_phash_dihedral(NULL, 'dhash');
+SELECT count(*) FROM phash_dihedral(NULL, 'dhash');
 -- wrong arguments
+SELECT phash_dihedral('c3a1f0e00f1e3c78', 'sha256');
+SELECT phash_dihedral('c3a1f0e00f1e3c78', 'pdq');
+SELECT phash_dihedral('c3a1f0', 'dct');
 SELECT image_phash(bytes, 'sha256') FROM images;
 SELECT image_phash(bytes, 'dhash', 5) FROM images;
 SELECT image_phash(bytes, 'dhash', -8) FROM images;

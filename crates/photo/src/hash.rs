@@ -5,6 +5,7 @@
 //! - [`wavelet`]: the Haar wavelet hash.
 //! - [`pdq`]: Meta's PDQ.
 //! - [`classic`]: the median hash and the block hash of the crate image_hasher.
+//! - [`forms`]: hashes of turned and mirrored pictures, from the hash of one.
 //!
 //! aHash, dHash, DCT hash and wavelet hash have the bits of Python's imagehash 4.3.2 on the same pixels, PDQ those of
 //! pdqhash 0.2.8, median and block hash those of image_hasher 3.1: columns filled by those can be compared with ours.
@@ -13,6 +14,7 @@
 mod basic;
 mod classic;
 mod dct;
+mod forms;
 pub(crate) mod pdq;
 mod wavelet;
 
@@ -29,6 +31,7 @@ use crate::picture::Picture;
 use crate::sharpness::{self, Sharpness};
 use crate::strip::{OrientedView, ROWS, StripBuffers};
 use classic::{BlockHash, Median};
+pub use forms::{NoForms, forms};
 use pdq::Pdq;
 use wavelet::Wavelet;
 

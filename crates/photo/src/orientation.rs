@@ -54,7 +54,7 @@ impl Orientation {
     }
 
     /// The rows of the matrix that takes a place in the shown picture to one in the stored picture, up to a shift.
-    fn axes(self) -> ([i8; 2], [i8; 2]) {
+    pub(crate) fn axes(self) -> ([i8; 2], [i8; 2]) {
         match self {
             Self::Upright => ([1, 0], [0, 1]),
             Self::FlipHorizontal => ([-1, 0], [0, 1]),
