@@ -24,8 +24,8 @@ SELECT transform, hash, hash <~> image_phash(bytes, 'dhash') AS distance FROM im
     WHERE name = 'png';
 SELECT transform, hash FROM images, image_phash_dihedral(bytes, 'pdq') WHERE name = 'png';
 SELECT f.transform, f.hash, f.hash <~> d.hash AS distance FROM images,
-    phash_dihedral(image_phash(bytes, 'pdq'), 'pdq') f JOIN LATERAL image_phash_dihedral(bytes, 'pdq') d USING (transform)
-    WHERE name = 'png';
+    phash_dihedral(image_phash(bytes, 'pdq'), 'pdq') f
+    JOIN LATERAL image_phash_dihedral(bytes, 'pdq') d USING (transform) WHERE name = 'png';
 SELECT method, count(*), sum(f.hash <~> d.hash) AS distances FROM images,
     unnest(ARRAY['ahash', 'dhash', 'dct', 'whash', 'median', 'block']) method,
     phash_dihedral(image_phash(bytes, method, 16), method) f JOIN image_phash_dihedral(bytes, method, 16) d

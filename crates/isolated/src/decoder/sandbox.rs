@@ -124,6 +124,8 @@ fn filtered() -> Option<()> {
         always(libc::SYS_mremap),
         always(libc::SYS_munmap),
         always(libc::SYS_restart_syscall),
+        always(libc::SYS_rt_sigprocmask), // getrandom, of glibc 2.41 and later
+        always(libc::SYS_rt_sigreturn),
         always(libc::SYS_sched_yield),
         always(libc::SYS_sigaltstack),
     ]

@@ -1,11 +1,12 @@
 //! The hashes of turned and mirrored forms of a picture, from its hash alone.
 //!
-//! - Hashes of places ([`Method::Average`], [`Method::Median`], [`Method::Wavelet`]): a bit changes its place as what it
-//!   stands for does.
-//! - Hashes of frequencies ([`Method::Dct`], [`Method::Pdq`]): mirroring changes the sign of the odd frequencies along
-//!   its side, and so their bits, as far as the median of all is near 0; turning by 90 degrees changes rows for columns.
-//! - Hashes of gradients ([`Method::Difference`]): mirroring reverses them. They know nothing of gradients down, so that
-//!   four forms are all there are.
+//! - Hashes of places ([`Method::Average`], [`Method::Median`], [`Method::Wavelet`]): a bit changes its place as what
+//!   it stands for does.
+//! - Hashes of frequencies ([`Method::Dct`], [`Method::Pdq`]): mirroring changes the sign of the odd frequencies
+//!   along its side, and so their bits, as far as the median of all is near 0; turning by 90 degrees changes rows for
+//!   columns.
+//! - Hashes of gradients ([`Method::Difference`]): mirroring reverses them. They know nothing of gradients down, so
+//!   that four forms are all there are.
 //! - [`Method::Block`] compares blocks within bands of rows: four forms, too.
 //!
 //! Equal to the hash of the turned picture but for what resizing rounds, and for bits near the threshold.
