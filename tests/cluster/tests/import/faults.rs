@@ -1,9 +1,8 @@
 //! Files of public reports (`../shared/faults`) and others of their kinds, from files to what a catalog says of them.
 
+use super::odd::groups;
 use super::{count, world};
-use lumina_cluster::catalog::wait_for_end;
 use lumina_cluster::photos::{Folder, Shot, import, jpeg, with_shot};
-use lumina_cluster::postgres::Client;
 use lumina_cluster::report::say;
 use std::fs::File;
 use std::path::Path;
@@ -17,22 +16,6 @@ fn known(name: &str) -> Option<Vec<u8>> {
         say(&format!("skipped: there is no {}", path.display()));
     }
     bytes
-}
-
-/// The groups: the file to keep, and the others, without their folder.
-fn groups(session: &mut Client, folder: &Folder, rule: &str) -> Vec<(String, Vec<String>)> {
-    let submit = "SELECT lumina.detect_duplicates('photos', rule => $1)";
-    let job = session.query_one(submit, &[&rule]).unwrap().get(0);
-    assert_eq!(wait_for_end(session, job), "succeeded");
-    let name = |path: String| path.trim_start_matches(folder.text()).trim_start_matches('/').to_owned();
-    let read = "SELECT keep, others FROM lumina.duplicates('photos')";
-    let rows = session.query(read, &[]).unwrap();
-    let mut groups: Vec<_> = rows
-        .iter()
-        .map(|row| (name(row.get(0)), row.get::<_, Vec<String>>(1).into_iter().map(name).collect()))
-        .collect();
-    groups.sort();
-    groups
 }
 
 /// A photograph on an old disk, damaged near its end, and the whole copy of it in a backup that is imported later.

@@ -4,6 +4,7 @@ use super::{count, lies, world};
 use lumina_cluster::catalog::wait_for_end;
 use lumina_cluster::cluster::wait_until;
 use lumina_cluster::photos::{Folder, import, items, submit_import};
+use lumina_cluster::postgres::Client;
 use lumina_cluster::postgres::error::SqlState;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,6 +35,17 @@ fn decoders(backend: i32) -> (usize, usize) {
         orphans += usize::from(process(&parent).is_none_or(|(parent, _)| parent != "postgres" && parent != name));
     }
     (own, orphans)
+}
+
+/// The worker of an import, once a decoder runs for it.
+fn decoding_worker(session: &mut Client, job: i64) -> i32 {
+    let worker = "SELECT coalesce(worker_pid, 0) FROM lumina.jobs WHERE id = $1";
+    let mut pid = 0;
+    wait_until("a decoder runs", || {
+        pid = session.query_one(worker, &[&job]).unwrap().get(0);
+        pid > 0 && decoders(pid).0 > 0
+    });
+    pid
 }
 
 #[test]
@@ -119,12 +131,7 @@ fn a_cancelled_import_leaves_no_decoder() {
     let (_cluster, mut session) = world();
     for how in ["lumina.cancel_job(id)", "pg_cancel_backend(worker_pid)", "pg_terminate_backend(worker_pid, 60000)"] {
         let job = submit_import(&mut session, "photos", folder.path());
-        let worker = "SELECT coalesce(worker_pid, 0) FROM lumina.jobs WHERE id = $1";
-        let mut pid = 0;
-        wait_until("a decoder runs", || {
-            pid = session.query_one(worker, &[&job]).unwrap().get(0);
-            pid > 0 && decoders(pid).0 > 0
-        });
+        let pid = decoding_worker(&mut session, job);
         let asked = Instant::now();
         session.query_one(&format!("SELECT {how} FROM lumina.jobs WHERE id = $1"), &[&job]).unwrap();
         if how.contains("terminate") {
@@ -170,12 +177,7 @@ fn decoders_of_ended_sessions_harm_no_other() {
     }
     for _ in 0..3 {
         let job = submit_import(&mut witness, "photos", folder.path());
-        let worker = "SELECT coalesce(worker_pid, 0) FROM lumina.jobs WHERE id = $1";
-        let mut pid = 0;
-        wait_until("a decoder runs", || {
-            pid = witness.query_one(worker, &[&job]).unwrap().get(0);
-            pid > 0 && decoders(pid).0 > 0
-        });
+        let pid = decoding_worker(&mut witness, job);
         witness.query_one("SELECT pg_terminate_backend($1, 60000)", &[&pid]).unwrap();
         witness.query_one("SELECT lumina.cancel_job($1)", &[&job]).unwrap();
         let ended = "SELECT state NOT IN ('queued', 'running') FROM lumina.jobs WHERE id = $1";

@@ -7,13 +7,13 @@ use lumina_cluster::catalog::wait_for_end;
 use lumina_cluster::photos::{Folder, encode, import, items, jpeg, picture, submit_import};
 use lumina_cluster::postgres::Client;
 
-/// The groups: the file to keep, and the others, without their folder.
-fn groups(session: &mut Client, folder: &Folder, rule: &str) -> Vec<(String, Vec<String>)> {
+/// The groups in the order of what is kept: the file to keep, and the others, without their folder.
+pub(super) fn groups(session: &mut Client, folder: &Folder, rule: &str) -> Vec<(String, Vec<String>)> {
     let submit = "SELECT lumina.detect_duplicates('photos', rule => $1)";
     let job = session.query_one(submit, &[&rule]).unwrap().get(0);
     assert_eq!(wait_for_end(session, job), "succeeded");
     let name = |path: String| path.trim_start_matches(folder.text()).trim_start_matches('/').to_owned();
-    let read = "SELECT keep, others FROM lumina.duplicates('photos')";
+    let read = "SELECT keep, others FROM lumina.duplicates('photos') ORDER BY keep COLLATE \"C\"";
     let rows = session.query(read, &[]).unwrap();
     rows.iter().map(|row| (name(row.get(0)), row.get::<_, Vec<String>>(1).into_iter().map(name).collect())).collect()
 }
